@@ -1,0 +1,56 @@
+"""Packaging of stemgen-jax. Tested versions: launch/constraints.txt."""
+
+import pathlib
+
+import setuptools
+
+_BAND = ["mido>=1.3", "pretty_midi>=0.2.10"]
+_TEST = [
+  "ipykernel>=6.29",
+  "nbclient>=0.10",
+  "nbformat>=5.10",
+  "pyright>=1.1.400",
+  "pytest>=8.0",
+  "ruff>=0.9",
+]
+
+setuptools.setup(
+  name="stemgen-jax",
+  version="0.1.0",
+  description="Listens to a piece of music and plays along: StemGen in JAX.",
+  long_description=pathlib.Path("README.md").read_text(encoding="utf-8")
+  if pathlib.Path("README.md").exists()
+  else "",
+  long_description_content_type="text/markdown",
+  license="Apache-2.0",
+  packages=setuptools.find_packages(include=["stemgen_jax", "stemgen_jax.*"]),
+  package_data={"stemgen_jax": ["assets/**/*"]},
+  python_requires=">=3.11",
+  install_requires=[
+    "absl-py>=2.1",
+    "array_record>=0.6",
+    "encodec>=0.1.1",
+    "flax>=0.12",
+    "grain>=0.2.12",
+    "jax>=0.10.2",
+    "jaxtyping>=0.3",
+    "matplotlib>=3.8",
+    "ml_collections>=1.0",
+    "numpy>=2.0",
+    "optax>=0.2.5",
+    "orbax-checkpoint>=0.12",
+    "safetensors>=0.4.5",
+    "scipy>=1.13",
+    "soundfile>=0.13",
+    "soxr>=0.5",
+    "tensorflow-datasets>=4.9.9",
+    "torch>=2.4",
+    "tqdm>=4.66",
+  ],
+  extras_require={
+    "band": _BAND,
+    "notebook": ["ipykernel>=6.29", "jupyterlab>=4"],
+    "test": _BAND + _TEST,
+  },
+  entry_points={"console_scripts": ["stemgen-jax=stemgen_jax.__main__:main"]},
+)
