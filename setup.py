@@ -9,7 +9,7 @@ _TEST = [
   "ipykernel>=6.29",
   "nbclient>=0.10",
   "nbformat>=5.10",
-  "pyright>=1.1.400",
+  "pyright[nodejs]>=1.1.400",
   "pytest>=8.0",
   "ruff>=0.9",
 ]

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Makes the virtual environment the other scripts run in, or reuses it.
+#   source launch/environment.sh [demo|test]
+# "demo" has what playing along needs; "test" adds the band's renderer and the
+# test tools. Nothing is installed again until setup.py or a list of versions
+# changes. Activates .venv in the calling shell.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=$root/.venv
+wanted=${1:-demo}
+
+new_enough() {
+  "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+find_python() {
+  local python
+  for python in "${PYTHON:-python3}" python3.11 python3.12 python3.13 python; do
+    if new_enough "$python"; then echo "$python"; return; fi
+  done
+  echo "stemgen-jax needs Python 3.11 or newer; found only" \
+    "$(python3 --version 2>&1 || echo none). Set PYTHON=/path/to/python." >&2
+  return 1
+}
+
+# What is installed is described by one line: the lists' checksum and what for.
+lists=("$root"/setup.py "$root"/launch/constraints.txt
+  "$root"/launch/requirements-nodeps.txt)
+version=$(cat "${lists[@]}" | cksum | cut -d' ' -f1)
+stamp=$venv/.stemgen-jax
+have=$(cat "$stamp" 2>/dev/null || true)
+
+if [ "$have" != "$version test" ] && [ "$have" != "$version $wanted" ]; then
+  python=$(find_python)
+  echo "Preparing $venv with $("$python" --version) (a few minutes, once) ..."
+  # A Python without ensurepip (Debian's) still has pip outside: use that.
+  "$python" -m venv "$venv" >/dev/null 2>&1 || {
+    rm -rf "$venv"
+    "$python" -m venv --without-pip "$venv"
+    "$python" -m pip --python "$venv/bin/python" install -q pip
+  }
+  pip=("$venv/bin/python" -m pip install -q --disable-pip-version-check)
+  if [ "$wanted" = test ]; then
+    "${pip[@]}" -e "$root[test]" -c "$root/launch/constraints.txt"
+    "${pip[@]}" --no-deps -r "$root/launch/requirements-nodeps.txt"
+  else
+    "${pip[@]}" -e "$root" -c "$root/launch/constraints.txt"
+  fi
+  echo "$version $wanted" > "$stamp"
+fi
+# shellcheck disable=SC1091
+source "$venv/bin/activate"
