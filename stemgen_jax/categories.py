@@ -1,0 +1,130 @@
+"""The 18 instrument categories and the genres, with the names people type.
+
+The paper conditions on one of 18 categories without listing them. Ours are
+the 16 families of General MIDI in their order (id = program // 8), then the
+drum kit, then everything else.
+"""
+
+import difflib
+import re
+
+# Each category and what musicians also call it. A name belongs to one
+# category; "synth" alone means the lead, the more common wish.
+_NAMES = {
+  "piano": """
+    grand piano, upright piano, keys, keyboard, electric piano, e-piano, ep,
+    rhodes, wurlitzer, harpsichord, clavinet, clavi, klavier""",
+  "chromatic_percussion": """
+    chromatic perc, mallet, mallet percussion, tuned percussion, celesta,
+    glockenspiel, glock, music box, vibraphone, vibes, marimba, xylophone,
+    tubular bells, bells, dulcimer, kalimba bells""",
+  "organ": """
+    hammond, b3, church organ, reed organ, rock organ, drawbar organ,
+    accordion, harmonica, bandoneon""",
+  "guitar": """
+    gtr, acoustic guitar, electric guitar, nylon guitar, steel guitar,
+    jazz guitar, clean guitar, distorted guitar, rhythm guitar, lead guitar,
+    e-guitar, ukulele""",
+  "bass": """
+    bass guitar, bassline, acoustic bass, electric bass, upright bass,
+    double bass, fretless bass, slap bass, synth bass, sub bass, 808, e-bass""",
+  "strings": """
+    string, solo strings, violin, viola, cello, contrabass, harp, timpani,
+    pizzicato, tremolo strings, fiddle""",
+  "ensemble": """
+    string ensemble, string section, synth strings, choir, voice, voices,
+    vocals, orchestra hit, aahs, oohs""",
+  "brass": """
+    brass section, trumpet, trombone, tuba, french horn, horn, horns,
+    synth brass, muted trumpet""",
+  "reed": """
+    woodwind, wind, sax, saxophone, soprano sax, alto sax, tenor sax,
+    baritone sax, oboe, english horn, bassoon, clarinet""",
+  "pipe": """
+    flute, piccolo, recorder, pan flute, bottle, shakuhachi, whistle,
+    ocarina""",
+  "synth_lead": "synth, synthesizer, synthesiser, lead, lead synth, melody",
+  "synth_pad": "pad, pads, pad synth, warm pad, atmosphere pad",
+  "synth_effects": "synth fx, synth effect, fx, effects, texture, atmosphere",
+  "ethnic": """
+    world, sitar, banjo, shamisen, koto, kalimba, bagpipe, shanai, folk""",
+  "percussive": """
+    percussion, perc, hand percussion, taiko, woodblock, agogo, steel drum,
+    steel pan, melodic tom, synth drum, tinkle bell""",
+  "sound_effects": "sound effect, sfx, noise, foley, sounds",
+  "drums": """
+    drum, drum kit, drum set, drumkit, drumset, kit, beat, beats,
+    drum machine""",
+  "other": "misc, miscellaneous, unknown, any, rest",
+}
+
+CATEGORIES: tuple[str, ...] = tuple(_NAMES)
+"""Category names; a category's id is its index."""
+
+GENRES: tuple[str, ...] = (
+  "lofi",
+  "techno",
+  "electronic",
+  "hip_hop",
+  "pop",
+  "rock",
+  "funk",
+  "jazz",
+  "bossa_nova",
+  "reggae",
+  "folk",
+  "ambient",
+  "other",
+)
+"""Genre names; a genre's id is its index. The band plays all but "other"."""
+
+
+def _plain(name: str) -> str:
+  return re.sub(r"[\W_]+", "", name.lower())
+
+
+_CATEGORY_OF = {_plain(category): category for category in CATEGORIES} | {
+  _plain(alias): category
+  for category, aliases in _NAMES.items()
+  for alias in aliases.split(",")
+}
+
+
+def parse_category(name: str) -> str:
+  """The category that `name` means.
+
+  Case, spaces, hyphens, underscores and a plural s do not matter: "Drum Kit",
+  "e-piano", "Synths" and "Woodwind" are all understood.
+
+  Raises:
+    ValueError: nothing is called so; suggests the nearest names.
+  """
+  plain = _plain(name)
+  for candidate in (plain, plain.removesuffix("s"), plain + "s"):
+    if candidate in _CATEGORY_OF:
+      return _CATEGORY_OF[candidate]
+  near = difflib.get_close_matches(plain, _CATEGORY_OF, n=3, cutoff=0.6)
+  hint = " or ".join(dict.fromkeys(_CATEGORY_OF[close] for close in near))
+  raise ValueError(
+    f"unknown instrument category {name!r}"
+    + (f", did you mean {hint}?" if hint else "")
+    + f" Known: {', '.join(CATEGORIES)}"
+  )
+
+
+def category_id(name: str) -> int:
+  """Index in `CATEGORIES` of the category that `name` means."""
+  return CATEGORIES.index(parse_category(name))
+
+
+def category_of_program(program: int, is_drum: bool) -> str:
+  """Category of a General MIDI program (0-127), or of a drum track.
+
+  Raises:
+    ValueError: the program is not 0-127.
+  """
+  if is_drum:
+    return "drums"
+  if not 0 <= program <= 127:
+    raise ValueError(f"program is {program}, expected 0 to 127 (General MIDI)")
+  return CATEGORIES[program // 8]

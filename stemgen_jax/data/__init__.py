@@ -1,0 +1,1 @@
+"""Songs, pairs of context and target, and codes on disk."""

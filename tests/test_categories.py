@@ -1,0 +1,62 @@
+"""Names of instruments, as musicians type them."""
+
+import pytest
+
+from stemgen_jax import categories
+
+
+@pytest.mark.parametrize(
+  ("typed", "meant"),
+  [
+    ("Synth", "synth_lead"),
+    ("Synths", "synth_lead"),
+    ("Woodwind", "reed"),
+    ("percussion", "percussive"),
+    ("e-piano", "piano"),
+    ("Electric Piano", "piano"),
+    ("Drum Kit", "drums"),
+    ("drums", "drums"),
+    ("DRUM", "drums"),
+    ("bass guitar", "bass"),
+    ("Bass", "bass"),
+    ("synth-pad", "synth_pad"),
+    ("Synth Lead", "synth_lead"),
+    ("strings", "strings"),
+    ("Violin", "strings"),
+    ("chromatic percussion", "chromatic_percussion"),
+    ("flute", "pipe"),
+  ],
+)
+def test_understands_what_musicians_type(typed, meant):
+  assert categories.parse_category(typed) == meant
+  assert categories.CATEGORIES[categories.category_id(typed)] == meant
+
+
+def test_every_category_and_its_spaced_form_is_understood():
+  for name in categories.CATEGORIES:
+    assert categories.parse_category(name) == name
+    assert categories.parse_category(name.replace("_", " ").title()) == name
+
+
+@pytest.mark.parametrize(
+  ("typed", "nearest"),
+  [("baas", "bass"), ("pianno", "piano"), ("guitr", "guitar")],
+)
+def test_unknown_category_suggests_the_nearest(typed, nearest):
+  with pytest.raises(ValueError, match=f"{typed}.*did you mean.*{nearest}"):
+    categories.parse_category(typed)
+
+
+def test_hopeless_category_lists_what_exists():
+  with pytest.raises(ValueError, match="zzzz.*Known: piano, .*other"):
+    categories.parse_category("zzzz")
+
+
+def test_general_midi_families_keep_their_order():
+  assert len(categories.CATEGORIES) == 18
+  assert categories.category_of_program(0, is_drum=False) == "piano"
+  assert categories.category_of_program(33, is_drum=False) == "bass"
+  assert categories.category_of_program(127, is_drum=False) == "sound_effects"
+  assert categories.category_of_program(33, is_drum=True) == "drums"
+  with pytest.raises(ValueError, match="128"):
+    categories.category_of_program(128, is_drum=False)
