@@ -1,1 +1,30 @@
-"""placeholder"""
+"""StemGen in JAX: listens to a piece of music and plays along.
+
+```python
+from stemgen_jax import StemGen
+
+take = StemGen.load("demo").generate("my_mix.wav", stem="bass", seed=3)
+take.save("out")
+```
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+  from stemgen_jax.stemgen import StemGen, Take
+
+__version__ = "0.1.0"
+__all__ = ["StemGen", "Take", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+  # Imported on first use: the command line answers before jax is loaded.
+  if name not in ("StemGen", "Take"):
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+  from stemgen_jax import stemgen
+
+  return getattr(stemgen, name)
+
+
+def __dir__() -> list[str]:
+  return __all__

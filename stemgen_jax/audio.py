@@ -1,0 +1,356 @@
+"""Audio in the caller's own format: read, write, resample, fold, mix.
+
+Samples are float32 `[samples, channels]`, full scale -1..1. Nothing here knows
+of models or codecs.
+"""
+
+import contextlib
+import dataclasses
+import difflib
+import json
+import math
+import os
+import pathlib
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import soundfile
+import soxr
+from jaxtyping import Float32
+
+from stemgen_jax import __version__
+
+Samples = Float32[np.ndarray, "samples channels"]
+Bits = Literal[16, 24, "float"]
+Path = str | os.PathLike[str]
+
+READABLE = "wav, flac, ogg, mp3 or aiff"
+WRITABLE = (".wav", ".flac")
+CEILING = 10 ** (-0.1 / 20)  # -0.1 dBFS, the loudest sample of a mix.
+
+_SUBTYPES = {16: "PCM_16", 24: "PCM_24", "float": "FLOAT"}
+_BLOCK = 1 << 18
+# An mp3 header states its length to within the encoder's padding only.
+_MP3_SLACK = 2 * 1152
+# ITU-R BS.775 to stereo, then to mono, without the LFE; weights sum to one, so
+# that no fold can clip. Channel order of wav files: L R C LFE Ls Rs.
+_SURROUND = np.array([1, 1, math.sqrt(2), 0, math.sqrt(0.5), math.sqrt(0.5)])
+_SURROUND = (_SURROUND / _SURROUND.sum()).astype(np.float32)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Audio:
+  """Sound with its sample rate: float32 `[samples, channels]`, in Hz."""
+
+  samples: Samples
+  sample_rate: int
+
+  def __post_init__(self):
+    shape, dtype = np.shape(self.samples), getattr(self.samples, "dtype", None)
+    if len(shape) != 2 or dtype != np.float32:
+      raise ValueError(
+        f"audio of shape {shape} and type {dtype}: expected float32 "
+        "[samples, channels]"
+      )
+    if self.sample_rate <= 0:
+      raise ValueError(f"sample rate {self.sample_rate} Hz: expected above 0")
+
+  @property
+  def seconds(self) -> float:
+    """Duration in seconds."""
+    return len(self.samples) / self.sample_rate
+
+  @property
+  def channels(self) -> int:
+    """Number of channels."""
+    return self.samples.shape[1]
+
+
+def read(path: Path, *, longest: float | None = None) -> Audio:
+  """Decodes the whole of a wav, flac, ogg, mp3 or aiff file.
+
+  Args:
+    path: the file.
+    longest: refuse files of more than this many seconds, before decoding.
+
+  Raises:
+    FileNotFoundError, IsADirectoryError: there is no file at `path`.
+    ValueError: it is empty, not audio, broken off, without samples, or has
+      samples that are no numbers.
+  """
+  path = pathlib.Path(path)
+  if path.is_dir():
+    raise IsADirectoryError(f"{path} is a folder: expected an audio file")
+  if not path.is_file():
+    raise FileNotFoundError(f"no such file: {path}{_similar_file(path)}")
+  if path.stat().st_size == 0:
+    raise ValueError(f"{path} is empty (0 bytes): expected {READABLE}")
+  try:
+    file = soundfile.SoundFile(path)
+  except (soundfile.LibsndfileError, TypeError):  # TypeError: headerless .raw
+    raise ValueError(
+      f"{path} is not audio that can be read: expected {READABLE}"
+    ) from None
+  with file:
+    stated = file.frames if file.frames < 2**62 else None  # None: a stream's
+    if longest and stated and stated > longest * file.samplerate:
+      raise ValueError(
+        f"{path} is {stated / file.samplerate:.0f} s long: expected at most "
+        f"{longest:g} s; cut it into parts"
+      )
+    samples = _decode(file, path, stated)
+    sample_rate = file.samplerate
+  if not len(samples):
+    raise ValueError(f"{path} holds no samples: expected some audio")
+  if not np.isfinite(samples).all():
+    bad = np.argmin(np.isfinite(samples).all(axis=1)) / sample_rate
+    raise ValueError(
+      f"{path} has samples that are not numbers (NaN or infinite, first at "
+      f"{bad:.3f} s): export it again"
+    )
+  return Audio(samples, sample_rate)
+
+
+def _decode(
+  file: soundfile.SoundFile, path: pathlib.Path, stated: int | None
+) -> Samples:
+  blocks, count = [], 0
+  slack = _MP3_SLACK if file.format in ("MP3", "MPEG") else 0
+  try:
+    while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+      blocks.append(block)
+      count += len(block)
+    broken = stated is not None and count + slack < stated
+  except soundfile.LibsndfileError:
+    broken = True
+  if broken:
+    of = f" of {stated / file.samplerate:.1f} s" if stated else ""
+    raise ValueError(
+      f"{path} cannot be decoded beyond {count / file.samplerate:.1f} s{of}: "
+      "it is cut off or damaged; copy or export it again"
+    )
+  if not blocks:
+    return np.zeros((0, file.channels), np.float32)
+  return np.concatenate(blocks)
+
+
+def write(
+  path: Path,
+  audio: Audio,
+  *,
+  bits: Bits = 24,
+  metadata: Mapping[str, Any] | None = None,
+  overwrite: bool = False,
+) -> float:
+  """Writes a wav or flac file (by suffix), whole or not at all.
+
+  Args:
+    path: ends in .wav or .flac.
+    audio: what to write.
+    bits: 16, 24, or "float" (32-bit, wav only).
+    metadata: kept in the file's comment as JSON, and its "title" as the
+      file's title: `read_metadata` reads it back.
+    overwrite: replace a file that is there.
+
+  Returns:
+    The gain in dB by which the audio was lowered, as a whole, because a
+    fixed-point file clips at full scale; 0.0 when it was written as it is.
+
+  Raises:
+    ValueError: unknown suffix or bits.
+    FileExistsError, FileNotFoundError, OSError: as `check_writable`.
+  """
+  path = check_writable(path, overwrite)
+  check_bits(path, bits)
+  samples, gain_db = audio.samples, 0.0
+  peak = float(np.abs(samples).max(initial=0.0))
+  if bits != "float" and peak > 1:
+    samples, gain_db = samples * (CEILING / peak), to_db(CEILING / peak)
+  metadata = dict(metadata or {})
+  try:
+    with (
+      replacing(path) as temporary,
+      soundfile.SoundFile(
+        temporary,
+        "w",
+        samplerate=audio.sample_rate,
+        channels=audio.channels,
+        subtype=_SUBTYPES[bits],
+        format=path.suffix[1:].upper(),
+      ) as file,
+    ):
+      file.title = str(metadata.get("title", path.stem))
+      file.software = f"stemgen-jax {__version__}"
+      file.comment = json.dumps(metadata)
+      file.write(samples)
+  except soundfile.LibsndfileError as error:
+    raise OSError(f"cannot write {path}: {error.error_string}") from error
+  return gain_db
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+  """A temporary name beside `path`, moved there if all goes well."""
+  temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+  try:
+    yield temporary
+    os.replace(temporary, path)
+  finally:
+    temporary.unlink(missing_ok=True)
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+  """The `metadata` that `write` put into a file; {} in a file of others."""
+  with soundfile.SoundFile(path) as file:
+    comment = file.comment
+  try:
+    metadata = json.loads(comment)
+  except json.JSONDecodeError:
+    return {}
+  return metadata if isinstance(metadata, dict) else {}
+
+
+def check_bits(path: Path, bits: Bits) -> None:
+  """Raises ValueError if a file of that name cannot have that depth."""
+  if bits not in _SUBTYPES:
+    raise ValueError(f"bits {bits!r}: expected 16, 24 or 'float'")
+  if bits == "float" and pathlib.Path(path).suffix.lower() == ".flac":
+    raise ValueError(
+      f"{path}: flac has no floating-point samples; use 24 bits, or .wav"
+    )
+
+
+def check_writable(
+  path: Path, overwrite: bool, suffixes: Sequence[str] = WRITABLE
+) -> pathlib.Path:
+  """Makes sure that `path` can be written, without touching what is there.
+
+  Tries it, by making and removing an empty file beside it: permission bits
+  alone do not tell (root, read-only mounts, full disks).
+
+  Raises:
+    ValueError: the suffix is none of `suffixes`.
+    FileExistsError: the file exists and `overwrite` is False.
+    FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError,
+      OSError: there is no such folder, or it cannot be written to.
+  """
+  path = pathlib.Path(path)
+  if path.is_dir():
+    raise IsADirectoryError(f"{path} is a folder: expected a file name")
+  if path.suffix.lower() not in suffixes:
+    raise ValueError(
+      f"{path}: cannot write {path.suffix or 'a file without suffix'}; "
+      f"expected {' or '.join(suffixes)}"
+    )
+  folder = path.parent
+  if not folder.is_dir():
+    nearest = next((p for p in path.parents if p.exists()), folder)
+    if nearest.is_file():
+      raise NotADirectoryError(f"{path}: {nearest} is a file, not a folder")
+    raise FileNotFoundError(f"no such folder: {folder}; make it first")
+  if path.exists() and not overwrite:
+    raise FileExistsError(f"{path} exists: choose another name or --overwrite")
+  probe = path.with_name(f".{secrets.token_hex(8)}.part")
+  try:
+    probe.touch(exist_ok=False)
+    probe.unlink()
+  except OSError as error:
+    raise type(error)(f"cannot write to {folder}: {error.strerror}") from error
+  return path
+
+
+def resample(
+  samples: Samples, from_rate: int, to_rate: int, length: int | None = None
+) -> Samples:
+  """Converts the sample rate (Hz) with zero lag and an exact length.
+
+  Args:
+    samples: `[samples, channels]`.
+    from_rate, to_rate: sample rates in Hz.
+    length: samples returned (cut, or padded with silence); default
+      round(samples * to_rate / from_rate).
+  """
+  if length is None:
+    length = round(len(samples) * to_rate / from_rate)
+  if from_rate != to_rate:
+    samples = soxr.resample(samples, from_rate, to_rate, quality="VHQ")
+  return fit(samples, length)
+
+
+def fit(samples: Samples, length: int) -> Samples:
+  """Cuts, or pads with silence at the end, to `length` samples."""
+  missing = max(0, length - len(samples))
+  return np.pad(samples[:length], ((0, missing), (0, 0)))
+
+
+def fold_down(samples: Samples) -> Float32[np.ndarray, "samples 1"]:
+  """Any channel count to mono, never louder than the loudest channel.
+
+  Mono stays as it is; 5.1 (L R C LFE Ls Rs) follows ITU-R BS.775 without the
+  LFE; every other count, stereo included, is the mean of its channels.
+  """
+  if samples.shape[1] == 1:
+    return samples
+  if samples.shape[1] == 6:
+    return (samples @ _SURROUND)[:, None]
+  return samples.mean(axis=1, keepdims=True, dtype=np.float32)
+
+
+def spread(
+  mono: Float32[np.ndarray, "samples 1"], channels: int
+) -> Float32[np.ndarray, "samples {channels}"]:
+  """Mono to `channels`: both of stereo; front left and right of any more."""
+  wide = np.zeros((len(mono), channels), np.float32)
+  wide[:, :2] = mono
+  return wide
+
+
+def mix(context: Audio, stem: Audio) -> tuple[Audio, float]:
+  """Adds a stem to its context, making headroom where the sum would clip.
+
+  Returns:
+    The mix, and the gain in dB by which it was lowered as a whole so that no
+    sample exceeds -0.1 dBFS; 0.0 when the plain sum fits.
+
+  Raises:
+    ValueError: sample rate, length or channels differ.
+  """
+  for name in ("sample_rate", "channels"):
+    ours, theirs = getattr(context, name), getattr(stem, name)
+    if ours != theirs:
+      raise ValueError(f"context has {name} {ours} but the stem {theirs}")
+  if len(context.samples) != len(stem.samples):
+    raise ValueError(
+      f"context has {len(context.samples)} samples but the stem "
+      f"{len(stem.samples)}"
+    )
+  total = context.samples + stem.samples
+  peak = float(np.abs(total).max(initial=0.0))
+  if peak <= CEILING:
+    return Audio(total, context.sample_rate), 0.0
+  gain = CEILING / peak
+  return Audio(total * np.float32(gain), context.sample_rate), to_db(gain)
+
+
+def rms_db(samples: Samples) -> float:
+  """Root mean square in dB of full scale; -inf for silence."""
+  norm = float(np.linalg.norm(samples))
+  return to_db(norm / math.sqrt(max(1, samples.size)))
+
+
+def to_db(amplitude: float) -> float:
+  """20 log10 of an amplitude, -inf at 0."""
+  return 20 * math.log10(amplitude) if amplitude > 0 else -math.inf
+
+
+def _similar_file(path: pathlib.Path) -> str:
+  if not path.parent.is_dir():
+    return f" (there is no folder {path.parent})"
+  try:
+    names = os.listdir(path.parent)
+  except OSError:
+    return ""
+  near = difflib.get_close_matches(path.name, names, 1)
+  return f"; did you mean {path.with_name(near[0])}?" if near else ""

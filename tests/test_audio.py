@@ -1,0 +1,238 @@
+import json
+import math
+import os
+
+import numpy as np
+import pytest
+import soundfile
+
+from stemgen_jax import audio
+from stemgen_jax.audio import Audio
+
+RATES = [8000, 16000, 22050, 32000, 44100, 48000, 96000]
+
+
+def noise(seconds=1.0, rate=44100, channels=2, seed=0):
+  shape = (round(seconds * rate), channels)
+  samples = np.random.default_rng(seed).standard_normal(shape) * 0.1
+  return Audio(samples.astype(np.float32), rate)
+
+
+def float32(values):
+  return np.array(values, dtype=np.float32)
+
+
+def chirp(rate, seconds=1.0):
+  """A sweep from 50 Hz to 3 kHz: in band at every rate, sharp correlation."""
+  t = np.arange(round(rate * seconds)) / rate
+  wave = np.sin(2 * np.pi * (50 * t + (2950 / 2 / seconds) * t**2))
+  return (0.5 * wave * np.hanning(len(t)))[:, None].astype(np.float32)
+
+
+def lag(a, b):
+  size = len(a) + len(b)
+  spectrum = np.fft.rfft(a, size) * np.conj(np.fft.rfft(b, size))
+  shift = int(np.argmax(np.fft.irfft(spectrum, size)))
+  return shift - size if shift > size // 2 else shift
+
+
+@pytest.mark.parametrize("there", [24000, 32000, 48000])
+@pytest.mark.parametrize("rate", RATES)
+def test_resampling_has_no_lag_and_exact_length(rate, there):
+  samples = chirp(rate)[:-7]  # a length that is no round number
+  converted = audio.resample(samples, rate, there)
+  assert len(converted) == round(len(samples) * there / rate)
+  back = audio.resample(converted, there, rate, len(samples))
+  assert back.shape == samples.shape
+  assert lag(back[:, 0], samples[:, 0]) == 0
+  assert np.abs(back - samples).max() < 0.01
+  # One way too: against the same sweep made at the other rate.
+  assert lag(converted[:, 0], chirp(there)[:, 0]) == 0
+
+
+@pytest.mark.parametrize("length", [0, 10, 100, 1000])
+def test_resample_cuts_or_pads_to_the_length_asked_for(length):
+  samples = noise(0.01, 8000).samples
+  assert audio.resample(samples, 8000, 32000, length).shape == (length, 2)
+  assert audio.resample(samples, 8000, 8000, length).shape == (length, 2)
+
+
+@pytest.mark.parametrize(
+  ("suffix", "bits"),
+  [(".wav", 16), (".wav", 24), (".WAV", "float"), (".flac", 16), (".FLAC", 24)],
+)
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_a_written_file_reads_back_the_same(tmp_path, bits, suffix, channels):
+  path = tmp_path / f"stem{suffix}"
+  sound = noise(0.3, 22050, channels)
+  metadata = {"title": "Bass, seed 3", "seed": 3, "settings": {"steps": [8]}}
+  gain_db = audio.write(path, sound, bits=bits, metadata=metadata)
+  assert gain_db == 0.0
+  again = audio.read(path)
+  assert again.sample_rate == 22050
+  assert again.samples.shape == sound.samples.shape
+  step = {16: 2**-15, 24: 2**-23, "float": 0}[bits]
+  assert np.abs(again.samples - sound.samples).max() <= step
+  assert audio.read_metadata(path) == metadata
+  with soundfile.SoundFile(path) as file:
+    assert file.title == "Bass, seed 3"
+    assert file.software.startswith("stemgen-jax")
+    assert json.loads(file.comment)["seed"] == 3
+  assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("suffix", [".ogg", ".mp3", ".aiff"])
+def test_reads_what_musicians_have(tmp_path, suffix):
+  sound = noise(1.0)
+  path = tmp_path / f"mix{suffix}"
+  soundfile.write(path, sound.samples, 44100)
+  again = audio.read(path)
+  assert again.sample_rate == 44100
+  assert again.samples.shape == sound.samples.shape
+  assert again.seconds == 1.0
+
+
+def test_writing_lowers_what_would_clip_and_says_by_how_much(tmp_path):
+  loud = Audio(float32([[0.5], [-2.0]]), 8000)
+  gain_db = audio.write(tmp_path / "loud.wav", loud, bits=16)
+  assert gain_db == pytest.approx(-6.12, abs=0.01)
+  samples = audio.read(tmp_path / "loud.wav").samples
+  np.testing.assert_allclose(samples[1] / samples[0], -4, rtol=1e-3)
+  assert np.abs(samples).max() < 1
+  # Floating point keeps it as it is.
+  assert audio.write(tmp_path / "float.wav", loud, bits="float") == 0.0
+  assert audio.read(tmp_path / "float.wav").samples.min() == -2.0
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+  tmp_path, monkeypatch
+):
+  path = tmp_path / "stem.wav"
+  audio.write(path, noise(0.1))
+  before = path.read_bytes()
+
+  def full_disk(*args):
+    raise OSError("No space left on device")
+
+  monkeypatch.setattr(soundfile.SoundFile, "write", full_disk)
+  with pytest.raises(OSError, match="No space"):
+    audio.write(path, noise(0.2), overwrite=True)
+  assert path.read_bytes() == before
+  assert os.listdir(tmp_path) == ["stem.wav"]
+
+
+def test_a_file_of_others_has_no_metadata(tmp_path):
+  soundfile.write(tmp_path / "a.wav", noise(0.1).samples, 44100)
+  assert audio.read_metadata(tmp_path / "a.wav") == {}
+
+
+def test_check_writable(tmp_path, monkeypatch):
+  (tmp_path / "there.wav").write_bytes(b"precious")
+  check = audio.check_writable
+  assert check(tmp_path / "new.flac", False) == tmp_path / "new.flac"
+  assert check(tmp_path / "there.wav", True) == tmp_path / "there.wav"
+  with pytest.raises(FileExistsError, match="--overwrite"):
+    check(tmp_path / "there.wav", False)
+  with pytest.raises(ValueError, match=r"expected \.wav or \.flac"):
+    check(tmp_path / "new.mp3", False)
+  with pytest.raises(FileNotFoundError, match="no such folder"):
+    check(tmp_path / "nowhere" / "new.wav", False)
+  with pytest.raises(NotADirectoryError, match=r"there\.wav is a file"):
+    check(tmp_path / "there.wav" / "deep" / "new.wav", False)
+  with pytest.raises(IsADirectoryError):
+    check(tmp_path, False)
+
+  # Permission bits do not stop root, so the refusal is played.
+  def refuse(*args, **kwargs):
+    raise PermissionError(13, "Permission denied")
+
+  monkeypatch.setattr("pathlib.Path.touch", refuse)
+  with pytest.raises(PermissionError, match="cannot write to"):
+    check(tmp_path / "new.wav", False)
+  assert os.listdir(tmp_path) == ["there.wav"]
+  assert (tmp_path / "there.wav").read_bytes() == b"precious"
+
+
+def test_bits_that_a_file_cannot_have(tmp_path):
+  with pytest.raises(ValueError, match="expected 16, 24 or 'float'"):
+    audio.write(tmp_path / "a.wav", noise(0.1), bits=12)  # pyright: ignore
+  with pytest.raises(ValueError, match="flac has no floating-point"):
+    audio.write(tmp_path / "a.flac", noise(0.1), bits="float")
+
+
+def test_refuses_too_long_a_file(tmp_path):
+  audio.write(tmp_path / "long.wav", noise(2.0))
+  assert audio.read(tmp_path / "long.wav", longest=2.0).seconds == 2.0
+  with pytest.raises(ValueError, match="expected at most 1 s"):
+    audio.read(tmp_path / "long.wav", longest=1.0)
+
+
+def test_a_missing_file_names_a_similar_one(tmp_path):
+  audio.write(tmp_path / "my_mix.wav", noise(0.1))
+  with pytest.raises(FileNotFoundError, match=r"did you mean .*my_mix\.wav"):
+    audio.read(tmp_path / "my_mx.wav")
+
+
+def test_audio_rejects_samples_of_another_form():
+  with pytest.raises(ValueError, match="float32"):
+    Audio(np.zeros((10, 1)), 44100)
+  with pytest.raises(ValueError, match="samples, channels"):
+    Audio(np.zeros(10, np.float32), 44100)
+  with pytest.raises(ValueError, match="sample rate 0"):
+    Audio(np.zeros((10, 1), np.float32), 0)
+
+
+def test_fold_down_and_spread():
+  left_right = float32([[1.0, 0.0], [0.5, 0.5]])
+  np.testing.assert_array_equal(audio.fold_down(left_right), [[0.5], [0.5]])
+  mono = float32([[0.3], [-0.2]])
+  np.testing.assert_array_equal(audio.fold_down(mono), mono)
+  for channels in (1, 2):
+    wide = audio.spread(mono, channels)
+    assert wide.shape == (2, channels)
+    np.testing.assert_array_equal(audio.fold_down(wide), mono)
+  wide = audio.spread(mono, 6)
+  np.testing.assert_array_equal(wide[:, :2], np.repeat(mono, 2, axis=1))
+  assert not wide[:, 2:].any()
+
+
+def test_surround_folds_as_itu_without_the_lfe():
+  gains = audio.fold_down(np.eye(6, dtype=np.float32))[:, 0]
+  left, right, centre, lfe, rear_left, rear_right = gains
+  assert left == right
+  assert rear_left == rear_right
+  assert lfe == 0
+  assert centre == pytest.approx(left * math.sqrt(2))
+  assert rear_left == pytest.approx(left * math.sqrt(0.5))
+  assert gains.sum() == pytest.approx(1)  # full scale everywhere stays there
+
+
+def test_the_mix_is_the_plain_sum_while_it_fits():
+  context, stem = noise(seed=1), noise(seed=2)
+  together, gain_db = audio.mix(context, stem)
+  assert gain_db == 0.0
+  expected = context.samples + stem.samples
+  np.testing.assert_array_equal(together.samples, expected)
+
+
+def test_the_mix_never_clips_and_keeps_the_balance():
+  context = Audio(noise(seed=1).samples * 5, 44100)
+  stem = Audio(noise(seed=2).samples * 5, 44100)
+  together, gain_db = audio.mix(context, stem)
+  assert np.abs(together.samples).max() <= 10 ** (-0.1 / 20) * (1 + 1e-6)
+  expected = (context.samples + stem.samples) * 10 ** (gain_db / 20)
+  np.testing.assert_allclose(together.samples, expected, atol=1e-5)
+
+
+def test_a_mix_of_different_forms_is_refused():
+  with pytest.raises(ValueError, match="samples"):
+    audio.mix(noise(1.0), noise(0.9))
+  with pytest.raises(ValueError, match="sample_rate"):
+    audio.mix(noise(1.0), noise(1.0, rate=48000))
+  with pytest.raises(ValueError, match="channels"):
+    audio.mix(noise(1.0), noise(1.0, channels=1))
+
+
+def test_rms_db():
+  assert audio.rms_db(np.full((100, 2), 0.1, np.float32)) == pytest.approx(-20)
+  assert audio.rms_db(np.zeros((100, 1), np.float32)) == -math.inf
