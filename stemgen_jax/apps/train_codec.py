@@ -1,0 +1,180 @@
+"""Trains the codec that turns audio into codes and back.
+
+The default is the demo codec, trained on songs of the built-in band:
+
+  stemgen-jax train_codec --out=runs/codec --export=my_codec.safetensors
+
+Called again with the same flags it goes on where it was stopped. How well it
+keeps each instrument of songs it has not heard, at any time:
+
+  stemgen-jax train_codec --out=runs/codec --report
+"""
+
+import json
+import pathlib
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import tqdm
+from absl import flags
+
+if TYPE_CHECKING:
+  from stemgen_jax.codec.training import Training, TrainingConfig
+
+FLAGS = flags.FlagValues()
+_OUT = flags.DEFINE_string(
+  "out",
+  None,
+  "Folder of the run: checkpoint, log.jsonl, report.json.",
+  flag_values=FLAGS,
+)
+_EXPORT = flags.DEFINE_string(
+  "export",
+  None,
+  "Where the weights go, a .safetensors file. Default: codec.safetensors in "
+  "--out.",
+  flag_values=FLAGS,
+)
+_NAME = flags.DEFINE_string(
+  "name", "demo", "What the exported codec is called.", flag_values=FLAGS
+)
+_STEPS = flags.DEFINE_integer(
+  "steps", 8000, "Training steps in all.", flag_values=FLAGS
+)
+_BATCH = flags.DEFINE_integer(
+  "batch", 12, "Clips of half a second in a step.", flag_values=FLAGS
+)
+_SEED = flags.DEFINE_integer(
+  "seed", 0, "Seed of the songs and of the training.", flag_values=FLAGS
+)
+_SONGS = flags.DEFINE_integer(
+  "songs",
+  200,
+  "How many songs to learn from; an eighth more are kept for the report.",
+  flag_values=FLAGS,
+)
+_SONG_SECONDS = flags.DEFINE_float(
+  "song_seconds", 30.0, "Length of a song in seconds.", flag_values=FLAGS
+)
+_SOUNDFONT = flags.DEFINE_multi_string(
+  "soundfont",
+  [],
+  "A .sf2 or .sf3 file for the band to play; may be given several times.",
+  flag_values=FLAGS,
+)
+_CACHE = flags.DEFINE_string(
+  "cache",
+  None,
+  "Folder for the rendered songs, 12 MB each. Default: songs/ in --out.",
+  flag_values=FLAGS,
+)
+_CHECKPOINT_MINUTES = flags.DEFINE_float(
+  "checkpoint_minutes",
+  5.0,
+  "Minutes of training between checkpoints.",
+  flag_values=FLAGS,
+)
+_REPORT = flags.DEFINE_bool(
+  "report",
+  False,
+  "Do not train: export and report on what there is.",
+  flag_values=FLAGS,
+)
+_SHOWN = ("log_mel", "plateau", "perplexity_0")
+
+
+def main(argv: list[str]) -> None:
+  """Renders the songs, trains, exports the weights; or reports.
+
+  Raises:
+    ValueError: a flag is out of range, or the run has other settings.
+  """
+  del argv
+  if not _OUT.value:
+    raise ValueError("--out is missing: name a folder, as --out=runs/codec")
+  out = pathlib.Path(_OUT.value)
+  weights = pathlib.Path(_EXPORT.value or out / "codec.safetensors")
+  if weights.suffix != ".safetensors":
+    raise ValueError(f"--export={weights}: expected a .safetensors file")
+  if _SONGS.value < 1:
+    raise ValueError(f"--songs={_SONGS.value}: expected 1 or more")
+
+  # Here, so that --help and mistakes in the flags answer at once.
+  from stemgen_jax.codec import clips, training
+
+  config = training.TrainingConfig(
+    steps=_STEPS.value, batch=_BATCH.value, seed=_SEED.value
+  )
+  config.validate()
+  cache = pathlib.Path(_CACHE.value or out / "songs")
+  _render(cache, config)
+  samples = config.frames * config.network.hop
+  heard = clips.Clips(cache, "train", samples, config.seed)
+  run = training.Training(config, heard, out)
+  if _REPORT.value:
+    run.export(weights, _NAME.value)
+    _write_report(out / "report.json", weights, cache)
+  elif _train(run):
+    run.export(weights, _NAME.value)
+    print(f"wrote {weights}")
+
+
+def _render(cache: pathlib.Path, config: "TrainingConfig") -> None:
+  from stemgen_jax.codec import clips
+  from stemgen_jax.data import band
+
+  counts = {"train": _SONGS.value, "valid": max(1, _SONGS.value // 8)}
+  source = band.Band(
+    seed=config.seed,
+    **counts,
+    test=0,
+    seconds=_SONG_SECONDS.value,
+    sample_rate=config.network.sample_rate,
+    soundfonts=tuple(_SOUNDFONT.value),
+  )
+  with tqdm.tqdm(
+    total=sum(counts.values()), desc="rendering", unit="song"
+  ) as bar:
+    for _ in clips.render(source, cache, config.network.sample_rate):
+      bar.update()
+
+
+def _train(run: "Training") -> bool:
+  """Trains to the end or until SIGTERM; whether it got to the end."""
+  stop = []
+  signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
+  saved = time.monotonic()
+  with tqdm.tqdm(
+    run.run(),
+    initial=run.step,
+    total=run.config.steps,
+    desc="training",
+    unit="step",
+    mininterval=1.0,
+  ) as bar:
+    for figures in bar:
+      shown = {k: f"{figures[k]:.3g}" for k in _SHOWN if k in figures}
+      bar.set_postfix(shown, refresh=False)
+      if time.monotonic() - saved > 60 * _CHECKPOINT_MINUTES.value:
+        run.save()
+        saved = time.monotonic()
+      if stop:
+        break
+  run.save()
+  return run.step == run.config.steps
+
+
+def _write_report(
+  path: pathlib.Path, weights: pathlib.Path, cache: pathlib.Path
+) -> None:
+  from stemgen_jax import codec
+  from stemgen_jax.codec import clips, report
+
+  tested = codec.load(weights)
+  held_out = clips.Clips(cache, "valid", 2 * tested.sample_rate, _SEED.value)
+  results = report.report(tested, held_out)
+  path.write_text(json.dumps(results, indent=2) + "\n")
+  for category, figures in results.items():
+    print(f"{category:22}", *(f"{k} {v} " for k, v in figures.items()))
+  print(f"wrote {path}")

@@ -1,0 +1,8 @@
+"""The codec: audio to discrete codes and back. The only room with PyTorch.
+
+PyTorch is imported when a codec is loaded or trained, not with this package.
+"""
+
+from stemgen_jax.codec.codec import Codec, checksum, load
+
+__all__ = ["Codec", "checksum", "load"]

@@ -1,0 +1,145 @@
+"""The audio a codec trains on: rendered once, then cut into short clips."""
+
+import collections
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+import soxr
+from jaxtyping import Float
+
+from stemgen_jax.data import songs
+
+_INDEX = "index.json"
+# Shares of the clips; the rest are single stems.
+_MIXES = 0.5
+_SILENCE = 0.02
+# RMS of a clip in dB re full scale: usual music, and now and then far below.
+_LEVEL, _LEVEL_SPREAD = -18.0, 6.0
+_QUIET, _QUIET_RANGE = 0.1, (-50.0, -24.0)
+_GAIN_SPREAD = 6.0  # dB, of a stem within a mix.
+_AUDIBLE = 1e-3  # RMS under which a clip counts as silent, -60 dB.
+_TRIES = 8
+
+
+def render(
+  source: songs.Songs, folder: pathlib.Path, sample_rate: int
+) -> Iterator[str]:
+  """Writes a source's songs as mono float16, yielding each song's id.
+
+  One `SONG.npy` [stems, samples] per song and, at the end, an index. Songs
+  that are there already are kept, so that a stopped run goes on where it was.
+  """
+  folder.mkdir(parents=True, exist_ok=True)
+  index = []
+  for song in source.songs():
+    path = folder / f"{song.id}.npy"
+    if not path.exists():
+      stems = [
+        soxr.resample(stem.read().mean(1), song.sample_rate, sample_rate)
+        for stem in song.stems
+      ]
+      partial = path.with_suffix(".partial")
+      with open(partial, "wb") as file:
+        np.save(file, np.stack(stems).astype(np.float16))
+      os.replace(partial, path)
+    categories = [stem.category for stem in song.stems]
+    index.append({"id": song.id, "split": song.split, "categories": categories})
+    yield song.id
+  partial = folder / f"{_INDEX}.partial"
+  partial.write_text(json.dumps(index))
+  os.replace(partial, folder / _INDEX)
+
+
+class Clips:
+  """Random clips of the rendered songs of one split.
+
+  A clip is a stem (every category equally often), a mix of at least two stems
+  of a song with gains of their own (contexts are such mixes), or silence.
+  Batch `number` is a function of the seed and the number alone.
+  """
+
+  def __init__(self, folder: pathlib.Path, split: str, samples: int, seed: int):
+    index = json.loads((folder / _INDEX).read_text())
+    self._songs = [
+      np.load(folder / f"{song['id']}.npy", mmap_mode="r")
+      for song in index
+      if song["split"] == split
+    ]
+    if not self._songs:
+      raise ValueError(f"{folder} has no songs of the split {split!r}")
+    by_category = collections.defaultdict(list)
+    listed = (song for song in index if song["split"] == split)
+    for number, song in enumerate(listed):
+      for row, category in enumerate(song["categories"]):
+        by_category[category].append((number, row))
+    self.categories = tuple(sorted(by_category))
+    self._by_category = by_category
+    self._samples = samples
+    self._seed = seed
+
+  def batch(
+    self, number: int, size: int
+  ) -> Float[np.ndarray, "size 1 samples"]:
+    """Clips of training, float32, at training's levels."""
+    rng = np.random.default_rng((self._seed, number))
+    return np.stack([self._clip(rng) for _ in range(size)])[:, None]
+
+  def of_category(
+    self, category: str, size: int
+  ) -> Float[np.ndarray, "size 1 samples"]:
+    """Audible clips of one category's stems (or "mix"), at the usual level."""
+    rng = np.random.default_rng((self._seed, *category.encode()))
+    clips = [self._audible(rng, category) for _ in range(size)]
+    return np.stack([_at_level(clip, _LEVEL) for clip in clips])[:, None]
+
+  def _clip(self, rng: np.random.Generator) -> np.ndarray:
+    kind = rng.random()
+    if kind < _SILENCE:
+      return np.zeros(self._samples, np.float32)
+    mix = kind < _SILENCE + _MIXES
+    clip = self._audible(rng, "mix" if mix else rng.choice(self.categories))
+    if rng.random() < _QUIET:
+      return _at_level(clip, rng.uniform(*_QUIET_RANGE))
+    return _at_level(clip, _LEVEL + rng.uniform(-1, 1) * _LEVEL_SPREAD)
+
+  def _audible(self, rng: np.random.Generator, category: str) -> np.ndarray:
+    clip = np.zeros(self._samples, np.float32)
+    for _ in range(_TRIES):
+      clip = self._mix(rng) if category == "mix" else self._stem(rng, category)
+      if np.sqrt(np.square(clip).mean()) > _AUDIBLE:
+        break
+    return clip
+
+  def _stem(self, rng: np.random.Generator, category: str) -> np.ndarray:
+    places = self._by_category[category]
+    song, row = places[rng.integers(len(places))]
+    stems = self._songs[song]
+    start = self._start(rng, stems)
+    return stems[row, start : start + self._samples].astype(np.float32)
+
+  def _mix(self, rng: np.random.Generator) -> np.ndarray:
+    stems = self._songs[rng.integers(len(self._songs))]
+    count = rng.integers(min(2, len(stems)), len(stems) + 1)
+    rows = rng.choice(len(stems), count, replace=False)
+    gains = 10 ** (rng.uniform(-1, 1, count) * _GAIN_SPREAD / 20)
+    start = self._start(rng, stems)
+    clips = stems[rows, start : start + self._samples].astype(np.float32)
+    return gains.astype(np.float32) @ clips
+
+  def _start(self, rng: np.random.Generator, stems: np.ndarray) -> int:
+    room = stems.shape[1] - self._samples
+    if room < 0:
+      raise ValueError(
+        f"a song of {stems.shape[1]} samples is shorter than a clip of"
+        f" {self._samples}"
+      )
+    return int(rng.integers(room + 1))
+
+
+def _at_level(clip: np.ndarray, decibels: float) -> np.ndarray:
+  """The clip at that RMS; one without sound stays as it is."""
+  rms = np.sqrt(np.square(clip).mean())
+  return clip if rms <= 1e-6 else clip * np.float32(10 ** (decibels / 20) / rms)

@@ -1,0 +1,68 @@
+"""Batch norm while a codec trains; plain convolutions afterwards.
+
+Without normalisation the codec rarely leaves the plateau "predict the mean
+spectrum". EnCodec 48 kHz normalises over time (`time_group_norm`), which makes
+the code of a frame depend on how loud it is 5 s away and how long the input
+is. Batch norm gets off the plateau too, and once trained it is a fixed scale
+and shift per channel that disappears in the convolution before it.
+"""
+
+import copy
+
+import torch
+from encodec.modules import NormConv1d, NormConvTranspose1d
+from torch import nn
+
+from stemgen_jax.codec.encodec import Network
+
+
+def with_batch_norm(network: Network) -> Network:
+  """A copy with batch norm after every convolution but the last.
+
+  The latents' batch norm has no gain of its own, so that every dimension has
+  unit variance and the commitment loss cannot shrink them.
+  """
+  network = copy.deepcopy(network)
+  for part in (network.encoder, network.decoder):
+    *convolutions, last = _convolutions(part)
+    for convolution in convolutions:
+      convolution.norm = nn.BatchNorm1d(_inner(convolution).out_channels)
+    if part is network.encoder:
+      last.norm = nn.BatchNorm1d(_inner(last).out_channels, affine=False)
+  return network
+
+
+@torch.no_grad()
+def folded(network: Network) -> Network:
+  """The same function in evaluation mode, without the batch norms."""
+  network = copy.deepcopy(network)
+  for part in (network.encoder, network.decoder):
+    for convolution in _convolutions(part):
+      norm, inner = convolution.norm, _inner(convolution)
+      if not isinstance(norm, nn.BatchNorm1d):
+        continue
+      scale = (norm.running_var + norm.eps).rsqrt()
+      shift = -norm.running_mean * scale
+      if norm.affine:
+        scale, shift = scale * norm.weight, shift * norm.weight + norm.bias
+      # A transposed convolution's weight is [in, out, kernel].
+      out = 1 if isinstance(inner, nn.ConvTranspose1d) else 0
+      inner.weight.transpose(0, out).mul_(scale[:, None, None])
+      inner.bias.copy_(inner.bias * scale + shift)
+      convolution.norm = nn.Identity()
+  return network
+
+
+def _convolutions(part: nn.Module) -> list[NormConv1d | NormConvTranspose1d]:
+  kinds = NormConv1d, NormConvTranspose1d
+  return [module for module in part.modules() if isinstance(module, kinds)]
+
+
+def _inner(
+  convolution: NormConv1d | NormConvTranspose1d,
+) -> nn.Conv1d | nn.ConvTranspose1d:
+  return (
+    convolution.conv
+    if isinstance(convolution, NormConv1d)
+    else convolution.convtr
+  )

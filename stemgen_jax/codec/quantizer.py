@@ -1,0 +1,132 @@
+"""Training of the residual quantiser: k-means start, moving averages, restarts.
+
+EnCodec's own training step is not used: in 0.1.1 a restarted code is
+overwritten by its old average in the same call, so no dead code ever comes
+back. Its classes hold the codebooks all the same.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from encodec.quantization import ResidualVectorQuantizer
+from encodec.quantization.core_vq import EuclideanCodebook
+from jaxtyping import Float, Int
+from torch import Tensor
+
+_DECAY = 0.99
+# A code used less than this share of the mean is dead: at _DECAY, one unused
+# for some 300 steps.
+_DEAD = 0.05
+_KMEANS_ROUNDS = 10
+
+
+def books(quantizer: ResidualVectorQuantizer) -> Iterator[EuclideanCodebook]:
+  """The codebooks, coarse to fine."""
+  for layer in quantizer.vq.layers:
+    yield layer._codebook  # `codebook`, the public one, has no statistics.
+
+
+@torch.no_grad()
+def start(
+  quantizer: ResidualVectorQuantizer,
+  latents: Float[Tensor, "n d"],
+  frames_per_step: int,
+  generator: torch.Generator,
+) -> None:
+  """Sets every codebook by k-means on what the coarser ones leave."""
+  residual = latents
+  for book in books(quantizer):
+    v = book.codebook_size
+    means = _choose(residual, v, generator)
+    for _ in range(_KMEANS_ROUNDS):
+      sums, counts = _sums(residual, _nearest(residual, means), v)
+      # An empty cluster moves to a latent of its own.
+      means = torch.where(
+        counts[:, None] > 0,
+        sums / counts[:, None].clamp(min=1),
+        _choose(residual, v, generator),
+      )
+    ids = _nearest(residual, means)
+    _, counts = _sums(residual, ids, v)
+    # The averages count frames of one step.
+    usage = counts.clamp(min=0.5) * frames_per_step / len(latents)
+    book.embed.copy_(means)
+    book.cluster_size.copy_(usage)
+    book.embed_avg.copy_(means * usage[:, None])
+    book.inited.fill_(1)
+    residual = residual - means[ids]
+
+
+def quantize(
+  quantizer: ResidualVectorQuantizer,
+  latents: Float[Tensor, "b d t"],
+  generator: torch.Generator,
+) -> tuple[Float[Tensor, "b d t"], Int[Tensor, "n q"], Tensor]:
+  """One training step's quantisation, straight-through; updates codebooks.
+
+  Returns:
+    The quantised latents (their gradient is the latents'), the ids of the
+    b * t frames, and the commitment loss: the mean over levels of the squared
+    distance between what a level was given and what it chose.
+  """
+  b, d, t = latents.shape
+  frames = latents.transpose(1, 2).reshape(b * t, d)
+  residual, commitment, ids = frames, torch.zeros(()), []
+  for book in books(quantizer):
+    chosen = _nearest(residual.detach(), book.embed)
+    vectors = book.embed[chosen]
+    commitment = commitment + (residual - vectors).square().mean()
+    _update(book, residual.detach(), chosen, generator)
+    residual = residual - vectors
+    ids.append(chosen)
+  quantized = frames - residual.detach()
+  return (
+    quantized.reshape(b, t, d).transpose(1, 2),
+    torch.stack(ids, 1),
+    commitment / len(ids),
+  )
+
+
+def perplexity(usage: Float[Tensor, "... v"]) -> Float[Tensor, "..."]:
+  """How many codes are in use, on average: exp of the entropy, 1..v."""
+  share = usage / usage.sum(-1, keepdim=True)
+  return torch.special.entr(share).sum(-1).exp()
+
+
+@torch.no_grad()
+def _update(
+  book: EuclideanCodebook,
+  given: Float[Tensor, "n d"],
+  ids: Int[Tensor, " n"],
+  generator: torch.Generator,
+) -> None:
+  sums, counts = _sums(given, ids, book.codebook_size)
+  book.cluster_size.lerp_(counts, 1 - _DECAY)
+  book.embed_avg.lerp_(sums, 1 - _DECAY)
+  mean = len(given) / book.codebook_size
+  dead = book.cluster_size < _DEAD * mean
+  if dead.any():
+    fresh = _choose(given, int(dead.sum()), generator)
+    book.cluster_size[dead] = mean
+    book.embed_avg[dead] = fresh * mean
+  book.embed.copy_(book.embed_avg / book.cluster_size[:, None])
+
+
+def _nearest(
+  vectors: Float[Tensor, "n d"], means: Float[Tensor, "v d"]
+) -> Int[Tensor, " n"]:
+  # |x - m|^2 without |x|^2, which is the same for every m.
+  return (means.square().sum(1) - 2 * vectors @ means.T).argmin(1)
+
+
+def _sums(
+  vectors: Float[Tensor, "n d"], ids: Int[Tensor, " n"], v: int
+) -> tuple[Float[Tensor, "v d"], Float[Tensor, " v"]]:
+  sums = vectors.new_zeros(v, vectors.shape[1]).index_add_(0, ids, vectors)
+  return sums, torch.bincount(ids, minlength=v).to(vectors.dtype)
+
+
+def _choose(
+  vectors: Float[Tensor, "n d"], count: int, generator: torch.Generator
+) -> Float[Tensor, "count d"]:
+  return vectors[torch.randint(len(vectors), (count,), generator=generator)]

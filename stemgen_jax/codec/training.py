@@ -1,0 +1,287 @@
+"""Training of a codec on one machine: a loop, its checkpoint and its log."""
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import time
+from collections.abc import Iterator
+from typing import IO
+
+import numpy as np
+import safetensors.torch
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from stemgen_jax.codec import encodec, losses, normalization, quantizer
+from stemgen_jax.codec.clips import Clips
+
+_CHECKPOINT = "checkpoint.safetensors"
+_LOG = "log.jsonl"
+_LOG_EVERY = 10
+_SMOOTHING = 0.98  # of the two figures that decide the end of the warm-up
+_MAX_GRADIENT = 5.0
+_WEIGHT_DECAY = 1e-2
+_FINAL_RATE = 0.05  # of the learning rate, at the last step
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+  """How to train a codec; the defaults are the demo codec's.
+
+  Attributes:
+    network: the networks' shape.
+    steps: optimiser steps in all, warm-up included.
+    batch: clips per step.
+    frames: frames per clip.
+    learning_rate: constant, then falling to a twentieth (half a cosine).
+    decay_share: the share of the steps in which it falls. Batch norm's
+      statistics are frozen then, so that training ends with the very function
+      that is exported.
+    warm_up: the quantiser starts when the log-mel distance is below this share
+      of the plateau's, see `losses.ReconstructionLoss`.
+    warm_up_share: it starts after this share of the steps at the latest.
+    commitment: weight of the commitment loss.
+    kmeans_batches: batches of latents that the codebooks start from.
+    seed: of the initial weights, the clips and the restarted codes.
+  """
+
+  network: encodec.NetworkConfig = dataclasses.field(
+    default_factory=encodec.NetworkConfig
+  )
+  steps: int = 8000
+  batch: int = 12
+  frames: int = 25
+  learning_rate: float = 1e-3
+  decay_share: float = 0.4
+  warm_up: float = 0.6
+  warm_up_share: float = 0.3
+  commitment: float = 0.25
+  kmeans_batches: int = 40
+  seed: int = 0
+
+  def validate(self) -> None:
+    """Raises ValueError where a field is out of range."""
+    for name in ("steps", "batch", "frames", "kmeans_batches"):
+      if getattr(self, name) < 1:
+        raise ValueError(f"{name} is {getattr(self, name)}: expected 1 or more")
+    for name in ("decay_share", "warm_up_share"):
+      if not 0 <= getattr(self, name) <= 1:
+        raise ValueError(f"{name} is {getattr(self, name)}: expected 0 to 1")
+
+
+class Training:
+  """A codec in training: `run` it, stop it anywhere, make it anew to resume.
+
+  Everything random is a function of (seed, step), so a resumed run takes the
+  steps that an undisturbed one would have taken.
+
+  Args:
+    config: what to train.
+    clips: the training clips, of `config.frames` frames.
+    folder: where the checkpoint and the log live; a checkpoint there is
+      resumed.
+
+  Raises:
+    ValueError: the configuration is out of range, or the folder's checkpoint
+      was made with another one.
+  """
+
+  def __init__(
+    self, config: TrainingConfig, clips: Clips, folder: pathlib.Path
+  ):
+    config.validate()
+    self.config = config
+    self.step = 0
+    self.quantizing = False
+    self._clips = clips
+    self._folder = folder
+    torch.manual_seed(config.seed)
+    self._network = normalization.with_batch_norm(
+      encodec.Network(config.network)
+    )
+    self._loss = losses.ReconstructionLoss(config.network.sample_rate)
+    self._optimizer = torch.optim.AdamW(
+      self._network.parameters(),
+      lr=config.learning_rate,
+      betas=(0.8, 0.99),
+      weight_decay=_WEIGHT_DECAY,
+    )
+    self._smooth: dict[str, float] = {}
+    self._usage = torch.zeros(
+      config.network.levels, config.network.codes_per_level
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / _CHECKPOINT).exists():
+      self._restore()
+
+  def run(self) -> Iterator[dict[str, float]]:
+    """Trains to the last step; yields each step's figures, logs every tenth.
+
+    Figures: `loss`; `log_mel` and `plateau` of `losses.ReconstructionLoss`;
+    `commitment`; `perplexity_0` ... of each level over the recent steps, once
+    the quantiser is on.
+    """
+    with open(self._folder / _LOG, "a") as log:
+      while self.step < self.config.steps:
+        started = time.monotonic()
+        figures = self._train_step()
+        self.step += 1
+        if not self.quantizing and self._warm():
+          self._start_quantizer()
+        figures["seconds"] = time.monotonic() - started
+        if self.step % _LOG_EVERY == 0 or self.step == self.config.steps:
+          self._write(log, figures)
+        yield figures
+
+  def save(self) -> None:
+    """Writes the checkpoint: whole or not at all."""
+    tensors = {f"network.{k}": v for k, v in self._network.state_dict().items()}
+    for number, state in self._optimizer.state_dict()["state"].items():
+      tensors |= {f"optimizer.{number}.{k}": v for k, v in state.items()}
+    tensors["usage"] = self._usage
+    tensors = {k: v.contiguous() for k, v in tensors.items()}
+    progress = {
+      "config": dataclasses.asdict(self.config),
+      "step": self.step,
+      "quantizing": self.quantizing,
+      "smooth": self._smooth,
+    }
+    path = self._folder / _CHECKPOINT
+    partial = path.with_suffix(".partial")
+    safetensors.torch.save_file(
+      tensors, partial, metadata={"progress": json.dumps(progress)}
+    )
+    os.replace(partial, path)
+
+  def export(self, path: pathlib.Path, name: str) -> str:
+    """Writes the codec as it is now; returns its checksum."""
+    metadata = {
+      "steps": self.step,
+      "seed": self.config.seed,
+      "categories": self._clips.categories,
+    }
+    network = normalization.folded(self._network)
+    return encodec.save(path, name, self.config.network, network, metadata)
+
+  def _train_step(self) -> dict[str, float]:
+    config = self.config
+    rate = _rate(self.step, config)
+    for group in self._optimizer.param_groups:
+      group["lr"] = rate * config.learning_rate
+    self._network.train(rate == 1)
+    audio = torch.from_numpy(self._clips.batch(self.step, config.batch))
+    latents = self._encode(audio)
+    commitment = torch.zeros(())
+    if self.quantizing:
+      latents, ids, commitment = quantizer.quantize(
+        self._network.quantizer, latents, self._generator()
+      )
+      for usage, level in zip(self._usage, ids.T):
+        usage.mul_(0.99).add_(torch.bincount(level, minlength=len(usage)))
+    with _bfloat16():
+      output = self._network.decoder(latents)
+    loss, figures = self._loss(output.float(), audio)
+    total = loss + config.commitment * commitment
+    self._optimizer.zero_grad()
+    total.backward()
+    parameters = self._network.parameters()
+    norm = torch.nn.utils.clip_grad_norm_(parameters, _MAX_GRADIENT)
+    # One bad step would spoil the averages for good.
+    if not math.isfinite(norm):
+      raise FloatingPointError(
+        f"the gradient is not finite at step {self.step}"
+      )
+    self._optimizer.step()
+    for name in ("log_mel", "plateau"):
+      old = self._smooth.get(name, figures[name])
+      self._smooth[name] = _SMOOTHING * old + (1 - _SMOOTHING) * figures[name]
+    figures |= {"loss": loss.item(), "gradient": norm.item(), "rate": rate}
+    if self.quantizing:
+      figures["commitment"] = commitment.item()
+      for level, value in enumerate(quantizer.perplexity(self._usage).tolist()):
+        figures[f"perplexity_{level}"] = value
+    return figures
+
+  def _encode(self, audio: Float[Tensor, "b c samples"]) -> Tensor:
+    with _bfloat16():
+      return self._network.encoder(audio).float()
+
+  def _warm(self) -> bool:
+    config = self.config
+    left = self._smooth["log_mel"] < config.warm_up * self._smooth["plateau"]
+    # The smoothed figures mean nothing in the first steps.
+    return (left and self.step > 1 / (1 - _SMOOTHING)) or (
+      self.step >= config.warm_up_share * config.steps
+    )
+
+  @torch.no_grad()
+  def _start_quantizer(self) -> None:
+    config = self.config
+    latents = []
+    for number in range(config.kmeans_batches):
+      # Other clips than training's, whose numbers count up from 0.
+      clips = self._clips.batch(config.steps + number, config.batch)
+      encoded = self._encode(torch.from_numpy(clips))
+      latents.append(encoded.transpose(1, 2).flatten(0, 1))
+    quantizer.start(
+      self._network.quantizer,
+      torch.cat(latents),
+      config.batch * config.frames,
+      self._generator(),
+    )
+    self.quantizing = True
+
+  def _generator(self) -> torch.Generator:
+    seed = np.random.SeedSequence((self.config.seed, self.step))
+    return torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
+
+  def _write(self, log: IO[str], figures: dict[str, float]) -> None:
+    rounded = {name: float(f"{value:.4g}") for name, value in figures.items()}
+    log.write(json.dumps({"step": self.step, **rounded}) + "\n")
+    log.flush()
+
+  def _restore(self) -> None:
+    path = self._folder / _CHECKPOINT
+    with safetensors.safe_open(path, "pt") as file:
+      progress = json.loads(file.metadata()["progress"])
+      tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    ours = json.loads(json.dumps(dataclasses.asdict(self.config)))
+    different = [k for k, v in ours.items() if progress["config"].get(k) != v]
+    if different:
+      raise ValueError(
+        f"{path} was made with other settings ({', '.join(different)}): use"
+        " those, or another folder"
+      )
+    self.step = progress["step"]
+    self.quantizing = progress["quantizing"]
+    self._smooth = progress["smooth"]
+    self._usage = tensors.pop("usage")
+    parts: dict[str, dict] = {"network": {}, "optimizer": {}}
+    for key, value in tensors.items():
+      part, _, rest = key.partition(".")
+      parts[part][rest] = value
+    self._network.load_state_dict(parts["network"])
+    state: dict[int, dict] = {}
+    for key, value in parts["optimizer"].items():
+      number, _, name = key.partition(".")
+      state.setdefault(int(number), {})[name] = value
+    groups = self._optimizer.state_dict()["param_groups"]
+    self._optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _rate(step: int, config: TrainingConfig) -> float:
+  """The learning rate as a share of its peak."""
+  falling = config.decay_share * config.steps
+  done = (step - (config.steps - falling)) / falling if falling else 0.0
+  if done <= 0:
+    return 1.0
+  cosine = (1 + math.cos(math.pi * done)) / 2
+  return _FINAL_RATE + (1 - _FINAL_RATE) * cosine
+
+
+def _bfloat16():
+  """Convolutions in bfloat16: twice as fast where the CPU has it."""
+  return torch.autocast("cpu", torch.bfloat16)

@@ -1,0 +1,155 @@
+import json
+
+import numpy as np
+import pytest
+
+from stemgen_jax import codec
+from stemgen_jax.codec import clips, encodec, report, training
+from stemgen_jax.data import songs
+
+SECONDS = 2
+NETWORK = encodec.NetworkConfig(
+  filters=2, latent=8, levels=2, codes_per_level=16
+)
+CONFIG = training.TrainingConfig(
+  network=NETWORK,
+  steps=24,
+  batch=3,
+  frames=8,
+  warm_up_share=0.3,
+  kmeans_batches=4,
+)
+
+
+class Tones:
+  """A source of songs of one tone and one noise."""
+
+  name = "tones"
+
+  def __init__(self, rate: int = 32_000):
+    self._rate = rate
+
+  def songs(self):
+    for number, split in enumerate(("train", "train", "train", "valid")):
+      yield songs.Song(
+        id=f"tones-{number}",
+        split=split,
+        genre="techno",
+        sample_rate=self._rate,
+        stems=(
+          songs.Stem("tone", "piano", lambda n=number: self._tone(n)),
+          songs.Stem("noise", "drums", lambda n=number: self._noise(n)),
+        ),
+      )
+
+  def _tone(self, number: int) -> np.ndarray:
+    time = np.arange(SECONDS * self._rate, dtype=np.float32) / self._rate
+    tone = 0.2 * np.sin(2 * np.pi * 110 * (number + 1) * time)
+    return tone[:, None].astype(np.float32)
+
+  def _noise(self, number: int) -> np.ndarray:
+    rng = np.random.default_rng(number)
+    noise = 0.1 * rng.standard_normal((SECONDS * self._rate, 1))
+    return noise.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("songs")
+  assert len(list(clips.render(Tones(), folder, 32_000))) == 4
+  return folder
+
+
+def train_clips(cache):
+  return clips.Clips(cache, "train", CONFIG.frames * NETWORK.hop, CONFIG.seed)
+
+
+def run(cache, folder, steps=None):
+  """Trains, for some steps or to the end; the figures of each step."""
+  one = training.Training(CONFIG, train_clips(cache), folder)
+  figures = []
+  for figure in one.run():
+    figures.append(figure)
+    if len(figures) == steps:
+      break
+  one.save()
+  return one, figures
+
+
+@pytest.mark.parametrize("stop", [3, 15])
+def test_resumed_run_takes_the_same_steps(cache, tmp_path, stop):
+  whole, figures = run(cache, tmp_path / "whole")
+  first, before = run(cache, tmp_path / "parts", stop)
+  assert first.quantizing == (stop == 15)
+  second, after = run(cache, tmp_path / "parts")
+  assert second.step == CONFIG.steps
+  assert [f["loss"] for f in before + after] == [f["loss"] for f in figures]
+  checksums = [
+    one.export(tmp_path / name / "codec.safetensors", "tones")
+    for one, name in ((whole, "whole"), (second, "parts"))
+  ]
+  assert checksums[0] == checksums[1]
+
+
+def test_exported_codec_is_the_one_that_was_trained(cache, tmp_path):
+  one, figures = run(cache, tmp_path)
+  assert figures[-1]["log_mel"] < figures[0]["log_mel"]
+  path = tmp_path / "codec.safetensors"
+  checksum = one.export(path, "tones")
+  loaded = codec.load(path, expected_checksum=checksum)
+  assert (loaded.name, loaded.levels) == ("tones", 2)
+  held_out = clips.Clips(cache, "valid", 16_000, seed=0)
+  results = report.report(loaded, held_out, count=2)
+  assert set(results) == {"piano", "drums", "mix"}
+  last = one.config.steps * CONFIG.batch  # far from anything trained on
+  audio = train_clips(cache).batch(last, 4).transpose(0, 2, 1)
+  output = loaded.decode(loaded.encode(audio))
+  # Training runs in bfloat16 with batch norm, the export in float32 without.
+  trained = figures[-1]["loss"]
+  loss = report.ReconstructionLoss(loaded.sample_rate)
+  _, after = loss(
+    report.channels_first(output), report.channels_first(audio)
+  )
+  assert after["log_mel"] == pytest.approx(trained, abs=2.0)
+
+
+def test_log_and_other_settings(cache, tmp_path):
+  run(cache, tmp_path, 12)
+  lines = (tmp_path / "log.jsonl").read_text().splitlines()
+  entries = [json.loads(line) for line in lines]
+  assert [entry["step"] for entry in entries] == [10]
+  assert entries[0]["perplexity_0"] > 1
+  other = training.TrainingConfig(network=NETWORK, steps=24, seed=1)
+  with pytest.raises(ValueError, match=r"other settings \(.*seed.*\)"):
+    training.Training(other, train_clips(cache), tmp_path)
+
+
+def test_clips_depend_on_seed_and_number_only(cache):
+  again = train_clips(cache)
+  batch = train_clips(cache).batch(5, 8)
+  np.testing.assert_array_equal(batch, again.batch(5, 8))
+  assert batch.dtype == np.float32
+  assert batch.shape == (8, 1, CONFIG.frames * NETWORK.hop)
+  assert not np.array_equal(batch, again.batch(6, 8))
+
+
+def test_rendering_resamples_and_keeps_what_is_there(tmp_path):
+  list(clips.render(Tones(rate=16_000), tmp_path, 32_000))
+  first = tmp_path / "tones-0.npy"
+  audio = np.load(first)
+  assert audio.shape == (2, SECONDS * 32_000)
+  assert np.abs(np.fft.rfft(audio[0].astype(np.float32))).argmax() == (
+    110 * SECONDS
+  )
+  before = first.stat().st_mtime_ns
+  list(clips.render(Tones(rate=16_000), tmp_path, 32_000))
+  assert first.stat().st_mtime_ns == before
+
+
+def test_si_sdr():
+  rng = np.random.default_rng(0)
+  target = rng.standard_normal((1, 32_000, 1)).astype(np.float32)
+  noise = rng.standard_normal(target.shape).astype(np.float32)
+  # 20 dB of noise below, and any gain.
+  value = report.si_sdr(3 * (target + 0.1 * noise), target)
+  np.testing.assert_allclose(value, 20, atol=0.1)
