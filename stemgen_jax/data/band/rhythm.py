@@ -1,0 +1,77 @@
+"""Bars, grids written as text, swing, and the clock that plays them."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Meter:
+  """A bar counted in steps of a sixteenth note."""
+
+  name: str
+  bar: int  # steps per bar
+  beat: int  # steps per beat as it is felt: a dotted quarter in 6/8
+
+
+METERS = {
+  "4/4": Meter("4/4", 16, 4),
+  "3/4": Meter("3/4", 12, 4),
+  "6/8": Meter("6/8", 12, 6),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Hit:
+  """One symbol of a grid: where it starts and how many steps it is held."""
+
+  step: int
+  length: int
+  symbol: str
+
+
+def parse_grid(grid: str) -> tuple[list[Hit], int]:
+  """Hits of a grid, and its length in steps.
+
+  One character per sixteenth: "." is silence, "-" holds the note before, any
+  other character is a symbol whose meaning its player knows. Spaces and "|"
+  are for the eye.
+  """
+  hits: list[Hit] = []
+  steps = [character for character in grid if character not in " |\n"]
+  for step, symbol in enumerate(steps):
+    if symbol == "-" and hits:
+      hits[-1] = dataclasses.replace(hits[-1], length=step - hits[-1].step + 1)
+    elif symbol not in ".-":
+      hits.append(Hit(step, 1, symbol))
+  return hits, len(steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class Clock:
+  """Turns steps into seconds.
+
+  Attributes:
+    meter: the bar.
+    tempo: beats (`Meter.beat`) per minute.
+    swing: share of a pair of notes that its first takes; 0.5 is straight,
+      0.667 triplets.
+    pair: steps in such a pair: 4 swings eighths, 2 sixteenths.
+  """
+
+  meter: Meter
+  tempo: float
+  swing: float = 0.5
+  pair: int = 4
+
+  @property
+  def step_seconds(self) -> float:
+    """Length of a step when nothing swings."""
+    return 60 / self.tempo / self.meter.beat
+
+  def seconds(self, step: float) -> float:
+    """Time of a step; fractions of a step are fine."""
+    pairs, inside = divmod(step / self.pair, 1)
+    if inside < 0.5:
+      inside *= 2 * self.swing
+    else:
+      inside = self.swing + (inside - 0.5) * 2 * (1 - self.swing)
+    return (pairs + inside) * self.pair * self.step_seconds
