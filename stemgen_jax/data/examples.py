@@ -1,0 +1,85 @@
+"""A fixed list of examples as codes, small enough to ship as one file."""
+
+import dataclasses
+import os
+import pathlib
+
+import numpy as np
+from jaxtyping import Int32
+
+HELDOUT = pathlib.Path(__file__).parents[1] / "assets/demo/heldout.npz"
+"""The held-out examples that come with the demo weights."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Examples:
+  """Examples to judge a model by.
+
+  Attributes:
+    context: codes of what is heard, int32 [n, t, q].
+    target: codes of what was played to it, int32 [n, t, q].
+    category: id of the target's category, int32 [n].
+    genre: id of the song's genre, int32 [n].
+    song: id of the song, text [n].
+    silence: codes of silence, int32 [t, q].
+    codec: name of the codec that made the codes.
+    checksum: of that codec's weights.
+  """
+
+  context: Int32[np.ndarray, "n t q"]
+  target: Int32[np.ndarray, "n t q"]
+  category: Int32[np.ndarray, " n"]
+  genre: Int32[np.ndarray, " n"]
+  song: np.ndarray
+  silence: Int32[np.ndarray, "t q"]
+  codec: str
+  checksum: str
+
+  def __len__(self) -> int:
+    return len(self.target)
+
+  def crop(self, window: int) -> "Examples":
+    """The first `window` frames of every example."""
+    return dataclasses.replace(
+      self,
+      context=self.context[:, :window],
+      target=self.target[:, :window],
+      silence=self.silence[:window],
+    )
+
+  def save(self, path: str | os.PathLike) -> None:
+    """Writes an .npz, codes as uint16, in one step."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    arrays = {
+      name: value.astype(np.uint16) if name in _CODES else value
+      for name, value in vars(self).items()
+    }
+    with open(partial, "wb") as file:
+      np.savez_compressed(file, **arrays)
+    os.replace(partial, path)
+
+  @classmethod
+  def load(cls, path: str | os.PathLike) -> "Examples":
+    """Reads what `save` wrote.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: not such a file, or a damaged one.
+    """
+    if not pathlib.Path(path).is_file():
+      raise FileNotFoundError(f"no file {path} with held-out examples")
+    try:
+      with np.load(path, allow_pickle=False) as arrays:
+        fields = {name: arrays[name] for name in arrays.files}
+      fields |= {name: fields[name].astype(np.int32) for name in _CODES}
+      fields |= {name: str(fields[name]) for name in ("codec", "checksum")}
+      return cls(**fields)
+    except Exception as error:  # zipfile, zlib and numpy each have their own
+      raise ValueError(
+        f"{path} is no file of held-out examples, or a damaged one: {error}"
+      ) from error
+
+
+_CODES = ("context", "target", "silence")

@@ -1,0 +1,116 @@
+"""What a prepared data set says about itself: `manifest.json` and two arrays.
+
+The manifest is written last, so a folder that has one is complete.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int32
+
+_FILE, _CODEBOOKS, _SILENCE = "manifest.json", "codebooks.npy", "silence.npy"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Manifest:
+  """A prepared data set.
+
+  Attributes:
+    name: source and codec, the name of the TFDS config ("band_demo").
+    records: folder of the TFDS data set, relative to the manifest.
+    codec: name of the codec that made the codes.
+    checksum: of that codec's weights (sha256, hex).
+    sample_rate: of the encoded audio, in Hz.
+    channels: of the encoded audio.
+    frame_rate: code frames per second.
+    levels: q, codes per frame.
+    codes: v, codes per level.
+    segment_seconds: length of every record.
+    frames: t of every record.
+    counts: split -> {"songs", "pairs", "empty"}; empty counts the pairs with
+      a silent context.
+    categories: category -> number of training pairs with such a target.
+    config: everything the records depend on, as given to `prepare`.
+    versions: of the packages that made them.
+    codebooks: the codec's, float32 [q, v, latent].
+    silence: codes of a silent segment, int32 [t, q].
+  """
+
+  name: str
+  records: str
+  codec: str
+  checksum: str
+  sample_rate: int
+  channels: int
+  frame_rate: float
+  levels: int
+  codes: int
+  segment_seconds: float
+  frames: int
+  counts: dict[str, dict[str, int]]
+  categories: dict[str, int]
+  config: dict[str, Any]
+  versions: dict[str, str]
+  codebooks: Float[np.ndarray, "q v latent"] = dataclasses.field(repr=False)
+  silence: Int32[np.ndarray, "t q"] = dataclasses.field(repr=False)
+
+  @classmethod
+  def load(cls, data_dir: str | os.PathLike) -> "Manifest":
+    """Reads the manifest of a prepared folder.
+
+    Raises:
+      FileNotFoundError: no such folder, or it holds no finished data set.
+      ValueError: the manifest is damaged.
+    """
+    folder = pathlib.Path(data_dir)
+    if not folder.is_dir():
+      raise FileNotFoundError(f"no folder {data_dir} with prepared codes")
+    if not (folder / _FILE).is_file():
+      raise FileNotFoundError(
+        f"{data_dir} holds no finished data set ({_FILE} is missing): run "
+        "`stemgen-jax prepare` with this --out; it goes on where it stopped"
+      )
+    try:
+      fields = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+      return cls(
+        **fields,
+        codebooks=np.load(folder / _CODEBOOKS, allow_pickle=False),
+        silence=np.load(folder / _SILENCE, allow_pickle=False).astype(np.int32),
+      )
+    except (TypeError, ValueError, OSError) as error:
+      raise ValueError(f"{folder / _FILE} is damaged: {error}") from error
+
+  def save(self, data_dir: str | os.PathLike) -> None:
+    """Writes the arrays, then the manifest in one step."""
+    folder = pathlib.Path(data_dir)
+    fields = {
+      field.name: getattr(self, field.name)
+      for field in dataclasses.fields(self)
+    }
+    np.save(folder / _CODEBOOKS, fields.pop("codebooks"))
+    np.save(folder / _SILENCE, fields.pop("silence").astype(np.uint16))
+    write_json(folder / _FILE, fields)
+
+  def check_codec(self, name: str, checksum: str) -> None:
+    """Refuses another codec than the one that made the codes.
+
+    Raises:
+      ValueError: the checksums differ.
+    """
+    if checksum != self.checksum:
+      raise ValueError(
+        f"the codes were made by codec {self.codec!r} "
+        f"({self.checksum[:12]}), not by {name!r} ({checksum[:12]}): codes of "
+        "two codecs do not mix; prepare the data again with the right --codec"
+      )
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+  """Writes a JSON file in one step: it is there whole or not at all."""
+  partial = path.with_name(path.name + ".partial")
+  partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+  os.replace(partial, path)

@@ -1,0 +1,305 @@
+"""The TFDS data set `stem_codes`: pairs of context and target as codes.
+
+Songs are encoded to one file each (`song_files`), and the builder packs these
+into ArrayRecord. TensorFlow is not needed. A prepared folder holds
+
+    prepare.json         what the records depend on; the folder is bound to it
+    songs/ID.npz         the pairs of a song, kept so that a restart is cheap
+    stem_codes/NAME/1.0.0/*.array_record     the records
+    codebooks.npy, silence.npy, manifest.json     (see `manifest`)
+"""
+
+import collections
+import contextlib
+import dataclasses
+import importlib.metadata
+import io
+import json
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from stemgen_jax import categories
+from stemgen_jax.codec import Codec
+from stemgen_jax.data import pairs, song_files, songs
+from stemgen_jax.data.manifest import Manifest, write_json
+
+_PACKAGES = ("stemgen-jax", "numpy", "tensorflow-datasets", "array_record")
+
+
+@dataclasses.dataclass(kw_only=True)
+class StemCodesConfig(tfds.core.BuilderConfig):
+  """One (source, codec): `name` is "SOURCE_CODEC".
+
+  Attributes:
+    songs: split -> ids of its songs.
+    folder: where the songs' files lie.
+    levels: q, codes per frame.
+  """
+
+  # Not in the repr, which TFDS logs.
+  songs: dict[str, list[str]] = dataclasses.field(
+    default_factory=dict, repr=False
+  )
+  folder: pathlib.Path = pathlib.Path()
+  levels: int = 0
+
+
+class StemCodes(tfds.core.GeneratorBasedBuilder):
+  """Packs the songs' files; a record is a pair over one whole segment."""
+
+  VERSION = tfds.core.Version("1.0.0")
+  RELEASE_NOTES = {"1.0.0": "Pairs of context and target codes."}  # noqa: RUF012
+
+  @property
+  def _config(self) -> StemCodesConfig:
+    return cast(StemCodesConfig, self.builder_config)
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    def tensor(shape, dtype, doc):
+      return tfds.features.Tensor(
+        # As bytes: read twice as fast as lists of integers.
+        shape=shape,
+        dtype=dtype,
+        encoding="bytes",
+        doc=doc,
+      )
+
+    codes = (None, self._config.levels)
+    return tfds.core.DatasetInfo(
+      builder=self,
+      description="Context mix and target stem of songs, as codec codes.",
+      features=tfds.features.FeaturesDict(
+        {
+          "context": tensor(codes, np.uint16, "codes of the context mix"),
+          "target": tensor(codes, np.uint16, "codes of the target stem"),
+          "context_active": tensor((None,), np.bool_, "per second"),
+          "target_active": tensor((None,), np.bool_, "per second"),
+          "gains": tensor((None,), np.float32, "of each stem in the context"),
+          "stem": np.int32,
+          "category": np.int32,
+          "genre": np.int32,
+          "song_id": tfds.features.Text(),
+          "start": np.float32,
+        }
+      ),
+    )
+
+  def _split_generators(self, dl_manager):
+    return {
+      split: self._generate_examples(ids)
+      for split, ids in self._config.songs.items()
+    }
+
+  def _generate_examples(self, ids):
+    for song_id in ids:
+      path = song_files.song_path(self._config.folder, song_id)
+      columns = vars(song_files.SongCodes.load(path))
+      for row in range(len(columns["index"])):
+        record = {name: column[row] for name, column in columns.items()}
+        key = f"{song_id}/{record.pop('segment')}/{record.pop('index')}"
+        yield key, record | {"song_id": song_id}
+
+
+def prepare(
+  source: songs.Songs,
+  load_codec: Callable[[], Codec],
+  out: str | pathlib.Path,
+  config: pairs.PairConfig,
+  *,
+  workers: int = 0,
+) -> Manifest:
+  """Makes a data set of codes in the folder `out`, or finishes one.
+
+  Args:
+    source: of the songs. If it is a dataclass its fields are part of the
+      configuration; with `workers` it must pickle.
+    load_codec: makes the codec; with `workers` it must pickle.
+    out: the folder; made if it is not there.
+    config: how pairs are drawn.
+    workers: processes that encode; 0 encodes in this one.
+
+  Returns:
+    The manifest of the finished data set.
+
+  Raises:
+    ValueError: no songs, a song that can give no pair, two songs of one id,
+      or `out` holds something else or another configuration.
+    OSError: `out` cannot be written.
+  """
+  split_songs = _check_songs(source, config)
+  if workers < 0:
+    raise ValueError(f"workers is {workers}, expected 0 or more")
+  codec = load_codec()
+  out = pathlib.Path(out)
+  recipe = {
+    "source": source.name,
+    "source_config": _plain(source),
+    "codec": codec.name,
+    "codec_checksum": codec.checksum,
+    "pairs": _plain(config),
+  }
+  _bind(out, recipe)
+  with contextlib.suppress(FileNotFoundError):
+    return Manifest.load(out)
+  folder = out / "songs"
+  folder.mkdir(exist_ok=True)
+  song_files.encode_missing(source, load_codec, config, folder, workers=workers)
+  counts, per_category = _count(folder, split_songs)
+  name = f"{source.name}_{codec.name}"
+  builder = StemCodes(
+    data_dir=out,
+    file_format="array_record",
+    config=StemCodesConfig(
+      name=name,
+      songs={split: ids for split, ids in split_songs.items() if ids},
+      folder=folder,
+      levels=codec.levels,
+    ),
+  )
+  _pack(builder)
+  manifest = Manifest(
+    name=name,
+    records=str(pathlib.Path(builder.data_dir).relative_to(out)),
+    codec=codec.name,
+    checksum=codec.checksum,
+    sample_rate=codec.sample_rate,
+    channels=codec.channels,
+    frame_rate=codec.frame_rate,
+    levels=codec.levels,
+    codes=codec.codes_per_level,
+    segment_seconds=config.segment_seconds,
+    frames=codec.frames(round(config.segment_seconds * codec.sample_rate)),
+    counts=counts,
+    categories=per_category,
+    config=recipe,
+    versions={name: importlib.metadata.version(name) for name in _PACKAGES},
+    codebooks=codec.codebooks(),
+    silence=song_files.silence_codes(codec, config.segment_seconds),
+  )
+  manifest.save(out)
+  return manifest
+
+
+def _check_songs(
+  source: songs.Songs, config: pairs.PairConfig
+) -> dict[str, list[str]]:
+  """Ids of the songs of each split, after a look at what can go wrong."""
+  splits: dict[str, list[str]] = {split: [] for split in songs.SPLITS}
+  seen = set()
+  for song in source.songs():
+    where = f"song {song.id!r} of {source.name!r}"
+    if song.id in seen:
+      raise ValueError(f"{where}: two songs have this id, expected one")
+    seen.add(song.id)
+    if song.split not in splits:
+      raise ValueError(
+        f"{where}: split is {song.split!r}, expected one of {songs.SPLITS}"
+      )
+    if song.genre not in categories.GENRES:
+      raise ValueError(f"{where}: unknown genre {song.genre!r}")
+    if len(song.stems) < 2 and config.empty_share < 1:
+      raise ValueError(
+        f"{where} has {len(song.stems)} stem: a pair needs one to hear and "
+        "one to play; leave the song out"
+      )
+    for stem in song.stems:
+      categories.category_id(stem.category)
+    splits[song.split].append(song.id)
+  if not seen:
+    raise ValueError(f"{source.name!r} has no songs: nothing to prepare")
+  return splits
+
+
+def _bind(out: pathlib.Path, recipe: dict[str, Any]) -> None:
+  """Ties the folder to the recipe, or refuses it."""
+  path = out / "prepare.json"
+  if out.exists() and not out.is_dir():
+    raise NotADirectoryError(f"{out} is a file, expected a folder for --out")
+  if path.is_file():
+    bound = json.loads(path.read_text(encoding="utf-8"))
+    differing = [
+      f"{name} {ours!r} there, {theirs!r} now"
+      for name, ours, theirs in _differences(bound, recipe)
+    ]
+    if differing:
+      raise ValueError(
+        f"{out} holds a data set of another configuration "
+        f"({'; '.join(differing[:4])}): give another --out, or delete it"
+      )
+    return
+  if out.exists() and any(out.iterdir()):
+    raise ValueError(
+      f"{out} is not empty and holds no data set: give a new folder for --out"
+    )
+  out.mkdir(parents=True, exist_ok=True)
+  write_json(path, recipe)
+
+
+def _differences(old: Any, new: Any, name: str = "") -> Iterator[tuple]:
+  if isinstance(old, dict) and isinstance(new, dict):
+    for key in sorted(old.keys() | new.keys()):
+      inner = f"{name}.{key}" if name else key
+      yield from _differences(old.get(key), new.get(key), inner)
+  elif old != new:
+    yield name, old, new
+
+
+def _plain(value: Any) -> Any:
+  """A dataclass as JSON gives it back; {} for a source that is none."""
+  fields = {}
+  if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    fields = dataclasses.asdict(value)
+  return json.loads(json.dumps(fields, default=str))
+
+
+def _count(
+  folder: pathlib.Path, split_songs: dict[str, list[str]]
+) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
+  """Pairs per split, and training pairs per category of the target."""
+  counts, per_category = {}, collections.Counter()
+  for split, ids in split_songs.items():
+    files = [
+      song_files.SongCodes.load(song_files.song_path(folder, song_id))
+      for song_id in ids
+    ]
+    counts[split] = {
+      "songs": len(ids),
+      "pairs": sum(len(file.index) for file in files),
+      "empty": sum(
+        int((~file.context_active.any(1)).sum())
+        for file in files
+        if len(file.index)
+      ),
+    }
+    if ids and not counts[split]["pairs"]:
+      raise ValueError(
+        f"the {len(ids)} songs of split {split!r} give no pair: their stems "
+        "are silent, or never sound together for long enough (--min_active)"
+      )
+    if split == "train":
+      for file in files:
+        per_category.update(file.category.astype(int).tolist())
+  names = {
+    name: per_category[i]
+    for i, name in enumerate(categories.CATEGORIES)
+    if per_category[i]
+  }
+  return counts, names
+
+
+def _pack(builder: StemCodes) -> None:
+  """Writes the records; TFDS keeps nothing of an unfinished build."""
+  for stale in pathlib.Path(builder.data_dir).parent.glob("incomplete.*"):
+    shutil.rmtree(stale)
+  tfds.disable_progress_bar()
+  with (
+    tempfile.TemporaryDirectory() as downloads,
+    contextlib.redirect_stdout(io.StringIO()),
+  ):
+    builder.download_and_prepare(download_dir=downloads)
