@@ -1,0 +1,204 @@
+import zlib
+
+import numpy as np
+import pytest
+import tiny
+
+from stemgen_jax.data import batches as lib
+from stemgen_jax.data import pairs, stem_codes
+from stemgen_jax.data.examples import Examples
+
+WINDOW = 20  # of 40 frames, 10 a second
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+  out = tmp_path_factory.mktemp("prepared") / "codes"
+  config = pairs.PairConfig(segment_seconds=4.0, pairs=6, empty_share=0.1)
+  stem_codes.prepare(tiny.Sines(test=5), tiny.FrameEnergies, out, config)
+  return out
+
+
+def take(iterator, count):
+  return [next(iterator) for _ in range(count)]
+
+
+def run(prepared, count=6, state=None, **more):
+  settings = {"batch": 4, "window": WINDOW, "seed": 3} | more
+  iterator = lib.batches(prepared, "train", **settings)
+  if state is not None:
+    iterator.set_state(state)
+  return take(iterator, count)
+
+
+def rows(batch):
+  """The examples of a batch as comparable values."""
+  return [
+    tuple(np.asarray(batch[name][i]).tobytes() for name in sorted(batch))
+    for i in range(len(batch["target"]))
+  ]
+
+
+def same(first, second):
+  return [rows(b) for b in first] == [rows(b) for b in second]
+
+
+def test_batches_have_the_promised_shapes(prepared):
+  (batch,) = run(prepared, 1)
+  for name in ("context", "target"):
+    assert batch[name].shape == (4, WINDOW, 2)
+    assert batch[name].dtype == np.int32
+  for name in ("category", "genre", "song"):
+    assert batch[name].shape == (4,)
+    assert batch[name].dtype == np.int32
+  known = {zlib.crc32(s.id.encode()) >> 1 for s in tiny.Sines().songs()}
+  assert set(batch["song"].tolist()) <= known
+
+
+def test_the_seed_decides_order_and_crops(prepared):
+  assert same(run(prepared), run(prepared))
+  assert not same(run(prepared), run(prepared, seed=4))
+
+
+def test_threads_and_read_ahead_change_nothing(prepared):
+  assert same(run(prepared), run(prepared, threads=5, prefetch=1))
+
+
+def test_an_epoch_has_every_pair_once_and_the_next_differs(prepared):
+  pairs_there = lib.Manifest.load(prepared).counts["train"]["pairs"]
+  seen = run(prepared, 2 * pairs_there, batch=1, window=40)
+  seen = [rows(batch)[0] for batch in seen]
+  first, second = seen[:pairs_there], seen[pairs_there:]
+  assert sorted(first) == sorted(second)
+  assert len(set(first)) == pairs_there
+  assert first != second
+
+
+def test_a_run_resumes_in_the_middle_of_an_epoch(prepared):
+  iterator = lib.batches(prepared, "train", batch=4, window=WINDOW, seed=3)
+  take(iterator, 3)
+  state = iterator.get_state()
+  expected = take(iterator, 20)
+  assert same(run(prepared, 20, state), expected)
+
+
+def test_shards_together_are_the_whole(prepared):
+  whole = run(prepared, 8)
+  for count in (2, 4):
+    parts = [
+      run(prepared, 8, shard_index=i, shard_count=count) for i in range(count)
+    ]
+    for step, batch in enumerate(whole):
+      shared = [row for part in parts for row in rows(part[step])]
+      assert sorted(shared) == sorted(rows(batch))
+
+
+def test_a_run_goes_on_with_another_number_of_processes(prepared):
+  iterator = lib.batches(prepared, "train", batch=4, window=WINDOW, seed=3)
+  take(iterator, 3)
+  state = iterator.get_state()
+  expected = take(iterator, 5)
+  parts = [
+    run(prepared, 5, state, shard_index=i, shard_count=2) for i in range(2)
+  ]
+  for step, batch in enumerate(expected):
+    shared = rows(parts[0][step]) + rows(parts[1][step])
+    assert sorted(shared) == sorted(rows(batch))
+
+
+def test_crops_are_active(prepared):
+  # A sine's energy is never 0, silence's always: level 0 tells activity.
+  window, crops = 10, run(prepared, 100, window=10, min_active=0.9)
+  silence = lib.Manifest.load(prepared).silence[:window]
+  empty = 0
+  for batch in crops:
+    for context, target in zip(batch["context"], batch["target"]):
+      assert (target[:, 0] > 0).mean() >= 0.7
+      if np.array_equal(context, silence):
+        empty += 1
+      else:
+        assert (context[:, 0] > 0).mean() >= 0.7
+  assert 0 < empty < 100
+
+
+def test_where_no_crop_is_active_enough_the_best_is_taken():
+  active = np.array([False, False, True, False])
+  other = np.array([True, True, True, True])
+  shares = lib.active_shares(
+    active, other, window=20, frames=40, frame_rate=10.0
+  )
+  assert len(shares) == 21
+  assert shares[0] == 0
+  assert shares.max() == 0.5
+  assert shares.argmax() == 10
+
+
+def test_an_empty_context_leaves_the_choice_to_the_target():
+  shares = lib.active_shares(
+    np.zeros(4, bool),
+    np.array([False, False, True, True]),
+    window=20,
+    frames=40,
+    frame_rate=10.0,
+  )
+  assert shares[20] == 1
+
+
+def test_whole_segments_are_a_possible_window(prepared):
+  assert run(prepared, 1, window=40)[0]["target"].shape == (4, 40, 2)
+
+
+@pytest.mark.parametrize(
+  ("change", "message"),
+  [
+    ({"window": 41}, "window is 41 frames.* have 40"),
+    ({"window": 0}, "window is 0"),
+    ({"batch": 3, "shard_count": 2}, "multiple of the 2 processes"),
+    ({"batch": 0}, "batch is 0"),
+    ({"shard_index": 2, "shard_count": 2}, "shard 2 is not below 2"),
+  ],
+)
+def test_what_cannot_be_is_refused(prepared, change, message):
+  with pytest.raises(ValueError, match=message):
+    run(prepared, **change)
+
+
+def test_unknown_splits_and_folders_are_named(prepared, tmp_path):
+  with pytest.raises(ValueError, match="no pairs in split 'dev', only in tra"):
+    lib.batches(prepared, "dev", batch=1, window=4, seed=0)
+  with pytest.raises(FileNotFoundError, match="no finished data set"):
+    lib.batches(tmp_path, "train", batch=1, window=4, seed=0)
+
+
+def test_eval_examples_are_fixed_and_from_distinct_songs(prepared):
+  examples = lib.eval_examples(prepared, "test", WINDOW, 5, seed=1)
+  again = lib.eval_examples(prepared, "test", WINDOW, 5, seed=1)
+  np.testing.assert_array_equal(examples.target, again.target)
+  assert len(set(examples.song.tolist())) == 5
+  assert examples.target.shape == examples.context.shape == (5, WINDOW, 2)
+  assert not any(
+    np.array_equal(context, examples.silence) for context in examples.context
+  )
+  assert examples.checksum == "e" * 64
+  more = lib.eval_examples(prepared, "test", WINDOW, 12, seed=1)
+  assert len(set(more.song[:5].tolist())) == 5
+  with pytest.raises(ValueError, match="10000 examples are wanted"):
+    lib.eval_examples(prepared, "test", WINDOW, 10000)
+
+
+def test_examples_survive_the_disk(prepared, tmp_path):
+  examples = lib.eval_examples(prepared, "test", WINDOW, 5)
+  examples.save(tmp_path / "heldout.npz")
+  loaded = Examples.load(tmp_path / "heldout.npz")
+  for name, value in vars(examples).items():
+    np.testing.assert_array_equal(getattr(loaded, name), value)
+  assert loaded.target.dtype == np.int32
+  np.testing.assert_array_equal(loaded.crop(7).target, examples.target[:, :7])
+
+
+def test_a_broken_file_of_examples_is_named(tmp_path):
+  with pytest.raises(FileNotFoundError, match="no file"):
+    Examples.load(tmp_path / "none.npz")
+  (tmp_path / "bad.npz").write_text("text")
+  with pytest.raises(ValueError, match=r"bad\.npz is no file of held-out"):
+    Examples.load(tmp_path / "bad.npz")
