@@ -59,7 +59,9 @@ def _run(argv: list[str]) -> int:
   if _asks_help(argv[1:]):
     print(_help(app, values))
     return 0
-  flags.FLAGS.mark_as_parsed()  # absl's own, which libraries look at
+  if values is not flags.FLAGS:
+    values.unparse_flags()  # of an earlier call in this process
+    flags.FLAGS.mark_as_parsed()  # absl's own, which libraries look at
   try:
     rest = values(argv)
   except flags.UnrecognizedFlagError as error:

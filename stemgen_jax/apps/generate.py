@@ -144,7 +144,7 @@ def main(argv: list[str]) -> None:
   category = categories.parse_category(_STEM.value)
   steps = _parse_steps()
   plans = _plan_files()
-  context = _read_context()
+  context, seconds = _read_context()
 
   began = time.perf_counter()
   from stemgen_jax.stemgen import StemGen
@@ -152,7 +152,6 @@ def main(argv: list[str]) -> None:
   settings = _settings(steps)
   player = StemGen.load(_WEIGHTS.value)
   print(f"loaded {player.name} in {time.perf_counter() - began:.1f} s")
-  seconds = context.seconds if context else _SECONDS.value
   total = len(plans) * _count_steps(player, settings, seconds)
   with (
     # Where no one watches there is no bar: a log wants lines.
@@ -231,14 +230,15 @@ def _name(path: str, seed: int) -> pathlib.Path:
   return plain.with_name(f"{plain.stem}-seed{seed}{plain.suffix}")
 
 
-def _read_context() -> audio.Audio | None:
+def _read_context() -> tuple[audio.Audio | None, float]:
+  """What is played to, if anything, and how long it lasts in seconds."""
   path, seconds = _CONTEXT.value, _SECONDS.value
   if seconds is not None and path is None:
     if not SHORTEST <= seconds <= LONGEST:
       raise ValueError(
         f"--seconds={seconds:g}: expected {SHORTEST:g} to {LONGEST:g}"
       )
-    return None
+    return None, seconds
   if path is None or seconds is not None:
     raise ValueError(
       "give either --context=FILE, the music to play along with, or "
@@ -249,7 +249,7 @@ def _read_context() -> audio.Audio | None:
     raise ValueError(
       f"{path} lasts {context.seconds:.3f} s: expected at least {SHORTEST:g} s"
     )
-  return context
+  return context, context.seconds
 
 
 def _settings(steps: tuple[int, ...] | None) -> "Settings":

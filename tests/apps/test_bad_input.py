@@ -1,0 +1,186 @@
+"""What a user can get wrong, each time in one line, at once, nothing lost."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+PRECIOUS = b"precious"
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+  """A folder of good and bad files, and a jax and torch that refuse."""
+  folder = tmp_path_factory.mktemp("studio")
+  noise = np.random.default_rng(0).standard_normal((44100, 2)) * 0.1
+  soundfile.write(folder / "mix.wav", noise, 44100)
+  soundfile.write(folder / "whole.flac", noise, 44100)
+  whole = (folder / "whole.flac").read_bytes()
+  (folder / "truncated.flac").write_bytes(whole[: len(whole) // 2])
+  (folder / "empty.wav").touch()
+  (folder / "text.wav").write_text("These are words, not sounds. " * 99)
+  soundfile.write(folder / "none.wav", noise[:0], 44100)
+  soundfile.write(folder / "short.wav", noise[:800], 44100)
+  for name, value in (("nan", np.nan), ("inf", np.inf)):
+    broken = noise.copy()
+    broken[22050, 1] = value
+    soundfile.write(folder / f"{name}.wav", broken, 44100, "FLOAT")
+  (folder / "there.wav").write_bytes(PRECIOUS)
+  (folder / "folder.wav").mkdir()
+  shadows = folder / "shadows"
+  for module in ("jax", "torch"):
+    (shadows / module).mkdir(parents=True)
+    (shadows / module / "__init__.py").write_text(
+      f"raise RuntimeError('{module} was imported')"
+    )
+  return folder
+
+
+def python(studio, *arguments):
+  environment = {
+    "PATH": os.environ["PATH"],
+    "PYTHONPATH": str(studio / "shadows"),
+  }
+  return subprocess.run(
+    [sys.executable, *arguments],
+    cwd=studio,
+    env=environment,
+    capture_output=True,
+    text=True,
+    timeout=60,
+  )
+
+
+def run(studio, *arguments):
+  return python(studio, "-m", "stemgen_jax", *arguments)
+
+
+def contents(folder: pathlib.Path):
+  return {
+    path: path.read_bytes() if path.is_file() else None
+    for path in folder.rglob("*")
+    if "__pycache__" not in path.parts
+  }
+
+
+GENERATE = ("generate", "--context=mix.wav", "--stem=bass", "--out=new.wav")
+
+
+@pytest.mark.parametrize(
+  ("arguments", "words"),
+  [
+    (["--context=mx.wav"], ["no such file: mx.wav", "did you mean mix.wav"]),
+    (["--context=lost/mix.wav"], ["no such file", "no folder lost"]),
+    (["--context=folder.wav"], ["folder.wav is a folder"]),
+    (["--context=empty.wav"], ["empty.wav is empty", "expected wav, flac"]),
+    (["--context=text.wav"], ["text.wav is not audio", "expected wav, flac"]),
+    (["--context=truncated.flac"], ["truncated.flac", "cut off", "of 1.0 s"]),
+    (["--context=none.wav"], ["none.wav holds no samples"]),
+    (["--context=short.wav"], ["0.018 s", "at least 0.2 s"]),
+    (["--context=nan.wav"], ["nan.wav", "NaN", "0.500 s"]),
+    (["--context=inf.wav"], ["inf.wav", "infinite", "0.500 s"]),
+    (["--stem=basss_gitar"], ["'basss_gitar'", "did you mean bass"]),
+    (["--out=new.mp3"], ["cannot write .mp3", ".wav or .flac"]),
+    (["--out=new"], ["without suffix", ".wav or .flac"]),
+    (["--out="], ["--out is missing", "--out=stem.wav"]),
+    (["--out=folder.wav"], ["folder.wav is a folder"]),
+    (["--out=nowhere/new.wav"], ["no such folder: nowhere"]),
+    (["--out=there.wav/new.wav"], ["there.wav is a file, not a folder"]),
+    pytest.param(
+      # Refuses even root, whom permission bits do not stop.
+      ["--out=/proc/new.wav"],
+      ["cannot write to /proc"],
+      marks=pytest.mark.skipif(not os.path.exists("/proc"), reason="Linux"),
+    ),
+    (["--out=there.wav"], ["there.wav exists", "--overwrite"]),
+    (["--out=mix.wav", "--overwrite"], ["mix.wav is named twice"]),
+    (["--out=new.flac", "--bits=float"], ["flac has no floating-point"]),
+    (["--mix=there.wav"], ["there.wav exists", "--overwrite"]),
+    (["--mix=new.wav"], ["new.wav is named twice"]),
+    (["--picture=new.jpg"], ["cannot write .jpg", ".png"]),
+    (["--takes=0"], ["--takes=0", "expected 1 to"]),
+    (["--takes=-3"], ["--takes=-3", "expected 1 to"]),
+    (["--takes=two"], ["--takes=two"]),
+    (["--seed=-1"], ["--seed=-1", "expected 0 to"]),
+    (["--steps=16,0"], ["--steps=16,0", "at least 1"]),
+    (["--preset=papr"], ["--preset=papr", "default|paper"]),
+    (["--bits=12"], ["--bits=12", "16|24|float"]),
+    (["--seconds=8"], ["either --context", "or --seconds"]),
+    (["--contxt=mix.wav"], ["unknown flag --contxt", "--context?"]),
+    (["mix.wav"], ["'mix.wav' belongs to no flag", "--help"]),
+    (["--takes"], ["--takes"]),
+  ],
+  ids=lambda value: " ".join(value) if value[0][:1] == "-" else None,
+)
+def test_one_line_at_once_and_nothing_lost(studio, arguments, words):
+  before = contents(studio)
+  done = run(studio, *GENERATE, *arguments)
+  assert done.returncode == 1, done.stderr
+  assert len(done.stderr.splitlines()) == 1, done.stderr
+  assert done.stderr.startswith("stemgen-jax: error: ")
+  for word in words:
+    assert word in done.stderr
+  assert done.stdout == ""
+  assert contents(studio) == before
+
+
+def test_the_checks_above_end_before_any_model_loads(studio):
+  # The same command without a mistake does reach jax, which is refused.
+  done = run(studio, *GENERATE)
+  assert "was imported" in done.stderr
+  assert not (studio / "new.wav").exists()
+
+
+@pytest.mark.parametrize(
+  ("arguments", "words"),
+  [
+    (["genrate"], ["no app 'genrate'", "did you mean generate?"]),
+    (["--context=mix.wav"], ["no app '--context=mix.wav'", "generate"]),
+    (["generate", "--seconds=0", "--out=a.wav"], ["--seconds=0", "0.2 to"]),
+    (["generate", "--seconds=-1", "--out=a.wav"], ["--seconds=-1"]),
+    (["generate", "--seconds=nan", "--out=a.wav"], ["--seconds=nan"]),
+    (["generate", "--seconds=601", "--out=a.wav"], ["0.2 to 600"]),
+    (
+      ["generate", "--seconds=1", "--out=a.wav", "--mix=b.wav"],
+      ["no --context to mix with"],
+    ),
+    (["generate", "--out=a.wav"], ["either --context", "or --seconds"]),
+  ],
+)
+def test_wrong_app_or_length(studio, arguments, words):
+  done = run(studio, *arguments)
+  assert done.returncode == 1
+  assert len(done.stderr.splitlines()) == 1
+  for word in words:
+    assert word in done.stderr
+  assert not (studio / "a.wav").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["generate", "--help"]])
+def test_help_comes_at_once_and_names_what_there_is(studio, arguments):
+  done = run(studio, *arguments)
+  assert done.returncode == 0, done.stderr
+  assert done.stderr == ""
+  assert "generate" in done.stdout
+  assert len(done.stdout.splitlines()) < 60
+  if arguments[:1] == ["generate"]:
+    assert "--context" in done.stdout
+    assert "--logtostderr" not in done.stdout
+
+
+def test_trace_shows_where_an_error_came_from(studio):
+  done = run(studio, *GENERATE, "--takes=0", "--trace")
+  assert "Traceback" in done.stderr
+  assert done.returncode == 1
+
+
+def test_importing_the_package_loads_neither_jax_nor_torch(studio):
+  show = "import stemgen_jax; print(dir(stemgen_jax), stemgen_jax.__version__)"
+  done = python(studio, "-c", show)
+  assert done.stderr == ""
+  for name in ("StemGen", "Take", "0."):
+    assert name in done.stdout

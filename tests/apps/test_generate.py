@@ -1,0 +1,190 @@
+import pathlib
+import types
+
+import numpy as np
+import pytest
+from matplotlib import image
+
+from stemgen_jax import __main__, audio, sampling, stemgen
+from stemgen_jax.apps import generate
+from stemgen_jax.audio import Audio
+from stemgen_jax.sampling import settings as settings_lib
+
+RATE = 22050
+CODEC = types.SimpleNamespace(
+  sample_rate=32000, levels=4, frames=lambda samples: -(-samples // 640)
+)
+
+
+class Player:
+  """Plays a hum whose pitch is the seed, at a level of the test's choice."""
+
+  name = "demo"
+  config = types.SimpleNamespace(window=500)
+  codec = CODEC
+  level = 0.1
+  notes = ()
+
+  def __init__(self):
+    self.asked = []
+
+  def load(self, weights):
+    self.asked.append(weights)
+    return self
+
+  def takes(self, context, stem, seeds, *, seconds, settings, progress):
+    self.asked += [stem, seconds, settings]
+    form = context or Audio(np.zeros((int(seconds * 32000), 1), "f4"), 32000)
+    for seed in seeds:
+      for level in range(4):
+        progress(settings.steps_at(level))
+      t = np.arange(len(form.samples))[:, None] / form.sample_rate
+      hum = self.level * np.sin(2 * np.pi * (100 + seed) * t)
+      yield stemgen.Take(
+        audio=Audio(
+          np.repeat(hum, form.channels, axis=1).astype(np.float32),
+          form.sample_rate,
+        ),
+        codes=np.zeros((50, 4), np.int32),
+        seed=seed,
+        settings=settings,
+        stem=stem,
+        weights="demo",
+        elapsed=2.0,
+        warnings=self.notes,
+      )
+
+
+@pytest.fixture
+def player(monkeypatch):
+  player = Player()
+  monkeypatch.setattr(stemgen, "StemGen", player)
+  return player
+
+
+@pytest.fixture
+def studio(tmp_path, monkeypatch):
+  noise = np.random.default_rng(0).standard_normal((RATE, 2)) * 0.1
+  context = Audio(noise.clip(-0.5, 0.5).astype(np.float32), RATE)
+  audio.write(tmp_path / "mix.wav", context, bits="float")
+  monkeypatch.chdir(tmp_path)
+  return context
+
+
+def run(*arguments, expect=0):
+  assert __main__.main(["generate", *arguments]) == expect
+
+
+def files():
+  return sorted(path.name for path in pathlib.Path().iterdir())
+
+
+def test_one_take_writes_exactly_what_is_asked_for(studio, player, capsys):
+  run(
+    "--context=mix.wav",
+    "--stem=Bass Guitar",
+    "--out=my bass.wav",
+    "--seed=3",
+    "--mix=both.flac",
+    "--picture=look.png",
+  )
+  assert files() == ["both.flac", "look.png", "mix.wav", "my bass.wav"]
+  stem, both = audio.read("my bass.wav"), audio.read("both.flac")
+  for sound in (stem, both):
+    assert sound.sample_rate == RATE
+    assert sound.samples.shape == studio.samples.shape
+  np.testing.assert_allclose(
+    both.samples, studio.samples + stem.samples, atol=1e-6
+  )
+  assert image.imread("look.png").ndim == 3
+  metadata = audio.read_metadata("my bass.wav")
+  assert metadata["seed"] == 3
+  assert metadata["stem"] == "bass"
+  assert metadata["settings"]["steps"] == [16, 8, 8, 4]
+  out, err = capsys.readouterr()
+  assert err == ""
+  for word in ("seed 3", "my bass.wav", "both.flac", "look.png", "2.0 s"):
+    assert word in out
+  assert "real-time factor 2.00" in out
+
+
+def test_takes_are_named_by_their_seeds(studio, player):
+  run(
+    "--context=mix.wav",
+    "--out=bass.flac",
+    "--seed=7",
+    "--takes=3",
+    "--mix=m.wav",
+  )
+  assert files() == [
+    "bass-seed7.flac",
+    "bass-seed8.flac",
+    "bass-seed9.flac",
+    "m-seed7.wav",
+    "m-seed8.wav",
+    "m-seed9.wav",
+    "mix.wav",
+  ]
+  for seed in (7, 8, 9):
+    assert audio.read_metadata(f"bass-seed{seed}.flac")["seed"] == seed
+
+
+def test_one_existing_take_stops_all_of_them(studio, player, capsys):
+  pathlib.Path("bass-seed2.wav").write_bytes(b"precious")
+  run("--context=mix.wav", "--out=bass.wav", "--takes=3", expect=1)
+  assert files() == ["bass-seed2.wav", "mix.wav"]
+  assert player.asked == []  # no model was loaded
+  assert "bass-seed2.wav exists" in capsys.readouterr().err
+  run("--context=mix.wav", "--out=bass.wav", "--takes=3", "--overwrite")
+  assert audio.read("bass-seed2.wav").samples.any()
+
+
+def test_from_nothing(studio, player):
+  run("--seconds=0.5", "--stem=drums", "--out=d.wav", "--picture=d.png")
+  assert audio.read("d.wav").seconds == 0.5
+  assert player.asked[1:3] == ["drums", 0.5]
+
+
+def test_says_when_the_mix_was_lowered(studio, player, capsys):
+  player.level = 0.9
+  run("--context=mix.wav", "--out=loud.wav", "--mix=both.wav")
+  assert "both.wav (lowered by" in capsys.readouterr().out
+  assert np.abs(audio.read("both.wav").samples).max() < 1
+
+
+def test_passes_on_what_a_take_has_to_say_once(studio, player, capsys):
+  player.notes = ("The stem is 40 dB quieter than the context.",)
+  run("--context=mix.wav", "--out=quiet.wav")
+  out, err = capsys.readouterr()
+  assert err == "warning: The stem is 40 dB quieter than the context.\n"
+  assert "quieter" not in out
+
+
+def test_settings_and_weights(studio, player):
+  run(
+    "--context=mix.wav",
+    "--out=a.wav",
+    "--weights=mine.safetensors",
+    "--preset=paper",
+    "--bits=16",
+  )
+  weights, *_, settings = player.asked
+  assert weights == "mine.safetensors"
+  assert settings == sampling.preset("paper")
+  run("--context=mix.wav", "--out=b.wav", "--steps=4,2,2,1")
+  assert player.asked[-1].steps == (4, 2, 2, 1)
+  assert player.asked[-4] == "demo"  # flags of the call before are forgotten
+  assert tuple(settings_lib.PRESETS) == generate.PRESETS
+
+
+def test_progress_reaches_its_end(studio, player):
+  settings = sampling.preset("default")
+  count = generate._count_steps(player, settings, 10.0)  # pyright: ignore
+  assert count == 36  # one window of 500 frames
+  count = generate._count_steps(player, settings, 15.0)  # pyright: ignore
+  assert count == 2 * 36
+
+
+def test_the_range_of_lengths_is_the_players(studio):
+  assert generate.SHORTEST == stemgen.SHORTEST
+  assert generate.LONGEST == stemgen.LONGEST
