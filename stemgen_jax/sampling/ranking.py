@@ -1,0 +1,61 @@
+"""Which candidates stay after a step."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+
+def paper_rank(
+  log_p: Float[Array, "b t"],
+  place: Float[Array, "b t"],
+  uniform: Float[Array, "b t"],
+  w_confidence: Float[Array, ""] | float,
+  w_causal: Float[Array, ""] | float,
+  w_random: Float[Array, ""] | float,
+) -> Float[Array, "b t"]:
+  """StemGen eq. 1: w_c * c_n + w_s * (1 - n/N) + w_r * X.
+
+  Args:
+    log_p: log-probability of each frame's candidate; c_n = exp(log_p).
+    place: n/N, the frame's place in the window, 0 to 1.
+    uniform: X, uniform in [0, 1).
+    w_confidence: w_c.
+    w_causal: w_s.
+    w_random: w_r.
+  """
+  return (
+    w_confidence * jnp.exp(log_p)
+    + w_causal * (1.0 - place)
+    + w_random * uniform
+  )
+
+
+def gumbel_rank(
+  log_p: Float[Array, "b t"],
+  uniform: Float[Array, "b t"],
+  temperature: Float[Array, ""] | float,
+) -> Float[Array, "b t"]:
+  """VampNet's rank: log p + temperature * Gumbel noise.
+
+  Args:
+    log_p: log-probability of each frame's candidate.
+    uniform: uniform in [0, 1), turned into the noise.
+    temperature: anneal it to 0 over the steps of a level.
+  """
+  tiny = jnp.finfo(jnp.float32).tiny
+  noise = -jnp.log(-jnp.log(jnp.maximum(uniform, tiny)))
+  return log_p + temperature * noise
+
+
+def best(
+  rank: Float[Array, "b t"],
+  masked: Bool[Array, "b t"],
+  count: Int[Array, " b"],
+) -> Bool[Array, "b t"]:
+  """Marks the `count` masked frames of highest rank.
+
+  The places come from a stable argsort, so the count is exact when ranks tie
+  (the earlier frame stays), where a threshold would keep all of the tied.
+  """
+  order = jnp.argsort(jnp.where(masked, -rank, jnp.inf), axis=-1, stable=True)
+  position = jnp.argsort(order, axis=-1)
+  return masked & (position < count[:, None])

@@ -1,0 +1,42 @@
+"""Tests of the ranks."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from stemgen_jax.sampling import ranking
+
+
+def test_paper_rank_is_equation_1():
+  rank = ranking.paper_rank(
+    jnp.log(jnp.array([[0.5, 0.25]])),
+    jnp.array([[0.0, 0.5]]),
+    jnp.array([[0.3, 0.9]]),
+    0.1,
+    0.2,
+    1.0,
+  )
+  np.testing.assert_allclose(
+    rank,
+    [[0.1 * 0.5 + 0.2 * 1.0 + 0.3, 0.1 * 0.25 + 0.2 * 0.5 + 0.9]],
+    rtol=1e-6,
+  )
+
+
+def test_gumbel_rank_ends_as_the_log_probability():
+  log_p = jnp.array([[-1.0, -2.0]])
+  uniform = jnp.array([[0.0, 0.5]])
+  np.testing.assert_array_equal(ranking.gumbel_rank(log_p, uniform, 0.0), log_p)
+  uniform = jax.random.uniform(jax.random.key(0), (1, 20000))
+  noise = np.asarray(ranking.gumbel_rank(jnp.zeros((1, 20000)), uniform, 2))
+  # Mean and deviation of the standard Gumbel distribution.
+  assert abs(noise.mean() / 2 - 0.5772) < 0.02
+  assert abs(noise.std() / 2 - np.pi / np.sqrt(6)) < 0.02
+
+
+def test_exact_count_when_all_ranks_tie():
+  masked = jnp.array([[True, False, True, True, True], [True] * 5])
+  stay = ranking.best(jnp.ones((2, 5)), masked, jnp.array([2, 3]))
+  np.testing.assert_array_equal(
+    stay, [[True, False, True, False, False], [True, True, True, False, False]]
+  )

@@ -1,0 +1,30 @@
+"""Tests of the schedule."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from stemgen_jax.sampling import schedule
+
+TOTAL = np.arange(0, 3001)
+
+
+def _masked_after(done, steps):
+  return np.asarray(schedule.masked_after(done, steps, jnp.asarray(TOTAL)))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 8, 16, 128])
+def test_follows_the_cosine_from_all_to_nothing(steps):
+  left = [_masked_after(done, steps) for done in range(steps + 1)]
+  assert (np.diff(left, axis=0) <= 0).all()
+  np.testing.assert_array_equal(left[0], TOTAL)
+  np.testing.assert_array_equal(left[-1], 0)
+  for done in range(1, steps):
+    exact = TOTAL * np.cos(np.pi / 2 * done / steps)
+    # Single precision decides what is a hair's breadth from a whole number.
+    clear = np.abs(exact - np.round(exact)) > 0.01
+    np.testing.assert_array_equal(left[done][clear], np.floor(exact)[clear])
+
+
+def test_half_of_an_even_number_is_exact():
+  np.testing.assert_array_equal(_masked_after(2, 3), TOTAL // 2)

@@ -1,0 +1,39 @@
+"""Tests of the settings."""
+
+import pytest
+
+from stemgen_jax.sampling import Settings, preset
+
+
+def test_paper_preset_has_the_papers_numbers():
+  paper = preset("paper")
+  assert paper.steps == (128, 64, 32, 32)
+  assert (paper.w_confidence, paper.w_causal, paper.w_random) == (0.1, 0.1, 1.0)
+  assert paper.guidance == {"context": 3.0, "category": 3.0}
+  assert (paper.rank, paper.guidance_form) == ("paper", "paper")
+
+
+def test_finer_levels_take_the_last_entry():
+  assert [Settings(steps=(9, 3)).steps_at(q) for q in range(4)] == [9, 3, 3, 3]
+
+
+@pytest.mark.parametrize(
+  "wrong",
+  [
+    {"steps": ()},
+    {"steps": (4, 0)},
+    {"rank": "best"},
+    {"guidance_form": "none"},
+    {"temperature": 0.0},
+    {"rank_temperature": (-1.0,)},
+  ],
+)
+def test_wrong_values_are_named(wrong):
+  (name,) = wrong
+  with pytest.raises(ValueError, match=f"^{name} is "):
+    Settings(**wrong)
+
+
+def test_unknown_preset_lists_those_there_are():
+  with pytest.raises(ValueError, match="default, paper"):
+    preset("papper")
