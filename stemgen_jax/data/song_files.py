@@ -5,8 +5,6 @@ but the song, the codec and the pair config, so a preparation that was killed
 goes on with the songs that are missing, on any number of processes.
 """
 
-import concurrent.futures
-import concurrent.futures.process
 import dataclasses
 import multiprocessing
 import os
@@ -16,7 +14,9 @@ import threading
 import time
 import urllib.parse
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent import futures
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import numpy as np
@@ -182,42 +182,114 @@ def _encode(
   ]
 
 
-class _Encoder:
-  """Encodes songs of a source by id; each process has its own."""
+def encode_missing(
+  source: songs.Songs,
+  song_ids: Sequence[str],
+  load_codec: Callable[[], Codec],
+  config: pairs.PairConfig,
+  folder: pathlib.Path,
+  *,
+  workers: int,
+) -> None:
+  """Encodes the songs of a source that have no file in `folder` yet.
 
-  def __init__(
-    self,
-    source: songs.Songs,
-    load_codec: Callable[[], Codec],
-    config: pairs.PairConfig,
-    folder: pathlib.Path,
-  ):
-    self._songs = {song.id: song for song in source.songs()}
-    self._codec = load_codec()
-    self._config, self._folder = config, folder
+  Args:
+    source: where the songs come from; they are pickled for the workers.
+    song_ids: of all its songs.
+    load_codec: makes the codec, once per worker; pickled too.
+    config: how pairs are drawn.
+    folder: of the songs' files.
+    workers: processes of one thread each; 0 works in this process.
 
-  def __call__(self, song_id: str) -> float:
-    """Writes the song's file; returns the seconds of audio encoded."""
-    try:
-      codes = encode_song(self._songs[song_id], self._codec, self._config)
-    except (ValueError, OSError) as error:
-      raise ValueError(f"song {song_id}: {error}") from error
-    codes.save(song_path(self._folder, song_id))
-    targets = set(zip(codes.segment.tolist(), codes.stem.tolist()))
-    clips = len(targets) + len(codes.index)
-    return clips * self._config.segment_seconds
+  Raises:
+    ValueError: a song cannot be read; names it.
+    OSError: a worker was killed, e.g. for want of memory.
+  """
+  missing = {i for i in song_ids if not song_path(folder, i).exists()}
+  if not missing:
+    return
+  todo = (song for song in source.songs() if song.id in missing)
+  if workers:
+    encoded = _in_processes(
+      todo, load_codec, config, folder, min(workers, len(missing))
+    )
+  else:
+    codec = load_codec()
+    encoded = (_encode_to_file(song, codec, config, folder) for song in todo)
+  with tqdm.tqdm(
+    encoded,
+    total=len(song_ids),
+    initial=len(song_ids) - len(missing),
+    desc="encoding",
+    unit="song",
+    mininterval=0.2 if sys.stderr.isatty() else 30,
+  ) as bar:
+    begin, total = time.monotonic(), 0.0
+    for seconds in bar:
+      total += seconds
+      rate = total / (time.monotonic() - begin)
+      bar.set_postfix_str(f"{rate:.1f} s of audio per second", refresh=False)
 
 
-_encoder: _Encoder  # of a worker process
+def _encode_to_file(
+  song: songs.Song,
+  codec: Codec,
+  config: pairs.PairConfig,
+  folder: pathlib.Path,
+) -> float:
+  """Writes the song's file; returns the seconds of audio encoded."""
+  try:
+    codes = encode_song(song, codec, config)
+  except (ValueError, OSError) as error:
+    raise ValueError(f"song {song.id}: {error}") from error
+  codes.save(song_path(folder, song.id))
+  targets = set(zip(codes.segment.tolist(), codes.stem.tolist()))
+  return (len(targets) + len(codes.index)) * config.segment_seconds
 
 
-def _start_worker(*arguments) -> None:
+def _in_processes(
+  todo: Iterable[songs.Song],
+  load_codec: Callable[[], Codec],
+  config: pairs.PairConfig,
+  folder: pathlib.Path,
+  workers: int,
+) -> Iterator[float]:
+  # Spawned, not forked: this process may hold threads of jax and of torch.
+  pool = futures.ProcessPoolExecutor(
+    workers,
+    mp_context=multiprocessing.get_context("spawn"),
+    initializer=_start_worker,
+    initargs=(load_codec,),
+  )
+  pending: set[futures.Future[float]] = set()
+  try:
+    for song in todo:
+      pending.add(pool.submit(_encode_in_worker, song, config, folder))
+      if len(pending) > 2 * workers:  # songs in memory, most of all
+        done, pending = futures.wait(pending, None, futures.FIRST_COMPLETED)
+        for future in done:
+          yield future.result()
+    for future in futures.as_completed(pending):
+      yield future.result()
+  except BrokenProcessPool as error:
+    raise OSError(
+      "a worker process died, perhaps for want of memory: try fewer "
+      "--workers; the songs that are done are kept"
+    ) from error
+  finally:
+    pool.shutdown(cancel_futures=True)
+
+
+_codec: Codec  # of a worker process
+
+
+def _start_worker(load_codec: Callable[[], Codec]) -> None:
   # Before the codec brings in its threads: processes are the parallelism, and
   # results must not depend on their number.
   os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
   threading.Thread(target=_end_with_parent, daemon=True).start()
-  global _encoder
-  _encoder = _Encoder(*arguments)
+  global _codec
+  _codec = load_codec()
 
 
 def _end_with_parent() -> None:
@@ -228,73 +300,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _encode_in_worker(song_id: str) -> float:
-  return _encoder(song_id)
-
-
-def encode_missing(
-  source: songs.Songs,
-  load_codec: Callable[[], Codec],
-  config: pairs.PairConfig,
-  folder: pathlib.Path,
-  *,
-  workers: int,
-) -> None:
-  """Encodes the songs of a source that have no file in `folder` yet.
-
-  Args:
-    source: where the songs come from; pickled for the workers.
-    load_codec: makes the codec, once per worker; pickled too.
-    config: how pairs are drawn.
-    folder: of the songs' files.
-    workers: processes of one thread each; 0 works in this process.
-
-  Raises:
-    ValueError: a song cannot be read; names it.
-    OSError: a worker was killed, e.g. for want of memory.
-  """
-  ids = [song.id for song in source.songs()]
-  missing = [i for i in ids if not song_path(folder, i).exists()]
-  if not missing:
-    return
-  arguments = (source, load_codec, config, folder)
-  with tqdm.tqdm(
-    total=len(ids),
-    initial=len(ids) - len(missing),
-    desc="encoding",
-    unit="song",
-    mininterval=0.2 if sys.stderr.isatty() else 30,
-  ) as bar:
-    begin, seconds = time.monotonic(), 0.0
-    for encoded in (
-      _in_processes(missing, arguments, min(workers, len(missing)))
-      if workers
-      else map(_Encoder(*arguments), missing)
-    ):
-      seconds += encoded
-      rate = seconds / (time.monotonic() - begin)
-      bar.set_postfix_str(f"{rate:.1f} s of audio per second", refresh=False)
-      bar.update()
-
-
-def _in_processes(
-  ids: Sequence[str], arguments: tuple, workers: int
-) -> Iterator[float]:
-  # Spawned, not forked: the parent may hold threads of jax and of torch.
-  pool = concurrent.futures.ProcessPoolExecutor(
-    workers,
-    mp_context=multiprocessing.get_context("spawn"),
-    initializer=_start_worker,
-    initargs=arguments,
-  )
-  try:
-    futures = [pool.submit(_encode_in_worker, i) for i in ids]
-    for future in concurrent.futures.as_completed(futures):
-      yield future.result()
-  except concurrent.futures.process.BrokenProcessPool as error:
-    raise OSError(
-      "a worker process died, perhaps for want of memory: try fewer "
-      "--workers; the songs that are done are kept"
-    ) from error
-  finally:
-    pool.shutdown(cancel_futures=True)
+def _encode_in_worker(
+  song: songs.Song, config: pairs.PairConfig, folder: pathlib.Path
+) -> float:
+  return _encode_to_file(song, _codec, config, folder)

@@ -118,8 +118,9 @@ def prepare(
 
   Args:
     source: of the songs. If it is a dataclass its fields are part of the
-      configuration; with `workers` it must pickle.
-    load_codec: makes the codec; with `workers` it must pickle.
+      configuration.
+    load_codec: makes the codec; with `workers` it must pickle, as must the
+      songs.
     out: the folder; made if it is not there.
     config: how pairs are drawn.
     workers: processes that encode; 0 encodes in this one.
@@ -149,7 +150,10 @@ def prepare(
     return Manifest.load(out)
   folder = out / "songs"
   folder.mkdir(exist_ok=True)
-  song_files.encode_missing(source, load_codec, config, folder, workers=workers)
+  ids = [song_id for split in split_songs.values() for song_id in split]
+  song_files.encode_missing(
+    source, ids, load_codec, config, folder, workers=workers
+  )
   counts, per_category = _count(folder, split_songs)
   name = f"{source.name}_{codec.name}"
   builder = StemCodes(

@@ -1,4 +1,5 @@
 import collections
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ from stemgen_jax.data import pairs
 RATE = 8000
 
 
-def config(**fields) -> pairs.PairConfig:
-  return pairs.PairConfig(**{"segment_seconds": 4.0} | fields)
+def config(**fields: Any) -> pairs.PairConfig:
+  settings: dict[str, Any] = {"segment_seconds": 4.0}
+  return pairs.PairConfig(**settings | fields)
 
 
 def tone(amplitude, frequency=440.0, seconds=1.0):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,8 @@ def prepare(out, source=None, codec=tiny.FrameEnergies, config=CONFIG, **more):
 
 def records(out, split="train"):
   folder = pathlib.Path(out, Manifest.load(out).records)
-  source = tfds.builder_from_directory(folder).as_data_source(split)
+  builder: Any = tfds.builder_from_directory(folder)
+  source = builder.as_data_source(split)
   return [source[i] for i in range(len(source))]
 
 
