@@ -1,0 +1,103 @@
+"""Codes and conditions to vectors: the two channels that the model sees."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
+
+from stemgen_jax.model.config import CONDITION_SIZES, ModelConfig
+from stemgen_jax.model.sharding import spec
+
+Codes = Int[Array, "b t q"]
+
+
+def _normal(key: Array, shape: tuple[int, ...], scale: float) -> Array:
+  whole = spec(*(None,) * len(shape))
+  return scale * jax.random.normal(key, shape, out_sharding=whole)
+
+
+class ChannelEmbedding(nnx.Module):
+  """Embeds context and target and joins them along the width.
+
+  One table per level is shared by the two channels; a channel is the sum over
+  levels plus the rows of the conditions, which go to both channels. The
+  paper's model ("Model" of arXiv 2312.08723).
+
+  Every summand starts with variance 1 / levels, so that a channel starts at
+  about unit scale whichever embedding is used.
+  """
+
+  def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+    self.config = config
+    q, v, half = config.levels, config.codes, config.width // 2
+    scale = q**-0.5
+    if config.embedding == "codebook":
+      shape = (q, v, config.latent)
+      # Stand-ins of the right shape: training puts the codec's in.
+      self.codebooks = nnx.Variable(_normal(rngs.params(), shape, 1.0))
+      self.projection = nnx.Param(
+        _normal(
+          rngs.params(),
+          (q, config.latent, half),
+          (q * config.latent) ** -0.5,
+        )
+      )
+      table = jnp.zeros((q, v, half), out_sharding=spec(None, None, None))
+    else:
+      table = _normal(rngs.params(), (q, v, half), scale)
+    self.table = nnx.Param(table)
+    self.mask = nnx.Param(_normal(rngs.params(), (q, 1, half), scale))
+    self.null_context = nnx.Param(_normal(rngs.params(), (half,), scale))
+    self.conditions = nnx.Dict(
+      {
+        name: nnx.Param(
+          _normal(rngs.params(), (CONDITION_SIZES[name] + 1, half), scale)
+        )
+        for name in config.conditions
+      }
+    )
+
+  def rows(self) -> Float[Array, "q v+1 d/2"]:
+    """The embedding of every code of every level; MASK is the last row."""
+    table = self.table[...]
+    if self.config.embedding == "codebook":
+      books = jax.lax.stop_gradient(self.codebooks[...])
+      books = books - books.mean(1, keepdims=True)
+      # Residual levels shrink; each starts here with the same voice.
+      size = jnp.sqrt(jnp.square(books).mean((1, 2), keepdims=True))
+      books = books / jnp.maximum(size, 1e-8)
+      table = table + jnp.einsum("qvl,qle->qve", books, self.projection[...])
+    return jnp.concatenate([table, self.mask[...]], axis=1)
+
+  def __call__(
+    self,
+    context: Codes,
+    target: Codes,
+    conditions: dict[str, Int[Array, " b"]],
+    *,
+    drop_context: Bool[Array, " b"] | None = None,
+  ) -> Float[Array, "b t d"]:
+    """See `transformer.Transformer.__call__`."""
+    rows = self.rows()
+    levels = jnp.arange(self.config.levels)
+    placed = spec("batch", None, None, None)
+
+    def channel(codes: Codes) -> Array:
+      return rows.at[levels, codes].get(out_sharding=placed).sum(-2)
+
+    heard = channel(context)
+    if drop_context is not None:
+      heard = jnp.where(
+        drop_context[:, None, None], self.null_context[...], heard
+      )
+    condition = sum(
+      self.conditions[name][...]
+      .at[conditions[name]]
+      .get(out_sharding=spec("batch", None))
+      for name in self.config.conditions
+    )
+    both = jnp.stack([heard, channel(target)], axis=2)
+    if self.config.conditions:
+      both = both + condition[:, None, None, :]
+    b, t = target.shape[:2]
+    return both.reshape(b, t, self.config.width)

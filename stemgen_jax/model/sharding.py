@@ -1,0 +1,66 @@
+"""Where arrays live on the mesh: every rule of it, in one place.
+
+The mesh has two axes. `data` splits the batch and, as FSDP does, the width of
+every large kernel; `model` splits heads and the SwiGLU's hidden width (tensor
+parallelism). Embeddings and norms are small and live whole on every device.
+Without a mesh every rule is None, and the same code runs on one device.
+"""
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+
+RULES: dict[str, str] = {
+  "batch": "data",
+  "embed": "data",
+  "heads": "model",
+  "mlp": "model",
+}
+
+
+def spec(*axes: str | None) -> PartitionSpec | None:
+  """Placement of an array by the logical names of its axes.
+
+  Args:
+    *axes: Per axis a key of `RULES`, or None for an axis that is not split.
+
+  Returns:
+    The PartitionSpec, or None when no mesh is set.
+  """
+  if jax.sharding.get_abstract_mesh().empty:
+    return None
+  return PartitionSpec(*(axis and RULES[axis] for axis in axes))
+
+
+def make_mesh(data: int = 0, model: int = 1) -> Mesh | None:
+  """The `(data, model)` mesh, or None where one device has all the work.
+
+  Args:
+    data: Devices along `data`; 0 takes all that there are.
+    model: Devices along `model`.
+
+  Raises:
+    ValueError: if the devices do not suffice.
+  """
+  available = jax.device_count()
+  data = data or max(available // model, 1)
+  if data * model > available:
+    raise ValueError(
+      f"a mesh of {data} x {model} needs {data * model} devices, "
+      f"here are {available}"
+    )
+  if data * model == 1:
+    return None
+  devices = jax.devices()[: data * model]
+  return jax.make_mesh((data, model), ("data", "model"), devices=devices)
+
+
+def place_batch(batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+  """Puts this process's share of a batch on the devices of the set mesh."""
+  mesh = jax.sharding.get_mesh()
+  if mesh.empty:
+    return jax.device_put(batch)
+  sharding = jax.NamedSharding(mesh, PartitionSpec(RULES["batch"]))
+  return jax.tree.map(
+    lambda x: jax.make_array_from_process_local_data(sharding, x), batch
+  )

@@ -1,0 +1,245 @@
+"""The model: a bidirectional LLaMA-type transformer over two channels.
+
+The structure is stated here once, as Flax NNX modules; everything outside
+uses the pure pair `init_params` and `apply` on a plain nested dict, which
+jits, shards and saves without a wrapper.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
+
+from stemgen_jax.model.attention import attend
+from stemgen_jax.model.config import ModelConfig
+from stemgen_jax.model.embedding import ChannelEmbedding, Codes
+from stemgen_jax.model.sharding import spec
+
+Params = dict[str, Any]
+
+
+def activation_dtype(config: ModelConfig) -> jnp.dtype:
+  """The dtype of matrix products: `config.dtype`, or what suits the backend."""
+  if config.dtype != "auto":
+    return jnp.dtype(config.dtype)
+  on_cpu = jax.default_backend() == "cpu"
+  return jnp.dtype(jnp.float32 if on_cpu else jnp.bfloat16)
+
+
+def rotate(x: Float[Array, "b t n h"], base: float) -> Float[Array, "b t n h"]:
+  """Rotary position embedding (arXiv 2104.09864), halves paired as LLaMA's."""
+  t, h = x.shape[1], x.shape[3]
+  wavelengths = base ** -(jnp.arange(0, h, 2, dtype=jnp.float32) / h)
+  angle = jnp.arange(t, dtype=jnp.float32)[:, None, None] * wavelengths
+  cos, sin = jnp.cos(angle), jnp.sin(angle)  # [t, 1, h/2]
+  a, b = jnp.split(x.astype(jnp.float32), 2, axis=-1)
+  turned = jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
+  return turned.astype(x.dtype)
+
+
+class Projection(nnx.Module):
+  """An einsum with a sharded kernel and no bias."""
+
+  def __init__(
+    self,
+    equation: str,
+    shape: tuple[int, ...],
+    axes: tuple[str | None, ...],
+    out: tuple[str | None, ...],
+    *,
+    fan_in: int,
+    scale: float = 1.0,
+    dtype: jnp.dtype,
+    rngs: nnx.Rngs,
+  ):
+    kernel = jax.random.normal(rngs.params(), shape, out_sharding=spec(*axes))
+    self.kernel = nnx.Param(scale * fan_in**-0.5 * kernel)
+    self.equation, self.out, self.dtype = equation, out, dtype
+
+  def __call__(self, x: Array) -> Array:
+    return jnp.einsum(
+      self.equation,
+      x.astype(self.dtype),
+      self.kernel[...].astype(self.dtype),
+      out_sharding=spec(*self.out),
+    )
+
+
+class Block(nnx.Module):
+  """x + attention(norm(x)), then x + SwiGLU(norm(x)); no biases."""
+
+  def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+    self.config = config
+    d, n, f = config.width, config.heads, config.mlp
+    h = d // n
+    project = functools.partial(
+      Projection, dtype=activation_dtype(config), rngs=rngs
+    )
+    norm = functools.partial(
+      nnx.RMSNorm, epsilon=config.norm_epsilon, rngs=rngs
+    )
+    # So that the sum of all branches keeps about unit scale (GPT-2).
+    branch = (2 * config.depth) ** -0.5
+    self.attention_norm = norm(d)
+    to_heads = functools.partial(
+      project,
+      "btd,dnh->btnh",
+      (d, n, h),
+      ("embed", "heads", None),
+      ("batch", None, "heads", None),
+      fan_in=d,
+    )
+    self.query, self.key, self.value = to_heads(), to_heads(), to_heads()
+    if config.qk_norm:
+      self.query_norm, self.key_norm = norm(h), norm(h)
+    self.out = project(
+      "btnh,nhd->btd",
+      (n, h, d),
+      ("heads", None, "embed"),
+      ("batch", None, None),
+      fan_in=d,
+      scale=branch,
+    )
+    self.mlp_norm = norm(d)
+    self.up = project(
+      "btd,dsf->btsf",
+      (d, 2, f),
+      ("embed", None, "mlp"),
+      ("batch", None, None, "mlp"),
+      fan_in=d,
+    )
+    self.down = project(
+      "btf,fd->btd",
+      (f, d),
+      ("mlp", "embed"),
+      ("batch", None, None),
+      fan_in=f,
+      scale=branch,
+    )
+
+  def __call__(
+    self, x: Float[Array, "b t d"], valid: Bool[Array, "b t"] | None
+  ) -> Float[Array, "b t d"]:
+    seen = self.attention_norm(x)
+    queries, keys, values = self.query(seen), self.key(seen), self.value(seen)
+    if self.config.qk_norm:
+      queries = self.query_norm(queries).astype(values.dtype)
+      keys = self.key_norm(keys).astype(values.dtype)
+    base, form = self.config.rope_base, self.config.attention
+    heard = attend(
+      rotate(queries, base), rotate(keys, base), values, valid=valid, form=form
+    )
+    x = x + self.out(heard)
+    up = self.up(self.mlp_norm(x))
+    return x + self.down(jax.nn.silu(up[:, :, 0]) * up[:, :, 1])
+
+
+class Transformer(nnx.Module):
+  """Predicts the target's codes of one level from all that is known.
+
+  Args:
+    config: Its shape; call `config.validate()` first.
+    rngs: With a stream `params`.
+  """
+
+  def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+    self.config = config
+    q, d, v = config.levels, config.width, config.codes
+    self.embedding = ChannelEmbedding(config, rngs=rngs)
+    self.blocks = jax.vmap(lambda key: Block(config, rngs=nnx.Rngs(key)))(
+      jax.random.split(rngs.params(), config.depth)
+    )
+    self.norm = nnx.RMSNorm(d, epsilon=config.norm_epsilon, rngs=rngs)
+    # Small, so that the untrained loss is ln v at every level.
+    head = jax.random.normal(
+      rngs.params(), (q, d, v), out_sharding=spec(None, "embed", None)
+    )
+    self.head = nnx.Param(0.1 * d**-0.5 * head)
+
+  def __call__(
+    self,
+    context: Codes,
+    target: Codes,
+    conditions: dict[str, Int[Array, " b"]],
+    level: Int[Array, " b"] | Int[Array, ""] | int,
+    *,
+    drop_context: Bool[Array, " b"] | None = None,
+    valid: Bool[Array, "b t"] | None = None,
+  ) -> Float[Array, "b t v"]:
+    """Logits of the active level.
+
+    Args:
+      context: Codes of what is heard, never masked.
+      target: Codes of the stem; unknown ones are MASK, `config.codes`.
+      conditions: For every name in `config.conditions` an id per example;
+        the id `CONDITION_SIZES[name]` is its learned null.
+      level: The active level, per example or one for all.
+      drop_context: Examples whose context becomes the learned null.
+      valid: Frames that exist; the others, padding, are not attended to.
+
+    Returns:
+      Logits in float32, meaningless in frames that are not valid.
+    """
+    x = self.embedding(context, target, conditions, drop_context=drop_context)
+
+    def body(x: Array, block: Block) -> tuple[Array, None]:
+      return block(x, valid), None
+
+    if self.config.remat != "none":
+      policies = jax.checkpoint_policies
+      policy = {
+        "dots": policies.dots_with_no_batch_dims_saveable,
+        "full": policies.nothing_saveable,
+      }[self.config.remat]
+      body = jax.checkpoint(body, prevent_cse=False, policy=policy)
+    x = x.astype(activation_dtype(self.config))
+    x, _ = jax.lax.scan(body, x, self.blocks)
+    return self._logits(self.norm(x), jnp.asarray(level))
+
+  def _logits(self, x: Array, level: Array) -> Float[Array, "b t v"]:
+    dtype = activation_dtype(self.config)
+    head, x = self.head[...].astype(dtype), x.astype(dtype)
+    placed = spec("batch", None, None)
+    alone = jax.sharding.get_abstract_mesh().empty
+    if level.ndim == 0:
+      logits = jnp.einsum("btd,dv->btv", x, head[level], out_sharding=placed)
+    elif alone and jax.default_backend() == "cpu":
+      # As in attention: 2-D products are what the CPU backend is fast at.
+      logits = jax.lax.map(lambda xl: xl[0] @ head[xl[1]], (x, level))
+    else:
+      heads = head.at[level].get(out_sharding=placed)
+      logits = jnp.einsum("btd,bdv->btv", x, heads, out_sharding=placed)
+    return logits.astype(jnp.float32)
+
+
+def init_params(config: ModelConfig, key: Array) -> Params:
+  """Fresh parameters as a nested dict; blocks have a leading depth axis.
+
+  With `embedding="codebook"`, `params["embedding"]["codebooks"]` must be
+  replaced by the codec's, `[q, v, latent]`: what is there is noise.
+  """
+  model = Transformer(config, rngs=nnx.Rngs(params=key))
+  return nnx.to_pure_dict(nnx.split(model)[1])
+
+
+def apply(
+  config: ModelConfig,
+  params: Params,
+  context: Codes,
+  target: Codes,
+  conditions: dict[str, Int[Array, " b"]],
+  level: Int[Array, " b"] | Int[Array, ""] | int,
+  *,
+  drop_context: Bool[Array, " b"] | None = None,
+  valid: Bool[Array, "b t"] | None = None,
+) -> Float[Array, "b t v"]:
+  """`Transformer.__call__` as a pure function of its parameters."""
+  structure = nnx.split(
+    nnx.eval_shape(lambda: Transformer(config, rngs=nnx.Rngs(0)))
+  )[0]
+  return nnx.merge(structure, params)(
+    context, target, conditions, level, drop_context=drop_context, valid=valid
+  )

@@ -1,0 +1,173 @@
+"""Exported weights: `NAME.safetensors` beside `NAME.json`, no pickle."""
+
+import dataclasses
+import json
+import os
+import pathlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import safetensors.numpy
+
+from stemgen_jax.model.config import ModelConfig
+from stemgen_jax.model.transformer import Params, init_params
+
+DEMO = pathlib.Path(__file__).parents[1] / "assets/demo/model.safetensors"
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+  """A model ready to use.
+
+  Attributes:
+    config: Its shape, and the codec it was trained on.
+    params: Nested dict of float32 arrays; codebooks are among them.
+    metadata: Where it comes from: steps, data, trained categories, licence.
+  """
+
+  config: ModelConfig
+  params: Params
+  metadata: dict[str, Any]
+
+  def check_codec(self, name: str, checksum: str) -> None:
+    """Raises ValueError if codes of this codec mean nothing to the model."""
+    check_codec(self.config, name, checksum)
+
+
+def check_codec(config: ModelConfig, name: str, checksum: str) -> None:
+  """Raises ValueError unless `config` was made for exactly this codec."""
+  if config.codec_checksum != checksum:
+    raise ValueError(
+      f"the model was trained on codes of codec {config.codec!r} "
+      f"(sha256 {config.codec_checksum[:12]}...), which codec {name!r} "
+      f"(sha256 {checksum[:12]}...) does not produce; use the codec that the "
+      "model names, or train a model on this one"
+    )
+
+
+def save_weights(
+  path: str | os.PathLike,
+  config: ModelConfig,
+  params: Params,
+  metadata: dict[str, Any],
+  *,
+  dtype: str = "float32",
+) -> None:
+  """Writes `path` and, beside it, the JSON of config and metadata.
+
+  Args:
+    path: Ends in .safetensors.
+    config: The model's shape.
+    params: As from `init_params`; fetched from their devices.
+    metadata: Anything JSON can say.
+    dtype: On disk; "float16" halves the file, and keeps 11 bits of each
+      weight. Codebooks stay in float32: they are the codec's own.
+
+  Raises:
+    ValueError: if `path` has another suffix.
+  """
+  path = pathlib.Path(path)
+  if path.suffix != ".safetensors":
+    raise ValueError(f"{path}: weights are written to a .safetensors file")
+  path.parent.mkdir(parents=True, exist_ok=True)
+  # Whole or not at all, as the checkpoints are.
+  part = path.with_suffix(".part")
+  tensors = {
+    name: np.asarray(x, np.float32 if "codebooks" in name else dtype)
+    for name, x in _flatten(jax.device_get(params)).items()
+  }
+  safetensors.numpy.save_file(tensors, part)
+  about = {"config": dataclasses.asdict(config), "metadata": metadata}
+  path.with_suffix(".json").write_text(json.dumps(about, indent=2) + "\n")
+  os.replace(part, path)
+
+
+def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
+  """Reads exported weights; parameters come back in float32.
+
+  Args:
+    name_or_path: "demo", the weights shipped with the package, or the path
+      of a .safetensors file that has its .json beside it.
+
+  Raises:
+    FileNotFoundError: if one of the two files is missing.
+    ValueError: if one is damaged, or they do not belong together.
+  """
+  demo = str(name_or_path) == "demo"
+  path = DEMO if demo else pathlib.Path(name_or_path)
+  about_path = path.with_suffix(".json")
+  for file in (path, about_path):
+    if not file.is_file():
+      raise FileNotFoundError(
+        f"no weights at {file}: give 'demo', or the path of a .safetensors "
+        "file with its .json beside it, as `stemgen-jax export` writes them"
+      )
+  try:
+    about = json.loads(about_path.read_text())
+    fields, metadata = about["config"], about["metadata"]
+  except (ValueError, KeyError, TypeError) as error:
+    raise ValueError(
+      f"{about_path}: damaged, not the description of a model ({error}); "
+      "export it again"
+    ) from error
+  config = _read_config(about_path, fields)
+  try:
+    tensors = safetensors.numpy.load_file(path)
+  except Exception as error:  # safetensors has no exception of its own in use
+    raise ValueError(
+      f"{path}: damaged, not a whole safetensors file ({error}); "
+      "fetch or export it again"
+    ) from error
+  expected = _flatten(
+    jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
+  )
+  found = {name: x.shape for name, x in tensors.items()}
+  wanted = {name: x.shape for name, x in expected.items()}
+  if found != wanted:
+    wrong = sorted(
+      name
+      for name in found.keys() | wanted.keys()
+      if found.get(name) != wanted.get(name)
+    )[0]
+    raise ValueError(
+      f"{path}: does not belong to {about_path.name}: {wrong} has shape "
+      f"{found.get(wrong)}, expected {wanted.get(wrong)}"
+    )
+  params = _unflatten(
+    {name: jnp.asarray(x, jnp.float32) for name, x in tensors.items()}
+  )
+  return Weights(config, params, metadata)
+
+
+def _read_config(path: pathlib.Path, fields: dict[str, Any]) -> ModelConfig:
+  try:
+    config = ModelConfig(
+      **{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    )
+    config.validate()
+  except (TypeError, ValueError) as error:
+    raise ValueError(
+      f"{path}: not a model of this version of stemgen-jax ({error})"
+    ) from error
+  return config
+
+
+def _flatten(params: Params) -> dict[str, Any]:
+  leaves = jax.tree_util.tree_leaves_with_path(params)
+  return {
+    jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+    for path, leaf in leaves
+  }
+
+
+def _unflatten(tensors: dict[str, Any]) -> Params:
+  params: Params = {}
+  for name, leaf in tensors.items():
+    *parents, last = name.split("/")
+    node = params
+    for parent in parents:
+      node = node.setdefault(parent, {})
+    node[last] = leaf
+  return params
