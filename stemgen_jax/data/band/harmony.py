@@ -209,9 +209,9 @@ def fold(pitch: int, low: int, high: int) -> int:
 
 
 def voice(
-  chord: Harmony, previous: Sequence[int] | None, center: int, voices: int
+  chord: Harmony, previous: Sequence[int], center: int, voices: int
 ) -> tuple[int, ...]:
-  """Close voicing nearest to the `previous` one, else to `center`.
+  """Close voicing nearest to the `previous` one, at first to `center`.
 
   Picks among all inversions around `center`; moves every voice as little as
   possible and stays within about an octave of `center`.
@@ -232,7 +232,7 @@ def voice(
 
   def cost(stack: tuple[int, ...]) -> float:
     away = abs(sum(stack) / len(stack) - center)
-    if previous is None:
+    if not previous:
       return away
     moved = sum(min(abs(a - b) for b in previous) for a in stack)
     return moved + 0.4 * away + max(0.0, away - 6) * 4

@@ -79,45 +79,23 @@ def _by_chord(hits: Iterator[Hit], sheet: Sheet) -> Iterator[Hit]:
       hit = Hit(cut, end - cut, hit.symbol)
 
 
-def _choices(
-  rng: np.random.Generator, grids: tuple[str, ...]
-) -> dict[str, str]:
-  """A grid for each letter of the form, different ones where possible."""
+def _grids(
+  rng: np.random.Generator, grids: tuple[str, ...], sheet: Sheet
+) -> dict[str, tuple[list[Hit], int]]:
+  """This player's grid for each letter of the form, different if possible."""
   order = rng.permutation(len(grids))
-  return {
-    letter: grids[order[number % len(grids)]]
-    for number, letter in enumerate("AB")
-  }
-
-
-def drums(sheet: Sheet, rng: np.random.Generator) -> list[Stroke]:
-  """The kit: beats, ghost notes, fills into sections, crashes out of them."""
-  strokes = []
-
-  def strike(drum: str, hit: Hit, energy: float) -> None:
-    if hit.symbol != "?" or rng.random() < 0.4:
-      force = _FORCE[hit.symbol] * (0.75 + 0.25 * energy)
-      strokes.append(Stroke(hit.step, hit.length, DRUMS[drum], force))
-
-  for number, section in enumerate(sheet.sections):
-    end = sheet.end_of(section)
-    fill_start = end
-    if sheet.groove.fills and rng.random() < 0.8:
-      fill = parse_beat(
-        sheet.groove.fills[rng.integers(len(sheet.groove.fills))]
+  chosen = {}
+  for number, letter in enumerate("AB"):
+    grid = grids[order[number % len(grids)]]
+    if grid == "kick":
+      section = next(
+        (s for s in sheet.sections if s.letter == letter), sheet.sections[0]
       )
-      fill_start = end - max(steps for _, steps in fill.values())
-      for drum, (hits, _) in fill.items():
-        for hit in hits:
-          moved = dataclasses.replace(hit, step=fill_start + hit.step)
-          strike(drum, moved, section.energy)
-    for drum, (hits, steps) in parse_beat(section.beat).items():
-      for hit in _tiled(hits, steps, sheet, section):
-        if hit.step < fill_start:
-          strike(drum, hit, section.energy)
-    if number and section.energy > 0.6 and rng.random() < 0.6:
-      strike("crash", Hit(section.start, 4, "x"), section.energy)
-  return strokes
+      hits, steps = _kick_grid(section)
+    else:
+      hits, steps = rhythm.parse_grid(grid)
+    chosen[letter] = rhythm.vary(hits, sheet.clock.meter.beat, rng), steps
+  return chosen
 
 
 def _kick_grid(section: Section) -> tuple[list[Hit], int]:
@@ -131,46 +109,79 @@ def _kick_grid(section: Section) -> tuple[list[Hit], int]:
   return line, steps
 
 
+def drums(sheet: Sheet, rng: np.random.Generator) -> list[Stroke]:
+  """The kit: beats, ghost notes, fills into sections, crashes out of them.
+
+  In a quiet section one of its drums may stay out.
+  """
+  strokes = []
+
+  def strike(drum: str, hit: Hit, section: Section) -> None:
+    if hit.symbol != "?" or rng.random() < 0.4:
+      force = _FORCE[hit.symbol] * section.touch
+      strokes.append(Stroke(hit.step, hit.length, DRUMS[drum], force))
+
+  for number, section in enumerate(sheet.sections):
+    fill_start = sheet.end_of(section)
+    if rng.random() < 0.8:
+      fills = sheet.groove.fills
+      fill = parse_beat(fills[rng.integers(len(fills))])
+      fill_start -= max(steps for _, steps in fill.values())
+      for drum, (hits, _) in fill.items():
+        for hit in hits:
+          moved = dataclasses.replace(hit, step=fill_start + hit.step)
+          strike(drum, moved, section)
+    beat = parse_beat(section.beat)
+    if section.energy < 0.7 and rng.random() < 0.35:
+      del beat[str(rng.choice(list(beat)))]
+    for drum, (hits, steps) in beat.items():
+      for hit in _tiled(hits, steps, sheet, section):
+        if hit.step < fill_start:
+          strike(drum, hit, section)
+    if number and section.energy > 0.6 and rng.random() < 0.6:
+      strike("crash", Hit(section.start, 4, "x"), section)
+  return strokes
+
+
 def bass(
   sheet: Sheet, rng: np.random.Generator, lowest: int = 28
 ) -> list[Stroke]:
   """Roots, fifths and ways to the next root, within 17 semitones."""
   strokes = []
-  grids = _choices(rng, sheet.groove.bass)
+  grids = _grids(rng, sheet.groove.bass, sheet)
   previous, heard = lowest + 8, None
   for section in sheet.sections:
-    grid = grids[section.letter]
-    hits, steps = (
-      _kick_grid(section) if grid == "kick" else rhythm.parse_grid(grid)
-    )
+    hits, steps = grids[section.letter]
     for hit in _by_chord(_tiled(hits, steps, sheet, section), sheet):
-      span = sheet.span_at(hit.step)
-      chord, symbol = span.chord, hit.symbol
+      span, symbol = sheet.span_at(hit.step), hit.symbol
       if span is not heard and symbol != "a":  # a new chord: say its root
         symbol, heard = "R", span
-      root = harmony.fold(harmony.nearest((chord.root,), previous), lowest, 42)
-      step = {"3": 1, "5": 2, "7": 3}.get(symbol, 0)
-      upward = chord.intervals[step] if step < len(chord.intervals) else 12
-      pitch = root + (12 if symbol == "8" else upward)
-      if symbol == "a":
-        goal = sheet.span_at(span.end).chord.root
-        near = harmony.nearest((goal,), previous)
-        pitch = near + int(rng.choice([-1, 1, -2, 2, -5]))
-      elif symbol == "w":
-        goal = harmony.nearest((sheet.span_at(span.end).chord.root,), previous)
-        way = 1 if goal > previous or rng.random() < 0.35 else -1
-        tones = (
-          chord.pitch_classes
-          if hit.step % (2 * sheet.clock.meter.beat) == 0
-          else sheet.scale_at(hit.step)
-        )
-        pitch = harmony.nearest(tones, previous + 2.6 * way)
+      pitch = _bass_pitch(symbol, hit.step, previous, sheet, rng)
       pitch = harmony.fold(pitch, lowest, lowest + 17)
-      force = (0.5 if symbol == "g" else 0.8) * (0.75 + 0.25 * section.energy)
+      force = (0.5 if symbol == "g" else 0.8) * section.touch
       force += 0.06 * (hit.step % sheet.clock.meter.bar == 0)
       strokes.append(Stroke(hit.step, hit.length * 0.94, pitch, force))
       previous = pitch
   return strokes
+
+
+def _bass_pitch(
+  symbol: str, step: int, previous: int, sheet: Sheet, rng: np.random.Generator
+) -> int:
+  """The pitch a symbol of a bass grid means, near the previous one."""
+  span = sheet.span_at(step)
+  goal = harmony.nearest((sheet.span_at(span.end).chord.root,), previous)
+  if symbol == "a":  # from a semitone, a tone or a fourth away
+    return goal + int(rng.choice([-1, 1, -2, 2, -5]))
+  if symbol == "w":
+    way = 1 if goal > previous or rng.random() < 0.35 else -1
+    strong = step % (2 * sheet.clock.meter.beat) == 0
+    tones = span.chord.pitch_classes if strong else sheet.scale_at(step)
+    return harmony.nearest(tones, previous + 2.6 * way)
+  root = harmony.nearest((span.chord.root,), previous)
+  intervals = (*span.chord.intervals[:4], 12)
+  index = {"3": 1, "5": 2, "7": 3, "8": -1}.get(symbol, 0)
+  return root + intervals[index]
 
 
 def chords(
@@ -183,31 +194,29 @@ def chords(
 ) -> list[Stroke]:
   """Comping, pads and arpeggios: led voicings, struck whole or in parts."""
   strokes = []
-  grid_of = _choices(rng, grids)
+  chosen = _grids(rng, grids, sheet)
   strum = rng.uniform(0.008, 0.02) if program in _STRUMMED else 0.0
   spread = strum / sheet.clock.step_seconds
-  voicing, heard = None, None
+  voicing, heard = (), None
   for section in sheet.sections:
-    hits, steps = rhythm.parse_grid(grid_of[section.letter])
+    hits, steps = chosen[section.letter]
     for hit in _by_chord(_tiled(hits, steps, sheet, section), sheet):
       span = sheet.span_at(hit.step)
-      if span is not heard or voicing is None:
-        heard = span
-        if program in _POWER_CHORDS:
-          root = harmony.fold(span.chord.root, 40, 51)
-          voicing = (root, root + span.chord.intervals[2] % 12, root + 12)
-        else:
-          voicing = harmony.voice(span.chord, voicing, center, voices)
+      if span is not heard and program in _POWER_CHORDS:
+        root = harmony.fold(span.chord.root, 40, 51)
+        voicing = (root, root + span.chord.intervals[2] % 12, root + 12)
+      elif span is not heard:
+        voicing = harmony.voice(span.chord, voicing, center, voices)
+      heard = span
+      struck, force = voicing, _FORCE.get(hit.symbol, 0.72)
       if hit.symbol.isdigit():
         octave, tone = divmod(int(hit.symbol) - 1, len(voicing))
         struck = (voicing[tone] + 12 * octave,)
-        force = 0.72
-      else:
-        struck = {"b": voicing[:1], "u": voicing[1:]}.get(hit.symbol, voicing)
-        force = _FORCE.get(hit.symbol, 0.7)
-      force *= 0.75 + 0.25 * section.energy
-      force += 0.05 * (hit.step % sheet.clock.meter.beat == 0)
-      if hit.step % sheet.clock.meter.beat and spread:
+      elif hit.symbol in "bu":
+        struck = voicing[:1] if hit.symbol == "b" else voicing[1:]
+      on_beat = hit.step % sheet.clock.meter.beat == 0
+      force = force * section.touch + 0.05 * on_beat
+      if spread and not on_beat:
         struck = struck[::-1]  # off the beat the hand comes back up
       for order, pitch in enumerate(struck):
         late = order * spread
@@ -234,44 +243,43 @@ def _contour(rng: np.random.Generator, notes: int) -> np.ndarray:
 def lead(
   sheet: Sheet, rng: np.random.Generator, center: int = 72
 ) -> list[Stroke]:
-  """Motifs that come back over new chords: a, a, a varied, b.
+  """Motifs that come back over new chords.
 
-  Strong beats and long notes get the chord tone nearest to the motif's
-  course, the others the nearest tone of the scale.
+  Each letter of the form has two, a and b, played in an order like "aaab"
+  ("." is a rest, the third turn is varied). Strong beats and long notes get
+  the chord tone nearest to the motif's course, others the scale's.
   """
   strokes = []
   beat = sheet.clock.meter.beat
   motifs = {}
-  for letter in "AB":
-    for kind in "ab":
-      grid = sheet.groove.lead[rng.integers(len(sheet.groove.lead))]
-      hits, steps = rhythm.parse_grid(grid)
-      motifs[letter + kind] = (hits, steps, _contour(rng, len(hits)))
-  scheme = ["aaab", "abab", "aab.", "a.ab"][rng.integers(4)]
+  for kind in ("Aa", "Ab", "Ba", "Bb"):
+    grid = sheet.groove.lead[rng.integers(len(sheet.groove.lead))]
+    hits, steps = rhythm.parse_grid(grid)
+    hits = rhythm.vary(hits, beat, rng)
+    motifs[kind] = hits, steps, _contour(rng, len(hits))
+  order = ("aaab", "abab", "aab.", "a.ab")[rng.integers(4)]
   home = center + int(rng.integers(-3, 4))
   for section in sheet.sections:
-    start, turn = section.start, 0
-    end = sheet.end_of(section)
+    start, turn, end = section.start, 0, sheet.end_of(section)
     while start < end:
-      kind = scheme[turn % 4]
+      kind, varied = order[turn % 4], turn % 4 == 2
       hits, steps, course = motifs[section.letter + kind.replace(".", "a")]
-      varied = turn % 4 == 2
       for index, hit in enumerate(hits):
         step = start + hit.step
         if kind == "." or step >= end or (varied and rng.random() < 0.15):
           continue
         span = sheet.span_at(step)
-        # A scale step is about 1.7 semitones.
+        # A step of the scale is about 1.7 semitones.
         target = home + 1.7 * (course[index] + varied * (index > 1))
         strong = hit.symbol == "x" or step % beat == 0 or hit.length >= beat
         tones = span.chord.pitch_classes if strong else sheet.scale_at(step)
         pitch = harmony.nearest(tones, target)
         # A held note stops where a chord it does not belong to begins.
-        length = hit.length
+        length = min(hit.length, end - step)
         later = sheet.span_at(step + length - 1).chord
         if pitch % 12 not in later.pitch_classes and step + length > span.end:
           length = max(span.end - step, 1)
-        force = 0.68 + 0.12 * (step % beat == 0) + 0.08 * section.energy
+        force = 0.7 * section.touch + 0.12 * (step % beat == 0)
         strokes.append(Stroke(step, length * 0.93, pitch, force))
       start, turn = start + steps, turn + 1
   return strokes
@@ -281,15 +289,13 @@ def percussion(
   sheet: Sheet, rng: np.random.Generator, center: int = 64
 ) -> list[Stroke]:
   """Hand percussion at three pitches."""
-  grids = _choices(rng, sheet.groove.percussion)
+  grids = _grids(rng, sheet.groove.percussion, sheet)
   pitches = {"h": center + 7, "m": center + 2, "l": center - 5}
   strokes = []
   for section in sheet.sections:
-    hits, steps = rhythm.parse_grid(grids[section.letter])
+    hits, steps = grids[section.letter]
     for hit in _tiled(hits, steps, sheet, section):
-      if rng.random() < 0.95:
-        force = 0.8 if hit.symbol.isupper() else 0.5
-        force *= 0.75 + 0.25 * section.energy
-        pitch = pitches[hit.symbol.lower()]
-        strokes.append(Stroke(hit.step, hit.length, pitch, force))
+      force = (0.8 if hit.symbol.isupper() else 0.5) * section.touch
+      pitch = pitches[hit.symbol.lower()]
+      strokes.append(Stroke(hit.step, hit.length, pitch, force))
   return strokes

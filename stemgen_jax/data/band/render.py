@@ -100,8 +100,8 @@ def _synth(path: str, sample_rate: int, part: Part):
     font = synth.sfload(_font_bytes(path))
   except RuntimeError as error:
     raise ValueError(f"{path} is not a soundfont (.sf2, .sf3)") from error
+  bank = 128 if part.is_drum else 0
   try:
-    bank = 128 if part.is_drum else 0
     synth.program_select(0, font, bank, part.program, part.is_drum)
   except RuntimeError as error:
     raise ValueError(

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 
 @dataclasses.dataclass(frozen=True)
 class Meter:
@@ -43,6 +45,22 @@ def parse_grid(grid: str) -> tuple[list[Hit], int]:
     elif symbol not in ".-":
       hits.append(Hit(step, 1, symbol))
   return hits, len(steps)
+
+
+def vary(hits: list[Hit], beat: int, rng: np.random.Generator) -> list[Hit]:
+  """A player's own version of a grid.
+
+  Now and then a hit off the beat is left out, or a long one struck twice.
+  """
+  played = []
+  for hit in hits:
+    chance, half = rng.random(), hit.length // 2
+    if hit.length >= 4 and chance < 0.1:
+      played.append(Hit(hit.step, half, hit.symbol))
+      played.append(Hit(hit.step + half, hit.length - half, hit.symbol))
+    elif hit.step % beat == 0 or chance < 0.9:
+      played.append(hit)
+  return played
 
 
 @dataclasses.dataclass(frozen=True)

@@ -121,20 +121,23 @@ def write(seed: int, number: int, seconds: float, style: Style) -> Score:
   mode = harmony.mode_of(progressions["A"])
   tonic = harmony.KEYS.index(key)
 
-  sections = _draw_form(stream("form"), clock, seconds, groove.drums)
+  changes = {
+    letter: harmony.parse_progression(line, tonic, genre.sevenths)
+    for letter, line in progressions.items()
+  }
+  sections = _draw_form(
+    stream("form"),
+    clock,
+    seconds,
+    groove.drums,
+    {letter: len(bars) for letter, bars in changes.items()},
+  )
   sheet = Sheet(
     clock=clock,
     groove=groove,
     scale=tuple((tonic + tone) % 12 for tone in harmony.MODES[mode]),
     sections=sections,
-    spans=_lay_chords(
-      {
-        letter: harmony.parse_progression(line, tonic, genre.sevenths)
-        for letter, line in progressions.items()
-      },
-      sections,
-      clock.meter.bar,
-    ),
+    spans=_lay_chords(changes, sections, clock.meter.bar),
   )
 
   members = cast.draw(lambda role: stream("cast " + role), genre, groove, style)
@@ -145,9 +148,10 @@ def write(seed: int, number: int, seconds: float, style: Style) -> Score:
   parts = []
   for role, program in members.items():
     part_rng = stream(role)
-    heard = _draw_presence(part_rng, sections, role in always)
     strokes = _play(role, program, sheet, part_rng)
-    notes = _perform(strokes, sheet, heard, part_rng, genre.loose, seconds)
+    steps = seconds / clock.step_seconds
+    rests = _draw_rests(part_rng, sheet, steps, role in always)
+    notes = _perform(strokes, sheet, rests, part_rng, genre.loose, seconds)
     if notes:
       parts.append(
         Part(
@@ -226,12 +230,18 @@ def _draw_form(
   clock: rhythm.Clock,
   seconds: float,
   beats: tuple[str, ...],
+  bars: dict[str, int],
 ) -> tuple[Section, ...]:
-  """Sections of 4 or 8 bars that cover the song, each letter its own beat."""
+  """Sections of 4 or 8 bars that cover the song, each letter its own beat.
+
+  `bars` is the length of each letter's progression: long ones get 8 bars.
+  """
   bar_seconds = clock.step_seconds * clock.meter.bar
   form = ["AB", "AAB", "ABAB", "AABA", "ABB"][rng.integers(5)]
   length = {
-    letter: 8 if bar_seconds < 1.9 and rng.random() < 0.4 else 4
+    letter: 8
+    if bar_seconds < 1.9 and rng.random() < (0.8 if bars[letter] > 4 else 0.3)
+    else 4
     for letter in "AB"
   }
   order = rng.permutation(len(beats))
@@ -269,16 +279,31 @@ def _lay_chords(
   return tuple(spans)
 
 
-def _draw_presence(
-  rng: np.random.Generator, sections: tuple[Section, ...], always: bool
-) -> list[bool]:
-  """In which sections a part is heard: late entries and dropouts."""
-  entry = min(rng.choice(3, p=[0.6, 0.3, 0.1]), len(sections) - 1)
-  heard = [
-    always or (number >= entry and rng.random() > 0.15 * (number > entry))
-    for number in range(len(sections))
-  ]
-  return heard
+def _draw_rests(
+  rng: np.random.Generator, sheet: Sheet, steps: float, always: bool
+) -> list[tuple[int, int]]:
+  """Where a part is silent, in steps: late entry, dropouts, breaks.
+
+  A part rests in at most about half of the song.
+  """
+  rests = []
+  sections = sheet.sections
+  if not always:
+    entries = [s.start for s in sections if s.start < 0.4 * steps]
+    if rng.random() < 0.4:
+      rests.append((0, entries[rng.integers(len(entries))]))
+    budget = steps / 2 - sum(end - start for start, end in rests)
+    for section in sections:
+      length = sheet.end_of(section) - section.start
+      if rng.random() < 0.15 and length < budget:
+        rests.append((section.start, sheet.end_of(section)))
+        budget -= length
+  bar = sheet.clock.meter.bar
+  for section in sections:
+    if rng.random() < 0.1:
+      end = sheet.end_of(section)
+      rests.append((end - bar // int(rng.integers(1, 3)), end))
+  return rests
 
 
 def _play(
@@ -296,13 +321,14 @@ def _play(
       return players.percussion(sheet, rng, center)
   grids = {"comp": groove.comp, "pad": groove.pad, "arp": groove.arp}[role]
   voices = 3 if role == "arp" else int(rng.integers(3, 5))
+  center += int(rng.integers(-4, 5))
   return players.chords(sheet, rng, grids, program, center, voices)
 
 
 def _perform(
   strokes: list[Stroke],
   sheet: Sheet,
-  heard: list[bool],
+  rests: list[tuple[int, int]],
   rng: np.random.Generator,
   loose: float,
   seconds: float,
@@ -311,27 +337,27 @@ def _perform(
 
   A note ends before the same pitch is struck again, and with the song.
   """
+  strokes = sorted(strokes, key=lambda stroke: (stroke.step, stroke.pitch))
   behind = rng.normal(0, loose)  # this player's own place in the beat
+  shifts = behind + rng.normal(0, loose, len(strokes))
+  touches = rng.normal(0, 0.045, len(strokes))
   notes: list[Note] = []
-  for stroke in sorted(strokes, key=lambda s: (s.step, s.pitch)):
-    shift, touch = rng.normal(0, [loose, 0.045])
-    section = max(
-      i for i, s in enumerate(sheet.sections) if s.start <= stroke.step
-    )
-    start = sheet.clock.seconds(stroke.step) + behind + shift
-    start = max(start, 0.0)
-    end = max(
-      sheet.clock.seconds(stroke.step + stroke.length) + behind, start + 0.03
-    )
-    if heard[section] and start < seconds - 0.05:
-      velocity = int(np.clip(127 * (stroke.force + touch), 12, 127))
-      notes.append(Note(start, min(end, seconds), stroke.pitch, velocity))
-  notes.sort(key=lambda note: (note.start, note.pitch))
-  next_start: dict[int, float] = {}
-  trimmed = []
-  for note in reversed(notes):
-    end = min(note.end, next_start.get(note.pitch, note.end))
-    if end > note.start:
-      trimmed.append(dataclasses.replace(note, end=end))
-      next_start[note.pitch] = note.start
-  return tuple(reversed(trimmed))
+  struck: dict[int, int] = {}  # index in notes of a pitch's latest note
+  for stroke, shift, touch in zip(strokes, shifts, touches):
+    start = max(sheet.clock.seconds(stroke.step) + float(shift), 0.0)
+    end = sheet.clock.seconds(stroke.step + stroke.length) + behind
+    end = min(max(end, start + 0.03), seconds)
+    resting = any(first <= stroke.step < last for first, last in rests)
+    if resting or start > seconds - 0.05:
+      continue
+    velocity = min(max(round(127 * (stroke.force + float(touch))), 12), 127)
+    if stroke.pitch in struck:
+      before = notes[struck[stroke.pitch]]
+      if start <= before.start:
+        continue
+      notes[struck[stroke.pitch]] = dataclasses.replace(
+        before, end=min(before.end, start)
+      )
+    struck[stroke.pitch] = len(notes)
+    notes.append(Note(start, float(end), stroke.pitch, velocity))
+  return tuple(sorted(notes, key=lambda note: (note.start, note.pitch)))

@@ -1,5 +1,6 @@
 """The lead sheet: what all players of a song read."""
 
+import bisect
 import dataclasses
 
 from stemgen_jax.data.band.genre import Groove
@@ -14,8 +15,13 @@ class Section:
   letter: str
   start: int  # in steps
   bars: int
-  energy: float  # 0..1, scales velocity
+  energy: float  # 0..1
   beat: str  # the drummer's grid; the bass hears its kick
+
+  @property
+  def touch(self) -> float:
+    """Factor of every player's force."""
+    return 0.75 + 0.25 * self.energy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +49,8 @@ class Sheet:
 
   def span_at(self, step: float) -> Span:
     """The chord that sounds at a step; the last one goes on for ever."""
-    for span in self.spans:
-      if step < span.end:
-        return span
-    return self.spans[-1]
+    index = bisect.bisect_right(self.spans, step, key=lambda span: span.end)
+    return self.spans[min(index, len(self.spans) - 1)]
 
   def scale_at(self, step: float) -> tuple[int, ...]:
     """The key's scale, bent to hold the chord's foreign tones."""
