@@ -124,20 +124,20 @@ def _render(cache: pathlib.Path, config: "TrainingConfig") -> None:
   from stemgen_jax.codec import clips
   from stemgen_jax.data import band
 
-  counts = {"train": _SONGS.value, "valid": max(1, _SONGS.value // 8)}
+  held_out = max(1, _SONGS.value // 8)
   source = band.Band(
     seed=config.seed,
-    **counts,
+    train=_SONGS.value,
+    valid=held_out,
     test=0,
     seconds=_SONG_SECONDS.value,
     sample_rate=config.network.sample_rate,
     soundfonts=tuple(_SOUNDFONT.value),
   )
-  with tqdm.tqdm(
-    total=sum(counts.values()), desc="rendering", unit="song"
-  ) as bar:
-    for _ in clips.render(source, cache, config.network.sample_rate):
-      bar.update()
+  rendered = clips.render(source, cache, config.network.sample_rate)
+  total = _SONGS.value + held_out
+  for _ in tqdm.tqdm(rendered, desc="rendering", total=total, unit="song"):
+    pass
 
 
 def _train(run: "Training") -> bool:

@@ -1,116 +1,24 @@
-"""Codecs made of EnCodec's own classes (arXiv 2210.13438)."""
+"""A codec of EnCodec's networks: encoding, decoding, its files."""
 
-import contextlib
 import dataclasses
 import json
-import math
 import pathlib
-import sys
-import types
-import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import safetensors
 import safetensors.torch
 import torch
 from jaxtyping import Float, Int
-from torch import nn
 
-
-@contextlib.contextmanager
-def _importable_torchaudio():
-  """Lets EnCodec import torchaudio where its own import fails.
-
-  EnCodec imports it for file helpers that are never called here, and beside a
-  CPU build of PyTorch it looks for CUDA libraries. The stand-ins are removed
-  again so that nobody else takes them for the real package.
-  """
-  names = "torchaudio", "torchaudio.transforms"
-  try:
-    import torchaudio  # noqa: F401  # pyright: ignore
-
-    stand_ins = {}
-  except (ImportError, OSError):
-    for name in [n for n in sys.modules if n.partition(".")[0] == names[0]]:
-      del sys.modules[name]
-    stand_ins = {name: types.ModuleType(name) for name in names}
-  sys.modules.update(stand_ins)
-  try:
-    with warnings.catch_warnings():
-      warnings.simplefilter("ignore")
-      yield
-  finally:
-    for name in stand_ins:
-      del sys.modules[name]
-
-
-with _importable_torchaudio():
-  from encodec.modules import SEANetDecoder, SEANetEncoder
-  from encodec.quantization import ResidualVectorQuantizer
+from stemgen_jax.codec.networks import Network, NetworkConfig
 
 # Inference works on stretches of `_STRETCH` frames plus `_MARGIN` on both
 # sides, so that memory is bounded. The margin is more than the networks see
 # (4 frames before and after in the demo codec, tested).
 _STRETCH = 1500
 _MARGIN = 16
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class NetworkConfig:
-  """Shape of the three networks.
-
-  The defaults are the demo codec: 50 frames/s of 4 x 10 bits, 1.6M parameters.
-  EnCodec's choices that are fixed here: no LSTM and zero padding, so that a
-  code depends on its neighbourhood only; identity skips, for speed; no
-  normalisation, which training folds into the convolutions.
-
-  Attributes:
-    sample_rate: samples per second.
-    channels: audio channels.
-    ratios: upsampling factors of the decoder; their product is the hop.
-    filters: channels at the full sample rate; doubled at every ratio.
-    latent: width of a frame's vector.
-    levels: residual quantisers.
-    codes_per_level: codes per quantiser.
-  """
-
-  sample_rate: int = 32_000
-  channels: int = 1
-  ratios: tuple[int, ...] = (8, 5, 4, 4)
-  filters: int = 16
-  latent: int = 64
-  levels: int = 4
-  codes_per_level: int = 1024
-
-  @property
-  def hop(self) -> int:
-    """Samples per frame."""
-    return math.prod(self.ratios)
-
-
-class Network(nn.Module):
-  """EnCodec's encoder, quantiser and decoder."""
-
-  def __init__(self, config: NetworkConfig):
-    super().__init__()
-    shape = dict(
-      channels=config.channels,
-      dimension=config.latent,
-      n_filters=config.filters,
-      ratios=list(config.ratios),
-      norm="none",
-      pad_mode="constant",
-      true_skip=True,
-      lstm=0,
-    )
-    self.encoder = SEANetEncoder(**shape)
-    self.decoder = SEANetDecoder(**shape)
-    self.quantizer = ResidualVectorQuantizer(
-      dimension=config.latent,
-      n_q=config.levels,
-      bins=config.codes_per_level,
-    )
 
 
 class EncodecCodec:
@@ -150,7 +58,7 @@ class EncodecCodec:
     for item, item_codes in zip(audio, codes):
       padded = np.pad(item, ((0, t * self.hop - samples), (0, 0)))
       frames = padded.reshape(t, self.hop, self.channels).astype(np.float32)
-      item_codes[:] = _in_stretches(self._encode, frames)
+      _in_stretches(self._encode, frames, item_codes)
     return codes
 
   def decode(
@@ -170,12 +78,12 @@ class EncodecCodec:
     b, t, _ = codes.shape
     audio = np.empty((b, t, self.hop, self.channels), np.float32)
     for item_codes, item in zip(codes, audio):
-      item[:] = _in_stretches(self._decode, item_codes.astype(np.int64))
+      _in_stretches(self._decode, item_codes.astype(np.int64), item)
     return audio.reshape(b, t * self.hop, self.channels)
 
   def codebooks(self) -> Float[np.ndarray, "q v latent"]:
     """The vector of every code of every level."""
-    layers = self._network.quantizer.vq.layers
+    layers: Any = self._network.quantizer.vq.layers
     return np.stack([layer.codebook.numpy() for layer in layers])
 
   def _encode(self, frames: np.ndarray) -> np.ndarray:
@@ -192,19 +100,19 @@ class EncodecCodec:
 
 @torch.inference_mode()
 def _in_stretches(
-  function: Callable[[np.ndarray], np.ndarray], frames: np.ndarray
-) -> np.ndarray:
-  """`function` of frames, stretch by stretch; one item at a time.
+  function: Callable[[np.ndarray], np.ndarray],
+  frames: np.ndarray,
+  out: np.ndarray,
+) -> None:
+  """`out[:] = function(frames)`, stretch by stretch, for one item.
 
-  Batches would be no faster on a CPU, and PyTorch's results for an item differ
+  A batch would be no faster on a CPU, and PyTorch's results for an item differ
   in the last bits with the size of its batch.
   """
-  results = []
   for start in range(0, len(frames), _STRETCH):
     first = max(0, start - _MARGIN)
     result = function(frames[first : start + _STRETCH + _MARGIN])
-    results.append(result[start - first :][:_STRETCH])
-  return np.concatenate(results) if results else frames[:0, :1]
+    out[start : start + _STRETCH] = result[start - first :][:_STRETCH]
 
 
 def save(

@@ -8,12 +8,16 @@ and shift per channel that disappears in the convolution before it.
 """
 
 import copy
+from typing import Any
 
 import torch
-from encodec.modules import NormConv1d, NormConvTranspose1d
 from torch import nn
 
-from stemgen_jax.codec.encodec import Network
+from stemgen_jax.codec.networks import (
+  Network,
+  NormConv1d,
+  NormConvTranspose1d,
+)
 
 
 def with_batch_norm(network: Network) -> Network:
@@ -39,30 +43,26 @@ def folded(network: Network) -> Network:
   for part in (network.encoder, network.decoder):
     for convolution in _convolutions(part):
       norm, inner = convolution.norm, _inner(convolution)
-      if not isinstance(norm, nn.BatchNorm1d):
+      if isinstance(norm, nn.Identity):
         continue
       scale = (norm.running_var + norm.eps).rsqrt()
       shift = -norm.running_mean * scale
       if norm.affine:
         scale, shift = scale * norm.weight, shift * norm.weight + norm.bias
       # A transposed convolution's weight is [in, out, kernel].
-      out = 1 if isinstance(inner, nn.ConvTranspose1d) else 0
+      out = 1 if isinstance(convolution, NormConvTranspose1d) else 0
       inner.weight.transpose(0, out).mul_(scale[:, None, None])
       inner.bias.copy_(inner.bias * scale + shift)
       convolution.norm = nn.Identity()
   return network
 
 
-def _convolutions(part: nn.Module) -> list[NormConv1d | NormConvTranspose1d]:
+def _convolutions(part: nn.Module) -> list[Any]:
+  """EnCodec's wrappers of a convolution and its `norm`, first to last."""
   kinds = NormConv1d, NormConvTranspose1d
   return [module for module in part.modules() if isinstance(module, kinds)]
 
 
-def _inner(
-  convolution: NormConv1d | NormConvTranspose1d,
-) -> nn.Conv1d | nn.ConvTranspose1d:
-  return (
-    convolution.conv
-    if isinstance(convolution, NormConv1d)
-    else convolution.convtr
-  )
+def _inner(wrapper: Any) -> Any:
+  """The convolution itself; PyTorch's types say no more of it than Module."""
+  return wrapper.conv if isinstance(wrapper, NormConv1d) else wrapper.convtr

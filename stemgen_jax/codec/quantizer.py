@@ -6,12 +6,13 @@ back. Its classes hold the codebooks all the same.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
-from encodec.quantization import ResidualVectorQuantizer
-from encodec.quantization.core_vq import EuclideanCodebook
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from stemgen_jax.codec.networks import ResidualVectorQuantizer
 
 _DECAY = 0.99
 # A code used less than this share of the mean is dead: at _DECAY, one unused
@@ -20,9 +21,13 @@ _DEAD = 0.05
 _KMEANS_ROUNDS = 10
 
 
-def books(quantizer: ResidualVectorQuantizer) -> Iterator[EuclideanCodebook]:
-  """The codebooks, coarse to fine."""
-  for layer in quantizer.vq.layers:
+def books(quantizer: ResidualVectorQuantizer) -> Iterator[Any]:
+  """EnCodec's `EuclideanCodebook`s, coarse to fine.
+
+  Typed as Any since PyTorch says of no buffer that it is a tensor.
+  """
+  layers: Any = quantizer.vq.layers
+  for layer in layers:
     yield layer._codebook  # `codebook`, the public one, has no statistics.
 
 
@@ -95,7 +100,7 @@ def perplexity(usage: Float[Tensor, "... v"]) -> Float[Tensor, "..."]:
 
 @torch.no_grad()
 def _update(
-  book: EuclideanCodebook,
+  book: Any,
   given: Float[Tensor, "n d"],
   ids: Int[Tensor, " n"],
   generator: torch.Generator,

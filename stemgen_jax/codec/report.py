@@ -73,5 +73,8 @@ def _perplexity(ids: Int[np.ndarray, " n"], codes: int) -> float:
   return quantizer.perplexity(torch.from_numpy(usage).float()).item()
 
 
-def channels_first(audio: np.ndarray) -> torch.Tensor:
+def channels_first(
+  audio: Float[np.ndarray, "b samples c"],
+) -> Float[torch.Tensor, "b c samples"]:
+  """PyTorch's layout of audio."""
   return torch.from_numpy(np.ascontiguousarray(audio.transpose(0, 2, 1)))

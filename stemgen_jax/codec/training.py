@@ -15,7 +15,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from stemgen_jax.codec import encodec, losses, normalization, quantizer
+from stemgen_jax.codec import (
+  encodec,
+  losses,
+  networks,
+  normalization,
+  quantizer,
+)
 from stemgen_jax.codec.clips import Clips
 
 _CHECKPOINT = "checkpoint.safetensors"
@@ -48,8 +54,8 @@ class TrainingConfig:
     seed: of the initial weights, the clips and the restarted codes.
   """
 
-  network: encodec.NetworkConfig = dataclasses.field(
-    default_factory=encodec.NetworkConfig
+  network: networks.NetworkConfig = dataclasses.field(
+    default_factory=networks.NetworkConfig
   )
   steps: int = 8000
   batch: int = 12
@@ -86,7 +92,7 @@ class Training:
 
   Raises:
     ValueError: the configuration is out of range, or the folder's checkpoint
-      was made with another one.
+      was made with another one (`steps` apart).
   """
 
   def __init__(
@@ -100,7 +106,7 @@ class Training:
     self._folder = folder
     torch.manual_seed(config.seed)
     self._network = normalization.with_batch_norm(
-      encodec.Network(config.network)
+      networks.Network(config.network)
     )
     self._loss = losses.ReconstructionLoss(config.network.sample_rate)
     self._optimizer = torch.optim.AdamW(
@@ -184,7 +190,7 @@ class Training:
     with _bfloat16():
       output = self._network.decoder(latents)
     loss, figures = self._loss(output.float(), audio)
-    total = loss + config.commitment * commitment
+    total = torch.add(loss, commitment, alpha=config.commitment)
     self._optimizer.zero_grad()
     total.backward()
     parameters = self._network.parameters()
@@ -196,8 +202,9 @@ class Training:
       )
     self._optimizer.step()
     for name in ("log_mel", "plateau"):
-      old = self._smooth.get(name, figures[name])
-      self._smooth[name] = _SMOOTHING * old + (1 - _SMOOTHING) * figures[name]
+      new = figures[name]
+      old = self._smooth.setdefault(name, new)
+      self._smooth[name] = _SMOOTHING * old + (1 - _SMOOTHING) * new
     figures |= {"loss": loss.item(), "gradient": norm.item(), "rate": rate}
     if self.quantizing:
       figures["commitment"] = commitment.item()
@@ -249,6 +256,7 @@ class Training:
       progress = json.loads(file.metadata()["progress"])
       tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     ours = json.loads(json.dumps(dataclasses.asdict(self.config)))
+    del ours["steps"]  # A run may be made longer or shorter.
     different = [k for k, v in ours.items() if progress["config"].get(k) != v]
     if different:
       raise ValueError(

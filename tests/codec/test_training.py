@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from stemgen_jax import codec
-from stemgen_jax.codec import clips, encodec, report, training
+from stemgen_jax.codec import clips, networks, report, training
 from stemgen_jax.data import songs
 
 SECONDS = 2
-NETWORK = encodec.NetworkConfig(
+NETWORK = networks.NetworkConfig(
   filters=2, latent=8, levels=2, codes_per_level=16
 )
 CONFIG = training.TrainingConfig(
@@ -107,9 +107,7 @@ def test_exported_codec_is_the_one_that_was_trained(cache, tmp_path):
   # Training runs in bfloat16 with batch norm, the export in float32 without.
   trained = figures[-1]["loss"]
   loss = report.ReconstructionLoss(loaded.sample_rate)
-  _, after = loss(
-    report.channels_first(output), report.channels_first(audio)
-  )
+  _, after = loss(report.channels_first(output), report.channels_first(audio))
   assert after["log_mel"] == pytest.approx(trained, abs=2.0)
 
 

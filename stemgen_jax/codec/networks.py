@@ -1,0 +1,109 @@
+"""EnCodec's networks (arXiv 2210.13438): the only importer of its package."""
+
+import contextlib
+import dataclasses
+import math
+import sys
+import types
+import warnings
+from typing import Any
+
+from torch import nn
+
+
+@contextlib.contextmanager
+def _importable_torchaudio():
+  """Lets EnCodec import torchaudio where its own import fails.
+
+  EnCodec imports it for file helpers that are never called here, and beside a
+  CPU build of PyTorch it looks for CUDA libraries. The stand-ins are removed
+  again so that nobody else takes them for the real package.
+  """
+  names = "torchaudio", "torchaudio.transforms"
+  try:
+    import torchaudio  # noqa: F401
+
+    stand_ins = {}
+  except (ImportError, OSError):
+    for name in [n for n in sys.modules if n.partition(".")[0] == names[0]]:
+      del sys.modules[name]
+    stand_ins = {name: types.ModuleType(name) for name in names}
+  sys.modules.update(stand_ins)
+  try:
+    with warnings.catch_warnings():
+      warnings.simplefilter("ignore")
+      yield
+  finally:
+    for name in stand_ins:
+      del sys.modules[name]
+
+
+with _importable_torchaudio():
+  from encodec.modules.conv import NormConv1d, NormConvTranspose1d
+  from encodec.modules.seanet import SEANetDecoder, SEANetEncoder
+  from encodec.quantization.vq import ResidualVectorQuantizer
+
+__all__ = [
+  "Network",
+  "NetworkConfig",
+  "NormConv1d",
+  "NormConvTranspose1d",
+  "ResidualVectorQuantizer",
+]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+  """Shape of the three networks.
+
+  The defaults are the demo codec: 50 frames/s of 4 x 10 bits, 1.6M parameters.
+  EnCodec's choices that are fixed here: no LSTM and zero padding, so that a
+  code depends on its neighbourhood only; identity skips, for speed; no
+  normalisation, which training folds into the convolutions.
+
+  Attributes:
+    sample_rate: samples per second.
+    channels: audio channels.
+    ratios: upsampling factors of the decoder; their product is the hop.
+    filters: channels at the full sample rate; doubled at every ratio.
+    latent: width of a frame's vector.
+    levels: residual quantisers.
+    codes_per_level: codes per quantiser.
+  """
+
+  sample_rate: int = 32_000
+  channels: int = 1
+  ratios: tuple[int, ...] = (8, 5, 4, 4)
+  filters: int = 16
+  latent: int = 64
+  levels: int = 4
+  codes_per_level: int = 1024
+
+  @property
+  def hop(self) -> int:
+    """Samples per frame."""
+    return math.prod(self.ratios)
+
+
+class Network(nn.Module):
+  """EnCodec's encoder, quantiser and decoder."""
+
+  def __init__(self, config: NetworkConfig):
+    super().__init__()
+    shape: dict[str, Any] = dict(
+      channels=config.channels,
+      dimension=config.latent,
+      n_filters=config.filters,
+      ratios=list(config.ratios),
+      norm="none",
+      pad_mode="constant",
+      true_skip=True,
+      lstm=0,
+    )
+    self.encoder = SEANetEncoder(**shape)
+    self.decoder = SEANetDecoder(**shape)
+    self.quantizer = ResidualVectorQuantizer(
+      dimension=config.latent,
+      n_q=config.levels,
+      bins=config.codes_per_level,
+    )

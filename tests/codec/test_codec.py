@@ -1,0 +1,205 @@
+"""The border everyone crosses: shapes, alignment, locality, bad files."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from stemgen_jax import codec
+from stemgen_jax.codec import encodec, networks, normalization, quantizer
+
+CONFIG = networks.NetworkConfig(filters=4, latent=16, levels=3)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+  """An untrained codec, with codebooks like latents."""
+  torch.manual_seed(0)
+  network = networks.Network(CONFIG)
+  for book in quantizer.books(network.quantizer):
+    torch.nn.init.normal_(book.embed, std=0.1)
+  path = tmp_path_factory.mktemp("codec") / "random.safetensors"
+  encodec.save(path, "random", CONFIG, network, {})
+  return path
+
+
+@pytest.fixture(scope="module")
+def random_codec(path):
+  return codec.load(path)
+
+
+def noise(*shape, seed=0):
+  rng = np.random.default_rng(seed)
+  return 0.1 * rng.standard_normal(shape).astype(np.float32)
+
+
+def test_attributes(random_codec, path):
+  assert random_codec.name == "random"
+  assert random_codec.sample_rate == 32_000
+  assert random_codec.channels == 1
+  assert random_codec.hop == 640
+  assert random_codec.frame_rate == 50
+  assert (random_codec.levels, random_codec.codes_per_level) == (3, 1024)
+  assert random_codec.checksum == codec.checksum(path)
+  books = random_codec.codebooks()
+  assert books.shape == (3, 1024, 16)
+  assert books.dtype == np.float32
+
+
+@pytest.mark.parametrize("samples", [0, 1, 639, 640, 641, 5000, 32_000])
+def test_any_length(random_codec, samples):
+  frames = random_codec.frames(samples)
+  assert frames == -(-samples // 640)
+  codes = random_codec.encode(noise(2, samples, 1))
+  assert codes.shape == (2, frames, 3)
+  assert codes.dtype == np.int32
+  audio = random_codec.decode(codes)
+  assert audio.shape == (2, frames * 640, 1)
+  assert audio.dtype == np.float32
+  assert np.isfinite(audio).all()
+
+
+def test_an_item_does_not_depend_on_its_batch(random_codec):
+  audio = noise(3, 10_000, 1)
+  codes = random_codec.encode(audio)
+  decoded = random_codec.decode(codes)
+  for i in range(3):
+    np.testing.assert_array_equal(
+      random_codec.encode(audio[i : i + 1])[0], codes[i]
+    )
+    np.testing.assert_array_equal(
+      random_codec.decode(codes[i : i + 1])[0], decoded[i]
+    )
+
+
+def test_codes_depend_on_their_neighbourhood_only(random_codec):
+  audio = noise(1, 100 * 640, 1)
+  changed = audio.copy()
+  changed[:, 50 * 640 :] = 0  # silence from frame 50 on
+  kept = random_codec.encode(audio)[:, :42]
+  np.testing.assert_array_equal(random_codec.encode(changed)[:, :42], kept)
+
+
+def test_margin_covers_what_the_networks_see(random_codec, monkeypatch):
+  audio = noise(1, 90 * 640, 1)
+  codes = random_codec.encode(audio)
+  decoded = random_codec.decode(codes)
+  monkeypatch.setattr(encodec, "_STRETCH", 30)
+  np.testing.assert_array_equal(random_codec.encode(audio), codes)
+  np.testing.assert_allclose(random_codec.decode(codes), decoded, atol=1e-6)
+
+
+def test_round_trip_has_no_lag(path):
+  """A click in frame i comes back in frame i, centred in training's sense.
+
+  Networks whose weights are all equal are symmetric in time: the response to
+  a click must be centred on it, give or take the even kernels' half sample.
+  """
+  network = networks.Network(CONFIG)
+  with torch.no_grad():
+    for parameter in network.parameters():
+      parameter.fill_(0.01 if parameter.ndim > 1 else 0.0)
+  for place in (30 * 640 + 320, 31 * 640):
+    click = torch.zeros(1, 1, 60 * 640)
+    click[0, 0, place] = 1.0
+    with torch.inference_mode():
+      response = network.decoder(network.encoder(click))[0, 0].double()
+    times = torch.arange(len(response))
+    centre = (times * response).sum() / response.sum()
+    assert abs(centre - place) < 320  # half a frame
+
+
+@pytest.mark.parametrize(
+  "audio", [noise(1000), noise(1, 1000), noise(1, 1000, 2)]
+)
+def test_wrong_audio_shape(random_codec, audio):
+  with pytest.raises(ValueError, match=r"expects \[batch, samples, 1\]"):
+    random_codec.encode(audio)
+
+
+def test_wrong_values(random_codec):
+  audio = noise(1, 1000, 1)
+  audio[0, 3] = np.nan
+  with pytest.raises(ValueError, match="NaN"):
+    random_codec.encode(audio)
+  with pytest.raises(ValueError, match=r"expects \[batch, frames, 3\]"):
+    random_codec.decode(np.zeros((1, 10, 4), np.int32))
+  mask = np.full((1, 10, 3), 1024, np.int32)
+  with pytest.raises(ValueError, match=r"1024\.\.1024: expected 0\.\.1023"):
+    random_codec.decode(mask)
+
+
+def test_unknown_name():
+  with pytest.raises(ValueError, match=r"unknown codec 'opus'.*'demo'"):
+    codec.load("opus")
+
+
+def test_missing_files(tmp_path, path):
+  with pytest.raises(FileNotFoundError, match="no codec weights"):
+    codec.load(tmp_path / "none.safetensors")
+  lonely = tmp_path / "lonely.safetensors"
+  lonely.write_bytes(path.read_bytes())
+  with pytest.raises(FileNotFoundError, match=r"lonely\.json"):
+    codec.load(lonely)
+
+
+def test_another_codecs_checksum(path):
+  with pytest.raises(ValueError, match="checksum"):
+    codec.load(path, expected_checksum="0" * 64)
+
+
+def test_damaged_files(tmp_path, path):
+  weights = tmp_path / "codec.safetensors"
+  description = tmp_path / "codec.json"
+  content = path.read_bytes()
+  described = json.loads(path.with_suffix(".json").read_text())
+
+  weights.write_bytes(content[:-100])
+  description.write_text(json.dumps(described))
+  with pytest.raises(ValueError, match="damaged"):
+    codec.load(weights)
+
+  # Its description is of this very file, which still is none.
+  described["checksum"] = codec.checksum(weights)
+  description.write_text(json.dumps(described))
+  with pytest.raises(ValueError, match="damaged"):
+    codec.load(weights)
+
+  description.write_text("{")
+  with pytest.raises(ValueError, match="does not describe a codec"):
+    codec.load(weights)
+
+
+def test_folding_changes_nothing():
+  torch.manual_seed(1)
+  network = normalization.with_batch_norm(networks.Network(CONFIG))
+  audio = torch.from_numpy(noise(4, 1, 6400))
+  for _ in range(3):  # gives the batch norms something to remember
+    network.decoder(network.encoder(3 * audio + 0.1))
+  network.eval()
+  folded = normalization.folded(network)
+  assert (
+    folded.state_dict().keys() == networks.Network(CONFIG).state_dict().keys()
+  )
+  with torch.inference_mode():
+    latents = network.encoder(audio)
+    torch.testing.assert_close(folded.encoder(audio), latents)
+    torch.testing.assert_close(
+      folded.decoder(latents), network.decoder(latents)
+    )
+
+
+def test_importing_the_package_does_not_import_torch():
+  script = (
+    "import sys, stemgen_jax, stemgen_jax.codec;"
+    "sys.exit('torch' in sys.modules or 'torchaudio' in sys.modules)"
+  )
+  subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_stand_ins_are_removed_again():
+  module = sys.modules.get("torchaudio")
+  assert module is None or hasattr(module, "__version__")
