@@ -188,3 +188,14 @@ def test_progress_reaches_its_end(studio, player):
 def test_the_range_of_lengths_is_the_players(studio):
   assert generate.SHORTEST == stemgen.SHORTEST
   assert generate.LONGEST == stemgen.LONGEST
+
+
+@pytest.mark.parametrize("name", ["drums", "chords"])
+def test_plays_along_to_the_loops_in_the_package(studio, player, name):
+  loop = pathlib.Path(__main__.__file__).parent / f"assets/loops/{name}.flac"
+  run(f"--context={loop}", "--stem=bass", "--out=bass.wav", "--mix=both.wav")
+  both = audio.read("both.wav")
+  assert (both.sample_rate, both.channels, both.seconds) == (44100, 2, 8.0)
+  # It repeats without a click: no jump where its end meets its start.
+  samples = audio.read(loop).samples
+  assert np.abs(samples[0] - samples[-1]).max() < 0.05
