@@ -1,13 +1,16 @@
 import pathlib
 import types
 
+import jax
 import numpy as np
 import pytest
+import torch
 from matplotlib import image
 
-from stemgen_jax import __main__, audio, sampling, stemgen
+from stemgen_jax import __main__, audio, model, sampling, stemgen
 from stemgen_jax.apps import generate
 from stemgen_jax.audio import Audio
+from stemgen_jax.codec import encodec, networks
 from stemgen_jax.sampling import settings as settings_lib
 
 RATE = 22050
@@ -188,6 +191,51 @@ def test_progress_reaches_its_end(studio, player):
 def test_the_range_of_lengths_is_the_players(studio):
   assert generate.SHORTEST == stemgen.SHORTEST
   assert generate.LONGEST == stemgen.LONGEST
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+  """A real model and codec, tiny and untrained, as files."""
+  torch.manual_seed(0)
+  folder = tmp_path_factory.mktemp("weights")
+  shape = networks.NetworkConfig(
+    sample_rate=8000, ratios=(8, 5), filters=2, latent=8, codes_per_level=16
+  )
+  network = networks.Network(shape)
+  for name, values in network.state_dict().items():
+    if name.endswith("embed"):  # all zero before training
+      values.normal_()
+  checksum = encodec.save(
+    folder / "codec.safetensors", "tiny", shape, network, {}
+  )
+  config = model.ModelConfig(
+    codes=16,
+    width=16,
+    depth=1,
+    heads=2,
+    mlp=16,
+    window=100,
+    frame_rate=200.0,
+    codec=str(folder / "codec.safetensors"),
+    codec_checksum=checksum,
+  )
+  params = model.init_params(config, jax.random.key(0))
+  model.save_weights(folder / "model.safetensors", config, params, {})
+  return folder / "model.safetensors"
+
+
+def test_a_seed_gives_the_same_file_alone_and_among_others(
+  studio, weights, capsys
+):
+  flags = (f"--weights={weights}", "--context=mix.wav", "--steps=2,1")
+  run(*flags, "--out=few.wav", "--seed=1", "--takes=2")
+  run(*flags, "--out=alone.wav", "--seed=2")
+  alone, few = audio.read("alone.wav"), audio.read("few-seed2.wav")
+  assert alone.samples.shape == studio.samples.shape
+  np.testing.assert_array_equal(alone.samples, few.samples)
+  other = audio.read("few-seed1.wav")
+  assert not np.array_equal(other.samples, alone.samples)
+  assert "real-time factor" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["drums", "chords"])
