@@ -1,6 +1,6 @@
 """A band that writes and plays its own songs: the embedded data set.
 
-A song is a function of (seed, number). `score.write` draws its genre, tempo,
+A song is a function of (seed, number). `writer.write` draws its genre, tempo,
 key, form and chords, then lets `players` play the genre's grooves over them;
 `render` turns a part into audio. To add a genre, add a file in `genres/`.
 

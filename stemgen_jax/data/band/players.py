@@ -1,7 +1,7 @@
 """The musicians: each turns grids and the lead sheet into notes.
 
 A player takes the sheet and its own random generator and plays the whole
-song; `score` decides in which sections it is heard.
+song; `performance` decides where it rests.
 """
 
 import dataclasses

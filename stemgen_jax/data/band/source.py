@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from stemgen_jax.data import songs
 from stemgen_jax.data.band.render import render
-from stemgen_jax.data.band.score import Score, write
+from stemgen_jax.data.band.score import Score
 from stemgen_jax.data.band.style import Style
+from stemgen_jax.data.band.writer import write
 
 # Splits are ranges of song numbers, far apart: however many songs are asked
 # for, none of one split ever becomes one of another.
