@@ -1,0 +1,270 @@
+"""Makes a training set: songs into pairs of a mix and a stem, as codes.
+
+Without files of your own, the built-in band writes and plays the songs:
+
+  stemgen-jax prepare --source=band --songs=300 --out=data/band
+
+It may be stopped at any time; the same command goes on where it was. A folder
+keeps to one codec and one set of flags; other flags need another --out.
+
+The examples that `stemgen-jax evaluate` judges weights by, from the test
+split of a finished set:
+
+  stemgen-jax prepare --out=data/band --export_heldout=heldout.npz
+"""
+
+import functools
+import os
+import pathlib
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from stemgen_jax.data import pairs
+
+if TYPE_CHECKING:
+  from stemgen_jax.data.band import Band
+  from stemgen_jax.data.manifest import Manifest
+
+SOURCES = ("band",)
+STYLES = {
+  "all": {},
+  # What the demo weights learn: even metre, everyday instruments, two sounds
+  # of each, so that an hour of a laptop's core is enough to learn to listen.
+  "demo": {
+    "genres": (
+      "lofi",
+      "techno",
+      "electronic",
+      "hip_hop",
+      "pop",
+      "rock",
+      "funk",
+    ),
+    "meters": ("4/4",),
+    "categories": (
+      "piano",
+      "organ",
+      "guitar",
+      "bass",
+      "strings",
+      "synth_lead",
+      "synth_pad",
+      "drums",
+    ),
+    "programs": 2,
+  },
+}
+
+FLAGS = flags.FlagValues()
+_SOURCE = flags.DEFINE_string(
+  "source", "band", f"Where songs come from: {SOURCES[0]}.", flag_values=FLAGS
+)
+_OUT = flags.DEFINE_string(
+  "out", None, "Folder of the training set.", flag_values=FLAGS
+)
+_CODEC = flags.DEFINE_string(
+  "codec",
+  "demo",
+  "What turns audio into codes: demo, or a .safetensors file.",
+  flag_values=FLAGS,
+)
+_SONGS = flags.DEFINE_integer(
+  "songs", 300, "How many songs to train on.", flag_values=FLAGS
+)
+_VALID_SONGS = flags.DEFINE_integer(
+  "valid_songs", 16, "Songs to watch training with.", flag_values=FLAGS
+)
+_TEST_SONGS = flags.DEFINE_integer(
+  "test_songs", 96, "Songs kept for the final judgement.", flag_values=FLAGS
+)
+_SECONDS = flags.DEFINE_float(
+  "seconds", 30.0, "Length of a song of the band.", flag_values=FLAGS
+)
+_SEED = flags.DEFINE_integer(
+  "seed", 0, "Of the band's songs and of the pairs.", flag_values=FLAGS
+)
+_STYLE = flags.DEFINE_string(
+  "style",
+  "all",
+  "What the band plays: all it can, or demo, the narrower slice that the demo "
+  "weights learn.",
+  flag_values=FLAGS,
+)
+_GENRES = flags.DEFINE_list(
+  "genres", None, "Genres of the band, instead of the style's.", FLAGS
+)
+_CATEGORIES = flags.DEFINE_list(
+  "categories", None, "Instruments of the band, instead of the style's.", FLAGS
+)
+_PROGRAMS = flags.DEFINE_integer(
+  "programs",
+  None,
+  "Sounds per instrument of the band, instead of the style's.",
+  flag_values=FLAGS,
+)
+_SOUNDFONT = flags.DEFINE_multi_string(
+  "soundfont",
+  [],
+  "A .sf2 or .sf3 file for the band to play; may be given several times.",
+  flag_values=FLAGS,
+)
+_DEFAULTS = pairs.PairConfig()
+_SEGMENT_SECONDS = flags.DEFINE_float(
+  "segment_seconds",
+  None,
+  "Songs are cut into segments of this length, at most 60. Default: the "
+  "length of the songs.",
+  flag_values=FLAGS,
+)
+_PAIRS = flags.DEFINE_integer(
+  "pairs", _DEFAULTS.pairs, "Pairs per segment.", flag_values=FLAGS
+)
+_EMPTY_SHARE = flags.DEFINE_float(
+  "empty_share",
+  _DEFAULTS.empty_share,
+  "Share of pairs that begin from silence.",
+  flag_values=FLAGS,
+)
+_SUBSET_SIZES = flags.DEFINE_enum(
+  "subset_sizes",
+  _DEFAULTS.subset_sizes,
+  pairs.SUBSET_SIZES,
+  "Contexts of all sizes alike (uniform), or every subset of stems alike.",
+  flag_values=FLAGS,
+)
+_THRESHOLD_DB = flags.DEFINE_float(
+  "threshold_db",
+  _DEFAULTS.threshold_db,
+  "Loudness below which a second counts as silent, A-weighted dB.",
+  flag_values=FLAGS,
+)
+_MIN_ACTIVE = flags.DEFINE_float(
+  "min_active",
+  _DEFAULTS.min_active,
+  "Share of a segment in which both sides of a pair must sound.",
+  flag_values=FLAGS,
+)
+_LEVEL_DB = flags.DEFINE_float(
+  "level_db",
+  _DEFAULTS.level_db,
+  "Raise or lower each stem of a context at random by up to this.",
+  flag_values=FLAGS,
+)
+_WORKERS = flags.DEFINE_integer(
+  "workers",
+  None,
+  "Processes that encode. Default: one for each core.",
+  flag_values=FLAGS,
+)
+_EXPORT_HELDOUT = flags.DEFINE_string(
+  "export_heldout",
+  None,
+  "Do not prepare: write examples of the test split of --out to this .npz.",
+  flag_values=FLAGS,
+)
+_HELDOUT = flags.DEFINE_integer(
+  "heldout", 96, "How many examples to export.", flag_values=FLAGS
+)
+_WINDOW = flags.DEFINE_integer(
+  "window", 400, "Frames of an exported example.", flag_values=FLAGS
+)
+
+
+def main(argv: list[str]) -> None:
+  """Prepares a data set, or exports examples of one.
+
+  Raises:
+    ValueError: a flag is wrong, or the folder holds something else.
+    FileNotFoundError: the codec's weights, or the set to export from.
+  """
+  del argv
+  if not _OUT.value:
+    raise ValueError("--out is missing: name a folder, as --out=data/band")
+  if _EXPORT_HELDOUT.value:
+    _export(_OUT.value, pathlib.Path(_EXPORT_HELDOUT.value))
+    return
+  if _SOURCE.value not in SOURCES:
+    raise ValueError(
+      f"--source={_SOURCE.value}: expected one of {', '.join(SOURCES)}"
+    )
+  workers = _WORKERS.value
+  if workers is None:
+    workers = os.cpu_count() or 1
+  config = pairs.PairConfig(
+    segment_seconds=_SEGMENT_SECONDS.value or min(_SECONDS.value, 60.0),
+    pairs=_PAIRS.value,
+    empty_share=_EMPTY_SHARE.value,
+    subset_sizes=_SUBSET_SIZES.value,
+    threshold_db=_THRESHOLD_DB.value,
+    min_active=_MIN_ACTIVE.value,
+    level_db=_LEVEL_DB.value,
+    seed=_SEED.value,
+  )
+
+  # Here, so that --help and mistakes in the flags answer at once.
+  from stemgen_jax import codec
+  from stemgen_jax.data import stem_codes
+
+  load_codec = functools.partial(codec.load, _CODEC.value)
+  manifest = stem_codes.prepare(
+    _band(), load_codec, _OUT.value, config, workers=workers
+  )
+  print(_summary(manifest))
+  print(f"wrote {_OUT.value}")
+
+
+def _band() -> "Band":
+  from stemgen_jax.data import band
+
+  if _STYLE.value not in STYLES:
+    raise ValueError(
+      f"--style={_STYLE.value}: expected one of {', '.join(STYLES)}"
+    )
+  style = dict(STYLES[_STYLE.value])
+  for name, value in (
+    ("genres", _GENRES.value),
+    ("categories", _CATEGORIES.value),
+  ):
+    if value:
+      style[name] = tuple(value)
+  if _PROGRAMS.value is not None:
+    style["programs"] = _PROGRAMS.value
+  return band.Band(
+    seed=_SEED.value,
+    train=_SONGS.value,
+    valid=_VALID_SONGS.value,
+    test=_TEST_SONGS.value,
+    seconds=_SECONDS.value,
+    soundfonts=tuple(_SOUNDFONT.value),
+    style=band.Style(**style),
+  )
+
+
+def _export(data_dir: str, path: pathlib.Path) -> None:
+  if path.suffix != ".npz":
+    raise ValueError(f"--export_heldout={path}: expected an .npz file")
+
+  from stemgen_jax.data import batches
+
+  examples = batches.eval_examples(
+    data_dir, "test", _WINDOW.value, _HELDOUT.value, _SEED.value
+  )
+  examples.save(path)
+  print(
+    f"wrote {path}: {len(examples)} examples of "
+    f"{len(set(examples.song.tolist()))} songs, "
+    f"{path.stat().st_size / 1e6:.2f} MB"
+  )
+
+
+def _summary(manifest: "Manifest") -> str:
+  rows = [f"{'split':<8}{'songs':>8}{'pairs':>8}{'from silence':>14}"]
+  for split, count in manifest.counts.items():
+    rows.append(
+      f"{split:<8}{count['songs']:>8}{count['pairs']:>8}{count['empty']:>14}"
+    )
+  instruments = ", ".join(
+    f"{name} {count}" for name, count in manifest.categories.items()
+  )
+  return "\n".join([*rows, f"training targets: {instruments}"])
