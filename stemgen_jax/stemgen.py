@@ -58,7 +58,7 @@ class StemGen:
   """
 
   config: model.ModelConfig
-  params: Any
+  params: Any = dataclasses.field(repr=False)
   codec: Codec
   metadata: dict[str, Any]
   name: str = "demo"
@@ -157,7 +157,7 @@ class StemGen:
     seeds = list(seeds)
     for seed in seeds:
       if not 0 <= seed < 2**32:
-        raise ValueError(f"seed is {seed}: expected 0 to {2**32 - 1}.")
+        raise ValueError(f"seed {seed}: expected 0 to {2**32 - 1}")
     chosen = settings or sampling.preset("default")
     heard = self._hear(self._audio_of(context, seconds))
     return (
@@ -167,14 +167,14 @@ class StemGen:
   def _audio_of(self, context: Context | None, seconds: float | None) -> Audio:
     if context is None:
       if seconds is None:
-        raise ValueError("There is no context: give a length, seconds=10.")
+        raise ValueError("there is no context: give a length, seconds=10")
       _check_seconds(seconds)
       shape = (round(seconds * self.codec.sample_rate), self.codec.channels)
       return Audio(np.zeros(shape, np.float32), self.codec.sample_rate)
     if seconds is not None:
       raise ValueError(
-        f"seconds is {seconds}, but the stem is as long as its context: give "
-        "seconds only without a context."
+        f"seconds {seconds}, but the stem is as long as its context: give "
+        "seconds only without a context"
       )
     if isinstance(context, str | os.PathLike):
       audio = audio_lib.read(context, longest=LONGEST)
@@ -184,7 +184,7 @@ class StemGen:
       audio = _audio_of_array(*context)
     _check_seconds(audio.seconds)
     if not np.isfinite(audio.samples).all():
-      raise ValueError("The context has samples that are NaN or infinite.")
+      raise ValueError("the context has samples that are NaN or infinite")
     return audio
 
   def _hear(self, audio: Audio) -> _Heard:
@@ -278,8 +278,8 @@ class StemGen:
     trained = self.metadata.get("categories", categories.CATEGORIES)
     if category not in trained:
       notes.append(
-        f"These weights were not trained on {category!r}: expect little of "
-        f"it. They know {', '.join(trained)}."
+        f"these weights were not trained on {category!r}: expect little of "
+        f"it; they know {', '.join(trained)}"
       )
     silent = heard.level_db < _SILENCE_DB
     level_db = self._reference_db if silent else heard.level_db
@@ -287,8 +287,8 @@ class StemGen:
     if below_db > _TOO_QUIET_DB:
       than = "music usually is" if silent else "the context"
       notes.append(
-        f"The stem is {below_db:.0f} dB quieter than {than}: try another seed "
-        "or lower guidance."
+        f"the stem is {below_db:.0f} dB quieter than {than}: try another seed "
+        "or lower guidance"
       )
     return tuple(notes)
 
@@ -320,7 +320,7 @@ def _check_seconds(seconds: float) -> None:
   if not SHORTEST <= seconds <= LONGEST:
     raise ValueError(
       f"{seconds:.3g} s of audio: expected {SHORTEST} s to "
-      f"{LONGEST / 60:.0f} minutes; cut or extend it."
+      f"{LONGEST / 60:.0f} minutes; cut or extend it"
     )
 
 
@@ -328,15 +328,15 @@ def _audio_of_array(samples: np.ndarray, sample_rate: int) -> Audio:
   samples = np.asarray(samples)
   if not np.issubdtype(samples.dtype, np.floating):
     raise ValueError(
-      f"The context's samples are {samples.dtype}: expected floating-point "
-      "numbers in -1..1; divide 16-bit samples by 32768."
+      f"the context's samples are {samples.dtype}: expected floating-point "
+      "numbers in -1..1; divide 16-bit samples by 32768"
     )
   if samples.ndim == 1:
     samples = samples[:, None]
-  if samples.ndim != 2 or samples.shape[1] > samples.shape[0]:
+  if samples.ndim != 2 or samples.shape[1] > max(1, len(samples)):
     raise ValueError(
-      f"The context has shape {samples.shape}: expected [samples] or "
-      "[samples, channels]; transpose it."
+      f"the context has shape {samples.shape}: expected [samples] or "
+      "[samples, channels]; transpose it"
     )
   return Audio(samples.astype(np.float32), sample_rate)
 

@@ -45,7 +45,7 @@ def branches(
     raise ValueError(
       f"guidance has scales for {', '.join(sorted(settings.guidance))}, but "
       f"these weights listen to {', '.join(sorted(sources))}: give exactly "
-      "one scale for each."
+      "one scale for each"
     )
   scales = np.array([settings.guidance[name] for name in sources], np.float64)
   if settings.guidance_form == "paper":

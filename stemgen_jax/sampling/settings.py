@@ -48,25 +48,27 @@ class Settings:
   def __post_init__(self):
     if not self.steps or any(steps < 1 for steps in self.steps):
       raise ValueError(
-        f"steps is {self.steps}: give at least one step for each level, "
-        "such as (16, 8, 8, 4)."
+        f"steps {self.steps}: give at least one step for each level, "
+        "such as (16, 8, 8, 4)"
       )
     if self.rank not in RANKS:
-      raise ValueError(f"rank is {self.rank!r}: choose one of {RANKS}.")
+      raise ValueError(
+        f"rank {self.rank!r}: expected one of {', '.join(RANKS)}"
+      )
     if self.guidance_form not in GUIDANCE_FORMS:
       raise ValueError(
-        f"guidance_form is {self.guidance_form!r}: choose one of "
-        f"{GUIDANCE_FORMS}."
+        f"guidance_form {self.guidance_form!r}: expected one of "
+        f"{', '.join(GUIDANCE_FORMS)}"
       )
     if not self.rank_temperature or min(self.rank_temperature) < 0:
       raise ValueError(
-        f"rank_temperature is {self.rank_temperature}: give one number of 0 "
-        "or more for each level."
+        f"rank_temperature {self.rank_temperature}: give one number of 0 "
+        "or more for each level"
       )
     if self.temperature <= 0:
       raise ValueError(
-        f"temperature is {self.temperature}: it must be above 0; 1 samples "
-        "the model's own probabilities."
+        f"temperature {self.temperature}: it must be above 0; 1 samples "
+        "the model's own probabilities"
       )
 
   def steps_at(self, level: int) -> int:
@@ -92,7 +94,6 @@ def preset(name: str) -> Settings:
   """
   if name not in PRESETS:
     raise ValueError(
-      f"There are no settings called {name!r}: choose one of "
-      f"{', '.join(PRESETS)}."
+      f"no settings are called {name!r}: expected one of {', '.join(PRESETS)}"
     )
   return PRESETS[name]

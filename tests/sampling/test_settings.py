@@ -30,7 +30,7 @@ def test_finer_levels_take_the_last_entry():
 )
 def test_wrong_values_are_named(wrong):
   (name,) = wrong
-  with pytest.raises(ValueError, match=f"^{name} is "):
+  with pytest.raises(ValueError, match=f"^{name} "):
     Settings(**wrong)
 
 

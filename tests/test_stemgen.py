@@ -1,0 +1,276 @@
+"""Tests of the StemGen object, with a codec that is plain PCM."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+import soxr
+
+from stemgen_jax import StemGen, audio, model, sampling
+from stemgen_jax import stemgen as stemgen_lib
+from stemgen_jax.audio import Audio
+
+RATE = 8000
+FAST = sampling.Settings(steps=(3, 2))
+
+
+class PcmCodec:
+  """Means of `hop` samples as 16-bit numbers: two levels of 256 codes."""
+
+  name, checksum, channels, levels, codes_per_level = "pcm", "abc", 1, 2, 256
+
+  def __init__(self, hop: int = 80, sample_rate: int = RATE):
+    self.hop, self.sample_rate = hop, sample_rate
+    self.frame_rate = sample_rate / hop
+    self.encoded = 0
+
+  def frames(self, samples):
+    return -(-samples // self.hop)
+
+  def encode(self, audio):
+    self.encoded += 1
+    b, samples, _ = audio.shape
+    t = self.frames(samples)
+    audio = np.pad(audio[..., 0], ((0, 0), (0, t * self.hop - samples)))
+    means = audio.reshape(b, t, self.hop).mean(-1)
+    numbers = np.clip(np.round((means + 1) * 32768), 0, 65535).astype(np.int32)
+    return np.stack([numbers // 256, numbers % 256], axis=-1)
+
+  def decode(self, codes):
+    numbers = codes[..., 0] * 256 + codes[..., 1]
+    means = (numbers / 32768 - 1).astype(np.float32)
+    return np.repeat(means, self.hop, axis=1)[..., None]
+
+  def codebooks(self):
+    return np.zeros((2, 256, 1), np.float32)
+
+
+def _config(window=50):
+  return model.ModelConfig(
+    levels=2,
+    codes=256,
+    width=16,
+    depth=1,
+    heads=2,
+    mlp=16,
+    window=window,
+    frame_rate=100.0,
+    codec="pcm",
+    codec_checksum="abc",
+  )
+
+
+@pytest.fixture(scope="module")
+def params():
+  return model.init_params(_config(), jax.random.key(0))
+
+
+@pytest.fixture
+def player(params):
+  return StemGen(_config(), params, PcmCodec(), {})
+
+
+@pytest.fixture
+def parrot(monkeypatch):
+  """Plays what it hears: PCM of single samples, and no model."""
+  monkeypatch.setattr(
+    sampling, "decode_codes", lambda config, params, heard, *_, **__: heard
+  )
+  return StemGen(_config(4000), {}, PcmCodec(1, 32000), {})
+
+
+def _music(seconds=0.5, rate=RATE, channels=1, seed=0):
+  """Noise up to 3 kHz, so that every sample rate can carry it."""
+  draw = np.random.default_rng(seed).normal(size=(round(seconds * 6000), 1))
+  wide = soxr.resample(0.1 * draw.astype(np.float32), 6000, rate)
+  sound = audio.fit(wide.reshape(-1, 1), round(seconds * rate))
+  return Audio(np.tile(sound, (1, channels)), rate)
+
+
+def _lag(stem, context):
+  """Samples by which the stem is late, by cross-correlation."""
+  n = len(stem) + len(context)
+  spectrum = np.fft.rfft(stem, n) * np.conj(np.fft.rfft(context, n))
+  place = int(np.argmax(np.fft.irfft(spectrum, n)))
+  return place if place < n // 2 else place - n
+
+
+@pytest.mark.parametrize(
+  "rate", [8000, 16000, 22050, 32000, 44100, 48000, 96000]
+)
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_the_stem_has_the_callers_format_without_lag(parrot, rate, channels):
+  context = _music(0.4321, rate, channels)
+  stem = parrot.generate(context, "bass").audio
+  assert stem.samples.shape == context.samples.shape
+  assert stem.sample_rate == rate
+  heard, played = context.samples[:, 0], stem.samples[:, 0]
+  assert _lag(played, heard) == 0
+  assert np.corrcoef(played, heard)[0, 1] > 0.99
+  if channels == 2:
+    np.testing.assert_array_equal(played, stem.samples[:, 1])
+
+
+@pytest.mark.parametrize("frames", [20, 49, 50, 51, 165])
+def test_any_length_comes_back_exactly(player, frames):
+  context = _music(frames / 100 - 0.0013 * (frames > 20))
+  take = player.generate(context, "drums", settings=FAST)
+  assert take.audio.samples.shape == context.samples.shape
+  assert take.codes.shape == (frames, 2)
+  assert np.isfinite(take.audio.samples).all()
+
+
+def test_a_seed_gives_the_same_samples_alone_and_beside_others(player):
+  context = _music(0.7)
+  takes = list(player.takes(context, "bass", [4, 5, 6], settings=FAST))
+  assert player.codec.encoded == 1
+  alone = player.generate(context, "bass", seed=5, settings=FAST)
+  np.testing.assert_array_equal(alone.audio.samples, takes[1].audio.samples)
+  assert (takes[0].codes != takes[1].codes).mean() > 0.5
+
+
+def test_stems_differ_with_what_is_heard_and_asked_for(player):
+  take = player.generate(_music(), "bass", settings=FAST)
+  for context, stem in ((_music(seed=1), "bass"), (_music(), "e-piano")):
+    other = player.generate(context, stem, settings=FAST)
+    assert (other.codes != take.codes).any()
+  assert other.stem == "piano"
+
+
+def test_contexts_come_as_file_audio_or_array(player, tmp_path):
+  context = _music(channels=2)
+  audio.write(tmp_path / "mix.wav", context, bits="float")
+  forms = (
+    tmp_path / "mix.wav",
+    str(tmp_path / "mix.wav"),
+    context,
+    (context.samples.astype(np.float64), RATE),
+  )
+  stems = [player.generate(form, settings=FAST).audio for form in forms]
+  for stem in stems[1:]:
+    np.testing.assert_array_equal(stem.samples, stems[0].samples)
+  mono = player.generate((context.samples[:, 0], RATE), settings=FAST).audio
+  assert mono.channels == 1
+
+
+def test_a_quiet_context_gets_a_stem_as_much_quieter(player):
+  loud = _music()
+  quiet = Audio(loud.samples / 64, RATE)
+  takes = [player.generate(x, settings=FAST) for x in (loud, quiet)]
+  np.testing.assert_array_equal(takes[0].codes, takes[1].codes)
+  np.testing.assert_allclose(
+    takes[0].audio.samples, takes[1].audio.samples * 64, rtol=1e-4
+  )
+
+
+def test_a_context_is_brought_to_the_level_of_the_training():
+  sound = _music().samples
+  gain = stemgen_lib.gain_to_reference(sound, -30.0)
+  assert audio.rms_db(sound * np.float32(gain)) == pytest.approx(
+    -30.0, abs=0.01
+  )
+  peaky = np.zeros((1000, 1), np.float32)
+  peaky[3] = -0.5
+  assert stemgen_lib.gain_to_reference(peaky, -12.0) == pytest.approx(2.0)
+  assert stemgen_lib.gain_to_reference(0 * sound, -12.0) == 1.0
+
+
+def test_from_nothing_plays_in_the_codecs_format(player):
+  take = player.generate(None, "drums", seconds=0.333, settings=FAST)
+  assert take.audio.samples.shape == (round(0.333 * RATE), 1)
+  assert take.audio.sample_rate == RATE
+
+
+def test_a_stem_that_is_far_too_quiet_is_called_so(player, monkeypatch):
+  silence = np.tile([128, 1], (1, 50, 1))
+  monkeypatch.setattr(sampling, "decode_codes", lambda *_, **__: silence)
+  with pytest.warns(UserWarning, match="dB quieter than the context"):
+    take = player.generate(_music())
+  assert len(take.warnings) == 1
+  with pytest.warns(UserWarning, match="dB quieter than music"):
+    player.generate(None, seconds=0.5)
+
+
+def test_a_category_that_was_not_trained_is_called_so(player):
+  player = dataclasses.replace(player, metadata={"categories": ["drums"]})
+  with pytest.warns(UserWarning, match="not trained on 'bass'"):
+    take = player.generate(_music(), "bass", settings=FAST)
+  assert take.warnings
+  assert not player.generate(_music(), "drums", settings=FAST).warnings
+
+
+def test_progress_adds_up_to_the_steps_of_all_windows(player):
+  done = []
+  player.generate(_music(0.76), settings=FAST, progress=done.append)
+  assert done == [3, 2] * 3
+
+
+def test_a_take_is_saved_with_its_seed_and_settings(player, tmp_path):
+  take = player.generate(_music(), "Drum Kit", seed=3, settings=FAST)
+  path = take.save(tmp_path / "new")
+  assert path == tmp_path / "new" / "drums-seed3.wav"
+  metadata = audio.read_metadata(path)
+  assert metadata["seed"] == 3
+  assert metadata["stem"] == "drums"
+  assert metadata["settings"]["steps"] == [3, 2]
+  np.testing.assert_allclose(
+    audio.read(path).samples, take.audio.samples, atol=1e-6
+  )
+  with pytest.raises(FileExistsError):
+    take.save(tmp_path / "new")
+  assert take.save(tmp_path / "x.flac", bits=16) == tmp_path / "x.flac"
+  take = dataclasses.replace(take, audio=Audio(4 * take.audio.samples, RATE))
+  with pytest.warns(UserWarning, match="lowered by"):
+    take.save(tmp_path / "x.flac", overwrite=True)
+
+
+def test_the_mix_of_a_take_never_clips(player):
+  context = Audio(np.full((RATE, 1), 0.9, np.float32), RATE)
+  take = player.generate(context, settings=FAST)
+  mix, gain_db = take.mix(context)
+  assert np.abs(mix.samples).max() < 1
+  assert gain_db < 0
+
+
+@pytest.mark.parametrize(
+  ("context", "given", "told"),
+  [
+    (_music(0.1), {}, "0.1 s of audio"),
+    ((np.zeros(8 * 601, np.float32), 8), {}, "10 minutes"),
+    ((np.zeros(0, np.float32), RATE), {}, "0 s of audio"),
+    ((np.zeros(RATE, np.int16), RATE), {}, "floating-point"),
+    ((np.zeros((2, RATE)), RATE), {}, "transpose"),
+    ((np.full(RATE, np.nan), RATE), {}, "NaN"),
+    (_music(), {"stem": "basz"}, "did you mean bass"),
+    (_music(), {"seed": -1}, "seed -1"),
+    (_music(), {"seconds": 1.0}, "seconds 1"),
+    (None, {}, "seconds=10"),
+    (None, {"seconds": 0.0}, "0 s of audio"),
+  ],
+)
+def test_what_cannot_be_is_told_in_plain_words(player, context, given, told):
+  with pytest.raises(ValueError, match=told):
+    player.generate(context, **given)
+
+
+def test_weights_load_with_and_without_suffix(params, tmp_path, monkeypatch):
+  monkeypatch.setattr(stemgen_lib, "load_codec", lambda *_, **__: PcmCodec())
+  model.save_weights(tmp_path / "mine.safetensors", _config(), params, {"a": 1})
+  take = StemGen(_config(), params, PcmCodec(), {}).generate(
+    _music(), settings=FAST
+  )
+  for name in ("mine", "mine.safetensors"):
+    loaded = StemGen.load(tmp_path / name)
+    assert loaded.metadata == {"a": 1}
+    again = loaded.generate(_music(), settings=FAST)
+    np.testing.assert_array_equal(again.codes, take.codes)
+  with pytest.raises(FileNotFoundError, match="yours"):
+    StemGen.load(tmp_path / "yours")
+
+
+def test_a_codec_of_another_model_is_refused(params, tmp_path):
+  model.save_weights(tmp_path / "mine.safetensors", _config(), params, {})
+  (tmp_path / "codec.safetensors").write_bytes(b"other")
+  with pytest.raises(ValueError, match="checksum"):
+    StemGen.load(tmp_path / "mine", codec=tmp_path / "codec.safetensors")
