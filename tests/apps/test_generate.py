@@ -219,7 +219,11 @@ def weights(tmp_path_factory):
     codec=str(folder / "codec.safetensors"),
     codec_checksum=checksum,
   )
-  params = model.init_params(config, jax.random.key(0))
+  rng = np.random.default_rng(0)  # at once; init_params compiles for seconds
+  params = jax.tree.map(
+    lambda leaf: rng.normal(0, 0.3, leaf.shape).astype(np.float32),
+    jax.eval_shape(lambda: model.init_params(config, jax.random.key(0))),
+  )
   model.save_weights(folder / "model.safetensors", config, params, {})
   return folder / "model.safetensors"
 
