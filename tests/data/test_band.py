@@ -287,8 +287,11 @@ def test_stems_have_the_exact_length_and_sound():
 
 
 def test_rendering_is_repeatable_to_the_bit():
-  stem = band.Band(seconds=5).song(3).stems[0]
-  np.testing.assert_array_equal(stem.read(), stem.read())
+  first, *others = band.Band(seconds=5).song(3).stems
+  audio = first.read()
+  for other in others:
+    other.read()
+  np.testing.assert_array_equal(first.read(), audio)
 
 
 def test_a_note_sounds_when_the_score_says():
@@ -306,7 +309,8 @@ def test_a_note_sounds_when_the_score_says():
 
 
 def test_missing_renderer_says_how_to_install(monkeypatch):
-  stem = band.Band(seconds=4).song(0).stems[0]
+  # A rate of its own: a synthesiser that is loaded already would do.
+  stem = band.Band(seconds=4, sample_rate=11025).song(0).stems[0]
   monkeypatch.setitem(sys.modules, "tinysoundfont", None)
   with pytest.raises(ImportError, match=r"--no-deps .*\[band\]"):
     stem.read()

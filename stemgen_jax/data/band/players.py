@@ -172,12 +172,14 @@ def _bass_pitch(
   span = sheet.span_at(step)
   goal = harmony.nearest((sheet.span_at(span.end).chord.root,), previous)
   if symbol == "a":  # from a semitone, a tone or a fourth away
-    return goal + int(rng.choice([-1, 1, -2, 2, -5]))
+    ways = [goal + way for way in (-1, 1, -2, 2, -5) if goal + way != previous]
+    return int(rng.choice(ways))
   if symbol == "w":
     way = 1 if goal > previous or rng.random() < 0.35 else -1
     strong = step % (2 * sheet.clock.meter.beat) == 0
     tones = span.chord.pitch_classes if strong else sheet.scale_at(step)
-    return harmony.nearest(tones, previous + 2.6 * way)
+    fresh = [tone for tone in tones if tone != previous % 12]
+    return harmony.nearest(fresh, previous + 2.6 * way)
   root = harmony.nearest((span.chord.root,), previous)
   intervals = (*span.chord.intervals[:4], 12)
   index = {"3": 1, "5": 2, "7": 3, "8": -1}.get(symbol, 0)

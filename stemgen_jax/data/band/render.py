@@ -7,6 +7,7 @@ Licences: tinysoundfont is MIT; TimGM6mb.sf2, the soundfont that pretty_midi
 import functools
 import importlib.util
 import pathlib
+import threading
 
 import numpy as np
 from jaxtyping import Float32
@@ -59,7 +60,7 @@ def render(
   """
   soundfonts = soundfonts or (default_soundfont(),)
   path = soundfonts[part.timbre % len(soundfonts)]
-  synth = _synth(path, sample_rate, part)
+  synth = _ready_synth(path, sample_rate, part)
   samples = round(seconds * sample_rate)
   # Note-offs come before note-ons of the same sample.
   events = sorted(
@@ -87,19 +88,12 @@ def render(
   return audio.astype(np.float32)[:, None]
 
 
-def _synth(path: str, sample_rate: int, part: Part):
-  """A fresh synthesiser with the part's instrument on channel 0."""
-  try:
-    import tinysoundfont
-  except ImportError as error:
-    raise ImportError(
-      f"rendering the band needs tinysoundfont; run: {INSTALL}"
-    ) from error
-  synth = tinysoundfont.Synth(samplerate=sample_rate)
-  try:
-    font = synth.sfload(_font_bytes(path))
-  except RuntimeError as error:
-    raise ValueError(f"{path} is not a soundfont (.sf2, .sf3)") from error
+def _ready_synth(path: str, sample_rate: int, part: Part):
+  """A silent synthesiser with the part's instrument on channel 0."""
+  synth, font = _load(path, sample_rate, threading.get_ident())
+  # What the last part left sounding is stopped, and its end played away.
+  synth.sounds_off(0)
+  synth.generate_simple(sample_rate // 10)
   bank = 128 if part.is_drum else 0
   try:
     synth.program_select(0, font, bank, part.program, part.is_drum)
@@ -112,11 +106,25 @@ def _synth(path: str, sample_rate: int, part: Part):
 
 
 @functools.lru_cache(maxsize=4)
-def _font_bytes(path: str) -> bytes:
-  file = pathlib.Path(path)
-  if not file.is_file():
+def _load(path: str, sample_rate: int, thread: int):
+  """A synthesiser with a soundfont, and the font's id in it.
+
+  Kept, because unpacking a large .sf3 takes seconds; one per thread, because
+  a synthesiser plays one part at a time.
+  """
+  try:
+    import tinysoundfont
+  except ImportError as error:
+    raise ImportError(
+      f"rendering the band needs tinysoundfont; run: {INSTALL}"
+    ) from error
+  if not pathlib.Path(path).is_file():
     raise FileNotFoundError(f"no soundfont at {path}")
-  return file.read_bytes()
+  synth = tinysoundfont.Synth(samplerate=sample_rate)
+  try:
+    return synth, synth.sfload(path)
+  except RuntimeError as error:
+    raise ValueError(f"{path} is not a soundfont (.sf2, .sf3)") from error
 
 
 def _active_rms(audio: np.ndarray, sample_rate: int) -> float:
