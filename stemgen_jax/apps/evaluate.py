@@ -1,0 +1,133 @@
+"""Judges weights on examples that they were not trained on.
+
+Does the model listen? How well it predicts a real stem from the music the
+stem was played to, against another song's music, silence and nothing:
+
+  stemgen-jax evaluate --what=listening --out=out/listening
+
+It writes listening.json: bits per masked frame (less is better), and as the
+gain what the true context is worth against another song's. Weights and a
+data set of your own:
+
+  stemgen-jax evaluate --what=listening --out=out/listening \\
+    --weights=runs/mine/model.safetensors --data=data/mine
+"""
+
+import os
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+if TYPE_CHECKING:
+  from stemgen_jax.data.examples import Examples
+  from stemgen_jax.model import ModelConfig
+
+WHAT = ("listening",)
+
+FLAGS = flags.FlagValues()
+_WHAT = flags.DEFINE_string(
+  "what", "listening", f"What to judge: {', '.join(WHAT)}.", flag_values=FLAGS
+)
+_OUT = flags.DEFINE_string(
+  "out",
+  None,
+  "Folder for the result; a listening.json there is replaced.",
+  flag_values=FLAGS,
+)
+_WEIGHTS = flags.DEFINE_string(
+  "weights",
+  "demo",
+  "The model: demo, or an exported .safetensors file.",
+  flag_values=FLAGS,
+)
+_DATA = flags.DEFINE_string(
+  "data",
+  None,
+  "A prepared folder, of which the test split is used, or an .npz of "
+  "`stemgen-jax prepare --export_heldout`. Default: the examples that come "
+  "with the demo weights.",
+  flag_values=FLAGS,
+)
+_EXAMPLES = flags.DEFINE_integer(
+  "examples", 96, "How many examples of a prepared folder.", flag_values=FLAGS
+)
+_SEED = flags.DEFINE_integer(
+  "seed", 0, "Of masks, exchanged contexts and intervals.", flag_values=FLAGS
+)
+
+
+def main(argv: list[str]) -> None:
+  """Loads weights and examples, judges, writes and prints the figures.
+
+  Raises:
+    ValueError: a flag is wrong, or weights and examples do not belong
+      together.
+    OSError: weights or examples are not there, or --out cannot be written.
+  """
+  del argv
+  if _WHAT.value not in WHAT:
+    raise ValueError(f"--what={_WHAT.value}: expected {' or '.join(WHAT)}")
+  if not _OUT.value:
+    raise ValueError("--out is missing: name a folder, as --out=out/listening")
+  path = pathlib.Path(_OUT.value) / f"{_WHAT.value}.json"
+  if path.parent.exists() and not path.parent.is_dir():
+    raise NotADirectoryError(f"--out={path.parent} is a file, not a folder")
+  path.parent.mkdir(parents=True, exist_ok=True)
+  if not os.access(path.parent, os.W_OK):
+    raise PermissionError(f"--out={path.parent}: may not be written to")
+
+  # Here, so that --help and mistakes in the flags answer at once.
+  from stemgen_jax import model
+  from stemgen_jax.data.manifest import write_json
+  from stemgen_jax.evaluation import listening
+
+  weights = model.load_weights(_WEIGHTS.value)
+  examples = _examples(weights.config)
+  result = listening.listening(weights, examples, seed=_SEED.value)
+  result |= {
+    "weights": _WEIGHTS.value,
+    "steps": weights.metadata.get("steps"),
+    "data": _DATA.value or "demo",
+    "codec": examples.codec,
+    "codec_checksum": examples.checksum,
+    "seed": _SEED.value,
+  }
+  write_json(path, result)
+  print(_table(result))
+  print(f"wrote {path}")
+
+
+def _examples(config: "ModelConfig") -> "Examples":
+  from stemgen_jax.data import examples
+
+  data = _DATA.value
+  if not data:
+    return examples.Examples.load(examples.HELDOUT)
+  if not pathlib.Path(data).is_dir():
+    return examples.Examples.load(data)
+
+  from stemgen_jax.data import batches
+
+  return batches.eval_examples(
+    data, "test", config.window, _EXAMPLES.value, _SEED.value
+  )
+
+
+def _table(result: dict[str, Any]) -> str:
+  names = ("true", "shuffled", "silent", "null")
+  rows = [
+    f"bits per masked frame, {result['examples']} examples of "
+    f"{result['songs']} songs",
+    f"{'masked':>8}" + "".join(f"{name:>10}" for name in names) + "   gain",
+  ]
+  for percent, figures in result["masked"].items():
+    rows.append(
+      f"{percent + ' %':>8}"
+      + "".join(f"{figures[name]:>10.2f}" for name in names)
+      + f"   {figures['gain']:.2f} ({figures['gain_low']:.2f} to "
+      f"{figures['gain_high']:.2f})"
+    )
+  low = result["masked"]["100"]["gain_low"]
+  rows.append("It listens." if low > 0 else "It does not listen.")
+  return "\n".join(rows)
