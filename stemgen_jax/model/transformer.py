@@ -60,6 +60,7 @@ class Projection(nnx.Module):
     self.equation, self.out, self.dtype = equation, out, dtype
 
   def __call__(self, x: Array) -> Array:
+    """The einsum."""
     return jnp.einsum(
       self.equation,
       x.astype(self.dtype),
@@ -123,6 +124,7 @@ class Block(nnx.Module):
   def __call__(
     self, x: Float[Array, "b t d"], valid: Bool[Array, "b t"] | None
   ) -> Float[Array, "b t d"]:
+    """The block's output; frames that are not valid are not attended to."""
     seen = self.attention_norm(x)
     queries, keys, values = self.query(seen), self.key(seen), self.value(seen)
     if self.config.qk_norm:

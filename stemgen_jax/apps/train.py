@@ -1,0 +1,95 @@
+"""Trains a model on prepared codes.
+
+  stemgen-jax train --config=configs/demo.py --data=data/demo --out=runs/demo
+
+It may be stopped at any time (Ctrl-C, kill); the same command goes on where
+it was. Any field of the configuration is a flag: --config.model.depth=12.
+"""
+
+import dataclasses
+import json
+
+from absl import flags
+from ml_collections import config_flags
+
+FLAGS = flags.FlagValues()
+_CONFIG = config_flags.DEFINE_config_file(
+  "config",
+  None,
+  "File with the configuration of the run, such as configs/demo.py.",
+  flag_values=FLAGS,
+)
+_DATA = flags.DEFINE_string(
+  "data", None, "Folder that `stemgen-jax prepare` made.", flag_values=FLAGS
+)
+_OUT = flags.DEFINE_string(
+  "out",
+  None,
+  "Folder of the run: log, checkpoints. One that has a run goes on with it.",
+  flag_values=FLAGS,
+)
+
+
+def main(argv: list[str]) -> None:
+  """Trains, or goes on training.
+
+  Raises:
+    ValueError: a flag is missing or wrong, or the folder holds another run.
+    FileNotFoundError: there is no configuration, or no finished data set.
+  """
+  del argv
+  for flag, example in (
+    (_CONFIG, "configs/demo.py"),
+    (_DATA, "data/demo"),
+    (_OUT, "runs/demo"),
+  ):
+    if not flag.value:
+      raise ValueError(f"--{flag.name} is missing, as --{flag.name}={example}")
+  _CONFIG.value.validate()
+
+  # Here, so that --help and mistakes in the flags answer at once.
+  import jax
+
+  from stemgen_jax.data import batches as data
+  from stemgen_jax.training import trainer
+
+  manifest = data.Manifest.load(_DATA.value)
+  config = trainer.resolve(_CONFIG.value, manifest)
+  print(json.dumps(dataclasses.asdict(config), indent=2))
+  train_batches = data.batches(
+    _DATA.value,
+    "train",
+    batch=config.batch,
+    window=config.model.window,
+    seed=config.seed,
+    shard_index=jax.process_index(),
+    shard_count=jax.process_count(),
+  )
+  validation = []
+  if config.validate_every and manifest.counts.get("valid", {}).get("pairs"):
+    validation = trainer.first(
+      data.batches(
+        _DATA.value,
+        "valid",
+        batch=config.batch,
+        window=config.model.window,
+        seed=0,
+        shard_index=jax.process_index(),
+        shard_count=jax.process_count(),
+      ),
+      config.validate_batches,
+    )
+  summary = {
+    "name": manifest.name,
+    "codec": manifest.codec,
+    "counts": manifest.counts,
+    "categories": manifest.categories,
+    "config": manifest.config,
+  }
+  step = trainer.train(
+    config, manifest, train_batches, validation, _OUT.value, summary=summary
+  )
+  if step < config.steps:
+    print(f"stopped at step {step}, saved; the same command goes on")
+  else:
+    print(f"trained {step} steps; stemgen-jax export --run={_OUT.value}")

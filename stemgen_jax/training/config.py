@@ -1,0 +1,163 @@
+"""What a training run is: the root of the configuration tree."""
+
+import dataclasses
+from typing import Any
+
+from stemgen_jax.model.config import ModelConfig
+from stemgen_jax.training.optimizer import OptimizerConfig
+
+
+@dataclasses.dataclass(kw_only=True)
+class MaskConfig:
+  """The training mask, see `masking.training_mask`.
+
+  Attributes:
+    level_weights: Probabilities of the levels, up to scale; empty: uniform.
+    span_share: Share of examples with one run masked anywhere.
+    prefix_share: Share of examples with all masked from a frame on.
+  """
+
+  level_weights: tuple[float, ...] = ()
+  span_share: float = 0.0
+  prefix_share: float = 0.0
+
+  def validate(self, levels: int) -> None:
+    """Raises ValueError if a share or weight makes no sense."""
+    for name in ("span_share", "prefix_share"):
+      if not 0 <= getattr(self, name) <= 1:
+        raise ValueError(
+          f"mask.{name}={getattr(self, name)}: must be between 0 and 1"
+        )
+    if self.span_share + self.prefix_share > 1:
+      raise ValueError(
+        "mask.span_share + mask.prefix_share is "
+        f"{self.span_share + self.prefix_share}: must be at most 1"
+      )
+    weights = self.level_weights
+    if weights and (len(weights) != levels or min(weights) <= 0):
+      raise ValueError(
+        f"mask.level_weights={weights}: expected {levels} positive numbers, "
+        "one for each level of the codec, or none"
+      )
+
+
+@dataclasses.dataclass(kw_only=True)
+class TrainConfig:
+  """One run. The paper's by default.
+
+  Attributes:
+    model: The model's shape. What the data decide (codec, levels, codes,
+      latent, frame rate) is filled in from the data set.
+    optimizer: Learning rate and AdamW.
+    mask: The training mask.
+    seed: Of parameters, masks, dropped conditions and the order of the data.
+    steps: To train in all.
+    batch: Examples a step, over all devices.
+    context_drop: Share of examples whose context becomes the learned null.
+    condition_drop: The same, for each condition on its own.
+    ema_decay: Of the averaged parameters, which are what gets exported.
+    mesh_data: Devices along the mesh's data axis; 0 for all.
+    mesh_model: Devices along its model axis.
+    log_every: Steps between lines of the log.
+    save_every: Steps between checkpoints.
+    keep: Checkpoints kept, the latest.
+    validate_every: Steps between validations; 0 for none.
+    validate_batches: Batches of each.
+  """
+
+  model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+  optimizer: OptimizerConfig = dataclasses.field(
+    default_factory=OptimizerConfig
+  )
+  mask: MaskConfig = dataclasses.field(default_factory=MaskConfig)
+  seed: int = 0
+  steps: int = 150_000
+  batch: int = 40
+  context_drop: float = 0.2
+  condition_drop: float = 0.2
+  ema_decay: float = 0.9999
+  mesh_data: int = 0
+  mesh_model: int = 1
+  log_every: int = 10
+  save_every: int = 1000
+  keep: int = 3
+  validate_every: int = 1000
+  validate_batches: int = 8
+
+  def validate(self) -> None:
+    """Raises ValueError, naming the field, if the run makes no sense."""
+    self.model.validate()
+    self.optimizer.validate()
+    self.mask.validate(self.model.levels)
+    for name in ("steps", "batch", "log_every", "save_every", "keep"):
+      if getattr(self, name) < 1:
+        raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
+    for name in ("mesh_data", "validate_every", "seed"):
+      if getattr(self, name) < 0:
+        raise ValueError(f"{name}={getattr(self, name)}: must not be negative")
+    for name in ("mesh_model", "validate_batches"):
+      if getattr(self, name) < 1:
+        raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
+    for name in ("context_drop", "condition_drop", "ema_decay"):
+      if not 0 <= getattr(self, name) < 1:
+        raise ValueError(f"{name}={getattr(self, name)}: must be in [0, 1)")
+
+
+def from_dict(fields: dict[str, Any]) -> TrainConfig:
+  """The inverse of `dataclasses.asdict`, also after a way through JSON.
+
+  Raises:
+    ValueError: if a field is unknown or missing: another version wrote it.
+  """
+  return _build(TrainConfig, fields)
+
+
+def _build(kind: type, fields: dict[str, Any]) -> Any:
+  known = {field.name: field for field in dataclasses.fields(kind)}
+  if fields.keys() != known.keys():
+    raise ValueError(
+      f"the configuration was written by another version of stemgen-jax: "
+      f"{sorted(fields.keys() ^ known.keys())} of {kind.__name__} differ"
+    )
+  values = {}
+  for name, value in fields.items():
+    if isinstance(value, dict):
+      value = _build(type(known[name].default_factory()), value)
+    values[name] = tuple(value) if isinstance(value, list) else value
+  return kind(**values)
+
+
+# What may change when a run goes on: nothing that a step depends on.
+_FREE = {
+  "steps",
+  "mesh_data",
+  "mesh_model",
+  "log_every",
+  "save_every",
+  "keep",
+  "validate_every",
+  "validate_batches",
+}
+
+
+def check_same_run(saved: TrainConfig, wanted: TrainConfig) -> None:
+  """Raises ValueError if a run of `saved` cannot go on as `wanted`."""
+  have, want = _flat(saved), _flat(wanted)
+  for name, value in want.items():
+    if name not in _FREE and have[name] != value:
+      raise ValueError(
+        f"this run was started with config.{name}={have[name]!r} and cannot "
+        f"go on with {value!r}: give another --out for a new run, or the "
+        "configuration it was started with"
+      )
+
+
+def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
+  flat = {}
+  for field in dataclasses.fields(config):
+    value = getattr(config, field.name)
+    if dataclasses.is_dataclass(value):
+      flat |= _flat(value, f"{prefix}{field.name}.")
+    else:
+      flat[prefix + field.name] = value
+  return flat

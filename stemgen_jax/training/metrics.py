@@ -1,0 +1,92 @@
+"""What a run reports: sums over steps to figures, figures to JSON lines."""
+
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+_SUMS = ("level_loss", "level_correct", "level_tokens")
+
+
+def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
+  """Figures of several steps or batches, as plain numbers.
+
+  Args:
+    metrics: As `step.make_train_step` or `make_validation_step` returns.
+
+  Returns:
+    Means of the scalars; of the sums per level `loss_per_level` (nats per
+    masked token) and `accuracy_per_level`, None where no token was masked;
+    of the listening sums nats per frame at 100 % masked, level 0, under the
+    true and the shuffled context, and the gain between them.
+  """
+  fetched = jax.device_get(list(metrics))
+  total = {
+    name: np.sum([m[name] for m in fetched], axis=0, dtype=np.float64)
+    for name in fetched[0]
+  }
+  tokens = total["level_tokens"]
+
+  def per_token(name: str) -> list[float | None]:
+    return [
+      round(float(x / n), 5) if n else None for x, n in zip(total[name], tokens)
+    ]
+
+  figures = {
+    name: float(x / len(fetched))
+    for name, x in total.items()
+    if name not in _SUMS and not name.startswith("listening_")
+  }
+  figures["loss_per_level"] = per_token("level_loss")
+  figures["accuracy_per_level"] = per_token("level_correct")
+  if "listening_tokens" in total:
+    frames = total["listening_tokens"]
+    true = float(total["listening_true"] / frames)
+    shuffled = float(total["listening_shuffled"] / frames)
+    figures |= {
+      "all_masked_true": round(true, 5),
+      "all_masked_shuffled": round(shuffled, 5),
+      "listening_gain": round(shuffled - true, 5),
+    }
+  return figures
+
+
+class Log:
+  """JSON lines, one object a line, each with the step it speaks of.
+
+  Args:
+    path: The file; lines of steps after `start`, which a killed run wrote
+      and a resumed one will write again, are taken out.
+    start: Step the run goes on from.
+  """
+
+  def __init__(self, path: str | os.PathLike, start: int):
+    self._path = pathlib.Path(path)
+    kept = [line for line in read_log(self._path) if line["step"] <= start]
+    part = self._path.with_suffix(".part")
+    part.write_text("".join(json.dumps(line) + "\n" for line in kept))
+    os.replace(part, self._path)
+
+  def write(self, step: int, kind: str, figures: dict[str, Any]) -> None:
+    """Adds a line; kind is "train" or "validation"."""
+    line = {"step": step, "kind": kind, **figures}
+    with self._path.open("a") as file:
+      file.write(json.dumps(line) + "\n")
+
+
+def read_log(path: str | os.PathLike) -> list[dict[str, Any]]:
+  """The lines of a log; none if there is no such file."""
+  path = pathlib.Path(path)
+  if not path.exists():
+    return []
+  lines = []
+  for line in path.read_text().splitlines():
+    try:
+      lines.append(json.loads(line))
+    except ValueError:
+      continue  # the line that a killed run was writing
+  return lines

@@ -1,0 +1,127 @@
+"""AdamW as the paper uses it, with what the paper leaves open as fields."""
+
+import dataclasses
+import re
+
+import jax
+import optax
+
+from stemgen_jax.model.transformer import Params
+
+
+@dataclasses.dataclass(kw_only=True)
+class OptimizerConfig:
+  """Learning rate over time, and AdamW.
+
+  Attributes:
+    learning_rate: The peak.
+    warmup_steps: Linear rise from 0 to the peak.
+    hold_steps: Steps at the peak.
+    decay_steps: Steps of the exponential decay that follows.
+    final_ratio: Of the peak, reached at the end of the decay and kept.
+    beta1: AdamW's.
+    beta2: AdamW's.
+    weight_decay: Decoupled, on kernels only: not on norms, embeddings or
+      anything else that is not a matrix.
+    clip_norm: Largest global norm of the gradients.
+    frozen: Patterns (regular expressions, searched in paths such as
+      "blocks/qkv/kernel") of parameters that never change; the codec's
+      codebooks never do.
+  """
+
+  learning_rate: float = 5e-4
+  warmup_steps: int = 10_000
+  hold_steps: int = 50_000
+  decay_steps: int = 300_000
+  final_ratio: float = 0.01
+  beta1: float = 0.9
+  beta2: float = 0.98
+  weight_decay: float = 0.01
+  clip_norm: float = 1.0
+  frozen: tuple[str, ...] = ()
+
+  def validate(self) -> None:
+    """Raises ValueError, naming the field, if a value is out of range."""
+    for name in ("learning_rate", "clip_norm"):
+      if getattr(self, name) <= 0:
+        raise ValueError(
+          f"optimizer.{name}={getattr(self, name)}: must be more than 0"
+        )
+    for name in ("warmup_steps", "hold_steps", "weight_decay"):
+      if getattr(self, name) < 0:
+        raise ValueError(
+          f"optimizer.{name}={getattr(self, name)}: must not be negative"
+        )
+    if self.decay_steps < 1:
+      raise ValueError(
+        f"optimizer.decay_steps={self.decay_steps}: must be at least 1"
+      )
+    if not 0 < self.final_ratio <= 1:
+      raise ValueError(
+        f"optimizer.final_ratio={self.final_ratio}: must be in (0, 1]"
+      )
+    for pattern in self.frozen:
+      try:
+        re.compile(pattern)
+      except re.error as error:
+        raise ValueError(
+          f"optimizer.frozen: {pattern!r} is no regular expression ({error})"
+        ) from error
+
+
+def learning_rate(config: OptimizerConfig) -> optax.Schedule:
+  """Step to learning rate: linear warm-up, hold, exponential decay."""
+  peak = config.learning_rate
+  return optax.join_schedules(
+    [
+      optax.linear_schedule(0.0, peak, config.warmup_steps)
+      if config.warmup_steps
+      else optax.constant_schedule(peak),
+      optax.constant_schedule(peak),
+      optax.exponential_decay(
+        peak,
+        config.decay_steps,
+        config.final_ratio,
+        end_value=peak * config.final_ratio,
+      ),
+    ],
+    [config.warmup_steps, config.warmup_steps + config.hold_steps],
+  )
+
+
+def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
+  """Clipping, AdamW and frozen parameters."""
+  patterns = ("codebooks", *config.frozen)
+
+  def decayed(params: Params) -> Params:
+    return _by_path(
+      params, lambda name: name.endswith("kernel") or name == "head"
+    )
+
+  def frozen(params: Params) -> Params:
+    return _by_path(
+      params, lambda name: any(re.search(p, name) for p in patterns)
+    )
+
+  still = optax.masked(optax.set_to_zero(), frozen)
+  return optax.chain(
+    still,  # before the norm is taken: the frozen have no part in it
+    optax.clip_by_global_norm(config.clip_norm),
+    optax.adamw(
+      learning_rate(config),
+      b1=config.beta1,
+      b2=config.beta2,
+      weight_decay=config.weight_decay,
+      mask=decayed,
+    ),
+    still,
+  )
+
+
+def _by_path(params: Params, test) -> Params:
+  return jax.tree_util.tree_map_with_path(
+    lambda path, _: test(
+      jax.tree_util.keystr(path, simple=True, separator="/")
+    ),
+    params,
+  )
