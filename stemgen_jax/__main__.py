@@ -70,6 +70,8 @@ def _run(argv: list[str]) -> int:
     raise ValueError(
       f"unknown flag --{wrong}{near}; see stemgen-jax {argv[0]} --help"
     ) from None
+  except (KeyError, AttributeError) as error:  # of --config.FIELD=VALUE
+    raise ValueError(f"unknown configuration: {error.args[0]}") from error
   if len(rest) > 1:
     raise ValueError(
       f"{rest[1]!r} belongs to no flag: everything is given as --flag=value; "
@@ -88,7 +90,7 @@ def _overview() -> str:
     # Parsed, not imported: the list must not wait for every app's imports.
     path = pathlib.Path(apps.__path__[0], f"{name}.py")
     doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    lines.append(f"  {name:<12}{doc.partition(chr(10))[0]}")
+    lines.append(f"  {name:<13}{doc.partition(chr(10))[0]}")
   lines += [
     "",
     "stemgen-jax APP --help  explains an app and its flags",
@@ -103,7 +105,9 @@ def _help(app: types.ModuleType, values: flags.FlagValues) -> str:
     if isinstance(flag, flags.BooleanFlag):
       usage = f"--{flag.name}"
     else:
-      usage = f"--{flag.name}={(flag.default_as_str or '...').strip(chr(39))}"
+      default = (flag.default_as_str or "").strip("'")
+      empty = flag.default in (None, [])
+      usage = f"--{flag.name}={'...' if empty else default}"
     text = " ".join((flag.help or "").split())
     if len(usage) > 20:
       lines.append(f"  {usage}")

@@ -102,15 +102,15 @@ def spectrogram(sound: Audio) -> Float[np.ndarray, "rows columns"]:
   """Log-frequency magnitudes in dB of full scale, low rows first.
 
   Rows run from 30 Hz to 16 kHz or half the sample rate, columns over the
-  whole duration; a full-scale sine reaches 0 dB.
+  whole duration. A full-scale sine reaches 0 dB, less in high rows, which are
+  means over several bins.
   """
   mono, rate = audio.fold_down(sound.samples), sound.sample_rate
   centres = _frequencies(rate)
   if rate > 2 * _HIGHEST:
     mono, rate = audio.resample(mono, rate, int(2 * _HIGHEST)), 2 * _HIGHEST
   low, high = (
-    _log_spectrogram(mono[:, 0], rate, centres, window)
-    for window in _WINDOWS
+    _log_spectrogram(mono[:, 0], rate, centres, window) for window in _WINDOWS
   )
   share = np.interp(np.log(centres), np.log(_BLEND), (0, 1))[:, None]
   return (1 - share) * low + share * high

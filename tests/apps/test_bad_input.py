@@ -184,3 +184,17 @@ def test_importing_the_package_loads_neither_jax_nor_torch(studio):
   assert done.stderr == ""
   for name in ("StemGen", "Take", "0."):
     assert name in done.stdout
+
+
+@pytest.mark.parametrize(
+  "app", ["evaluate", "export", "prepare", "train", "train_codec"]
+)
+def test_every_app_answers_in_the_same_way(studio, app):
+  assert f"  {app} " in run(studio, "--help").stdout
+  helped = run(studio, app, "--help")
+  assert helped.returncode == 0, helped.stderr
+  assert "--out=" in helped.stdout
+  wrong = run(studio, app, "--ouut=folder")
+  assert wrong.returncode == 1
+  assert "unknown flag --ouut, did you mean --out?" in wrong.stderr
+  assert len(wrong.stderr.splitlines()) == 1
