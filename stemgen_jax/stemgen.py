@@ -75,8 +75,7 @@ class StemGen:
     Args:
       weights: "demo", or the path of exported weights, with or without their
         suffix .safetensors.
-      codec: name or path of the codec; the one the model names if
-        left out.
+      codec: name or path of the codec; the one the model names if left out.
 
     Raises:
       FileNotFoundError: there are no such weights.
@@ -286,10 +285,9 @@ class StemGen:
     below_db = level_db - audio_lib.rms_db(sound)
     if below_db > _TOO_QUIET_DB:
       than = "music usually is" if silent else "the context"
-      notes.append(
-        f"the stem is {below_db:.0f} dB quieter than {than}: try another seed "
-        "or lower guidance"
-      )
+      quiet = f"{below_db:.0f} dB quieter than {than}"
+      quiet = "silent" if below_db == np.inf else quiet
+      notes.append(f"the stem is {quiet}: try another seed or lower guidance")
     return tuple(notes)
 
 

@@ -190,6 +190,9 @@ def test_a_stem_that_is_far_too_quiet_is_called_so(player, monkeypatch):
   assert len(take.warnings) == 1
   with pytest.warns(UserWarning, match="dB quieter than music"):
     player.generate(None, seconds=0.5)
+  silence[..., 1] = 0
+  with pytest.warns(UserWarning, match="the stem is silent"):
+    player.generate(_music())
 
 
 def test_a_category_that_was_not_trained_is_called_so(player):

@@ -82,7 +82,17 @@ class Settings:
 
 PRESETS = {
   "default": Settings(),
-  "paper": Settings(steps=(128, 64, 32, 32)),
+  # All of the paper's numbers, so that other defaults do not change them.
+  "paper": Settings(
+    steps=(128, 64, 32, 32),
+    rank="paper",
+    w_confidence=0.1,
+    w_causal=0.1,
+    w_random=1.0,
+    guidance_form="paper",
+    guidance={"context": 3.0, "category": 3.0},
+    temperature=1.0,
+  ),
 }
 
 
