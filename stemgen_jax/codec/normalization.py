@@ -19,6 +19,10 @@ from stemgen_jax.codec.networks import (
   NormConvTranspose1d,
 )
 
+# Of the statistics that are kept in the end: averages of some 50 batches, for
+# a batch of a dozen clips says little of how loud music is.
+_MOMENTUM = 0.02
+
 
 def with_batch_norm(network: Network) -> Network:
   """A copy with batch norm after every convolution but the last.
@@ -30,9 +34,11 @@ def with_batch_norm(network: Network) -> Network:
   for part in (network.encoder, network.decoder):
     *convolutions, last = _convolutions(part)
     for convolution in convolutions:
-      convolution.norm = nn.BatchNorm1d(_inner(convolution).out_channels)
+      channels = _inner(convolution).out_channels
+      convolution.norm = nn.BatchNorm1d(channels, momentum=_MOMENTUM)
     if part is network.encoder:
-      last.norm = nn.BatchNorm1d(_inner(last).out_channels, affine=False)
+      channels = _inner(last).out_channels
+      last.norm = nn.BatchNorm1d(channels, momentum=_MOMENTUM, affine=False)
   return network
 
 

@@ -2,12 +2,11 @@ import json
 
 import numpy as np
 import pytest
+import tones
 
 from stemgen_jax import codec
 from stemgen_jax.codec import clips, networks, report, training
-from stemgen_jax.data import songs
 
-SECONDS = 2
 NETWORK = networks.NetworkConfig(
   filters=2, latent=8, levels=2, codes_per_level=16
 )
@@ -21,42 +20,10 @@ CONFIG = training.TrainingConfig(
 )
 
 
-class Tones:
-  """A source of songs of one tone and one noise."""
-
-  name = "tones"
-
-  def __init__(self, rate: int = 32_000):
-    self._rate = rate
-
-  def songs(self):
-    for number, split in enumerate(("train", "train", "train", "valid")):
-      yield songs.Song(
-        id=f"tones-{number}",
-        split=split,
-        genre="techno",
-        sample_rate=self._rate,
-        stems=(
-          songs.Stem("tone", "piano", lambda n=number: self._tone(n)),
-          songs.Stem("noise", "drums", lambda n=number: self._noise(n)),
-        ),
-      )
-
-  def _tone(self, number: int) -> np.ndarray:
-    time = np.arange(SECONDS * self._rate, dtype=np.float32) / self._rate
-    tone = 0.2 * np.sin(2 * np.pi * 110 * (number + 1) * time)
-    return tone[:, None].astype(np.float32)
-
-  def _noise(self, number: int) -> np.ndarray:
-    rng = np.random.default_rng(number)
-    noise = 0.1 * rng.standard_normal((SECONDS * self._rate, 1))
-    return noise.astype(np.float32)
-
-
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
   folder = tmp_path_factory.mktemp("songs")
-  assert len(list(clips.render(Tones(), folder, 32_000))) == 4
+  assert len(list(clips.render(tones.Tones(), folder, 32_000))) == 4
   return folder
 
 
@@ -132,15 +99,15 @@ def test_clips_depend_on_seed_and_number_only(cache):
 
 
 def test_rendering_resamples_and_keeps_what_is_there(tmp_path):
-  list(clips.render(Tones(rate=16_000), tmp_path, 32_000))
+  list(clips.render(tones.Tones(rate=16_000), tmp_path, 32_000))
   first = tmp_path / "tones-0.npy"
   audio = np.load(first)
-  assert audio.shape == (2, SECONDS * 32_000)
+  assert audio.shape == (2, tones.SECONDS * 32_000)
   assert np.abs(np.fft.rfft(audio[0].astype(np.float32))).argmax() == (
-    110 * SECONDS
+    110 * tones.SECONDS
   )
   before = first.stat().st_mtime_ns
-  list(clips.render(Tones(rate=16_000), tmp_path, 32_000))
+  list(clips.render(tones.Tones(rate=16_000), tmp_path, 32_000))
   assert first.stat().st_mtime_ns == before
 
 

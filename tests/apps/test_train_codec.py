@@ -1,0 +1,82 @@
+"""The command on three songs of tones instead of the band's."""
+
+import functools
+import json
+import os
+import signal
+
+import pytest
+import tones
+
+from stemgen_jax import codec
+from stemgen_jax.apps import train_codec
+from stemgen_jax.codec import networks, training
+from stemgen_jax.data import band
+
+
+@pytest.fixture
+def call(monkeypatch, tmp_path):
+  """Calls the app with flags, in one folder, on very little audio."""
+  monkeypatch.setattr(band, "Band", lambda **_: tones.Tones())
+  small = functools.partial(
+    training.TrainingConfig,
+    network=networks.NetworkConfig(filters=2, codes_per_level=16),
+    kmeans_batches=4,
+  )
+  monkeypatch.setattr(training, "TrainingConfig", small)
+  handler = signal.getsignal(signal.SIGTERM)
+
+  def call(*arguments: str) -> None:
+    train_codec.FLAGS.unparse_flags()
+    train_codec.FLAGS(["train_codec", f"--out={tmp_path}", *arguments])
+    train_codec.main(["train_codec"])
+
+  yield call
+  signal.signal(signal.SIGTERM, handler)
+  for name in train_codec.FLAGS:
+    train_codec.FLAGS[name].unparse()
+
+
+def test_stopped_resumed_exported_reported(call, tmp_path, monkeypatch):
+  flags = "--steps=4", "--batch=2", "--songs=3"
+  run = training.Training.run
+
+  def stopped_after_two_steps(self):
+    for figures in run(self):
+      if self.step == 2:
+        os.kill(os.getpid(), signal.SIGTERM)
+      yield figures
+
+  weights = tmp_path / "codec.safetensors"
+  with monkeypatch.context() as patch:
+    patch.setattr(training.Training, "run", stopped_after_two_steps)
+    call(*flags)
+  assert not weights.exists()
+
+  steps = []
+  monkeypatch.setattr(
+    training.Training,
+    "run",
+    lambda self: (steps.append(self.step) or f for f in run(self)),
+  )
+  call(*flags)
+  assert steps == [3, 4]
+  assert codec.load(weights).codebooks().any()
+
+  call(*flags, "--report")
+  report = json.loads((tmp_path / "report.json").read_text())
+  assert set(report) == {"piano", "drums", "mix"}
+  assert len(report["mix"]["perplexity"]) == 4
+
+
+@pytest.mark.parametrize(
+  ("flag", "message"),
+  [
+    ("--steps=0", "steps is 0: expected 1 or more"),
+    ("--songs=0", "--songs=0: expected 1 or more"),
+    ("--export=codec.pt", "expected a .safetensors file"),
+  ],
+)
+def test_wrong_flags(call, flag, message):
+  with pytest.raises(ValueError, match=message):
+    call(flag)
