@@ -1,0 +1,91 @@
+import pathlib
+
+import numpy as np
+import pytest
+
+from stemgen_jax import __main__ as command
+from stemgen_jax.data.examples import Examples
+from stemgen_jax.data.manifest import Manifest
+
+
+@pytest.fixture(scope="module")
+def codec_path(tmp_path_factory) -> pathlib.Path:
+  """An untrained codec, which is as good as any for counting."""
+  from stemgen_jax.codec import encodec, networks
+
+  config = networks.NetworkConfig(
+    ratios=(20, 32), filters=2, latent=4, levels=2, codes_per_level=16
+  )
+  path = tmp_path_factory.mktemp("codec") / "codec.safetensors"
+  encodec.save(path, "untrained", config, networks.Network(config), {})
+  return path
+
+
+def prepare(out, *flags) -> int:
+  return command.main(["prepare", f"--out={out}", *flags])
+
+
+def small(codec_path) -> list[str]:
+  return [
+    "--source=band",
+    f"--codec={codec_path}",
+    "--songs=2",
+    "--valid_songs=0",
+    "--test_songs=3",
+    "--seconds=4",
+    "--pairs=3",
+    "--style=demo",
+    "--workers=0",
+  ]
+
+
+def test_from_the_band_to_examples(codec_path, tmp_path, capsys):
+  out, heldout = tmp_path / "codes", tmp_path / "heldout.npz"
+  assert prepare(out, *small(codec_path)) == 0
+  assert "from silence" in capsys.readouterr().out
+  manifest = Manifest.load(out)
+  assert manifest.codec == "untrained"
+  assert manifest.config["source_config"]["style"]["programs"] == 2
+  assert manifest.counts["train"]["songs"] == 2
+  assert (manifest.frames, manifest.frame_rate) == (200, 50)
+
+  flags = [f"--export_heldout={heldout}", "--window=100", "--heldout=3"]
+  assert prepare(out, *flags) == 0
+  examples = Examples.load(heldout)
+  assert examples.target.shape == (3, 100, 2)
+  assert examples.checksum == manifest.checksum
+  assert len(np.unique(examples.song)) == 3
+
+  capsys.readouterr()
+  assert prepare(out, *small(codec_path), "--pairs=4") == 1
+  assert "pairs.pairs 3 there, 4 now" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+  ("flags", "message"),
+  [
+    (["--source=slack"], "--source=slack: expected one of band"),
+    (["--style=polka"], "--style=polka: expected one of all, demo"),
+    (["--genres=polka"], "polka"),
+    (["--codec=mp3"], "unknown codec 'mp3'"),
+    (["--codec={}/none.safetensors"], "no codec weights at"),
+    (["--songs=-1"], "train is -1"),
+    (["--songs=0", "--test_songs=0"], "has no songs"),
+    (["--seconds=1"], "seconds is 1.0"),
+    (["--segment_seconds=90"], "segment_seconds is 90.0, expected 1 to 60"),
+    (["--pairs=0"], "pairs is 0, expected at least 1"),
+    (["--workers=-1"], "workers is -1"),
+    (["--subset_sizes=all"], "subset_sizes"),
+    (["--out="], "--out is missing"),
+    (["--export_heldout={}/heldout.wav"], "expected an .npz file"),
+    (["--export_heldout={}/heldout.npz"], "no folder"),
+    (["--sonsg=3"], "unknown flag --sonsg, did you mean --songs?"),
+  ],
+)
+def test_mistakes_are_one_line(codec_path, tmp_path, capsys, flags, message):
+  given = [flag.format(tmp_path) for flag in flags]
+  assert prepare(tmp_path / "codes", *small(codec_path), *given) == 1
+  error = capsys.readouterr().err
+  assert message in error
+  assert len(error.splitlines()) == 1
+  assert not (tmp_path / "codes").exists()
