@@ -102,45 +102,52 @@ def encode_song(
   stems = np.stack([_read(stem, song, codec) for stem in song.stems])
   rate = codec.sample_rate
   length = round(config.segment_seconds * rate)
-  rows: list[dict[str, Any]] = []
-  seconds = stems.shape[1] / rate
+  rows = []
   for segment, start in enumerate(
-    pairs.segment_starts(seconds, config.segment_seconds)
+    pairs.segment_starts(stems.shape[1] / rate, config.segment_seconds)
   ):
     first = round(start * rate)
     clips = np.stack(
       [audio.fit(stem[first : first + length], length) for stem in stems]
     )
-    active = np.stack([_activity(clip, rate, config) for clip in clips])
-    chosen = pairs.choose_pairs(config, song.id, segment, active)
-    mixes = [pairs.mix_context(clips, pair) for pair in chosen]
-    targets = sorted({pair.target for pair in chosen})
-    codes = _encode(codec, [*clips[targets], *(mix for mix, _ in mixes)])
-    target_codes = dict(zip(targets, codes))
-    for pair, (mix, gains), context in zip(
-      chosen, mixes, codes[len(targets) :]
-    ):
-      rows.append(
-        {
-          "context": context,
-          "target": target_codes[pair.target],
-          "context_active": _activity(mix, rate, config),
-          "target_active": active[pair.target],
-          "gains": gains,
-          "stem": np.int32(pair.target),
-          "category": np.int32(
-            categories.category_id(song.stems[pair.target].category)
-          ),
-          "genre": np.int32(categories.GENRES.index(song.genre)),
-          "segment": np.int32(segment),
-          "index": np.int32(pair.index),
-          "start": np.float32(first / rate),
-        }
-      )
+    for row in _encode_segment(song, segment, clips, codec, config):
+      rows.append(row | {"start": np.float32(first / rate)})
   names = [field.name for field in dataclasses.fields(SongCodes)]
   return SongCodes(
     **{name: np.array([row[name] for row in rows]) for name in names}
   )
+
+
+def _encode_segment(
+  song: songs.Song,
+  segment: int,
+  clips: Float[np.ndarray, "stems samples channels"],
+  codec: Codec,
+  config: pairs.PairConfig,
+) -> Iterator[dict[str, Any]]:
+  """The pairs of one segment, without where it begins."""
+  rate = codec.sample_rate
+  active = np.stack([_activity(clip, rate, config) for clip in clips])
+  chosen = pairs.choose_pairs(config, song.id, segment, active)
+  mixes = [pairs.mix_context(clips, pair) for pair in chosen]
+  targets = sorted({pair.target for pair in chosen})
+  codes = _encode(codec, [*clips[targets], *(mix for mix, _ in mixes)])
+  target_codes = dict(zip(targets, codes))
+  contexts = codes[len(targets) :]
+  for pair, (mix, gains), context in zip(chosen, mixes, contexts):
+    category = song.stems[pair.target].category
+    yield {
+      "context": context,
+      "target": target_codes[pair.target],
+      "context_active": _activity(mix, rate, config),
+      "target_active": active[pair.target],
+      "gains": gains,
+      "stem": np.int32(pair.target),
+      "category": np.int32(categories.category_id(category)),
+      "genre": np.int32(categories.GENRES.index(song.genre)),
+      "segment": np.int32(segment),
+      "index": np.int32(pair.index),
+    }
 
 
 def silence_codes(codec: Codec, seconds: float) -> UInt16[np.ndarray, "t q"]:
