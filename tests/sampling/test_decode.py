@@ -51,6 +51,18 @@ def _tables(config, params, context, target, conditions, level, **drops):
   return logits + params["category"][conditions["category"]][:, None]
 
 
+def _one_branch(config, params, context, target, conditions, level, **drops):
+  """`_tables` that hears what `params["hears"]` says, whatever is dropped."""
+  context_heard, category = params["hears"]
+  drop_context = jnp.full(len(context), ~context_heard)
+  null = model.CONDITION_SIZES["category"]
+  conditions = {
+    "category": jnp.full(len(context), jnp.where(category, 3, null))
+  }
+  drops |= {"drop_context": drop_context}
+  return _tables(config, params, context, target, conditions, level, **drops)
+
+
 def _table_params(config):
   draw = np.random.default_rng(0).normal
   shapes = {"level": config.levels, "target": config.codes + 1}
@@ -143,30 +155,18 @@ def test_codes_come_with_the_models_probabilities(steps, temperature):
 )
 def test_scales_of_0_and_1_give_the_single_branches(form, context, category):
   config = _config()
-  params = _table_params(config)
-
-  def one_branch(config, params, codes, target, conditions, *rest, **given):
-    null = model.CONDITION_SIZES["category"]
-    kept = {"category": jnp.full(len(codes), 3 if category else null)}
-    drop = jnp.full(len(codes), not context)
-    return _tables(
-      config,
-      params,
-      codes,
-      target,
-      kept,
-      *rest,
-      **given | {"drop_context": drop},
-    )
-
-  heard = np.random.default_rng(1).integers(0, config.codes, (2, 16, 2))
-  given = {"params": params, "context": heard, "b": 2}
-  given["conditions"] = {"category": np.array([3, 3])}
+  hears = jnp.array([context, category], bool)
+  given = {
+    "params": _table_params(config) | {"hears": hears},
+    "context": np.random.default_rng(1).integers(0, config.codes, (2, 16, 2)),
+    "conditions": {"category": np.array([3, 3])},
+    "b": 2,
+  }
   scales = {"context": context, "category": category}
   settings = Settings(steps=(6, 3), guidance_form=form, guidance=scales)
   np.testing.assert_array_equal(
     _decode(_tables, config, settings, **given),
-    _decode(one_branch, config, settings, **given),
+    _decode(_one_branch, config, settings, **given),
   )
 
 
@@ -234,16 +234,16 @@ def test_padding_changes_nothing():
 
 
 def test_a_take_is_the_same_alone_and_among_eight():
-  config = _config(levels=3, codes=32)
+  config = _config(levels=2, codes=32)
   params = model.init_params(config, jax.random.key(1))
   draw = np.random.default_rng(3)
-  context = draw.integers(0, config.codes, (8, 16, 3))
+  context = draw.integers(0, config.codes, (8, 16, 2))
   category = draw.integers(0, 18, 8)
   seeds = np.array([7, 7, 0, 1, 2**32 - 1, 5, 6, 3])
   together = _decode(
     model.apply,
     config,
-    Settings(),
+    Settings(steps=(4, 2)),
     context=context,
     conditions={"category": category},
     seeds=seeds,
@@ -254,7 +254,7 @@ def test_a_take_is_the_same_alone_and_among_eight():
     alone = _decode(
       model.apply,
       config,
-      Settings(),
+      Settings(steps=(4, 2)),
       context=context[item : item + 1],
       conditions={"category": category[item : item + 1]},
       seeds=seeds[item : item + 1],
