@@ -1,17 +1,19 @@
-"""Batch norm while a codec trains; plain convolutions afterwards.
+"""Batch norm while a codec gets going; plain convolutions afterwards.
 
 Without normalisation the codec rarely leaves the plateau "predict the mean
 spectrum". EnCodec 48 kHz normalises over time (`time_group_norm`), which makes
 the code of a frame depend on how loud it is 5 s away and how long the input
-is. Batch norm gets off the plateau too, and once trained it is a fixed scale
-and shift per channel that disappears in the convolution before it.
+is. Batch norm gets off the plateau too, and its statistics can be frozen: then
+it is a scale and a shift per channel, which disappear in the convolution
+before it.
 """
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from stemgen_jax.codec.networks import (
   Network,
@@ -19,33 +21,43 @@ from stemgen_jax.codec.networks import (
   NormConvTranspose1d,
 )
 
-# Of the statistics that are kept in the end: averages of some 50 batches, for
-# a batch of a dozen clips says little of how loud music is.
-_MOMENTUM = 0.02
-
 
 def with_batch_norm(network: Network) -> Network:
   """A copy with batch norm after every convolution but the last.
 
-  The latents' batch norm has no gain of its own, so that every dimension has
-  unit variance and the commitment loss cannot shrink them.
+  The latents' batch norm has no gain of its own: every dimension ends with unit
+  variance, for the quantiser to start from.
   """
   network = copy.deepcopy(network)
   for part in (network.encoder, network.decoder):
     *convolutions, last = _convolutions(part)
     for convolution in convolutions:
       channels = _inner(convolution).out_channels
-      convolution.norm = nn.BatchNorm1d(channels, momentum=_MOMENTUM)
+      convolution.norm = nn.BatchNorm1d(channels)
     if part is network.encoder:
       channels = _inner(last).out_channels
-      last.norm = nn.BatchNorm1d(channels, momentum=_MOMENTUM, affine=False)
+      last.norm = nn.BatchNorm1d(channels, affine=False)
   return network
 
 
 @torch.no_grad()
-def folded(network: Network) -> Network:
-  """The same function in evaluation mode, without the batch norms."""
-  network = copy.deepcopy(network)
+def folded(network: Network, batches: Iterable[Tensor]) -> Network:
+  """A copy without batch norms, whose statistics are those of the batches.
+
+  The running averages of training are of no use: the weights have moved since,
+  and what a dozen clips give is far from what music gives on average.
+
+  Args:
+    network: what `with_batch_norm` made, trained.
+    batches: audio `[b, c, samples]` to take the statistics from.
+  """
+  network = copy.deepcopy(network).train()
+  for module in network.modules():
+    if isinstance(module, nn.BatchNorm1d):
+      module.reset_running_stats()
+      module.momentum = None  # The plain mean over batches.
+  for audio in batches:
+    network.decoder(network.encoder(audio))
   for part in (network.encoder, network.decoder):
     for convolution in _convolutions(part):
       norm, inner = convolution.norm, _inner(convolution)

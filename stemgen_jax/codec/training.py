@@ -30,6 +30,8 @@ _LOG_EVERY = 10
 _SMOOTHING = 0.98  # of the two figures that decide the end of the warm-up
 _MAX_GRADIENT = 5.0
 _WEIGHT_DECAY = 1e-2
+_RAMP = 50  # steps
+_APART = 10**9  # more than anybody's steps
 _FINAL_RATE = 0.05  # of the learning rate, at the last step
 
 
@@ -43,14 +45,12 @@ class TrainingConfig:
     batch: clips per step.
     frames: frames per clip.
     learning_rate: constant, then falling to a twentieth (half a cosine).
-    decay_share: the share of the steps in which it falls. Batch norm's
-      statistics are frozen then, so that training ends with the very function
-      that is exported.
-    warm_up: the quantiser starts when the log-mel distance is below this share
-      of the plateau's, see `losses.ReconstructionLoss`.
-    warm_up_share: it starts after this share of the steps at the latest.
+    decay_share: the share of the steps in which it falls.
+    warm_up: the warm-up, without quantiser, ends when the log-mel distance is
+      below this share of the plateau's, see `losses.ReconstructionLoss`.
+    warm_up_share: it ends after this share of the steps at the latest.
     commitment: weight of the commitment loss.
-    kmeans_batches: batches of latents that the codebooks start from.
+    kmeans_batches: batches that the quantiser starts from.
     seed: of the initial weights, the clips and the restarted codes.
   """
 
@@ -62,7 +62,7 @@ class TrainingConfig:
   frames: int = 25
   learning_rate: float = 1e-3
   decay_share: float = 0.4
-  warm_up: float = 0.6
+  warm_up: float = 0.65
   warm_up_share: float = 0.3
   commitment: float = 0.25
   kmeans_batches: int = 40
@@ -80,6 +80,12 @@ class TrainingConfig:
 
 class Training:
   """A codec in training: `run` it, stop it anywhere, make it anew to resume.
+
+  It warms up without quantiser, with batch norm and in bfloat16, which is
+  twice as fast. Once it is well off the plateau, batch norm is folded into the
+  convolutions, the codebooks are set by k-means, and the very function that is
+  exported is trained on in float32. (In bfloat16 the decoder learns to have
+  its quiet sounds rounded away, and is noisy without.)
 
   Everything random is a function of (seed, step), so a resumed run takes the
   steps that an undisturbed one would have taken.
@@ -101,20 +107,12 @@ class Training:
     config.validate()
     self.config = config
     self.step = 0
-    self.quantizing = False
+    self.warm_up_end: int | None = None  # the step, once it has come
     self._clips = clips
     self._folder = folder
     torch.manual_seed(config.seed)
-    self._network = normalization.with_batch_norm(
-      networks.Network(config.network)
-    )
+    self._use(normalization.with_batch_norm(networks.Network(config.network)))
     self._loss = losses.ReconstructionLoss(config.network.sample_rate)
-    self._optimizer = torch.optim.AdamW(
-      self._network.parameters(),
-      lr=config.learning_rate,
-      betas=(0.8, 0.99),
-      weight_decay=_WEIGHT_DECAY,
-    )
     self._smooth: dict[str, float] = {}
     self._usage = torch.zeros(
       config.network.levels, config.network.codes_per_level
@@ -135,8 +133,8 @@ class Training:
         started = time.monotonic()
         figures = self._train_step()
         self.step += 1
-        if not self.quantizing and self._warm():
-          self._start_quantizer()
+        if self.warm_up_end is None and self._warm():
+          self._end_warm_up()
         figures["seconds"] = time.monotonic() - started
         if self.step % _LOG_EVERY == 0 or self.step == self.config.steps:
           self._write(log, figures)
@@ -152,7 +150,7 @@ class Training:
     progress = {
       "config": dataclasses.asdict(self.config),
       "step": self.step,
-      "quantizing": self.quantizing,
+      "warm_up_end": self.warm_up_end,
       "smooth": self._smooth,
     }
     path = self._folder / _CHECKPOINT
@@ -163,31 +161,39 @@ class Training:
     os.replace(partial, path)
 
   def export(self, path: pathlib.Path, name: str) -> str:
-    """Writes the codec as it is now; returns its checksum."""
+    """Writes the codec as it is now; returns its checksum.
+
+    Raises:
+      ValueError: it has no codebooks yet.
+    """
+    if self.warm_up_end is None:
+      raise ValueError(
+        f"the codec is still warming up after {self.step} steps, without"
+        " codebooks: train on"
+      )
     metadata = {
       "steps": self.step,
       "seed": self.config.seed,
       "categories": self._clips.categories,
     }
-    network = normalization.folded(self._network)
-    return encodec.save(path, name, self.config.network, network, metadata)
+    config = self.config.network
+    return encodec.save(path, name, config, self._network, metadata)
 
   def _train_step(self) -> dict[str, float]:
     config = self.config
-    rate = _rate(self.step, config)
+    rate = _rate(self.step, self.warm_up_end, config)
     for group in self._optimizer.param_groups:
       group["lr"] = rate * config.learning_rate
-    self._network.train(rate == 1)
     audio = torch.from_numpy(self._clips.batch(self.step, config.batch))
     latents = self._encode(audio)
     commitment = torch.zeros(())
-    if self.quantizing:
+    if self.warm_up_end is not None:
       latents, ids, commitment = quantizer.quantize(
         self._network.quantizer, latents, self._generator()
       )
       for usage, level in zip(self._usage, ids.T):
         usage.mul_(0.99).add_(torch.bincount(level, minlength=len(usage)))
-    with _bfloat16():
+    with self._precision():
       output = self._network.decoder(latents)
     loss, figures = self._loss(output.float(), audio)
     total = torch.add(loss, commitment, alpha=config.commitment)
@@ -206,15 +212,19 @@ class Training:
       old = self._smooth.setdefault(name, new)
       self._smooth[name] = _SMOOTHING * old + (1 - _SMOOTHING) * new
     figures |= {"loss": loss.item(), "gradient": norm.item(), "rate": rate}
-    if self.quantizing:
+    if self.warm_up_end is not None:
       figures["commitment"] = commitment.item()
       for level, value in enumerate(quantizer.perplexity(self._usage).tolist()):
         figures[f"perplexity_{level}"] = value
     return figures
 
   def _encode(self, audio: Float[Tensor, "b c samples"]) -> Tensor:
-    with _bfloat16():
+    with self._precision():
       return self._network.encoder(audio).float()
+
+  def _precision(self) -> torch.autocast:
+    warming_up = self.warm_up_end is None
+    return torch.autocast("cpu", torch.bfloat16, enabled=warming_up)
 
   def _warm(self) -> bool:
     config = self.config
@@ -225,21 +235,34 @@ class Training:
     )
 
   @torch.no_grad()
-  def _start_quantizer(self) -> None:
+  def _end_warm_up(self) -> None:
     config = self.config
-    latents = []
-    for number in range(config.kmeans_batches):
-      # Other clips than training's, whose numbers count up from 0.
-      clips = self._clips.batch(config.steps + number, config.batch)
-      encoded = self._encode(torch.from_numpy(clips))
-      latents.append(encoded.transpose(1, 2).flatten(0, 1))
+    # Other clips than training's, whose numbers count up from 0.
+    batches = [
+      torch.from_numpy(self._clips.batch(_APART + number, config.batch))
+      for number in range(config.kmeans_batches)
+    ]
+    self.warm_up_end = self.step
+    self._use(normalization.folded(self._network, batches))
+    latents = [
+      self._encode(audio).transpose(1, 2).flatten(0, 1) for audio in batches
+    ]
     quantizer.start(
       self._network.quantizer,
       torch.cat(latents),
       config.batch * config.frames,
       self._generator(),
     )
-    self.quantizing = True
+
+  def _use(self, network: networks.Network) -> None:
+    """Trains this network from now on, with a new optimiser."""
+    self._network = network
+    self._optimizer = torch.optim.AdamW(
+      network.parameters(),
+      lr=self.config.learning_rate,
+      betas=(0.8, 0.99),
+      weight_decay=_WEIGHT_DECAY,
+    )
 
   def _generator(self) -> torch.Generator:
     seed = np.random.SeedSequence((self.config.seed, self.step))
@@ -264,7 +287,9 @@ class Training:
         " those, or another folder"
       )
     self.step = progress["step"]
-    self.quantizing = progress["quantizing"]
+    self.warm_up_end = progress["warm_up_end"]
+    if self.warm_up_end is not None:
+      self._use(networks.Network(self.config.network))
     self._smooth = progress["smooth"]
     self._usage = tensors.pop("usage")
     parts: dict[str, dict] = {"network": {}, "optimizer": {}}
@@ -280,16 +305,14 @@ class Training:
     self._optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _rate(step: int, config: TrainingConfig) -> float:
+def _rate(step: int, warm_up_end: int | None, config: TrainingConfig) -> float:
   """The learning rate as a share of its peak."""
+  # A new optimiser knows no variances: it starts gently.
+  since = step if warm_up_end is None else step - warm_up_end
+  start = min(1.0, (since + 1) / _RAMP)
   falling = config.decay_share * config.steps
   done = (step - (config.steps - falling)) / falling if falling else 0.0
   if done <= 0:
-    return 1.0
+    return start
   cosine = (1 + math.cos(math.pi * done)) / 2
-  return _FINAL_RATE + (1 - _FINAL_RATE) * cosine
-
-
-def _bfloat16():
-  """Convolutions in bfloat16: twice as fast where the CPU has it."""
-  return torch.autocast("cpu", torch.bfloat16)
+  return start * (_FINAL_RATE + (1 - _FINAL_RATE) * cosine)

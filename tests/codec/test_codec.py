@@ -173,22 +173,22 @@ def test_damaged_files(tmp_path, path):
     codec.load(weights)
 
 
-def test_folding_changes_nothing():
+def test_folding_gives_the_function_of_frozen_statistics():
   torch.manual_seed(1)
   network = normalization.with_batch_norm(networks.Network(CONFIG))
-  audio = torch.from_numpy(noise(4, 1, 6400))
-  for _ in range(3):  # gives the batch norms something to remember
-    network.decoder(network.encoder(3 * audio + 0.1))
-  network.eval()
-  folded = normalization.folded(network)
-  assert (
-    folded.state_dict().keys() == networks.Network(CONFIG).state_dict().keys()
-  )
-  with torch.inference_mode():
+  audio = torch.from_numpy(3 * noise(4, 1, 32_000) + 0.1)
+  folded = normalization.folded(network, [audio])
+  plain = networks.Network(CONFIG)
+  assert folded.state_dict().keys() == plain.state_dict().keys()
+  with torch.no_grad():
+    # In training, batch norm uses the statistics of the batch at hand; those
+    # that are kept have n - 1 in the variance.
     latents = network.encoder(audio)
-    torch.testing.assert_close(folded.encoder(audio), latents)
     torch.testing.assert_close(
-      folded.decoder(latents), network.decoder(latents)
+      folded.encoder(audio), latents, rtol=0.05, atol=0.05
+    )
+    torch.testing.assert_close(
+      folded.decoder(latents), network.decoder(latents), rtol=0.05, atol=0.05
     )
 
 

@@ -47,7 +47,7 @@ def run(cache, folder, steps=None):
 def test_resumed_run_takes_the_same_steps(cache, tmp_path, stop):
   whole, figures = run(cache, tmp_path / "whole")
   first, before = run(cache, tmp_path / "parts", stop)
-  assert first.quantizing == (stop == 15)
+  assert (first.warm_up_end is not None) == (stop == 15)
   second, after = run(cache, tmp_path / "parts")
   assert second.step == CONFIG.steps
   assert [f["loss"] for f in before + after] == [f["loss"] for f in figures]
