@@ -28,6 +28,7 @@ Path = str | os.PathLike[str]
 
 READABLE = "wav, flac, ogg, mp3 or aiff"
 WRITABLE = (".wav", ".flac")
+SHORTEST, LONGEST = 0.2, 600.0  # seconds that can be played along with
 CEILING = 10 ** (-0.1 / 20)  # -0.1 dBFS, the loudest sample of a mix.
 
 _SUBTYPES = {16: "PCM_16", 24: "PCM_24", "float": "FLOAT"}
@@ -332,6 +333,20 @@ def mix(context: Audio, stem: Audio) -> tuple[Audio, float]:
     return Audio(total, context.sample_rate), 0.0
   gain = CEILING / peak
   return Audio(total * np.float32(gain), context.sample_rate), to_db(gain)
+
+
+def check_seconds(seconds: float, name: str) -> None:
+  """Raises ValueError if something this long cannot be played along with.
+
+  Args:
+    seconds: how long it lasts.
+    name: what it is, for the message.
+  """
+  if not SHORTEST <= seconds <= LONGEST:
+    raise ValueError(
+      f"{name}: {seconds:.3g} s of audio, expected {SHORTEST:g} to "
+      f"{LONGEST:g} s; cut or extend it"
+    )
 
 
 def rms_db(samples: Samples) -> float:

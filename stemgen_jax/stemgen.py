@@ -25,7 +25,6 @@ from stemgen_jax.take import Take
 Context = str | os.PathLike[str] | Audio | tuple[np.ndarray, int]
 Progress = Callable[[int], object]
 
-SHORTEST, LONGEST = 0.2, 600.0  # seconds
 _REFERENCE_DB = -18.0
 _SILENCE_DB = -90.0
 _TOO_QUIET_DB = 30.0
@@ -167,7 +166,7 @@ class StemGen:
     if context is None:
       if seconds is None:
         raise ValueError("there is no context: give a length, seconds=10")
-      _check_seconds(seconds)
+      audio_lib.check_seconds(seconds, "the stem")
       shape = (round(seconds * self.codec.sample_rate), self.codec.channels)
       return Audio(np.zeros(shape, np.float32), self.codec.sample_rate)
     if seconds is not None:
@@ -176,12 +175,12 @@ class StemGen:
         "seconds only without a context"
       )
     if isinstance(context, str | os.PathLike):
-      audio = audio_lib.read(context, longest=LONGEST)
+      audio = audio_lib.read(context, longest=audio_lib.LONGEST)
     elif isinstance(context, Audio):
       audio = context
     else:
       audio = _audio_of_array(*context)
-    _check_seconds(audio.seconds)
+    audio_lib.check_seconds(audio.seconds, "the context")
     if not np.isfinite(audio.samples).all():
       raise ValueError("the context has samples that are NaN or infinite")
     return audio
@@ -267,7 +266,8 @@ class StemGen:
 
   @property
   def _reference_db(self) -> float:
-    return self.metadata.get("context_rms_db", _REFERENCE_DB)
+    level = self.metadata.get("context_rms_db")
+    return _REFERENCE_DB if level is None else level
 
   def _notes(
     self, heard: _Heard, category: str, sound: Float32[np.ndarray, "n c"]
@@ -312,14 +312,6 @@ def gain_to_reference(
     return 1.0
   factor = 10 ** ((reference_db - level_db) / 20)
   return min(factor, 1.0 / float(np.abs(samples).max()))
-
-
-def _check_seconds(seconds: float) -> None:
-  if not SHORTEST <= seconds <= LONGEST:
-    raise ValueError(
-      f"{seconds:.3g} s of audio: expected {SHORTEST} s to "
-      f"{LONGEST / 60:.0f} minutes; cut or extend it"
-    )
 
 
 def _audio_of_array(samples: np.ndarray, sample_rate: int) -> Audio:

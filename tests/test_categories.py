@@ -48,7 +48,7 @@ def test_unknown_category_suggests_the_nearest(typed, nearest):
 
 
 def test_hopeless_category_lists_what_exists():
-  with pytest.raises(ValueError, match="zzzz.*Known: piano, .*other"):
+  with pytest.raises(ValueError, match=r"zzzz.*Known: piano, .*other"):
     categories.parse_category("zzzz")
 
 

@@ -83,6 +83,7 @@ def main(argv: list[str]) -> None:
       "codec": config.codec,
       "codec_checksum": config.codec_checksum,
       "categories": [name for name, count in counts.items() if count],
+      "context_rms_db": about.data.get("context_rms_db"),
       "data": about.data,
       "validation": validations[-1] if validations else {},
       "license": _LICENSE.value,

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
   from stemgen_jax.sampling import Settings
   from stemgen_jax.stemgen import StemGen, Take
 
-SHORTEST, LONGEST = 0.2, 600.0  # seconds
 PRESETS = ("default", "paper")
 MOST_TAKES = 1000
 _SEEDS = 2**32
@@ -234,21 +233,15 @@ def _read_context() -> tuple[audio.Audio | None, float]:
   """What is played to, if anything, and how long it lasts in seconds."""
   path, seconds = _CONTEXT.value, _SECONDS.value
   if seconds is not None and path is None:
-    if not SHORTEST <= seconds <= LONGEST:
-      raise ValueError(
-        f"--seconds={seconds:g}: expected {SHORTEST:g} to {LONGEST:g}"
-      )
+    audio.check_seconds(seconds, f"--seconds={seconds:g}")
     return None, seconds
   if path is None or seconds is not None:
     raise ValueError(
       "give either --context=FILE, the music to play along with, or "
       "--seconds=N, to start from nothing"
     )
-  context = audio.read(path, longest=LONGEST)
-  if context.seconds < SHORTEST:
-    raise ValueError(
-      f"{path} lasts {context.seconds:.3f} s: expected at least {SHORTEST:g} s"
-    )
+  context = audio.read(path, longest=audio.LONGEST)
+  audio.check_seconds(context.seconds, path)
   return context, context.seconds
 
 

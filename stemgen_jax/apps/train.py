@@ -84,6 +84,7 @@ def main(argv: list[str]) -> None:
     "codec": manifest.codec,
     "counts": manifest.counts,
     "categories": manifest.categories,
+    "context_rms_db": manifest.context_rms_db,
     "config": manifest.config,
   }
   step = trainer.train(

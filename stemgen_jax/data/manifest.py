@@ -34,6 +34,8 @@ class Manifest:
     counts: split -> {"songs", "pairs", "empty"}; empty counts the pairs with
       a silent context.
     categories: category -> number of training pairs with such a target.
+    context_rms_db: mean level of the training contexts, dB of full scale;
+      None where all are empty.
     config: everything the records depend on, as given to `prepare`.
     versions: of the packages that made them.
     codebooks: the codec's, float32 [q, v, latent].
@@ -53,6 +55,7 @@ class Manifest:
   frames: int
   counts: dict[str, dict[str, int]]
   categories: dict[str, int]
+  context_rms_db: float | None
   config: dict[str, Any]
   versions: dict[str, str]
   codebooks: Float[np.ndarray, "q v latent"] = dataclasses.field(repr=False)

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import tqdm
-from jaxtyping import Float, UInt16
+from jaxtyping import Bool, Float, UInt16
 
 from stemgen_jax import audio, categories
 from stemgen_jax.codec import Codec
@@ -42,6 +42,7 @@ class SongCodes:
     context_active: bool [pairs, seconds]; all False for an empty context.
     target_active: bool [pairs, seconds].
     gains: float32 [pairs, stems], of each stem of the song in the context.
+    context_rms_db: float32, level of the context, dB of full scale.
     stem: int32, the target's number in the song.
     category: int32 id of the target.
     genre: int32 id.
@@ -55,12 +56,19 @@ class SongCodes:
   context_active: np.ndarray
   target_active: np.ndarray
   gains: np.ndarray
+  context_rms_db: np.ndarray
   stem: np.ndarray
   category: np.ndarray
   genre: np.ndarray
   segment: np.ndarray
   index: np.ndarray
   start: np.ndarray
+
+  @property
+  def has_context(self) -> Bool[np.ndarray, " pairs"]:
+    """Which pairs have something to hear."""
+    # Without pairs there is no second axis either.
+    return np.array([active.any() for active in self.context_active], bool)
 
   @classmethod
   def load(cls, path: pathlib.Path) -> "SongCodes":
@@ -142,6 +150,7 @@ def _encode_segment(
       "context_active": _activity(mix, rate, config),
       "target_active": active[pair.target],
       "gains": gains,
+      "context_rms_db": np.float32(audio.rms_db(mix)),
       "stem": np.int32(pair.target),
       "category": np.int32(categories.category_id(category)),
       "genre": np.int32(categories.GENRES.index(song.genre)),

@@ -81,6 +81,7 @@ class StemCodes(tfds.core.GeneratorBasedBuilder):
           "context_active": tensor((None,), np.bool_, "per second"),
           "target_active": tensor((None,), np.bool_, "per second"),
           "gains": tensor((None,), np.float32, "of each stem in the context"),
+          "context_rms_db": np.float32,
           "stem": np.int32,
           "category": np.int32,
           "genre": np.int32,
@@ -154,7 +155,7 @@ def prepare(
   song_files.encode_missing(
     source, ids, load_codec, config, folder, workers=workers
   )
-  counts, per_category = _count(folder, split_songs)
+  counts, per_category, level = _count(folder, split_songs)
   name = f"{source.name}_{codec.name}"
   builder = StemCodes(
     data_dir=out,
@@ -181,6 +182,7 @@ def prepare(
     frames=codec.frames(round(config.segment_seconds * codec.sample_rate)),
     counts=counts,
     categories=per_category,
+    context_rms_db=level,
     config=recipe,
     versions={name: importlib.metadata.version(name) for name in _PACKAGES},
     codebooks=codec.codebooks(),
@@ -264,9 +266,9 @@ def _plain(value: Any) -> Any:
 
 def _count(
   folder: pathlib.Path, split_songs: dict[str, list[str]]
-) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
-  """Pairs per split, and training pairs per category of the target."""
-  counts, per_category = {}, collections.Counter()
+) -> tuple[dict[str, dict[str, int]], dict[str, int], float | None]:
+  """Pairs per split; of training, pairs per category and contexts' level."""
+  counts, per_category, levels = {}, collections.Counter(), []
   for split, ids in split_songs.items():
     files = [
       song_files.SongCodes.load(song_files.song_path(folder, song_id))
@@ -275,11 +277,7 @@ def _count(
     counts[split] = {
       "songs": len(ids),
       "pairs": sum(len(file.index) for file in files),
-      "empty": sum(
-        int((~file.context_active.any(1)).sum())
-        for file in files
-        if len(file.index)
-      ),
+      "empty": sum(int((~file.has_context).sum()) for file in files),
     }
     if ids and not counts[split]["pairs"]:
       raise ValueError(
@@ -289,12 +287,14 @@ def _count(
     if split == "train":
       for file in files:
         per_category.update(file.category.astype(int).tolist())
+        levels.extend(file.context_rms_db[file.has_context].tolist())
   names = {
     name: per_category[i]
     for i, name in enumerate(categories.CATEGORIES)
     if per_category[i]
   }
-  return counts, names
+  level = round(float(np.mean(levels)), 2) if levels else None
+  return counts, names, level
 
 
 def _pack(builder: StemCodes) -> None:

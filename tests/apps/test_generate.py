@@ -188,11 +188,6 @@ def test_progress_reaches_its_end(studio, player):
   assert count == 2 * 36
 
 
-def test_the_range_of_lengths_is_the_players(studio):
-  assert generate.SHORTEST == stemgen.SHORTEST
-  assert generate.LONGEST == stemgen.LONGEST
-
-
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
   """A real model and codec, tiny and untrained, as files."""
