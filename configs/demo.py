@@ -16,10 +16,10 @@ def get_config() -> TrainConfig:
   """The demo's run."""
   return TrainConfig(
     model=ModelConfig(
-      width=320,
+      width=256,
       depth=6,
-      heads=5,
-      mlp=832,
+      heads=4,
+      mlp=704,
       window=400,
       embedding="codebook",
       latent=64,
@@ -37,7 +37,7 @@ def get_config() -> TrainConfig:
       level_weights=(0.4, 0.2, 0.2, 0.2), span_share=0.1, prefix_share=0.1
     ),
     steps=2000,
-    batch=10,
+    batch=8,
     ema_decay=0.995,
     save_every=200,
     keep=2,

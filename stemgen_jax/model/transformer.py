@@ -29,12 +29,21 @@ def activation_dtype(config: ModelConfig) -> jnp.dtype:
   return jnp.dtype(jnp.float32 if on_cpu else jnp.bfloat16)
 
 
-def rotate(x: Float[Array, "b t n h"], base: float) -> Float[Array, "b t n h"]:
+Rotation = Float[Array, "2 t 1 h/2"]
+
+
+def rotation(frames: int, size: int, base: float) -> Rotation:
+  """Cosine and sine of every frame's angles, for heads of width `size`."""
+  wavelengths = base ** -(jnp.arange(0, size, 2, dtype=jnp.float32) / size)
+  angle = jnp.arange(frames, dtype=jnp.float32)[:, None, None] * wavelengths
+  return jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+
+
+def rotate(
+  x: Float[Array, "b t n h"], turn: Rotation
+) -> Float[Array, "b t n h"]:
   """Rotary position embedding (arXiv 2104.09864), halves paired as LLaMA's."""
-  t, h = x.shape[1], x.shape[3]
-  wavelengths = base ** -(jnp.arange(0, h, 2, dtype=jnp.float32) / h)
-  angle = jnp.arange(t, dtype=jnp.float32)[:, None, None] * wavelengths
-  cos, sin = jnp.cos(angle), jnp.sin(angle)  # [t, 1, h/2]
+  cos, sin = turn
   a, b = jnp.split(x.astype(jnp.float32), 2, axis=-1)
   turned = jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
   return turned.astype(x.dtype)
@@ -122,7 +131,10 @@ class Block(nnx.Module):
     )
 
   def __call__(
-    self, x: Float[Array, "b t d"], valid: Bool[Array, "b t"] | None
+    self,
+    x: Float[Array, "b t d"],
+    turn: Rotation,
+    valid: Bool[Array, "b t"] | None,
   ) -> Float[Array, "b t d"]:
     """The block's output; frames that are not valid are not attended to."""
     seen = self.attention_norm(x)
@@ -130,9 +142,12 @@ class Block(nnx.Module):
     if self.config.qk_norm:
       queries = self.query_norm(queries).astype(values.dtype)
       keys = self.key_norm(keys).astype(values.dtype)
-    base, form = self.config.rope_base, self.config.attention
     heard = attend(
-      rotate(queries, base), rotate(keys, base), values, valid=valid, form=form
+      rotate(queries, turn),
+      rotate(keys, turn),
+      values,
+      valid=valid,
+      form=self.config.attention,
     )
     x = x + self.out(heard)
     up = self.up(self.mlp_norm(x))
@@ -187,8 +202,14 @@ class Transformer(nnx.Module):
     """
     x = self.embedding(context, target, conditions, drop_context=drop_context)
 
+    config = self.config
+    # Once, not in every layer: sines cost as much as a matrix product there.
+    turn = rotation(
+      target.shape[1], config.width // config.heads, config.rope_base
+    )
+
     def body(x: Array, block: Block) -> tuple[Array, None]:
-      return block(x, valid), None
+      return block(x, turn, valid), None
 
     if self.config.remat != "none":
       policies = jax.checkpoint_policies

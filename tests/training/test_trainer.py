@@ -1,0 +1,185 @@
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import jax
+import numpy as np
+import pytest
+
+from stemgen_jax.training import trainer
+from stemgen_jax.training.checkpoint import Checkpoints, abstract
+from stemgen_jax.training.metrics import read_log
+from stemgen_jax.training.step import init_state
+from tests.training.fake_data import FakeBatches, FakeData, tiny_config
+
+
+def run(out, batches=None, **changes):
+  config = trainer.resolve(tiny_config(**changes), FakeData())
+  batches = batches or FakeBatches(config)
+  valid = trainer.first(FakeBatches(config, seed=1), config.validate_batches)
+  return trainer.train(config, FakeData(), batches, valid, out)
+
+
+def saved(out, step=None):
+  with Checkpoints(out) as checkpoints:
+    step, about = checkpoints.about(step)
+    like = abstract(
+      lambda key: init_state(about.config, key, None), jax.random.key(0)
+    )
+    return step, about, checkpoints.load(step, like)
+
+
+class StopAfter(FakeBatches):
+  """Sends this process a signal while a batch is fetched."""
+
+  def __init__(self, config, count, number):
+    super().__init__(config)
+    self.count, self.signal = count, number
+
+  def __next__(self):
+    if self.number + 1 == self.count:
+      os.kill(os.getpid(), self.signal)
+    return super().__next__()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+  out = tmp_path_factory.mktemp("runs") / "whole"
+  assert run(out) == 6
+  return out
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_and_resumed_is_the_uninterrupted_run(whole, tmp_path, number):
+  config = trainer.resolve(tiny_config(), FakeData())
+  stopped = run(tmp_path / "run", StopAfter(config, 4, number))
+  assert stopped == saved(tmp_path / "run")[0] == 4
+  assert run(tmp_path / "run") == 6
+  _, about, state = saved(tmp_path / "run")
+  _, expected_about, expected = saved(whole)
+  jax.tree.map(np.testing.assert_array_equal, state, expected)
+  assert about.position == expected_about.position == {"number": 6}
+
+  def losses(out):
+    return {
+      line["step"]: line["loss"]
+      for line in read_log(out / "log.jsonl")
+      if line["kind"] == "train"
+    }
+
+  assert losses(tmp_path / "run") == losses(whole)
+
+
+def test_a_run_has_its_log_and_configuration(whole):
+  lines = read_log(whole / "log.jsonl")
+  train = [line for line in lines if line["kind"] == "train"]
+  valid = [line for line in lines if line["kind"] == "validation"]
+  assert [line["step"] for line in train] == [2, 4, 6]
+  assert [line["step"] for line in valid] == [3, 6]
+  assert {"loss", "learning_rate", "frames_per_second"} <= train[0].keys()
+  assert len(valid[0]["loss_per_level"]) == 2
+  assert valid[0]["listening_gain"] == pytest.approx(
+    valid[0]["all_masked_shuffled"] - valid[0]["all_masked_true"], abs=1e-4
+  )
+  assert '"codec": "fake"' in (whole / "config.json").read_text()
+  assert '"latent": 3' in (whole / "config.json").read_text()
+
+
+def test_learns_to_listen_and_leaves_the_codebooks_alone(tmp_path):
+  run(tmp_path, steps=150, batch=32, validate_every=150, save_every=150)
+  lines = read_log(tmp_path / "log.jsonl")
+  valid = lines[-1] if lines[-1]["kind"] == "validation" else lines[-2]
+  assert valid["listening_gain"] > 0.3
+  _, _, state = saved(tmp_path)
+  for which in ("params", "ema"):
+    np.testing.assert_array_equal(
+      state[which]["embedding"]["codebooks"], FakeData().codebooks
+    )
+
+
+@pytest.mark.parametrize(
+  ("config_changes", "data_changes", "message"),
+  [
+    ({"batch": 4}, {}, "config.batch=8"),
+    ({}, {"checksum": "other"}, "codec_checksum='abc'"),
+  ],
+)
+def test_a_run_goes_on_only_as_itself(
+  whole, config_changes, data_changes, message
+):
+  data = dataclasses.replace(FakeData(), **data_changes)
+  config = trainer.resolve(tiny_config(**config_changes), data)
+  with pytest.raises(ValueError, match=message):
+    trainer.train(config, data, FakeBatches(config), [], whole)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path):
+  data = FakeData()
+  config = trainer.resolve(tiny_config(save_every=1), data)
+  data.codebooks = np.full_like(data.codebooks, np.nan)
+  with pytest.raises(ValueError, match="no finite number"):
+    trainer.train(config, data, FakeBatches(config), [], tmp_path)
+  with Checkpoints(tmp_path) as checkpoints:
+    assert checkpoints.latest is None
+
+
+def test_a_window_longer_than_the_records_is_refused():
+  config = tiny_config()
+  config.model.window = 13
+  with pytest.raises(ValueError, match="window=13"):
+    trainer.resolve(config, FakeData())
+
+
+def test_killed_outright_it_goes_on_from_the_last_checkpoint(whole, tmp_path):
+  script = textwrap.dedent(
+    """
+    import os, signal, sys
+    import jax
+    jax.config.update("jax_disable_most_optimizations", True)
+    from stemgen_jax.training import trainer
+    from tests.training.fake_data import FakeBatches, FakeData, tiny_config
+
+    class Killed(FakeBatches):
+      def __next__(self):
+        if self.number == 5:
+          os.kill(os.getpid(), signal.SIGKILL)
+        return super().__next__()
+
+    config = trainer.resolve(tiny_config(save_every=1), FakeData())
+    valid = trainer.first(FakeBatches(config, seed=1), 1)
+    trainer.train(config, FakeData(), Killed(config), valid, sys.argv[1])
+    """
+  )
+  killed = subprocess.run(
+    [sys.executable, "-c", script, str(tmp_path / "run")],
+    capture_output=True,
+    timeout=120,
+  )
+  assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+  assert run(tmp_path / "run") == 6
+  _, _, state = saved(tmp_path / "run")
+  _, _, expected = saved(whole)
+  jax.tree.map(np.testing.assert_array_equal, state, expected)
+
+
+def test_on_a_mesh_as_on_one_device(whole, tmp_path):
+  run(tmp_path, mesh_data=4, mesh_model=2)
+  train = {
+    out: [
+      line["loss"]
+      for line in read_log(out / "log.jsonl")
+      if line["kind"] == "train"
+    ]
+    for out in (whole, tmp_path)
+  }
+  np.testing.assert_allclose(train[whole], train[tmp_path], rtol=1e-4)
+  # and one device goes on with what a mesh has saved
+  assert run(tmp_path, steps=8) == 8
+
+
+def test_a_batch_that_the_mesh_cannot_share_is_refused(tmp_path):
+  with pytest.raises(ValueError, match="batch=6"):
+    run(tmp_path, batch=6, mesh_data=4)
