@@ -81,7 +81,7 @@ _REPORT = flags.DEFINE_bool(
   "Do not train: export and report on what there is.",
   flag_values=FLAGS,
 )
-_SHOWN = ("log_mel", "plateau", "perplexity_0")
+_SHOWN = ("waveform", "log_mel", "perplexity_0")
 
 
 def main(argv: list[str]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import soxr
 from jaxtyping import Float
 
-from stemgen_jax.data import songs
+from stemgen_jax.data.songs import Songs
 
 _INDEX = "index.json"
 # Shares of the clips; the rest are single stems.
@@ -25,32 +25,34 @@ _TRIES = 8
 
 
 def render(
-  source: songs.Songs, folder: pathlib.Path, sample_rate: int
+  source: Songs, folder: pathlib.Path, sample_rate: int
 ) -> Iterator[str]:
   """Writes a source's songs as mono float16, yielding each song's id.
 
-  One `SONG.npy` [stems, samples] per song and, at the end, an index. Songs
-  that are there already are kept, so that a stopped run goes on where it was.
+  One `SONG.npy` [stems, samples] per song and an index of those that are
+  complete. They are not rendered again, so that a stopped run goes on where it
+  was.
   """
   folder.mkdir(parents=True, exist_ok=True)
-  index = []
+  index_path = folder / _INDEX
+  index = _read_index(folder) if index_path.exists() else {}
   for song in source.songs():
-    path = folder / f"{song.id}.npy"
-    if not path.exists():
+    if song.id not in index:
       stems = [
         soxr.resample(stem.read().mean(1), song.sample_rate, sample_rate)
         for stem in song.stems
       ]
-      partial = path.with_suffix(".partial")
-      with open(partial, "wb") as file:
-        np.save(file, np.stack(stems).astype(np.float16))
-      os.replace(partial, path)
-    categories = [stem.category for stem in song.stems]
-    index.append({"id": song.id, "split": song.split, "categories": categories})
+      np.save(folder / f"{song.id}.npy", np.stack(stems).astype(np.float16))
+      categories = [stem.category for stem in song.stems]
+      index[song.id] = {"split": song.split, "categories": categories}
+      partial = index_path.with_suffix(".partial")
+      partial.write_text(json.dumps(index))
+      os.replace(partial, index_path)
     yield song.id
-  partial = folder / f"{_INDEX}.partial"
-  partial.write_text(json.dumps(index))
-  os.replace(partial, folder / _INDEX)
+
+
+def _read_index(folder: pathlib.Path) -> dict[str, dict]:
+  return json.loads((folder / _INDEX).read_text())
 
 
 class Clips:
@@ -62,21 +64,16 @@ class Clips:
   """
 
   def __init__(self, folder: pathlib.Path, split: str, samples: int, seed: int):
-    index = json.loads((folder / _INDEX).read_text())
-    self._songs = [
-      np.load(folder / f"{song['id']}.npy", mmap_mode="r")
-      for song in index
-      if song["split"] == split
-    ]
-    if not self._songs:
+    index = _read_index(folder)
+    songs = {id: song for id, song in index.items() if song["split"] == split}
+    if not songs:
       raise ValueError(f"{folder} has no songs of the split {split!r}")
-    by_category = collections.defaultdict(list)
-    listed = (song for song in index if song["split"] == split)
-    for number, song in enumerate(listed):
+    self._songs = [np.load(folder / f"{id}.npy", mmap_mode="r") for id in songs]
+    self._by_category = collections.defaultdict(list)
+    for number, song in enumerate(songs.values()):
       for row, category in enumerate(song["categories"]):
-        by_category[category].append((number, row))
-    self.categories = tuple(sorted(by_category))
-    self._by_category = by_category
+        self._by_category[category].append((number, row))
+    self.categories = tuple(sorted(self._by_category))
     self._samples = samples
     self._seed = seed
 

@@ -41,6 +41,7 @@ def _importable_torchaudio():
 with _importable_torchaudio():
   from encodec.modules.conv import NormConv1d, NormConvTranspose1d
   from encodec.modules.seanet import SEANetDecoder, SEANetEncoder
+  from encodec.modules.seanet import SEANetResnetBlock as ResidualBlock
   from encodec.quantization.vq import ResidualVectorQuantizer
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
   "NetworkConfig",
   "NormConv1d",
   "NormConvTranspose1d",
+  "ResidualBlock",
   "ResidualVectorQuantizer",
 ]
 
@@ -59,7 +61,7 @@ class NetworkConfig:
   The defaults are the demo codec: 50 frames/s of 4 x 10 bits, 1.6M parameters.
   EnCodec's choices that are fixed here: no LSTM and zero padding, so that a
   code depends on its neighbourhood only; identity skips, for speed; no
-  normalisation, which training folds into the convolutions.
+  normalisation, see `initialization`.
 
   Attributes:
     sample_rate: samples per second.

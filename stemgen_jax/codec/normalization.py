@@ -1,11 +1,11 @@
 """Batch norm while a codec gets going; plain convolutions afterwards.
 
 Without normalisation the codec rarely leaves the plateau "predict the mean
-spectrum". EnCodec 48 kHz normalises over time (`time_group_norm`), which makes
-the code of a frame depend on how loud it is 5 s away and how long the input
-is. Batch norm gets off the plateau too, and its statistics can be frozen: then
-it is a scale and a shift per channel, which disappear in the convolution
-before it.
+spectrum", or explodes. EnCodec 48 kHz normalises over time
+(`time_group_norm`), which makes the code of a frame depend on how loud it is
+5 s away and how long the input is. Batch norm does as well in training, and
+its statistics can be frozen: then it is a scale and a shift per channel, which
+disappear in the convolution before it.
 """
 
 import copy
@@ -19,11 +19,20 @@ from stemgen_jax.codec.networks import (
   Network,
   NormConv1d,
   NormConvTranspose1d,
+  ResidualBlock,
 )
 
+# Standard deviations that training starts from. ELU is nearly linear where they
+# are small: a linear codec learns the waveform in a few hundred steps, and the
+# rest bends from there.
+_GAIN = 0.4
+_BRANCH_GAIN = 0.1
+_OUTPUT_SCALE = 0.1
 
+
+@torch.no_grad()
 def with_batch_norm(network: Network) -> Network:
-  """A copy with batch norm after every convolution but the last.
+  """A copy, to be trained, with batch norm after all convolutions but the last.
 
   The latents' batch norm has no gain of its own: every dimension ends with unit
   variance, for the quantiser to start from.
@@ -32,11 +41,17 @@ def with_batch_norm(network: Network) -> Network:
   for part in (network.encoder, network.decoder):
     *convolutions, last = _convolutions(part)
     for convolution in convolutions:
-      channels = _inner(convolution).out_channels
-      convolution.norm = nn.BatchNorm1d(channels)
+      convolution.norm = _batch_norm(convolution, _GAIN)
+    for module in part.modules():
+      if isinstance(module, ResidualBlock):
+        branch = _convolutions(module)[-1]
+        branch.norm = _batch_norm(branch, _BRANCH_GAIN)
     if part is network.encoder:
       channels = _inner(last).out_channels
       last.norm = nn.BatchNorm1d(channels, affine=False)
+    else:
+      last.conv.weight.mul_(_OUTPUT_SCALE)
+      last.conv.bias.zero_()
   return network
 
 
@@ -73,6 +88,12 @@ def folded(network: Network, batches: Iterable[Tensor]) -> Network:
       inner.bias.copy_(inner.bias * scale + shift)
       convolution.norm = nn.Identity()
   return network
+
+
+def _batch_norm(wrapper: Any, gain: float) -> nn.BatchNorm1d:
+  norm = nn.BatchNorm1d(_inner(wrapper).out_channels)
+  nn.init.constant_(norm.weight, gain)
+  return norm
 
 
 def _convolutions(part: nn.Module) -> list[Any]:

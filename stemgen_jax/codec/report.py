@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from stemgen_jax.codec import quantizer
 from stemgen_jax.codec.clips import Clips
 from stemgen_jax.codec.codec import Codec
-from stemgen_jax.codec.losses import ReconstructionLoss
+from stemgen_jax.codec.losses import SpectralLoss
 
 _AUDIBLE = 1e-3  # RMS of a frame, -60 dB.
 
@@ -27,7 +27,7 @@ def report(codec: Codec, clips: Clips, count: int = 24) -> dict[str, dict]:
     `perplexity`, the number of codes in use at each level on audible frames;
     `frames`, how many those are (they bound the perplexity).
   """
-  loss = ReconstructionLoss(codec.sample_rate)
+  loss = SpectralLoss(codec.sample_rate)
   results = {}
   for category in (*clips.categories, "mix"):
     audio = clips.of_category(category, count).transpose(0, 2, 1)

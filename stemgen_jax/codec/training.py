@@ -27,7 +27,7 @@ from stemgen_jax.codec.clips import Clips
 _CHECKPOINT = "checkpoint.safetensors"
 _LOG = "log.jsonl"
 _LOG_EVERY = 10
-_SMOOTHING = 0.98  # of the two figures that decide the end of the warm-up
+_SMOOTHING = 0.98  # of the figure that decides the end of the warm-up
 _MAX_GRADIENT = 5.0
 _WEIGHT_DECAY = 1e-2
 _RAMP = 50  # steps
@@ -46,9 +46,10 @@ class TrainingConfig:
     frames: frames per clip.
     learning_rate: constant, then falling to a twentieth (half a cosine).
     decay_share: the share of the steps in which it falls.
-    warm_up: the warm-up, without quantiser, ends when the log-mel distance is
-      below this share of the plateau's, see `losses.ReconstructionLoss`.
+    warm_up: the warm-up, without quantiser, ends when `losses.waveform_error`
+      is below this.
     warm_up_share: it ends after this share of the steps at the latest.
+    spectral: weight of the spectral loss; the waveform error's is 1.
     commitment: weight of the commitment loss.
     kmeans_batches: batches that the quantiser starts from.
     seed: of the initial weights, the clips and the restarted codes.
@@ -62,8 +63,9 @@ class TrainingConfig:
   frames: int = 25
   learning_rate: float = 1e-3
   decay_share: float = 0.4
-  warm_up: float = 0.65
+  warm_up: float = 0.15
   warm_up_share: float = 0.3
+  spectral: float = 0.3
   commitment: float = 0.25
   kmeans_batches: int = 40
   seed: int = 0
@@ -81,11 +83,14 @@ class TrainingConfig:
 class Training:
   """A codec in training: `run` it, stop it anywhere, make it anew to resume.
 
-  It warms up without quantiser, with batch norm and in bfloat16, which is
-  twice as fast. Once it is well off the plateau, batch norm is folded into the
-  convolutions, the codebooks are set by k-means, and the very function that is
-  exported is trained on in float32. (In bfloat16 the decoder learns to have
-  its quiet sounds rounded away, and is noisy without.)
+  It warms up without quantiser, with batch norm and in bfloat16, which is twice
+  as fast, until the waveform is there. (Phase has to be learned: constant
+  latents can only give multiples of the frame rate, so a pitch is latents that
+  turn from frame to frame. A codec trained on spectra alone learned envelopes
+  without pitch.) Then batch norm is folded into the convolutions, the codebooks
+  are set by k-means, and the very function that is exported is trained on, in
+  float32: in bfloat16 a decoder learns to have its quietest sounds rounded
+  away, and is noisy without.
 
   Everything random is a function of (seed, step), so a resumed run takes the
   steps that an undisturbed one would have taken.
@@ -112,8 +117,8 @@ class Training:
     self._folder = folder
     torch.manual_seed(config.seed)
     self._use(normalization.with_batch_norm(networks.Network(config.network)))
-    self._loss = losses.ReconstructionLoss(config.network.sample_rate)
-    self._smooth: dict[str, float] = {}
+    self._spectral = losses.SpectralLoss(config.network.sample_rate)
+    self._error = 1.0  # of the waveform, smoothed
     self._usage = torch.zeros(
       config.network.levels, config.network.codes_per_level
     )
@@ -124,9 +129,9 @@ class Training:
   def run(self) -> Iterator[dict[str, float]]:
     """Trains to the last step; yields each step's figures, logs every tenth.
 
-    Figures: `loss`; `log_mel` and `plateau` of `losses.ReconstructionLoss`;
-    `commitment`; `perplexity_0` ... of each level over the recent steps, once
-    the quantiser is on.
+    Figures: `loss`; `waveform`, see `losses.waveform_error`; `log_mel` and
+    `plateau` of `losses.SpectralLoss`; after the warm-up `commitment` and, of
+    each level over the recent steps, `perplexity_0` ...
     """
     with open(self._folder / _LOG, "a") as log:
       while self.step < self.config.steps:
@@ -151,7 +156,7 @@ class Training:
       "config": dataclasses.asdict(self.config),
       "step": self.step,
       "warm_up_end": self.warm_up_end,
-      "smooth": self._smooth,
+      "error": self._error,
     }
     path = self._folder / _CHECKPOINT
     partial = path.with_suffix(".partial")
@@ -185,20 +190,12 @@ class Training:
     for group in self._optimizer.param_groups:
       group["lr"] = rate * config.learning_rate
     audio = torch.from_numpy(self._clips.batch(self.step, config.batch))
-    latents = self._encode(audio)
-    commitment = torch.zeros(())
-    if self.warm_up_end is not None:
-      latents, ids, commitment = quantizer.quantize(
-        self._network.quantizer, latents, self._generator()
-      )
-      for usage, level in zip(self._usage, ids.T):
-        usage.mul_(0.99).add_(torch.bincount(level, minlength=len(usage)))
-    with self._precision():
-      output = self._network.decoder(latents)
-    loss, figures = self._loss(output.float(), audio)
-    total = torch.add(loss, commitment, alpha=config.commitment)
+    output, commitment, more = self._round_trip(audio)
+    waveform = losses.waveform_error(output, audio)
+    spectral, figures = self._spectral(output, audio)
+    loss = waveform + config.spectral * spectral
     self._optimizer.zero_grad()
-    total.backward()
+    torch.add(loss, commitment, alpha=config.commitment).backward()
     parameters = self._network.parameters()
     norm = torch.nn.utils.clip_grad_norm_(parameters, _MAX_GRADIENT)
     # One bad step would spoil the averages for good.
@@ -207,32 +204,32 @@ class Training:
         f"the gradient is not finite at step {self.step}"
       )
     self._optimizer.step()
-    for name in ("log_mel", "plateau"):
-      new = figures[name]
-      old = self._smooth.setdefault(name, new)
-      self._smooth[name] = _SMOOTHING * old + (1 - _SMOOTHING) * new
-    figures |= {"loss": loss.item(), "gradient": norm.item(), "rate": rate}
-    if self.warm_up_end is not None:
-      figures["commitment"] = commitment.item()
-      for level, value in enumerate(quantizer.perplexity(self._usage).tolist()):
-        figures[f"perplexity_{level}"] = value
-    return figures
+    self._error += (1 - _SMOOTHING) * (waveform.item() - self._error)
+    figures |= {"loss": loss.item(), "waveform": waveform.item()}
+    return figures | more | {"gradient": norm.item(), "rate": rate}
 
-  def _encode(self, audio: Float[Tensor, "b c samples"]) -> Tensor:
-    with self._precision():
-      return self._network.encoder(audio).float()
-
-  def _precision(self) -> torch.autocast:
-    warming_up = self.warm_up_end is None
-    return torch.autocast("cpu", torch.bfloat16, enabled=warming_up)
+  def _round_trip(
+    self, audio: Float[Tensor, "b c samples"]
+  ) -> tuple[Float[Tensor, "b c samples"], Tensor, dict[str, float]]:
+    """Output, commitment loss and the quantiser's figures."""
+    if self.warm_up_end is None:
+      with torch.autocast("cpu", torch.bfloat16):
+        output = self._network.decoder(self._network.encoder(audio))
+      return output.float(), torch.zeros(()), {}
+    quantized, ids, commitment = quantizer.quantize(
+      self._network.quantizer, self._network.encoder(audio), self._generator()
+    )
+    for usage, level in zip(self._usage, ids.T):
+      usage.mul_(0.99).add_(torch.bincount(level, minlength=len(usage)))
+    figures = {"commitment": commitment.item()}
+    for level, value in enumerate(quantizer.perplexity(self._usage).tolist()):
+      figures[f"perplexity_{level}"] = value
+    return self._network.decoder(quantized), commitment, figures
 
   def _warm(self) -> bool:
     config = self.config
-    left = self._smooth["log_mel"] < config.warm_up * self._smooth["plateau"]
-    # The smoothed figures mean nothing in the first steps.
-    return (left and self.step > 1 / (1 - _SMOOTHING)) or (
-      self.step >= config.warm_up_share * config.steps
-    )
+    latest = config.warm_up_share * config.steps
+    return self._error < config.warm_up or self.step >= latest
 
   @torch.no_grad()
   def _end_warm_up(self) -> None:
@@ -245,7 +242,8 @@ class Training:
     self.warm_up_end = self.step
     self._use(normalization.folded(self._network, batches))
     latents = [
-      self._encode(audio).transpose(1, 2).flatten(0, 1) for audio in batches
+      self._network.encoder(audio).transpose(1, 2).flatten(0, 1)
+      for audio in batches
     ]
     quantizer.start(
       self._network.quantizer,
@@ -290,7 +288,7 @@ class Training:
     self.warm_up_end = progress["warm_up_end"]
     if self.warm_up_end is not None:
       self._use(networks.Network(self.config.network))
-    self._smooth = progress["smooth"]
+    self._error = progress["error"]
     self._usage = tensors.pop("usage")
     parts: dict[str, dict] = {"network": {}, "optimizer": {}}
     for key, value in tensors.items():
