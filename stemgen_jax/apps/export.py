@@ -42,10 +42,8 @@ def main(argv: list[str]) -> None:
     FileNotFoundError: there is no such run or step.
   """
   del argv
-  for flag, example in ((_RUN, "runs/demo"), (_OUT, "model.safetensors")):
-    if not flag.value:
-      raise ValueError(f"--{flag.name} is missing, as --{flag.name}={example}")
-  run, out = pathlib.Path(_RUN.value), pathlib.Path(_OUT.value)
+  run = pathlib.Path(_required(_RUN, "runs/demo"))
+  out = pathlib.Path(_required(_OUT, "model.safetensors"))
   if out.suffix != ".safetensors":
     raise ValueError(f"--out={out}: expected a .safetensors file")
   if _DTYPE.value not in DTYPES:
@@ -92,3 +90,9 @@ def main(argv: list[str]) -> None:
   )
   size = out.stat().st_size / 1e6
   print(f"wrote {out}: step {step}, {size:.1f} MB")
+
+
+def _required(flag: flags.FlagHolder[str | None], example: str) -> str:
+  if not flag.value:
+    raise ValueError(f"--{flag.name} is missing, as --{flag.name}={example}")
+  return flag.value

@@ -8,6 +8,7 @@ it was. Any field of the configuration is a flag: --config.model.depth=12.
 
 import dataclasses
 import json
+from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
@@ -38,14 +39,10 @@ def main(argv: list[str]) -> None:
     FileNotFoundError: there is no configuration, or no finished data set.
   """
   del argv
-  for flag, example in (
-    (_CONFIG, "configs/demo.py"),
-    (_DATA, "data/demo"),
-    (_OUT, "runs/demo"),
-  ):
-    if not flag.value:
-      raise ValueError(f"--{flag.name} is missing, as --{flag.name}={example}")
-  _CONFIG.value.validate()
+  run = _required(_CONFIG, "configs/demo.py")
+  folder = _required(_DATA, "data/demo")
+  out = _required(_OUT, "runs/demo")
+  run.validate()
 
   # Here, so that --help and mistakes in the flags answer at once.
   import jax
@@ -53,11 +50,11 @@ def main(argv: list[str]) -> None:
   from stemgen_jax.data import batches as data
   from stemgen_jax.training import trainer
 
-  manifest = data.Manifest.load(_DATA.value)
-  config = trainer.resolve(_CONFIG.value, manifest)
+  manifest = data.Manifest.load(folder)
+  config = trainer.resolve(run, manifest)
   print(json.dumps(dataclasses.asdict(config), indent=2))
   train_batches = data.batches(
-    _DATA.value,
+    folder,
     "train",
     batch=config.batch,
     window=config.model.window,
@@ -69,7 +66,7 @@ def main(argv: list[str]) -> None:
   if config.validate_every and manifest.counts.get("valid", {}).get("pairs"):
     validation = trainer.first(
       data.batches(
-        _DATA.value,
+        folder,
         "valid",
         batch=config.batch,
         window=config.model.window,
@@ -88,9 +85,15 @@ def main(argv: list[str]) -> None:
     "config": manifest.config,
   }
   step = trainer.train(
-    config, manifest, train_batches, validation, _OUT.value, summary=summary
+    config, manifest, train_batches, validation, out, summary=summary
   )
   if step < config.steps:
     print(f"stopped at step {step}, saved; the same command goes on")
   else:
-    print(f"trained {step} steps; stemgen-jax export --run={_OUT.value}")
+    print(f"trained {step} steps; stemgen-jax export --run={out}")
+
+
+def _required(flag: flags.FlagHolder, example: str) -> Any:
+  if not flag.value:
+    raise ValueError(f"--{flag.name} is missing, as --{flag.name}={example}")
+  return flag.value

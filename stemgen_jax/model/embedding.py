@@ -90,14 +90,10 @@ class ChannelEmbedding(nnx.Module):
       heard = jnp.where(
         drop_context[:, None, None], self.null_context[...], heard
       )
-    condition = sum(
-      self.conditions[name][...]
-      .at[conditions[name]]
-      .get(out_sharding=spec("batch", None))
-      for name in self.config.conditions
-    )
-    both = jnp.stack([heard, channel(target)], axis=2)
-    if self.config.conditions:
-      both = both + condition[:, None, None, :]
+    both = jnp.stack([heard, channel(target)], axis=2)  # [b, t, 2, d/2]
+    for name in self.config.conditions:
+      table = self.conditions[name][...]
+      row = table.at[conditions[name]].get(out_sharding=spec("batch", None))
+      both = both + row[:, None, None, :]
     b, t = target.shape[:2]
     return both.reshape(b, t, self.config.width)

@@ -143,9 +143,11 @@ def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
 
 def _read_config(path: pathlib.Path, fields: dict[str, Any]) -> ModelConfig:
   try:
-    config = ModelConfig(
-      **{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    )
+    values: dict[str, Any] = {
+      name: tuple(value) if isinstance(value, list) else value
+      for name, value in fields.items()
+    }
+    config = ModelConfig(**values)
     config.validate()
   except (TypeError, ValueError) as error:
     raise ValueError(

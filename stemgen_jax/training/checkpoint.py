@@ -44,13 +44,13 @@ class Checkpoints:
 
   def __init__(self, run: str | os.PathLike, *, keep: int = 3):
     self.folder = pathlib.Path(run).absolute() / _FOLDER
+    # When to save is the loop's decision. (Orbax's own types disagree.)
+    always: Any = ocp.training.save_decision_policies.FixedIntervalPolicy(1)
+    latest: Any = ocp.training.preservation_policies.LatestN(keep)
     self._orbax = ocp.training.Checkpointer(
-      self.folder,
-      # When to save is the loop's decision.
-      save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(
-        1
-      ),
-      preservation_policy=ocp.training.preservation_policies.LatestN(keep),
+      str(self.folder),
+      save_decision_policy=always,
+      preservation_policy=latest,
       cleanup_tmp_directories=True,
     )
 

@@ -112,8 +112,10 @@ def from_dict(fields: dict[str, Any]) -> TrainConfig:
   return _build(TrainConfig, fields)
 
 
-def _build(kind: type, fields: dict[str, Any]) -> Any:
-  known = {field.name: field for field in dataclasses.fields(kind)}
+def _build(kind: Any, fields: dict[str, Any]) -> Any:
+  known: dict[str, Any] = {
+    field.name: field for field in dataclasses.fields(kind)
+  }
   if fields.keys() != known.keys():
     raise ValueError(
       f"the configuration was written by another version of stemgen-jax: "

@@ -25,7 +25,7 @@ def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
     true and the shuffled context, and the gain between them.
   """
   fetched = jax.device_get(list(metrics))
-  total = {
+  total: dict[str, Any] = {
     name: np.sum([m[name] for m in fetched], axis=0, dtype=np.float64)
     for name in fetched[0]
   }
@@ -36,7 +36,7 @@ def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
       round(float(x / n), 5) if n else None for x, n in zip(total[name], tokens)
     ]
 
-  figures = {
+  figures: dict[str, Any] = {
     name: float(x / len(fetched))
     for name, x in total.items()
     if name not in _SUMS and not name.startswith("listening_")

@@ -134,7 +134,10 @@ def make_train_step(
     # A young average would remember the random start: let it grow up.
     step = state["step"].astype(jnp.float32)
     decay = jnp.minimum(config.ema_decay, (1 + step) / (10 + step))
-    ema = optax.incremental_update(params, state["ema"], 1 - decay)
+    # In this form, what does not change stays the same to the bit.
+    ema = jax.tree.map(
+      lambda old, new: old + (1 - decay) * (new - old), state["ema"], params
+    )
     metrics = {
       "loss": loss,
       "gradient_norm": optax.global_norm(grads),

@@ -23,8 +23,8 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 import tqdm
-from jaxtyping import Float
 
+from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.model import sharding
 from stemgen_jax.training.checkpoint import About, Checkpoints, abstract
 from stemgen_jax.training.config import TrainConfig, check_same_run
@@ -55,19 +55,7 @@ class Batches(Protocol):
     ...
 
 
-class DataSet(Protocol):
-  """What of a data set's manifest decides the shape of a model."""
-
-  codec: str
-  checksum: str
-  frame_rate: float
-  levels: int
-  codes: int
-  frames: int
-  codebooks: Float[np.ndarray, "q v latent"]
-
-
-def resolve(config: TrainConfig, data: DataSet) -> TrainConfig:
+def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:
   """The configuration with what the data decide filled in, and checked.
 
   Raises:
@@ -95,7 +83,7 @@ def resolve(config: TrainConfig, data: DataSet) -> TrainConfig:
 
 def train(
   config: TrainConfig,
-  data: DataSet,
+  data: Manifest,
   batches: Batches,
   validation: Iterable[NumpyBatch],
   out: str | os.PathLike,
@@ -149,7 +137,7 @@ def check_batch(config: TrainConfig, shares: int) -> None:
 
 def _start(
   config: TrainConfig,
-  data: DataSet,
+  data: Manifest,
   batches: Batches,
   checkpoints: Checkpoints,
 ) -> State:

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.model import ModelConfig
 from stemgen_jax.training.config import MaskConfig, TrainConfig
 from stemgen_jax.training.optimizer import OptimizerConfig
@@ -11,19 +12,30 @@ from stemgen_jax.training.optimizer import OptimizerConfig
 Q, V, LATENT = 2, 8, 3
 
 
-@dataclasses.dataclass
-class FakeData:
-  codec: str = "fake"
-  checksum: str = "abc"
-  frame_rate: float = 50.0
-  levels: int = Q
-  codes: int = V
-  frames: int = 12
-  codebooks: np.ndarray = dataclasses.field(
-    default_factory=lambda: (
-      np.random.default_rng(0).normal(size=(Q, V, LATENT)).astype(np.float32)
-    )
+def fake_data(**changes):
+  data = Manifest(
+    name="fake_fake",
+    records="",
+    codec="fake",
+    checksum="abc",
+    sample_rate=32000,
+    channels=1,
+    frame_rate=50.0,
+    levels=Q,
+    codes=V,
+    segment_seconds=0.24,
+    frames=12,
+    counts={"train": {"songs": 1, "pairs": 1, "empty": 0}},
+    categories={"bass": 1},
+    config={},
+    versions={},
+    codebooks=np.random.default_rng(0)
+    .normal(size=(Q, V, LATENT))
+    .astype(np.float32),
+    context_rms_db=-20.0,
+    silence=np.zeros((12, Q), np.int32),
   )
+  return dataclasses.replace(data, **changes)
 
 
 class FakeBatches:
@@ -57,29 +69,27 @@ class FakeBatches:
 
 
 def tiny_config(**changes):
-  return TrainConfig(
-    **{
-      "model": ModelConfig(
-        width=16,
-        depth=1,
-        heads=2,
-        mlp=16,
-        window=8,
-        embedding="codebook",
-        remat="none",
-      ),
-      "optimizer": OptimizerConfig(
-        learning_rate=1e-2, warmup_steps=5, hold_steps=1000
-      ),
-      "mask": MaskConfig(span_share=0.1, prefix_share=0.1),
-      "steps": 6,
-      "batch": 8,
-      "ema_decay": 0.9,
-      "mesh_data": 1,
-      "log_every": 2,
-      "save_every": 3,
-      "validate_every": 3,
-      "validate_batches": 1,
-    }
-    | changes
-  )
+  fields = {
+    "model": ModelConfig(
+      width=16,
+      depth=1,
+      heads=2,
+      mlp=16,
+      window=8,
+      embedding="codebook",
+      remat="none",
+    ),
+    "optimizer": OptimizerConfig(
+      learning_rate=1e-2, warmup_steps=5, hold_steps=1000
+    ),
+    "mask": MaskConfig(span_share=0.1, prefix_share=0.1),
+    "steps": 6,
+    "batch": 8,
+    "ema_decay": 0.9,
+    "mesh_data": 1,
+    "log_every": 2,
+    "save_every": 3,
+    "validate_every": 3,
+    "validate_batches": 1,
+  }
+  return TrainConfig(**(fields | changes))
