@@ -49,7 +49,9 @@ class TrainingConfig:
     warm_up: the warm-up, without quantiser, ends when `losses.waveform_error`
       is below this.
     warm_up_share: it ends after this share of the steps at the latest.
-    spectral: weight of the spectral loss; the waveform error's is 1.
+    warm_up_spectral: weight of the spectral loss during the warm-up; the
+      waveform error's is always 1.
+    spectral: its weight from then on.
     commitment: weight of the commitment loss.
     kmeans_batches: batches that the quantiser starts from.
     seed: of the initial weights, the clips and the restarted codes.
@@ -63,9 +65,10 @@ class TrainingConfig:
   frames: int = 25
   learning_rate: float = 1e-3
   decay_share: float = 0.4
-  warm_up: float = 0.15
+  warm_up: float = 0.3
   warm_up_share: float = 0.3
-  spectral: float = 0.3
+  warm_up_spectral: float = 0.3
+  spectral: float = 1.0
   commitment: float = 0.25
   kmeans_batches: int = 40
   seed: int = 0
@@ -193,7 +196,9 @@ class Training:
     output, commitment, more = self._round_trip(audio)
     waveform = losses.waveform_error(output, audio)
     spectral, figures = self._spectral(output, audio)
-    loss = waveform + config.spectral * spectral
+    warming_up = self.warm_up_end is None
+    weight = config.warm_up_spectral if warming_up else config.spectral
+    loss = waveform + weight * spectral
     self._optimizer.zero_grad()
     torch.add(loss, commitment, alpha=config.commitment).backward()
     parameters = self._network.parameters()
