@@ -127,7 +127,7 @@ def save(
 
   tensors = {k: v.contiguous() for k, v in network.state_dict().items()}
   path.parent.mkdir(parents=True, exist_ok=True)
-  safetensors.torch.save_file(tensors, path)
+  path.write_bytes(safetensors.torch.save(tensors))
   checksum = codec.checksum(path)
   description = {
     "name": name,
