@@ -22,7 +22,6 @@ def get_config() -> TrainConfig:
       mlp=704,
       window=400,
       embedding="codebook",
-      latent=64,
       qk_norm=True,
       remat="none",
     ),

@@ -42,7 +42,6 @@ def main(argv: list[str]) -> None:
   run = _required(_CONFIG, "configs/demo.py")
   folder = _required(_DATA, "data/demo")
   out = _required(_OUT, "runs/demo")
-  run.validate()
 
   # Here, so that --help and mistakes in the flags answer at once.
   import jax

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from fake_data import FakeBatches, fake_data, tiny_config
 
 from stemgen_jax.masking import training_mask
 from stemgen_jax.training import trainer
@@ -11,7 +12,6 @@ from stemgen_jax.training.step import (
   init_state,
   make_train_step,
 )
-from tests.training.fake_data import FakeBatches, fake_data, tiny_config
 
 
 def test_cross_entropy_is_minus_the_log_probability():

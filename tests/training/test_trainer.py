@@ -1,4 +1,5 @@
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -7,12 +8,12 @@ import textwrap
 import jax
 import numpy as np
 import pytest
+from fake_data import FakeBatches, fake_data, tiny_config
 
 from stemgen_jax.training import trainer
 from stemgen_jax.training.checkpoint import Checkpoints, abstract
 from stemgen_jax.training.metrics import read_log
 from stemgen_jax.training.step import init_state
-from tests.training.fake_data import FakeBatches, fake_data, tiny_config
 
 
 def run(out, batches=None, **changes):
@@ -137,7 +138,7 @@ def test_killed_outright_it_goes_on_from_the_last_checkpoint(whole, tmp_path):
     import jax
     jax.config.update("jax_disable_most_optimizations", True)
     from stemgen_jax.training import trainer
-    from tests.training.fake_data import FakeBatches, fake_data, tiny_config
+    from fake_data import FakeBatches, fake_data, tiny_config
 
     class Killed(FakeBatches):
       def __next__(self):
@@ -152,6 +153,7 @@ def test_killed_outright_it_goes_on_from_the_last_checkpoint(whole, tmp_path):
   killed = subprocess.run(
     [sys.executable, "-c", script, str(tmp_path / "run")],
     capture_output=True,
+    cwd=pathlib.Path(__file__).parent,
     timeout=120,
   )
   assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
