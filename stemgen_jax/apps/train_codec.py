@@ -40,7 +40,7 @@ _NAME = flags.DEFINE_string(
   "name", "demo", "What the exported codec is called.", flag_values=FLAGS
 )
 _STEPS = flags.DEFINE_integer(
-  "steps", 8000, "Training steps in all.", flag_values=FLAGS
+  "steps", 2400, "Training steps in all, half a second each.", flag_values=FLAGS
 )
 _BATCH = flags.DEFINE_integer(
   "batch", 12, "Clips of half a second in a step.", flag_values=FLAGS

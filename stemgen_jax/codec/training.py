@@ -60,7 +60,7 @@ class TrainingConfig:
   network: networks.NetworkConfig = dataclasses.field(
     default_factory=networks.NetworkConfig
   )
-  steps: int = 8000
+  steps: int = 2400
   batch: int = 12
   frames: int = 25
   learning_rate: float = 1e-3
