@@ -4,7 +4,7 @@ import pathlib
 
 import setuptools
 
-_BAND = ["mido>=1.3", "pretty_midi>=0.2.10"]
+_BAND = ["pretty_midi>=0.2.10"]
 _TEST = [
   "ipykernel>=6.29",
   "nbclient>=0.10",

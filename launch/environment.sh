@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes the virtual environment the other scripts run in, or reuses it.
+# Makes the virtual environment the other scripts run in, or reuses it:
 #   source launch/environment.sh [demo|test]
 # "demo" has what playing along needs; "test" adds the band's renderer and the
 # test tools. Nothing is installed again until setup.py or a list of versions
-# changes. Activates .venv in the calling shell.
+# changes, or the folder is moved. Activates .venv in the calling script.
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 venv=$root/.venv
 wanted=${1:-demo}
 
@@ -24,22 +24,38 @@ find_python() {
   return 1
 }
 
-# What is installed is described by one line: the lists' checksum and what for.
+make_venv() {
+  local python=$1
+  rm -rf "$venv"
+  # Debian's Python may lack ensurepip, but has a pip outside to install with.
+  "$python" -m venv "$venv" >/dev/null 2>&1 ||
+    { "$python" -m venv --without-pip "$venv" &&
+      "$python" -m pip --python "$venv/bin/python" install -q pip; } ||
+    { echo "No virtual environment could be made in $venv with $python: it" \
+      "needs the module venv and pip (Debian: python3-venv)." >&2
+      return 1; }
+}
+
+# What is installed, in one line: where, the lists' checksum, what for.
 lists=("$root"/setup.py "$root"/launch/constraints.txt
   "$root"/launch/requirements-nodeps.txt)
-version=$(cat "${lists[@]}" | cksum | cut -d' ' -f1)
+version="$root $(cat "${lists[@]}" | cksum | cut -d' ' -f1)"
 stamp=$venv/.stemgen-jax
 have=$(cat "$stamp" 2>/dev/null || true)
 
-if [ "$have" != "$version test" ] && [ "$have" != "$version $wanted" ]; then
+if ! "$venv/bin/python" -c '' 2>/dev/null ||
+  { [ "$have" != "$version test" ] && [ "$have" != "$version $wanted" ]; }
+then
   python=$(find_python)
   echo "Preparing $venv with $("$python" --version) (a few minutes, once) ..."
-  # A Python without ensurepip (Debian's) still has pip outside: use that.
-  "$python" -m venv "$venv" >/dev/null 2>&1 || {
-    rm -rf "$venv"
-    "$python" -m venv --without-pip "$venv"
-    "$python" -m pip --python "$venv/bin/python" install -q pip
-  }
+  rm -f "$stamp"
+  # Another version of the lists is installed over the old; a venv that was
+  # moved or does not run is made anew.
+  if [[ $have != "$root "* ]] || ! "$venv/bin/python" -m pip --version \
+    >/dev/null 2>&1
+  then
+    make_venv "$python"
+  fi
   pip=("$venv/bin/python" -m pip install -q --disable-pip-version-check)
   if [ "$wanted" = test ]; then
     "${pip[@]}" -e "$root[test]" -c "$root/launch/constraints.txt"

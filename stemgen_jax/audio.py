@@ -11,6 +11,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -31,14 +32,20 @@ WRITABLE = (".wav", ".flac")
 SHORTEST, LONGEST = 0.2, 600.0  # seconds that can be played along with
 CEILING = 10 ** (-0.1 / 20)  # -0.1 dBFS, the loudest sample of a mix.
 
+# libsndfile mends the header of a file that was cut off, and says so.
+_CUT_CHUNK = re.compile(r"(?:data|SSND)\s*: (\d+) \(should be (\d+)\)")
+_CUT_OGG = "Last page lacks an end-of-stream bit"
+_STREAMED = 0x7FFF0000  # sizes from here on stand for "unknown"
 _SUBTYPES = {16: "PCM_16", 24: "PCM_24", "float": "FLOAT"}
 _BLOCK = 1 << 18
 # An mp3 header states its length to within the encoder's padding only.
 _MP3_SLACK = 2 * 1152
-# ITU-R BS.775 to stereo, then to mono, without the LFE; weights sum to one, so
-# that no fold can clip. Channel order of wav files: L R C LFE Ls Rs.
+# ITU-R BS.775 to stereo, then the mean, without the LFE: music in the front
+# folds as loud as in stereo. Channel order of wav files: L R C LFE Ls Rs.
 _SURROUND = np.array([1, 1, math.sqrt(2), 0, math.sqrt(0.5), math.sqrt(0.5)])
-_SURROUND = (_SURROUND / _SURROUND.sum()).astype(np.float32)
+_SURROUND = (_SURROUND / 2).astype(np.float32)
+# What flac can hold.
+_FLAC_CHANNELS, _FLAC_RATE = 8, 655_350
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -101,6 +108,7 @@ def read(path: Path, *, longest: float | None = None) -> Audio:
         f"{path} is {stated / file.samplerate:.0f} s long: expected at most "
         f"{longest:g} s; cut it into parts"
       )
+    _check_whole(file, path)
     samples = _decode(file, path, stated)
     sample_rate = file.samplerate
   if not len(samples):
@@ -112,6 +120,17 @@ def read(path: Path, *, longest: float | None = None) -> Audio:
       f"{bad:.3f} s): export it again"
     )
   return Audio(samples, sample_rate)
+
+
+def _check_whole(file: soundfile.SoundFile, path: pathlib.Path) -> None:
+  notes = file.extra_info
+  chunk = _CUT_CHUNK.search(notes)
+  cut = chunk and int(chunk[2]) < int(chunk[1]) < _STREAMED
+  if cut or _CUT_OGG in notes:
+    raise ValueError(
+      f"{path} is cut off after {file.frames / file.samplerate:.1f} s: copy or "
+      "export it again"
+    )
 
 
 def _decode(
@@ -160,11 +179,12 @@ def write(
     fixed-point file clips at full scale; 0.0 when it was written as it is.
 
   Raises:
-    ValueError: unknown suffix or bits.
+    ValueError: unknown suffix or bits, or as `check_format`.
     FileExistsError, FileNotFoundError, OSError: as `check_writable`.
   """
   path = check_writable(path, overwrite)
   check_bits(path, bits)
+  check_format(path, audio)
   samples, gain_db = audio.samples, 0.0
   peak = float(np.abs(samples).max(initial=0.0))
   if bits != "float" and peak > 1:
@@ -220,6 +240,18 @@ def check_bits(path: Path, bits: Bits) -> None:
   if bits == "float" and pathlib.Path(path).suffix.lower() == ".flac":
     raise ValueError(
       f"{path}: flac has no floating-point samples; use 24 bits, or .wav"
+    )
+
+
+def check_format(path: Path, audio: Audio) -> None:
+  """Raises ValueError if a file of that name cannot hold such audio."""
+  if pathlib.Path(path).suffix.lower() != ".flac":
+    return
+  if audio.channels > _FLAC_CHANNELS or audio.sample_rate > _FLAC_RATE:
+    raise ValueError(
+      f"{path}: flac cannot hold {audio.channels} channels at "
+      f"{audio.sample_rate} Hz, at most {_FLAC_CHANNELS} at {_FLAC_RATE} Hz; "
+      "write .wav"
     )
 
 
@@ -287,10 +319,11 @@ def fit(samples: Samples, length: int) -> Samples:
 
 
 def fold_down(samples: Samples) -> Float32[np.ndarray, "samples 1"]:
-  """Any channel count to mono, never louder than the loudest channel.
+  """Any channel count to mono.
 
-  Mono stays as it is; 5.1 (L R C LFE Ls Rs) follows ITU-R BS.775 without the
-  LFE; every other count, stereo included, is the mean of its channels.
+  Mono stays as it is; 5.1 (L R C LFE Ls Rs) is the mean of its stereo downmix
+  (ITU-R BS.775, without the LFE), which may exceed full scale; every other
+  count, stereo included, is the mean of its channels.
   """
   if samples.shape[1] == 1:
     return samples

@@ -37,6 +37,7 @@ class _Heard:
   codes: Int[np.ndarray, "t q"]
   gain: float
   level_db: float
+  from_nothing: bool
   samples: int
   sample_rate: int
   channels: int
@@ -157,7 +158,9 @@ class StemGen:
       if not 0 <= seed < 2**32:
         raise ValueError(f"seed {seed}: expected 0 to {2**32 - 1}")
     chosen = settings or sampling.preset("default")
-    heard = self._hear(self._audio_of(context, seconds))
+    chosen = self._with_scales(chosen)
+    audio = self._audio_of(context, seconds)
+    heard = self._hear(audio, from_nothing=context is None)
     return (
       self._play(heard, category, seed, chosen, progress) for seed in seeds
     )
@@ -185,7 +188,17 @@ class StemGen:
       raise ValueError("the context has samples that are NaN or infinite")
     return audio
 
-  def _hear(self, audio: Audio) -> _Heard:
+  def _with_scales(self, settings: sampling.Settings) -> sampling.Settings:
+    """A guidance scale for every source of this model, and for no other.
+
+    Sources that the settings do not name are not given by the caller either:
+    scale 0 leaves their branches out.
+    """
+    sources = (*self.config.conditions, "context")
+    scales = {name: settings.guidance.get(name, 0.0) for name in sources}
+    return dataclasses.replace(settings, guidance=scales)
+
+  def _hear(self, audio: Audio, *, from_nothing: bool) -> _Heard:
     """Encodes a context, in the codec's format and at the training level."""
     rate, channels = self.codec.sample_rate, self.codec.channels
     sound = _with_channels(audio.samples, channels)
@@ -196,6 +209,7 @@ class StemGen:
       codes=self.codec.encode(sound[None])[0],
       gain=gain,
       level_db=audio_lib.rms_db(sound),
+      from_nothing=from_nothing,
       samples=len(audio.samples),
       sample_rate=audio.sample_rate,
       channels=audio.channels,
@@ -244,7 +258,8 @@ class StemGen:
     progress: Progress | None,
   ) -> Int[np.ndarray, "t q"]:
     ids = {name: model.CONDITION_SIZES[name] for name in self.config.conditions}
-    ids["category"] = categories.category_id(category)
+    if "category" in ids:
+      ids["category"] = categories.category_id(category)
 
     def decode(context, known, known_mask, valid, start):
       codes = sampling.decode_codes(
@@ -281,6 +296,11 @@ class StemGen:
         f"it; they know {', '.join(trained)}"
       )
     silent = heard.level_db < _SILENCE_DB
+    if silent and not heard.from_nothing:
+      notes.append(
+        "the context is silent, or its channels cancel in mono: the stem was "
+        "played to nothing"
+      )
     level_db = self._reference_db if silent else heard.level_db
     below_db = level_db - audio_lib.rms_db(sound)
     if below_db > _TOO_QUIET_DB:

@@ -204,7 +204,27 @@ def test_surround_folds_as_itu_without_the_lfe():
   assert lfe == 0
   assert centre == pytest.approx(left * math.sqrt(2))
   assert rear_left == pytest.approx(left * math.sqrt(0.5))
-  assert gains.sum() == pytest.approx(1)  # full scale everywhere stays there
+  # Music in the front is as loud as the same music in stereo.
+  stereo = audio.fold_down(np.eye(2, dtype=np.float32))[:, 0]
+  np.testing.assert_allclose([left, right], stereo)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "ogg", "flac"])
+def test_half_a_file_is_refused(suffix, tmp_path):
+  path = tmp_path / f"music.{suffix}"
+  soundfile.write(path, noise().samples, 44100)
+  assert len(audio.read(path).samples)
+  path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+  with pytest.raises(ValueError, match=r"cut off"):
+    audio.read(path)
+
+
+def test_flac_says_what_it_cannot_hold(tmp_path):
+  wide = audio.Audio(np.zeros((100, 10), np.float32), 44100)
+  with pytest.raises(ValueError, match="10 channels"):
+    audio.write(tmp_path / "wide.flac", wide)
+  assert not list(tmp_path.iterdir())
+  audio.write(tmp_path / "wide.wav", wide)
 
 
 def test_the_mix_is_the_plain_sum_while_it_fits():

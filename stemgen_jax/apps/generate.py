@@ -103,6 +103,13 @@ _WEIGHTS = flags.DEFINE_string(
   "The model: 'demo', or a .safetensors file from stemgen-jax export.",
   flag_values=FLAGS,
 )
+_CODEC = flags.DEFINE_string(
+  "codec",
+  None,
+  "The codec that --weights were trained with, a .safetensors file. Default: "
+  "the one in the package.",
+  flag_values=FLAGS,
+)
 _PRESET = flags.DEFINE_enum(
   "preset",
   "default",
@@ -128,9 +135,15 @@ class _Files:
   mix: pathlib.Path | None
   picture: pathlib.Path | None
 
+  @property
+  def sounds(self) -> list[pathlib.Path]:
+    """Those that are audio."""
+    return [self.stem, self.mix] if self.mix else [self.stem]
+
   def __iter__(self) -> Iterator[pathlib.Path]:
-    paths = (self.stem, self.mix, self.picture)
-    return (path for path in paths if path is not None)
+    yield from self.sounds
+    if self.picture:
+      yield self.picture
 
 
 def main(argv: list[str]) -> None:
@@ -144,12 +157,19 @@ def main(argv: list[str]) -> None:
   steps = _parse_steps()
   plans = _plan_files()
   context, seconds = _read_context()
+  if context:
+    for path in (path for files in plans for path in files.sounds):
+      audio.check_format(path, context)
+  for flag in (_WEIGHTS, _CODEC):
+    path = flag.value or "demo"
+    if path != "demo" and not pathlib.Path(path).is_file():
+      raise FileNotFoundError(f"--{flag.name}={path}: no such file")
 
   began = time.perf_counter()
   from stemgen_jax.stemgen import StemGen
 
   settings = _settings(steps)
-  player = StemGen.load(_WEIGHTS.value)
+  player = StemGen.load(_WEIGHTS.value, codec=_CODEC.value)
   print(f"loaded {player.name} in {time.perf_counter() - began:.1f} s")
   total = len(plans) * _count_steps(player, settings, seconds)
   with (

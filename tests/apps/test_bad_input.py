@@ -25,6 +25,7 @@ def studio(tmp_path_factory):
   (folder / "text.wav").write_text("These are words, not sounds. " * 99)
   soundfile.write(folder / "none.wav", noise[:0], 44100)
   soundfile.write(folder / "short.wav", noise[:800], 44100)
+  soundfile.write(folder / "wide.wav", np.zeros((44100, 10)), 44100)
   for name, value in (("nan", np.nan), ("inf", np.inf)):
     broken = noise.copy()
     broken[22050, 1] = value
@@ -106,6 +107,8 @@ GENERATE = ("generate", "--context=mix.wav", "--stem=bass", "--out=new.wav")
     (["--takes=-3"], ["--takes=-3", "expected 1 to"]),
     (["--takes=two"], ["--takes=two"]),
     (["--seed=-1"], ["--seed=-1", "expected 0 to"]),
+    (["--weights=lost.safetensors"], ["--weights=lost", "no such file"]),
+    (["--context=wide.wav", "--out=new.flac"], ["new.flac", "10 channels"]),
     (["--steps=16,0"], ["--steps=16,0", "at least 1"]),
     (["--preset=papr"], ["--preset=papr", "default|paper"]),
     (["--bits=12"], ["--bits=12", "16|24|float"]),

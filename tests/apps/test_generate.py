@@ -31,8 +31,8 @@ class Player:
   def __init__(self):
     self.asked = []
 
-  def load(self, weights):
-    self.asked.append(weights)
+  def load(self, weights, *, codec):
+    self.asked.append((weights, codec))
     return self
 
   def takes(self, context, stem, seeds, *, seconds, settings, progress):
@@ -164,19 +164,22 @@ def test_passes_on_what_a_take_has_to_say_once(studio, player, capsys):
 
 
 def test_settings_and_weights(studio, player):
+  for name in ("mine.safetensors", "codec.safetensors"):
+    pathlib.Path(name).touch()
   run(
     "--context=mix.wav",
     "--out=a.wav",
     "--weights=mine.safetensors",
+    "--codec=codec.safetensors",
     "--preset=paper",
     "--bits=16",
   )
   weights, *_, settings = player.asked
-  assert weights == "mine.safetensors"
+  assert weights == ("mine.safetensors", "codec.safetensors")
   assert settings == sampling.preset("paper")
   run("--context=mix.wav", "--out=b.wav", "--steps=4,2,2,1")
   assert player.asked[-1].steps == (4, 2, 2, 1)
-  assert player.asked[-4] == "demo"  # flags of the call before are forgotten
+  assert player.asked[-4] == ("demo", None)  # flags of the call before are forgotten
   assert tuple(settings_lib.PRESETS) == generate.PRESETS
 
 

@@ -1,0 +1,81 @@
+"""Every command of the README runs, made small by further flags."""
+
+import pathlib
+import re
+import shlex
+import subprocess
+
+import numpy as np
+import pytest
+import soundfile
+
+from stemgen_jax import __main__ as command
+
+ROOT = pathlib.Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+_SMALL_MODEL = (
+  "--config.model.depth=1 --config.model.width=64 --config.model.heads=2 "
+  "--config.model.mlp=64 --config.model.window=100"
+)
+# Appended to a command: of a flag given twice the last one counts.
+SMALLER = {
+  "generate": "--steps=1",
+  "prepare": "--songs=4 --valid_songs=2 --test_songs=4 --seconds=4 --pairs=2 "
+  "--workers=0",
+  "train": f"--config.steps=4 --config.batch=2 {_SMALL_MODEL} "
+  "--config.validate_batches=1 --config.mesh_data=1",
+  "export": "",
+  "evaluate": "--examples=4",
+  "train_codec": "--steps=2 --batch=2 --songs=2 --song_seconds=4",
+}
+# What these do is tested by running the scripts themselves: `launch/test.sh`
+# runs this very test, and CI's first step is the installation.
+SCRIPTS = ("./launch/", "pip ", "python3 ", "git ", "cd ")
+
+
+def commands() -> list[str]:
+  """The command lines of the README's indented blocks, in order."""
+  text = README.replace("\\\n", " ")
+  lines = re.findall(r"^ {4}(\S.*)$", text, flags=re.MULTILINE)
+  return [line.split("  #")[0].strip() for line in lines]
+
+
+def test_only_known_commands():
+  for line in commands():
+    assert line.startswith(("stemgen-jax ", *SCRIPTS)), line
+    if line.startswith("./"):
+      script = ROOT / line.split()[0]
+      assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+
+
+def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / "configs").symlink_to(ROOT / "configs")
+  noise = np.random.default_rng(0).normal(0, 0.1, (44100, 2))
+  soundfile.write("my_mix.wav", noise, 44100)
+  ran = [line for line in commands() if line.startswith("stemgen-jax ")]
+  assert len(ran) >= 8
+  for line in ran:
+    arguments = shlex.split(line)[1:]
+    if arguments[0] == "generate":
+      # The README names one file in several commands.
+      arguments.append("--overwrite")
+    arguments += shlex.split(SMALLER[arguments[0]])
+    code = command.main(arguments)
+    assert code == 0, f"{line}\n{capsys.readouterr().err}"
+  assert pathlib.Path("bass-seed6.wav").exists()
+
+
+def test_python_example_runs(tmp_path, monkeypatch):
+  (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+  monkeypatch.chdir(tmp_path)
+  noise = np.random.default_rng(0).normal(0, 0.1, (44100, 1))
+  soundfile.write("my_mix.wav", noise, 44100)
+  exec(compile(code, "README.md", "exec"), {})
+  assert pathlib.Path("takes/bass-seed3.wav").exists()
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\((?!http)(.*?)\)", README))
+def test_links_lead_somewhere(target):
+  assert (ROOT / target.split("#")[0]).exists()
