@@ -170,7 +170,7 @@ def _loop(
   log = Log(out / "log.jsonl", start)
   frames = config.batch * config.model.window
   recent: list[dict[str, Any]] = []
-  waiting: tuple[int, list[dict[str, Any]], float] | None = None
+  waiting: tuple[int, list[dict[str, Any]]] | None = None
   clock = time.monotonic()
 
   bar = tqdm.tqdm(
@@ -182,19 +182,22 @@ def _loop(
   )
 
   def report() -> None:
-    nonlocal waiting
+    nonlocal waiting, clock
     if waiting is None:
       return
-    at, metrics, seconds = waiting
+    at, metrics = waiting
     waiting = None
-    figures = summarize(metrics)
+    figures = summarize(metrics)  # waits until they are there
+    before, clock = clock, time.monotonic()
     if not math.isfinite(figures["loss"]):
       raise ValueError(
         f"the loss is no finite number before step {at}; the last good "
         f"checkpoint is of step {checkpoints.latest}: try a smaller "
         "optimizer.learning_rate"
       )
-    figures["frames_per_second"] = round(frames * len(metrics) / seconds, 1)
+    figures["frames_per_second"] = round(
+      frames * len(metrics) / (clock - before), 1
+    )
     bar.set_postfix_str(
       f"loss {figures['loss']:.3f}, "
       f"{figures['frames_per_second']:.0f} frames/s",
@@ -219,8 +222,7 @@ def _loop(
     recent.append(metrics)
     report()  # of an earlier step: the one just begun is not waited for
     if step % config.log_every == 0 or step == config.steps:
-      now = time.monotonic()
-      waiting, recent, clock = (step, recent, now - clock), [], now
+      waiting, recent = (step, recent), []
     if (
       validation
       and config.validate_every
