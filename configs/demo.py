@@ -26,14 +26,14 @@ def get_config() -> TrainConfig:
       remat="none",
     ),
     optimizer=OptimizerConfig(
-      learning_rate=1e-3,
-      warmup_steps=200,
+      learning_rate=1.5e-3,
+      warmup_steps=150,
       hold_steps=800,
       decay_steps=1000,
       final_ratio=0.1,
     ),
     mask=MaskConfig(
-      level_weights=(0.4, 0.2, 0.2, 0.2), span_share=0.1, prefix_share=0.1
+      level_weights=(0.5, 0.2, 0.15, 0.15), span_share=0.1, prefix_share=0.1
     ),
     steps=2000,
     batch=8,

@@ -23,8 +23,7 @@ class ChannelEmbedding(nnx.Module):
   levels plus the rows of the conditions, which go to both channels. The
   paper's model ("Model" of arXiv 2312.08723).
 
-  Every summand starts with variance 1 / levels, so that a channel starts at
-  about unit scale whichever embedding is used.
+  A channel starts at about unit scale whichever embedding is used.
   """
 
   def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
@@ -35,13 +34,12 @@ class ChannelEmbedding(nnx.Module):
       shape = (q, v, config.latent)
       # Stand-ins of the right shape: training puts the codec's in.
       self.codebooks = nnx.Variable(_normal(rngs.params(), shape, 1.0))
-      self.projection = nnx.Param(
-        _normal(
-          rngs.params(),
-          (q, config.latent, half),
-          (q * config.latent) ** -0.5,
-        )
+      # The same for every level at first: the sum over levels is then a
+      # projection of the very latent that the codec would decode.
+      first = _normal(
+        rngs.params(), (1, config.latent, half), config.latent**-0.5
       )
+      self.projection = nnx.Param(jnp.tile(first, (q, 1, 1)))
       table = jnp.zeros((q, v, half), out_sharding=spec(None, None, None))
     else:
       table = _normal(rngs.params(), (q, v, half), scale)
@@ -63,9 +61,9 @@ class ChannelEmbedding(nnx.Module):
     if self.config.embedding == "codebook":
       books = jax.lax.stop_gradient(self.codebooks[...])
       books = books - books.mean(1, keepdims=True)
-      # Residual levels shrink; each starts here with the same voice.
-      size = jnp.sqrt(jnp.square(books).mean((1, 2), keepdims=True))
-      books = books / jnp.maximum(size, 1e-8)
+      # One scale for all: levels keep their shares of the latent.
+      power = jnp.square(books).mean((1, 2)).sum()
+      books = books * jax.lax.rsqrt(power + 1e-12)
       table = table + jnp.einsum("qvl,qle->qve", books, self.projection[...])
     return jnp.concatenate([table, self.mask[...]], axis=1)
 
