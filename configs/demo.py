@@ -28,14 +28,14 @@ def get_config() -> TrainConfig:
     optimizer=OptimizerConfig(
       learning_rate=1.5e-3,
       warmup_steps=150,
-      hold_steps=800,
-      decay_steps=1000,
+      hold_steps=1050,
+      decay_steps=1100,
       final_ratio=0.1,
     ),
     mask=MaskConfig(
       level_weights=(0.5, 0.2, 0.15, 0.15), span_share=0.1, prefix_share=0.1
     ),
-    steps=2000,
+    steps=2300,
     batch=8,
     ema_decay=0.995,
     save_every=200,

@@ -1,5 +1,7 @@
 """Songs of a tone and a noise, where no soundfont is needed."""
 
+import dataclasses
+
 import numpy as np
 
 from stemgen_jax.data import songs
@@ -7,13 +9,12 @@ from stemgen_jax.data import songs
 SECONDS = 2
 
 
+@dataclasses.dataclass(frozen=True)
 class Tones:
   """A source of songs of one tone and one noise."""
 
-  name = "tones"
-
-  def __init__(self, rate: int = 32_000):
-    self._rate = rate
+  rate: int = 32_000
+  name: str = "tones"
 
   def songs(self):
     for number, split in enumerate(("train", "train", "train", "valid")):
@@ -21,7 +22,7 @@ class Tones:
         id=f"tones-{number}",
         split=split,
         genre="techno",
-        sample_rate=self._rate,
+        sample_rate=self.rate,
         stems=(
           songs.Stem("tone", "piano", lambda n=number: self._tone(n)),
           songs.Stem("noise", "drums", lambda n=number: self._noise(n)),
@@ -29,11 +30,11 @@ class Tones:
       )
 
   def _tone(self, number: int) -> np.ndarray:
-    time = np.arange(SECONDS * self._rate, dtype=np.float32) / self._rate
+    time = np.arange(SECONDS * self.rate, dtype=np.float32) / self.rate
     tone = 0.2 * np.sin(2 * np.pi * 110 * (number + 1) * time)
     return tone[:, None].astype(np.float32)
 
   def _noise(self, number: int) -> np.ndarray:
     rng = np.random.default_rng(number)
-    noise = 0.1 * rng.standard_normal((SECONDS * self._rate, 1))
+    noise = 0.1 * rng.standard_normal((SECONDS * self.rate, 1))
     return noise.astype(np.float32)

@@ -11,19 +11,25 @@ data set of your own:
 
   stemgen-jax evaluate --what=listening --out=out/listening \\
     --weights=runs/mine/model.safetensors --data=data/mine
+
+Does it sound like the instrument? Level, brightness, noisiness and onsets of
+stems played to the package's loops, beside those of real stems:
+
+  stemgen-jax evaluate --what=sound --out=out/sound
 """
 
-import os
 import pathlib
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from stemgen_jax import audio
+
 if TYPE_CHECKING:
   from stemgen_jax.data.examples import Examples
   from stemgen_jax.model import ModelConfig
 
-WHAT = ("listening",)
+WHAT = ("listening", "sound")
 
 FLAGS = flags.FlagValues()
 _WHAT = flags.DEFINE_string(
@@ -32,13 +38,20 @@ _WHAT = flags.DEFINE_string(
 _OUT = flags.DEFINE_string(
   "out",
   None,
-  "Folder for the result; a listening.json there is replaced.",
+  "Folder for the result; a .json of the last time there is replaced.",
   flag_values=FLAGS,
 )
 _WEIGHTS = flags.DEFINE_string(
   "weights",
   "demo",
   "The model: demo, or an exported .safetensors file.",
+  flag_values=FLAGS,
+)
+_CODEC = flags.DEFINE_string(
+  "codec",
+  None,
+  "For --what=sound: the codec that --weights were trained with, a "
+  ".safetensors file. Default: the one in the package.",
   flag_values=FLAGS,
 )
 _DATA = flags.DEFINE_string(
@@ -74,28 +87,40 @@ def main(argv: list[str]) -> None:
   if path.parent.exists() and not path.parent.is_dir():
     raise NotADirectoryError(f"--out={path.parent} is a file, not a folder")
   path.parent.mkdir(parents=True, exist_ok=True)
-  if not os.access(path.parent, os.W_OK):
-    raise PermissionError(f"--out={path.parent}: may not be written to")
+  audio.check_writable(path, True, (".json",))
 
   # Here, so that --help and mistakes in the flags answer at once.
-  from stemgen_jax import model
   from stemgen_jax.data.manifest import write_json
+
+  result = {"listening": _listening, "sound": _sound}[_WHAT.value]()
+  write_json(path, result | {"weights": _WEIGHTS.value, "seed": _SEED.value})
+  print(f"wrote {path}")
+
+
+def _listening() -> dict[str, Any]:
+  from stemgen_jax import model
   from stemgen_jax.evaluation import listening
 
   weights = model.load_weights(_WEIGHTS.value)
   examples = _examples(weights.config)
   result = listening.listening(weights, examples, seed=_SEED.value)
-  result |= {
-    "weights": _WEIGHTS.value,
+  print(_table(result))
+  return result | {
     "steps": weights.metadata.get("steps"),
     "data": _DATA.value or "demo",
     "codec": examples.codec,
     "codec_checksum": examples.checksum,
-    "seed": _SEED.value,
   }
-  write_json(path, result)
-  print(_table(result))
-  print(f"wrote {path}")
+
+
+def _sound() -> dict[str, Any]:
+  from stemgen_jax import stemgen
+  from stemgen_jax.evaluation import sound
+
+  player = stemgen.StemGen.load(_WEIGHTS.value, codec=_CODEC.value)
+  result = sound.sound(player, _examples(player.config), seed=_SEED.value)
+  print(sound.table(result))
+  return result
 
 
 def _examples(config: "ModelConfig") -> "Examples":

@@ -11,6 +11,8 @@ import pathlib
 
 from absl import flags
 
+from stemgen_jax import audio
+
 DTYPES = ("float16", "float32")
 
 FLAGS = flags.FlagValues()
@@ -29,6 +31,9 @@ _DTYPE = flags.DEFINE_string(
   "float32, or float16 for half the size.",
   flag_values=FLAGS,
 )
+_OVERWRITE = flags.DEFINE_bool(
+  "overwrite", False, "Replace weights that exist.", flag_values=FLAGS
+)
 _LICENSE = flags.DEFINE_string(
   "license", "Apache-2.0", "Of the weights, one line.", flag_values=FLAGS
 )
@@ -40,18 +45,19 @@ def main(argv: list[str]) -> None:
   Raises:
     ValueError: a flag is missing or wrong.
     FileNotFoundError: there is no such run or step.
+    FileExistsError: weights of that name exist already.
   """
   del argv
   run = pathlib.Path(_required(_RUN, "runs/demo"))
   out = pathlib.Path(_required(_OUT, "model.safetensors"))
-  if out.suffix != ".safetensors":
-    raise ValueError(f"--out={out}: expected a .safetensors file")
   if _DTYPE.value not in DTYPES:
     raise ValueError(
       f"--dtype={_DTYPE.value}: expected one of {', '.join(DTYPES)}"
     )
   if not (run / "checkpoints").is_dir():
     raise FileNotFoundError(f"no run at {run}: it has no folder checkpoints")
+  out.parent.mkdir(parents=True, exist_ok=True)
+  audio.check_writable(out, _OVERWRITE.value, (".safetensors",))
 
   import jax
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
+from stemgen_jax.categories import parse_category
 from stemgen_jax.data import pairs
 
 if TYPE_CHECKING:
@@ -228,6 +229,8 @@ def _band() -> "Band":
   ):
     if value:
       style[name] = tuple(value)
+  if "categories" in style:
+    style["categories"] = tuple(map(parse_category, style["categories"]))
   if _PROGRAMS.value is not None:
     style["programs"] = _PROGRAMS.value
   return band.Band(

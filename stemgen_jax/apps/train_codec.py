@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 import tqdm
 from absl import flags
 
+from stemgen_jax import audio
+
 if TYPE_CHECKING:
   from stemgen_jax.codec.training import Training, TrainingConfig
 
@@ -95,10 +97,11 @@ def main(argv: list[str]) -> None:
     raise ValueError("--out is missing: name a folder, as --out=runs/codec")
   out = pathlib.Path(_OUT.value)
   weights = pathlib.Path(_EXPORT.value or out / "codec.safetensors")
-  if weights.suffix != ".safetensors":
-    raise ValueError(f"--export={weights}: expected a .safetensors file")
   if _SONGS.value < 1:
     raise ValueError(f"--songs={_SONGS.value}: expected 1 or more")
+  weights.parent.mkdir(parents=True, exist_ok=True)
+  # Its own export of an earlier call is replaced.
+  audio.check_writable(weights, True, (".safetensors",))
 
   # Here, so that --help and mistakes in the flags answer at once.
   from stemgen_jax.codec import clips, training
@@ -141,9 +144,10 @@ def _render(cache: pathlib.Path, config: "TrainingConfig") -> None:
 
 
 def _train(run: "Training") -> bool:
-  """Trains to the end or until SIGTERM; whether it got to the end."""
+  """Trains until the end, SIGTERM or Ctrl-C; whether it got to the end."""
   stop = []
-  signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
+  for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda *_: stop.append(True))
   saved = time.monotonic()
   with tqdm.tqdm(
     run.run(),

@@ -32,10 +32,20 @@ def render(
   One `SONG.npy` [stems, samples] per song and an index of those that are
   complete. They are not rendered again, so that a stopped run goes on where it
   was.
+
+  Raises:
+    ValueError: the folder has other songs, or at another sample rate.
   """
   folder.mkdir(parents=True, exist_ok=True)
   index_path = folder / _INDEX
-  index = _read_index(folder) if index_path.exists() else {}
+  recipe, index = f"{source!r} at {sample_rate} Hz", {}
+  if index_path.exists():
+    rendered, index = _read_index(folder)
+    if rendered != recipe:
+      raise ValueError(
+        f"{folder} has songs of {rendered}, not of {recipe}: give another "
+        "--cache, or delete it"
+      )
   for song in source.songs():
     if song.id not in index:
       stems = [
@@ -46,13 +56,14 @@ def render(
       categories = [stem.category for stem in song.stems]
       index[song.id] = {"split": song.split, "categories": categories}
       partial = index_path.with_suffix(".partial")
-      partial.write_text(json.dumps(index))
+      partial.write_text(json.dumps({"recipe": recipe, "songs": index}))
       os.replace(partial, index_path)
     yield song.id
 
 
-def _read_index(folder: pathlib.Path) -> dict[str, dict]:
-  return json.loads((folder / _INDEX).read_text())
+def _read_index(folder: pathlib.Path) -> tuple[str, dict[str, dict]]:
+  index = json.loads((folder / _INDEX).read_text())
+  return index["recipe"], index["songs"]
 
 
 class Clips:
@@ -64,7 +75,7 @@ class Clips:
   """
 
   def __init__(self, folder: pathlib.Path, split: str, samples: int, seed: int):
-    index = _read_index(folder)
+    _, index = _read_index(folder)
     songs = {id: song for id, song in index.items() if song["split"] == split}
     if not songs:
       raise ValueError(f"{folder} has no songs of the split {split!r}")

@@ -205,8 +205,9 @@ class Training:
     norm = torch.nn.utils.clip_grad_norm_(parameters, _MAX_GRADIENT)
     # One bad step would spoil the averages for good.
     if not math.isfinite(norm):
-      raise FloatingPointError(
-        f"the gradient is not finite at step {self.step}"
+      raise ValueError(
+        f"the gradient is no finite number at step {self.step}: go on from "
+        "the last checkpoint with another seed, or a smaller learning rate"
       )
     self._optimizer.step()
     self._error += (1 - _SMOOTHING) * (waveform.item() - self._error)

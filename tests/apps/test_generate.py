@@ -179,7 +179,7 @@ def test_settings_and_weights(studio, player):
   assert settings == sampling.preset("paper")
   run("--context=mix.wav", "--out=b.wav", "--steps=4,2,2,1")
   assert player.asked[-1].steps == (4, 2, 2, 1)
-  assert player.asked[-4] == ("demo", None)  # flags of the call before are forgotten
+  assert player.asked[-4] == ("demo", None)
   assert tuple(settings_lib.PRESETS) == generate.PRESETS
 
 

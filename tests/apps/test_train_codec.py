@@ -24,7 +24,8 @@ def call(monkeypatch, tmp_path):
     kmeans_batches=4,
   )
   monkeypatch.setattr(training, "TrainingConfig", small)
-  handler = signal.getsignal(signal.SIGTERM)
+  signals = (signal.SIGTERM, signal.SIGINT)
+  handlers = [signal.getsignal(number) for number in signals]
 
   def call(*arguments: str) -> None:
     train_codec.FLAGS.unparse_flags()
@@ -32,7 +33,8 @@ def call(monkeypatch, tmp_path):
     train_codec.main(["train_codec"])
 
   yield call
-  signal.signal(signal.SIGTERM, handler)
+  for number, handler in zip(signals, handlers):
+    signal.signal(number, handler)
   for name in train_codec.FLAGS:
     train_codec.FLAGS[name].unparse()
 
@@ -74,7 +76,7 @@ def test_stopped_resumed_exported_reported(call, tmp_path, monkeypatch):
   [
     ("--steps=0", "steps is 0: expected 1 or more"),
     ("--songs=0", "--songs=0: expected 1 or more"),
-    ("--export=codec.pt", "expected a .safetensors file"),
+    ("--export=codec.pt", "cannot write .pt; expected .safetensors"),
   ],
 )
 def test_wrong_flags(call, flag, message):

@@ -108,6 +108,8 @@ def test_rendering_resamples_and_keeps_what_is_there(tmp_path):
   before = first.stat().st_mtime_ns
   list(clips.render(tones.Tones(rate=16_000), tmp_path, 32_000))
   assert first.stat().st_mtime_ns == before
+  with pytest.raises(ValueError, match="--cache"):
+    list(clips.render(tones.Tones(rate=16_000), tmp_path, 48_000))
 
 
 def test_si_sdr():
