@@ -106,7 +106,7 @@ def train(
     The step reached.
 
   Raises:
-    ValueError: `out` has a run of another configuration or codec, or the
+    ValueError: `out` has a run of another configuration or other data, or the
       loss is no longer a finite number.
   """
   out = pathlib.Path(out)
@@ -118,7 +118,7 @@ def train(
     Checkpoints(out, keep=config.keep) as checkpoints,
     _stop_signals() as stop,
   ):
-    state = _start(config, data, batches, checkpoints)
+    state = _start(config, data, batches, checkpoints, summary or {})
     text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"
     (out / "config.json").write_text(text)
     return _loop(
@@ -140,6 +140,7 @@ def _start(
   data: Manifest,
   batches: Batches,
   checkpoints: Checkpoints,
+  summary: dict[str, Any],
 ) -> State:
   """A fresh state, or the last saved one with the batches put in place."""
   init = functools.partial(init_state, config)
@@ -148,6 +149,12 @@ def _start(
     return jax.jit(init)(key, data.codebooks)
   step, about = checkpoints.about()
   check_same_run(about.config, config)
+  if about.data != summary:
+    changed = [k for k in summary if about.data.get(k) != summary[k]]
+    raise ValueError(
+      f"this run was started on other data ({', '.join(changed)} differ): give "
+      "another --out for a new run, or the --data it was started with"
+    )
   batches.set_state(about.position)
   return checkpoints.load(step, abstract(init, key, data.codebooks))
 

@@ -115,6 +115,14 @@ def test_a_run_goes_on_only_as_itself(
     trainer.train(config, data, FakeBatches(config), [], whole)
 
 
+def test_a_run_goes_on_only_with_its_data(whole):
+  config = trainer.resolve(tiny_config(), fake_data())
+  with pytest.raises(ValueError, match=r"other data \(name differ\)"):
+    trainer.train(
+      config, fake_data(), FakeBatches(config), [], whole, summary={"name": "b"}
+    )
+
+
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path):
   data = fake_data(codebooks=np.full((2, 8, 3), np.nan, np.float32))
   config = trainer.resolve(tiny_config(save_every=1), data)
