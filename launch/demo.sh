@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Hear it in one command:  ./launch/demo.sh [my_mix.wav] [--stem=bass] [...]
 # Plays along to the given file (or to the drum loop in the package) and writes
-# out/stem.wav, out/mix.wav and out/picture.png, in place of the last run's.
+# stem.wav, mix.wav and picture.png into out/ of the folder it is called from,
+# in place of the last run's.
 # Further flags are those of `stemgen-jax generate`.
 set -euo pipefail
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
@@ -12,7 +13,7 @@ if [ $# -gt 0 ] && [[ $1 != -* ]]; then
   context=$1
   shift
 fi
-music=("--context=$context" "--mix=$root/out/mix.wav")
+music=("--context=$context" "--mix=out/mix.wav")
 overwrite=--overwrite
 for flag in "$@"; do
   case $flag in
@@ -20,7 +21,7 @@ for flag in "$@"; do
     --out* | --mix* | --picture*) overwrite=--nooverwrite ;; # not our files
   esac
 done
-mkdir -p "$root/out"
+mkdir -p "out"
 exec "$venv/bin/python" -m stemgen_jax generate "${music[@]}" \
-  --out="$root/out/stem.wav" --picture="$root/out/picture.png" \
+  --out="out/stem.wav" --picture="out/picture.png" \
   $overwrite "$@"

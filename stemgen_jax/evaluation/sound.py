@@ -21,7 +21,12 @@ from stemgen_jax.stemgen import StemGen
 LOOPS = pathlib.Path(stemgen_jax.__file__).parent / "assets" / "loops"
 PLAYED = (("drums", "bass"), ("chords", "bass"), ("chords", "drums"))
 """(loop, instrument) pairs that are judged."""
-FIGURES = ("level_db", "centroid_hz", "flatness", "onsets_per_second")
+FIGURES: tuple[str, ...] = (
+  "level_db",
+  "centroid_hz",
+  "flatness",
+  "onsets_per_second",
+)
 
 _WINDOW_SECONDS, _HOP_SECONDS = 0.04, 0.01
 _QUIET_DB = -50.0  # frames this far below the loudest one do not count

@@ -42,5 +42,5 @@ def test_silence_is_called_so():
 
 
 def test_ranges_are_quantiles():
-  stems = [dict.fromkeys(sound.FIGURES, float(x)) for x in range(101)]
+  stems = [{name: float(x) for name in sound.FIGURES} for x in range(101)]
   assert sound.ranges(stems)["level_db"] == [5, 50, 95]

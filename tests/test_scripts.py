@@ -1,0 +1,53 @@
+"""The scripts of launch/, in the environment that they made."""
+
+import pathlib
+import subprocess
+
+import numpy as np
+import soundfile
+
+from stemgen_jax import audio
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def demo(folder, *arguments) -> subprocess.CompletedProcess:
+  return subprocess.run(
+    [ROOT / "launch" / "demo.sh", *arguments],
+    cwd=folder,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+
+
+def test_demo_writes_its_three_files_and_no_others(tmp_path):
+  noise = np.random.default_rng(0).normal(0, 0.1, (48000, 2))
+  soundfile.write(tmp_path / "my mix.wav", noise, 48000)
+  own = tmp_path / "out" / "my take.wav"
+  own.parent.mkdir()
+  own.write_text("mine")
+
+  done = demo(tmp_path, "my mix.wav", "--stem=drums", "--steps=1")
+  assert done.returncode == 0, done.stderr
+  for word in ("drums, seed 0", "real-time factor", "out/stem.wav"):
+    assert word in done.stdout
+  names = {"stem.wav", "mix.wav", "picture.png", "my take.wav"}
+  assert {path.name for path in own.parent.iterdir()} == names
+  first = (own.parent / "stem.wav").read_bytes()
+  assert len(audio.read(own.parent / "stem.wav").samples) == len(noise)
+
+  done = demo(tmp_path, "my mix.wav", "--steps=1", "--seed=1")
+  assert done.returncode == 0, done.stderr
+  assert {path.name for path in own.parent.iterdir()} == names
+  assert (own.parent / "stem.wav").read_bytes() != first
+  assert own.read_text() == "mine"
+
+
+def test_demo_replaces_no_file_of_the_users(tmp_path):
+  mine = tmp_path / "mine.wav"
+  mine.write_text("mine")
+  done = demo(tmp_path, "--out=mine.wav")
+  assert done.returncode == 1
+  assert "mine.wav exists" in done.stderr
+  assert mine.read_text() == "mine"
