@@ -1,10 +1,11 @@
-"""The demo model: about an hour on two CPU cores.
+"""The demo model: about half an hour on two CPU cores.
 
+  stemgen-jax prepare --style=demo --songs=240 --valid_songs=8 --test_songs=64 \\
+    --seconds=12 --out=data/demo
   stemgen-jax train --config=configs/demo.py --data=data/demo --out=runs/demo
 
-Crops of 8 s; embeddings from the codec's codebooks, from which a small model
-learns to listen within minutes where plain tables take hours. A fifth of the
-examples has a run of frames masked, as redoing a part and going on ask for.
+Crops of 4 s. A fifth of the examples has a run of frames masked, as redoing a
+part and going on ask for.
 """
 
 from stemgen_jax.model.config import ModelConfig
@@ -17,26 +18,26 @@ def get_config() -> TrainConfig:
   return TrainConfig(
     model=ModelConfig(
       width=256,
-      depth=6,
+      depth=4,
       heads=4,
       mlp=704,
-      window=400,
+      window=200,
       embedding="codebook",
       qk_norm=True,
       remat="none",
     ),
     optimizer=OptimizerConfig(
-      learning_rate=1.5e-3,
-      warmup_steps=150,
-      hold_steps=1050,
-      decay_steps=1100,
+      learning_rate=1e-3,
+      warmup_steps=100,
+      hold_steps=1000,
+      decay_steps=700,
       final_ratio=0.1,
     ),
     mask=MaskConfig(
       level_weights=(0.5, 0.2, 0.15, 0.15), span_share=0.1, prefix_share=0.1
     ),
-    steps=2300,
-    batch=8,
+    steps=1800,
+    batch=16,
     ema_decay=0.995,
     save_every=200,
     keep=2,
