@@ -1,7 +1,7 @@
 """The demo model: about half an hour on two CPU cores.
 
-  stemgen-jax prepare --style=demo --songs=240 --valid_songs=8 --test_songs=64 \\
-    --seconds=12 --out=data/demo
+  stemgen-jax prepare --style=demo --songs=240 --valid_songs=8 \\
+    --test_songs=64 --seconds=12 --out=data/demo
   stemgen-jax train --config=configs/demo.py --data=data/demo --out=runs/demo
 
 Crops of 4 s. A fifth of the examples has a run of frames masked, as redoing a
