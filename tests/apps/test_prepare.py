@@ -45,7 +45,7 @@ def test_from_the_band_to_examples(codec_path, tmp_path, capsys):
   assert "from silence" in capsys.readouterr().out
   manifest = Manifest.load(out)
   assert manifest.codec == "untrained"
-  assert manifest.config["source_config"]["style"]["programs"] == 2
+  assert manifest.config["source_config"]["style"]["programs"] == 1
   assert manifest.counts["train"]["songs"] == 2
   assert (manifest.frames, manifest.frame_rate) == (200, 50)
 
