@@ -4,6 +4,7 @@ import pathlib
 import re
 import shlex
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -62,6 +63,8 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
       # The README names one file in several commands.
       arguments.append("--overwrite")
     arguments += shlex.split(SMALLER[arguments[0]])
+    # Where ml_collections looks for --config.x flags.
+    monkeypatch.setattr(sys, "argv", ["stemgen-jax", *arguments])
     code = command.main(arguments)
     assert code == 0, f"{line}\n{capsys.readouterr().err}"
   assert pathlib.Path("bass-seed6.wav").exists()
