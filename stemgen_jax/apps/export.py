@@ -54,10 +54,10 @@ def main(argv: list[str]) -> None:
     raise ValueError(
       f"--dtype={_DTYPE.value}: expected one of {', '.join(DTYPES)}"
     )
-  if not (run / "checkpoints").is_dir():
-    raise FileNotFoundError(f"no run at {run}: it has no folder checkpoints")
   out.parent.mkdir(parents=True, exist_ok=True)
   audio.check_writable(out, _OVERWRITE.value, (".safetensors",))
+  if not (run / "checkpoints").is_dir():
+    raise FileNotFoundError(f"no run at {run}: it has no folder checkpoints")
 
   import jax
 

@@ -95,7 +95,10 @@ def test_from_codes_to_weights(prepared, tmp_path, capsys):
   np.testing.assert_array_equal(
     loaded.params["embedding"]["codebooks"], Loudness().codebooks()
   )
-  wrong_step = ["export", f"--run={run}", f"--out={weights}", "--step=7"]
+  again = ["export", f"--run={run}", f"--out={weights}"]
+  assert command.main(again) == 1
+  assert "exists" in capsys.readouterr().err
+  wrong_step = [*again, "--overwrite", "--step=7"]
   assert command.main(wrong_step) == 1
   assert "no checkpoint of step 7" in capsys.readouterr().err
 
