@@ -16,6 +16,7 @@ from scipy import signal
 import stemgen_jax
 from stemgen_jax import audio, categories
 from stemgen_jax.data.examples import Examples
+from stemgen_jax.model.weights import check_codec
 from stemgen_jax.stemgen import StemGen
 
 LOOPS = pathlib.Path(stemgen_jax.__file__).parent / "assets" / "loops"
@@ -106,12 +107,7 @@ def sound(player: StemGen, examples: Examples, *, seed: int) -> dict[str, Any]:
     ValueError: the examples come from another codec than the player's, or
       have no stem of an instrument that is played.
   """
-  if examples.checksum != player.codec.checksum:
-    raise ValueError(
-      f"the examples are codes of codec {examples.codec!r} "
-      f"({examples.checksum[:12]}), not of {player.codec.name!r} "
-      f"({player.codec.checksum[:12]}): give --data of this codec"
-    )
+  check_codec(player.config, examples.codec, examples.checksum)
   result: dict[str, Any] = {"takes": {}, "real": {}}
   for loop, instrument in PLAYED:
     rows = examples.category == categories.category_id(instrument)
