@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from stemgen_jax.audio import Audio
 from stemgen_jax.data import songs
 
 SECONDS = 2
@@ -22,19 +23,18 @@ class Tones:
         id=f"tones-{number}",
         split=split,
         genre="techno",
-        sample_rate=self.rate,
         stems=(
           songs.Stem("tone", "piano", lambda n=number: self._tone(n)),
           songs.Stem("noise", "drums", lambda n=number: self._noise(n)),
         ),
       )
 
-  def _tone(self, number: int) -> np.ndarray:
+  def _tone(self, number: int) -> Audio:
     time = np.arange(SECONDS * self.rate, dtype=np.float32) / self.rate
     tone = 0.2 * np.sin(2 * np.pi * 110 * (number + 1) * time)
-    return tone[:, None].astype(np.float32)
+    return Audio(tone[:, None].astype(np.float32), self.rate)
 
-  def _noise(self, number: int) -> np.ndarray:
+  def _noise(self, number: int) -> Audio:
     rng = np.random.default_rng(number)
     noise = 0.1 * rng.standard_normal((SECONDS * self.rate, 1))
-    return noise.astype(np.float32)
+    return Audio(noise.astype(np.float32), self.rate)

@@ -10,6 +10,7 @@ import numpy as np
 import soxr
 from jaxtyping import Float
 
+from stemgen_jax.audio import Audio
 from stemgen_jax.data.songs import Songs
 
 _INDEX = "index.json"
@@ -48,10 +49,7 @@ def render(
       )
   for song in source.songs():
     if song.id not in index:
-      stems = [
-        soxr.resample(stem.read().mean(1), song.sample_rate, sample_rate)
-        for stem in song.stems
-      ]
+      stems = [_mono(stem.read(), sample_rate) for stem in song.stems]
       np.save(folder / f"{song.id}.npy", np.stack(stems).astype(np.float16))
       categories = [stem.category for stem in song.stems]
       index[song.id] = {"split": song.split, "categories": categories}
@@ -59,6 +57,10 @@ def render(
       partial.write_text(json.dumps({"recipe": recipe, "songs": index}))
       os.replace(partial, index_path)
     yield song.id
+
+
+def _mono(sound: Audio, sample_rate: int) -> np.ndarray:
+  return soxr.resample(sound.samples.mean(1), sound.sample_rate, sample_rate)
 
 
 def _read_index(folder: pathlib.Path) -> tuple[str, dict[str, dict]]:

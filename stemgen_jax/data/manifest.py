@@ -98,19 +98,6 @@ class Manifest:
     np.save(folder / _SILENCE, fields.pop("silence").astype(np.uint16))
     write_json(folder / _FILE, fields)
 
-  def check_codec(self, name: str, checksum: str) -> None:
-    """Refuses another codec than the one that made the codes.
-
-    Raises:
-      ValueError: the checksums differ.
-    """
-    if checksum != self.checksum:
-      raise ValueError(
-        f"the codes were made by codec {self.codec!r} "
-        f"({self.checksum[:12]}), not by {name!r} ({checksum[:12]}): codes of "
-        "two codecs do not mix; prepare the data again with the right --codec"
-      )
-
 
 def write_json(path: pathlib.Path, value: Any) -> None:
   """Writes a JSON file in one step: it is there whole or not at all."""

@@ -144,14 +144,19 @@ def choose_pairs(
   song: str,
   segment: int,
   active: Bool[np.ndarray, "stems seconds"],
+  playable: Bool[np.ndarray, " stems"] | None = None,
 ) -> list[Pair]:
   """Draws the pairs of one segment from the activity of the song's stems.
+
+  Of those that are `playable` (default: all), one is the target; any of the
+  others may be heard.
 
   The draw of a pair depends on (seed, song id, segment, index) and on the
   segment's earlier pairs, because no (target, context) is taken twice; hence
   not on the process or the order in which songs are worked on.
   """
-  able = np.flatnonzero(active.mean(axis=1) >= max(config.min_active, 1e-9))
+  able = active.mean(axis=1) >= max(config.min_active, 1e-9)
+  able = np.flatnonzero(able if playable is None else able & playable)
   heard = np.flatnonzero(active.any(axis=1))
   chosen: dict[tuple[int, tuple[int, ...]], Pair] = {}
   if not len(able):

@@ -12,9 +12,13 @@ import pathlib
 import sys
 import threading
 import time
-import urllib.parse
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+  Callable,
+  Collection,
+  Iterable,
+  Iterator,
+  Sequence,
+)
 from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -25,91 +29,27 @@ from jaxtyping import Bool, Float, UInt16
 
 from stemgen_jax import audio, categories
 from stemgen_jax.codec import Codec
-from stemgen_jax.data import pairs, songs
+from stemgen_jax.data import pairs, song_codes, songs
 
 # Seconds of audio in one call of the codec: enough to keep it busy, while its
 # first layers need some 100 MB for each minute.
 _ENCODE_SECONDS = 60.0
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SongCodes:
-  """The pairs of one song; axis 0 of every array is the pair.
-
-  Attributes:
-    context: uint16 [pairs, t, q].
-    target: uint16 [pairs, t, q].
-    context_active: bool [pairs, seconds]; all False for an empty context.
-    target_active: bool [pairs, seconds].
-    gains: float32 [pairs, stems], of each stem of the song in the context.
-    context_rms_db: float32, level of the context, dB of full scale.
-    stem: int32, the target's number in the song.
-    category: int32 id of the target.
-    genre: int32 id.
-    segment: int32, number of the segment.
-    index: int32, number of the pair in the segment.
-    start: float32, where the segment begins in the song, in seconds.
-  """
-
-  context: np.ndarray
-  target: np.ndarray
-  context_active: np.ndarray
-  target_active: np.ndarray
-  gains: np.ndarray
-  context_rms_db: np.ndarray
-  stem: np.ndarray
-  category: np.ndarray
-  genre: np.ndarray
-  segment: np.ndarray
-  index: np.ndarray
-  start: np.ndarray
-
-  @property
-  def has_context(self) -> Bool[np.ndarray, " pairs"]:
-    """Which pairs have something to hear."""
-    # Without pairs there is no second axis either.
-    return np.array([active.any() for active in self.context_active], bool)
-
-  @classmethod
-  def load(cls, path: pathlib.Path) -> "SongCodes":
-    """Reads a song's file.
-
-    Raises:
-      ValueError: it is damaged.
-    """
-    try:
-      with np.load(path, allow_pickle=False) as arrays:
-        return cls(**{name: arrays[name] for name in arrays.files})
-    except (TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
-      raise ValueError(
-        f"{path} is damaged ({error}): delete it and prepare again"
-      ) from error
-
-  def save(self, path: pathlib.Path) -> None:
-    """Writes a song's file in one step."""
-    partial = path.with_name(f"{path.name}.partial")
-    with open(partial, "wb") as file:
-      np.savez(file, **vars(self))
-    os.replace(partial, path)
-
-
-def song_path(folder: pathlib.Path, song_id: str) -> pathlib.Path:
-  """Where the codes of a song lie; any id makes a valid file name."""
-  return folder / (urllib.parse.quote(song_id, safe="") + ".npz")
-
-
 def encode_song(
   song: songs.Song, codec: Codec, config: pairs.PairConfig
-) -> SongCodes:
+) -> song_codes.SongCodes:
   """Draws the pairs of a song and encodes their contexts and targets.
 
   A stem that is the target of several pairs of a segment is encoded once; a
-  context has to be mixed before it is encoded, so each is. A silent song has
-  no pairs.
+  context has to be mixed before it is encoded, so each is. A stem whose file
+  cannot be read is taken as silent, a silent song has no pairs; both are told
+  in `problems`.
   """
-  stems = np.stack([_read(stem, song, codec) for stem in song.stems])
+  stems, problems = _read_stems(song, codec)
   rate = codec.sample_rate
   length = round(config.segment_seconds * rate)
+  heard = np.zeros(len(stems), bool)
   rows = []
   for segment, start in enumerate(
     pairs.segment_starts(stems.shape[1] / rate, config.segment_seconds)
@@ -118,25 +58,54 @@ def encode_song(
     clips = np.stack(
       [audio.fit(stem[first : first + length], length) for stem in stems]
     )
-    for row in _encode_segment(song, segment, clips, codec, config):
+    active = np.stack([_activity(clip, rate, config) for clip in clips])
+    heard |= active.any(axis=1)
+    for row in _encode_segment(song, segment, clips, active, codec, config):
       rows.append(row | {"start": np.float32(first / rate)})
-  names = [field.name for field in dataclasses.fields(SongCodes)]
-  return SongCodes(
-    **{name: np.array([row[name] for row in rows]) for name in names}
-  )
+  problems += _silences(song, heard, bool(rows), problems, config)
+  columns = {
+    name: np.array([row[name] for row in rows]) for name in song_codes.COLUMNS
+  }
+  return song_codes.SongCodes(**columns, problems=tuple(problems))
+
+
+def _silences(
+  song: songs.Song,
+  heard: Bool[np.ndarray, " stems"],
+  has_pairs: bool,
+  known: Sequence[songs.Problem],
+  config: pairs.PairConfig,
+) -> list[songs.Problem]:
+  """Which stems are never heard, and whether the song is left out for it."""
+  never = f"nothing in it is above {config.threshold_db:g} dB"
+  if not heard.any():
+    return [songs.Problem("silent song", f"{never}, in any of its stems")]
+  unread = {problem.stem for problem in known}
+  found = [
+    songs.Problem("silent stem", never, stem.name, left_out=False)
+    for stem, sounds in zip(song.stems, heard)
+    if not sounds and stem.name not in unread
+  ]
+  if not has_pairs:
+    message = (
+      "no two of its stems sound together for long enough: "
+      f"{config.min_active:g} of a segment of {config.segment_seconds:g} s"
+    )
+    found.append(songs.Problem("no pair", message))
+  return found
 
 
 def _encode_segment(
   song: songs.Song,
   segment: int,
   clips: Float[np.ndarray, "stems samples channels"],
+  active: Bool[np.ndarray, "stems seconds"],
   codec: Codec,
   config: pairs.PairConfig,
 ) -> Iterator[dict[str, Any]]:
   """The pairs of one segment, without where it begins."""
-  rate = codec.sample_rate
-  active = np.stack([_activity(clip, rate, config) for clip in clips])
-  chosen = pairs.choose_pairs(config, song.id, segment, active)
+  playable = np.array([stem.target for stem in song.stems])
+  chosen = pairs.choose_pairs(config, song.id, segment, active, playable)
   mixes = [pairs.mix_context(clips, pair) for pair in chosen]
   targets = sorted({pair.target for pair in chosen})
   codes = _encode(codec, [*clips[targets], *(mix for mix, _ in mixes)])
@@ -147,7 +116,7 @@ def _encode_segment(
     yield {
       "context": context,
       "target": target_codes[pair.target],
-      "context_active": _activity(mix, rate, config),
+      "context_active": _activity(mix, codec.sample_rate, config),
       "target_active": active[pair.target],
       "gains": gains,
       "context_rms_db": np.float32(audio.rms_db(mix)),
@@ -165,14 +134,33 @@ def silence_codes(codec: Codec, seconds: float) -> UInt16[np.ndarray, "t q"]:
   return _encode(codec, [np.zeros((samples, codec.channels), np.float32)])[0]
 
 
-def _read(
-  stem: songs.Stem, song: songs.Song, codec: Codec
+def _read_stems(
+  song: songs.Song, codec: Codec
+) -> tuple[Float[np.ndarray, "stems samples channels"], list[songs.Problem]]:
+  """All stems in the codec's rate and channels, as long as the longest.
+
+  One that cannot be read is silent, so that the others keep their numbers.
+  """
+  stems, problems = [], []
+  for stem in song.stems:
+    try:
+      stems.append(_convert(stem.read(), codec))
+    except (ValueError, OSError) as error:
+      if not stem.files:  # no bad data: the renderer's own trouble
+        raise
+      stems.append(np.zeros((0, codec.channels), np.float32))
+      problems.append(songs.Problem("unreadable file", str(error), stem.name))
+  length = max(map(len, stems))
+  return np.stack([audio.fit(stem, length) for stem in stems]), problems
+
+
+def _convert(
+  sound: audio.Audio, codec: Codec
 ) -> Float[np.ndarray, "samples channels"]:
-  """A stem's audio in the codec's rate and channels."""
-  samples = stem.read()
-  if samples.shape[1] != codec.channels:
+  samples = sound.samples
+  if sound.channels != codec.channels:
     samples = audio.spread(audio.fold_down(samples), codec.channels)
-  return audio.resample(samples, song.sample_rate, codec.sample_rate)
+  return audio.resample(samples, sound.sample_rate, codec.sample_rate)
 
 
 def _activity(
@@ -206,8 +194,11 @@ def encode_missing(
   folder: pathlib.Path,
   *,
   workers: int,
+  strict: bool = False,
 ) -> None:
   """Encodes the songs of a source that have no file in `folder` yet.
+
+  Those with a file that could not be read are tried again.
 
   Args:
     source: where the songs come from; they are pickled for the workers.
@@ -216,22 +207,24 @@ def encode_missing(
     config: how pairs are drawn.
     folder: of the songs' files.
     workers: processes of one thread each; 0 works in this process.
+    strict: stop at the first song of which something is left out.
 
   Raises:
-    ValueError: a song cannot be read; names it.
+    ValueError: a song cannot be rendered, or `strict` stopped it; names it.
     OSError: a worker was killed, e.g. for want of memory.
   """
-  missing = {i for i in song_ids if not song_path(folder, i).exists()}
+  missing = {
+    i for i in song_ids if not _is_done(song_codes.song_path(folder, i))
+  }
   if not missing:
     return
-  todo = (song for song in source.songs() if song.id in missing)
+  task = _Task(config, folder, strict)
+  todo = _first_of_each(source, missing)
   if workers:
-    encoded = _in_processes(
-      todo, load_codec, config, folder, min(workers, len(missing))
-    )
+    encoded = _in_processes(todo, load_codec, task, min(workers, len(missing)))
   else:
     codec = load_codec()
-    encoded = (_encode_to_file(song, codec, config, folder) for song in todo)
+    encoded = (_encode_to_file(song, codec, task) for song in todo)
   with tqdm.tqdm(
     encoded,
     total=len(song_ids),
@@ -247,27 +240,54 @@ def encode_missing(
       bar.set_postfix_str(f"{rate:.1f} s of audio per second", refresh=False)
 
 
-def _encode_to_file(
-  song: songs.Song,
-  codec: Codec,
-  config: pairs.PairConfig,
-  folder: pathlib.Path,
-) -> float:
+@dataclasses.dataclass(frozen=True)
+class _Task:
+  """What is the same for every song of a run."""
+
+  config: pairs.PairConfig
+  folder: pathlib.Path
+  strict: bool
+
+
+def _is_done(path: pathlib.Path) -> bool:
+  return path.exists() and not any(
+    problem.kind == "unreadable file"
+    for problem in song_codes.problems_of(path)
+  )
+
+
+def _first_of_each(
+  source: songs.Songs, ids: Collection[str]
+) -> Iterator[songs.Song]:
+  """The songs of these ids; of two with one id the first."""
+  left = set(ids)
+  for song in source.songs():
+    if song.id in left:
+      left.remove(song.id)
+      yield song
+
+
+def _encode_to_file(song: songs.Song, codec: Codec, task: _Task) -> float:
   """Writes the song's file; returns the seconds of audio encoded."""
   try:
-    codes = encode_song(song, codec, config)
+    codes = encode_song(song, codec, task.config)
   except (ValueError, OSError) as error:
     raise ValueError(f"song {song.id}: {error}") from error
-  codes.save(song_path(folder, song.id))
+  bad = [problem for problem in codes.problems if problem.left_out]
+  if task.strict and bad:
+    raise ValueError(
+      f"--strict: song {song.id}: {bad[0].stem or 'left out'}: "
+      f"{bad[0].message}; mend it, or prepare without --strict"
+    )
+  codes.save(song_codes.song_path(task.folder, song.id))
   targets = set(zip(codes.segment.tolist(), codes.stem.tolist()))
-  return (len(targets) + len(codes.index)) * config.segment_seconds
+  return (len(targets) + len(codes.index)) * task.config.segment_seconds
 
 
 def _in_processes(
   todo: Iterable[songs.Song],
   load_codec: Callable[[], Codec],
-  config: pairs.PairConfig,
-  folder: pathlib.Path,
+  task: _Task,
   workers: int,
 ) -> Iterator[float]:
   # glibc gives the codec's big buffers back and fetches them anew at each
@@ -284,7 +304,7 @@ def _in_processes(
   pending: set[futures.Future[float]] = set()
   try:
     for song in todo:
-      pending.add(pool.submit(_encode_in_worker, song, config, folder))
+      pending.add(pool.submit(_encode_in_worker, song, task))
       if len(pending) > 2 * workers:  # songs in memory, most of all
         done, pending = futures.wait(pending, None, futures.FIRST_COMPLETED)
         for future in done:
@@ -320,7 +340,5 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _encode_in_worker(
-  song: songs.Song, config: pairs.PairConfig, folder: pathlib.Path
-) -> float:
-  return _encode_to_file(song, _codec, config, folder)
+def _encode_in_worker(song: songs.Song, task: _Task) -> float:
+  return _encode_to_file(song, _codec, task)

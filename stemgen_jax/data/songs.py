@@ -1,11 +1,11 @@
 """What every source of songs hands out: stems that are read when needed."""
 
 import dataclasses
+import pathlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-import numpy as np
-from jaxtyping import Float
+from stemgen_jax.audio import Audio
 
 SPLITS = ("train", "valid", "test")
 
@@ -17,30 +17,64 @@ class Stem:
   Attributes:
     name: what the source calls it, unique in its song ("bass", "S03").
     category: one of `categories.CATEGORIES`.
-    read: gives its audio, float32 [samples, channels] within -1..1. All stems
-      of a song have the same length and rate, and their plain sum is the mix.
-      Two calls give the same samples.
+    read: gives its audio, within -1..1. Stems of a song may differ in rate,
+      channels and length; all begin together, and their plain sum is the mix.
+      Two calls give the same samples. Raises ValueError or OSError where a
+      file is missing or damaged.
+    target: whether it may be what the model learns to play. Every stem may be
+      heard.
+    files: those that `read` reads; () where it is rendered.
   """
 
   name: str
   category: str
-  read: Callable[[], Float[np.ndarray, "samples channels"]]
+  read: Callable[[], Audio]
+  target: bool = True
+  files: tuple[pathlib.Path, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+  """Something about a song that its owner should know.
+
+  Attributes:
+    kind: two words, the same for all of its kind ("missing file").
+    message: one line: what is wrong, with which file.
+    stem: name of the stem it is about; "" is the song.
+    left_out: whether that stem, or the song, cannot be used because of it.
+  """
+
+  kind: str
+  message: str
+  stem: str = ""
+  left_out: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
 class Song:
-  """One song: `id` is unique in its source, `split` one of `SPLITS`,
-  `genre` one of `categories.GENRES`, `sample_rate` in Hz."""
+  """One song.
+
+  Attributes:
+    id: unique in its source.
+    split: one of `SPLITS`.
+    genre: one of `categories.GENRES`.
+    stems: those that can be had; without any the song is left out.
+    problems: what was found wrong while the song was listed.
+  """
 
   id: str
   split: str
   genre: str
-  sample_rate: int
   stems: tuple[Stem, ...]
+  problems: tuple[Problem, ...] = ()
 
 
 class Songs(Protocol):
-  """A source of songs. Listing is cheap: audio is made by `Stem.read`."""
+  """A source of songs. Listing is cheap: audio is made by `Stem.read`.
+
+  One that reads files refuses, when it is made, a folder that is not laid out
+  as it expects; songs that are bad are listed with their problems.
+  """
 
   @property
   def name(self) -> str:

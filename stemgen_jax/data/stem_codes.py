@@ -26,7 +26,7 @@ import tensorflow_datasets as tfds
 
 from stemgen_jax import categories
 from stemgen_jax.codec import Codec
-from stemgen_jax.data import pairs, song_files, songs
+from stemgen_jax.data import pairs, song_codes, song_files, songs
 from stemgen_jax.data.manifest import Manifest, write_json
 
 _PACKAGES = ("stemgen-jax", "numpy", "tensorflow-datasets", "array_record")
@@ -99,10 +99,8 @@ class StemCodes(tfds.core.GeneratorBasedBuilder):
 
   def _generate_examples(self, ids):
     for song_id in ids:
-      path = song_files.song_path(self._config.folder, song_id)
-      columns = vars(song_files.SongCodes.load(path))
-      for row in range(len(columns["index"])):
-        record = {name: column[row] for name, column in columns.items()}
+      path = song_codes.song_path(self._config.folder, song_id)
+      for record in song_codes.SongCodes.load(path).rows():
         key = f"{song_id}/{record.pop('segment')}/{record.pop('index')}"
         yield key, record | {"song_id": song_id}
 
@@ -271,7 +269,7 @@ def _count(
   counts, per_category, levels = {}, collections.Counter(), []
   for split, ids in split_songs.items():
     files = [
-      song_files.SongCodes.load(song_files.song_path(folder, song_id))
+      song_codes.SongCodes.load(song_codes.song_path(folder, song_id))
       for song_id in ids
     ]
     counts[split] = {

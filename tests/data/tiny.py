@@ -6,19 +6,20 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from stemgen_jax.audio import Audio
 from stemgen_jax.data import songs
 
 CATEGORIES = ("bass", "drums", "piano", "guitar")
 RATE = 800
 
 
-def _sine(frequency: float, seconds: float, rest: int) -> np.ndarray:
+def _sine(frequency: float, seconds: float, rest: int) -> Audio:
   """A sine that is silent in second `rest`, and a little before: a filter
   takes some time to calm down."""
   time = np.arange(round(seconds * RATE)) / RATE
   audio = 0.2 * np.sin(2 * np.pi * frequency * time)
   audio[max(0, rest * RATE - RATE // 10) : (rest + 1) * RATE] = 0
-  return audio.astype(np.float32)[:, None]
+  return Audio(audio.astype(np.float32)[:, None], RATE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,6 @@ class Sines:
         id=f"sines/{number}",
         split=split,
         genre="techno",
-        sample_rate=RATE,
         stems=tuple(
           songs.Stem(
             name=f"stem {i}",

@@ -4,9 +4,10 @@ import dataclasses
 import functools
 from collections.abc import Iterator
 
+from stemgen_jax.audio import Audio
 from stemgen_jax.data import songs
 from stemgen_jax.data.band.render import render
-from stemgen_jax.data.band.score import Score
+from stemgen_jax.data.band.score import Part, Score
 from stemgen_jax.data.band.style import Style
 from stemgen_jax.data.band.writer import write
 
@@ -77,13 +78,12 @@ class Band:
       id=f"{self.name}-{number:06d}",
       split=split,
       genre=score.genre,
-      sample_rate=self.sample_rate,
       stems=tuple(
         songs.Stem(
           part.name,
           part.category,
           functools.partial(
-            render, part, self.seconds, self.sample_rate, self.soundfonts
+            _play, part, self.seconds, self.sample_rate, self.soundfonts
           ),
         )
         for part in score.parts
@@ -95,3 +95,9 @@ class Band:
     for split, first in _FIRST.items():
       for number in range(first, first + getattr(self, split)):
         yield self.song(number)
+
+
+def _play(
+  part: Part, seconds: float, sample_rate: int, soundfonts: tuple[str, ...]
+) -> Audio:
+  return Audio(render(part, seconds, sample_rate, soundfonts), sample_rate)

@@ -1,0 +1,120 @@
+"""The codes of one song in a file: the unit of work and of restart."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import urllib.parse
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+
+from stemgen_jax.data.songs import Problem
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SongCodes:
+  """The pairs of one song; axis 0 of every array is the pair.
+
+  Attributes:
+    context: uint16 [pairs, t, q].
+    target: uint16 [pairs, t, q].
+    context_active: bool [pairs, seconds]; all False for an empty context.
+    target_active: bool [pairs, seconds].
+    gains: float32 [pairs, stems], of each stem of the song in the context.
+    context_rms_db: float32, level of the context, dB of full scale.
+    stem: int32, the target's number in the song.
+    category: int32 id of the target.
+    genre: int32 id.
+    segment: int32, number of the segment.
+    index: int32, number of the pair in the segment.
+    start: float32, where the segment begins in the song, in seconds.
+    problems: what was found wrong with the song's audio; of no pair.
+  """
+
+  context: np.ndarray
+  target: np.ndarray
+  context_active: np.ndarray
+  target_active: np.ndarray
+  gains: np.ndarray
+  context_rms_db: np.ndarray
+  stem: np.ndarray
+  category: np.ndarray
+  genre: np.ndarray
+  segment: np.ndarray
+  index: np.ndarray
+  start: np.ndarray
+  problems: tuple[Problem, ...] = ()
+
+  @property
+  def has_context(self) -> Bool[np.ndarray, " pairs"]:
+    """Which pairs have something to hear."""
+    # Without pairs there is no second axis either.
+    return np.array([active.any() for active in self.context_active], bool)
+
+  def rows(self) -> Iterator[dict[str, Any]]:
+    """The pairs, one by one."""
+    for row in range(len(self.index)):
+      yield {name: getattr(self, name)[row] for name in COLUMNS}
+
+  @classmethod
+  def load(cls, path: pathlib.Path) -> "SongCodes":
+    """Reads a song's file.
+
+    Raises:
+      ValueError: it is damaged.
+    """
+    try:
+      with np.load(path, allow_pickle=False) as arrays:
+        columns = {name: arrays[name] for name in COLUMNS}
+    except _DAMAGES as error:
+      raise _damaged(path, error) from error
+    return cls(**columns, problems=problems_of(path))
+
+  def save(self, path: pathlib.Path) -> None:
+    """Writes a song's file in one step, or nothing."""
+    partial = path.with_name(f"{path.name}.partial")
+    columns = {name: getattr(self, name) for name in COLUMNS}
+    problems = json.dumps([dataclasses.asdict(p) for p in self.problems])
+    try:
+      with open(partial, "wb") as file:
+        np.savez(file, **columns, problems=np.array(problems))
+      os.replace(partial, path)
+    finally:  # a full disk gets its space back
+      partial.unlink(missing_ok=True)
+
+
+COLUMNS = tuple(
+  field.name
+  for field in dataclasses.fields(SongCodes)
+  if field.name != "problems"
+)
+"""Names of the arrays."""
+_DAMAGES = (TypeError, ValueError, KeyError, OSError, zipfile.BadZipFile)
+
+
+def _damaged(path: pathlib.Path, error: Exception) -> ValueError:
+  return ValueError(f"{path} is damaged ({error}): delete it and prepare again")
+
+
+def problems_of(path: pathlib.Path) -> tuple[Problem, ...]:
+  """The problems in a song's file, without reading its codes.
+
+  Raises:
+    ValueError: it is damaged.
+  """
+  try:
+    with np.load(path, allow_pickle=False) as arrays:
+      return tuple(
+        Problem(**fields) for fields in json.loads(str(arrays["problems"]))
+      )
+  except _DAMAGES as error:
+    raise _damaged(path, error) from error
+
+
+def song_path(folder: pathlib.Path, song_id: str) -> pathlib.Path:
+  """Where the codes of a song lie; any id makes a valid file name."""
+  return folder / (urllib.parse.quote(song_id, safe="") + ".npz")
