@@ -102,6 +102,8 @@ def _overview() -> str:
 def _help(app: types.ModuleType, values: flags.FlagValues) -> str:
   lines = [(app.__doc__ or "").strip(), "", "flags:"]
   for flag in _flags(app, values):
+    if "." in flag.name:  # many, for the few who look for them
+      continue
     if isinstance(flag, flags.BooleanFlag):
       usage = f"--{flag.name}"
     else:

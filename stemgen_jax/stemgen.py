@@ -7,61 +7,31 @@ the same sample rate, in as many channels as the context, without lag.
 import dataclasses
 import os
 import pathlib
-import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
+import jax
 import numpy as np
-from jaxtyping import Float32, Int
 
 from stemgen_jax import audio as audio_lib
-from stemgen_jax import categories, model, sampling, windows
+from stemgen_jax import categories, hearing, model, sampling
 from stemgen_jax.audio import Audio
-from stemgen_jax.codec import Codec
 from stemgen_jax.codec import load as load_codec
+from stemgen_jax.hearing import Region
+from stemgen_jax.playing import Part, Player, Progress
 from stemgen_jax.take import Take
 
 Context = str | os.PathLike[str] | Audio | tuple[np.ndarray, int]
-Progress = Callable[[int], object]
 
-_REFERENCE_DB = -18.0
-_SILENCE_DB = -90.0
-_TOO_QUIET_DB = 30.0
+_RUN_SECONDS = 0.5
+MOST_AT_ONCE = 8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Heard:
-  """A context as the model hears it, and the format it came in."""
-
-  codes: Int[np.ndarray, "t q"]
-  gain: float
-  level_db: float
-  from_nothing: bool
-  samples: int
-  sample_rate: int
-  channels: int
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class StemGen:
+class StemGen(Player):
   """Listens to a piece of music and plays one instrument along with it.
 
-  Attributes:
-    config: shape of the model.
-    params: its parameters.
-    codec: the codec whose codes it speaks.
-    metadata: what is known of the weights; used here: `categories`, the
-      instrument categories they were trained on, and `context_rms_db`, the
-      usual level of the contexts they were trained on.
-    name: what the weights were loaded from.
+  Its attributes are those of `playing.Player`.
   """
-
-  config: model.ModelConfig
-  params: Any = dataclasses.field(repr=False)
-  codec: Codec
-  metadata: dict[str, Any]
-  name: str = "demo"
 
   @classmethod
   def load(
@@ -106,6 +76,7 @@ class StemGen:
     *,
     seed: int = 0,
     seconds: float | None = None,
+    loop: bool = False,
     settings: sampling.Settings | None = None,
     progress: Progress | None = None,
   ) -> Take:
@@ -116,6 +87,7 @@ class StemGen:
         stem,
         [seed],
         seconds=seconds,
+        loop=loop,
         settings=settings,
         progress=progress,
       )
@@ -128,13 +100,16 @@ class StemGen:
     seeds: Iterable[int],
     *,
     seconds: float | None = None,
+    loop: bool = False,
+    exact: bool = False,
     settings: sampling.Settings | None = None,
     progress: Progress | None = None,
   ) -> Iterator[Take]:
     """Plays takes along with the context, which is encoded only once.
 
-    Every take is sampled and decoded alone in one fixed shape: a seed gives
-    the same samples alone and beside others.
+    A take depends on weights, settings, context and seed alone. On a CPU
+    takes are sampled one at a time, where a batch would be no faster, and a
+    seed gives the same samples to the last bit alone and beside others.
 
     Args:
       context: a file, `Audio`, or (float samples [n] or [n, channels] in
@@ -144,9 +119,12 @@ class StemGen:
       seeds: one for each take, 0 to 2**32 - 1.
       seconds: length without a context; the stem then comes in the codec's
         own format.
+      loop: the context is one period of a loop, and so is the stem.
+      exact: take no more than one take at a time on accelerators either,
+        where up to 8 together are faster, but the last bits of their products
+        depend on their number and may tip a code.
       settings: how to sample; `preset("default")` if left out.
-      progress: called after each level of each window with the number of
-        sampling steps just done.
+      progress: called after each level of each window.
 
     Raises:
       ValueError, OSError: an argument is not as above, or the file cannot be
@@ -155,15 +133,187 @@ class StemGen:
     category = categories.parse_category(stem)
     seeds = list(seeds)
     for seed in seeds:
-      if not 0 <= seed < 2**32:
-        raise ValueError(f"seed {seed}: expected 0 to {2**32 - 1}")
-    chosen = settings or sampling.preset("default")
-    chosen = self._with_scales(chosen)
+      _check_seed(seed)
+    settings = self.with_scales(settings or sampling.preset("default"))
     audio = self._audio_of(context, seconds)
-    heard = self._hear(audio, from_nothing=context is None)
-    return (
-      self._play(heard, category, seed, chosen, progress) for seed in seeds
+    heard = hearing.hear(
+      self.codec,
+      audio,
+      self.reference_db,
+      loop=loop,
+      from_nothing=context is None,
     )
+    at_once = 1 if exact or jax.default_backend() == "cpu" else MOST_AT_ONCE
+    plain = Part(heard, category, settings, progress)
+    return self.play(plain, seeds, at_once)
+
+  def vary(
+    self,
+    take: Take,
+    *,
+    seed: int | None = None,
+    share: float = 0.5,
+    from_level: int = 0,
+    settings: sampling.Settings | None = None,
+    progress: Progress | None = None,
+  ) -> Take:
+    """Plays a part of a take anew, scattered over the whole of it.
+
+    Args:
+      take: of these weights.
+      seed: of the new part; the take's own and 1 if left out.
+      share: of the time that is played anew, above 0 and at most 1, in runs
+        of half a second.
+      from_level: codec levels coarser than this one stay in any case: 0 plays
+        all anew; 1 and above keep the notes and change the sound.
+      settings: how to sample; the take's own if left out.
+      progress: see `Progress`.
+
+    Raises:
+      ValueError: an argument is not as above.
+    """
+    if not 0 < share <= 1:
+      raise ValueError(f"share {share:g}: expected above 0 and at most 1")
+    if not 0 <= from_level < self.codec.levels:
+      raise ValueError(
+        f"from_level {from_level}: expected 0 to {self.codec.levels - 1}"
+      )
+    seed = _new_seed(take, seed)
+    part = self._part_of(take, settings, progress)
+    frames = len(take.codes)
+    run = round(_RUN_SECONDS * self.codec.frame_rate)
+    runs = -(-frames // run)
+    count = max(1, round(share * runs))
+    chosen = np.random.default_rng(seed).permutation(runs) < count
+    free = np.repeat(chosen, run)[:frames, None] & (
+      np.arange(self.codec.levels) >= from_level
+    )
+    part = dataclasses.replace(
+      part,
+      free=free,
+      origin=f"varied {share:g} from level {from_level} of {take.name}",
+    )
+    return next(self.play(part, [seed]))
+
+  def regenerate(
+    self,
+    take: Take,
+    regions: Sequence[Region],
+    *,
+    seed: int | None = None,
+    settings: sampling.Settings | None = None,
+    progress: Progress | None = None,
+  ) -> Take:
+    """Plays regions of a take anew and leaves the rest alone.
+
+    Regions are widened to whole frames. Outside them the codes are the
+    take's, bit for bit; so is the audio, but for a cross-fade of one frame
+    (20 ms at 50 frames a second) on either side.
+
+    Args:
+      take: of these weights.
+      regions: (from, to) in seconds; `regions.bars` has them from bars.
+      seed: of the new part; the take's own and 1 if left out.
+      settings: how to sample; the take's own if left out.
+      progress: see `Progress`.
+
+    Raises:
+      ValueError: an argument is not as above, or a region is outside.
+    """
+    seed = _new_seed(take, seed)
+    frames = take.heard.frames_of(regions)
+    said = ", ".join(f"{start:.2f}-{end:.2f} s" for start, end in regions)
+    part = dataclasses.replace(
+      self._part_of(take, settings, progress),
+      free=np.repeat(frames[:, None], self.codec.levels, axis=1),
+      spliced=frames,
+      old=take.audio.samples,
+      origin=f"regenerated {said} of {take.name}",
+    )
+    return next(self.play(part, [seed]))
+
+  def extend(
+    self,
+    take: Take,
+    context: Context | None = None,
+    *,
+    seconds: float | None = None,
+    seed: int | None = None,
+    settings: sampling.Settings | None = None,
+    progress: Progress | None = None,
+  ) -> Take:
+    """Goes on where a take ends, under a longer context.
+
+    What was played stays as `regenerate` leaves it, and so does its level:
+    the longer context is brought to the model by the same factor.
+
+    Args:
+      take: of these weights, and no loop.
+      context: begins as the take's own and goes on; see `takes`. None for a
+        take that was played from nothing.
+      seconds: the new length, without a context.
+      seed: of the new part; the take's own and 1 if left out.
+      settings: how to sample; the take's own if left out.
+      progress: see `Progress`.
+
+    Raises:
+      ValueError, OSError: an argument is not as above, or the context has
+        another format or is not longer than the take.
+    """
+    seed = _new_seed(take, seed)
+    part, old = self._part_of(take, settings, progress), take.heard
+    if old.loop:
+      raise ValueError(f"{take.name} is a loop, which has no end to go on from")
+    sound = self._audio_of(context, seconds)
+    if context is None:
+      shape = (round(sound.seconds * old.sample_rate), old.channels)
+      sound = Audio(np.zeros(shape, np.float32), old.sample_rate)
+    for name in ("sample_rate", "channels"):
+      if getattr(sound, name) != getattr(old, name):
+        raise ValueError(
+          f"the context has {name} {getattr(sound, name)}, but the take "
+          f"{getattr(old, name)}: give it in the take's format"
+        )
+    kept = int(old.samples / old.samples_per_frame)
+    if len(sound.samples) < old.edge(kept) + old.samples_per_frame:
+      raise ValueError(
+        f"the context is {sound.seconds:.2f} s long: expected more than the "
+        f"take's {old.seconds:.2f} s"
+      )
+    heard = hearing.hear(
+      self.codec,
+      sound,
+      self.reference_db,
+      gain=old.gain,
+      from_nothing=context is None,
+    )
+    heard = dataclasses.replace(heard, back=old.back)
+    new = np.arange(len(heard.codes)) >= kept
+    part = dataclasses.replace(
+      part,
+      heard=heard,
+      free=np.repeat(new[:, None], self.codec.levels, axis=1),
+      known=_fit(take.codes[:kept], len(new)),
+      spliced=new,
+      old=_fit(take.audio.samples, heard.samples),
+      origin=f"extended {take.name} from {old.seconds:.2f} s",
+    )
+    return next(self.play(part, [seed]))
+
+  def _part_of(
+    self,
+    take: Take,
+    settings: sampling.Settings | None,
+    progress: Progress | None,
+  ) -> "Part":
+    if take.codec_checksum != self.codec.checksum:
+      raise ValueError(
+        f"{take.name} has codes of another codec ({take.codec_checksum[:12]}, "
+        f"not {self.codec.checksum[:12]}): load the weights that played it, "
+        f"{take.weights}"
+      )
+    settings = self.with_scales(settings or take.settings)
+    return Part(take.heard, take.stem, settings, progress, known=take.codes)
 
   def _audio_of(self, context: Context | None, seconds: float | None) -> Audio:
     if context is None:
@@ -188,150 +338,24 @@ class StemGen:
       raise ValueError("the context has samples that are NaN or infinite")
     return audio
 
-  def _with_scales(self, settings: sampling.Settings) -> sampling.Settings:
-    """A guidance scale for every source of this model, and for no other.
 
-    Sources that the settings do not name are not given by the caller either:
-    scale 0 leaves their branches out.
-    """
-    sources = (*self.config.conditions, "context")
-    scales = {name: settings.guidance.get(name, 0.0) for name in sources}
-    return dataclasses.replace(settings, guidance=scales)
-
-  def _hear(self, audio: Audio, *, from_nothing: bool) -> _Heard:
-    """Encodes a context, in the codec's format and at the training level."""
-    rate, channels = self.codec.sample_rate, self.codec.channels
-    sound = _with_channels(audio.samples, channels)
-    sound = audio_lib.resample(sound, audio.sample_rate, rate)
-    gain = gain_to_reference(sound, self._reference_db)
-    sound = sound * np.float32(gain)
-    return _Heard(
-      codes=self.codec.encode(sound[None])[0],
-      gain=gain,
-      level_db=audio_lib.rms_db(sound),
-      from_nothing=from_nothing,
-      samples=len(audio.samples),
-      sample_rate=audio.sample_rate,
-      channels=audio.channels,
-    )
-
-  def _play(
-    self,
-    heard: _Heard,
-    category: str,
-    seed: int,
-    settings: sampling.Settings,
-    progress: Progress | None,
-  ) -> Take:
-    began = time.perf_counter()
-    codes = self._sample(heard.codes, category, seed, settings, progress)
-    sound = self.codec.decode(codes[None])[0]
-    notes = self._notes(heard, category, sound)
-    for note in notes:
-      warnings.warn(note, stacklevel=3)
-    # What the codec's last frame has beyond the context's end is cut after
-    # resampling, so that the filter does not meet an edge there.
-    sound = audio_lib.resample(
-      sound / np.float32(heard.gain),
-      self.codec.sample_rate,
-      heard.sample_rate,
-      heard.samples,
-    )
-    sound = _with_channels(sound, heard.channels)
-    return Take(
-      audio=Audio(sound, heard.sample_rate),
-      codes=codes,
-      seed=seed,
-      settings=settings,
-      stem=category,
-      weights=self.name,
-      elapsed=time.perf_counter() - began,
-      warnings=notes,
-    )
-
-  def _sample(
-    self,
-    context: Int[np.ndarray, "t q"],
-    category: str,
-    seed: int,
-    settings: sampling.Settings,
-    progress: Progress | None,
-  ) -> Int[np.ndarray, "t q"]:
-    ids = {name: model.CONDITION_SIZES[name] for name in self.config.conditions}
-    if "category" in ids:
-      ids["category"] = categories.category_id(category)
-
-    def decode(context, known, known_mask, valid, start):
-      codes = sampling.decode_codes(
-        self.config,
-        self.params,
-        context[None],
-        {name: np.array([number]) for name, number in ids.items()},
-        np.array([seed]),
-        settings,
-        known=known[None],
-        known_mask=known_mask[None],
-        valid=valid[None],
-        frame_offset=start,
-        progress=progress,
-      )
-      return np.asarray(codes)[0]
-
-    return windows.decode_long(decode, context, self.config.window)
-
-  @property
-  def _reference_db(self) -> float:
-    level = self.metadata.get("context_rms_db")
-    return _REFERENCE_DB if level is None else level
-
-  def _notes(
-    self, heard: _Heard, category: str, sound: Float32[np.ndarray, "n c"]
-  ) -> tuple[str, ...]:
-    """What the listener should know about a take."""
-    notes = []
-    trained = self.metadata.get("categories", categories.CATEGORIES)
-    if category not in trained:
-      notes.append(
-        f"these weights were not trained on {category!r}: expect little of "
-        f"it; they know {', '.join(trained)}"
-      )
-    silent = heard.level_db < _SILENCE_DB
-    if silent and not heard.from_nothing:
-      notes.append(
-        "the context is silent, or its channels cancel in mono: the stem was "
-        "played to nothing"
-      )
-    level_db = self._reference_db if silent else heard.level_db
-    below_db = level_db - audio_lib.rms_db(sound)
-    if below_db > _TOO_QUIET_DB:
-      than = "music usually is" if silent else "the context"
-      quiet = f"{below_db:.0f} dB quieter than {than}"
-      quiet = "silent" if below_db == np.inf else quiet
-      notes.append(f"the stem is {quiet}: try another seed or lower guidance")
-    return tuple(notes)
+def _check_seed(seed: int) -> None:
+  if not 0 <= seed < 2**32:
+    raise ValueError(f"seed {seed}: expected 0 to {2**32 - 1}")
 
 
-def gain_to_reference(
-  samples: Float32[np.ndarray, "n c"], reference_db: float
-) -> float:
-  """Factor that brings a context to the level of the training's contexts.
+def _new_seed(take: Take, seed: int | None) -> int:
+  """The seed of what is played anew: as given, or the one after the take's."""
+  if seed is None:
+    return (take.seed + 1) % 2**32
+  _check_seed(seed)
+  return seed
 
-  The codec and the model have learned music at about one level and play at
-  that level whatever they hear. So the context is brought there, and the stem
-  is brought back by the inverse: a quiet context gets a stem as much quieter.
 
-  Args:
-    samples: of the context.
-    reference_db: its wanted root mean square, dB of full scale.
-
-  Returns:
-    The factor, at most what makes the loudest sample 1; 1 for silence.
-  """
-  level_db = audio_lib.rms_db(samples)
-  if level_db < _SILENCE_DB:
-    return 1.0
-  factor = 10 ** ((reference_db - level_db) / 20)
-  return min(factor, 1.0 / float(np.abs(samples).max()))
+def _fit(rows: np.ndarray, length: int) -> np.ndarray:
+  """Cut, or padded with zeros, to so many rows."""
+  missing = max(0, length - len(rows))
+  return np.pad(rows[:length], ((0, missing), (0, 0)))
 
 
 def _audio_of_array(samples: np.ndarray, sample_rate: int) -> Audio:
@@ -349,12 +373,3 @@ def _audio_of_array(samples: np.ndarray, sample_rate: int) -> Audio:
       "[samples, channels]; transpose it"
     )
   return Audio(samples.astype(np.float32), sample_rate)
-
-
-def _with_channels(
-  samples: Float32[np.ndarray, "n c"], channels: int
-) -> Float32[np.ndarray, "n {channels}"]:
-  """As many channels as asked for; through mono where the number differs."""
-  if samples.shape[1] == channels:
-    return samples
-  return audio_lib.spread(audio_lib.fold_down(samples), channels)

@@ -1,9 +1,11 @@
-"""A take: one generated stem, its seed and its settings."""
+"""A take: one generated stem, its seed, its settings and its codes."""
 
 import dataclasses
+import json
 import os
 import pathlib
 import warnings
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -11,31 +13,44 @@ from jaxtyping import Int
 
 from stemgen_jax import audio as audio_lib
 from stemgen_jax.audio import Audio
+from stemgen_jax.hearing import Heard
 from stemgen_jax.sampling import Settings
+
+CODES_SUFFIX = ".codes.npz"
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Take:
-  """One generated stem and how to have it again.
+  """One generated stem and how to have it again, or go on from it.
 
   Attributes:
     audio: the stem, in the context's format.
-    codes: the codec's codes of the stem, `[t, q]`.
+    codes: the codec's codes of the stem.
+    heard: what it was played to.
     seed: the seed it was drawn with.
     settings: the settings it was sampled with.
     stem: its instrument category.
     weights: what the model was loaded from.
-    elapsed: seconds of work it took, without the encoding of the context.
+    codec_checksum: of the codec that the codes belong to.
+    origin: what was done to which take, where it is not a first one.
+    passes: passes of the model that it took.
+    flops: floating-point operations of these.
+    elapsed: seconds of work it took, with the encoding of the context.
     warnings: what the listener should know, in plain words.
   """
 
   audio: Audio
   codes: Int[np.ndarray, "t q"]
+  heard: Heard
   seed: int
   settings: Settings
   stem: str
   weights: str
+  codec_checksum: str
   elapsed: float
+  origin: str = ""
+  passes: int = 0
+  flops: float = 0.0
   warnings: tuple[str, ...] = ()
 
   @property
@@ -52,6 +67,12 @@ class Take:
       "seed": self.seed,
       "settings": dataclasses.asdict(self.settings),
       "weights": self.weights,
+      "origin": self.origin,
+      "cost": {
+        "passes": self.passes,
+        "flops": self.flops,
+        "seconds": round(self.elapsed, 2),
+      },
     }
 
   def save(
@@ -59,6 +80,7 @@ class Take:
     path: str | os.PathLike[str],
     *,
     bits: audio_lib.Bits = 24,
+    codes: bool = True,
     overwrite: bool = False,
   ) -> pathlib.Path:
     """Writes the stem with its seed and settings in the file's metadata.
@@ -67,21 +89,27 @@ class Take:
       path: a .wav or .flac file, or a folder (made if it has no suffix and is
         not there), where the file is called `STEM-seedS.wav`.
       bits: 16, 24, or "float" (wav only).
-      overwrite: replace a file that is there.
+      codes: write `NAME.codes.npz` beside it too, from which `load` has the
+        take back to be varied, redone in parts, or extended.
+      overwrite: replace files that are there.
 
     Returns:
       The file.
 
     Raises:
-      ValueError, OSError: as `audio.write`.
+      ValueError, OSError: as `audio.write`; nothing is written then.
     """
     path = pathlib.Path(path)
     if path.is_dir() or not path.suffix:
       path.mkdir(parents=True, exist_ok=True)
       path = path / f"{self.name}.wav"
+    if codes:
+      audio_lib.check_writable(codes_path(path), overwrite, (".npz",))
     gain_db = audio_lib.write(
       path, self.audio, bits=bits, metadata=self.metadata, overwrite=overwrite
     )
+    if codes:
+      self.save_codes(codes_path(path), gain_db)
     if gain_db < 0:
       warnings.warn(
         f"{path}: the stem was lowered by {-gain_db:.1f} dB so as not to clip",
@@ -89,6 +117,99 @@ class Take:
       )
     return path
 
+  def save_codes(self, path: pathlib.Path, gain_db: float = 0.0) -> None:
+    """Writes what the audio file cannot hold; replaces what is at `path`.
+
+    Args:
+      path: ends in .codes.npz.
+      gain_db: by which the audio was written louder (or quieter, so as not to
+        clip): what is played anew later comes out at the same level.
+    """
+    heard = {
+      field.name: getattr(self.heard, field.name)
+      for field in dataclasses.fields(Heard)
+      if field.name != "codes"
+    }
+    heard["back"] *= 10 ** (gain_db / 20)
+    about = self.metadata | {
+      "codec_checksum": self.codec_checksum,
+      "heard": heard,
+    }
+    with audio_lib.replacing(path) as temporary, open(temporary, "wb") as file:
+      np.savez_compressed(
+        file,
+        codes=self.codes.astype(np.uint16),
+        context=self.heard.codes.astype(np.uint16),
+        about=np.array(json.dumps(about)),
+      )
+
+  @classmethod
+  def load(cls, path: str | os.PathLike[str]) -> "Take":
+    """Reads a saved stem and the codes beside it.
+
+    Raises:
+      FileNotFoundError: the audio file, or its `NAME.codes.npz`, is missing.
+      ValueError: one of them is damaged, or they do not belong together.
+    """
+    sound = audio_lib.read(path, longest=audio_lib.LONGEST)
+    beside = codes_path(path)
+    if not beside.is_file():
+      raise FileNotFoundError(
+        f"no codes of {path}: expected {beside}, which is written beside every "
+        "take unless it is switched off"
+      )
+    try:
+      with np.load(beside, allow_pickle=False) as file:
+        codes, context = (
+          file[name].astype(np.int32) for name in ("codes", "context")
+        )
+        about = json.loads(str(file["about"]))
+      heard = Heard(codes=context, **about["heard"])
+      take = cls(
+        audio=sound,
+        codes=codes,
+        heard=heard,
+        seed=about["seed"],
+        settings=_settings_of(about["settings"]),
+        stem=about["stem"],
+        weights=about["weights"],
+        codec_checksum=about["codec_checksum"],
+        origin=about["origin"],
+        passes=about["cost"]["passes"],
+        flops=about["cost"]["flops"],
+        elapsed=about["cost"]["seconds"],
+      )
+    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+      raise ValueError(
+        f"{beside} is damaged, or of another version: {error}"
+      ) from error
+    found = (len(sound.samples), sound.sample_rate, sound.channels)
+    if found != (heard.samples, heard.sample_rate, heard.channels):
+      raise ValueError(
+        f"{path} has {found[0]} samples at {found[1]} Hz in {found[2]} "
+        f"channels, but {beside.name} belongs to {heard.samples} at "
+        f"{heard.sample_rate} in {heard.channels}: the audio was changed"
+      )
+    return take
+
   def mix(self, context: Audio) -> tuple[Audio, float]:
     """The stem with its context, as `audio.mix`: mix and its gain in dB."""
     return audio_lib.mix(context, self.audio)
+
+
+def codes_path(path: str | os.PathLike[str]) -> pathlib.Path:
+  """Where the codes of a stem are kept, beside the stem itself."""
+  return pathlib.Path(path).with_suffix(CODES_SUFFIX)
+
+
+def _settings_of(fields: dict[str, Any]) -> Settings:
+  """Settings from JSON, which knows no tuples."""
+
+  def restore(value):
+    if isinstance(value, list):
+      return tuple(value)
+    if isinstance(value, dict):
+      return {name: restore(entry) for name, entry in value.items()}
+    return value
+
+  return Settings(**restore(fields))

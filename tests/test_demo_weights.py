@@ -18,8 +18,8 @@ LOOPS = pathlib.Path(stemgen_jax.__file__).parent / "assets" / "loops"
 class Echo(StemGen):
   """Plays what it hears: the whole chain but the model."""
 
-  def _sample(self, context, category, seed, settings, progress):
-    return context
+  def sample(self, part, seeds, known, free, steps):
+    return part.heard.codes[None]
 
 
 @pytest.fixture(scope="module")

@@ -6,44 +6,13 @@ import jax
 import numpy as np
 import pytest
 import soxr
+from pcm import RATE, PcmCodec
 
 from stemgen_jax import StemGen, audio, model, sampling
 from stemgen_jax import stemgen as stemgen_lib
 from stemgen_jax.audio import Audio
 
-RATE = 8000
 FAST = sampling.Settings(steps=(3, 2))
-
-
-class PcmCodec:
-  """Means of `hop` samples as 16-bit numbers: two levels of 256 codes."""
-
-  name, checksum, channels, levels, codes_per_level = "pcm", "abc", 1, 2, 256
-
-  def __init__(self, hop: int = 80, sample_rate: int = RATE):
-    self.hop, self.sample_rate = hop, sample_rate
-    self.frame_rate = sample_rate / hop
-    self.encoded = 0
-
-  def frames(self, samples):
-    return -(-samples // self.hop)
-
-  def encode(self, audio):
-    self.encoded += 1
-    b, samples, _ = audio.shape
-    t = self.frames(samples)
-    audio = np.pad(audio[..., 0], ((0, 0), (0, t * self.hop - samples)))
-    means = audio.reshape(b, t, self.hop).mean(-1)
-    numbers = np.clip(np.round((means + 1) * 32768), 0, 65535).astype(np.int32)
-    return np.stack([numbers // 256, numbers % 256], axis=-1)
-
-  def decode(self, codes):
-    numbers = codes[..., 0] * 256 + codes[..., 1]
-    means = (numbers / 32768 - 1).astype(np.float32)
-    return np.repeat(means, self.hop, axis=1)[..., None]
-
-  def codebooks(self):
-    return np.zeros((2, 256, 1), np.float32)
 
 
 def _config(window=50):
@@ -164,18 +133,6 @@ def test_a_quiet_context_gets_a_stem_as_much_quieter(player):
   )
 
 
-def test_a_context_is_brought_to_the_level_of_the_training():
-  sound = _music().samples
-  gain = stemgen_lib.gain_to_reference(sound, -30.0)
-  assert audio.rms_db(sound * np.float32(gain)) == pytest.approx(
-    -30.0, abs=0.01
-  )
-  peaky = np.zeros((1000, 1), np.float32)
-  peaky[3] = -0.5
-  assert stemgen_lib.gain_to_reference(peaky, -12.0) == pytest.approx(2.0)
-  assert stemgen_lib.gain_to_reference(0 * sound, -12.0) == 1.0
-
-
 def test_from_nothing_plays_in_the_codecs_format(player):
   take = player.generate(None, "drums", seconds=0.333, settings=FAST)
   assert take.audio.samples.shape == (round(0.333 * RATE), 1)
@@ -205,8 +162,16 @@ def test_a_category_that_was_not_trained_is_called_so(player):
 
 def test_progress_adds_up_to_the_steps_of_all_windows(player):
   done = []
-  player.generate(_music(0.76), settings=FAST, progress=done.append)
-  assert done == [3, 2] * 3
+  list(
+    player.takes(
+      _music(0.76),
+      "bass",
+      [1, 2],
+      settings=FAST,
+      progress=lambda steps, total: done.append((steps, total)),
+    )
+  )
+  assert done == [(3, 30), (2, 30)] * 6
 
 
 def test_a_take_is_saved_with_its_seed_and_settings(player, tmp_path):
@@ -226,6 +191,170 @@ def test_a_take_is_saved_with_its_seed_and_settings(player, tmp_path):
   take = dataclasses.replace(take, audio=Audio(4 * take.audio.samples, RATE))
   with pytest.warns(UserWarning, match="lowered by"):
     take.save(tmp_path / "x.flac", overwrite=True)
+
+
+@pytest.fixture
+def improviser(monkeypatch):
+  """Plays random codes of its seed and window; no model."""
+
+  def decode(config, params, heard, conditions, seeds, *_, **given):
+    assert given["known"].shape == given["known_mask"].shape == heard.shape
+    draws = [
+      np.random.default_rng((seed, given["frame_offset"])).integers(
+        100, 150, heard.shape[1:]
+      )
+      for seed in seeds
+    ]
+    return np.where(given["known_mask"], given["known"], np.stack(draws))
+
+  monkeypatch.setattr(sampling, "decode_codes", decode)
+  return StemGen(_config(), {}, PcmCodec(), {})
+
+
+FRAME = 80  # samples
+
+
+def _saved(take, folder):
+  """The take as it is read back from its files."""
+  return stemgen_lib.Take.load(take.save(folder, bits="float"))
+
+
+def test_regenerated_regions_are_new_and_nothing_else(improviser, tmp_path):
+  take = _saved(improviser.generate(_music(2), seed=4), tmp_path)
+  new = improviser.regenerate(take, [(0.5, 0.7), (1.2, 1.3)])
+  assert new.seed == 5
+  inside = np.zeros(200, bool)
+  inside[50:70] = inside[120:130] = True
+  np.testing.assert_array_equal(new.codes[~inside], take.codes[~inside])
+  assert (new.codes[inside] != take.codes[inside]).mean() > 0.9
+  fade = np.convolve(inside, np.ones(3), "same") > 0
+  outside = ~np.repeat(fade, FRAME)
+  np.testing.assert_array_equal(
+    new.audio.samples[outside], take.audio.samples[outside]
+  )
+  sounding = np.repeat(inside, FRAME)
+  assert (new.audio.samples != take.audio.samples)[sounding].mean() > 0.9
+  assert "0.50-0.70 s" in new.metadata["origin"]
+  again = improviser.regenerate(take, [(0.5, 0.7), (1.2, 1.3)], seed=5)
+  np.testing.assert_array_equal(again.audio.samples, new.audio.samples)
+
+
+@pytest.mark.parametrize(
+  ("share", "from_level"), [(0.25, 0), (1.0, 1), (0.5, 1)]
+)
+def test_variations_keep_what_they_shall(improviser, share, from_level):
+  take = improviser.generate(_music(4), seed=1)
+  new = improviser.vary(take, share=share, from_level=from_level)
+  changed = new.codes != take.codes
+  assert not changed[:, :from_level].any()
+  frames = changed.any(axis=1)
+  assert share - 0.05 < frames.mean() <= share
+  # In runs, so that a neighbour does not give a frame away.
+  assert np.count_nonzero(np.diff(frames.astype(int))) <= 60
+  other = improviser.vary(take, share=share, from_level=from_level, seed=9)
+  assert (other.codes != new.codes).any()
+
+
+@pytest.mark.parametrize("seconds", [1.0, 0.987])
+def test_extending_keeps_what_was_played(improviser, tmp_path, seconds):
+  longer = _music(3)
+  n = round(seconds * RATE)
+  take = improviser.generate((longer.samples[:n], RATE), "drums", seed=2)
+  new = improviser.extend(_saved(take, tmp_path), longer)
+  assert new.audio.samples.shape == longer.samples.shape
+  kept = n // FRAME
+  np.testing.assert_array_equal(new.codes[:kept], take.codes[:kept])
+  join = (kept - 1) * FRAME
+  np.testing.assert_allclose(
+    new.audio.samples[:join], take.audio.samples[:join], atol=1e-7
+  )
+  assert new.heard.gain == take.heard.gain
+  assert new.stem == "drums"
+  with pytest.raises(ValueError, match="more than the take's"):
+    improviser.extend(new, longer)
+  with pytest.raises(ValueError, match="sample_rate 16000"):
+    improviser.extend(take, _music(4, rate=16000))
+
+
+def test_what_came_from_nothing_goes_on(improviser):
+  take = improviser.generate(None, seconds=1.0)
+  new = improviser.extend(take, seconds=2.5)
+  assert new.audio.seconds == 2.5
+  np.testing.assert_array_equal(new.codes[:100], take.codes)
+
+
+def test_a_loop_can_be_varied_and_has_no_end(improviser):
+  take = improviser.generate(_music(1.003), loop=True, seed=1)
+  assert take.audio.samples.shape == (8024, 1)
+  assert take.codes.shape == (100, 2)
+  new = improviser.regenerate(take, [(0.9, 1.0)])
+  changed = np.flatnonzero((new.codes != take.codes).any(axis=1))
+  assert 89 <= changed.min() <= changed.max() == 99
+  # The cross-fade goes around the corner.
+  np.testing.assert_array_equal(
+    new.audio.samples[81:7000], take.audio.samples[81:7000]
+  )
+  with pytest.raises(ValueError, match="is a loop"):
+    improviser.extend(take, _music(3))
+
+
+@pytest.mark.parametrize(
+  ("change", "given", "told"),
+  [
+    ("vary", {"share": 0.0}, "share 0"),
+    ("vary", {"from_level": 2}, "from_level 2"),
+    ("vary", {"seed": -1}, "seed -1"),
+    ("regenerate", {"regions": [(0.2, 0.1)]}, "region 0.2 to 0.1"),
+    ("regenerate", {"regions": []}, "no region"),
+    ("extend", {}, "seconds=10"),
+  ],
+)
+def test_changes_that_cannot_be_are_told(improviser, change, given, told):
+  take = improviser.generate(_music())
+  with pytest.raises(ValueError, match=told):
+    getattr(improviser, change)(take, **given)
+  other = dataclasses.replace(take, codec_checksum="of another codec")
+  given = {"regions": [(0, 0.1)]} if change == "regenerate" else {}
+  with pytest.raises(ValueError, match="another codec"):
+    getattr(improviser, change)(other, **given)
+
+
+def test_a_saved_take_is_the_take(improviser, tmp_path):
+  settings = sampling.Settings(
+    steps=(3, 2), guidance={"context": (2.0, 1.0), "category": 1.0}
+  )
+  take = improviser.generate(_music(), "drums", seed=3, settings=settings)
+  back = _saved(take, tmp_path)
+  np.testing.assert_array_equal(back.codes, take.codes)
+  np.testing.assert_array_equal(back.heard.codes, take.heard.codes)
+  assert back.settings == take.settings
+  assert (back.stem, back.seed) == ("drums", 3)
+  assert back.metadata["cost"]["passes"] == 2 * 3 + 2
+  # Written quieter, so as not to clip: what is new later is as quiet.
+  loud = dataclasses.replace(take, audio=Audio(20 * take.audio.samples, RATE))
+  with pytest.warns(UserWarning, match="lowered by"):
+    back = stemgen_lib.Take.load(loud.save(tmp_path / "loud.wav"))
+  assert back.heard.back < take.heard.back
+
+
+def test_codes_that_do_not_belong_are_refused(improviser, tmp_path):
+  take = improviser.generate(_music())
+  path = take.save(tmp_path / "a.wav")
+  (tmp_path / "a.codes.npz").write_bytes(b"PK damaged")
+  with pytest.raises(ValueError, match="damaged"):
+    stemgen_lib.Take.load(path)
+  (tmp_path / "a.codes.npz").unlink()
+  with pytest.raises(FileNotFoundError, match="no codes of"):
+    stemgen_lib.Take.load(path)
+  (tmp_path / "b.codes.npz").touch()
+  with pytest.raises(FileExistsError):
+    take.save(tmp_path / "b.wav")
+  assert not (tmp_path / "b.wav").exists()
+  take.save(tmp_path / "b.wav", codes=False)
+  take.save(tmp_path / "b.wav", overwrite=True)
+  audio.write(tmp_path / "b.wav", _music(1.0), overwrite=True)
+  with pytest.raises(ValueError, match="audio was changed"):
+    stemgen_lib.Take.load(tmp_path / "b.wav")
 
 
 def test_the_mix_of_a_take_never_clips(player):

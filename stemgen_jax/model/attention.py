@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from stemgen_jax.model.sharding import alone
+
 Heads = Float[Array, "b t n h"]
 
 
@@ -31,9 +33,8 @@ def attend(
   """
   if form == "auto":
     # A mapped axis cannot be split over a mesh.
-    alone = jax.sharding.get_abstract_mesh().empty
     on_cpu = jax.default_backend() == "cpu"
-    form = "map" if on_cpu and alone else "dot_product"
+    form = "map" if on_cpu and alone() else "dot_product"
   if form == "map":
     return _attend_by_map(queries, keys, values, valid)
   mask = None if valid is None else valid[:, None, None, :]

@@ -18,6 +18,12 @@ RULES: dict[str, str] = {
 }
 
 
+def alone() -> bool:
+  """Whether the code runs on one device: no mesh is set, or in `shard_map`."""
+  mesh = jax.sharding.get_abstract_mesh()
+  return mesh.empty or mesh.are_all_axes_manual
+
+
 def spec(*axes: str | None) -> PartitionSpec | None:
   """Placement of an array by the logical names of its axes.
 
@@ -25,9 +31,9 @@ def spec(*axes: str | None) -> PartitionSpec | None:
     *axes: Per axis a key of `RULES`, or None for an axis that is not split.
 
   Returns:
-    The PartitionSpec, or None when no mesh is set.
+    The PartitionSpec, or None when the device is alone.
   """
-  if jax.sharding.get_abstract_mesh().empty:
+  if alone():
     return None
   return PartitionSpec(*(axis and RULES[axis] for axis in axes))
 

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 from stemgen_jax.model.attention import attend
 from stemgen_jax.model.config import ModelConfig
 from stemgen_jax.model.embedding import ChannelEmbedding, Codes
-from stemgen_jax.model.sharding import spec
+from stemgen_jax.model.sharding import alone, spec
 
 Params = dict[str, Any]
 
@@ -226,10 +226,9 @@ class Transformer(nnx.Module):
     dtype = activation_dtype(self.config)
     head, x = self.head[...].astype(dtype), x.astype(dtype)
     placed = spec("batch", None, None)
-    alone = jax.sharding.get_abstract_mesh().empty
     if level.ndim == 0:
       logits = jnp.einsum("btd,dv->btv", x, head[level], out_sharding=placed)
-    elif alone and jax.default_backend() == "cpu":
+    elif alone() and jax.default_backend() == "cpu":
       # As in attention: 2-D products are what the CPU backend is fast at.
       logits = jax.lax.map(lambda xl: xl[0] @ head[xl[1]], (x, level))
     else:

@@ -8,10 +8,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float, Int
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, UInt32
 
 from stemgen_jax.model import config as config_lib
 from stemgen_jax.model import transformer
+from stemgen_jax.sampling import candidates as candidates_lib
 from stemgen_jax.sampling import guidance, noise, ranking, schedule
 from stemgen_jax.sampling import settings as settings_lib
 
@@ -22,23 +25,35 @@ class Inputs(NamedTuple):
   context: Int[Array, "b t q"]
   conditions: dict[str, Int[Array, " b"]]
   known: Int[Array, "b t q"]
-  known_mask: Bool[Array, "b t"]
+  known_mask: Bool[Array, "b t q"]
   valid: Bool[Array, "b t"]
-  seeds: Int[Array, " b"]
+  seeds: UInt32[Array, " b"]
   frames: Int[Array, "b t"]
-  keep: Bool[Array, "n k"]
+
+
+class Form(NamedTuple):
+  """The choices that are compiled in."""
+
+  rank: str
+  schedule: str
+  truncated: bool
+  rests: bool
 
 
 class Numbers(NamedTuple):
   """The settings of one level as arrays, so that none is compiled in."""
 
   steps: Int[Array, ""]
-  guidance: Float[Array, " n"]
+  branches: guidance.Branches
+  guidance_interval: Float[Array, " 2"]
+  guidance_ramp: Float[Array, " 2"]
   w_confidence: Float[Array, ""]
   w_causal: Float[Array, ""]
   w_random: Float[Array, ""]
   rank_temperature: Float[Array, ""]
   temperature: Float[Array, ""]
+  top_k: Int[Array, ""]
+  top_p: Float[Array, ""]
 
 
 class Model:
@@ -65,16 +80,22 @@ def decode_codes(
   settings: settings_lib.Settings,
   *,
   known: Int[ArrayLike, "b t q"] | None = None,
-  known_mask: Bool[ArrayLike, "b t"] | None = None,
+  known_mask: Bool[ArrayLike, "b t q"] | None = None,
   valid: Bool[ArrayLike, "b t"] | None = None,
   frame_offset: Int[ArrayLike, " b"] | int = 0,
+  at_once: int | None = None,
   progress: Callable[[int], object] | None = None,
   apply: Callable = transformer.apply,
-) -> Int[Array, "b t q"]:
+) -> Int[np.ndarray, "b t q"]:
   """Samples the target's codes, coarse to fine (StemGen, section 2.3).
 
   While a level is decoded, its known frames are given and all finer levels
   are masked in every frame, as in training.
+
+  An item's codes depend on its own arguments alone. The last bits of a
+  product may still depend on the number of items in it and tip a candidate
+  that is all but tied: `at_once=1` rules that out. Under a mesh set by
+  `jax.set_mesh` the items are split over its axis `data`.
 
   Args:
     config: of the model.
@@ -84,69 +105,117 @@ def decode_codes(
     seeds: one for each item, 0 to 2**32 - 1.
     settings: see `Settings`.
     known: codes to keep where `known_mask` is True.
-    known_mask: frames that are given; none if left out.
+    known_mask: frames that are given, for each level; none if left out.
     valid: False marks padding, which is not heard; all True if left out.
     frame_offset: absolute number of the first frame, for each item or all.
-    progress: called after each level with the number of its steps.
+    at_once: items that one device decodes together; all if left out.
+    progress: called after each level with its steps, times the items decoded.
     apply: forward pass with the signature of `transformer.apply`.
 
   Returns:
-    Codes of every valid frame; 0 in padding.
+    Codes of every valid frame, int32; 0 in padding.
 
   Raises:
     ValueError: see `guidance.branches`.
   """
   b, t, levels = np.shape(context)
-  keep, weights = guidance.branches(settings, tuple(config.conditions))
-  if known is None:
-    known, known_mask = np.zeros((b, t, levels)), None
+  numbers = [
+    _numbers(settings, tuple(config.conditions), q) for q in range(levels)
+  ]
   offset = np.broadcast_to(np.asarray(frame_offset, np.int32), b)
+  if known is None:
+    known = np.zeros((b, t, levels))
+    known_mask = np.zeros((b, t, levels))
+  # On the host until the rows of a round are known.
   inputs = Inputs(
-    context=jnp.asarray(context, jnp.int32),
+    context=_array(context, np.int32),
     conditions={
-      name: jnp.asarray(conditions[name], jnp.int32)
-      for name in config.conditions
+      name: _array(conditions[name], np.int32) for name in config.conditions
     },
-    known=jnp.asarray(known, jnp.int32),
-    known_mask=_mask(known_mask, (b, t), False),
-    valid=_mask(valid, (b, t), True),
-    seeds=jnp.asarray(seeds, jnp.uint32),
-    frames=jnp.asarray(offset[:, None] + np.arange(t, dtype=np.int32)),
-    keep=jnp.asarray(keep),
+    known=_array(known, np.int32),
+    known_mask=_array(known_mask, bool),
+    valid=_array(np.ones((b, t)) if valid is None else valid, bool),
+    seeds=_array(seeds, np.uint32),
+    frames=_array(offset[:, None] + np.arange(t), np.int32),
   )
-  model = Model(config, apply)
-  target = jnp.full((b, t, levels), config.codes, jnp.int32)
-  for level in range(levels):
-    numbers = Numbers(
-      steps=jnp.int32(settings.steps_at(level)),
-      guidance=jnp.asarray(weights),
-      w_confidence=jnp.float32(settings.w_confidence),
-      w_causal=jnp.float32(settings.w_causal),
-      w_random=jnp.float32(settings.w_random),
-      rank_temperature=jnp.float32(settings.rank_temperature_at(level)),
-      temperature=jnp.float32(settings.temperature),
+  form = Form(
+    settings.rank,
+    settings.schedule,
+    settings.truncated,
+    guidance.may_rest(settings),
+  )
+  mesh = jax.sharding.get_mesh()
+  devices, split = 1, None
+  if not mesh.empty:
+    devices, split = mesh.shape["data"], jax.NamedSharding(mesh, P("data"))
+    params = jax.device_put(params, jax.NamedSharding(mesh, P()))
+  size = devices * min(at_once or b, -(-b // devices))
+  codes = []
+  for first in range(0, b, size):
+    # The last round is filled up with its last item: one shape compiles once.
+    rows = np.minimum(np.arange(first, first + size), b - 1)
+    count = min(size, b - first)
+    settled = inputs.known_mask | ~inputs.valid[..., None]
+    settled = _array(settled[rows].all((0, 1)), bool)
+    part, target = jax.device_put(
+      (
+        jax.tree.map(lambda x, rows=rows: x[rows], inputs),
+        np.full((size, t, levels), config.codes, np.int32),
+      ),
+      split,
     )
-    target = decode_level(
-      model, settings.rank, params, inputs, target, jnp.int32(level), numbers
-    )
-    if progress is not None:
-      target.block_until_ready()
-      progress(settings.steps_at(level))
-  return jnp.where(inputs.valid[..., None], target, 0)
+    for level in range(levels):
+      steps = settings.steps_at(level)
+      if settled[level]:
+        target = target.at[..., level].set(part.known[..., level])
+      else:
+        target = decode_level(
+          Model(config, apply),
+          form,
+          None if mesh.empty else mesh,
+          params,
+          part,
+          target,
+          np.int32(level),
+          numbers[level],
+        )
+      if progress is not None:
+        jax.block_until_ready(target)
+        progress(steps * count)
+    codes.append(np.asarray(target)[:count])
+  return np.where(inputs.valid[..., None], np.concatenate(codes), 0)
 
 
-def _mask(
-  mask: Bool[ArrayLike, "b t"] | None, shape: tuple[int, int], otherwise: bool
-) -> Bool[Array, "b t"]:
-  if mask is None:
-    return jnp.full(shape, otherwise)
-  return jnp.asarray(mask, bool)
+def _numbers(
+  settings: settings_lib.Settings, conditions: tuple[str, ...], level: int
+) -> Numbers:
+  def number(name, dtype: Any = np.float32):
+    return dtype(settings_lib.at_level(getattr(settings, name), level))
+
+  return Numbers(
+    steps=number("steps", np.int32),
+    branches=guidance.branches(settings, conditions, level),
+    guidance_interval=_array(settings.guidance_interval, np.float32),
+    guidance_ramp=_array(settings.guidance_ramp, np.float32),
+    w_confidence=number("w_confidence"),
+    w_causal=number("w_causal"),
+    w_random=number("w_random"),
+    rank_temperature=number("rank_temperature"),
+    temperature=number("temperature"),
+    top_k=number("top_k", np.int32),
+    top_p=number("top_p"),
+  )
 
 
-@functools.partial(jax.jit, static_argnames=("model", "rank"))
+def _array(values: Any, dtype: Any) -> Any:
+  return np.asarray(values, dtype)
+
+
+@functools.partial(jax.jit, static_argnames=("model", "form", "mesh"))
 def decode_level(
   model: Model,
-  rank: str,
+  form: Form,
+  mesh: Mesh | None,
   params: Any,
   inputs: Inputs,
   target: Int[Array, "b t q"],
@@ -154,42 +223,71 @@ def decode_level(
   numbers: Numbers,
 ) -> Int[Array, "b t q"]:
   """Decodes one level on the device; `target` holds the coarser levels."""
+  decode = functools.partial(_decode_level, model, form)
+  if mesh is not None:
+    # Every device works through its own items as if it were alone.
+    split, whole = P("data"), P()
+    decode = jax.shard_map(
+      decode,
+      mesh=mesh,
+      in_specs=(whole, split, split, whole, whole),
+      out_specs=split,
+      check_vma=False,
+    )
+  return decode(params, inputs, target, level, numbers)
+
+
+def _decode_level(
+  model: Model,
+  form: Form,
+  params: Any,
+  inputs: Inputs,
+  target: Int[Array, "b t q"],
+  level: Int[Array, ""],
+  numbers: Numbers,
+) -> Int[Array, "b t q"]:
   mask_id = model.config.codes
-  predict = _predictor(model, params, inputs, level, numbers.guidance)
-  given = inputs.known_mask & inputs.valid
+  predict = functools.partial(_predict, model, params, inputs, level)
+  given = inputs.known_mask[..., level] & inputs.valid
   tokens = jnp.where(given, inputs.known[..., level], mask_id)
   total = jnp.sum(inputs.valid & ~given, axis=-1)
   length = jnp.maximum(jnp.sum(inputs.valid, axis=-1, keepdims=True), 1)
   place = jnp.arange(tokens.shape[1]) / length  # [b, t]
+  keep, weights, plain = numbers.branches
+  top = (numbers.top_k, numbers.top_p) if form.truncated else None
 
   def step(number, tokens):
     masked = inputs.valid & (tokens == mask_id)
-    logits = predict(target.at[..., level].set(tokens)) / numbers.temperature
+    partial_target = target.at[..., level].set(tokens)
     keys = functools.partial(
       noise.frame_keys, inputs.seeds, inputs.frames, level, number
     )
-    candidates = jnp.argmax(
-      logits + noise.gumbel(keys(noise.CANDIDATES), mask_id), axis=-1
-    ).astype(jnp.int32)
-    log_p = jnp.take_along_axis(logits, candidates[..., None], axis=-1)
-    log_p = log_p[..., 0] - jax.nn.logsumexp(logits, axis=-1)
-    uniform = noise.uniform(keys(noise.ORDER))
-    if rank == "paper":
-      ranks = ranking.paper_rank(
-        log_p,
-        place,
-        uniform,
-        numbers.w_confidence,
-        numbers.w_causal,
-        numbers.w_random,
+    strength = guidance.strength(
+      number, numbers.steps, numbers.guidance_interval, numbers.guidance_ramp
+    )
+
+    def pick(keep, weights):
+      logits = predict(keep, partial_target)
+      return candidates_lib.pick(
+        logits, weights, keys(noise.CANDIDATES), numbers.temperature, top
       )
+
+    def guided():
+      # Without `plain` a guided step has the full strength, 1.
+      mixed = strength * weights + (1.0 - strength) * plain
+      return pick(keep, jnp.where(plain.any(), mixed, weights))
+
+    def resting():
+      return pick(jnp.ones((1, keep.shape[1]), bool), jnp.ones(1))
+
+    if form.rests:
+      candidates, log_p = jax.lax.cond(strength == 0.0, resting, guided)
     else:
-      ranks = ranking.gumbel_rank(
-        log_p,
-        uniform,
-        numbers.rank_temperature * (1.0 - (number + 1) / numbers.steps),
-      )
-    left = schedule.masked_after(number + 1, numbers.steps, total)
+      candidates, log_p = guided()
+    ranks = _ranks(form, inputs, numbers, level, number, log_p, place, keys)
+    left = schedule.masked_after(
+      number + 1, numbers.steps, total, form.schedule
+    )
     stay = ranking.best(ranks, masked, jnp.sum(masked, axis=-1) - left)
     return jnp.where(stay, candidates, tokens)
 
@@ -197,41 +295,66 @@ def decode_level(
   return target.at[..., level].set(tokens)
 
 
-def _predictor(
+def _ranks(
+  form: Form,
+  inputs: Inputs,
+  numbers: Numbers,
+  level: Int[Array, ""],
+  step: Int[Array, ""],
+  log_p: Float[Array, "b t"],
+  place: Float[Array, "b t"],
+  keys: Callable[[int], Key[Array, "b t"]],
+) -> Float[Array, "b t"]:
+  if form.rank == "low_discrepancy":
+    return ranking.low_discrepancy_rank(
+      inputs.frames, noise.rolls(inputs.seeds, level)
+    )
+  uniform = noise.uniform(keys(noise.ORDER))
+  if form.rank == "paper":
+    return ranking.paper_rank(
+      log_p,
+      place,
+      uniform,
+      numbers.w_confidence,
+      numbers.w_causal,
+      numbers.w_random,
+    )
+  if form.rank == "gumbel":
+    left = 1.0 - (step + 1) / numbers.steps
+    return ranking.gumbel_rank(log_p, uniform, numbers.rank_temperature * left)
+  return uniform
+
+
+def _predict(
   model: Model,
   params: Any,
   inputs: Inputs,
   level: Int[Array, ""],
-  weights: Float[Array, " n"],
-) -> Callable[[Int[Array, "b t q"]], Float[Array, "b t v"]]:
-  """Guided logits of one level; all branches are one batch of the model."""
-  n, b = weights.shape[0], inputs.seeds.shape[0]
+  keep: Bool[Array, "n k"],
+  target: Int[Array, "b t q"],
+) -> Float[Array, "n*b t v"]:
+  """Logits of one level under each branch, all in one batch of the model."""
+  n, b = keep.shape[0], target.shape[0]
 
   def tile(x):
     return jnp.tile(x, (n,) + (1,) * (x.ndim - 1))
 
-  keep = jnp.repeat(inputs.keep, b, axis=0)  # [n * b, k]
+  heard = jnp.repeat(keep, b, axis=0)  # [n * b, k]
   conditions = {
     name: jnp.where(
-      keep[:, column],
+      heard[:, column],
       tile(inputs.conditions[name]),
       config_lib.CONDITION_SIZES[name],
     )
     for column, name in enumerate(model.config.conditions)
   }
-  context, valid = tile(inputs.context), tile(inputs.valid)
-
-  def predict(target):
-    logits = model.apply(
-      model.config,
-      params,
-      context,
-      tile(target),
-      conditions,
-      level,
-      drop_context=~keep[:, -1],
-      valid=valid,
-    )
-    return guidance.mix(weights, logits.astype(jnp.float32))
-
-  return predict
+  return model.apply(
+    model.config,
+    params,
+    tile(inputs.context),
+    tile(target),
+    conditions,
+    level,
+    drop_context=~heard[:, -1],
+    valid=tile(inputs.valid),
+  )

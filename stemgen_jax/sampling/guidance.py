@@ -6,19 +6,39 @@ weights add up to 1, the branches' normalisers only shift all codes of a frame
 alike, and logits can be mixed in place of log-probabilities.
 """
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from stemgen_jax.sampling import settings as settings_lib
 
 CONTEXT = "context"
 
 
+class Branches(NamedTuple):
+  """The predictions that one level needs.
+
+  Attributes:
+    keep: what each branch hears, columns as the model's conditions and the
+      context last.
+    weights: of a guided step, adding up to 1.
+    plain: weights of a step without guidance: 1 for the branch that hears
+      everything. All 0 where no step mixes the two.
+  """
+
+  keep: Bool[np.ndarray, "n k"]
+  weights: Float[np.ndarray, " n"]
+  plain: Float[np.ndarray, " n"]
+
+
 def branches(
-  settings: settings_lib.Settings, conditions: tuple[str, ...]
-) -> tuple[Bool[np.ndarray, "n k"], Float[np.ndarray, " n"]]:
-  """The branches to run and their weights.
+  settings: settings_lib.Settings,
+  conditions: tuple[str, ...],
+  level: int = 0,
+) -> Branches:
+  """The branches to run at a level and their weights.
 
   With u the prediction from nothing, l_i the one from source i alone and
   l_1..i the one from the first i sources (conditions first, context last):
@@ -27,15 +47,13 @@ def branches(
     nested          u + s_1 (l_1 - u) + s_2 (l_12 - l_1) + ...
 
   A branch whose weight is exactly 0 is left out: nested with all conditions at
-  scale 1 runs two branches, l_conditions + s (l_all - l_conditions).
+  scale 1 runs two branches, l_conditions + s (l_all - l_conditions), or one if
+  s is 1 too.
 
   Args:
     settings: `guidance` has one scale for each source.
     conditions: names of the model's conditions.
-
-  Returns:
-    keep: what a branch hears, columns as `conditions` and the context last.
-    weights: float32, adding up to 1.
+    level: codec level, 0 is the coarsest.
 
   Raises:
     ValueError: `settings.guidance` names other sources than the model has.
@@ -47,15 +65,56 @@ def branches(
       f"these weights listen to {', '.join(sorted(sources))}: give exactly "
       "one scale for each"
     )
-  scales = np.array([settings.guidance[name] for name in sources], np.float64)
+  scales = np.array(
+    [settings_lib.at_level(settings.guidance[name], level) for name in sources],
+    np.float64,
+  )
   if settings.guidance_form == "paper":
     keep = np.vstack([np.zeros(len(sources)), np.eye(len(sources))])
     weights = np.concatenate([[1.0 - scales.sum()], scales])
   else:
     keep = np.tri(len(sources) + 1, len(sources), k=-1)
     weights = np.append(1.0, scales) - np.append(scales, 0.0)
-  needed = weights != 0.0
-  return keep[needed].astype(bool), weights[needed].astype(np.float32)
+  if tuple(settings.guidance_ramp) == (1.0, 1.0):
+    needed, plain = weights != 0.0, np.zeros(len(weights))
+  else:
+    if not keep.all(axis=1).any():
+      keep = np.vstack([keep, np.ones(len(sources))])
+      weights = np.append(weights, 0.0)
+    plain = keep.all(axis=1).astype(float)
+    needed = (weights != 0.0) | (plain != 0.0)
+  return Branches(
+    keep[needed].astype(bool),
+    weights[needed].astype(np.float32),
+    plain[needed].astype(np.float32),
+  )
+
+
+def strength(
+  step: Int[ArrayLike, "*s"],
+  steps: Int[ArrayLike, ""],
+  interval: Float[Array | np.ndarray, " 2"],
+  ramp: Float[Array | np.ndarray, " 2"],
+) -> Float[Array, "*s"]:
+  """How much of the guidance a step takes; 0 is the plain prediction.
+
+  Args:
+    step: within the level, from 0.
+    steps: of the level.
+    interval: see `Settings.guidance_interval`; a step counts by its middle.
+    ramp: see `Settings.guidance_ramp`.
+  """
+  step = jnp.asarray(step)
+  middle = (step + 0.5) / steps
+  inside = (interval[0] <= middle) & (middle <= interval[1])
+  place = step / jnp.maximum(steps - 1, 1)
+  return jnp.where(inside, ramp[0] + (ramp[1] - ramp[0]) * place, 0.0)
+
+
+def may_rest(settings: settings_lib.Settings) -> bool:
+  """Whether some step may be without guidance, and so with one branch."""
+  whole = tuple(settings.guidance_interval) == (0.0, 1.0)
+  return not whole or 0.0 in settings.guidance_ramp
 
 
 def mix(

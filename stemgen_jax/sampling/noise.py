@@ -7,6 +7,7 @@ it, which a kernel can compute in place.
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from jaxtyping import Array, Float, Int, Key, UInt32
 
 CANDIDATES = 0
 ORDER = 1
+_ROLL = 2
 
 
 def frame_keys(
@@ -34,12 +36,24 @@ def frame_keys(
   """
 
   def keys_of_take(seed, frames):
-    key = jax.random.key(seed, impl="threefry2x32")
-    for part in (stream, level, step):
-      key = jax.random.fold_in(key, part)
+    key = _key(seed, stream, level, step)
     return jax.vmap(jax.random.fold_in, (None, 0))(key, frames)
 
   return jax.vmap(keys_of_take)(seeds, frames)
+
+
+def rolls(
+  seeds: UInt32[Array, " b"], level: Int[Array, ""] | int
+) -> UInt32[Array, " b"]:
+  """A random number of 32 bits for each take and level."""
+  return jax.vmap(lambda seed: jax.random.bits(_key(seed, _ROLL, level)))(seeds)
+
+
+def _key(seed: UInt32[Array, ""], *parts: Any) -> Key[Array, ""]:
+  key = jax.random.key(seed, impl="threefry2x32")
+  for part in parts:
+    key = jax.random.fold_in(key, part)
+  return key
 
 
 def gumbel(keys: Key[Array, "b t"], codes: int) -> Float[Array, "b t v"]:

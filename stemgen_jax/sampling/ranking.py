@@ -1,7 +1,9 @@
 """Which candidates stay after a step."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt32
+
+_BITS = 24  # whole numbers of so many bits are exact in float32
 
 
 def paper_rank(
@@ -44,6 +46,26 @@ def gumbel_rank(
   tiny = jnp.finfo(jnp.float32).tiny
   noise = -jnp.log(-jnp.log(jnp.maximum(uniform, tiny)))
   return log_p + temperature * noise
+
+
+def low_discrepancy_rank(
+  frames: Int[Array, "b t"], rolls: UInt32[Array, " b"]
+) -> Float[Array, "b t"]:
+  """Order of the van der Corput sequence in base 2, rolled along the frames.
+
+  However many frames have been taken, they lie evenly apart: 0, 1/2, 1/4,
+  3/4, ... of the way, which needs no noise but the roll. As Halton's order of
+  Besnier et al. (arXiv 2503.17076), in one dimension.
+
+  Args:
+    frames: absolute frame numbers.
+    rolls: the frame that comes first, modulo 2**24.
+  """
+  number = frames.astype(jnp.uint32) + rolls[:, None]
+  reverse = jnp.zeros_like(number)
+  for bit in range(_BITS):
+    reverse |= ((number >> bit) & 1) << (_BITS - 1 - bit)
+  return -reverse.astype(jnp.float32) / 2**_BITS
 
 
 def best(

@@ -8,19 +8,28 @@ def masked_after(
   steps_done: Int[Array, ""] | int,
   steps: Int[Array, ""] | int,
   total: Int[Array, " b"],
+  form: str = "cosine",
 ) -> Int[Array, " b"]:
-  """Cosine schedule of MaskGIT: floor(total * cos(pi/2 * steps_done/steps)).
+  """floor(total * ratio(steps_done / steps)).
 
   Args:
     steps_done: steps finished, 0 to `steps`.
     steps: steps of the level, at least 1.
     total: frames masked before the first step.
+    form: the ratio at u: "cosine" (MaskGIT) cos(pi u / 2), "linear" 1 - u,
+      "square" 1 - u^2, few frames at first, or "root" 1 - sqrt(u), many.
 
   Returns:
     Frames masked after that step; `total` at first and 0 at the end.
   """
-  ratio = jnp.cos(jnp.pi / 2 * steps_done / steps)
+  u = steps_done / steps
+  ratio = {
+    "cosine": lambda: jnp.cos(jnp.pi / 2 * u),
+    "linear": lambda: 1.0 - u,
+    "square": lambda: 1.0 - u * u,
+    "root": lambda: 1.0 - jnp.sqrt(u),
+  }[form]()
   # The small factor keeps a whole product, such as half of 1000, whole
-  # whichever way the backend's cosine rounds; the maximum, cos(pi/2) at 0.
+  # whichever way the backend rounds; the maximum, cos(pi/2) at 0.
   left = jnp.floor(total * ratio * (1 + 1e-6))
   return jnp.maximum(left, 0).astype(jnp.int32)

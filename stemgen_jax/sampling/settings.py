@@ -2,48 +2,85 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
-RANKS = ("paper", "gumbel")
+RANKS = ("paper", "gumbel", "random", "low_discrepancy")
+SCHEDULES = ("cosine", "linear", "square", "root")
 GUIDANCE_FORMS = ("paper", "nested")
+
+PerLevel = float | tuple[float, ...]
+"""One number for all levels, or one for each, coarse to fine.
+
+Levels beyond the last entry use the last entry.
+"""
+
+
+def at_level(value: Any, level: int) -> Any:
+  """The entry of a `PerLevel` for a level (0 is the coarsest)."""
+  if not isinstance(value, tuple | list):
+    return value
+  return value[min(level, len(value) - 1)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
   """Numbers and choices of the masked sampling (StemGen, section 2.3).
 
-  Changing a number never compiles the decoding program anew; changing `rank`
-  or the number of guidance branches does.
+  Changing a number never compiles the decoding program anew; changing `rank`,
+  `schedule`, the number of guidance branches, or whether there is a top-k or
+  top-p, or an interval, does. Where `PerLevel` is said, a tuple has one entry
+  per level, coarse to fine.
 
   Attributes:
     steps: sampling steps per level, coarse to fine, each at least 1; levels
       beyond the last entry use the last entry.
+    schedule: how fast frames are fixed; the share still masked after the
+      share u of the steps is "cosine" cos(pi u / 2), "linear" 1 - u,
+      "square" 1 - u^2 or "root" 1 - sqrt(u).
     rank: which candidates stay. "paper" is eq. 1; "gumbel" is VampNet's
-      log p + annealed Gumbel noise.
+      log p + annealed Gumbel noise; "random" takes any; "low_discrepancy"
+      spreads them evenly over the frames, whatever they are.
     w_confidence: eq. 1, weight of the candidate's probability.
     w_causal: eq. 1, weight of being early in the window.
     w_random: eq. 1, weight of a uniform random number.
-    rank_temperature: noise of rank "gumbel" at the first step of each level,
-      falling linearly to 0; as `steps` where entries are missing.
+    rank_temperature: PerLevel, noise of rank "gumbel" at the first step of a
+      level, falling linearly to 0.
     guidance_form: "paper" is eq. 3, each source against nothing; "nested"
       adds one source after the other, the context last.
-    guidance: one scale for "context" and for each condition of the model.
-    temperature: of the candidates' distribution, above 0; 1 leaves it as is.
+    guidance: for "context" and for each condition of the model a scale,
+      PerLevel.
+    guidance_interval: the part of each level's steps that is guided, from and
+      to, 0 to 1; the others take the plain prediction from all sources, which
+      is one pass instead of one for each branch.
+    guidance_ramp: strength of the guidance at the first and the last step of
+      each level, linear between: 0 is the plain prediction from all sources,
+      1 the scales as given.
+    temperature: PerLevel, of the candidates' distribution, above 0; 1 leaves
+      it as is.
+    top_k: PerLevel, candidates come from so many likeliest codes; 0 for all.
+    top_p: PerLevel, candidates come from the fewest likeliest codes that hold
+      this much probability, above 0; 1 for all.
 
   Raises:
     ValueError: a value outside the range given here.
   """
 
-  steps: tuple[int, ...] = (16, 8, 8, 4)
-  rank: str = "paper"
+  steps: tuple[int, ...] = (16, 8, 4, 4)
+  schedule: str = "cosine"
+  rank: str = "gumbel"
   w_confidence: float = 0.1
   w_causal: float = 0.1
   w_random: float = 1.0
-  rank_temperature: tuple[float, ...] = (8.0, 8.0, 4.0, 4.0)
-  guidance_form: str = "paper"
-  guidance: Mapping[str, float] = dataclasses.field(
-    default_factory=lambda: {"context": 3.0, "category": 3.0}
+  rank_temperature: PerLevel = (8.0, 8.0, 4.0, 4.0)
+  guidance_form: str = "nested"
+  guidance: Mapping[str, PerLevel] = dataclasses.field(
+    default_factory=lambda: {"context": 2.5, "category": 1.0}
   )
-  temperature: float = 1.0
+  guidance_interval: tuple[float, float] = (0.0, 1.0)
+  guidance_ramp: tuple[float, float] = (1.0, 1.0)
+  temperature: PerLevel = 1.0
+  top_k: int | tuple[int, ...] = 0
+  top_p: PerLevel = 1.0
 
   def __post_init__(self):
     if not self.steps or any(steps < 1 for steps in self.steps):
@@ -51,53 +88,80 @@ class Settings:
         f"steps {self.steps}: give at least one step for each level, "
         "such as (16, 8, 8, 4)"
       )
-    if self.rank not in RANKS:
+    for name, choices in (
+      ("schedule", SCHEDULES),
+      ("rank", RANKS),
+      ("guidance_form", GUIDANCE_FORMS),
+    ):
+      if getattr(self, name) not in choices:
+        raise ValueError(
+          f"{name} {getattr(self, name)!r}: expected one of "
+          f"{', '.join(choices)}"
+        )
+    for name, lawful, expected in (
+      ("rank_temperature", lambda x: x >= 0, "0 or more"),
+      ("temperature", lambda x: x > 0, "above 0"),
+      ("top_k", lambda x: x >= 0 and x == int(x), "a whole number, 0 for all"),
+      ("top_p", lambda x: 0 < x <= 1, "above 0 and at most 1"),
+    ):
+      value = getattr(self, name)
+      entries = value if isinstance(value, tuple | list) else (value,)
+      if not entries or not all(lawful(entry) for entry in entries):
+        raise ValueError(
+          f"{name} {value}: expected {expected}, one number or one per level"
+        )
+    low, high = self.guidance_interval
+    if not 0 <= low < high <= 1:
       raise ValueError(
-        f"rank {self.rank!r}: expected one of {', '.join(RANKS)}"
+        f"guidance_interval {self.guidance_interval}: expected from and to, "
+        "0 to 1"
       )
-    if self.guidance_form not in GUIDANCE_FORMS:
-      raise ValueError(
-        f"guidance_form {self.guidance_form!r}: expected one of "
-        f"{', '.join(GUIDANCE_FORMS)}"
-      )
-    if not self.rank_temperature or min(self.rank_temperature) < 0:
-      raise ValueError(
-        f"rank_temperature {self.rank_temperature}: give one number of 0 "
-        "or more for each level"
-      )
-    if self.temperature <= 0:
-      raise ValueError(
-        f"temperature {self.temperature}: it must be above 0; 1 samples "
-        "the model's own probabilities"
-      )
+
+  @property
+  def truncated(self) -> bool:
+    """Whether any level has a top-k or a top-p."""
+
+    def entries(value):
+      return value if isinstance(value, tuple | list) else (value,)
+
+    return any(entries(self.top_k)) or min(entries(self.top_p)) < 1
 
   def steps_at(self, level: int) -> int:
     """Steps of a level (0 is the coarsest)."""
-    return self.steps[min(level, len(self.steps) - 1)]
-
-  def rank_temperature_at(self, level: int) -> float:
-    """First noise temperature of rank "gumbel" at a level."""
-    return self.rank_temperature[min(level, len(self.rank_temperature) - 1)]
+    return at_level(self.steps, level)
 
 
 PRESETS = {
   "default": Settings(),
+  # The finest levels, where guidance changes little, take one pass a step.
+  "fast": Settings(
+    steps=(8, 3, 1, 1),
+    guidance={"context": (2.5, 2.5, 1.0, 1.0), "category": 1.0},
+  ),
   # All of the paper's numbers, so that other defaults do not change them.
   "paper": Settings(
     steps=(128, 64, 32, 32),
+    schedule="cosine",
     rank="paper",
     w_confidence=0.1,
     w_causal=0.1,
     w_random=1.0,
     guidance_form="paper",
     guidance={"context": 3.0, "category": 3.0},
+    guidance_interval=(0.0, 1.0),
+    guidance_ramp=(1.0, 1.0),
     temperature=1.0,
+    top_k=0,
+    top_p=1.0,
   ),
 }
 
 
 def preset(name: str) -> Settings:
-  """Settings by name: "default", or "paper" with exactly the paper's numbers.
+  """Settings by name.
+
+  "paper" has exactly the paper's numbers; "default" is what we found best;
+  "fast" takes 24 passes of the model.
 
   Raises:
     ValueError: no preset has this name.

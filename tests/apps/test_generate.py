@@ -1,5 +1,5 @@
+import dataclasses
 import pathlib
-import types
 
 import jax
 import numpy as np
@@ -7,24 +7,17 @@ import pytest
 import torch
 from matplotlib import image
 
-from stemgen_jax import __main__, audio, model, sampling, stemgen
-from stemgen_jax.apps import generate
+from stemgen_jax import __main__, audio, hearing, model, sampling, stemgen
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import encodec, networks
-from stemgen_jax.sampling import settings as settings_lib
 
 RATE = 22050
-CODEC = types.SimpleNamespace(
-  sample_rate=32000, levels=4, frames=lambda samples: -(-samples // 640)
-)
 
 
 class Player:
   """Plays a hum whose pitch is the seed, at a level of the test's choice."""
 
   name = "demo"
-  config = types.SimpleNamespace(window=500)
-  codec = CODEC
   level = 0.1
   notes = ()
 
@@ -35,12 +28,14 @@ class Player:
     self.asked.append((weights, codec))
     return self
 
-  def takes(self, context, stem, seeds, *, seconds, settings, progress):
-    self.asked += [stem, seconds, settings]
+  def takes(
+    self, context, stem, seeds, *, seconds, loop, exact, settings, progress
+  ):
+    self.asked += [stem, seconds, loop, exact, settings]
     form = context or Audio(np.zeros((int(seconds * 32000), 1), "f4"), 32000)
     for seed in seeds:
       for level in range(4):
-        progress(settings.steps_at(level))
+        progress(settings.steps_at(level), 100)
       t = np.arange(len(form.samples))[:, None] / form.sample_rate
       hum = self.level * np.sin(2 * np.pi * (100 + seed) * t)
       yield stemgen.Take(
@@ -49,11 +44,26 @@ class Player:
           form.sample_rate,
         ),
         codes=np.zeros((50, 4), np.int32),
+        heard=hearing.Heard(
+          codes=np.zeros((50, 4), np.int32),
+          gain=1.0,
+          back=1.0,
+          level_db=-20.0,
+          from_nothing=context is None,
+          loop=loop,
+          samples=len(form.samples),
+          sample_rate=form.sample_rate,
+          channels=form.channels,
+          samples_per_frame=form.sample_rate / 50,
+        ),
         seed=seed,
         settings=settings,
         stem=stem,
         weights="demo",
+        codec_checksum="abc",
         elapsed=2.0,
+        passes=64,
+        flops=1e9,
         warnings=self.notes,
       )
 
@@ -91,7 +101,13 @@ def test_one_take_writes_exactly_what_is_asked_for(studio, player, capsys):
     "--mix=both.flac",
     "--picture=look.png",
   )
-  assert files() == ["both.flac", "look.png", "mix.wav", "my bass.wav"]
+  assert files() == [
+    "both.flac",
+    "look.png",
+    "mix.wav",
+    "my bass.codes.npz",
+    "my bass.wav",
+  ]
   stem, both = audio.read("my bass.wav"), audio.read("both.flac")
   for sound in (stem, both):
     assert sound.sample_rate == RATE
@@ -103,7 +119,7 @@ def test_one_take_writes_exactly_what_is_asked_for(studio, player, capsys):
   metadata = audio.read_metadata("my bass.wav")
   assert metadata["seed"] == 3
   assert metadata["stem"] == "bass"
-  assert metadata["settings"]["steps"] == [16, 8, 8, 4]
+  assert metadata["settings"]["steps"] == [16, 8, 4, 4]
   out, err = capsys.readouterr()
   assert err == ""
   for word in ("seed 3", "my bass.wav", "both.flac", "look.png", "2.0 s"):
@@ -120,8 +136,11 @@ def test_takes_are_named_by_their_seeds(studio, player):
     "--mix=m.wav",
   )
   assert files() == [
+    "bass-seed7.codes.npz",
     "bass-seed7.flac",
+    "bass-seed8.codes.npz",
     "bass-seed8.flac",
+    "bass-seed9.codes.npz",
     "bass-seed9.flac",
     "m-seed7.wav",
     "m-seed8.wav",
@@ -179,16 +198,48 @@ def test_settings_and_weights(studio, player):
   assert settings == sampling.preset("paper")
   run("--context=mix.wav", "--out=b.wav", "--steps=4,2,2,1")
   assert player.asked[-1].steps == (4, 2, 2, 1)
-  assert player.asked[-4] == ("demo", None)
-  assert tuple(settings_lib.PRESETS) == generate.PRESETS
+  assert player.asked[-6] == ("demo", None)
 
 
-def test_progress_reaches_its_end(studio, player):
-  settings = sampling.preset("default")
-  count = generate._count_steps(player, settings, 10.0)  # pyright: ignore
-  assert count == 36  # one window of 500 frames
-  count = generate._count_steps(player, settings, 15.0)  # pyright: ignore
-  assert count == 2 * 36
+def test_every_setting_is_a_flag(studio, player):
+  run(
+    "--context=mix.wav",
+    "--out=a.wav",
+    "--preset=fast",
+    "--settings.rank=low_discrepancy",
+    "--settings.guidance.context=3,1",
+    "--settings.guidance_interval=0,0.5",
+    "--settings.temperature=0.9",
+    "--settings.top_k=0,64",
+    "--exact",
+  )
+  *_, exact, settings = player.asked
+  assert exact
+  assert settings == dataclasses.replace(
+    sampling.preset("fast"),
+    rank="low_discrepancy",
+    guidance={"context": (3.0, 1.0), "category": 1.0},
+    guidance_interval=(0.0, 0.5),
+    temperature=0.9,
+    top_k=(0, 64),
+  )
+
+
+def test_says_what_is_played_where_the_name_is_another(studio, player, capsys):
+  run("--context=mix.wav", "--stem=sax", "--out=a.wav")
+  assert "'sax' is played as reed" in capsys.readouterr().out
+  run("--context=mix.wav", "--stem=Synth Lead", "--out=b.wav")
+  assert "is played as" not in capsys.readouterr().out
+
+
+def test_codes_are_kept_unless_switched_off(studio, player, capsys):
+  run("--context=mix.wav", "--out=a.wav", "--nokeep_codes", "--loop")
+  assert files() == ["a.wav", "mix.wav"]
+  assert player.asked[-3] is True
+  pathlib.Path("b.codes.npz").write_bytes(b"precious")
+  run("--context=mix.wav", "--out=b.wav", expect=1)
+  assert "b.codes.npz exists" in capsys.readouterr().err
+  assert not pathlib.Path("b.wav").exists()
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,10 @@ import pytest
 import scipy.stats
 
 from stemgen_jax import model
+from stemgen_jax.model import sharding
 from stemgen_jax.sampling import Settings, decode, decode_codes
 
-NO_GUIDANCE = {"context": 1.0, "category": 0.0}
+NO_GUIDANCE = {"context": 1.0, "category": 1.0}
 
 
 def _config(levels=2, codes=8):
@@ -76,6 +77,7 @@ def _table_params(config):
 def test_causal_weight_alone_decodes_from_left_to_right():
   settings = Settings(
     steps=(8,),
+    rank="paper",
     w_confidence=0,
     w_causal=1,
     w_random=0,
@@ -87,27 +89,47 @@ def test_causal_weight_alone_decodes_from_left_to_right():
   assert codes[0, -1, 0] > 0
 
 
-@pytest.mark.parametrize("rank", ["paper", "gumbel"])
-@pytest.mark.parametrize("w_random", [0.0, 1.0])
-def test_counts_follow_the_schedule_also_when_all_ranks_tie(rank, w_random):
+@pytest.mark.parametrize(
+  ("rank", "schedule", "noise"),
+  [
+    ("paper", "cosine", 0.0),
+    ("paper", "linear", 1.0),
+    ("gumbel", "cosine", 0.0),
+    ("gumbel", "square", 1.0),
+    ("random", "root", 1.0),
+    ("low_discrepancy", "cosine", 0.0),
+  ],
+)
+def test_counts_follow_the_schedule_also_when_all_ranks_tie(
+  rank, schedule, noise
+):
   settings = Settings(
     steps=(5,),
     rank=rank,
+    schedule=schedule,
     w_confidence=1,
     w_causal=0,
-    w_random=w_random,
-    rank_temperature=(w_random,),
+    w_random=noise,
+    rank_temperature=noise,
     guidance=NO_GUIDANCE,
   )
   codes = _decode(_when, _config(codes=64), settings, b=3, t=40)
-  expected = [40 - int(40 * np.cos(np.pi / 2 * n / 5)) for n in range(5)]
+  u = np.arange(5) / 5
+  left = {
+    "cosine": np.cos(np.pi / 2 * u),
+    "linear": 1 - u,
+    "square": 1 - u**2,
+    "root": 1 - u**0.5,
+  }[schedule]
+  expected = (40 - np.floor(40 * left + 1e-6)).tolist()
   for item in codes:
     assert np.unique(item[:, 0]).tolist() == expected
 
 
-def test_random_weight_alone_takes_every_order_alike():
+@pytest.mark.parametrize("rank", ["paper", "random"])
+def test_random_weight_alone_takes_every_order_alike(rank):
   settings = Settings(
-    steps=(2,), w_confidence=0, w_causal=0, guidance=NO_GUIDANCE
+    steps=(2,), rank=rank, w_confidence=0, w_causal=0, guidance=NO_GUIDANCE
   )
   codes = _decode(_when, _config(levels=1), settings, b=5600, t=8)
   first = [tuple(np.flatnonzero(item == 0).tolist()) for item in codes[..., 0]]
@@ -117,15 +139,40 @@ def test_random_weight_alone_takes_every_order_alike():
   assert scipy.stats.chisquare(counts).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("steps", [1, 16])
-@pytest.mark.parametrize("temperature", [1.0, 2.0])
-def test_codes_come_with_the_models_probabilities(steps, temperature):
-  probabilities = np.array([0.5, 0.2, 0.15, 0.1, 0.04, 0.01])
+def test_low_discrepancy_spreads_what_is_fixed_evenly():
   settings = Settings(
-    steps=(steps,),
-    w_confidence=0,
-    guidance=NO_GUIDANCE,
-    temperature=temperature,
+    steps=(4,), rank="low_discrepancy", schedule="linear", guidance=NO_GUIDANCE
+  )
+  codes = _decode(_when, _config(codes=128), settings, b=4, t=128)[..., 0]
+  for item in codes:
+    for fixed in (32, 64, 96):
+      places = np.flatnonzero(item < fixed)
+      gaps = np.diff(np.append(places, places[0] + 128))
+      assert gaps.max() <= (4 if fixed == 32 else 2)
+  # The roll: which frames come first is the seed's.
+  assert len({tuple(np.flatnonzero(item == 0)[:1]) for item in codes}) > 1
+
+
+PROBABILITIES = np.array([0.5, 0.2, 0.15, 0.1, 0.04, 0.01])
+
+
+@pytest.mark.parametrize(
+  ("steps", "given", "expected"),
+  [
+    (1, {}, PROBABILITIES),
+    (16, {}, PROBABILITIES),
+    # 50 frames in 50 steps: one token at a time.
+    (50, {"schedule": "linear"}, PROBABILITIES),
+    (16, {"temperature": 2.0}, PROBABILITIES**0.5),
+    (4, {"top_k": 3}, PROBABILITIES * [1, 1, 1, 0, 0, 0]),
+    (4, {"top_p": 0.84}, PROBABILITIES * [1, 1, 1, 0, 0, 0]),
+    (4, {"top_p": 0.86}, PROBABILITIES * [1, 1, 1, 1, 0, 0]),
+    (4, {"top_p": 0.86, "top_k": 2}, PROBABILITIES * [1, 1, 0, 0, 0, 0]),
+  ],
+)
+def test_codes_come_with_the_models_probabilities(steps, given, expected):
+  settings = Settings(
+    steps=(steps,), rank="random", guidance=NO_GUIDANCE, **given
   )
   codes = _decode(
     _known_probabilities,
@@ -133,13 +180,46 @@ def test_codes_come_with_the_models_probabilities(steps, temperature):
     settings,
     b=200,
     t=50,
-    params=jnp.asarray(probabilities),
+    params=jnp.asarray(PROBABILITIES),
   )
-  expected = probabilities ** (1 / temperature)
-  expected *= 200 * 50 / expected.sum()
+  lawful = expected > 0
+  expected = expected[lawful] * 200 * 50 / expected.sum()
   for level in range(2):
     counts = np.bincount(codes[..., level].ravel(), minlength=6)
-    assert scipy.stats.chisquare(counts, expected).pvalue > 1e-3
+    assert counts[~lawful].sum() == 0
+    assert scipy.stats.chisquare(counts[lawful], expected).pvalue > 1e-3
+
+
+def test_temperature_and_truncation_are_per_level():
+  settings = Settings(
+    steps=(2,),
+    rank="random",
+    guidance=NO_GUIDANCE,
+    temperature=(1.0, 1e-4, 1.0),
+    top_k=(0, 0, 2),
+  )
+  codes = _decode(
+    _known_probabilities,
+    _config(levels=4, codes=6),
+    settings,
+    t=300,
+    params=jnp.asarray(PROBABILITIES),
+  )
+  counts = [len(np.unique(codes[0, :, level])) for level in range(4)]
+  assert counts[0] > 4
+  assert counts[1:] == [1, 2, 2]
+
+
+def test_sampling_is_in_float32_whatever_the_model_computes_in():
+  def flat(config, params, context, *_, **__):
+    shape = (*context.shape[:2], config.codes)
+    return jnp.zeros(shape, jnp.bfloat16)
+
+  # In bfloat16 the noise of 512 codes is full of ties, and the first one wins.
+  settings = Settings(steps=(1,), rank="random", guidance=NO_GUIDANCE)
+  codes = _decode(flat, _config(levels=1, codes=512), settings, b=40, t=512)
+  counts = np.bincount(codes.ravel(), minlength=512)
+  assert scipy.stats.chisquare(counts).pvalue > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -170,6 +250,61 @@ def test_scales_of_0_and_1_give_the_single_branches(form, context, category):
   )
 
 
+def _branches_run(config, params, context, *_, **__):
+  """Predicts how many branches the model is run for, with b = 1."""
+  logits = 1e4 * jax.nn.one_hot(len(context), config.codes)
+  return jnp.broadcast_to(logits, (len(context), context.shape[1], len(logits)))
+
+
+@pytest.mark.parametrize("form", ["paper", "nested"])
+def test_steps_outside_the_interval_run_one_branch(form):
+  settings = Settings(
+    steps=(4,),
+    schedule="linear",
+    rank="random",
+    guidance_form=form,
+    guidance={"context": 2.0, "category": 3.0},
+    guidance_interval=(0.25, 0.75),
+  )
+  codes = _decode(_branches_run, _config(levels=1), settings, t=16)
+  assert np.bincount(codes.ravel()).tolist() == [0, 8, 0, 8]
+
+
+def test_a_scale_per_level_runs_the_branches_of_each():
+  settings = Settings(
+    steps=(2,), guidance={"context": (3.0, 1.0), "category": 1.0}
+  )
+  codes = _decode(_branches_run, _config(levels=3), settings)
+  assert codes[0, 0].tolist() == [2, 1, 1]
+
+
+@pytest.mark.parametrize("form", ["paper", "nested"])
+def test_a_ramp_at_0_is_the_plain_prediction_and_at_1_the_guided(form):
+  config = _config()
+  given = {
+    "params": _table_params(config) | {"hears": jnp.array([True, True])},
+    "context": np.random.default_rng(1).integers(0, config.codes, (2, 16, 2)),
+    "conditions": {"category": np.array([3, 3])},
+    "b": 2,
+  }
+  scales = {"context": 3.0, "category": 2.0}
+
+  def play(apply=_tables, **settings):
+    settings = {"guidance_form": form, "guidance": scales} | settings
+    return _decode(apply, config, Settings(steps=(6, 3), **settings), **given)
+
+  plain = play(_one_branch)
+  guided = play()
+  np.testing.assert_array_equal(play(guidance_ramp=(0.0, 0.0)), plain)
+  assert (guided != plain).any()
+  # A ramp adds the plain branch with weight 0, which changes the rounding.
+  almost = play(guidance_ramp=(1.0, 1.0 - 1e-6))
+  assert (almost == guided).mean() > 0.95
+  between = play(guidance_ramp=(0.0, 1.0))
+  assert (between != plain).any()
+  assert (between != guided).any()
+
+
 def test_coarser_levels_are_clean_and_finer_ones_masked_in_all_frames():
   def lawful(config, params, context, target, conditions, level, **_):
     finer = jnp.arange(config.levels) > level
@@ -188,7 +323,7 @@ def test_coarser_levels_are_clean_and_finer_ones_masked_in_all_frames():
     _config(levels=4),
     Settings(),
     known=known,
-    known_mask=np.arange(16)[None] % 3 == 0,
+    known_mask=np.repeat(np.arange(16)[None, :, None] % 3 == 0, 4, axis=2),
   )
   assert (codes == 1).all()
 
@@ -197,7 +332,7 @@ def test_known_frames_stay_padding_is_0_and_nothing_stays_masked():
   config = _config()
   draw = np.random.default_rng(2)
   known = draw.integers(0, config.codes, (8, 16, 2))
-  known_mask = draw.random((8, 16)) < 0.4
+  known_mask = draw.random((8, 16, 2)) < 0.4
   known_mask[0] = True
   valid = np.arange(16)[None] < np.array([16, 16, 1, 5, 9, 13, 15, 2])[:, None]
   codes = _decode(
@@ -210,7 +345,7 @@ def test_known_frames_stay_padding_is_0_and_nothing_stays_masked():
     known_mask=known_mask,
     valid=valid,
   )
-  kept = known_mask & valid
+  kept = known_mask & valid[..., None]
   np.testing.assert_array_equal(codes[kept], known[kept])
   assert (codes >= 0).all()
   assert (codes < config.codes).all()
@@ -233,34 +368,67 @@ def test_padding_changes_nothing():
   np.testing.assert_array_equal(padded[:, :10], alone)
 
 
-def test_a_take_is_the_same_alone_and_among_eight():
+@pytest.mark.parametrize("rank", ["paper", "gumbel"])
+def test_a_take_is_the_same_alone_among_eight_and_on_eight_devices(rank):
   config = _config(levels=2, codes=32)
   params = model.init_params(config, jax.random.key(1))
   draw = np.random.default_rng(3)
   context = draw.integers(0, config.codes, (8, 16, 2))
   category = draw.integers(0, 18, 8)
   seeds = np.array([7, 7, 0, 1, 2**32 - 1, 5, 6, 3])
-  together = _decode(
-    model.apply,
-    config,
-    Settings(steps=(4, 2)),
-    context=context,
-    conditions={"category": category},
-    seeds=seeds,
-    b=8,
-    params=params,
-  )
-  for item in range(8):
-    alone = _decode(
+
+  def play(items, **given):
+    return _decode(
       model.apply,
       config,
-      Settings(steps=(4, 2)),
-      context=context[item : item + 1],
-      conditions={"category": category[item : item + 1]},
-      seeds=seeds[item : item + 1],
+      Settings(steps=(4, 2), rank=rank),
+      context=context[items],
+      conditions={"category": category[items]},
+      seeds=seeds[items],
+      b=len(items),
       params=params,
+      **given,
     )
-    np.testing.assert_array_equal(alone[0], together[item])
+
+  alone = np.concatenate([play(np.array([item])) for item in range(8)])
+  np.testing.assert_array_equal(play(np.arange(8), at_once=1), alone)
+  assert (play(np.arange(8)) == alone).mean() > 0.99
+  with jax.set_mesh(sharding.make_mesh(8)):
+    np.testing.assert_array_equal(play(np.arange(8)), alone)
+    # A number of takes that the devices do not divide.
+    np.testing.assert_array_equal(play(np.arange(3)), alone[:3])
+  with jax.set_mesh(sharding.make_mesh(2)):
+    np.testing.assert_array_equal(play(np.arange(8), at_once=1), alone)
+
+
+def test_tensor_parallelism_agrees():
+  config = _config(levels=2, codes=32)
+  params = model.init_params(config, jax.random.key(1))
+  with jax.set_mesh(sharding.make_mesh(1, 2)):
+    shapes = jax.eval_shape(
+      lambda: model.init_params(config, jax.random.key(1))
+    )
+  auto = jax.make_mesh(
+    (1, 2),
+    ("data", "model"),
+    axis_types=(jax.sharding.AxisType.Auto,) * 2,
+    devices=jax.devices()[:2],
+  )
+  split = jax.tree.map(
+    lambda x, shape: jax.device_put(
+      x, jax.NamedSharding(auto, shape.sharding.spec)
+    ),
+    params,
+    shapes,
+  )
+  heads = split["blocks"]["query"]["kernel"].sharding.spec
+  assert "model" in heads
+  context = np.random.default_rng(3).integers(0, config.codes, (8, 16, 2))
+  one, two = (
+    _decode(model.apply, config, Settings(), context=context, b=8, params=p)
+    for p in (params, split)
+  )
+  assert (one == two).mean() > 0.99
 
 
 def test_noise_belongs_to_the_absolute_frame():
@@ -280,15 +448,26 @@ def test_noise_belongs_to_the_absolute_frame():
 def test_numbers_do_not_compile_anew():
   program = typing.cast(typing.Any, decode.decode_level)
   program.clear_cache()
-  numbers = Settings(
+  some = Settings(
+    top_k=5,
+    guidance={"context": 3.0, "category": 1.0},
+    guidance_interval=(0.5, 1.0),
+    guidance_ramp=(2.0, 1.0),
+  )
+  others = Settings(
     steps=(3, 5),
     w_confidence=0.5,
     w_causal=0.0,
     w_random=0.2,
-    guidance={"context": 1.5, "category": 2.0},
-    temperature=0.7,
+    rank_temperature=(1.0, 2.0),
+    guidance={"context": (1.5, 4.0), "category": 1.0},
+    guidance_interval=(0.0, 0.7),
+    guidance_ramp=(1.0, 3.0),
+    temperature=(0.7, 0.9),
+    top_k=(2, 3),
+    top_p=0.9,
   )
-  for settings, seed in itertools.product((Settings(), numbers), (0, 1)):
+  for settings, seed in itertools.product((some, others), (0, 1)):
     # Every time with a config of its own, equal to the others.
     given = {"params": _table_params(_config()), "seeds": [seed]}
     _decode(_tables, _config(), settings, **given)
@@ -298,11 +477,22 @@ def test_numbers_do_not_compile_anew():
       settings,
       frame_offset=seed,
       known=np.ones((1, 16, 2)),
-      known_mask=np.ones((1, 16)),
+      known_mask=np.arange(32).reshape(1, 16, 2) % 2,
       valid=np.arange(16)[None] < 8,
       **given,
     )
   assert program._cache_size() == 1
+
+
+def test_a_level_that_is_wholly_known_is_not_computed():
+  def never(config, params, context, target, *_, **__):
+    raise AssertionError("the model was run")
+
+  known = np.random.default_rng(0).integers(0, 8, (1, 16, 2))
+  codes = _decode(
+    never, _config(), Settings(), known=known, known_mask=np.ones(known.shape)
+  )
+  np.testing.assert_array_equal(codes, known)
 
 
 def test_progress_counts_the_steps():

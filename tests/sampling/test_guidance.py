@@ -14,7 +14,7 @@ def _settings(form, **scales):
 
 def test_paper_form_is_equation_3():
   settings = _settings("paper", context=3.0, category=2.0)
-  keep, weights = guidance.branches(settings, ("category",))
+  keep, weights, _ = guidance.branches(settings, ("category",))
   np.testing.assert_array_equal(
     keep, [[False, False], [True, False], [False, True]]
   )
@@ -29,7 +29,7 @@ def test_paper_form_is_equation_3():
 
 def test_normalisers_of_the_branches_do_not_matter():
   settings = _settings("paper", context=3.0, category=2.0)
-  weights = jnp.asarray(guidance.branches(settings, ("category",))[1])
+  weights = jnp.asarray(guidance.branches(settings, ("category",)).weights)
   logits = 3 * jax.random.normal(jax.random.key(0), (3, 5, 7))
   np.testing.assert_allclose(
     jax.nn.log_softmax(guidance.mix(weights, logits)),
@@ -44,21 +44,21 @@ def test_normalisers_of_the_branches_do_not_matter():
 )
 def test_scales_of_0_and_1_are_one_branch(context, category, heard):
   settings = _settings("paper", context=context, category=category)
-  keep, weights = guidance.branches(settings, ("category",))
+  keep, weights, _ = guidance.branches(settings, ("category",))
   np.testing.assert_array_equal(keep, [heard])
   np.testing.assert_array_equal(weights, [1])
 
 
 def test_nested_form_goes_from_the_category_to_both_in_two_branches():
   settings = _settings("nested", context=2.5, category=1.0)
-  keep, weights = guidance.branches(settings, ("category",))
+  keep, weights, _ = guidance.branches(settings, ("category",))
   np.testing.assert_array_equal(keep, [[True, False], [True, True]])
   np.testing.assert_array_equal(weights, [1 - 2.5, 2.5])
 
 
 def test_nested_form_adds_one_source_after_the_other():
   settings = _settings("nested", context=4.0, category=2.0, genre=3.0)
-  keep, weights = guidance.branches(settings, ("category", "genre"))
+  keep, weights, _ = guidance.branches(settings, ("category", "genre"))
   np.testing.assert_array_equal(keep.sum(1), [0, 1, 2, 3])
   u, c, cg, cga = np.random.default_rng(0).normal(size=(4, 6))
   np.testing.assert_allclose(

@@ -34,6 +34,15 @@ def test_gumbel_rank_ends_as_the_log_probability():
   assert abs(noise.std() / 2 - np.pi / np.sqrt(6)) < 0.02
 
 
+def test_low_discrepancy_is_van_der_corputs_order_rolled():
+  frames = jnp.arange(8)[None]
+  for roll, first in ((0, 0), (3, 5)):
+    rank = ranking.low_discrepancy_rank(frames, jnp.array([roll], jnp.uint32))
+    order = np.argsort(-np.asarray(rank[0]))
+    expected = (np.array([0, 4, 2, 6, 1, 5, 3, 7]) + first) % 8
+    np.testing.assert_array_equal(order, expected)
+
+
 def test_exact_count_when_all_ranks_tie():
   masked = jnp.array([[True, False, True, True, True], [True] * 5])
   stay = ranking.best(jnp.ones((2, 5)), masked, jnp.array([2, 3]))

@@ -26,5 +26,19 @@ def test_follows_the_cosine_from_all_to_nothing(steps):
     np.testing.assert_array_equal(left[done][clear], np.floor(exact)[clear])
 
 
+@pytest.mark.parametrize("form", ["linear", "square", "root"])
+@pytest.mark.parametrize("steps", [1, 7, 64])
+def test_the_other_forms_go_from_all_to_nothing(form, steps):
+  left = np.stack(
+    [
+      schedule.masked_after(done, steps, jnp.asarray(TOTAL), form)
+      for done in range(steps + 1)
+    ]
+  )
+  np.testing.assert_array_equal(left[0], TOTAL)
+  np.testing.assert_array_equal(left[-1], 0)
+  assert (np.diff(left, axis=0) <= 0).all()
+
+
 def test_half_of_an_even_number_is_exact():
   np.testing.assert_array_equal(_masked_after(2, 3), TOTAL // 2)

@@ -26,6 +26,12 @@ def test_finer_levels_take_the_last_entry():
     {"guidance_form": "none"},
     {"temperature": 0.0},
     {"rank_temperature": (-1.0,)},
+    {"temperature": (1.0, 0.0)},
+    {"schedule": "slow"},
+    {"top_k": -1},
+    {"top_p": (1.0, 1.5)},
+    {"top_p": ()},
+    {"guidance_interval": (0.5, 0.5)},
   ],
 )
 def test_wrong_values_are_named(wrong):
@@ -35,5 +41,5 @@ def test_wrong_values_are_named(wrong):
 
 
 def test_unknown_preset_lists_those_there_are():
-  with pytest.raises(ValueError, match="default, paper"):
+  with pytest.raises(ValueError, match="default, fast, paper"):
     preset("papper")

@@ -1,0 +1,62 @@
+"""Goes on where a take ends, under a longer piece of music.
+
+The longer context begins as the take's own did; what was played stays:
+
+  stemgen-jax extend --take=bass.wav --context=longer_mix.wav --out=longer.wav
+
+A take that was played from nothing goes on to a length:
+
+  stemgen-jax extend --take=drums.wav --seconds=16 --out=longer.wav
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from stemgen_jax import audio, command
+from stemgen_jax.take import Take
+
+if TYPE_CHECKING:
+  from stemgen_jax.stemgen import StemGen
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string(
+  "take",
+  None,
+  "The stem to go on from, with its NAME.codes.npz beside it.",
+  flag_values=FLAGS,
+)
+flags.DEFINE_string(
+  "context",
+  None,
+  "The longer music, in the take's sample rate and channels.",
+  flag_values=FLAGS,
+)
+flags.DEFINE_float(
+  "seconds",
+  None,
+  "Without --context: the new length of a take from nothing.",
+  flag_values=FLAGS,
+)
+command.define_flags(FLAGS, of_take=True)
+
+
+def main(argv: list[str]) -> None:
+  """Checks everything the user gave, then loads the model and plays.
+
+  Raises:
+    ValueError, OSError: something given cannot be; nothing is written then.
+  """
+  del argv
+  if (FLAGS.context is None) == (FLAGS.seconds is None):
+    raise ValueError(
+      "give either --context=FILE, longer than the take, or --seconds=N for a "
+      "take from nothing"
+    )
+  if FLAGS.seconds is not None:
+    audio.check_seconds(FLAGS.seconds, f"--seconds={FLAGS.seconds:g}")
+  command.change_take(FLAGS, FLAGS.context, _extend)
+
+
+def _extend(player: "StemGen", take: Take, new: dict[str, Any]) -> Take:
+  return player.extend(take, FLAGS.context, seconds=FLAGS.seconds, **new)

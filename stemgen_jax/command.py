@@ -1,0 +1,403 @@
+"""What the apps that play have in common: flags, files, words on a take.
+
+Nothing here loads jax or torch before all that the user gave is checked.
+"""
+
+import dataclasses
+import pathlib
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import tqdm
+from absl import flags
+
+from stemgen_jax import audio
+from stemgen_jax.sampling import settings as settings_lib
+from stemgen_jax.take import Take, codes_path
+
+if TYPE_CHECKING:
+  from stemgen_jax.playing import Progress
+  from stemgen_jax.stemgen import StemGen
+
+MOST_TAKES = 1000
+SOURCES = ("context", "category", "genre")
+_SEEDS = 2**32
+_BITS: dict[str, audio.Bits] = {"16": 16, "24": 24, "float": "float"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+  """What one take writes."""
+
+  seed: int
+  stem: pathlib.Path
+  codes: pathlib.Path | None
+  mix: pathlib.Path | None
+  picture: pathlib.Path | None
+
+  @property
+  def sounds(self) -> list[pathlib.Path]:
+    """Those that are audio."""
+    return [self.stem, self.mix] if self.mix else [self.stem]
+
+  def __iter__(self) -> Iterator[pathlib.Path]:
+    yield from self.sounds
+    yield from (path for path in (self.codes, self.picture) if path)
+
+
+def define_flags(values: flags.FlagValues, *, of_take: bool) -> None:
+  """Defines the flags that all of them have.
+
+  Args:
+    values: of the app.
+    of_take: the app changes a take: seed and settings go on from its own.
+  """
+  own = "the take's"
+  flags.DEFINE_string(
+    "out",
+    None,
+    "The file to write, .wav or .flac. With several takes each gets its seed: "
+    "NAME-seedS.wav.",
+    flag_values=values,
+  )
+  flags.DEFINE_integer(
+    "seed",
+    None if of_take else 0,
+    "Number of the new take: the same number gives the same take again."
+    + (f" Default: {own} and 1." if of_take else ""),
+    flag_values=values,
+  )
+  flags.DEFINE_integer(
+    "takes", 1, "How many takes, with seeds counting up.", flag_values=values
+  )
+  flags.DEFINE_string(
+    "mix",
+    None,
+    "Also write context and stem together, here. Never clips: it is lowered as "
+    "a whole where needed.",
+    flag_values=values,
+  )
+  flags.DEFINE_string(
+    "picture",
+    None,
+    "Also draw waveforms and spectrograms, into this .png.",
+    flag_values=values,
+  )
+  flags.DEFINE_enum(
+    "bits",
+    "24",
+    list(_BITS),
+    "Sample format of the files written; float is for .wav.",
+    flag_values=values,
+  )
+  flags.DEFINE_bool(
+    "keep_codes",
+    True,
+    "Write NAME.codes.npz beside each stem, which vary, regenerate and extend "
+    "need.",
+    flag_values=values,
+  )
+  flags.DEFINE_bool(
+    "overwrite", False, "Replace files that exist.", flag_values=values
+  )
+  flags.DEFINE_string(
+    "weights",
+    "demo",
+    "The model: 'demo', or a .safetensors file from stemgen-jax export.",
+    flag_values=values,
+  )
+  flags.DEFINE_string(
+    "codec",
+    None,
+    "The codec that --weights were trained with, a .safetensors file. Default: "
+    "the one in the package.",
+    flag_values=values,
+  )
+  flags.DEFINE_enum(
+    "preset",
+    None if of_take else "default",
+    list(settings_lib.PRESETS),
+    "How to sample: 'fast' takes 24 passes of the model, 'paper' the paper's "
+    "768." + (f" Default: {own} settings." if of_take else ""),
+    flag_values=values,
+  )
+  flags.DEFINE_list(
+    "steps",
+    None,
+    "Steps per codec level, coarse to fine, as 16,8,8,4; fewer are faster. "
+    f"Default: {own if of_take else 'the preset'}"
+    f"{'' if of_take else chr(39) + 's'}.",
+    flag_values=values,
+  )
+  for name in _setting_names():
+    flags.DEFINE_list(
+      f"settings.{name}",
+      None,
+      "One setting in place of the preset's.",
+      flag_values=values,
+    )
+
+
+def _setting_names() -> list[str]:
+  names = []
+  for field in dataclasses.fields(settings_lib.Settings):
+    if field.name == "guidance":
+      names += [f"guidance.{source}" for source in SOURCES]
+    elif field.name != "steps":
+      names.append(field.name)
+  return names
+
+
+def parse_settings(
+  values: flags.FlagValues, own: settings_lib.Settings | None = None
+) -> settings_lib.Settings:
+  """The settings that the flags ask for.
+
+  Args:
+    values: of the app.
+    own: of the take that is changed, where --preset is not given.
+
+  Raises:
+    ValueError: a flag is wrong.
+  """
+  base = settings_lib.preset(values.preset) if values.preset else own
+  base = base or settings_lib.preset("default")
+  changed: dict[str, Any] = {}
+  if values.steps is not None:
+    changed["steps"] = _numbers("steps", values.steps, int)
+    if min(changed["steps"], default=0) < 1:
+      raise ValueError(
+        f"--steps={','.join(values.steps)}: expected whole numbers of at "
+        "least 1, one per level, as 16,8,8,4"
+      )
+  for name in _setting_names():
+    flag, given = f"settings.{name}", values[f"settings.{name}"].value
+    if given is None:
+      continue
+    field, _, source = name.partition(".")
+    default = getattr(base, field)
+    if source:
+      scales = changed.setdefault("guidance", dict(base.guidance))
+      scales[source] = _numbers(flag, given, float)
+    elif isinstance(default, str):
+      changed[name] = ",".join(given)
+    else:
+      numbers = _numbers(flag, given, int if field == "top_k" else float)
+      pair = field in ("guidance_interval", "guidance_ramp")
+      if pair and len(numbers) != 2:
+        raise ValueError(
+          f"--{flag}={','.join(given)}: expected two numbers, as 0,1"
+        )
+      alone = len(numbers) == 1
+      changed[name] = numbers[0] if alone else numbers
+  return dataclasses.replace(base, **changed)
+
+
+def _numbers(flag: str, given: list[str], kind: Callable) -> tuple:
+  try:
+    numbers = tuple(kind(number) for number in given)
+  except ValueError:
+    numbers = ()
+  if not numbers:
+    whole = "whole numbers" if kind is int else "numbers"
+    raise ValueError(
+      f"--{flag}={','.join(given)}: expected {whole}, one or one per level"
+    )
+  return numbers
+
+
+def plan_files(
+  values: flags.FlagValues, read: Iterable[str | None], seed: int
+) -> list[Files]:
+  """The files of every take, all of them shown to be writable.
+
+  Args:
+    values: of the app.
+    read: files that the app reads, which none may replace.
+    seed: of the first take.
+
+  Raises:
+    ValueError, OSError: one cannot be written, or a flag is wrong.
+  """
+  takes = values.takes
+  if not 1 <= takes <= MOST_TAKES:
+    raise ValueError(f"--takes={takes}: expected 1 to {MOST_TAKES}")
+  if not 0 <= seed <= _SEEDS - takes:
+    raise ValueError(f"--seed={seed}: expected 0 to {_SEEDS - takes}")
+  if not values.out:
+    raise ValueError(
+      "--out is missing: name the file to write, as --out=stem.wav"
+    )
+
+  def name(path: str, number: int) -> pathlib.Path:
+    plain = pathlib.Path(path)
+    if takes == 1:
+      return plain
+    return plain.with_name(f"{plain.stem}-seed{number}{plain.suffix}")
+
+  plans = []
+  for number in range(seed, seed + takes):
+    stem = name(values.out, number)
+    plans.append(
+      Files(
+        seed=number,
+        stem=stem,
+        codes=codes_path(stem) if values.keep_codes else None,
+        mix=name(values.mix, number) if values.mix else None,
+        picture=name(values.picture, number) if values.picture else None,
+      )
+    )
+  taken = {pathlib.Path(path).resolve() for path in read if path}
+  for files in plans:
+    for path in files:
+      if path in files.sounds:
+        audio.check_writable(path, values.overwrite)
+        audio.check_bits(path, _BITS[values.bits])
+      else:
+        audio.check_writable(path, values.overwrite, (".png", ".npz"))
+      if path == files.picture and path.suffix.lower() != ".png":
+        raise ValueError(f"{path}: cannot write {path.suffix}; expected .png")
+      if path.resolve() in taken:
+        raise ValueError(f"{path} is named twice: give each file its own name")
+      taken.add(path.resolve())
+  return plans
+
+
+def check_weights(values: flags.FlagValues) -> None:
+  """Raises FileNotFoundError if --weights or --codec is not there."""
+  for name in ("weights", "codec"):
+    path = values[name].value or "demo"
+    if path != "demo" and not pathlib.Path(path).is_file():
+      raise FileNotFoundError(f"--{name}={path}: no such file")
+
+
+def load_player(values: flags.FlagValues) -> "StemGen":
+  """Loads model and codec, and says how long it took."""
+  began = time.perf_counter()
+  from stemgen_jax.stemgen import StemGen
+
+  player = StemGen.load(values.weights, codec=values.codec)
+  print(f"loaded {player.name} in {time.perf_counter() - began:.1f} s")
+  return player
+
+
+def change_take(
+  values: flags.FlagValues,
+  context_path: str | None,
+  change: Callable[["StemGen", Take, dict[str, Any]], Take],
+  check: Callable[[Take], object] = lambda take: None,
+) -> None:
+  """The whole of an app that makes new takes from --take.
+
+  Args:
+    values: of the app.
+    context_path: what a mix is made with.
+    change: called with the player, the take, and seed, settings and progress
+      of the new one.
+    check: raises ValueError if the take cannot be changed so.
+
+  Raises:
+    ValueError, OSError: something given cannot be; nothing is written then.
+  """
+  if not values.take:
+    raise ValueError(
+      "--take is missing: name the stem to go on from, as --take=bass.wav"
+    )
+  take = Take.load(values.take)
+  check(take)
+  settings = parse_settings(values, take.settings)
+  seed = values.seed
+  if seed is None:
+    seed = (take.seed + 1) % _SEEDS
+  read = (values.take, str(codes_path(values.take)), context_path)
+  plans = plan_files(values, read, seed)
+  if values.mix and not context_path:
+    raise ValueError(f"--mix={values.mix}: there is no --context to mix with")
+  context = None
+  if context_path:
+    context = audio.read(context_path, longest=audio.LONGEST)
+  check_weights(values)
+  player = load_player(values)
+
+  def takes(progress: "Progress") -> Iterator[Take]:
+    for files in plans:
+      yield change(
+        player,
+        take,
+        {
+          "seed": files.seed,
+          "settings": settings,
+          "progress": lambda done, total: progress(done, total * len(plans)),
+        },
+      )
+
+  write_takes(values, plans, takes, context)
+
+
+def write_takes(
+  values: flags.FlagValues,
+  plans: list[Files],
+  takes: Callable[["Progress"], Iterable[Take]],
+  context: audio.Audio | None,
+) -> None:
+  """Plays the takes under a bar, and writes each as soon as it is there."""
+  with (
+    # Where no one watches there is no bar: a log wants lines.
+    tqdm.tqdm(unit="step", leave=False, disable=None) as bar,
+    warnings.catch_warnings(),
+  ):
+    warnings.simplefilter("ignore")  # take.warnings has them, printed once
+
+    def progress(done: int, total: int) -> None:
+      bar.total = total
+      bar.update(done)
+
+    for files, take in zip(plans, takes(progress)):
+      with bar.external_write_mode():
+        _write(values, files, take, context)
+
+
+def _write(
+  values: flags.FlagValues,
+  files: Files,
+  take: Take,
+  context: audio.Audio | None,
+) -> None:
+  """Writes a take's files and says what a listener should know of them."""
+
+  def save(path: pathlib.Path, sound: audio.Audio, gain_db: float) -> float:
+    gain_db += audio.write(
+      path,
+      sound,
+      bits=_BITS[values.bits],
+      metadata=take.metadata,
+      overwrite=values.overwrite,
+    )
+    lowered = f" (lowered by {-gain_db:.1f} dB so as not to clip)"
+    print(f"  wrote {path}{lowered if gain_db else ''}")
+    return gain_db
+
+  print(
+    f"{take.stem}, seed {take.seed}: {take.elapsed:.1f} s for "
+    f"{take.audio.seconds:.1f} s of music, real-time factor "
+    f"{take.elapsed / take.audio.seconds:.2f}; {take.passes} passes, "
+    f"{take.flops / 1e9:.0f} GFLOP"
+  )
+  lowered_db = save(files.stem, take.audio, 0.0)
+  if files.codes:
+    take.save_codes(files.codes, lowered_db)
+    print(f"  wrote {files.codes}")
+  mix, gain_db = take.mix(context) if context else (None, 0.0)
+  if mix and files.mix:
+    save(files.mix, mix, gain_db)
+  if files.picture:
+    from stemgen_jax import picture
+
+    title = f"{take.stem}, seed {take.seed}"
+    picture.draw(files.picture, context, take.audio, mix, title=title)
+    print(f"  wrote {files.picture}")
+  for warning in take.warnings:
+    print(f"warning: {warning}", file=sys.stderr)

@@ -1,0 +1,247 @@
+"""Between the caller's audio and the codec's codes, in both directions.
+
+What comes back has exactly as many samples as what was heard, at the same
+sample rate, in as many channels, without lag. A loop stays one: its end meets
+its beginning without a fade.
+"""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int
+from scipy import signal
+
+from stemgen_jax import audio as audio_lib
+from stemgen_jax.audio import Audio
+from stemgen_jax.codec import Codec
+
+SILENCE_DB = -90.0
+
+# Around a loop the codec is given this much of what comes before and after.
+_AROUND_SECONDS = 1.0
+
+Region = tuple[float, float]
+"""From and to, in seconds."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Heard:
+  """A context as the model hears it, and the format it came in.
+
+  Attributes:
+    codes: the codec's codes of the context.
+    gain: factor that brought it to the level of the training's contexts.
+    back: factor that brings a stem from there to the context's level.
+    level_db: its root mean square after that, dB of full scale.
+    from_nothing: there was no context, only silence of a wanted length.
+    loop: it is one period of a loop, brought to whole frames.
+    samples: length of the context, in its own format.
+    sample_rate: of the context, in Hz.
+    channels: of the context.
+    samples_per_frame: samples of the context's own that one frame stands for.
+    seconds_to_hear: what the encoding took.
+  """
+
+  codes: Int[np.ndarray, "t q"]
+  gain: float
+  back: float
+  level_db: float
+  from_nothing: bool
+  loop: bool
+  samples: int
+  sample_rate: int
+  channels: int
+  samples_per_frame: float
+  seconds_to_hear: float = 0.0
+
+  @property
+  def seconds(self) -> float:
+    """Duration in seconds."""
+    return self.samples / self.sample_rate
+
+  def edge(self, frame: int) -> int:
+    """The sample that a frame begins with."""
+    return min(round(frame * self.samples_per_frame), self.samples)
+
+  def frames_of(self, regions: Sequence[Region]) -> Bool[np.ndarray, " t"]:
+    """Marks the frames that lie in a region, wholly or partly.
+
+    Raises:
+      ValueError: there is no region, or one ends before it begins or lies
+        outside the sound.
+    """
+    if not regions:
+      raise ValueError("no region is given: expected from and to in seconds")
+    inside = np.zeros(len(self.codes), bool)
+    rate = self.sample_rate / self.samples_per_frame
+    for start, end in regions:
+      if not 0 <= start < min(end, self.seconds):
+        raise ValueError(
+          f"region {start:g} to {end:g} s: expected from and to within the "
+          f"{self.seconds:.2f} s of the sound"
+        )
+      # A hair's breadth less: an end that is a whole frame is that frame.
+      last = int(np.ceil(end * rate - 1e-6))
+      inside[int(start * rate + 1e-6) : max(last, 1)] = True
+    return inside
+
+
+def hear(
+  codec: Codec,
+  sound: Audio,
+  reference_db: float,
+  *,
+  gain: float | None = None,
+  loop: bool = False,
+  from_nothing: bool = False,
+) -> Heard:
+  """Encodes a context, in the codec's format and at the training's level.
+
+  A loop is stretched to whole frames, by half a frame at most, and encoded
+  between its neighbours in time, which are itself.
+
+  Args:
+    codec: the codec.
+    sound: the context.
+    reference_db: level of the training's contexts.
+    gain: use this factor in place of the one that leads there.
+    loop: the context is one period of a loop.
+    from_nothing: see `Heard`.
+  """
+  began = time.perf_counter()
+  samples = with_channels(sound.samples, codec.channels)
+  if loop:
+    exact = len(samples) / sound.sample_rate * codec.sample_rate / codec.hop
+    frames = max(1, round(exact))
+    samples = _resample_period(samples, frames * codec.hop)
+    samples_per_frame = len(sound.samples) / frames
+  else:
+    samples = audio_lib.resample(samples, sound.sample_rate, codec.sample_rate)
+    frames = codec.frames(len(samples))
+    samples_per_frame = codec.hop * sound.sample_rate / codec.sample_rate
+  if gain is None:
+    gain = gain_to_reference(samples, reference_db)
+  samples = samples * np.float32(gain)
+  level_db = audio_lib.rms_db(samples)
+  if loop:
+    around = round(_AROUND_SECONDS * codec.frame_rate)
+    samples = _around(samples, around * codec.hop)
+    codes = codec.encode(samples[None])[0, around : around + frames]
+  else:
+    codes = codec.encode(samples[None])[0]
+  return Heard(
+    codes=codes,
+    gain=gain,
+    back=1.0 / gain,
+    level_db=level_db,
+    from_nothing=from_nothing,
+    loop=loop,
+    samples=len(sound.samples),
+    sample_rate=sound.sample_rate,
+    channels=sound.channels,
+    samples_per_frame=samples_per_frame,
+    seconds_to_hear=time.perf_counter() - began,
+  )
+
+
+def to_audio(
+  codec: Codec, codes: Int[np.ndarray, "t q"], heard: Heard
+) -> Audio:
+  """Decodes a stem into the format and to the level of what was heard."""
+  if heard.loop:
+    around = round(_AROUND_SECONDS * codec.frame_rate)
+    sound = codec.decode(_around(codes, around)[None])[0]
+    edge = around * codec.hop
+    sound = sound[edge : edge + len(codes) * codec.hop]
+    sound = _resample_period(sound * np.float32(heard.back), heard.samples)
+  else:
+    # What the codec's last frame has beyond the context's end is cut after
+    # resampling, so that the filter does not meet an edge there.
+    sound = audio_lib.resample(
+      codec.decode(codes[None])[0] * np.float32(heard.back),
+      codec.sample_rate,
+      heard.sample_rate,
+      heard.samples,
+    )
+  return Audio(with_channels(sound, heard.channels), heard.sample_rate)
+
+
+def splice(
+  old: Float32[np.ndarray, "n c"],
+  new: Float32[np.ndarray, "n c"],
+  frames: Bool[np.ndarray, " t"],
+  heard: Heard,
+) -> Float32[np.ndarray, "n c"]:
+  """`new` in the given frames and `old` elsewhere.
+
+  A linear cross-fade of one frame lies outside, on either side; beyond that
+  every sample is `old`'s own.
+  """
+  share = np.zeros(len(old) + 1, np.float32)
+  n, fade = len(old), max(1, round(heard.samples_per_frame))
+  rise = np.linspace(0, 1, fade + 1, endpoint=False, dtype=np.float32)[1:]
+  bounds = np.flatnonzero(np.diff(np.pad(frames, 1).astype(int)))
+  for first, last in bounds.reshape(-1, 2):
+    start, end = heard.edge(first), heard.edge(last)
+    share[start:end] = 1
+    for places, values in (
+      (np.arange(start - fade, start), rise),
+      (np.arange(end, end + fade), rise[::-1]),
+    ):
+      # Around the corner in a loop; otherwise past the end, which is cut off.
+      lawful = (places >= 0) & (places < n)
+      places = places % n if heard.loop else np.where(lawful, places, n)
+      share[places] = np.maximum(share[places], values)
+  share = share[:n, None]
+  return np.where(share > 0, old + share * (new - old), old)
+
+
+def gain_to_reference(
+  samples: Float32[np.ndarray, "n c"], reference_db: float
+) -> float:
+  """Factor that brings a context to the level of the training's contexts.
+
+  The codec and the model have learned music at about one level and play at
+  that level whatever they hear. So the context is brought there, and the stem
+  is brought back by the inverse: a quiet context gets a stem as much quieter.
+
+  Args:
+    samples: of the context.
+    reference_db: its wanted root mean square, dB of full scale.
+
+  Returns:
+    The factor, at most what makes the loudest sample 1; 1 for silence.
+  """
+  level_db = audio_lib.rms_db(samples)
+  if level_db < SILENCE_DB:
+    return 1.0
+  factor = 10 ** ((reference_db - level_db) / 20)
+  return min(factor, 1.0 / float(np.abs(samples).max()))
+
+
+def with_channels(
+  samples: Float32[np.ndarray, "n c"], channels: int
+) -> Float32[np.ndarray, "n {channels}"]:
+  """As many channels as asked for; through mono where the number differs."""
+  if samples.shape[1] == channels:
+    return samples
+  return audio_lib.spread(audio_lib.fold_down(samples), channels)
+
+
+def _resample_period(
+  samples: Float32[np.ndarray, "n c"], length: int
+) -> Float32[np.ndarray, "{length} c"]:
+  """One period of a periodic sound with another number of samples.
+
+  By its Fourier series, which is exact for a period and knows no edges.
+  """
+  if len(samples) == length:
+    return samples
+  return np.asarray(signal.resample(samples, length), np.float32)
+
+
+def _around(period: np.ndarray, margin: int) -> np.ndarray:
+  """A period between `margin` rows of what comes before and after it."""
+  return period[np.arange(-margin, len(period) + margin) % len(period)]

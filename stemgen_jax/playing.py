@@ -1,0 +1,205 @@
+"""The engine of StemGen: from a part that is to be played to its takes."""
+
+import dataclasses
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int
+
+from stemgen_jax import audio as audio_lib
+from stemgen_jax import categories, hearing, loops, model, sampling, windows
+from stemgen_jax.audio import Audio
+from stemgen_jax.codec import Codec
+from stemgen_jax.hearing import Heard
+from stemgen_jax.sampling import cost
+from stemgen_jax.take import Take
+
+Progress = Callable[[int, int], object]
+"""Called with the sampling steps just done, and with those there are in all."""
+
+_REFERENCE_DB = -18.0
+_TOO_QUIET_DB = 30.0
+_SEAM_SECONDS = 0.5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Part:
+  """What is to be played: all of a take, or a part of an older one.
+
+  `spliced` marks the frames in which the new audio replaces `old`.
+  """
+
+  heard: Heard
+  stem: str
+  settings: sampling.Settings
+  progress: Progress | None
+  known: Int[np.ndarray, "t q"] | None = None
+  free: Bool[np.ndarray, "t q"] | None = None
+  spliced: Bool[np.ndarray, " t"] | None = None
+  old: Float32[np.ndarray, "n c"] | None = None
+  origin: str = ""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Player:
+  """A model with its codec.
+
+  Attributes:
+    config: shape of the model.
+    params: its parameters.
+    codec: the codec whose codes it speaks.
+    metadata: what is known of the weights; used here: `categories`, the
+      instrument categories they were trained on, and `context_rms_db`, the
+      usual level of the contexts they were trained on.
+    name: what the weights were loaded from.
+  """
+
+  config: model.ModelConfig
+  params: Any = dataclasses.field(repr=False)
+  codec: Codec
+  metadata: dict[str, Any]
+  name: str = "demo"
+
+  def with_scales(self, settings: sampling.Settings) -> sampling.Settings:
+    """A guidance scale for every source of this model, and for no other.
+
+    Sources that the settings do not name are not given by the caller either:
+    scale 0 leaves their branches out.
+    """
+    sources = (*self.config.conditions, "context")
+    scales = {name: settings.guidance.get(name, 0.0) for name in sources}
+    return dataclasses.replace(settings, guidance=scales)
+
+  def steps_of(self, settings: sampling.Settings, count: int) -> int:
+    """Sampling steps of a take of so many windows."""
+    levels = range(self.codec.levels)
+    return count * sum(settings.steps_at(level) for level in levels)
+
+  def count_windows(self, free: Bool[np.ndarray, "t q"], loop: bool) -> int:
+    """Windows in which the free codes are decoded."""
+    window = self.config.window
+    if loop:
+      return loops.count_windows(free, window, self._seam)
+    return len(windows.starts(free, window))
+
+  def play(
+    self, part: Part, seeds: list[int], at_once: int = 1
+  ) -> Iterator[Take]:
+    """Takes of a part, sampled `at_once` together; audio one at a time."""
+    shape = part.heard.codes.shape
+    free = np.ones(shape, bool) if part.free is None else part.free
+    known = np.zeros(shape, np.int32) if part.known is None else part.known
+    count = self.count_windows(free, part.heard.loop)
+    passes = count * cost.passes(part.settings, self.config)
+    steps = len(seeds) * self.steps_of(part.settings, count)
+    for first in range(0, len(seeds), at_once):
+      group = seeds[first : first + at_once]
+      began = time.perf_counter()
+      codes = self.sample(part, group, known, free, steps)
+      sampled = (time.perf_counter() - began) / len(group)
+      for seed, item in zip(group, codes):
+        began = time.perf_counter()
+        audio = hearing.to_audio(self.codec, item, part.heard)
+        notes = self._notes(part.heard, part.stem, audio.samples)
+        for note in notes:
+          warnings.warn(note, stacklevel=3)
+        if part.spliced is not None and part.old is not None:
+          samples = hearing.splice(
+            part.old, audio.samples, part.spliced, part.heard
+          )
+          audio = Audio(samples, audio.sample_rate)
+        elapsed = time.perf_counter() - began + sampled
+        yield Take(
+          audio=audio,
+          codes=item,
+          heard=part.heard,
+          seed=seed,
+          settings=part.settings,
+          stem=part.stem,
+          weights=self.name,
+          codec_checksum=self.codec.checksum,
+          origin=part.origin,
+          passes=passes,
+          flops=passes * cost.pass_flops(self.config),
+          elapsed=elapsed + part.heard.seconds_to_hear,
+          warnings=notes,
+        )
+
+  def sample(
+    self,
+    part: Part,
+    seeds: list[int],
+    known: Int[np.ndarray, "t q"],
+    free: Bool[np.ndarray, "t q"],
+    steps: int,
+  ) -> Int[np.ndarray, "b t q"]:
+    """Codes of a part for each seed; `steps` is all that progress counts."""
+    ids = {name: model.CONDITION_SIZES[name] for name in self.config.conditions}
+    if "category" in ids:
+      ids["category"] = categories.category_id(part.stem)
+    b = len(seeds)
+
+    def progress(done: int) -> None:
+      if part.progress is not None:
+        part.progress(done, steps)
+
+    def decode(context, known, free, valid, start):
+      return sampling.decode_codes(
+        self.config,
+        self.params,
+        np.repeat(context[None], b, axis=0),
+        {name: np.full(b, number) for name, number in ids.items()},
+        np.array(seeds),
+        part.settings,
+        known=known,
+        known_mask=np.repeat(~free[None], b, axis=0),
+        valid=np.repeat(valid[None], b, axis=0),
+        frame_offset=start,
+        progress=progress,
+      )
+
+    context, window = part.heard.codes, self.config.window
+    known = np.repeat(known[None], b, axis=0)
+    if part.heard.loop:
+      return loops.decode_loop(decode, context, window, known, free, self._seam)
+    return windows.decode_long(decode, context, window, known, free)
+
+  @property
+  def _seam(self) -> int:
+    return round(_SEAM_SECONDS * self.codec.frame_rate)
+
+  @property
+  def reference_db(self) -> float:
+    """Root mean square of the training's contexts, dB of full scale."""
+    level = self.metadata.get("context_rms_db")
+    return _REFERENCE_DB if level is None else level
+
+  def _notes(
+    self, heard: Heard, category: str, stem: Float32[np.ndarray, "n c"]
+  ) -> tuple[str, ...]:
+    """What the listener should know about a take."""
+    notes = []
+    trained = self.metadata.get("categories", categories.CATEGORIES)
+    if category not in trained:
+      notes.append(
+        f"these weights were not trained on {category!r}: expect little of "
+        f"it; they know {', '.join(trained)}"
+      )
+    silent = heard.level_db < hearing.SILENCE_DB
+    if silent and not heard.from_nothing:
+      notes.append(
+        "the context is silent, or its channels cancel in mono: the stem was "
+        "played to nothing"
+      )
+    level_db = self.reference_db if silent else heard.level_db
+    stem = hearing.with_channels(stem, self.codec.channels)
+    below_db = level_db - audio_lib.rms_db(stem / np.float32(heard.back))
+    if below_db > _TOO_QUIET_DB:
+      than = "music usually is" if silent else "the context"
+      quiet = f"{below_db:.0f} dB quieter than {than}"
+      quiet = "silent" if below_db == np.inf else quiet
+      notes.append(f"the stem is {quiet}: try another seed or lower guidance")
+    return tuple(notes)

@@ -1,0 +1,49 @@
+"""What a take costs: passes of the model, and their operations."""
+
+import numpy as np
+
+from stemgen_jax.model.config import ModelConfig
+from stemgen_jax.sampling import guidance
+from stemgen_jax.sampling import settings as settings_lib
+
+
+def passes(settings: settings_lib.Settings, config: ModelConfig) -> int:
+  """Passes of the model for one window of one take.
+
+  A step runs every branch of the guidance, or one branch where it is not
+  guided.
+
+  Raises:
+    ValueError: see `guidance.branches`.
+  """
+  total = 0
+  for level in range(config.levels):
+    steps = settings.steps_at(level)
+    each = len(
+      guidance.branches(settings, tuple(config.conditions), level).weights
+    )
+    strength = guidance.strength(
+      np.arange(steps),
+      steps,
+      np.array(settings.guidance_interval, np.float32),
+      np.array(settings.guidance_ramp, np.float32),
+    )
+    guided = int((np.asarray(strength) != 0).sum())
+    total += guided * each + steps - guided
+  return total
+
+
+def pass_flops(config: ModelConfig) -> float:
+  """Floating-point operations of one pass over one window.
+
+  Matrix products only, two operations for a multiplication and its addition:
+  attention, SwiGLU, the active level's head, and the projection of the
+  codebooks.
+  """
+  d, t = config.width, config.window
+  per_frame = config.depth * (4 * d * d + 2 * t * d + 3 * d * config.mlp)
+  per_frame += d * config.codes
+  table = 0
+  if config.embedding == "codebook":
+    table = config.levels * config.codes * config.latent * d // 2
+  return 2.0 * (t * per_frame + table)
