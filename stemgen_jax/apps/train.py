@@ -21,7 +21,11 @@ _CONFIG = config_flags.DEFINE_config_file(
   flag_values=FLAGS,
 )
 _DATA = flags.DEFINE_string(
-  "data", None, "Folder that `stemgen-jax prepare` made.", flag_values=FLAGS
+  "data",
+  None,
+  "Folder that `stemgen-jax prepare` made, or several by weight: "
+  "data/a:0.7,data/b:0.3.",
+  flag_values=FLAGS,
 )
 _OUT = flags.DEFINE_string(
   "out",
@@ -40,7 +44,7 @@ def main(argv: list[str]) -> None:
   """
   del argv
   run = _required(_CONFIG, "configs/demo.py")
-  folder = _required(_DATA, "data/demo")
+  mixture = _required(_DATA, "data/demo")
   out = _required(_OUT, "runs/demo")
 
   # Here, so that --help and mistakes in the flags answer at once.
@@ -49,11 +53,12 @@ def main(argv: list[str]) -> None:
   from stemgen_jax.data import batches as data
   from stemgen_jax.training import trainer
 
-  manifest = data.Manifest.load(folder)
+  mixture = data.Mixture.parse(mixture)
+  manifest = mixture.manifest()
   config = trainer.resolve(run, manifest)
   print(json.dumps(dataclasses.asdict(config), indent=2))
   train_batches = data.batches(
-    folder,
+    mixture,
     "train",
     batch=config.batch,
     window=config.model.window,
@@ -62,10 +67,11 @@ def main(argv: list[str]) -> None:
     shard_count=jax.process_count(),
   )
   validation = []
-  if config.validate_every and manifest.counts.get("valid", {}).get("pairs"):
+  validated = mixture.only("valid")
+  if config.validate_every and validated:
     validation = trainer.first(
       data.batches(
-        folder,
+        validated,
         "valid",
         batch=config.batch,
         window=config.model.window,

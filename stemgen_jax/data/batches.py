@@ -6,24 +6,26 @@ loaded, from the activity per second that the records carry.
 """
 
 import dataclasses
+import functools
 import os
-import pathlib
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import grain
 import numpy as np
-import tensorflow_datasets as tfds
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.data.manifest import Manifest
+from stemgen_jax.data.mixture import Mixture
+from stemgen_jax.data.records import Records
 
-__all__ = ["Examples", "Manifest", "batches", "eval_examples"]
+__all__ = ["Examples", "Manifest", "Mixture", "batches", "eval_examples"]
 
 
 def batches(
-  data_dir: str | os.PathLike,
+  data: str | os.PathLike | Mixture,
   split: str,
   *,
   batch: int,
@@ -38,7 +40,8 @@ def batches(
   """Endless shuffled batches of random crops.
 
   Args:
-    data_dir: a prepared folder.
+    data: a prepared folder, or several by weight: every stretch of a few
+      examples has each of them as often as its weight says.
     split: "train", "valid" or "test".
     batch: examples of a global batch, over all shards.
     window: frames of a crop.
@@ -53,32 +56,41 @@ def batches(
   Returns:
     An iterator of dicts: `context` and `target` int32 [b, window, q],
     `category` and `genre` int32 [b], `song` int32 [b] (a hash of its id),
-    with b = batch / shard_count. Its `get_state()` counts global batches: a
-    run resumes exactly, on any number of processes.
+    with b = batch / shard_count; shard i has rows i * b to (i + 1) * b of the
+    global batch. Its `get_state()` counts global batches: a run resumes
+    exactly, on any number of processes.
 
   Raises:
-    FileNotFoundError: no finished data set in `data_dir`.
+    FileNotFoundError: no finished data set in a folder.
     ValueError: unknown or empty split, a window longer than the records, a
-      batch that the shards cannot share.
+      batch that the shards cannot share, data sets of different codecs.
   """
-  manifest, records = _open(data_dir, split, window)
   if batch < 1 or batch % shard_count:
     raise ValueError(
       f"batch is {batch}, expected a multiple of the {shard_count} processes"
     )
   if not 0 <= shard_index < shard_count:
     raise ValueError(f"shard {shard_index} is not below {shard_count}")
-  dataset = (
-    grain.MapDataset.source(records)
-    .seed(seed)
-    .shuffle()
-    .repeat()
-    .random_map(_Crop(window, manifest.frame_rate, min_active))[
-      # After the crops: these are then drawn alike on any number of shards.
-      shard_index::shard_count
-    ]
-    .batch(batch // shard_count, drop_remainder=True)
-  )
+  mixture = data
+  if not isinstance(mixture, Mixture):
+    mixture = Mixture((os.fspath(mixture),), (1.0,))
+  mixture.manifest()  # refuses codes of different codecs
+  parts = []
+  for number, folder in enumerate(mixture.folders):
+    records = _open(folder, split, window)
+    crop = _Crop(window, records.manifest.frame_rate, min_active)
+    source: Any = records
+    parts.append(
+      grain.MapDataset.source(source)
+      .seed(seed + number)
+      .shuffle()
+      .repeat()
+      .random_map(crop)
+    )
+  # Shards are cut last: order and crops are then drawn alike on any number.
+  dataset = grain.MapDataset.mix(parts, mixture.weights).batch(
+    batch // shard_count, drop_remainder=True, batch_fn=_stack
+  )[shard_index::shard_count]
   return iter(dataset.to_iter_dataset(grain.ReadOptions(threads, prefetch)))
 
 
@@ -99,16 +111,24 @@ class _Crop(grain.transforms.RandomMap):
       frames=len(element["target"]),
       frame_rate=self.frame_rate,
     )
-    wanted = min(self.min_active, float(shares.max()))
-    start = int(rng.choice(np.flatnonzero(shares >= wanted)))
+    starts = np.flatnonzero(shares >= min(self.min_active, shares.max()))
+    start = int(starts[rng.integers(len(starts))])
     stop = start + self.window
     return {
-      "context": element["context"][start:stop].astype(np.int32),
-      "target": element["target"][start:stop].astype(np.int32),
-      "category": np.int32(element["category"]),
-      "genre": np.int32(element["genre"]),
-      "song": np.int32(zlib.crc32(element["song_id"]) >> 1),
+      "context": element["context"][start:stop],
+      "target": element["target"][start:stop],
+      "category": element["category"],
+      "genre": element["genre"],
+      "song": zlib.crc32(element["song_id"]) >> 1,
     }
+
+
+def _stack(rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+  """Examples into a batch, all of it int32."""
+  return {
+    name: np.stack([row[name] for row in rows], dtype=np.int32)
+    for name in rows[0]
+  }
 
 
 def active_shares(
@@ -126,9 +146,17 @@ def active_shares(
   both = target_active
   if context_active.any():
     both = target_active & context_active
-  second = (np.arange(frames) / frame_rate).astype(int).clip(max=len(both) - 1)
-  total = np.concatenate([[0], np.cumsum(both[second])])
+  total = np.zeros(frames + 1, np.int64)
+  np.cumsum(both[_seconds(frames, frame_rate, len(both))], out=total[1:])
   return (total[window:] - total[:-window]) / window
+
+
+@functools.cache
+def _seconds(
+  frames: int, frame_rate: float, seconds: int
+) -> Int[np.ndarray, " frames"]:
+  """The second that each frame begins in."""
+  return (np.arange(frames) / frame_rate).astype(int).clip(max=seconds - 1)
 
 
 def eval_examples(
@@ -147,7 +175,8 @@ def eval_examples(
     FileNotFoundError: no finished data set in `data_dir`.
     ValueError: as `batches`, or the split has fewer than `count` such pairs.
   """
-  manifest, records = _open(data_dir, split, window)
+  records = _open(data_dir, split, window)
+  manifest = records.manifest
   rng = np.random.default_rng(seed)
   first, further, seen = [], [], set()
   for number in rng.permutation(len(records)):
@@ -165,12 +194,11 @@ def eval_examples(
       f"{len(chosen)} pairs with a context"
     )
   crop = _Crop(window, manifest.frame_rate, min_active=0.5)
-  rows = [crop.random_map(record, rng) for record in chosen]
+  batch = _stack([crop.random_map(record, rng) for record in chosen])
   return Examples(
-    context=np.stack([row["context"] for row in rows]),
-    target=np.stack([row["target"] for row in rows]),
-    category=np.stack([row["category"] for row in rows]),
-    genre=np.stack([row["genre"] for row in rows]),
+    **{
+      name: batch[name] for name in ("context", "target", "category", "genre")
+    },
     song=np.array([record["song_id"].decode() for record in chosen]),
     silence=manifest.silence[:window],
     codec=manifest.codec,
@@ -178,20 +206,13 @@ def eval_examples(
   )
 
 
-def _open(data_dir: str | os.PathLike, split: str, window: int):
-  """The manifest and the records of a split that can fill the window."""
-  manifest = Manifest.load(data_dir)
-  if not manifest.counts.get(split, {}).get("pairs"):
-    known = [name for name, count in manifest.counts.items() if count["pairs"]]
-    raise ValueError(
-      f"{data_dir} has no pairs in split {split!r}, only in {', '.join(known)}"
-    )
-  if not 1 <= window <= manifest.frames:
+def _open(data_dir: str | os.PathLike, split: str, window: int) -> Records:
+  """The records of a split, which can fill the window."""
+  records = Records(data_dir, split)
+  frames = records.manifest.frames
+  if not 1 <= window <= frames:
     raise ValueError(
       f"window is {window} frames, the records of {data_dir} have "
-      f"{manifest.frames}: shorten the window or prepare longer segments"
+      f"{frames}: shorten the window or prepare longer segments"
     )
-  builder: Any = tfds.builder_from_directory(
-    pathlib.Path(data_dir, manifest.records)
-  )
-  return manifest, builder.as_data_source(split)
+  return records

@@ -18,10 +18,9 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import jax
-import numpy as np
 import tqdm
 
 from stemgen_jax.data.manifest import Manifest
@@ -29,30 +28,13 @@ from stemgen_jax.model import sharding
 from stemgen_jax.training.checkpoint import About, Checkpoints, abstract
 from stemgen_jax.training.config import TrainConfig, check_same_run
 from stemgen_jax.training.metrics import Log, summarize
+from stemgen_jax.training.prefetch import Batches, NumpyBatch, OnDevice, place
 from stemgen_jax.training.step import (
   State,
   init_state,
   make_train_step,
   make_validation_step,
 )
-
-NumpyBatch = dict[str, np.ndarray]
-
-
-class Batches(Protocol):
-  """An endless iterator whose position can be kept, as Grain's are."""
-
-  def __next__(self) -> NumpyBatch:
-    """The next batch."""
-    ...
-
-  def get_state(self) -> Any:
-    """Where it is, as JSON can say it."""
-    ...
-
-  def set_state(self, state: Any) -> None:
-    """Puts it where `get_state` was called."""
-    ...
 
 
 def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:
@@ -176,6 +158,7 @@ def _loop(
   start = step = int(state["step"])
   log = Log(out / "log.jsonl", start)
   frames = config.batch * config.model.window
+  placed = OnDevice(batches)
   recent: list[dict[str, Any]] = []
   waiting: tuple[int, list[dict[str, Any]]] | None = None
   clock = time.monotonic()
@@ -217,13 +200,12 @@ def _loop(
     report()
     if recent and not math.isfinite(float(recent[-1]["loss"])):
       return
-    position = batches.get_state()
+    position = placed.get_state()
     about = About(config, summary or {}, position)
     checkpoints.save(step, state, about)
 
   while step < config.steps and not stop["asked"]:
-    batch = {k: v for k, v in next(batches).items() if v.dtype.kind in "iu"}
-    state, metrics = train_step(state, sharding.place_batch(batch), key)
+    state, metrics = train_step(state, next(placed), key)
     step += 1
     bar.update()
     recent.append(metrics)
@@ -256,10 +238,8 @@ def _validate(
 ) -> dict[str, Any]:
   sums = []
   for number, batch in enumerate(batches):
-    batch = {k: v for k, v in batch.items() if v.dtype.kind in "iu"}
-    placed = sharding.place_batch(batch)
     sums.append(
-      validation_step(params, placed, jax.random.fold_in(key, number))
+      validation_step(params, place(batch), jax.random.fold_in(key, number))
     )
   return summarize(sums)
 

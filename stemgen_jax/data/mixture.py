@@ -1,0 +1,119 @@
+"""Several prepared data sets that are trained on together, by weight."""
+
+import collections
+import dataclasses
+
+from stemgen_jax.data.manifest import Manifest
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixture:
+  """Prepared folders and how often examples come from each.
+
+  Attributes:
+    folders: one or more.
+    weights: above 0, of the same number; only their ratios count.
+  """
+
+  folders: tuple[str, ...]
+  weights: tuple[float, ...]
+
+  @classmethod
+  def parse(cls, text: str) -> "Mixture":
+    """Reads "data/a", or "data/a:0.7,data/b:0.3".
+
+    Raises:
+      ValueError: a folder has no weight, or a weight that is not above 0.
+    """
+    folders, weights = [], []
+    parts = text.split(",")
+    for part in parts:
+      folder, colon, weight = part.rpartition(":")
+      if len(parts) == 1 and not _is_number(weight):
+        folder, colon, weight = part, ":", "1"
+      if not folder or not colon or not _is_number(weight):
+        raise ValueError(
+          f"{text!r}: {part!r} has no weight; several data sets are given as "
+          "data/a:0.7,data/b:0.3"
+        )
+      if not 0 < float(weight) < float("inf"):
+        raise ValueError(
+          f"{text!r}: weight {weight} of {folder} is not above 0"
+        )
+      folders.append(folder)
+      weights.append(float(weight))
+    return cls(tuple(folders), tuple(weights))
+
+  def only(self, split: str) -> "Mixture | None":
+    """The part of it that has pairs in a split; None where none has."""
+    kept = [
+      (folder, weight)
+      for folder, weight in zip(self.folders, self.weights)
+      if Manifest.load(folder).counts.get(split, {}).get("pairs")
+    ]
+    return Mixture(*zip(*kept)) if kept else None
+
+  def manifest(self) -> Manifest:
+    """One manifest for all: that of the folder, where there is one.
+
+    Otherwise counts are summed, the level of the contexts is averaged by
+    weight, records are as long as the shortest, and `config` has the parts.
+
+    Raises:
+      FileNotFoundError: a folder holds no finished data set.
+      ValueError: the folders were made by different codecs.
+    """
+    parts = [Manifest.load(folder) for folder in self.folders]
+    first = parts[0]
+    if len(parts) == 1:
+      return first
+    for folder, part in zip(self.folders, parts):
+      if part.checksum != first.checksum:
+        raise ValueError(
+          f"{folder} was made by codec {part.codec!r} ({part.checksum[:12]}), "
+          f"{self.folders[0]} by {first.codec!r} ({first.checksum[:12]}): "
+          "codes of two codecs do not mix; prepare one of them again"
+        )
+    counts: dict[str, collections.Counter] = {}
+    for part in parts:
+      for split, count in part.counts.items():
+        counts.setdefault(split, collections.Counter()).update(count)
+    levels = [
+      (part.context_rms_db, weight)
+      for part, weight in zip(parts, self.weights)
+      if part.context_rms_db is not None
+    ]
+    total = sum(weight for _, weight in levels)
+    shortest = min(parts, key=lambda part: part.frames)
+    return dataclasses.replace(
+      first,
+      name="+".join(part.name for part in parts),
+      records="",
+      segment_seconds=shortest.segment_seconds,
+      frames=shortest.frames,
+      silence=shortest.silence,
+      counts={split: dict(count) for split, count in counts.items()},
+      categories=dict(
+        sum(
+          (collections.Counter(part.categories) for part in parts),
+          collections.Counter(),
+        )
+      ),
+      context_rms_db=round(sum(x * w for x, w in levels) / total, 2)
+      if levels
+      else None,
+      config={
+        "mixture": [
+          {"name": part.name, "weight": weight, "config": part.config}
+          for part, weight in zip(parts, self.weights)
+        ]
+      },
+    )
+
+
+def _is_number(text: str) -> bool:
+  try:
+    float(text)
+  except ValueError:
+    return False
+  return True
