@@ -5,6 +5,7 @@ import pathlib
 import setuptools
 
 _BAND = ["pretty_midi>=0.2.10"]
+_BEAM = ["apache-beam>=2.60"]
 _TEST = [
   "ipykernel>=6.29",
   "nbclient>=0.10",
@@ -49,8 +50,9 @@ setuptools.setup(
   ],
   extras_require={
     "band": _BAND,
+    "beam": _BEAM,
     "notebook": ["ipykernel>=6.29", "jupyterlab>=4"],
-    "test": _BAND + _TEST,
+    "test": _BAND + _BEAM + _TEST,
   },
   entry_points={"console_scripts": ["stemgen-jax=stemgen_jax.__main__:main"]},
 )

@@ -63,6 +63,8 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
       # The README names one file in several commands.
       arguments.append("--overwrite")
     arguments += shlex.split(SMALLER[arguments[0]])
+    if any(argument.startswith("--runner=") for argument in arguments):
+      arguments.append("--dry_run")  # there is no cluster here
     # Where ml_collections looks for --config.x flags.
     monkeypatch.setattr(sys, "argv", ["stemgen-jax", *arguments])
     code = command.main(arguments)

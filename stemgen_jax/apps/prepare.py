@@ -7,12 +7,17 @@ Without files of your own, the built-in band writes and plays the songs:
 It may be stopped at any time; the same command goes on where it was. A folder
 keeps to one codec and one set of flags; other flags need another --out.
 
+A page that shows what is in it, and plays some of its pairs:
+
+  stemgen-jax prepare --inspect --out=data/band
+
 The examples that `stemgen-jax evaluate` judges weights by, from the test
 split of a finished set:
 
   stemgen-jax prepare --out=data/band --export_heldout=heldout.npz
 """
 
+import collections
 import functools
 import os
 import pathlib
@@ -24,8 +29,11 @@ from stemgen_jax.categories import parse_category
 from stemgen_jax.data import pairs
 
 if TYPE_CHECKING:
+  from stemgen_jax.codec import Codec
   from stemgen_jax.data.band import Band
+  from stemgen_jax.data.cluster import Cluster
   from stemgen_jax.data.manifest import Manifest
+  from stemgen_jax.data.songs import Songs
 
 SOURCES = ("band",)
 STYLES = {
@@ -144,6 +152,37 @@ _WORKERS = flags.DEFINE_integer(
   "Processes that encode. Default: one for each core.",
   flag_values=FLAGS,
 )
+_RUNNER = flags.DEFINE_string(
+  "runner",
+  None,
+  "Encode on a cluster with this runner of Apache Beam: DataflowRunner, "
+  "SparkRunner, FlinkRunner, or DirectRunner to try it here.",
+  flag_values=FLAGS,
+)
+_BEAM = flags.DEFINE_multi_string(
+  "beam",
+  [],
+  "An option of the runner, as --beam=region=europe-west1; may be given "
+  "several times.",
+  flag_values=FLAGS,
+)
+_SONG_FILES = flags.DEFINE_string(
+  "song_files",
+  None,
+  "Folder where the workers of --runner leave the encoded songs: a path, or "
+  "gs://, s3://, hdfs://. Default: in --out, if they see that.",
+  flag_values=FLAGS,
+)
+_DRY_RUN = flags.DEFINE_boolean(
+  "dry_run", False, "Check everything and say what would be done.", FLAGS
+)
+_INSPECT = flags.DEFINE_boolean(
+  "inspect",
+  False,
+  "Do not prepare: write inspect.html, a page that shows and plays what is in "
+  "--out.",
+  FLAGS,
+)
 _EXPORT_HELDOUT = flags.DEFINE_string(
   "export_heldout",
   None,
@@ -171,6 +210,9 @@ def main(argv: list[str]) -> None:
   if _EXPORT_HELDOUT.value:
     _export(_OUT.value, pathlib.Path(_EXPORT_HELDOUT.value))
     return
+  if _INSPECT.value:
+    _inspect(pathlib.Path(_OUT.value))
+    return
   if _SOURCE.value not in SOURCES:
     raise ValueError(
       f"--source={_SOURCE.value}: expected one of {', '.join(SOURCES)}"
@@ -194,8 +236,17 @@ def main(argv: list[str]) -> None:
   from stemgen_jax.data import stem_codes
 
   load_codec = functools.partial(codec.load, _CODEC.value)
+  cluster = _cluster()
+  if _DRY_RUN.value:
+    print(_plan(_band(), load_codec(), cluster, _OUT.value))
+    return
   manifest = stem_codes.prepare(
-    _band(), load_codec, _OUT.value, config, workers=workers
+    _band(),
+    load_codec,
+    _OUT.value,
+    config,
+    workers=workers,
+    cluster=cluster,
   )
   print(_summary(manifest))
   print(f"wrote {_OUT.value}")
@@ -227,6 +278,53 @@ def _band() -> "Band":
     seconds=_SECONDS.value,
     soundfonts=tuple(_SOUNDFONT.value),
     style=band.Style(**style),
+  )
+
+
+def _plan(
+  source: "Songs", codec: "Codec", cluster: "Cluster | None", out: str
+) -> str:
+  """What preparing would do."""
+  splits = collections.Counter(song.split for song in source.songs())
+  songs = ", ".join(f"{count} {split}" for split, count in splits.items())
+  done = len(list(pathlib.Path(out, "songs").glob("*.npz")))
+  where = "on this machine"
+  if cluster:
+    where = " ".join(["by", cluster.runner, *cluster.options])
+    where += f", song files in {cluster.shared or out + '/songs'}"
+  return (
+    f"{source.name}: {songs} songs, {done} of them are encoded\n"
+    f"codec {codec.name} ({codec.checksum[:12]}), {where}\n"
+    "dry run: nothing was done"
+  )
+
+
+def _cluster() -> "Cluster | None":
+  if not _RUNNER.value:
+    if _BEAM.value or _SONG_FILES.value:
+      raise ValueError(
+        "--beam and --song_files are for a cluster: name its --runner"
+      )
+    return None
+  from stemgen_jax.data.cluster import Cluster
+
+  cluster = Cluster(_RUNNER.value, tuple(_BEAM.value), _SONG_FILES.value)
+  cluster.pipeline()  # mistakes in its options, before work starts
+  return cluster
+
+
+def _inspect(out: pathlib.Path) -> None:
+  from stemgen_jax import codec
+  from stemgen_jax.data import inspect_page
+  from stemgen_jax.data.manifest import Manifest
+
+  checksum = Manifest.load(out).checksum
+  path = out / "inspect.html"
+  inspect_page.write(
+    out, codec.load(_CODEC.value, expected_checksum=checksum), path
+  )
+  print(
+    f"wrote {path}: {path.stat().st_size / 1e6:.1f} MB, open it in a browser"
   )
 
 

@@ -124,11 +124,13 @@ class _Crop(grain.transforms.RandomMap):
 
 
 def _stack(rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-  """Examples into a batch, all of it int32."""
-  return {
-    name: np.stack([row[name] for row in rows], dtype=np.int32)
-    for name in rows[0]
-  }
+  """Examples into a batch; whole numbers become int32."""
+  batch = {}
+  for name, first in rows[0].items():
+    whole = np.asarray(first).dtype.kind in "iu"
+    dtype = np.int32 if whole else np.float32
+    batch[name] = np.stack([row[name] for row in rows], dtype=dtype)
+  return batch
 
 
 def active_shares(

@@ -2,7 +2,7 @@
 
 A song is one element of the pipeline and one file, as on one machine: the
 files have the same bytes, a restart goes on with the songs that are missing,
-and the builder of `stem_codes` packs them afterwards where it was started.
+and the builder of `stem_codes` packs them where the command was given.
 """
 
 import contextlib
@@ -11,14 +11,15 @@ import io
 import os
 import pathlib
 import sys
+import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import tqdm
 
 from stemgen_jax.codec import Codec
-from stemgen_jax.data import pairs, song_files, songs
+from stemgen_jax.data import pairs, song_codes, song_files, songs
 
 try:
   import apache_beam as beam
@@ -53,13 +54,18 @@ class Cluster:
     Raises:
       ValueError: the runner is unknown, or its options are wrong or missing.
     """
+    given = [f"--beam={option}" for option in self.options]
     flags = [f"--runner={self.runner}", *(f"--{o}" for o in self.options)]
+    said = io.StringIO()
     try:
-      return beam.Pipeline(options=PipelineOptions(flags))
-    except (ValueError, SystemExit) as error:  # argparse exits
+      with contextlib.redirect_stderr(said):  # where argparse complains
+        options = PipelineOptions(flags)
+        options.get_all_options()  # reads those it would only need later
+        return beam.Pipeline(options=options)
+    except (ValueError, SystemExit) as error:
+      reason = said.getvalue().strip().rpartition("\n")[2] or str(error)
       raise ValueError(
-        f"--runner={self.runner} --beam={','.join(self.options)}: "
-        f"{' '.join(str(error).split())}"
+        f"--runner={self.runner} {' '.join(given)}: {' '.join(reason.split())}"
       ) from error
 
   def __call__(
@@ -69,36 +75,56 @@ class Cluster:
     load_codec: Callable[[], Codec],
     config: pairs.PairConfig,
     folder: pathlib.Path,
+    *,
+    strict: bool = False,
   ) -> None:
-    """Encodes the songs that have no file yet, and brings the files here.
+    """As `song_files.encode_missing`, on the cluster.
 
-    Args:
-      source: where the songs come from. Like the codec and its files it must
-        be there on every worker.
-      song_ids: of all its songs.
-      load_codec: makes the codec, once per worker.
-      config: how pairs are drawn.
-      folder: of the songs' files, here.
+    The source's files and the codec's must be there on every worker.
 
     Raises:
-      ValueError: a song cannot be read, or the pipeline failed otherwise.
+      ValueError: a song cannot be rendered, `strict` stopped at one, or the
+        pipeline failed otherwise.
     """
     shared = self.shared or str(folder.absolute())
-    names = {song_files.song_path(folder, i).name: i for i in song_ids}
-    missing = [i for name, i in names.items() if name not in _list(shared)]
-    if missing:
-      pipeline = self.pipeline()
-      encode = _Encode(source, load_codec, config, shared)
-      _ = (
-        pipeline
-        | "songs" >> beam.Create(missing)
-        | "spread" >> beam.Reshuffle()
-        | "encode" >> beam.ParDo(encode)
-      )
-      with _progress(shared, names):
-        _run(pipeline)
-    if self.shared is not None:
-      _bring(shared, folder, names)
+    names = {song_codes.song_path(folder, i).name: i for i in song_ids}
+    self._bring(
+      folder, [name for name in names if not (folder / name).exists()]
+    )
+    missing = {
+      name: song_id
+      for name, song_id in names.items()
+      if not song_files.is_done(folder / name)
+    }
+    if not missing:
+      return
+    pipeline = self.pipeline()
+    _ = (
+      pipeline
+      | "songs" >> beam.Create(list(missing.values()))
+      | "spread" >> beam.Reshuffle()
+      | "encode"
+      >> beam.ParDo(_Encode(source, load_codec, config, shared, strict))
+    )
+    with _progress(shared, names):
+      _run(pipeline)
+    self._bring(folder, missing)
+
+  def _bring(self, folder: pathlib.Path, names: Collection[str]) -> None:
+    """Copies files from the shared folder, those of `names` that it has."""
+    if self.shared is None or not names:
+      return
+    paths = _list(self.shared)
+    for name in tqdm.tqdm(
+      sorted(paths.keys() & set(names)),
+      desc="fetching",
+      unit="song",
+      mininterval=0.2 if sys.stderr.isatty() else 30,
+    ):
+      partial = folder / f"{name}.partial"
+      with FileSystems.open(paths[name]) as file:
+        partial.write_bytes(file.read())
+      os.replace(partial, folder / name)
 
 
 class _Encode(beam.DoFn):
@@ -110,26 +136,28 @@ class _Encode(beam.DoFn):
     load_codec: Callable[[], Codec],
     config: pairs.PairConfig,
     shared: str,
+    strict: bool,
   ):
     self._source, self._load_codec = source, load_codec
-    self._pairs, self._shared = config, shared
+    self._config, self._shared, self._strict = config, shared, strict
 
   def setup(self):
     """Once per worker."""
     # Ids travel, not songs: a job's description must stay small, and listing
     # a source is cheap.
-    self._songs = {song.id: song for song in self._source.songs()}
+    self._songs: dict[str, songs.Song] = {}
+    for song in self._source.songs():
+      self._songs.setdefault(song.id, song)  # of two with one id the first
     self._codec = self._load_codec()
 
   def process(self, element: str) -> Iterable[str]:
     """Encodes one song."""
-    codes = song_files.encode_named(
-      self._songs[element], self._codec, self._pairs
-    )
-    buffer = io.BytesIO()
-    codes.write(buffer)
-    name = song_files.song_path(pathlib.Path(), element).name
-    _write(FileSystems.join(self._shared, name), buffer.getvalue())
+    with tempfile.TemporaryDirectory() as local:
+      folder = pathlib.Path(local)
+      task = song_files.Task(self._config, folder, self._strict)
+      song_files.encode_to_file(self._songs[element], self._codec, task)
+      file = song_codes.song_path(folder, element)
+      _write(FileSystems.join(self._shared, file.name), file.read_bytes())
     yield element
 
 
@@ -204,19 +232,3 @@ def _progress(folder: str, names: dict[str, str]) -> Iterator[None]:
     thread.join()
     bar.update(done() - bar.n)
     bar.close()
-
-
-def _bring(shared: str, folder: pathlib.Path, names: dict[str, str]) -> None:
-  """Copies the songs' files that are not here yet."""
-  paths = _list(shared)
-  away = [name for name in names if not (folder / name).exists()]
-  for name in tqdm.tqdm(
-    away,
-    desc="fetching",
-    unit="song",
-    mininterval=0.2 if sys.stderr.isatty() else 30,
-  ):
-    partial = folder / f"{name}.partial"
-    with FileSystems.open(paths[name]) as file:
-      partial.write_bytes(file.read())
-    os.replace(partial, folder / name)

@@ -214,17 +214,17 @@ def encode_missing(
     OSError: a worker was killed, e.g. for want of memory.
   """
   missing = {
-    i for i in song_ids if not _is_done(song_codes.song_path(folder, i))
+    i for i in song_ids if not is_done(song_codes.song_path(folder, i))
   }
   if not missing:
     return
-  task = _Task(config, folder, strict)
+  task = Task(config, folder, strict)
   todo = _first_of_each(source, missing)
   if workers:
     encoded = _in_processes(todo, load_codec, task, min(workers, len(missing)))
   else:
     codec = load_codec()
-    encoded = (_encode_to_file(song, codec, task) for song in todo)
+    encoded = (encode_to_file(song, codec, task) for song in todo)
   with tqdm.tqdm(
     encoded,
     total=len(song_ids),
@@ -241,7 +241,7 @@ def encode_missing(
 
 
 @dataclasses.dataclass(frozen=True)
-class _Task:
+class Task:
   """What is the same for every song of a run."""
 
   config: pairs.PairConfig
@@ -249,7 +249,12 @@ class _Task:
   strict: bool
 
 
-def _is_done(path: pathlib.Path) -> bool:
+def is_done(path: pathlib.Path) -> bool:
+  """Whether the song's file is there, and nothing in it is to be tried again.
+
+  Raises:
+    ValueError: it is damaged.
+  """
   return path.exists() and not any(
     problem.kind == "unreadable file"
     for problem in song_codes.problems_of(path)
@@ -267,8 +272,12 @@ def _first_of_each(
       yield song
 
 
-def _encode_to_file(song: songs.Song, codec: Codec, task: _Task) -> float:
-  """Writes the song's file; returns the seconds of audio encoded."""
+def encode_to_file(song: songs.Song, codec: Codec, task: Task) -> float:
+  """Writes the song's file; returns the seconds of audio encoded.
+
+  Raises:
+    ValueError: the song cannot be rendered, or `strict` stopped it; names it.
+  """
   try:
     codes = encode_song(song, codec, task.config)
   except (ValueError, OSError) as error:
@@ -287,7 +296,7 @@ def _encode_to_file(song: songs.Song, codec: Codec, task: _Task) -> float:
 def _in_processes(
   todo: Iterable[songs.Song],
   load_codec: Callable[[], Codec],
-  task: _Task,
+  task: Task,
   workers: int,
 ) -> Iterator[float]:
   # glibc gives the codec's big buffers back and fetches them anew at each
@@ -340,5 +349,5 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _encode_in_worker(song: songs.Song, task: _Task) -> float:
-  return _encode_to_file(song, _codec, task)
+def _encode_in_worker(song: songs.Song, task: Task) -> float:
+  return encode_to_file(song, _codec, task)

@@ -12,6 +12,7 @@ into ArrayRecord. TensorFlow is not needed. A prepared folder holds
 import collections
 import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import io
 import json
@@ -29,7 +30,17 @@ from stemgen_jax.codec import Codec
 from stemgen_jax.data import pairs, song_codes, song_files, songs
 from stemgen_jax.data.manifest import Manifest, write_json
 
-_PACKAGES = ("stemgen-jax", "numpy", "tensorflow-datasets", "array_record")
+_PACKAGES = (
+  "stemgen-jax",
+  "numpy",
+  "scipy",
+  "soundfile",
+  "soxr",
+  "torch",
+  "encodec",
+  "tensorflow-datasets",
+  "array_record",
+)
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -112,6 +123,7 @@ def prepare(
   config: pairs.PairConfig,
   *,
   workers: int = 0,
+  cluster: Callable[..., None] | None = None,
 ) -> Manifest:
   """Makes a data set of codes in the folder `out`, or finishes one.
 
@@ -123,6 +135,7 @@ def prepare(
     out: the folder; made if it is not there.
     config: how pairs are drawn.
     workers: processes that encode; 0 encodes in this one.
+    cluster: encodes in their stead, a `cluster.Cluster`.
 
   Returns:
     The manifest of the finished data set.
@@ -150,9 +163,10 @@ def prepare(
   folder = out / "songs"
   folder.mkdir(exist_ok=True)
   ids = [song_id for split in split_songs.values() for song_id in split]
-  song_files.encode_missing(
-    source, ids, load_codec, config, folder, workers=workers
+  encode_missing = cluster or functools.partial(
+    song_files.encode_missing, workers=workers
   )
+  encode_missing(source, ids, load_codec, config, folder)
   counts, per_category, level = _count(folder, split_songs)
   name = f"{source.name}_{codec.name}"
   builder = StemCodes(
@@ -165,7 +179,7 @@ def prepare(
       levels=codec.levels,
     ),
   )
-  _pack(builder)
+  pack(builder)
   manifest = Manifest(
     name=name,
     records=str(pathlib.Path(builder.data_dir).relative_to(out)),
@@ -295,7 +309,7 @@ def _count(
   return counts, names, level
 
 
-def _pack(builder: StemCodes) -> None:
+def pack(builder: StemCodes) -> None:
   """Writes the records; TFDS keeps nothing of an unfinished build."""
   for stale in pathlib.Path(builder.data_dir).parent.glob("incomplete.*"):
     shutil.rmtree(stale)

@@ -79,6 +79,8 @@ def test_from_the_band_to_examples(codec_path, tmp_path, capsys):
     (["--out="], "--out is missing"),
     (["--export_heldout={}/heldout.wav"], "expected an .npz file"),
     (["--export_heldout={}/heldout.npz"], "no folder"),
+    (["--beam=project=lab"], "name its --runner"),
+    (["--runner=SlackRunner"], "Unexpected pipeline runner: SlackRunner"),
     (["--sonsg=3"], "unknown flag --sonsg, did you mean --songs?"),
   ],
 )
@@ -89,3 +91,42 @@ def test_mistakes_are_one_line(codec_path, tmp_path, capsys, flags, message):
   assert message in error
   assert len(error.splitlines()) == 1
   assert not (tmp_path / "codes").exists()
+
+
+def test_a_cluster_of_processes_makes_the_same_codes(codec_path, tmp_path):
+  flags = [*small(codec_path), "--test_songs=1"]
+  assert prepare(tmp_path / "here", *flags) == 0
+  runner = [
+    "--runner=DirectRunner",
+    "--beam=direct_running_mode=multi_processing",
+    "--beam=direct_num_workers=2",
+  ]
+  assert prepare(tmp_path / "there", *flags, *runner) == 0
+  files = {
+    path.relative_to(tmp_path / "here"): path.read_bytes()
+    for path in (tmp_path / "here").rglob("*")
+    if path.is_file()
+  }
+  assert len(files) > 8
+  for name, content in files.items():
+    assert (tmp_path / "there" / name).read_bytes() == content, name
+
+
+def test_a_dry_run_says_what_would_be_done(codec_path, tmp_path, capsys):
+  runner = ["--runner=FlinkRunner", "--beam=flink_master=flink:8081"]
+  flags = [*small(codec_path), *runner, "--dry_run"]
+  assert prepare(tmp_path / "codes", *flags) == 0
+  said = capsys.readouterr().out
+  assert "2 train, 3 test songs, 0 of them are encoded" in said
+  assert "by FlinkRunner flink_master=flink:8081" in said
+  assert not (tmp_path / "codes").exists()
+
+
+def test_the_page_is_written_beside_the_data(codec_path, tmp_path, capsys):
+  assert prepare(tmp_path / "codes", *small(codec_path)) == 0
+  out = tmp_path / "codes"
+  assert prepare(out, f"--codec={codec_path}", "--inspect") == 0
+  assert "open it in a browser" in capsys.readouterr().out
+  assert "<audio" in (out / "inspect.html").read_text()
+  assert prepare(out, "--inspect") == 1
+  assert "pass that codec's weights" in capsys.readouterr().err

@@ -1,3 +1,4 @@
+import json
 import zlib
 
 import numpy as np
@@ -82,6 +83,11 @@ def test_a_run_resumes_in_the_middle_of_an_epoch(prepared):
   assert same(run(prepared, 20, state), expected)
 
 
+def joined(parts, step):
+  """The global batch of a step, from the shards' batches in their order."""
+  return [row for part in parts for row in rows(part[step])]
+
+
 def test_shards_together_are_the_whole(prepared):
   whole = run(prepared, 8)
   for count in (2, 4):
@@ -89,21 +95,125 @@ def test_shards_together_are_the_whole(prepared):
       run(prepared, 8, shard_index=i, shard_count=count) for i in range(count)
     ]
     for step, batch in enumerate(whole):
-      shared = [row for part in parts for row in rows(part[step])]
-      assert sorted(shared) == sorted(rows(batch))
+      assert joined(parts, step) == rows(batch)
 
 
-def test_a_run_goes_on_with_another_number_of_processes(prepared):
-  iterator = lib.batches(prepared, "train", batch=4, window=WINDOW, seed=3)
-  take(iterator, 3)
+def test_a_run_goes_on_with_other_numbers_of_processes(prepared):
+  pairs_there = lib.Manifest.load(prepared).counts["train"]["pairs"]
+  expected = run(prepared, 12)
+  assert pairs_there > 9 * 4  # every change is inside the first epoch
+  state, done = None, 0
+  for count in (1, 2, 4, 1):
+    parts, states = [], []
+    for index in range(count):
+      iterator = lib.batches(
+        prepared,
+        "train",
+        batch=4,
+        window=WINDOW,
+        seed=3,
+        shard_index=index,
+        shard_count=count,
+      )
+      if state is not None:
+        iterator.set_state(state)
+      parts.append(take(iterator, 3))
+      states.append(iterator.get_state())
+    assert all(other == states[0] for other in states)
+    state = json.loads(json.dumps(states[0]))
+    for step in range(3):
+      assert joined(parts, step) == rows(expected[done + step])
+    done += 3
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+  """Another data set of the same codec, its segments a little shorter."""
+  out = tmp_path_factory.mktemp("other") / "codes"
+  config = pairs.PairConfig(segment_seconds=3.0, pairs=6, empty_share=0.0)
+  source = tiny.Sines(train=2, valid=0, test=0, name="others", first=20)
+  stem_codes.prepare(source, tiny.FrameEnergies, out, config)
+  return out
+
+
+def test_a_mixture_follows_its_weights_and_resumes(prepared, other):
+  mixture = lib.Mixture.parse(f"{prepared}:1.5,{other}:0.5")
+  settings = {"batch": 8, "window": WINDOW, "seed": 3}
+  iterator = lib.batches(mixture, "train", **settings)
+  expected = take(iterator, 2)
   state = iterator.get_state()
-  expected = take(iterator, 5)
-  parts = [
-    run(prepared, 5, state, shard_index=i, shard_count=2) for i in range(2)
-  ]
-  for step, batch in enumerate(expected):
-    shared = rows(parts[0][step]) + rows(parts[1][step])
-    assert sorted(shared) == sorted(rows(batch))
+  expected += take(iterator, 10)
+  theirs = {
+    zlib.crc32(song.id.encode()) >> 1
+    for song in tiny.Sines(train=2, valid=0, test=0, first=20).songs()
+  }
+  for batch in expected:
+    assert sum(song in theirs for song in batch["song"].tolist()) == 2
+  assert same(take(lib.batches(mixture, "train", **settings), 12), expected)
+  parts = []
+  for index in range(2):
+    part = lib.batches(
+      mixture, "train", **settings, shard_index=index, shard_count=2
+    )
+    part.set_state(state)
+    parts.append(take(part, 10))
+  for step in range(10):
+    assert joined(parts, step) == rows(expected[2 + step])
+
+
+def test_a_mixture_has_one_manifest(prepared, other):
+  mixture = lib.Mixture.parse(f"{prepared}:3,{other}:1")
+  first, second = lib.Manifest.load(prepared), lib.Manifest.load(other)
+  manifest = mixture.manifest()
+  assert manifest.frames == 30
+  assert manifest.silence.shape == (30, 2)
+  assert manifest.checksum == first.checksum
+  assert manifest.counts["train"]["pairs"] == (
+    first.counts["train"]["pairs"] + second.counts["train"]["pairs"]
+  )
+  levels = np.array([first.context_rms_db, second.context_rms_db])
+  assert manifest.context_rms_db == pytest.approx(
+    [0.75, 0.25] @ levels, abs=0.01
+  )
+  weights = [part["weight"] for part in manifest.config["mixture"]]
+  assert weights == [3, 1]
+  assert mixture.only("valid") == lib.Mixture((str(prepared),), (3.0,))
+  with pytest.raises(ValueError, match=r"window is 40 frames.* have 30"):
+    lib.batches(mixture, "train", batch=1, window=40, seed=0)
+
+
+def test_one_folder_is_a_mixture_of_one(prepared):
+  (expected,) = run(prepared, 1)
+  mixture = lib.Mixture.parse(str(prepared))
+  assert same(run(mixture, 1), [expected])
+  assert mixture.manifest().name == "sines_energies"
+
+
+def test_codes_of_two_codecs_are_not_mixed(prepared, tmp_path):
+  def load():
+    return tiny.FrameEnergies("f" * 64)
+
+  config = pairs.PairConfig(segment_seconds=4.0)
+  stem_codes.prepare(tiny.Sines(), load, tmp_path / "codes", config)
+  mixture = lib.Mixture.parse(f"{prepared}:1,{tmp_path / 'codes'}:1")
+  for use in (mixture.manifest, lambda: run(mixture)):
+    with pytest.raises(ValueError, match="codes of two codecs do not mix"):
+      use()
+
+
+@pytest.mark.parametrize(
+  ("text", "message"),
+  [
+    ("a,b", "'a' has no weight"),
+    ("a:0.5,b", "'b' has no weight"),
+    ("a:0.5,:0.5", "':0.5' has no weight"),
+    ("a:0.5,b:0", "weight 0 of b is not above 0"),
+    ("a:inf,b:1", "weight inf of a"),
+  ],
+)
+def test_weights_that_make_no_sense_are_named(text, message):
+  with pytest.raises(ValueError, match=message):
+    lib.Mixture.parse(text)
 
 
 def test_crops_are_active(prepared):

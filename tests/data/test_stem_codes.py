@@ -262,3 +262,29 @@ def test_foreign_folders_and_files_are_refused(tmp_path):
   with pytest.raises(NotADirectoryError, match="is a file"):
     prepare(tmp_path / "mine.txt")
   assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+_WITHOUT_TENSORFLOW = """
+import sys
+sys.path[:0] = [{stub!r}, {here!r}]
+import test_stem_codes
+from stemgen_jax.data import batches
+test_stem_codes.prepare({out!r})
+next(batches.batches({out!r}, "train", batch=2, window=20, seed=0))
+assert "tensorflow" not in sys.modules
+"""
+
+
+def test_tensorflow_is_left_alone_even_where_it_is_installed(tmp_path):
+  stub = tmp_path / "stub" / "tensorflow"
+  stub.mkdir(parents=True)
+  (stub / "__init__.py").write_text("raise ValueError('it was imported')")
+  script = _WITHOUT_TENSORFLOW.format(
+    stub=str(stub.parent),
+    here=str(pathlib.Path(__file__).parent),
+    out=str(tmp_path / "codes"),
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", script], capture_output=True, text=True, check=False
+  )
+  assert done.returncode == 0, done.stderr

@@ -32,10 +32,12 @@ class Sines:
   stems: int = 4
   seconds: float = 8.0
   name: str = "sines"
+  first: int = 0
 
   def songs(self) -> Iterator[songs.Song]:
     splits = ["train"] * self.train + ["valid"] * self.valid
-    for number, split in enumerate([*splits, *["test"] * self.test]):
+    splits += ["test"] * self.test
+    for number, split in enumerate(splits, self.first):
       yield songs.Song(
         id=f"sines/{number}",
         split=split,

@@ -54,7 +54,8 @@ def whole(tmp_path_factory):
 
 def test_stopped_and_resumed_is_the_uninterrupted_run(whole, tmp_path):
   config = trainer.resolve(tiny_config(), fake_data())
-  stopped = run(tmp_path / "run", StopAfter(config, 4))
+  # Two batches are fetched ahead: the sixth is, while the fourth is trained on.
+  stopped = run(tmp_path / "run", StopAfter(config, 6))
   assert stopped == saved(tmp_path / "run")[0] == 4
   assert run(tmp_path / "run") == 6
   _, about, state = saved(tmp_path / "run")
