@@ -1,9 +1,8 @@
-"""A codec of EnCodec's networks: encoding, decoding, its files."""
+"""Codecs of EnCodec's networks: encoding, decoding, their files."""
 
 import dataclasses
 import json
 import pathlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,39 +11,97 @@ import safetensors.torch
 import torch
 from jaxtyping import Float, Int
 
+from stemgen_jax.codec import long
+from stemgen_jax.codec.framing import Framing
 from stemgen_jax.codec.networks import Network, NetworkConfig
-
-# Inference works on stretches of `_STRETCH` frames plus `_MARGIN` on both
-# sides, so that memory is bounded. The margin is more than the networks see
-# (4 frames before and after in the demo codec, tested).
-_STRETCH = 1500
-_MARGIN = 16
 
 
 class EncodecCodec:
-  """A `codec.Codec` over a trained `Network`."""
+  """A `codec.Codec` over a trained `Network`.
+
+  Items of a batch are worked on one by one: together they are slower on a CPU,
+  and PyTorch's results for an item differ in the last bits with the size of
+  its batch.
+
+  Attributes:
+    framing: how samples and frames correspond.
+  """
 
   def __init__(
-    self, name: str, config: NetworkConfig, network: Network, checksum: str
+    self,
+    name: str,
+    network: Network,
+    checksum: str,
+    *,
+    framing: Framing | None = None,
+    zeros: bool = True,
   ):
+    """The codec of a network.
+
+    Args:
+      name: what it is called.
+      network: trained.
+      checksum: of its weights.
+      framing: where it is more than the network's hop.
+      zeros: complete the last frame with zeros, as codecs trained here have
+        it; the published ones leave it to the padding of their layers.
+    """
+    config = network.config
     self.name = name
     self.sample_rate = config.sample_rate
     self.channels = config.channels
     self.hop = config.hop
-    self.frame_rate = config.sample_rate / config.hop
+    self.framing = framing or Framing(hop=config.hop)
+    self.frame_rate = self.framing.frame_rate(config.sample_rate)
     self.levels = config.levels
     self.codes_per_level = config.codes_per_level
     self.checksum = checksum
     self._network = network.eval()
+    self._zeros = zeros
 
   def frames(self, samples: int) -> int:
     """Frames that cover so many samples."""
-    return -(-samples // self.hop)
+    return self.framing.frames(samples)
 
   def encode(
     self, audio: Float[np.ndarray, "b samples channels"]
   ) -> Int[np.ndarray, "b t q"]:
     """See `codec.Codec.encode`."""
+    self._check_audio(audio)
+    b, samples, _ = audio.shape
+    codes = np.empty((b, self.frames(samples), self.levels), np.int32)
+    if samples:
+      for item, item_codes in zip(audio, codes):
+        item_codes[:] = self._encode(tensor(item)).numpy()
+    return codes
+
+  def decode(
+    self, codes: Int[np.ndarray, "b t q"]
+  ) -> Float[np.ndarray, "b samples channels"]:
+    """See `codec.Codec.decode`."""
+    self._check_codes(codes)
+    b, t, _ = codes.shape
+    audio = np.empty((b, self.framing.samples(t), self.channels), np.float32)
+    if t:
+      for item_codes, item in zip(codes, audio):
+        item[:] = self._decode(torch.from_numpy(item_codes).long()).T.numpy()
+    return audio
+
+  def codebooks(self) -> Float[np.ndarray, "q v latent"]:
+    """The vector of every code of every level."""
+    layers: Any = self._network.quantizer.vq.layers
+    return np.stack([layer.codebook.numpy() for layer in layers])
+
+  def _encode(self, audio: Float[torch.Tensor, "c n"]) -> torch.Tensor:
+    if self._zeros:
+      missing = -audio.shape[1] % self.hop
+      audio = torch.nn.functional.pad(audio, (0, missing))
+    return long.encode(self._network, audio)
+
+  def _decode(self, codes: Int[torch.Tensor, "t q"]) -> torch.Tensor:
+    return long.decode(self._network, codes)
+
+  def _check_audio(self, audio: np.ndarray) -> None:
     if audio.ndim != 3 or audio.shape[2] != self.channels:
       raise ValueError(
         f"audio has shape {audio.shape}: codec {self.name!r} expects"
@@ -52,19 +109,8 @@ class EncodecCodec:
       )
     if not np.isfinite(audio).all():
       raise ValueError("audio has NaN or infinite samples")
-    b, samples, _ = audio.shape
-    t = self.frames(samples)
-    codes = np.empty((b, t, self.levels), np.int32)
-    for item, item_codes in zip(audio, codes):
-      padded = np.pad(item, ((0, t * self.hop - samples), (0, 0)))
-      frames = padded.reshape(t, self.hop, self.channels).astype(np.float32)
-      _in_stretches(self._encode, frames, item_codes)
-    return codes
 
-  def decode(
-    self, codes: Int[np.ndarray, "b t q"]
-  ) -> Float[np.ndarray, "b samples channels"]:
-    """See `codec.Codec.decode`."""
+  def _check_codes(self, codes: np.ndarray) -> None:
     if codes.ndim != 3 or codes.shape[2] != self.levels:
       raise ValueError(
         f"codes have shape {codes.shape}: codec {self.name!r} expects"
@@ -75,44 +121,13 @@ class EncodecCodec:
       raise ValueError(
         f"code ids {codes.min()}..{codes.max()}: expected 0..{last}"
       )
-    b, t, _ = codes.shape
-    audio = np.empty((b, t, self.hop, self.channels), np.float32)
-    for item_codes, item in zip(codes, audio):
-      _in_stretches(self._decode, item_codes.astype(np.int64), item)
-    return audio.reshape(b, t * self.hop, self.channels)
-
-  def codebooks(self) -> Float[np.ndarray, "q v latent"]:
-    """The vector of every code of every level."""
-    layers: Any = self._network.quantizer.vq.layers
-    return np.stack([layer.codebook.numpy() for layer in layers])
-
-  def _encode(self, frames: np.ndarray) -> np.ndarray:
-    audio = torch.from_numpy(frames).flatten(0, 1).T[None]  # [1, c, samples]
-    latents = self._network.encoder(audio)
-    codes = self._network.quantizer.encode(latents, self.sample_rate)
-    return codes[:, 0].T.numpy()
-
-  def _decode(self, codes: np.ndarray) -> np.ndarray:
-    latents = self._network.quantizer.decode(torch.from_numpy(codes).T[:, None])
-    audio = self._network.decoder(latents)[0].T  # [samples, c]
-    return audio.reshape(len(codes), self.hop, self.channels).numpy()
 
 
-@torch.inference_mode()
-def _in_stretches(
-  function: Callable[[np.ndarray], np.ndarray],
-  frames: np.ndarray,
-  out: np.ndarray,
-) -> None:
-  """`out[:] = function(frames)`, stretch by stretch, for one item.
-
-  A batch would be no faster on a CPU, and PyTorch's results for an item differ
-  in the last bits with the size of its batch.
-  """
-  for start in range(0, len(frames), _STRETCH):
-    first = max(0, start - _MARGIN)
-    result = function(frames[first : start + _STRETCH + _MARGIN])
-    out[start : start + _STRETCH] = result[start - first :][:_STRETCH]
+def tensor(
+  audio: Float[np.ndarray, "n c"],
+) -> Float[torch.Tensor, "c n"]:
+  """Audio as the networks take it."""
+  return torch.from_numpy(np.ascontiguousarray(audio.T, np.float32))
 
 
 def save(
@@ -165,4 +180,4 @@ def load(path: pathlib.Path, checksum: str) -> EncodecCodec:
     network.load_state_dict(safetensors.torch.load_file(path))
   except (safetensors.SafetensorError, RuntimeError) as error:
     raise ValueError(f"{path} is damaged: {error}") from error
-  return EncodecCodec(name, config, network, checksum)
+  return EncodecCodec(name, network, checksum)

@@ -40,11 +40,13 @@ def _importable_torchaudio():
 
 with _importable_torchaudio():
   from encodec.modules.conv import NormConv1d, NormConvTranspose1d
+  from encodec.modules.lstm import SLSTM as LSTM
   from encodec.modules.seanet import SEANetDecoder, SEANetEncoder
   from encodec.modules.seanet import SEANetResnetBlock as ResidualBlock
   from encodec.quantization.vq import ResidualVectorQuantizer
 
 __all__ = [
+  "LSTM",
   "Network",
   "NetworkConfig",
   "NormConv1d",
@@ -59,9 +61,9 @@ class NetworkConfig:
   """Shape of the three networks.
 
   The defaults are the demo codec: 50 frames/s of 4 x 10 bits, 1.6M parameters.
-  EnCodec's choices that are fixed here: no LSTM and zero padding, so that a
-  code depends on its neighbourhood only; identity skips, for speed; no
-  normalisation, see `initialization`.
+  There is no LSTM and the padding is zeros, so that a code depends on its
+  neighbourhood only; skips are identities, for speed; there is no
+  normalisation, see `normalization`. The published codecs choose otherwise.
 
   Attributes:
     sample_rate: samples per second.
@@ -71,6 +73,12 @@ class NetworkConfig:
     latent: width of a frame's vector.
     levels: residual quantisers.
     codes_per_level: codes per quantiser.
+    norm: "none", or "time_group_norm": over channels and the whole input.
+      Weight norm is "none" with its two factors multiplied beforehand.
+    pad_mode: of the convolutions: "constant" (zeros) or "reflect".
+    causal: whether convolutions see the past only.
+    conv_skip: whether residual blocks skip through a convolution.
+    lstm: layers of the LSTM between convolutions and latents.
   """
 
   sample_rate: int = 32_000
@@ -80,6 +88,11 @@ class NetworkConfig:
   latent: int = 64
   levels: int = 4
   codes_per_level: int = 1024
+  norm: str = "none"
+  pad_mode: str = "constant"
+  causal: bool = False
+  conv_skip: bool = False
+  lstm: int = 0
 
   @property
   def hop(self) -> int:
@@ -92,15 +105,17 @@ class Network(nn.Module):
 
   def __init__(self, config: NetworkConfig):
     super().__init__()
+    self.config = config
     shape: dict[str, Any] = dict(
       channels=config.channels,
       dimension=config.latent,
       n_filters=config.filters,
       ratios=list(config.ratios),
-      norm="none",
-      pad_mode="constant",
-      true_skip=True,
-      lstm=0,
+      norm=config.norm,
+      pad_mode=config.pad_mode,
+      causal=config.causal,
+      true_skip=not config.conv_skip,
+      lstm=config.lstm,
     )
     self.encoder = SEANetEncoder(**shape)
     self.decoder = SEANetDecoder(**shape)
