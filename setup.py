@@ -13,6 +13,7 @@ _TEST = [
   "pyright[nodejs]>=1.1.400",
   "pytest>=8.0",
   "ruff>=0.9",
+  "transformers>=5",
 ]
 
 setuptools.setup(
@@ -40,6 +41,8 @@ setuptools.setup(
     "numpy>=2.0",
     "optax>=0.2.5",
     "orbax-checkpoint>=0.12",
+    "platformdirs>=4",
+    "requests>=2.31",
     "safetensors>=0.4.5",
     "scipy>=1.13",
     "soundfile>=0.13",

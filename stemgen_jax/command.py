@@ -15,6 +15,7 @@ import tqdm
 from absl import flags
 
 from stemgen_jax import audio
+from stemgen_jax.codec import weight_files
 from stemgen_jax.sampling import settings as settings_lib
 from stemgen_jax.take import Take, codes_path
 
@@ -112,8 +113,9 @@ def define_flags(values: flags.FlagValues, *, of_take: bool) -> None:
   flags.DEFINE_string(
     "codec",
     None,
-    "The codec that --weights were trained with, a .safetensors file. Default: "
-    "the one in the package.",
+    "The codec that --weights were trained with: a .safetensors file, or "
+    "encodec_32khz:FILE (24, 48) for published weights kept elsewhere than in "
+    "the cache. Default: the one that --weights name.",
     flag_values=values,
   )
   flags.DEFINE_enum(
@@ -268,9 +270,10 @@ def plan_files(
 
 def check_weights(values: flags.FlagValues) -> None:
   """Raises FileNotFoundError if --weights or --codec is not there."""
-  for name in ("weights", "codec"):
+  for name, published in (("weights", ()), ("codec", weight_files.PUBLISHED)):
     path = values[name].value or "demo"
-    if path != "demo" and not pathlib.Path(path).is_file():
+    known = path == "demo" or path.partition(":")[0] in published
+    if not known and not pathlib.Path(path).is_file():
       raise FileNotFoundError(f"--{name}={path}: no such file")
 
 

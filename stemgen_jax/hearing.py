@@ -10,12 +10,12 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int
+from jaxtyping import Bool, Float, Float32, Int
 from scipy import signal
 
 from stemgen_jax import audio as audio_lib
 from stemgen_jax.audio import Audio
-from stemgen_jax.codec import Codec
+from stemgen_jax.codec import Codec, ScaledCodec
 
 SILENCE_DB = -90.0
 
@@ -41,6 +41,10 @@ class Heard:
     sample_rate: of the context, in Hz.
     channels: of the context.
     samples_per_frame: samples of the context's own that one frame stands for.
+    segment_frames: frames of a segment of a `codec.ScaledCodec`; else 0.
+    samples_per_segment: the context's samples from one segment's beginning to
+      the next one's; segments overlap, see `codec.framing`.
+    scales: of the context's segments, RMS after `gain`.
     seconds_to_hear: what the encoding took.
   """
 
@@ -54,6 +58,9 @@ class Heard:
   sample_rate: int
   channels: int
   samples_per_frame: float
+  segment_frames: int = 0
+  samples_per_segment: float = 0.0
+  scales: Sequence[float] = ()
   seconds_to_hear: float = 0.0
 
   @property
@@ -62,8 +69,24 @@ class Heard:
     return self.samples / self.sample_rate
 
   def edge(self, frame: int) -> int:
-    """The sample that a frame begins with."""
-    return min(round(frame * self.samples_per_frame), self.samples)
+    """The sample that a frame begins with, and the one before it ends with."""
+    return min(round(float(self._begin(np.array(frame)))), self.samples)
+
+  @property
+  def whole_frames(self) -> int:
+    """Leading frames that lie wholly within the sound."""
+    ends = self._begin(np.arange(len(self.codes))) + self.samples_per_frame
+    return int((ends <= self.samples + 1e-6).sum())
+
+  def _begin(self, frames: Int[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """Where frames begin; in the overlap, where the next segment does."""
+    if not self.segment_frames:
+      return frames * self.samples_per_frame
+    segment, within = np.divmod(frames, self.segment_frames)
+    begin = np.minimum(
+      within * self.samples_per_frame, self.samples_per_segment
+    )
+    return segment * self.samples_per_segment + begin
 
   def frames_of(self, regions: Sequence[Region]) -> Bool[np.ndarray, " t"]:
     """Marks the frames that lie in a region, wholly or partly.
@@ -75,16 +98,18 @@ class Heard:
     if not regions:
       raise ValueError("no region is given: expected from and to in seconds")
     inside = np.zeros(len(self.codes), bool)
-    rate = self.sample_rate / self.samples_per_frame
+    begins = self._begin(np.arange(len(self.codes) + 1))
+    # A hair's breadth less: an end that is a whole frame is that frame.
+    hair = 1e-6 * self.samples_per_frame
     for start, end in regions:
       if not 0 <= start < min(end, self.seconds):
         raise ValueError(
           f"region {start:g} to {end:g} s: expected from and to within the "
           f"{self.seconds:.2f} s of the sound"
         )
-      # A hair's breadth less: an end that is a whole frame is that frame.
-      last = int(np.ceil(end * rate - 1e-6))
-      inside[int(start * rate + 1e-6) : max(last, 1)] = True
+      first = np.searchsorted(begins, start * self.sample_rate + hair, "right")
+      last = np.searchsorted(begins, end * self.sample_rate - hair)
+      inside[max(first - 1, 0) : max(last, 1)] = True
     return inside
 
 
@@ -109,9 +134,18 @@ def hear(
     gain: use this factor in place of the one that leads there.
     loop: the context is one period of a loop.
     from_nothing: see `Heard`.
+
+  Raises:
+    ValueError: a loop, for a codec that has segments of its own.
   """
   began = time.perf_counter()
   samples = with_channels(sound.samples, codec.channels)
+  if loop and isinstance(codec, ScaledCodec):
+    raise ValueError(
+      f"codec {codec.name!r} cuts the sound into segments of its own, which "
+      "have a seam where a loop begins again: leave out the loop, or use a "
+      "model of another codec"
+    )
   if loop:
     exact = len(samples) / sound.sample_rate * codec.sample_rate / codec.hop
     frames = max(1, round(exact))
@@ -131,7 +165,16 @@ def hear(
     codes = codec.encode(samples[None])[0, around : around + frames]
   else:
     codes = codec.encode(samples[None])[0]
+  segments = {}
+  if isinstance(codec, ScaledCodec):
+    to_own_rate = sound.sample_rate / codec.sample_rate
+    segments = {
+      "segment_frames": codec.framing.segment_frames,
+      "samples_per_segment": codec.framing.stride * to_own_rate,
+      "scales": codec.scales(samples[None])[0].tolist(),
+    }
   return Heard(
+    **segments,
     codes=codes,
     gain=gain,
     back=1.0 / gain,
@@ -147,9 +190,19 @@ def hear(
 
 
 def to_audio(
-  codec: Codec, codes: Int[np.ndarray, "t q"], heard: Heard
+  codec: Codec,
+  codes: Int[np.ndarray, "t q"],
+  heard: Heard,
+  scales: Float32[np.ndarray, " segments"] | None = None,
 ) -> Audio:
-  """Decodes a stem into the format and to the level of what was heard."""
+  """Decodes a stem into the format and to the level of what was heard.
+
+  Args:
+    codec: the codec.
+    codes: of the stem.
+    heard: what it was played to.
+    scales: of the stem's segments, for a codec that has them.
+  """
   if heard.loop:
     around = round(_AROUND_SECONDS * codec.frame_rate)
     sound = codec.decode(_around(codes, around)[None])[0]
@@ -159,8 +212,12 @@ def to_audio(
   else:
     # What the codec's last frame has beyond the context's end is cut after
     # resampling, so that the filter does not meet an edge there.
+    if isinstance(codec, ScaledCodec) and scales is not None:
+      sound = codec.decode(codes[None], scales[None])[0]
+    else:
+      sound = codec.decode(codes[None])[0]
     sound = audio_lib.resample(
-      codec.decode(codes[None])[0] * np.float32(heard.back),
+      sound * np.float32(heard.back),
       codec.sample_rate,
       heard.sample_rate,
       heard.samples,

@@ -10,7 +10,15 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int
 
 from stemgen_jax import audio as audio_lib
-from stemgen_jax import categories, hearing, loops, model, sampling, windows
+from stemgen_jax import (
+  categories,
+  hearing,
+  loops,
+  model,
+  sampling,
+  scales,
+  windows,
+)
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec
 from stemgen_jax.hearing import Heard
@@ -52,8 +60,9 @@ class Player:
     params: its parameters.
     codec: the codec whose codes it speaks.
     metadata: what is known of the weights; used here: `categories`, the
-      instrument categories they were trained on, and `context_rms_db`, the
-      usual level of the contexts they were trained on.
+      instrument categories they were trained on, `context_rms_db`, the usual
+      level of the contexts they were trained on, and for a codec with scales
+      `scale_ratio`, see `scales.of_stem`.
     name: what the weights were loaded from.
   """
 
@@ -70,8 +79,8 @@ class Player:
     scale 0 leaves their branches out.
     """
     sources = (*self.config.conditions, "context")
-    scales = {name: settings.guidance.get(name, 0.0) for name in sources}
-    return dataclasses.replace(settings, guidance=scales)
+    guidance = {name: settings.guidance.get(name, 0.0) for name in sources}
+    return dataclasses.replace(settings, guidance=guidance)
 
   def steps_of(self, settings: sampling.Settings, count: int) -> int:
     """Sampling steps of a take of so many windows."""
@@ -102,7 +111,9 @@ class Player:
       sampled = (time.perf_counter() - began) / len(group)
       for seed, item in zip(group, codes):
         began = time.perf_counter()
-        audio = hearing.to_audio(self.codec, item, part.heard)
+        audio = hearing.to_audio(
+          self.codec, item, part.heard, self._stem_scales(part)
+        )
         notes = self._notes(part.heard, part.stem, audio.samples)
         for note in notes:
           warnings.warn(note, stacklevel=3)
@@ -166,6 +177,17 @@ class Player:
     if part.heard.loop:
       return loops.decode_loop(decode, context, window, known, free, self._seam)
     return windows.decode_long(decode, context, window, known, free)
+
+  def _stem_scales(self, part: Part) -> Float32[np.ndarray, " segments"] | None:
+    """What the model does not predict; None for a codec without scales."""
+    if not part.heard.segment_frames:
+      return None
+    return scales.of_stem(
+      np.array(part.heard.scales, np.float32),
+      part.stem,
+      self.metadata.get("scale_ratio") or {},
+      10 ** (self.reference_db / 20),
+    )
 
   @property
   def _seam(self) -> int:

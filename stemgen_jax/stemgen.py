@@ -274,7 +274,7 @@ class StemGen(Player):
           f"the context has {name} {getattr(sound, name)}, but the take "
           f"{getattr(old, name)}: give it in the take's format"
         )
-    kept = int(old.samples / old.samples_per_frame)
+    kept = old.whole_frames
     if len(sound.samples) < old.edge(kept) + old.samples_per_frame:
       raise ValueError(
         f"the context is {sound.seconds:.2f} s long: expected more than the "

@@ -88,6 +88,7 @@ def main(argv: list[str]) -> None:
       "codec_checksum": config.codec_checksum,
       "categories": [name for name, count in counts.items() if count],
       "context_rms_db": about.data.get("context_rms_db"),
+      "scale_ratio": about.data.get("scale_ratio", {}),
       "data": about.data,
       "validation": validations[-1] if validations else {},
       "license": _LICENSE.value,

@@ -61,7 +61,9 @@ _OUT = flags.DEFINE_string(
 _CODEC = flags.DEFINE_string(
   "codec",
   "demo",
-  "What turns audio into codes: demo, or a .safetensors file.",
+  "What turns audio into codes: demo, a .safetensors file, or encodec_24khz, "
+  "encodec_32khz, encodec_48khz, with their weights' file behind a colon if it "
+  "is not to be looked for or downloaded: encodec_32khz:model.safetensors.",
   flag_values=FLAGS,
 )
 _SONGS = flags.DEFINE_integer(

@@ -87,6 +87,7 @@ def main(argv: list[str]) -> None:
     "counts": manifest.counts,
     "categories": manifest.categories,
     "context_rms_db": manifest.context_rms_db,
+    "scale_ratio": manifest.scale_ratio,
     "config": manifest.config,
   }
   step = trainer.train(

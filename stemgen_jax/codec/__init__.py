@@ -3,6 +3,12 @@
 PyTorch is imported when a codec is loaded or trained, not with this package.
 """
 
-from stemgen_jax.codec.codec import Codec, checksum, load
+from stemgen_jax.codec.codec import (
+  Codec,
+  ScaledCodec,
+  check_name,
+  checksum,
+  load,
+)
 
-__all__ = ["Codec", "checksum", "load"]
+__all__ = ["Codec", "ScaledCodec", "check_name", "checksum", "load"]

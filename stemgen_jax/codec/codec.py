@@ -3,10 +3,13 @@
 import hashlib
 import os
 import pathlib
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
+
+from stemgen_jax.codec import weight_files
+from stemgen_jax.codec.framing import Framing
 
 _ASSETS = pathlib.Path(__file__).parent.parent / "assets"
 _SHIPPED = {"demo": _ASSETS / "demo" / "codec.safetensors"}
@@ -15,20 +18,23 @@ _SHIPPED = {"demo": _ASSETS / "demo" / "codec.safetensors"}
 class Codec(Protocol):
   """Turns audio into `levels` codes per frame, coarse to fine, and back.
 
-  Frame i stands for samples `[i * hop, (i + 1) * hop)`, with no lag. Codes
-  lie in `[0, codes_per_level)`. Results are deterministic, and an item's
-  result does not depend on the other items of its batch.
+  Frame i stands for samples `[i * hop, (i + 1) * hop)`, with no lag, unless
+  the codec is a `ScaledCodec`. Codes lie in `[0, codes_per_level)`. Results
+  are deterministic, and an item's result does not depend on the other items of
+  its batch.
 
   Attributes:
     name: what the codec is called, e.g. in a data set's manifest.
     sample_rate: samples per second, the only rate it accepts.
     channels: audio channels, the only number it accepts.
-    frame_rate: frames per second, `sample_rate / hop`.
+    frame_rate: frames per second, on average.
     hop: samples per frame.
     levels: codes per frame.
     codes_per_level: size of each level's codebook.
-    checksum: sha256 of the weights file in hex. It travels with everything
-      made from the codes; codes of another checksum mean nothing to it.
+    checksum: sha256 in hex, of the weights file, or of the tensors in it for
+      codecs whose weights are published in several kinds of files. It travels
+      with everything made from the codes; codes of another checksum mean
+      nothing to it.
   """
 
   name: str
@@ -41,13 +47,13 @@ class Codec(Protocol):
   checksum: str
 
   def frames(self, samples: int) -> int:
-    """Frames that cover so many samples: `ceil(samples / hop)`."""
+    """Frames that cover so many samples; see `framing.Framing`."""
     ...
 
   def encode(
     self, audio: Float[np.ndarray, "b samples channels"]
   ) -> Int[np.ndarray, "b t q"]:
-    """Codes, int32, of audio in -1..1 padded right with zeros to whole frames.
+    """Codes, int32, of audio in -1..1; an unfinished last frame is padded.
 
     Raises:
       ValueError: the array is not `[b, samples, channels]`, or not finite.
@@ -57,7 +63,7 @@ class Codec(Protocol):
   def decode(
     self, codes: Int[np.ndarray, "b t q"]
   ) -> Float[np.ndarray, "b samples channels"]:
-    """Audio of `t * hop` samples, float32. The caller trims the padding.
+    """Audio, float32, of all samples of the frames. The caller trims it.
 
     Raises:
       ValueError: the array is not `[b, t, levels]`, or has an id that is not
@@ -70,6 +76,43 @@ class Codec(Protocol):
     ...
 
 
+@runtime_checkable
+class ScaledCodec(Codec, Protocol):
+  """A codec that hears segments of the audio at unit level.
+
+  The scale of each segment is part of what it encodes, beside the codes. The
+  methods of `Codec` work without scales, at one level for all segments.
+
+  Attributes:
+    framing: which samples and which frames each segment has.
+  """
+
+  framing: Framing
+
+  def scales(
+    self, audio: Float[np.ndarray, "b samples channels"]
+  ) -> Float32[np.ndarray, "b segments"]:
+    """Levels of the audio's segments, RMS, that `decode` wants back.
+
+    Raises:
+      ValueError: as `encode`.
+    """
+    ...
+
+  def decode(
+    self,
+    codes: Int[np.ndarray, "b t q"],
+    scales: Float[np.ndarray, "b segments"] | None = None,
+  ) -> Float[np.ndarray, "b samples channels"]:
+    """As `Codec.decode`; without scales, segments at music's usual level.
+
+    Raises:
+      ValueError: as `Codec.decode`, or there is not one scale, at least 0, of
+        each segment of the t frames.
+    """
+    ...
+
+
 def load(
   name_or_path: str | os.PathLike[str] = "demo",
   *,
@@ -78,39 +121,60 @@ def load(
   """Loads a codec by name or from a file.
 
   Args:
-    name_or_path: "demo", which is part of the package, or the path of a
-      `.safetensors` file beside which lies a `.json` of the same name.
+    name_or_path: "demo", which is part of the package; the path of a
+      `.safetensors` file beside which lies a `.json` of the same name; or
+      "encodec_24khz", "encodec_32khz", "encodec_48khz", whose weights
+      `weight_files.find` gets, or whose file is named behind a colon:
+      "encodec_32khz:model.safetensors".
     expected_checksum: checksum of the codec that made the codes at hand.
 
   Raises:
-    FileNotFoundError: one of the two files is missing.
-    ValueError: the name is unknown, a file is damaged, the two files do not
-      belong together, or the checksum is not the expected one.
+    FileNotFoundError: the weights or their description are missing.
+    ValueError: the name is unknown, a file is damaged, files do not belong
+      together, or the checksum is not the expected one.
   """
   text = os.fspath(name_or_path)
-  if text not in _SHIPPED and not text.endswith(".safetensors"):
-    raise ValueError(
-      f"unknown codec {text!r}: expected one of {sorted(_SHIPPED)} or the path"
-      " of a .safetensors file"
-    )
+  check_name(text)
+  name, _, given = text.partition(":")
+  # PyTorch is imported within: it takes seconds, and machines that train or
+  # sample on codes need not have it.
+  if name in weight_files.PUBLISHED:
+    path = weight_files.find(name, given)
+    from stemgen_jax.codec import published
+
+    codec = published.load(name, path)
+    _check_checksum(text, codec.checksum, expected_checksum)
+    return codec
   path = _SHIPPED.get(text, pathlib.Path(text))
   if not path.is_file():
     raise FileNotFoundError(f"no codec weights at {path}")
   actual = checksum(path)
-  if expected_checksum is not None and actual != expected_checksum:
-    raise ValueError(
-      f"codec {text!r} has checksum {actual[:12]}, but codec"
-      f" {expected_checksum[:12]} made these codes or trained this model: pass"
-      " that codec's weights"
-    )
-  # Here and not above: PyTorch takes seconds to import, and machines that
-  # train or sample on codes need not have it.
+  _check_checksum(text, actual, expected_checksum)
   from stemgen_jax.codec import encodec
 
   return encodec.load(path, actual)
+
+
+def check_name(text: str) -> None:
+  """Raises ValueError if nothing that is called so can be a codec."""
+  names = [*_SHIPPED, *weight_files.PUBLISHED]
+  known = text in names or text.partition(":")[0] in weight_files.PUBLISHED
+  if not known and not text.endswith(".safetensors"):
+    raise ValueError(
+      f"unknown codec {text!r}: expected one of {names} or the path of a"
+      " .safetensors file"
+    )
 
 
 def checksum(path: str | os.PathLike[str]) -> str:
   """The sha256 of a file, in hex."""
   with open(path, "rb") as file:
     return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_checksum(codec: str, actual: str, expected: str | None) -> None:
+  if expected is not None and actual != expected:
+    raise ValueError(
+      f"codec {codec!r} has checksum {actual[:12]}, but codec {expected[:12]}"
+      " made these codes or trained this model: pass that codec's weights"
+    )

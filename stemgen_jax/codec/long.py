@@ -19,9 +19,7 @@ _MARGIN = 16
 
 
 @torch.inference_mode()
-def encode(
-  network: Network, audio: Float[Tensor, "c n"]
-) -> Int[Tensor, "t q"]:
+def encode(network: Network, audio: Float[Tensor, "c n"]) -> Int[Tensor, "t q"]:
   """Codes of `ceil(n / hop)` frames; the layers pad the last one."""
   hop = network.config.hop
   layers, lstm, head = _around_lstm(network.encoder.model)

@@ -96,11 +96,16 @@ def batches(
 
 @dataclasses.dataclass(frozen=True)
 class _Crop(grain.transforms.RandomMap):
-  """One record -> one example: a random active crop of it."""
+  """One record -> one example: a random active crop of it.
+
+  With `segment_frames` a crop begins with a segment of the codec, so that it
+  can be decoded, and brings the scales of its target.
+  """
 
   window: int
   frame_rate: float
   min_active: float
+  segment_frames: int = 0
 
   def random_map(self, element: Any, rng: np.random.Generator) -> Any:
     """Crops a record."""
@@ -111,10 +116,16 @@ class _Crop(grain.transforms.RandomMap):
       frames=len(element["target"]),
       frame_rate=self.frame_rate,
     )
+    step = self.segment_frames or 1
+    shares = shares[::step]
     starts = np.flatnonzero(shares >= min(self.min_active, shares.max()))
-    start = int(starts[rng.integers(len(starts))])
+    start = step * int(starts[rng.integers(len(starts))])
     stop = start + self.window
-    return {
+    scales = {}
+    if self.segment_frames:
+      segments = slice(start // step, -(-stop // step))
+      scales["target_scales"] = element["target_scales"][segments]
+    return scales | {
       "context": element["context"][start:stop],
       "target": element["target"][start:stop],
       "category": element["category"],
@@ -195,7 +206,12 @@ def eval_examples(
       f"{count} examples are wanted, split {split!r} of {data_dir} has "
       f"{len(chosen)} pairs with a context"
     )
-  crop = _Crop(window, manifest.frame_rate, min_active=0.5)
+  crop = _Crop(
+    window,
+    manifest.frame_rate,
+    min_active=0.5,
+    segment_frames=manifest.segment_frames,
+  )
   batch = _stack([crop.random_map(record, rng) for record in chosen])
   return Examples(
     **{
@@ -205,6 +221,7 @@ def eval_examples(
     silence=manifest.silence[:window],
     codec=manifest.codec,
     checksum=manifest.checksum,
+    target_scales=batch.get("target_scales"),
   )
 
 

@@ -5,7 +5,7 @@ import os
 import pathlib
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Float32, Int32
 
 HELDOUT = pathlib.Path(__file__).parents[1] / "assets/demo/heldout.npz"
 """The held-out examples that come with the demo weights."""
@@ -24,6 +24,8 @@ class Examples:
     silence: codes of silence, int32 [t, q].
     codec: name of the codec that made the codes.
     checksum: of that codec's weights.
+    target_scales: for a codec with scales, those of the targets' segments,
+      float32 [n, segments]. Then every example begins with a segment.
   """
 
   context: Int32[np.ndarray, "n t q"]
@@ -34,6 +36,7 @@ class Examples:
   silence: Int32[np.ndarray, "t q"]
   codec: str
   checksum: str
+  target_scales: Float32[np.ndarray, "n segments"] | None = None
 
   def __len__(self) -> int:
     return len(self.target)
@@ -55,6 +58,7 @@ class Examples:
     arrays = {
       name: value.astype(np.uint16) if name in _CODES else value
       for name, value in vars(self).items()
+      if value is not None
     }
     with open(partial, "wb") as file:
       np.savez_compressed(file, **arrays)

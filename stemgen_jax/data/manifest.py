@@ -36,6 +36,9 @@ class Manifest:
     categories: category -> number of training pairs with such a target.
     context_rms_db: mean level of the training contexts, dB of full scale;
       None where all are empty.
+    segment_frames: frames of a segment of a codec with scales; else 0.
+    scale_ratio: category -> geometric mean of target / context scale over the
+      training set's segments, for such a codec.
     config: everything the records depend on, as given to `prepare`.
     versions: of the packages that made them.
     codebooks: the codec's, float32 [q, v, latent].
@@ -56,6 +59,8 @@ class Manifest:
   counts: dict[str, dict[str, int]]
   categories: dict[str, int]
   context_rms_db: float | None
+  segment_frames: int = 0
+  scale_ratio: dict[str, float] = dataclasses.field(default_factory=dict)
   config: dict[str, Any]
   versions: dict[str, str]
   codebooks: Float[np.ndarray, "q v latent"] = dataclasses.field(repr=False)

@@ -32,6 +32,9 @@ class SongCodes:
     segment: int32, number of the segment.
     index: int32, number of the pair in the segment.
     start: float32, where the segment begins in the song, in seconds.
+    context_scales: float32 [pairs, segments of the codec], of a
+      `codec.ScaledCodec`; else None.
+    target_scales: the same of the targets.
     problems: what was found wrong with the song's audio; of no pair.
   """
 
@@ -47,6 +50,8 @@ class SongCodes:
   segment: np.ndarray
   index: np.ndarray
   start: np.ndarray
+  context_scales: np.ndarray | None = None
+  target_scales: np.ndarray | None = None
   problems: tuple[Problem, ...] = ()
 
   @property
@@ -55,10 +60,17 @@ class SongCodes:
     # Without pairs there is no second axis either.
     return np.array([active.any() for active in self.context_active], bool)
 
+  @property
+  def columns(self) -> dict[str, np.ndarray]:
+    """The arrays that there are, by name."""
+    columns = {name: getattr(self, name) for name in (*COLUMNS, *SCALES)}
+    return {name: array for name, array in columns.items() if array is not None}
+
   def rows(self) -> Iterator[dict[str, Any]]:
     """The pairs, one by one."""
+    columns = self.columns
     for row in range(len(self.index)):
-      yield {name: getattr(self, name)[row] for name in COLUMNS}
+      yield {name: array[row] for name, array in columns.items()}
 
   @classmethod
   def load(cls, path: pathlib.Path) -> "SongCodes":
@@ -69,7 +81,8 @@ class SongCodes:
     """
     try:
       with np.load(path, allow_pickle=False) as arrays:
-        columns = {name: arrays[name] for name in COLUMNS}
+        scales = [name for name in SCALES if name in arrays]
+        columns = {name: arrays[name] for name in (*COLUMNS, *scales)}
     except _DAMAGES as error:
       raise _damaged(path, error) from error
     return cls(**columns, problems=problems_of(path))
@@ -77,22 +90,23 @@ class SongCodes:
   def save(self, path: pathlib.Path) -> None:
     """Writes a song's file in one step, or nothing."""
     partial = path.with_name(f"{path.name}.partial")
-    columns = {name: getattr(self, name) for name in COLUMNS}
     problems = json.dumps([dataclasses.asdict(p) for p in self.problems])
     try:
       with open(partial, "wb") as file:
-        np.savez(file, **columns, problems=np.array(problems))
+        np.savez(file, **self.columns, problems=np.array(problems))
       os.replace(partial, path)
     finally:  # a full disk gets its space back
       partial.unlink(missing_ok=True)
 
 
+SCALES = ("context_scales", "target_scales")
+"""Names of the arrays of a codec with scales."""
 COLUMNS = tuple(
   field.name
   for field in dataclasses.fields(SongCodes)
-  if field.name != "problems"
+  if field.name not in ("problems", *SCALES)
 )
-"""Names of the arrays."""
+"""Names of the arrays of every codec."""
 _DAMAGES = (TypeError, ValueError, KeyError, OSError, zipfile.BadZipFile)
 
 

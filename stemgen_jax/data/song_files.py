@@ -21,14 +21,14 @@ from collections.abc import (
 )
 from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tqdm
-from jaxtyping import Bool, Float, UInt16
+from jaxtyping import Bool, Float, Float32, UInt16
 
 from stemgen_jax import audio, categories
-from stemgen_jax.codec import Codec
+from stemgen_jax.codec import Codec, ScaledCodec
 from stemgen_jax.data import pairs, song_codes, songs
 
 # Seconds of audio in one call of the codec: enough to keep it busy, while its
@@ -63,9 +63,10 @@ def encode_song(
     for row in _encode_segment(song, segment, clips, active, codec, config):
       rows.append(row | {"start": np.float32(first / rate)})
   problems += _silences(song, heard, bool(rows), problems, config)
-  columns = {
-    name: np.array([row[name] for row in rows]) for name in song_codes.COLUMNS
-  }
+  names = song_codes.COLUMNS
+  if isinstance(codec, ScaledCodec):
+    names += song_codes.SCALES
+  columns = {name: np.array([row[name] for row in rows]) for name in names}
   return song_codes.SongCodes(**columns, problems=tuple(problems))
 
 
@@ -108,14 +109,17 @@ def _encode_segment(
   chosen = pairs.choose_pairs(config, song.id, segment, active, playable)
   mixes = [pairs.mix_context(clips, pair) for pair in chosen]
   targets = sorted({pair.target for pair in chosen})
-  codes = _encode(codec, [*clips[targets], *(mix for mix, _ in mixes)])
-  target_codes = dict(zip(targets, codes))
-  contexts = codes[len(targets) :]
+  encoded = _encode(codec, [*clips[targets], *(mix for mix, _ in mixes)])
+  target_codes = dict(zip(targets, encoded))
+  contexts = encoded[len(targets) :]
   for pair, (mix, gains), context in zip(chosen, mixes, contexts):
     category = song.stems[pair.target].category
+    target = target_codes[pair.target]
     yield {
-      "context": context,
-      "target": target_codes[pair.target],
+      "context": context.codes,
+      "target": target.codes,
+      "context_scales": context.scales,
+      "target_scales": target.scales,
       "context_active": _activity(mix, codec.sample_rate, config),
       "target_active": active[pair.target],
       "gains": gains,
@@ -131,7 +135,8 @@ def _encode_segment(
 def silence_codes(codec: Codec, seconds: float) -> UInt16[np.ndarray, "t q"]:
   """Codes of silence of that length: what an empty context sounds like."""
   samples = round(seconds * codec.sample_rate)
-  return _encode(codec, [np.zeros((samples, codec.channels), np.float32)])[0]
+  silence = np.zeros((samples, codec.channels), np.float32)
+  return _encode(codec, [silence])[0].codes
 
 
 def _read_stems(
@@ -171,19 +176,30 @@ def _activity(
   return pairs.active_seconds(clip, rate, config.threshold_db)
 
 
+class _Encoded(NamedTuple):
+  """A clip as its codec has it."""
+
+  codes: UInt16[np.ndarray, "t q"]
+  scales: Float32[np.ndarray, " segments"] | None
+
+
 def _encode(
   codec: Codec, clips: Sequence[Float[np.ndarray, "samples channels"]]
-) -> list[UInt16[np.ndarray, "t q"]]:
+) -> list[_Encoded]:
   """Encodes clips of one length, a few at a time."""
   if not clips:
     return []
   seconds = len(clips[0]) / codec.sample_rate
   step = max(1, int(_ENCODE_SECONDS / seconds))
-  return [
-    codes.astype(np.uint16)
-    for first in range(0, len(clips), step)
-    for codes in codec.encode(np.stack(clips[first : first + step]))
-  ]
+  encoded = []
+  for first in range(0, len(clips), step):
+    batch = np.stack(clips[first : first + step])
+    codes = codec.encode(batch).astype(np.uint16)
+    scales = [None] * len(batch)
+    if isinstance(codec, ScaledCodec):
+      scales = codec.scales(batch)
+    encoded += map(_Encoded, codes, scales)
+  return encoded
 
 
 def encode_missing(

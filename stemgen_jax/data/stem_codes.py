@@ -25,8 +25,8 @@ from typing import Any, cast
 import numpy as np
 import tensorflow_datasets as tfds
 
-from stemgen_jax import categories
-from stemgen_jax.codec import Codec
+from stemgen_jax import categories, scales
+from stemgen_jax.codec import Codec, ScaledCodec
 from stemgen_jax.data import pairs, song_codes, song_files, songs
 from stemgen_jax.data.manifest import Manifest, write_json
 
@@ -51,6 +51,7 @@ class StemCodesConfig(tfds.core.BuilderConfig):
     songs: split -> ids of its songs.
     folder: where the songs' files lie.
     levels: q, codes per frame.
+    scaled: whether the codec has scales (`codec.ScaledCodec`).
   """
 
   # Not in the repr, which TFDS logs.
@@ -59,6 +60,7 @@ class StemCodesConfig(tfds.core.BuilderConfig):
   )
   folder: pathlib.Path = pathlib.Path()
   levels: int = 0
+  scaled: bool = False
 
 
 class StemCodes(tfds.core.GeneratorBasedBuilder):
@@ -82,6 +84,11 @@ class StemCodes(tfds.core.GeneratorBasedBuilder):
       )
 
     codes = (None, self._config.levels)
+    more = {}
+    if self._config.scaled:
+      for side in ("context", "target"):
+        doc = f"of the {side}'s segments, as the codec cuts them"
+        more[f"{side}_scales"] = tensor((None,), np.float32, doc)
     return tfds.core.DatasetInfo(
       builder=self,
       description="Context mix and target stem of songs, as codec codes.",
@@ -99,6 +106,7 @@ class StemCodes(tfds.core.GeneratorBasedBuilder):
           "song_id": tfds.features.Text(),
           "start": np.float32,
         }
+        | more
       ),
     )
 
@@ -168,6 +176,7 @@ def prepare(
   )
   encode_missing(source, ids, load_codec, config, folder)
   counts, per_category, level = _count(folder, split_songs)
+  scaled = isinstance(codec, ScaledCodec)
   name = f"{source.name}_{codec.name}"
   builder = StemCodes(
     data_dir=out,
@@ -177,6 +186,7 @@ def prepare(
       songs={split: ids for split, ids in split_songs.items() if ids},
       folder=folder,
       levels=codec.levels,
+      scaled=scaled,
     ),
   )
   pack(builder)
@@ -195,6 +205,8 @@ def prepare(
     counts=counts,
     categories=per_category,
     context_rms_db=level,
+    segment_frames=codec.framing.segment_frames if scaled else 0,
+    scale_ratio=_scale_ratio(folder, split_songs["train"]) if scaled else {},
     config=recipe,
     versions={name: importlib.metadata.version(name) for name in _PACKAGES},
     codebooks=codec.codebooks(),
@@ -307,6 +319,22 @@ def _count(
   }
   level = round(float(np.mean(levels)), 2) if levels else None
   return counts, names, level
+
+
+def _scale_ratio(folder: pathlib.Path, song_ids: list[str]) -> dict[str, float]:
+  """How loud targets are beside their contexts: see `Manifest`."""
+  logs = collections.defaultdict(list)
+  for song_id in song_ids:
+    path = song_codes.song_path(folder, song_id)
+    for pair in song_codes.SongCodes.load(path).rows():
+      logs[int(pair["category"])].extend(
+        scales.log_ratios(pair["target_scales"], pair["context_scales"])
+      )
+  return {
+    categories.CATEGORIES[category]: round(float(np.exp(np.mean(log))), 4)
+    for category, log in sorted(logs.items())
+    if log
+  }
 
 
 def pack(builder: StemCodes) -> None:

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy import signal
 
 import stemgen_jax
 from stemgen_jax import audio, categories
+from stemgen_jax.codec import Codec, ScaledCodec
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.model.weights import check_codec
 from stemgen_jax.stemgen import StemGen
@@ -117,7 +118,7 @@ def sound(player: StemGen, examples: Examples, *, seed: int) -> dict[str, Any]:
       result["real"][instrument] = ranges(
         [
           describe(stem, player.codec.sample_rate)
-          for stem in player.codec.decode(examples.target[rows])
+          for stem in _decode(player.codec, examples, rows)
         ]
       )
     take = player.generate(
@@ -130,6 +131,17 @@ def sound(player: StemGen, examples: Examples, *, seed: int) -> dict[str, Any]:
       ).items()
     }
   return result
+
+
+def _decode(
+  codec: Codec, examples: Examples, rows: Bool[np.ndarray, " n"]
+) -> Float[np.ndarray, "m samples channels"]:
+  """The real stems, at their own level where the codec keeps it apart."""
+  codes = examples.target[rows]
+  if not isinstance(codec, ScaledCodec) or examples.target_scales is None:
+    return codec.decode(codes)
+  segments = codec.framing.segments(codes.shape[1])
+  return codec.decode(codes, examples.target_scales[rows, :segments])
 
 
 def table(result: Mapping[str, Any]) -> str:

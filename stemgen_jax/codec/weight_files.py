@@ -1,0 +1,160 @@
+"""Where the weights of the published codecs come from, and their licences.
+
+In this order: a path that the user gives; the cache folder; the publisher.
+"""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import sys
+
+import platformdirs
+
+_HUB = "https://huggingface.co"
+_META = "https://dl.fbaipublicfiles.com/encodec/v0"
+_ENCODEC_TERMS = (
+  "their publisher states no licence for the weights alone; the repository"
+  " facebookresearch/encodec is MIT since April 2023, the `encodec` 0.1.1"
+  " package on PyPI 'Creative Commons Attribution-NonCommercial 4.0"
+  " International'"
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Weights:
+  """A publisher's file.
+
+  Attributes:
+    file: what it is called.
+    folder: the address it lies under; without "://", a repository of the
+      Hugging Face Hub, which states checksums itself.
+    megabytes: its size.
+    licence: what its publisher says.
+    checksum: the beginning of its sha256.
+  """
+
+  file: str
+  folder: str
+  megabytes: int
+  licence: str
+  checksum: str = ""
+
+  @property
+  def url(self) -> str:
+    """Where to get it; HF_ENDPOINT names another Hub."""
+    if "://" in self.folder:
+      return f"{self.folder}/{self.file}"
+    hub = os.environ.get("HF_ENDPOINT", _HUB).rstrip("/")
+    return f"{hub}/{self.folder}/resolve/main/{self.file}"
+
+
+PUBLISHED = {
+  "encodec_24khz": Weights(
+    file="encodec_24khz-d7cc33bc.th",
+    folder=_META,
+    megabytes=93,
+    licence=_ENCODEC_TERMS,
+    checksum="d7cc33bc",
+  ),
+  "encodec_32khz": Weights(
+    file="model.safetensors",
+    folder="facebook/encodec_32khz",
+    megabytes=236,
+    licence="CC BY-NC 4.0, as MusicGen's other weights: not for commercial use",
+  ),
+  "encodec_48khz": Weights(
+    file="encodec_48khz-7e698e3e.th",
+    folder=_META,
+    megabytes=76,
+    licence=_ENCODEC_TERMS,
+    checksum="7e698e3e",
+  ),
+}
+
+# Of the other layouts; see `key_mapping`.
+_OTHER_FILES = (
+  "model.safetensors",
+  "compression_state_dict.bin",
+  "state_dict.bin",
+)
+_NOTICE = "LICENCE.txt"
+
+
+def cache_folder() -> pathlib.Path:
+  """STEMGEN_JAX_CACHE, or a folder in the platform's cache."""
+  chosen = os.environ.get("STEMGEN_JAX_CACHE")
+  if chosen:
+    return pathlib.Path(chosen).expanduser()
+  return platformdirs.user_cache_path("stemgen-jax")
+
+
+def find(name: str, given: str = "") -> pathlib.Path:
+  """The file with the weights of a published codec.
+
+  Their licence is printed the first time, and kept in the cache folder.
+
+  Args:
+    name: one of `PUBLISHED`.
+    given: a file of any layout, or a folder that has one. Then no other place
+      is tried.
+
+  Raises:
+    FileNotFoundError: there is none, and none can be had; says what to do.
+    ValueError: what was downloaded is damaged.
+  """
+  weights = PUBLISHED[name]
+  folder = cache_folder() / name
+  if given:
+    path = _in_place(pathlib.Path(given).expanduser(), weights)
+    if path is None:
+      raise FileNotFoundError(
+        f"no weights of {name} at {given}: expected a file, or a folder with"
+        f" {' or '.join(_files(weights))}"
+      )
+  else:
+    path = _in_place(folder, weights)
+  _show_licence(name, weights, folder)
+  return path or _download(name, weights, folder)
+
+
+def _in_place(place: pathlib.Path, weights: Weights) -> pathlib.Path | None:
+  if place.is_file():
+    return place
+  candidates = (place / file for file in _files(weights))
+  return next((path for path in candidates if path.is_file()), None)
+
+
+def _files(weights: Weights) -> list[str]:
+  return list(dict.fromkeys((weights.file, *_OTHER_FILES)))
+
+
+def _download(
+  name: str, weights: Weights, folder: pathlib.Path
+) -> pathlib.Path:
+  from stemgen_jax.codec.download import download  # Needed once in a lifetime.
+
+  path = folder / weights.file
+  try:
+    download(weights.url, path, weights.checksum)
+  except OSError as error:
+    reason = str(error).partition("\n")[0]
+    raise FileNotFoundError(
+      f"no weights of {name}, and no download ({reason[:160]})\n"
+      f"put {weights.file} ({weights.megabytes} MB, from {weights.url}) into"
+      f" {folder}, or name it, as {name}:PATH\n"
+      f"its licence: {weights.licence}"
+    ) from error
+  return path
+
+
+def _show_licence(name: str, weights: Weights, folder: pathlib.Path) -> None:
+  """Prints the licence, unless it lies in the cache folder already."""
+  notice = folder / _NOTICE
+  text = f"weights of {name}, {weights.url}: {weights.licence}\n"
+  if notice.is_file() and notice.read_text(encoding="utf-8") == text:
+    return
+  print(f"licence: {text}", end="", file=sys.stderr)
+  with contextlib.suppress(OSError):  # A cache that cannot be written to.
+    folder.mkdir(parents=True, exist_ok=True)
+    notice.write_text(text, encoding="utf-8")

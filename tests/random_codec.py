@@ -1,0 +1,39 @@
+"""Untrained codecs that frame, pad and scale as the published ones."""
+
+import dataclasses
+
+import torch
+
+from stemgen_jax.codec import networks, published, quantizer
+from stemgen_jax.codec.encodec import EncodecCodec
+
+
+def random_codec(name: str, *, filters: int = 2, seed: int = 0) -> EncodecCodec:
+  """A codec of `filters` filters and of the published levels and rates."""
+  network = random_network(name, filters=filters, seed=seed)
+  return published.codec_of(name, network, "c" * 64)
+
+
+def random_network(name: str, *, filters: int, seed: int) -> networks.Network:
+  """A network whose codes are of use: its codebooks are like its latents."""
+  torch.manual_seed(seed)
+  config = dataclasses.replace(
+    published.CONFIGS[name], filters=filters, latent=16, codes_per_level=64
+  )
+  network = networks.Network(config).eval()
+  with torch.no_grad():
+    audio = torch.randn(1, config.channels, config.sample_rate)
+    fill_codebooks(
+      network.encoder(audio)[0].T, quantizer.books(network.quantizer)
+    )
+  return network
+
+
+def fill_codebooks(latents, books) -> None:
+  """Makes codebooks of latents [n, d], each of what the last one leaves."""
+  for book in books:
+    chosen = torch.randint(len(latents), (len(book.embed),))
+    spread = 0.3 * latents.std() * torch.randn_like(book.embed)
+    book.embed.copy_(latents[chosen] + spread)
+    nearest = torch.cdist(latents, book.embed).argmin(1)
+    latents = latents - book.embed[nearest]
