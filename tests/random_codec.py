@@ -1,6 +1,7 @@
 """Untrained codecs that frame, pad and scale as the published ones."""
 
 import dataclasses
+from typing import Any
 
 import torch
 
@@ -8,18 +9,25 @@ from stemgen_jax.codec import networks, published, quantizer
 from stemgen_jax.codec.encodec import EncodecCodec
 
 
-def random_codec(name: str, *, filters: int = 2, seed: int = 0) -> EncodecCodec:
+def random_codec(name: str, *, filters: int = 2) -> EncodecCodec:
   """A codec of `filters` filters and of the published levels and rates."""
-  network = random_network(name, filters=filters, seed=seed)
+  network = random_network(name, filters=filters)
   return published.codec_of(name, network, "c" * 64)
 
 
-def random_network(name: str, *, filters: int, seed: int) -> networks.Network:
-  """A network whose codes are of use: its codebooks are like its latents."""
+def random_network(
+  name: str, *, seed: int = 0, **changes: Any
+) -> networks.Network:
+  """A network whose codes are of use: its codebooks are like its latents.
+
+  Args:
+    name: of the published codec.
+    seed: of the weights.
+    changes: to its configuration.
+  """
   torch.manual_seed(seed)
-  config = dataclasses.replace(
-    published.CONFIGS[name], filters=filters, latent=16, codes_per_level=64
-  )
+  small = {"filters": 2, "latent": 16, "codes_per_level": 64}
+  config = dataclasses.replace(published.CONFIGS[name], **small | changes)
   network = networks.Network(config).eval()
   with torch.no_grad():
     audio = torch.randn(1, config.channels, config.sample_rate)

@@ -11,7 +11,7 @@ import requests
 import tqdm
 
 _TIMEOUT = 10, 60  # seconds to connect, and between two pieces
-_PIECE = 1 << 20
+_PIECE = 1 << 16  # What is lost when a connection breaks is less.
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

@@ -1,0 +1,229 @@
+"""Where weights come from; a server on this machine stands for the web."""
+
+import hashlib
+import http.server
+import pathlib
+import re
+import threading
+
+import numpy as np
+import pytest
+
+from stemgen_jax import codec
+from stemgen_jax.codec import download, weight_files
+
+CONTENT = np.random.default_rng(0).bytes(3_000_000)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Server(http.server.ThreadingHTTPServer):
+  """Serves CONTENT under every address; what it does can be spoilt.
+
+  Attributes:
+    asked: the Range header of each request, None without one.
+    breaks_after: bytes after which the connection is cut, once.
+    ranges: whether it can begin in the middle.
+    stated: the checksum it states as the Hub does.
+  """
+
+  daemon_threads = True
+
+  def __init__(self):
+    super().__init__(("127.0.0.1", 0), _Handler)
+    self.asked: list[str | None] = []
+    self.breaks_after = len(CONTENT)
+    self.ranges = True
+    self.stated = ""
+
+  @property
+  def url(self) -> str:
+    return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+  server: Server
+
+  def do_GET(self):
+    if self.path.startswith("/missing"):
+      self.send_error(404)
+      return
+    if "/resolve/main/" in self.path:  # The Hub sends on to where files lie.
+      self.send_response(302)
+      self.send_header("Location", "/large")
+      if self.server.stated:
+        self.send_header("X-Linked-Etag", f'"{self.server.stated}"')
+      self.send_header("Content-Length", "0")
+      self.end_headers()
+      return
+    range_ = self.headers.get("Range")
+    self.server.asked.append(range_)
+    start = 0
+    if range_ and self.server.ranges:
+      (start,) = map(int, re.findall(r"bytes=(\d+)-", range_))
+    if start >= len(CONTENT):
+      self.send_response(416)
+      self.send_header("Content-Range", f"bytes */{len(CONTENT)}")
+      self.send_header("Content-Length", "0")
+      self.end_headers()
+      return
+    self.send_response(206 if start else 200)
+    self.send_header("Content-Length", str(len(CONTENT) - start))
+    self.end_headers()
+    stop = min(len(CONTENT), start + self.server.breaks_after)
+    self.wfile.write(CONTENT[start:stop])
+    self.server.breaks_after = len(CONTENT)
+    self.close_connection = True
+
+  def log_message(self, format, *args):
+    pass
+
+
+@pytest.fixture
+def server():
+  with Server() as server:
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+  """No test reaches for the web or for the user's cache."""
+  monkeypatch.setenv("STEMGEN_JAX_CACHE", str(tmp_path / "cache"))
+  monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # Nobody is there.
+  monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+  return tmp_path / "cache"
+
+
+def test_a_file_comes_whole(server, tmp_path, capsys):
+  path = tmp_path / "new" / "weights.th"
+  download.download(f"{server.url}/weights.th", path, SHA256[:8])
+  assert path.read_bytes() == CONTENT
+  assert [file.name for file in path.parent.iterdir()] == ["weights.th"]
+  assert "weights.th" in capsys.readouterr().err  # the bar
+
+
+def test_what_was_begun_is_gone_on_with(server, tmp_path):
+  path = tmp_path / "weights.th"
+  server.breaks_after = 1_000_000
+  with pytest.raises(OSError, match=r"broke|broken"):
+    download.download(f"{server.url}/weights.th", path, SHA256)
+  assert not path.exists()
+  begun = (tmp_path / "weights.th.partial").stat().st_size
+  assert 0 < begun <= 1_000_000
+  download.download(f"{server.url}/weights.th", path, SHA256)
+  assert path.read_bytes() == CONTENT
+  assert server.asked == [None, f"bytes={begun}-"]
+  assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("begun", [1_000, len(CONTENT)])
+def test_any_beginning_is_completed(server, tmp_path, ranges, begun):
+  (tmp_path / "weights.th.partial").write_bytes(CONTENT[:begun])
+  server.ranges = ranges  # Without, all comes again.
+  download.download(f"{server.url}/w", tmp_path / "weights.th", SHA256)
+  assert (tmp_path / "weights.th").read_bytes() == CONTENT
+
+
+def test_a_wrong_checksum_leaves_nothing(server, tmp_path):
+  path = tmp_path / "weights.th"
+  (tmp_path / "weights.th.partial").write_bytes(b"of another file")
+  with pytest.raises(ValueError, match="try again"):
+    download.download(f"{server.url}/weights.th", path, SHA256[:8])
+  assert not list(tmp_path.iterdir())
+  download.download(f"{server.url}/weights.th", path, SHA256[:8])
+  assert path.read_bytes() == CONTENT
+
+
+def test_the_hubs_own_checksum_counts(server, tmp_path):
+  url = f"{server.url}/facebook/encodec_32khz/resolve/main/model.safetensors"
+  server.stated = SHA256
+  download.download(url, tmp_path / "good")
+  assert (tmp_path / "good").read_bytes() == CONTENT
+  server.stated = "0" * 64
+  with pytest.raises(ValueError, match="its publisher states 000000000000"):
+    download.download(url, tmp_path / "bad")
+  assert not (tmp_path / "bad").exists()
+
+
+def test_a_refusal_is_an_error(server, tmp_path):
+  with pytest.raises(OSError, match="404"):
+    download.download(f"{server.url}/missing", tmp_path / "weights.th")
+  assert not list(tmp_path.iterdir())
+
+
+def test_places_in_their_order(server, cache, tmp_path, monkeypatch):
+  monkeypatch.setenv("HF_ENDPOINT", server.url)
+  server.stated = SHA256
+  name = "encodec_32khz"
+  # Nothing anywhere: it is downloaded, once.
+  path = weight_files.find(name)
+  assert path == cache / name / "model.safetensors"
+  assert path.read_bytes() == CONTENT
+  assert weight_files.find(name) == path
+  assert len(server.asked) == 1
+  # In the cache, files of the other layouts do as well.
+  path.unlink()
+  other = cache / name / "compression_state_dict.bin"
+  other.write_bytes(b"audiocraft's")
+  assert weight_files.find(name) == other
+  # A path that is given comes first; a folder is looked into.
+  given = tmp_path / "mine" / "state_dict.bin"
+  given.parent.mkdir()
+  given.write_bytes(b"mine")
+  assert weight_files.find(name, str(given)) == given
+  assert weight_files.find(name, str(given.parent)) == given
+  assert len(server.asked) == 1
+
+
+def test_a_path_that_is_given_is_not_replaced_by_another_place(cache):
+  (cache / "encodec_32khz").mkdir(parents=True)
+  (cache / "encodec_32khz" / "model.safetensors").write_bytes(b"cached")
+  with pytest.raises(FileNotFoundError, match="at nowhere: expected a file"):
+    codec.load("encodec_32khz:nowhere")
+
+
+def test_the_last_resort_says_which_file_goes_where(cache, monkeypatch):
+  with pytest.raises(FileNotFoundError) as raised:
+    codec.load("encodec_32khz")
+  message = str(raised.value)
+  assert len(message.splitlines()) == 3
+  for part in (
+    "put model.safetensors (236 MB",
+    "facebook/encodec_32khz/resolve/main/model.safetensors",
+    str(cache / "encodec_32khz"),
+    "encodec_32khz:PATH",
+    "CC BY-NC 4.0",
+  ):
+    assert part in message
+
+
+def test_the_licence_is_shown_the_first_time(cache, tmp_path, capsys):
+  for name, terms in (
+    ("encodec_32khz", "CC BY-NC 4.0"),
+    ("encodec_24khz", "Attribution-NonCommercial 4.0 International"),
+  ):
+    file = tmp_path / f"{name}.th"
+    file.write_bytes(b"")
+    weight_files.find(name, str(file))
+    assert terms in capsys.readouterr().err
+    weight_files.find(name, str(file))
+    assert capsys.readouterr().err == ""
+    assert terms in (cache / name / "LICENCE.txt").read_text()
+
+
+def test_the_cache_is_the_platforms_unless_it_is_named(monkeypatch):
+  monkeypatch.setenv("STEMGEN_JAX_CACHE", "~/mine")
+  assert weight_files.cache_folder() == pathlib.Path.home() / "mine"
+  monkeypatch.delenv("STEMGEN_JAX_CACHE")
+  assert weight_files.cache_folder().name == "stemgen-jax"
+
+
+def test_checksums_are_those_in_the_publishers_file_names():
+  for weights in weight_files.PUBLISHED.values():
+    if weights.checksum:
+      assert weights.file.endswith(f"-{weights.checksum}.th")
+      assert weights.url.endswith(f"/encodec/v0/{weights.file}")
