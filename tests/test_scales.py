@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import numpy as np
@@ -16,7 +17,7 @@ from stemgen_jax.audio import Audio
 from stemgen_jax.codec import ScaledCodec, published
 from stemgen_jax.codec.framing import Framing
 from stemgen_jax.codec.segmented import SegmentedEncodecCodec
-from stemgen_jax.data import batches, pairs, song_files, stem_codes
+from stemgen_jax.data import batches, pairs, song_codes, stem_codes
 from stemgen_jax.data.manifest import Manifest
 
 NAME, RATE = "encodec_48khz", 48_000
@@ -61,11 +62,10 @@ def test_scales_lie_beside_the_codes(prepared):
   assert isinstance(small, ScaledCodec)
   assert manifest.frames == small.frames(SECONDS * RATE) == 303
   assert manifest.segment_frames == 150
-  source = tfds.builder_from_directory(
-    prepared / manifest.records
-  ).as_data_source("train")
+  builder: Any = tfds.builder_from_directory(prepared / manifest.records)
+  source = builder.as_data_source("train")
   stems = {
-    song.id: [np.repeat(stem.read(), 2, axis=1) for stem in song.stems]
+    song.id: [np.repeat(stem.read().samples, 2, axis=1) for stem in song.stems]
     for song in Tones(RATE).songs()
   }
   for record in (source[i] for i in range(len(source))):
@@ -92,8 +92,8 @@ def test_examples_begin_with_a_segment_and_have_its_scales(prepared, tmp_path):
   for song, target, scale in zip(
     loaded.song, loaded.target, loaded.target_scales
   ):
-    path = song_files.song_path(prepared / "songs", song)
-    codes = song_files.SongCodes.load(path)
+    path = song_codes.song_path(prepared / "songs", song)
+    codes = song_codes.SongCodes.load(path)
     assert codes.target_scales is not None
     places = [
       (row, number)
@@ -113,7 +113,7 @@ def test_a_codec_without_scales_leaves_no_trace(tmp_path):
   )
   manifest = Manifest.load(tmp_path / "codes")
   assert (manifest.segment_frames, manifest.scale_ratio) == (0, {})
-  path = song_files.song_path(tmp_path / "codes" / "songs", "tones-0")
+  path = song_codes.song_path(tmp_path / "codes" / "songs", "tones-0")
   assert not any("scales" in name for name in np.load(path).files)
   examples = batches.eval_examples(tmp_path / "codes", "train", 100, 2)
   assert examples.target_scales is None

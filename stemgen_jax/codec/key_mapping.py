@@ -117,8 +117,9 @@ def _find(
       spellings += [(stem + dot + g, stem + dot + v) for g, v in _WEIGHT_NORM]
     for spelling in spellings:
       found = [published.get(key) for key in spelling]
-      if all(isinstance(tensor, Tensor) for tensor in found):
-        return [tensor.detach().float().contiguous() for tensor in found]
+      tensors = [tensor for tensor in found if isinstance(tensor, Tensor)]
+      if len(tensors) == len(spelling):
+        return [tensor.detach().float().contiguous() for tensor in tensors]
   raise ValueError(f"{path} holds other weights: it has no {name}")
 
 

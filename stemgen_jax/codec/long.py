@@ -47,7 +47,7 @@ def decode(
 
 def _around_lstm(
   layers: nn.Sequential,
-) -> tuple[nn.Sequential, LSTM | None, nn.Sequential]:
+) -> tuple[nn.Module, LSTM | None, nn.Module]:
   """The layers before the LSTM, the LSTM, those after it."""
   for place, layer in enumerate(layers):
     if isinstance(layer, LSTM):

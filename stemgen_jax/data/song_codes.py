@@ -90,10 +90,11 @@ class SongCodes:
   def save(self, path: pathlib.Path) -> None:
     """Writes a song's file in one step, or nothing."""
     partial = path.with_name(f"{path.name}.partial")
+    arrays: dict[str, Any] = dict(self.columns)
     problems = json.dumps([dataclasses.asdict(p) for p in self.problems])
     try:
       with open(partial, "wb") as file:
-        np.savez(file, **self.columns, problems=np.array(problems))
+        np.savez(file, **arrays, problems=np.array(problems))
       os.replace(partial, path)
     finally:  # a full disk gets its space back
       partial.unlink(missing_ok=True)

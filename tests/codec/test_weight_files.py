@@ -5,6 +5,7 @@ import http.server
 import pathlib
 import re
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-  server: Server
+  server: Any  # A Server.
 
   def do_GET(self):
     if self.path.startswith("/missing"):
