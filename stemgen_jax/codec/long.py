@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from stemgen_jax.codec.networks import LSTM, Network
 
-# In frames. No network here sees more than 4 before and after (tested).
+# In frames. No network here sees more than 8 before or after (tested).
 _STRETCH = 1500
 _MARGIN = 16
 

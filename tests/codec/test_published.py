@@ -312,8 +312,8 @@ def test_the_margin_is_more_than_the_networks_see(name):
   difference = network.decoder(changed) - network.decoder(latents)
   samples = difference.abs().amax((0, 1)).numpy()
   for seen in (np.flatnonzero(frames), np.flatnonzero(samples) // hop):
-    assert 30 - long._MARGIN / 3 < seen.min() <= 30
-    assert 30 <= seen.max() < 30 + long._MARGIN / 3
+    assert 22 <= seen.min() <= 30 <= seen.max() <= 38
+  assert long._MARGIN > 8
 
 
 def test_scales_bring_back_the_level_of_every_segment():
