@@ -1,15 +1,21 @@
 """Measures parts of the system: python launch/benchmark.py PART [--help].
 
 batches   examples a second from disk, against what a GPU eats in training
+codec     seconds of work per second of audio: less than 1 is faster than it
 """
 
 import argparse
+import os
 import pathlib
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 import numpy as np
 
+from stemgen_jax import codec
+from stemgen_jax.codec import weight_files
 from stemgen_jax.data import batches, song_codes, stem_codes
 from stemgen_jax.data.manifest import Manifest
 
@@ -21,6 +27,9 @@ _UTILISATION = 0.4
 _BATCH, _WINDOW = 40, 1000
 
 _SEGMENTS, _FRAMES, _LEVELS, _CODES = 24, 3000, 4, 2048
+
+_CODECS = ("demo", *weight_files.PUBLISHED)
+_ROUNDS = 3
 
 
 def main() -> None:
@@ -36,6 +45,11 @@ def main() -> None:
   part.add_argument("--seconds", type=float, default=10.0)
   part.add_argument("--threads", type=int, default=2)
   part.set_defaults(run=_batches)
+  part = parts.add_parser("codec", help="real-time factors of the codecs")
+  part.add_argument("--codecs", default=",".join(_CODECS))
+  part.add_argument("--seconds", type=float, default=5.0, help="of the audio")
+  part.add_argument("--threads", default="1,2")
+  part.set_defaults(run=_codec)
   arguments = parser.parse_args()
   arguments.run(arguments)
 
@@ -126,6 +140,51 @@ def _random_codes(out: pathlib.Path) -> pathlib.Path:
     silence=np.zeros((_FRAMES, _LEVELS), np.int32),
   ).save(out)
   return out
+
+
+def _codec(arguments: argparse.Namespace) -> None:
+  # As workers of `prepare` are started: see song_files.
+  kept = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
+  if any(name not in os.environ for name in kept):
+    os.environ |= {name: str(1 << 33) for name in kept}
+    os.execv(sys.executable, [sys.executable, *sys.argv])
+  import torch
+
+  rng = np.random.default_rng(0)
+  print(f"{'codec':<16}{'threads':>8}{'encode':>8}{'decode':>8}  weights")
+  for name in arguments.codecs.split(","):
+    tested, weights = _load_or_random(name)
+    shape = (1, round(arguments.seconds * tested.sample_rate), tested.channels)
+    sound = 0.1 * rng.standard_normal(shape, np.float32)
+    codes = tested.encode(sound)
+    for threads in map(int, arguments.threads.split(",")):
+      torch.set_num_threads(threads)
+      encode = _fastest(lambda t=tested, x=sound: t.encode(x))
+      decode = _fastest(lambda t=tested, x=codes: t.decode(x))
+      print(
+        f"{name:<16}{threads:>8}{encode / arguments.seconds:>8.3f}"
+        f"{decode / arguments.seconds:>8.3f}  {weights}"
+      )
+
+
+def _load_or_random(name: str) -> tuple[codec.Codec, str]:
+  """A codec; one whose weights are not here has the same speed without."""
+  if name in weight_files.PUBLISHED and not weight_files.cached(name):
+    from stemgen_jax.codec import networks, published
+
+    network = networks.Network(published.CONFIGS[name])
+    return published.codec_of(name, network, ""), "random: none are here"
+  return codec.load(name), "its own"
+
+
+def _fastest(work: Callable[[], object]) -> float:
+  """Seconds of the fastest of a few calls."""
+  times = []
+  for _ in range(_ROUNDS):
+    began = time.perf_counter()
+    work()
+    times.append(time.perf_counter() - began)
+  return min(times)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from scipy import signal
 
 from stemgen_jax import audio as audio_lib
 from stemgen_jax.audio import Audio
-from stemgen_jax.codec import Codec, ScaledCodec
+from stemgen_jax.codec import Codec, ScaledCodec, decode
 
 SILENCE_DB = -90.0
 
@@ -212,12 +212,9 @@ def to_audio(
   else:
     # What the codec's last frame has beyond the context's end is cut after
     # resampling, so that the filter does not meet an edge there.
-    if isinstance(codec, ScaledCodec) and scales is not None:
-      sound = codec.decode(codes[None], scales[None])[0]
-    else:
-      sound = codec.decode(codes[None])[0]
+    scales = None if scales is None else scales[None]
     sound = audio_lib.resample(
-      sound * np.float32(heard.back),
+      decode(codec, codes[None], scales)[0] * np.float32(heard.back),
       codec.sample_rate,
       heard.sample_rate,
       heard.samples,

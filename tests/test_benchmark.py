@@ -1,5 +1,6 @@
 """The benchmark's parts, as short as can be."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -17,3 +18,27 @@ def test_batches_are_counted_against_what_a_gpu_eats():
   assert done.returncode == 0, done.stderr
   assert "examples/s of 1000 frames" in done.stdout
   assert "eats 226 examples/s on one H100" in done.stdout
+
+
+def test_codecs_are_timed_and_random_weights_are_said_to_be(tmp_path):
+  done = subprocess.run(
+    [
+      sys.executable,
+      BENCHMARK,
+      "codec",
+      "--codecs=demo,encodec_24khz",
+      "--seconds=0.2",
+      "--threads=1",
+    ],
+    capture_output=True,
+    text=True,
+    check=False,
+    env=os.environ | {"STEMGEN_JAX_CACHE": str(tmp_path)},
+  )
+  assert done.returncode == 0, done.stderr
+  _, demo, published = done.stdout.splitlines()
+  assert demo.startswith("demo ")
+  assert demo.endswith("its own")
+  assert published.startswith("encodec_24khz ")
+  assert "random" in published
+  assert all(float(factor) > 0 for factor in demo.split()[2:4])

@@ -17,8 +17,16 @@ from stemgen_jax.audio import Audio
 from stemgen_jax.codec import ScaledCodec, published
 from stemgen_jax.codec.framing import Framing
 from stemgen_jax.codec.segmented import SegmentedEncodecCodec
-from stemgen_jax.data import batches, pairs, song_codes, stem_codes
+from stemgen_jax.data import (
+  batches,
+  inspect_page,
+  mixture,
+  pairs,
+  song_codes,
+  stem_codes,
+)
 from stemgen_jax.data.manifest import Manifest
+from stemgen_jax.take import Take
 
 NAME, RATE = "encodec_48khz", 48_000
 FAST = sampling.Settings(steps=(2, 1, 1, 1))
@@ -239,3 +247,64 @@ def test_a_model_that_names_the_codec_finds_its_weights(
   safetensors.torch.save_file(other.state_dict(), file)
   with pytest.raises(ValueError, match="trained this model"):
     StemGen.load(tmp_path / "mine")
+
+
+def test_a_part_is_played_anew_and_the_rest_stays(player, tmp_path):
+  """Regions, extensions and files know the segments' grid."""
+  context = music(2.2345, 44_100)
+  take = player.generate(context, "bass", settings=FAST)
+  take.save(tmp_path / "bass.wav", bits="float")
+  loaded = Take.load(tmp_path / "bass.wav")
+  assert loaded.heard.scales == pytest.approx(take.heard.scales)
+  again = player.regenerate(loaded, [(1.2, 1.5)])
+  changed = np.flatnonzero((again.codes != take.codes).any(1))
+  # Frame 150 begins at 0.99 s, and there are 150 a second.
+  assert 150 + 31 <= changed.min() < changed.max() <= 150 + 77
+  differing = np.flatnonzero((again.audio.samples != take.audio.samples).any(1))
+  frame = 44_100 / 150
+  assert 1.2 * 44_100 - 2.1 * frame < differing.min()
+  assert differing.max() < 1.5 * 44_100 + 2.1 * frame
+  longer = player.extend(take, music(3.1, 44_100))
+  assert len(longer.audio.samples) == round(3.1 * 44_100)
+  kept = take.heard.whole_frames
+  assert len(take.codes) - 1 <= kept <= len(take.codes)
+  np.testing.assert_array_equal(longer.codes[:kept], take.codes[:kept])
+
+
+def test_frames_in_the_overlap_belong_to_one_region(player):
+  heard = player.generate(music(2.0), "bass", settings=FAST).heard
+  assert [heard.edge(frame) for frame in (0, 148, 149, 150, 151)] == [
+    *(0, 148 * 320, 47_520, 47_520, 47_520 + 320)
+  ]
+  for region in ((0.0, 0.5), (0.985, 0.995), (0.2, 1.9)):
+    (marked,) = np.nonzero(heard.frames_of([region]))
+    assert (np.diff(marked) == 1).all()
+    assert heard.edge(marked[0]) <= region[0] * RATE
+    assert heard.edge(marked[-1] + 1) >= region[1] * RATE
+
+
+def test_a_loop_is_refused(player):
+  with pytest.raises(ValueError, match="segments of its own"):
+    player.generate(music(1.0), "bass", loop=True, settings=FAST)
+
+
+def test_a_mixture_has_the_mean_ratios(prepared):
+  mixed = mixture.Mixture((str(prepared),) * 2, (1.0, 3.0)).manifest()
+  one = Manifest.load(prepared)
+  assert mixed.scale_ratio == pytest.approx(one.scale_ratio, rel=1e-3)
+  assert mixed.segment_frames == 150
+
+
+def test_a_page_plays_pairs_at_their_own_level(prepared, tmp_path):
+  small = random_codec(NAME)
+  decoded = []
+  heard = small.decode
+
+  def decode(codes, scales=None):
+    decoded.append(scales)
+    return heard(codes, scales)
+
+  small.decode = decode
+  inspect_page.write(prepared, small, tmp_path / "page.html", pairs=1)
+  (scales_of_pair,) = decoded
+  assert scales_of_pair.shape == (2, 3)

@@ -51,7 +51,8 @@ _CODEC = flags.DEFINE_string(
   "codec",
   None,
   "For --what=sound: the codec that --weights were trained with, a "
-  ".safetensors file. Default: the one in the package.",
+  ".safetensors file or encodec_32khz:FILE (24, 48). Default: the one that "
+  "--weights name.",
   flag_values=FLAGS,
 )
 _DATA = flags.DEFINE_string(

@@ -8,7 +8,15 @@ from stemgen_jax.codec.codec import (
   ScaledCodec,
   check_name,
   checksum,
+  decode,
   load,
 )
 
-__all__ = ["Codec", "ScaledCodec", "check_name", "checksum", "load"]
+__all__ = [
+  "Codec",
+  "ScaledCodec",
+  "check_name",
+  "checksum",
+  "decode",
+  "load",
+]

@@ -155,6 +155,17 @@ def load(
   return encodec.load(path, actual)
 
 
+def decode(
+  codec: Codec,
+  codes: Int[np.ndarray, "b t q"],
+  scales: Float[np.ndarray, "b segments"] | None,
+) -> Float[np.ndarray, "b samples channels"]:
+  """`codec.decode`, with the scales that a `ScaledCodec`'s codes have."""
+  if isinstance(codec, ScaledCodec):
+    return codec.decode(codes, scales)
+  return codec.decode(codes)
+
+
 def check_name(text: str) -> None:
   """Raises ValueError if nothing that is called so can be a codec."""
   names = [*_SHIPPED, *weight_files.PUBLISHED]

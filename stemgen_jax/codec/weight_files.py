@@ -89,6 +89,11 @@ def cache_folder() -> pathlib.Path:
   return platformdirs.user_cache_path("stemgen-jax")
 
 
+def cached(name: str) -> pathlib.Path | None:
+  """The file with a published codec's weights in the cache folder."""
+  return _in_place(cache_folder() / name, PUBLISHED[name])
+
+
 def find(name: str, given: str = "") -> pathlib.Path:
   """The file with the weights of a published codec.
 
@@ -113,7 +118,7 @@ def find(name: str, given: str = "") -> pathlib.Path:
         f" {' or '.join(_files(weights))}"
       )
   else:
-    path = _in_place(folder, weights)
+    path = cached(name)
   _show_licence(name, weights, folder)
   return path or _download(name, weights, folder)
 

@@ -42,12 +42,13 @@ class Examples:
     return len(self.target)
 
   def crop(self, window: int) -> "Examples":
-    """The first `window` frames of every example."""
+    """The first `window` frames of every example, without scales."""
     return dataclasses.replace(
       self,
       context=self.context[:, :window],
       target=self.target[:, :window],
       silence=self.silence[:window],
+      target_scales=None,
     )
 
   def save(self, path: str | os.PathLike) -> None:

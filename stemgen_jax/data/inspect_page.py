@@ -11,7 +11,7 @@ import tqdm
 
 from stemgen_jax import categories, page
 from stemgen_jax.audio import Audio, replacing
-from stemgen_jax.codec import Codec
+from stemgen_jax.codec import Codec, decode
 from stemgen_jax.data.batches import active_shares
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.records import Records
@@ -173,12 +173,17 @@ def _pair(record: dict[str, Any], manifest: Manifest, codec: Codec) -> str:
     frames=manifest.frames,
     frame_rate=manifest.frame_rate,
   )
-  first = int(shares.argmax())
+  step = manifest.segment_frames or 1  # Decoding begins with a segment.
+  first = step * int(shares[::step].argmax())
   codes = np.stack([record["context"], record["target"]])
+  scales = None
+  if manifest.segment_frames:
+    scales = np.stack([record["context_scales"], record["target_scales"]])
+    scales = scales[:, first // step : -(-(first + window) // step)]
   context, target = (
     Audio(samples.astype(np.float32), manifest.sample_rate)
-    for samples in codec.decode(
-      codes[:, first : first + window].astype(np.int32)
+    for samples in decode(
+      codec, codes[:, first : first + window].astype(np.int32), scales
     )
   )
   both = context.samples + target.samples

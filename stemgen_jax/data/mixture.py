@@ -2,6 +2,8 @@
 
 import collections
 import dataclasses
+import math
+from collections.abc import Sequence
 
 from stemgen_jax.data.manifest import Manifest
 
@@ -56,8 +58,9 @@ class Mixture:
   def manifest(self) -> Manifest:
     """One manifest for all: that of the folder, where there is one.
 
-    Otherwise counts are summed, the level of the contexts is averaged by
-    weight, records are as long as the shortest, and `config` has the parts.
+    Otherwise counts are summed, the level of the contexts and what targets
+    are beside it are averaged by weight, records are as long as the shortest,
+    and `config` has the parts.
 
     Raises:
       FileNotFoundError: a folder holds no finished data set.
@@ -99,6 +102,7 @@ class Mixture:
           collections.Counter(),
         )
       ),
+      scale_ratio=_mean_ratios(parts, self.weights),
       context_rms_db=round(sum(x * w for x, w in levels) / total, 2)
       if levels
       else None,
@@ -109,6 +113,21 @@ class Mixture:
         ]
       },
     )
+
+
+def _mean_ratios(
+  parts: Sequence[Manifest], weights: Sequence[float]
+) -> dict[str, float]:
+  """Geometric means of `Manifest.scale_ratio`, where a part has a category."""
+  logs, totals = collections.Counter(), collections.Counter()
+  for part, weight in zip(parts, weights):
+    for category, ratio in part.scale_ratio.items():
+      logs[category] += weight * math.log(ratio)
+      totals[category] += weight
+  return {
+    category: round(math.exp(log / totals[category]), 4)
+    for category, log in logs.items()
+  }
 
 
 def _is_number(text: str) -> bool:

@@ -15,7 +15,7 @@ from scipy import signal
 
 import stemgen_jax
 from stemgen_jax import audio, categories
-from stemgen_jax.codec import Codec, ScaledCodec
+from stemgen_jax.codec import Codec, decode
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.model.weights import check_codec
 from stemgen_jax.stemgen import StemGen
@@ -137,11 +137,10 @@ def _decode(
   codec: Codec, examples: Examples, rows: Bool[np.ndarray, " n"]
 ) -> Float[np.ndarray, "m samples channels"]:
   """The real stems, at their own level where the codec keeps it apart."""
-  codes = examples.target[rows]
-  if not isinstance(codec, ScaledCodec) or examples.target_scales is None:
-    return codec.decode(codes)
-  segments = codec.framing.segments(codes.shape[1])
-  return codec.decode(codes, examples.target_scales[rows, :segments])
+  scales = examples.target_scales
+  return decode(
+    codec, examples.target[rows], None if scales is None else scales[rows]
+  )
 
 
 def table(result: Mapping[str, Any]) -> str:
