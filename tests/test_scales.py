@@ -296,7 +296,7 @@ def test_a_mixture_has_the_mean_ratios(prepared):
 
 
 def test_a_page_plays_pairs_at_their_own_level(prepared, tmp_path):
-  small = random_codec(NAME)
+  small: Any = random_codec(NAME)
   decoded = []
   heard = small.decode
 

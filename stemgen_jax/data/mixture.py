@@ -119,7 +119,8 @@ def _mean_ratios(
   parts: Sequence[Manifest], weights: Sequence[float]
 ) -> dict[str, float]:
   """Geometric means of `Manifest.scale_ratio`, where a part has a category."""
-  logs, totals = collections.Counter(), collections.Counter()
+  logs: dict[str, float] = collections.defaultdict(float)
+  totals: dict[str, float] = collections.defaultdict(float)
   for part, weight in zip(parts, weights):
     for category, ratio in part.scale_ratio.items():
       logs[category] += weight * math.log(ratio)

@@ -69,6 +69,7 @@ def test_from_the_band_to_examples(codec_path, tmp_path, capsys):
     (["--genres=polka"], "polka"),
     (["--codec=mp3"], "unknown codec 'mp3'"),
     (["--codec={}/none.safetensors"], "no codec weights at"),
+    (["--codec=encodec_32khz:{}/none"], "no weights of encodec_32khz at"),
     (["--songs=-1"], "train is -1"),
     (["--songs=0", "--test_songs=0"], "has no songs"),
     (["--seconds=1"], "seconds is 1.0"),
