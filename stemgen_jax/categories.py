@@ -24,7 +24,7 @@ _NAMES = {
   "guitar": """
     gtr, acoustic guitar, electric guitar, nylon guitar, steel guitar,
     jazz guitar, clean guitar, distorted guitar, rhythm guitar, lead guitar,
-    e-guitar, ukulele""",
+    e-guitar, ukulele, mandolin""",
   "bass": """
     bass guitar, bassline, acoustic bass, electric bass, upright bass,
     double bass, fretless bass, slap bass, synth bass, sub bass, 808, e-bass""",
@@ -33,7 +33,8 @@ _NAMES = {
     pizzicato, tremolo strings, fiddle""",
   "ensemble": """
     string ensemble, string section, synth strings, choir, voice, voices,
-    vocals, orchestra hit, aahs, oohs""",
+    vocals, vox, backing vocals, lead vocals, singer, rap, orchestra hit,
+    aahs, oohs""",
   "brass": """
     brass section, trumpet, trombone, tuba, french horn, horn, horns,
     synth brass, muted trumpet""",
@@ -50,11 +51,13 @@ _NAMES = {
     world, sitar, banjo, shamisen, koto, kalimba, bagpipe, shanai, folk""",
   "percussive": """
     percussion, perc, hand percussion, taiko, woodblock, agogo, steel drum,
-    steel pan, melodic tom, synth drum, tinkle bell""",
+    steel pan, melodic tom, synth drum, tinkle bell, shaker, tambourine,
+    conga, bongo, cowbell, clap""",
   "sound_effects": "sound effect, sfx, noise, foley, sounds",
   "drums": """
     drum, drum kit, drum set, drumkit, drumset, kit, beat, beats,
-    drum machine""",
+    drum machine, kick, bass drum, snare, hi-hat, hihat, tom, cymbal, ride,
+    crash, overhead""",
   "other": "misc, miscellaneous, unknown, any, rest",
 }
 
@@ -110,6 +113,57 @@ def parse_category(name: str) -> str:
     + (f", did you mean {hint}?" if hint else "")
     + f" Known: {', '.join(CATEGORIES)}"
   )
+
+
+_VOCAL = re.compile(
+  r"vocals?|vox|voices?|singers?|choirs?|rap|bgvs?|backing|acapella"
+)
+
+
+def find_category(text: str) -> str | None:
+  """The category that a file's name speaks of, or None.
+
+  The longest name of an instrument that stands in it as whole words; of
+  several of one length the last, which says what the others are like: "01
+  Bass DI" is bass, "Lead Guitar" guitar, "bass drum" drums.
+  """
+  words = _words(text)
+  if is_vocal(text):
+    return parse_category("vocals")
+  for count in range(min(3, len(words)), 0, -1):
+    for first in reversed(range(len(words) - count + 1)):
+      plain = "".join(words[first : first + count])
+      for candidate in (plain, plain.removesuffix("s"), plain + "s"):
+        if candidate in _CATEGORY_OF and candidate not in _VAGUE:
+          return _CATEGORY_OF[candidate]
+  return None
+
+
+def is_vocal(text: str) -> bool:
+  """Whether a file's name speaks of singing: "Lead Vox 2", "choir"."""
+  return any(_VOCAL.fullmatch(word) for word in _words(text))
+
+
+# Names that say nothing about a file.
+_VAGUE = frozenset(("any", "unknown", "folk", "world", "sounds"))
+
+
+def _words(text: str) -> list[str]:
+  """Words in small letters; "BassDI" and "bass2" are two words each."""
+  text = re.sub(r"(?<=[a-z])(?=[A-Z0-9])", " ", text)
+  return [word for word in re.split(r"[\W_\d]+", text.lower()) if word]
+
+
+def parse_genre(name: str) -> str:
+  """The genre that `name` means; case, spaces and hyphens do not matter.
+
+  Raises:
+    ValueError: there is none of that name.
+  """
+  for genre in GENRES:
+    if _plain(genre) == _plain(name):
+      return genre
+  raise ValueError(f"unknown genre {name!r} Known: {', '.join(GENRES)}")
 
 
 def category_id(name: str) -> int:

@@ -123,6 +123,9 @@ def _category(stem: str, track: str) -> str:
 
 
 def _genre(name: str) -> str:
-  plain = re.sub(r"[^a-z]+", "_", name.lower()).strip("_")
-  plain = {"rap": "hip_hop", "world_folk": "folk"}.get(plain, plain)
-  return plain if plain in categories.GENRES else "other"
+  """Ours for one of MoisesDB's genres, "other" where we have none."""
+  names = {"rap": "hip_hop", "world/folk": "folk"}
+  try:
+    return categories.parse_genre(names.get(name.lower(), name))
+  except ValueError:
+    return "other"
