@@ -42,6 +42,7 @@ setuptools.setup(
     "optax>=0.2.5",
     "orbax-checkpoint>=0.12",
     "platformdirs>=4",
+    "pyyaml>=6",
     "requests>=2.31",
     "safetensors>=0.4.5",
     "scipy>=1.13",

@@ -4,6 +4,14 @@ Without files of your own, the built-in band writes and plays the songs:
 
   stemgen-jax prepare --source=band --songs=300 --out=data/band
 
+From multitracks: Slakh2100, MUSDB18-HQ, MoisesDB, or a folder of your own with
+a folder for each song and a file for each stem, called by its instrument:
+
+  stemgen-jax prepare --source=folder --root=my_songs --out=data/mine --dry_run
+
+Songs and stems that cannot be used are left out and named in problems.csv in
+--out; with --strict they are refused.
+
 It may be stopped at any time; the same command goes on where it was. A folder
 keeps to one codec and one set of flags; other flags need another --out.
 
@@ -17,44 +25,27 @@ split of a finished set:
   stemgen-jax prepare --out=data/band --export_heldout=heldout.npz
 """
 
-import collections
 import functools
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from absl import flags
 
-from stemgen_jax.categories import parse_category
+from stemgen_jax.apps import source_flags
 from stemgen_jax.data import pairs
 
 if TYPE_CHECKING:
   from stemgen_jax.codec import Codec
-  from stemgen_jax.data.band import Band
   from stemgen_jax.data.cluster import Cluster
   from stemgen_jax.data.manifest import Manifest
   from stemgen_jax.data.songs import Songs
 
-SOURCES = ("band",)
-STYLES = {
-  "all": {},
-  # What the demo weights learn: music whose parts hang together tightly, few
-  # keys and one sound of each instrument, so that half an hour of a laptop is
-  # enough to learn to listen.
-  "demo": {
-    "genres": ("techno", "electronic"),
-    "keys": ("C", "D", "F", "A"),
-    "meters": ("4/4",),
-    "tempo": (112.0, 132.0),
-    "categories": ("piano", "bass", "synth_lead", "synth_pad", "drums"),
-    "programs": 1,
-  },
-}
+_LISTED = 20  # songs that --dry_run shows
 
 FLAGS = flags.FlagValues()
-_SOURCE = flags.DEFINE_string(
-  "source", "band", f"Where songs come from: {SOURCES[0]}.", flag_values=FLAGS
-)
+source_flags.define(FLAGS)
 _OUT = flags.DEFINE_string(
   "out", None, "Folder of the training set.", flag_values=FLAGS
 )
@@ -64,46 +55,6 @@ _CODEC = flags.DEFINE_string(
   "What turns audio into codes: demo, a .safetensors file, or encodec_24khz, "
   "encodec_32khz, encodec_48khz, with their weights' file behind a colon if it "
   "is not to be looked for or downloaded: encodec_32khz:model.safetensors.",
-  flag_values=FLAGS,
-)
-_SONGS = flags.DEFINE_integer(
-  "songs", 300, "How many songs to train on.", flag_values=FLAGS
-)
-_VALID_SONGS = flags.DEFINE_integer(
-  "valid_songs", 16, "Songs to watch training with.", flag_values=FLAGS
-)
-_TEST_SONGS = flags.DEFINE_integer(
-  "test_songs", 96, "Songs kept for the final judgement.", flag_values=FLAGS
-)
-_SECONDS = flags.DEFINE_float(
-  "seconds", 30.0, "Length of a song of the band.", flag_values=FLAGS
-)
-_SEED = flags.DEFINE_integer(
-  "seed", 0, "Of the band's songs and of the pairs.", flag_values=FLAGS
-)
-_STYLE = flags.DEFINE_string(
-  "style",
-  "all",
-  "What the band plays: all it can, or demo, the narrower slice that the demo "
-  "weights learn.",
-  flag_values=FLAGS,
-)
-_GENRES = flags.DEFINE_list(
-  "genres", None, "Genres of the band, instead of the style's.", FLAGS
-)
-_CATEGORIES = flags.DEFINE_list(
-  "categories", None, "Instruments of the band, instead of the style's.", FLAGS
-)
-_PROGRAMS = flags.DEFINE_integer(
-  "programs",
-  None,
-  "Sounds per instrument of the band, instead of the style's.",
-  flag_values=FLAGS,
-)
-_SOUNDFONT = flags.DEFINE_multi_string(
-  "soundfont",
-  [],
-  "A .sf2 or .sf3 file for the band to play; may be given several times.",
   flag_values=FLAGS,
 )
 _DEFAULTS = pairs.PairConfig()
@@ -147,6 +98,13 @@ _LEVEL_DB = flags.DEFINE_float(
   _DEFAULTS.level_db,
   "Raise or lower each stem of a context at random by up to this.",
   flag_values=FLAGS,
+)
+_STRICT = flags.DEFINE_boolean(
+  "strict",
+  False,
+  "Stop at the first song or stem that cannot be used, instead of leaving it "
+  "out and naming it in problems.csv.",
+  FLAGS,
 )
 _WORKERS = flags.DEFINE_integer(
   "workers",
@@ -215,90 +173,102 @@ def main(argv: list[str]) -> None:
   if _INSPECT.value:
     _inspect(pathlib.Path(_OUT.value))
     return
-  if _SOURCE.value not in SOURCES:
-    raise ValueError(
-      f"--source={_SOURCE.value}: expected one of {', '.join(SOURCES)}"
-    )
+  source_flags.check(FLAGS)
   workers = _WORKERS.value
   if workers is None:
     workers = os.cpu_count() or 1
   config = pairs.PairConfig(
-    segment_seconds=_SEGMENT_SECONDS.value or min(_SECONDS.value, 60.0),
+    segment_seconds=_SEGMENT_SECONDS.value or _longest_segment(),
     pairs=_PAIRS.value,
     empty_share=_EMPTY_SHARE.value,
     subset_sizes=_SUBSET_SIZES.value,
     threshold_db=_THRESHOLD_DB.value,
     min_active=_MIN_ACTIVE.value,
     level_db=_LEVEL_DB.value,
-    seed=_SEED.value,
+    seed=FLAGS.seed,
   )
 
   # Here, so that --help and mistakes in the flags answer at once.
   from stemgen_jax import codec
-  from stemgen_jax.data import stem_codes
+  from stemgen_jax.data import report, stem_codes
 
+  source = source_flags.make(FLAGS)
   load_codec = functools.partial(codec.load, _CODEC.value)
   cluster = _cluster()
   if _DRY_RUN.value:
-    print(_plan(_band(), load_codec(), cluster, _OUT.value))
+    print(_plan(source, config, load_codec(), cluster, _OUT.value))
     return
   manifest = stem_codes.prepare(
-    _band(),
+    source,
     load_codec,
     _OUT.value,
     config,
     workers=workers,
     cluster=cluster,
+    strict=_STRICT.value,
   )
   print(_summary(manifest))
+  problems = report.read(pathlib.Path(_OUT.value))
+  print(report.table(problems))
+  if problems:
+    print(f"all of them: {pathlib.Path(_OUT.value, report.FILE)}")
   print(f"wrote {_OUT.value}")
 
 
-def _band() -> "Band":
-  from stemgen_jax.data import band
-
-  if _STYLE.value not in STYLES:
-    raise ValueError(
-      f"--style={_STYLE.value}: expected one of {', '.join(STYLES)}"
-    )
-  style = dict(STYLES[_STYLE.value])
-  for name, value in (
-    ("genres", _GENRES.value),
-    ("categories", _CATEGORIES.value),
-  ):
-    if value:
-      style[name] = tuple(value)
-  if "categories" in style:
-    style["categories"] = tuple(map(parse_category, style["categories"]))
-  if _PROGRAMS.value is not None:
-    style["programs"] = _PROGRAMS.value
-  return band.Band(
-    seed=_SEED.value,
-    train=_SONGS.value,
-    valid=_VALID_SONGS.value,
-    test=_TEST_SONGS.value,
-    seconds=_SECONDS.value,
-    soundfonts=tuple(_SOUNDFONT.value),
-    style=band.Style(**style),
-  )
+def _longest_segment() -> float:
+  """A minute, as in the paper; the band's songs may be shorter."""
+  return min(FLAGS.seconds, 60.0) if FLAGS.source == "band" else 60.0
 
 
 def _plan(
-  source: "Songs", codec: "Codec", cluster: "Cluster | None", out: str
+  source: "Songs",
+  config: pairs.PairConfig,
+  codec: "Codec",
+  cluster: "Cluster | None",
+  out: str,
 ) -> str:
   """What preparing would do."""
-  splits = collections.Counter(song.split for song in source.songs())
-  songs = ", ".join(f"{count} {split}" for split, count in splits.items())
+  from stemgen_jax.data import listing, report
+
+  listed = listing.look(source, config, strict=_STRICT.value)
+  songs = ", ".join(
+    f"{len(ids)} {split}" for split, ids in listed.splits.items() if ids
+  )
   done = len(list(pathlib.Path(out, "songs").glob("*.npz")))
   where = "on this machine"
   if cluster:
     where = " ".join(["by", cluster.runner, *cluster.options])
     where += f", song files in {cluster.shared or out + '/songs'}"
-  return (
-    f"{source.name}: {songs} songs, {done} of them are encoded\n"
-    f"codec {codec.name} ({codec.checksum[:12]}), {where}\n"
-    "dry run: nothing was done"
+  return "\n".join(
+    [
+      *_songs(source),
+      f"{source.name}: {songs} songs, {done} of them are encoded",
+      f"stems to play: {_stems(listed.stems, target=True)}",
+      f"only heard: {_stems(listed.stems, target=False)}",
+      report.table(listed.problems),
+      f"codec {codec.name} ({codec.checksum[:12]}), {where}",
+      "dry run: nothing was done, no audio was read",
+    ]
   )
+
+
+def _songs(source: "Songs") -> Iterator[str]:
+  """The first songs and their stems, a line each."""
+  total = 0
+  for total, song in enumerate(source.songs(), 1):
+    if total <= _LISTED:
+      stems = ", ".join(f"{stem.name} {stem.category}" for stem in song.stems)
+      yield f"{song.id} ({song.split}): {stems or 'no stems'}"
+  if total > _LISTED:
+    yield f"and {total - _LISTED} more"
+
+
+def _stems(stems: dict[tuple[str, bool], int], *, target: bool) -> str:
+  counts = {
+    name: n for (name, is_target), n in stems.items() if is_target == target
+  }
+  ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+  return ", ".join(f"{name} {count}" for name, count in ordered) or "none"
 
 
 def _cluster() -> "Cluster | None":
@@ -337,7 +307,7 @@ def _export(data_dir: str, path: pathlib.Path) -> None:
   from stemgen_jax.data import batches
 
   examples = batches.eval_examples(
-    data_dir, "test", _WINDOW.value, _HELDOUT.value, _SEED.value
+    data_dir, "test", _WINDOW.value, _HELDOUT.value, FLAGS.seed
   )
   examples.save(path)
   print(

@@ -20,6 +20,7 @@ import tqdm
 from absl import flags
 
 from stemgen_jax import audio
+from stemgen_jax.apps import source_flags
 
 if TYPE_CHECKING:
   from stemgen_jax.codec.training import Training, TrainingConfig
@@ -47,23 +48,15 @@ _STEPS = flags.DEFINE_integer(
 _BATCH = flags.DEFINE_integer(
   "batch", 12, "Clips of half a second in a step.", flag_values=FLAGS
 )
-_SEED = flags.DEFINE_integer(
-  "seed", 0, "Seed of the songs and of the training.", flag_values=FLAGS
-)
-_SONGS = flags.DEFINE_integer(
-  "songs",
-  200,
-  "How many songs to learn from; an eighth more are kept for the report.",
-  flag_values=FLAGS,
+source_flags.define_band(
+  FLAGS,
+  songs=200,
+  songs_help="How many songs to learn from; an eighth more are kept for the "
+  "report.",
+  seed_help="Seed of the songs and of the training.",
 )
 _SONG_SECONDS = flags.DEFINE_float(
   "song_seconds", 30.0, "Length of a song in seconds.", flag_values=FLAGS
-)
-_SOUNDFONT = flags.DEFINE_multi_string(
-  "soundfont",
-  [],
-  "A .sf2 or .sf3 file for the band to play; may be given several times.",
-  flag_values=FLAGS,
 )
 _CACHE = flags.DEFINE_string(
   "cache",
@@ -97,8 +90,8 @@ def main(argv: list[str]) -> None:
     raise ValueError("--out is missing: name a folder, as --out=runs/codec")
   out = pathlib.Path(_OUT.value)
   weights = pathlib.Path(_EXPORT.value or out / "codec.safetensors")
-  if _SONGS.value < 1:
-    raise ValueError(f"--songs={_SONGS.value}: expected 1 or more")
+  if FLAGS.songs < 1:
+    raise ValueError(f"--songs={FLAGS.songs}: expected 1 or more")
   weights.parent.mkdir(parents=True, exist_ok=True)
   # Its own export of an earlier call is replaced.
   audio.check_writable(weights, True, (".safetensors",))
@@ -107,7 +100,7 @@ def main(argv: list[str]) -> None:
   from stemgen_jax.codec import clips, training
 
   config = training.TrainingConfig(
-    steps=_STEPS.value, batch=_BATCH.value, seed=_SEED.value
+    steps=_STEPS.value, batch=_BATCH.value, seed=FLAGS.seed
   )
   config.validate()
   cache = pathlib.Path(_CACHE.value or out / "songs")
@@ -127,18 +120,18 @@ def _render(cache: pathlib.Path, config: "TrainingConfig") -> None:
   from stemgen_jax.codec import clips
   from stemgen_jax.data import band
 
-  held_out = max(1, _SONGS.value // 8)
+  held_out = max(1, FLAGS.songs // 8)
   source = band.Band(
     seed=config.seed,
-    train=_SONGS.value,
+    train=FLAGS.songs,
     valid=held_out,
     test=0,
     seconds=_SONG_SECONDS.value,
     sample_rate=config.network.sample_rate,
-    soundfonts=tuple(_SOUNDFONT.value),
+    soundfonts=tuple(FLAGS.soundfont),
   )
   rendered = clips.render(source, cache, config.network.sample_rate)
-  total = _SONGS.value + held_out
+  total = FLAGS.songs + held_out
   for _ in tqdm.tqdm(rendered, desc="rendering", total=total, unit="song"):
     pass
 
@@ -176,7 +169,7 @@ def _write_report(
   from stemgen_jax.codec import clips, report
 
   tested = codec.load(weights)
-  held_out = clips.Clips(cache, "valid", 2 * tested.sample_rate, _SEED.value)
+  held_out = clips.Clips(cache, "valid", 2 * tested.sample_rate, FLAGS.seed)
   results = report.report(tested, held_out)
   path.write_text(json.dumps(results, indent=2) + "\n")
   for category, figures in results.items():

@@ -6,6 +6,7 @@ into ArrayRecord. TensorFlow is not needed. A prepared folder holds
     prepare.json         what the records depend on; the folder is bound to it
     songs/ID.npz         the pairs of a song, kept so that a restart is cheap
     stem_codes/NAME/1.0.0/*.array_record     the records
+    problems.csv         what was left out, and why
     codebooks.npy, silence.npy, manifest.json     (see `manifest`)
 """
 
@@ -27,7 +28,14 @@ import tensorflow_datasets as tfds
 
 from stemgen_jax import categories, scales
 from stemgen_jax.codec import Codec, ScaledCodec
-from stemgen_jax.data import pairs, song_codes, song_files, songs
+from stemgen_jax.data import (
+  listing,
+  pairs,
+  report,
+  song_codes,
+  song_files,
+  songs,
+)
 from stemgen_jax.data.manifest import Manifest, write_json
 
 _PACKAGES = (
@@ -132,6 +140,7 @@ def prepare(
   *,
   workers: int = 0,
   cluster: Callable[..., None] | None = None,
+  strict: bool = False,
 ) -> Manifest:
   """Makes a data set of codes in the folder `out`, or finishes one.
 
@@ -144,16 +153,19 @@ def prepare(
     config: how pairs are drawn.
     workers: processes that encode; 0 encodes in this one.
     cluster: encodes in their stead, a `cluster.Cluster`.
+    strict: stop at a song of which something has to be left out; otherwise
+      such songs and stems are, and are named in `report.FILE`.
 
   Returns:
     The manifest of the finished data set.
 
   Raises:
-    ValueError: no songs, a song that can give no pair, two songs of one id,
-      or `out` holds something else or another configuration.
-    OSError: `out` cannot be written.
+    ValueError: no song can be used, `strict` stopped at one, or `out` holds
+      something else or another configuration.
+    OSError: `out` cannot be written; what is done is kept.
   """
-  split_songs = _check_songs(source, config)
+  listed = listing.look(source, config, strict=strict)
+  split_songs = listed.splits
   if workers < 0:
     raise ValueError(f"workers is {workers}, expected 0 or more")
   codec = load_codec()
@@ -174,7 +186,8 @@ def prepare(
   encode_missing = cluster or functools.partial(
     song_files.encode_missing, workers=workers
   )
-  encode_missing(source, ids, load_codec, config, folder)
+  encode_missing(source, ids, load_codec, config, folder, strict=strict)
+  report.write(out, report.gather(listed.problems, folder, ids))
   counts, per_category, level = _count(folder, split_songs)
   scaled = isinstance(codec, ScaledCodec)
   name = f"{source.name}_{codec.name}"
@@ -183,7 +196,11 @@ def prepare(
     file_format="array_record",
     config=StemCodesConfig(
       name=name,
-      songs={split: ids for split, ids in split_songs.items() if ids},
+      songs={
+        split: ids
+        for split, ids in split_songs.items()
+        if counts[split]["pairs"]
+      },
       folder=folder,
       levels=codec.levels,
       scaled=scaled,
@@ -214,36 +231,6 @@ def prepare(
   )
   manifest.save(out)
   return manifest
-
-
-def _check_songs(
-  source: songs.Songs, config: pairs.PairConfig
-) -> dict[str, list[str]]:
-  """Ids of the songs of each split, after a look at what can go wrong."""
-  splits: dict[str, list[str]] = {split: [] for split in songs.SPLITS}
-  seen = set()
-  for song in source.songs():
-    where = f"song {song.id!r} of {source.name!r}"
-    if song.id in seen:
-      raise ValueError(f"{where}: two songs have this id, expected one")
-    seen.add(song.id)
-    if song.split not in splits:
-      raise ValueError(
-        f"{where}: split is {song.split!r}, expected one of {songs.SPLITS}"
-      )
-    if song.genre not in categories.GENRES:
-      raise ValueError(f"{where}: unknown genre {song.genre!r}")
-    if len(song.stems) < 2 and config.empty_share < 1:
-      raise ValueError(
-        f"{where} has {len(song.stems)} stem: a pair needs one to hear and "
-        "one to play; leave the song out"
-      )
-    for stem in song.stems:
-      categories.category_id(stem.category)
-    splits[song.split].append(song.id)
-  if not seen:
-    raise ValueError(f"{source.name!r} has no songs: nothing to prepare")
-  return splits
 
 
 def _bind(out: pathlib.Path, recipe: dict[str, Any]) -> None:
@@ -303,15 +290,18 @@ def _count(
       "pairs": sum(len(file.index) for file in files),
       "empty": sum(int((~file.has_context).sum()) for file in files),
     }
-    if ids and not counts[split]["pairs"]:
-      raise ValueError(
-        f"the {len(ids)} songs of split {split!r} give no pair: their stems "
-        "are silent, or never sound together for long enough (--min_active)"
-      )
     if split == "train":
       for file in files:
         per_category.update(file.category.astype(int).tolist())
         levels.extend(file.context_rms_db[file.has_context].tolist())
+  of_train = split_songs["train"]
+  if not any(count["pairs"] for count in counts.values()) or (
+    of_train and not counts["train"]["pairs"]
+  ):
+    raise ValueError(
+      f"the {len(of_train) or len(ids)} songs give no pair to train on: see "
+      f"{folder.parent / report.FILE}"
+    )
   names = {
     name: per_category[i]
     for i, name in enumerate(categories.CATEGORIES)
@@ -338,12 +328,29 @@ def _scale_ratio(folder: pathlib.Path, song_ids: list[str]) -> dict[str, float]:
 
 
 def pack(builder: StemCodes) -> None:
-  """Writes the records; TFDS keeps nothing of an unfinished build."""
+  """Writes the records; TFDS keeps nothing of an unfinished build.
+
+  Raises:
+    OSError: they could not be written, e.g. for want of space.
+  """
+  _remove_unfinished(builder)
+  tfds.disable_progress_bar()
+  try:
+    with (
+      tempfile.TemporaryDirectory() as downloads,
+      contextlib.redirect_stdout(io.StringIO()),
+    ):
+      builder.download_and_prepare(download_dir=downloads)
+  except Exception as error:  # the writer of records raises whatever it likes
+    _remove_unfinished(builder)
+    lines = str(error).strip().splitlines() or [repr(error)]
+    raise OSError(
+      f"cannot write the records in {builder.data_dir}: {lines[-1]}; the songs "
+      "that are encoded are kept: make room and give the same command again"
+    ) from error
+
+
+def _remove_unfinished(builder: StemCodes) -> None:
+  """Removes what a build that was killed has left."""
   for stale in pathlib.Path(builder.data_dir).parent.glob("incomplete.*"):
     shutil.rmtree(stale)
-  tfds.disable_progress_bar()
-  with (
-    tempfile.TemporaryDirectory() as downloads,
-    contextlib.redirect_stdout(io.StringIO()),
-  ):
-    builder.download_and_prepare(download_dir=downloads)

@@ -1,0 +1,85 @@
+"""What was found wrong with songs: a table to read and a file to work off."""
+
+import collections
+import csv
+import io
+import pathlib
+from collections.abc import Iterable, Sequence
+
+from stemgen_jax.audio import replacing
+from stemgen_jax.data import song_codes
+from stemgen_jax.data.songs import Problem
+
+FILE = "problems.csv"
+"""In the folder of a data set."""
+
+_COLUMNS = ("song", "stem", "problem", "left_out", "message")
+
+
+def gather(
+  listed: Iterable[tuple[str, Problem]],
+  folder: pathlib.Path,
+  song_ids: Iterable[str],
+) -> list[tuple[str, Problem]]:
+  """Problems of the listing and those in the files of encoded songs."""
+  found = list(listed)
+  for song_id in song_ids:
+    path = song_codes.song_path(folder, song_id)
+    found += [(song_id, p) for p in song_codes.problems_of(path)]
+  return found
+
+
+def write(out: pathlib.Path, problems: Sequence[tuple[str, Problem]]) -> None:
+  """Writes them to `FILE` in the folder `out`, one in a line."""
+  text = io.StringIO()
+  writer = csv.writer(text, lineterminator="\n")
+  writer.writerow(_COLUMNS)
+  for song, problem in problems:
+    left_out = "yes" if problem.left_out else "no"
+    writer.writerow(
+      (song, problem.stem, problem.kind, left_out, problem.message)
+    )
+  with replacing(out / FILE) as partial:
+    partial.write_text(text.getvalue(), encoding="utf-8")
+
+
+def read(out: pathlib.Path) -> list[tuple[str, Problem]]:
+  """What `write` wrote; nothing where there is no such file."""
+  if not (out / FILE).is_file():
+    return []
+  with open(out / FILE, newline="", encoding="utf-8") as file:
+    return [
+      (
+        row["song"],
+        Problem(
+          row["problem"], row["message"], row["stem"], row["left_out"] == "yes"
+        ),
+      )
+      for row in csv.DictReader(file)
+    ]
+
+
+def table(problems: Sequence[tuple[str, Problem]]) -> str:
+  """How many songs and stems have which problem, with an example of each."""
+  if not problems:
+    return "no problems found"
+  kinds: dict[tuple[str, bool, bool], list[tuple[str, Problem]]]
+  kinds = collections.defaultdict(list)
+  for song, problem in problems:
+    kinds[problem.kind, problem.left_out, bool(problem.stem)].append(
+      (song, problem)
+    )
+  rows = [f"{'problem':<18}{'songs':>7}{'stems':>7}  what was done"]
+  for (kind, left_out, of_stem), found in sorted(
+    kinds.items(), key=lambda item: (not item[0][1], item[0][0])
+  ):
+    done = "used as it is"
+    if left_out:
+      done = "stem left out" if of_stem else "song left out"
+    song, problem = found[0]
+    where = f"{song}/{problem.stem}" if of_stem else song
+    stems = len(found) if of_stem else "-"
+    count = len({song for song, _ in found})
+    rows.append(f"{kind:<18}{count:>7}{stems:>7}  {done}")
+    rows.append(f"    {where}: {problem.message}")
+  return "\n".join(rows)
