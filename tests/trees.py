@@ -1,0 +1,143 @@
+"""Small multitrack data sets, laid out exactly as the published ones."""
+
+import csv
+import json
+import pathlib
+
+import numpy as np
+import soundfile
+import yaml
+
+
+def sound(
+  path: pathlib.Path,
+  *,
+  seconds: float = 4.0,
+  rate: int = 8000,
+  channels: int = 1,
+  level: float = 0.1,
+) -> None:
+  """Writes noise of the path's own, or silence for level 0."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  rng = np.random.default_rng(list(path.name.encode()))
+  samples = level * rng.standard_normal((round(seconds * rate), channels))
+  soundfile.write(path, samples.clip(-1, 1), rate)
+
+
+def slakh_track(
+  folder: pathlib.Path,
+  stems: dict[str, dict] | None = None,
+  *,
+  suffix: str = ".flac",
+  rate: int = 8000,
+) -> None:
+  """A track's folder; fields of stems go over those of a bass."""
+  described = {}
+  for name, fields in (stems or SLAKH_STEMS).items():
+    fields = dict(fields)
+    on_disk = fields.pop("on_disk", fields.get("audio_rendered", True))
+    described[name] = {
+      "audio_rendered": True,
+      "inst_class": "Bass",
+      "integrated_loudness": -12.8,
+      "is_drum": False,
+      "midi_program_name": "Electric Bass (finger)",
+      "midi_saved": True,
+      "plugin_name": "scarbee_rickenbacker_bass.nkm",
+      "program_num": 33,
+    } | fields
+    if on_disk:
+      sound(folder / "stems" / f"{name}{suffix}", rate=rate)
+  folder.mkdir(parents=True, exist_ok=True)
+  metadata = {
+    "UUID": "1a81ae092884234f3264e2f45927f00a",
+    "audio_dir": "stems",
+    "midi_dir": "MIDI",
+    "normalized": True,
+    "overall_gain": 0.18,
+    "stems": described,
+  }
+  (folder / "metadata.yaml").write_text(yaml.safe_dump(metadata))
+  sound(folder / f"mix{suffix}", rate=rate)
+  (folder / "MIDI").mkdir(exist_ok=True)
+  (folder / "all_src.mid").touch()
+
+
+SLAKH_STEMS = {
+  "S00": {},
+  "S01": {"program_num": 0, "is_drum": True, "inst_class": "Drums"},
+  "S02": {"program_num": 30, "inst_class": "Guitar"},
+}
+
+
+def slakh(root: pathlib.Path) -> None:
+  """Slakh2100 with a song of each split."""
+  for part, number in (("train", 1), ("validation", 1501), ("test", 1876)):
+    slakh_track(root / part / f"Track{number:05d}")
+
+
+def musdb18(root: pathlib.Path) -> None:
+  """MUSDB18-HQ with two songs of train/, one of them for validation."""
+  for song in (
+    "train/A Classic Education - NightOwl",
+    "train/ANiMAL - Rockshow",
+    "test/AM Contra - Heart Peripheral",
+  ):
+    for name in ("bass", "drums", "other", "vocals", "mixture"):
+      sound(root / song / f"{name}.wav", channels=2)
+
+
+MOISES = {
+  "drums": ["kick_drum", "full_acoustic_drumkit"],
+  "bass": ["bass_guitar"],
+  "vocals": ["lead_female_singer"],
+  "other_keys": ["synth_pad", "organ,_electric_organ"],
+  "percussion": ["pitched_percussion_(mallets,_glockenspiel,_...)"],
+  "other": ["click_track"],
+}
+
+
+def moisesdb(
+  root: pathlib.Path, songs: int = 1, genre: str = "singer/songwriter"
+) -> list[pathlib.Path]:
+  """MoisesDB; returns the songs' folders."""
+  folders = []
+  for number in range(songs):
+    folder = (
+      root / "moisesdb_v0.1" / f"{number:08x}-293b-42af-9f29-0ed1785be792"
+    )
+    stems = []
+    for name, kinds in MOISES.items():
+      tracks = []
+      for place, kind in enumerate(kinds):
+        track = {
+          "trackType": kind,
+          "id": f"{name}-{place}",
+          "type": "audio/x-wav",
+          "extension": "wav",
+          "has_bleed": False,
+        }
+        tracks.append(track)
+        sound(folder / name / f"{track['id']}.wav", channels=2)
+      stems.append({"id": name, "stemName": name, "tracks": tracks})
+    described = {"song": "A", "artist": "B", "genre": genre, "stems": stems}
+    (folder / "data.json").write_text(json.dumps(described))
+    folders.append(folder)
+  return folders
+
+
+def folder(root: pathlib.Path, songs: int = 1) -> None:
+  """Songs of one's own."""
+  for number in range(songs):
+    song = root / f"Song {number}"
+    for name in ("01 Bass DI.wav", "Lead Gtr.flac", "Lead Vox.wav"):
+      sound(song / name)
+    sound(song / "Drums" / "kick.wav")
+    sound(song / "Drums" / "snare.wav", rate=16000, channels=2)
+    sound(song / f"Song {number} - mix.wav")
+
+
+def table(root: pathlib.Path, *rows: str) -> None:
+  """stems.csv of lines with commas."""
+  with open(root / "stems.csv", "w", newline="") as file:
+    csv.writer(file).writerows(row.split(",") for row in rows)
