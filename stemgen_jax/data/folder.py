@@ -15,7 +15,8 @@ import re
 from collections.abc import Iterator
 
 from stemgen_jax import categories
-from stemgen_jax.data import multitracks, songs
+from stemgen_jax.data import multitracks
+from stemgen_jax.data.songs import SPLITS, Problem, Song, Stem
 
 TABLE = "stems.csv"
 _NEEDED = ("song", "file", "category")
@@ -72,7 +73,7 @@ class Folder:
     plain = re.sub(r"\W+", "_", pathlib.Path(self.root).resolve().name)
     return plain.strip("_").lower() or "folder"
 
-  def songs(self) -> Iterator[songs.Song]:
+  def songs(self) -> Iterator[Song]:
     """All songs, by name."""
     root = pathlib.Path(self.root)
     if (root / TABLE).is_file():
@@ -81,7 +82,7 @@ class Folder:
     for folder, split in self._places():
       stems, problems = multitracks.sorted_out(self._stems(folder))
       split = split or multitracks.split_of(folder.name)
-      yield songs.Song(folder.name, split, "other", stems, problems)
+      yield Song(folder.name, split, "other", stems, problems)
 
   def _places(self) -> list[tuple[pathlib.Path, str | None]]:
     """The songs' folders, and their split where the folder tells it."""
@@ -96,7 +97,7 @@ class Folder:
 
   def _stems(
     self, song: pathlib.Path, folder: pathlib.Path | None = None
-  ) -> Iterator[songs.Stem | songs.Problem]:
+  ) -> Iterator[Stem | Problem]:
     """The stems in a folder of the song, and in those within it."""
     folder = folder or song
     for file in multitracks.audio_files(folder):
@@ -110,14 +111,14 @@ class Folder:
 
   def _stem(
     self, song: pathlib.Path, path: pathlib.Path, files: list[pathlib.Path]
-  ) -> songs.Stem | songs.Problem:
+  ) -> Stem | Problem:
     name = path.relative_to(song).as_posix()
     said = path.stem if path.is_file() else path.name
     # A song called "Piano Man" has more stems than a piano.
     said = re.sub(re.escape(song.name), " ", said, flags=re.IGNORECASE)
     category = categories.find_category(said)
     if category is None and _NO_STEM.search(said):
-      return songs.Problem(
+      return Problem(
         "mix or click", f"not taken for a stem: {path}", name, False
       )
     vocal = categories.is_vocal(said)
@@ -125,7 +126,7 @@ class Folder:
       name, category or "other", files, target=self.vocals or not vocal
     )
 
-  def _listed(self, root: pathlib.Path) -> Iterator[songs.Song]:
+  def _listed(self, root: pathlib.Path) -> Iterator[Song]:
     """The songs of the table."""
     rows: dict[str, list[dict[str, str]]] = {}
     for row in _read_table(root / TABLE):
@@ -135,7 +136,7 @@ class Folder:
       stems, problems = multitracks.sorted_out(found)
       split = next((row["split"] for row in listed if row["split"]), "")
       genre = next((row["genre"] for row in listed if row["genre"]), "other")
-      yield songs.Song(
+      yield Song(
         song_id,
         split or multitracks.split_of(song_id),
         genre,
@@ -143,9 +144,7 @@ class Folder:
         problems,
       )
 
-  def _row(
-    self, song: pathlib.Path, row: dict[str, str]
-  ) -> songs.Stem | songs.Problem:
+  def _row(self, song: pathlib.Path, row: dict[str, str]) -> Stem | Problem:
     path = song / row["file"]
     files = [path]
     if path.is_dir():
@@ -209,7 +208,7 @@ def _check(row: dict[str, str]) -> None:
     row["genre"] = categories.parse_genre(row["genre"])
   if row["split"]:
     row["split"] = _SPLIT_NAMES.get(row["split"].lower(), row["split"])
-  for name, known in (("target", ("yes", "no")), ("split", songs.SPLITS)):
+  for name, known in (("target", ("yes", "no")), ("split", SPLITS)):
     row[name] = row[name].lower()
     if row[name] and row[name] not in known:
       raise ValueError(

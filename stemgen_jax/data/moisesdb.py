@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from stemgen_jax import categories
-from stemgen_jax.data import multitracks, songs
+from stemgen_jax.data import multitracks
+from stemgen_jax.data.songs import Problem, Song, Stem
 
 _OF_STEM = {
   "bass": "bass",
@@ -71,7 +72,7 @@ class Moisesdb:
         "moisesdb_v0.1/SONG/data.json in it"
       )
 
-  def songs(self) -> Iterator[songs.Song]:
+  def songs(self) -> Iterator[Song]:
     """All songs, by folder."""
     for path in self._described():
       genre, found = "other", []
@@ -81,11 +82,11 @@ class Moisesdb:
         found = list(self._stems(path.parent, described["stems"]))
       except (ValueError, KeyError, TypeError, AttributeError, OSError) as e:
         reason = f"{path}: {type(e).__name__} {e}"
-        found = [songs.Problem("damaged metadata", reason)]
+        found = [Problem("damaged metadata", reason)]
       stems, problems = multitracks.sorted_out(found)
       song_id = path.parent.name
       split = multitracks.split_of(song_id)
-      yield songs.Song(song_id, split, genre, stems, problems)
+      yield Song(song_id, split, genre, stems, problems)
 
   def _described(self) -> list[pathlib.Path]:
     root = pathlib.Path(self.root)
@@ -93,7 +94,7 @@ class Moisesdb:
 
   def _stems(
     self, folder: pathlib.Path, described: list[dict[str, Any]]
-  ) -> Iterator[songs.Stem | songs.Problem]:
+  ) -> Iterator[Stem | Problem]:
     files: dict[tuple[str, str], list[pathlib.Path]] = {}
     for stem in described:
       name = stem["stemName"]

@@ -9,7 +9,8 @@ import dataclasses
 import pathlib
 from collections.abc import Iterator
 
-from stemgen_jax.data import multitracks, songs
+from stemgen_jax.data import multitracks
+from stemgen_jax.data.songs import Song
 
 # Songs of train/ that the field validates with: the list of `musdb`.
 VALID = frozenset(
@@ -69,7 +70,7 @@ class Musdb18:
         "with a folder for each song"
       )
 
-  def songs(self) -> Iterator[songs.Song]:
+  def songs(self) -> Iterator[Song]:
     """All songs, those of train/ first."""
     for part in ("train", "test"):
       parent = pathlib.Path(self.root, part)
@@ -84,4 +85,4 @@ class Musdb18:
           for name, category in _CATEGORIES.items()
         )
         split = "valid" if part == "train" and folder.name in VALID else part
-        yield songs.Song(folder.name, split, "other", stems, problems)
+        yield Song(folder.name, split, "other", stems, problems)

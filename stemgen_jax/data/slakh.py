@@ -17,7 +17,8 @@ from typing import Any
 import yaml
 
 from stemgen_jax import categories
-from stemgen_jax.data import multitracks, songs
+from stemgen_jax.data import multitracks
+from stemgen_jax.data.songs import SPLITS, Problem, Song, Stem
 
 VARIANTS = ("redux", "split2", "orig")
 
@@ -65,7 +66,7 @@ class Slakh:
     """With the variant: "slakh_redux"."""
     return f"slakh_{self.variant}"
 
-  def songs(self) -> Iterator[songs.Song]:
+  def songs(self) -> Iterator[Song]:
     """The variant's tracks, by number."""
     for folder in self._tracks():
       split = _split(int(folder.name[len("Track") :]), self.variant)
@@ -94,13 +95,13 @@ def _split(number: int, variant: str) -> str | None:
   if variant == "redux" and number in _lists()["redux_omits"]:
     return None
   if variant == "split2":
-    for split in songs.SPLITS:
+    for split in SPLITS:
       if number in _lists()[f"split2_{split}"]:
         return split
-  return next((s for s in songs.SPLITS if number <= _LAST[s]), None)
+  return next((s for s in SPLITS if number <= _LAST[s]), None)
 
 
-def _song(folder: pathlib.Path, split: str) -> songs.Song:
+def _song(folder: pathlib.Path, split: str) -> Song:
   path = folder / "metadata.yaml"
   try:
     described = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
@@ -109,20 +110,20 @@ def _song(folder: pathlib.Path, split: str) -> songs.Song:
       for name, fields in sorted(described["stems"].items())
     ]
   except FileNotFoundError:
-    found = [songs.Problem("missing file", f"no such file: {path}")]
+    found = [Problem("missing file", f"no such file: {path}")]
   except (yaml.YAMLError, ValueError, KeyError, TypeError, OSError) as error:
     reason = " ".join(f"{type(error).__name__} {error}".split())
-    found = [songs.Problem("damaged metadata", f"{path}: {reason}")]
+    found = [Problem("damaged metadata", f"{path}: {reason}")]
   stems, problems = multitracks.sorted_out(found)
-  return songs.Song(folder.name, split, "other", stems, problems)
+  return Song(folder.name, split, "other", stems, problems)
 
 
 def _stem(
   folder: pathlib.Path, name: str, fields: dict[str, Any]
-) -> songs.Stem | songs.Problem:
+) -> Stem | Problem:
   if not fields.get("audio_rendered", True):
     # As published: nothing is wrong with this copy.
-    return songs.Problem(
+    return Problem(
       "not rendered", "metadata.yaml: audio_rendered: false", name, False
     )
   category = categories.category_of_program(
