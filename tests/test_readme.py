@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+import trees
 
 from stemgen_jax import __main__ as command
 
@@ -22,14 +23,16 @@ _SMALL_MODEL = (
 # Appended to a command: of a flag given twice the last one counts.
 SMALLER = {
   "generate": "--steps=1",
-  "prepare": "--songs=4 --valid_songs=2 --test_songs=4 --seconds=4 --pairs=2 "
-  "--workers=0",
+  "prepare": "--pairs=2 --workers=0",
   "train": f"--config.steps=4 --config.batch=2 {_SMALL_MODEL} "
   "--config.validate_batches=1 --config.mesh_data=1",
   "export": "",
   "evaluate": "--examples=4",
   "train_codec": "--steps=2 --batch=2 --songs=2 --song_seconds=4",
 }
+SMALLER_BAND = "--songs=4 --valid_songs=2 --test_songs=4 --seconds=4"
+# No weights of published codecs are here, nor a minute of music.
+SMALLER_FILES = "--codec=demo --segment_seconds=4"
 # What these do is tested by running the scripts themselves: `launch/test.sh`
 # runs this very test, and CI's first step is the installation.
 SCRIPTS = ("./launch/", "pip ", "python3 ", "git ", "cd ")
@@ -55,6 +58,10 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
   (tmp_path / "configs").symlink_to(ROOT / "configs")
   noise = np.random.default_rng(0).normal(0, 0.1, (44100, 2))
   soundfile.write("my_mix.wav", noise, 44100)
+  trees.slakh(tmp_path / "slakh2100_flac_redux")
+  trees.musdb18(tmp_path / "musdb18hq")
+  trees.moisesdb(tmp_path / "moisesdb", songs=2)
+  trees.folder(tmp_path / "my_songs", songs=2)
   ran = [line for line in commands() if line.startswith("stemgen-jax ")]
   assert len(ran) >= 8
   for line in ran:
@@ -63,6 +70,9 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
       # The README names one file in several commands.
       arguments.append("--overwrite")
     arguments += shlex.split(SMALLER[arguments[0]])
+    if arguments[0] == "prepare":
+      of_files = any(argument.startswith("--root=") for argument in arguments)
+      arguments += shlex.split(SMALLER_FILES if of_files else SMALLER_BAND)
     if any(argument.startswith("--runner=") for argument in arguments):
       arguments.append("--dry_run")  # there is no cluster here
     # Where ml_collections looks for --config.x flags.

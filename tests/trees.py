@@ -16,11 +16,14 @@ def sound(
   rate: int = 8000,
   channels: int = 1,
   level: float = 0.1,
+  only: tuple[float, float] = (0.0, 1e9),
 ) -> None:
-  """Writes noise of the path's own, or silence for level 0."""
+  """Writes noise of the path's own within the seconds `only`."""
   path.parent.mkdir(parents=True, exist_ok=True)
   rng = np.random.default_rng(list(path.name.encode()))
   samples = level * rng.standard_normal((round(seconds * rate), channels))
+  time = np.arange(len(samples)) / rate
+  samples[(time < only[0]) | (time >= only[1])] = 0
   soundfile.write(path, samples.clip(-1, 1), rate)
 
 

@@ -2,6 +2,7 @@ import pathlib
 
 import numpy as np
 import pytest
+import trees
 
 from stemgen_jax import __main__ as command
 from stemgen_jax.data.examples import Examples
@@ -64,7 +65,9 @@ def test_from_the_band_to_examples(codec_path, tmp_path, capsys):
 @pytest.mark.parametrize(
   ("flags", "message"),
   [
-    (["--source=slack"], "--source=slack: expected one of band"),
+    (["--source=slack"], "--source=slack: expected one of band, slakh"),
+    (["--root=songs"], "--root is for --source=slakh or musdb18 or"),
+    (["--variant=orig"], "--variant is for --source=slakh, not band"),
     (["--style=polka"], "--style=polka: expected one of all, demo"),
     (["--genres=polka"], "polka"),
     (["--codec=mp3"], "unknown codec 'mp3'"),
@@ -111,6 +114,80 @@ def test_a_cluster_of_processes_makes_the_same_codes(codec_path, tmp_path):
   assert len(files) > 8
   for name, content in files.items():
     assert (tmp_path / "there" / name).read_bytes() == content, name
+
+
+MULTITRACKS = {
+  "slakh": trees.slakh,
+  "musdb18": trees.musdb18,
+  "moisesdb": lambda root: trees.moisesdb(root, songs=2),
+  "folder": lambda root: trees.folder(root, songs=2),
+}
+
+
+@pytest.mark.parametrize("source", MULTITRACKS)
+def test_from_multitracks_to_a_training_set(
+  codec_path, tmp_path, capsys, source
+):
+  root, out = tmp_path / "my songs", tmp_path / "codes"
+  MULTITRACKS[source](root)
+  flags = [f"--source={source}", f"--root={root}", f"--codec={codec_path}"]
+  flags += ["--segment_seconds=4", "--pairs=3", "--workers=0"]
+  assert prepare(out, *flags, "--dry_run") == 0
+  planned = capsys.readouterr().out
+  assert "drums drums" in planned or "S01 drums" in planned
+  assert "no audio was read" in planned
+  assert ("only heard: ensemble" in planned) == (source != "slakh")
+  assert not out.exists()
+
+  assert prepare(out, *flags, "--strict") == 0
+  said = capsys.readouterr().out
+  manifest = Manifest.load(out)
+  assert manifest.counts["train"]["pairs"] > 0
+  assert manifest.config["source_config"]["root"] == str(root)
+  assert "ensemble" not in manifest.categories  # never sings
+  assert (out / "problems.csv").is_file()
+  if source == "folder":
+    assert "mix or click" in said
+    assert "problems.csv" in said
+  else:
+    assert "no problems found" in said
+
+
+def test_vocals_are_played_when_asked_for(codec_path, tmp_path):
+  trees.musdb18(tmp_path / "musdb18hq")
+  flags = ["--source=musdb18", f"--root={tmp_path}/musdb18hq", "--vocals"]
+  flags += [f"--codec={codec_path}", "--segment_seconds=4", "--workers=0"]
+  assert prepare(tmp_path / "codes", *flags, "--pairs=12") == 0
+  assert "ensemble" in Manifest.load(tmp_path / "codes").categories
+
+
+@pytest.mark.parametrize(
+  ("flags", "message"),
+  [
+    (["--source=slakh"], "--root is missing: name the folder of Slakh2100"),
+    (["--source=folder", "--root={}/none"], "none: no such folder"),
+    (["--source=folder", "--root={}/file"], "file is a file"),
+    (["--source=slakh", "--root={}/empty"], "holds no Slakh2100"),
+    (["--source=musdb18", "--root={}/empty"], "holds no MUSDB18-HQ"),
+    (["--source=moisesdb", "--root={}/empty"], "holds no MoisesDB"),
+    (["--source=folder", "--root={}/empty"], "holds no songs"),
+    (["--source=slakh", "--root={}", "--variant=new"], "redux, split2, orig"),
+    (["--source=slakh", "--root={}", "--songs=3"], "--songs is for --source"),
+    (["--source=slakh", "--root={}", "--vocals"], "musdb18 or moisesdb or"),
+  ],
+)
+def test_mistakes_about_multitracks_are_one_line(
+  codec_path, tmp_path, capsys, flags, message
+):
+  (tmp_path / "empty").mkdir()
+  (tmp_path / "file").touch()
+  given = [flag.format(tmp_path) for flag in flags]
+  out = tmp_path / "codes"
+  assert prepare(out, f"--codec={codec_path}", *given) == 1
+  error = capsys.readouterr().err
+  assert message in error
+  assert len(error.splitlines()) == 1
+  assert not out.exists()
 
 
 def test_a_dry_run_says_what_would_be_done(codec_path, tmp_path, capsys):

@@ -1,0 +1,247 @@
+"""Bad songs are named and left out, or refused; none makes half a data set."""
+
+import csv
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+import tiny
+import trees
+
+from stemgen_jax.data import pairs, report, stem_codes
+from stemgen_jax.data.folder import Folder
+from stemgen_jax.data.manifest import Manifest
+from stemgen_jax.data.musdb18 import Musdb18
+
+CONFIG = pairs.PairConfig(segment_seconds=4.0, pairs=3, empty_share=0.0)
+
+
+def studio(root: pathlib.Path, songs: int = 3) -> pathlib.Path:
+  """Good songs of three stems, all of them to train on."""
+  for number in range(songs):
+    for name in ("bass.wav", "drums.wav", "piano.wav"):
+      trees.sound(root / "train" / f"Song {number}" / name, rate=800)
+  return root
+
+
+def prepare(root, out, **more):
+  source = more.pop("source", None) or Folder(str(root))
+  return stem_codes.prepare(source, tiny.FrameEnergies, out, CONFIG, **more)
+
+
+def found(out) -> set[tuple[str, str, str, bool]]:
+  return {(s, p.stem, p.kind, p.left_out) for s, p in report.read(out)}
+
+
+def unreadable(song):
+  (song / "bass.wav").write_text("These are words. " * 99)
+
+
+def truncated(song):
+  whole = (song / "bass.wav").read_bytes()
+  (song / "bass.wav").write_bytes(whole[: len(whole) // 2])
+
+
+def only_one(song):
+  (song / "drums.wav").unlink()
+  (song / "piano.wav").unlink()
+
+
+def empty(song):
+  shutil.rmtree(song)
+  song.mkdir()
+
+
+def silent(song):
+  for path in song.iterdir():
+    trees.sound(path, level=0, rate=800)
+
+
+def singing(song):
+  (song / "bass.wav").rename(song / "Lead Vox.wav")
+  (song / "drums.wav").rename(song / "Backing Vox.wav")
+  (song / "piano.wav").unlink()
+
+
+def taking_turns(song):
+  (song / "piano.wav").unlink()
+  for name, first in (("bass.wav", 0), ("drums.wav", 10)):
+    trees.sound(song / name, rate=800, seconds=20, only=(first, first + 5))
+
+
+@pytest.mark.parametrize(
+  ("spoil", "stem", "kind", "songs_left"),
+  [
+    (unreadable, "bass.wav", "unreadable file", 3),
+    (truncated, "bass.wav", "unreadable file", 3),
+    (only_one, "", "too few stems", 2),
+    (empty, "", "too few stems", 2),
+    (silent, "", "silent song", 2),
+    (singing, "", "nothing to play", 2),
+    (taking_turns, "", "no pair", 2),
+  ],
+)
+def test_what_cannot_be_used_is_left_out_or_refused(
+  tmp_path, spoil, stem, kind, songs_left
+):
+  root, out = studio(tmp_path / "studio"), tmp_path / "codes"
+  spoil(root / "train" / "Song 1")
+  with pytest.raises(ValueError, match=r"--strict.*Song 1"):
+    prepare(root, tmp_path / "strict", strict=True)
+  with pytest.raises(FileNotFoundError):
+    Manifest.load(tmp_path / "strict")
+
+  manifest = prepare(root, out)
+  assert ("Song 1", stem, kind, True) in found(out)
+  files = list((out / "songs").glob("*.npz"))
+  assert manifest.counts["train"]["pairs"] >= 3 * songs_left - 2
+  assert len(files) == 3 - (kind in ("too few stems", "nothing to play"))
+  assert f"\n{kind} " in "\n" + report.table(report.read(out))
+
+
+def test_metadata_that_names_a_missing_file(tmp_path):
+  root, out = tmp_path / "studio", tmp_path / "codes"
+  for number in range(2):
+    for name in ("bass.wav", "drums.wav"):
+      trees.sound(root / f"Song {number}" / name, rate=800)
+  trees.table(
+    root,
+    "song,file,category,split",
+    "Song 0,bass.wav,bass,train",
+    "Song 0,drums.wav,drums,train",
+    "Song 0,lost.wav,piano,train",
+    "Song 1,bass.wav,bass,train",
+    "Song 1,lost.wav,piano,train",
+  )
+  with pytest.raises(ValueError, match=r"--strict: song Song 0, lost.*2 more"):
+    prepare(root, out, strict=True)
+  assert not out.exists()
+  manifest = prepare(root, out)
+  assert found(out) >= {
+    ("Song 0", "lost.wav", "missing file", True),
+    ("Song 1", "lost.wav", "missing file", True),
+    ("Song 1", "", "too few stems", True),
+  }
+  assert manifest.counts["train"]["songs"] == 1
+  with open(out / report.FILE, newline="") as file:
+    rows = list(csv.DictReader(file))
+  assert rows[0]["song"] == "Song 0"
+  assert rows[0]["left_out"] == "yes"
+  assert "lost.wav" in rows[0]["message"]
+
+
+def test_two_songs_with_one_id_do_not_leak_into_two_splits(tmp_path):
+  root, out = tmp_path / "musdb18hq", tmp_path / "codes"
+  for part in ("train", "test"):
+    for name in ("bass", "drums", "other", "vocals"):
+      trees.sound(root / part / "A - B" / f"{name}.wav", rate=800)
+  with pytest.raises(ValueError, match="--strict: song A - B: two songs"):
+    prepare(root, out, source=Musdb18(str(root)), strict=True)
+  assert not out.exists()
+  manifest = prepare(root, out, source=Musdb18(str(root)))
+  assert ("A - B", "", "same id", True) in found(out)
+  songs = {split: n["songs"] for split, n in manifest.counts.items()}
+  assert songs == {"train": 1, "valid": 0, "test": 0}
+
+
+def test_stems_that_differ_are_used_and_told(tmp_path):
+  root, out = studio(tmp_path / "studio", songs=2), tmp_path / "codes"
+  song = root / "train" / "Song 0"
+  trees.sound(song / "bass.wav", rate=1600, channels=2, seconds=8)
+  trees.sound(song / "drums.wav", rate=800, seconds=0.3)
+  trees.sound(song / "organ.wav", rate=800, seconds=8, level=0)
+  manifest = prepare(root, out, strict=True)
+  assert found(out) == {
+    ("Song 0", "", "mixed rates", False),
+    ("Song 0", "", "mixed channels", False),
+    ("Song 0", "", "unequal lengths", False),
+    ("Song 0", "drums.wav", "short stem", False),
+    ("Song 0", "organ.wav", "silent stem", False),
+  }
+  assert manifest.counts["train"]["pairs"] >= 6
+  assert "organ" not in manifest.categories
+  text = report.table(report.read(out))
+  assert "800 and 1600 Hz" in text
+  assert "0.30 s of the song's 8.00 s" in text
+
+
+def test_a_song_of_a_few_samples(tmp_path):
+  root, out = studio(tmp_path / "studio", songs=2), tmp_path / "codes"
+  for path in (root / "train" / "Song 0").iterdir():
+    trees.sound(path, rate=44100, seconds=0.0001)
+  prepare(root, out)
+  assert ("Song 0", "", "short song", False) in found(out)
+
+
+def test_a_split_without_pairs_is_left_empty_but_not_training(tmp_path):
+  root, out = studio(tmp_path / "studio", songs=2), tmp_path / "codes"
+  shutil.move(root / "train" / "Song 0", root / "valid" / "Song 0")
+  silent(root / "valid" / "Song 0")
+  manifest = prepare(root, out)
+  assert manifest.counts["valid"] == {"songs": 1, "pairs": 0, "empty": 0}
+  silent(root / "train" / "Song 1")
+  with pytest.raises(ValueError, match=r"give no pair .*problems\.csv"):
+    prepare(root, tmp_path / "other")
+  assert ("Song 1", "", "silent song", True) in found(tmp_path / "other")
+
+
+def test_a_mended_file_is_used_by_the_run_that_goes_on(tmp_path):
+  root, out = studio(tmp_path / "studio", songs=2), tmp_path / "codes"
+  unreadable(root / "train" / "Song 0")
+  prepare(root, out)
+  trees.sound(root / "train" / "Song 0" / "bass.wav", rate=800)
+  (out / "manifest.json").unlink()
+  shutil.rmtree(out / "stem_codes")
+  prepare(root, out)
+  assert not found(out)
+
+
+# A limit on the size of files stands for a full disk: writes fail alike.
+_FULL = """
+import resource, signal, sys
+sys.path[:0] = [{here!r}, {tests!r}]
+import test_bad_data
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+try:
+  test_bad_data.prepare({root!r}, {out!r}, workers={workers})
+except OSError as error:
+  print(error)
+"""
+
+
+@pytest.mark.parametrize(
+  ("limit", "workers", "songs"), [(1000, 0, 0), (1000, 1, 0), (16_000, 0, 12)]
+)
+def test_a_full_disk_is_told_and_nothing_looks_whole(
+  tmp_path, limit, workers, songs
+):
+  root, out = studio(tmp_path / "studio", songs=12), tmp_path / "codes"
+  here = pathlib.Path(__file__).parent
+  script = tmp_path / "full.py"
+  text = _FULL.format(
+    here=str(here),
+    tests=str(here.parent),
+    limit=limit,
+    root=str(root),
+    out=str(out),
+    workers=workers,
+  )
+  script.write_text(
+    "if __name__ == '__main__':\n"
+    + "\n".join(f"  {line}" for line in text.splitlines())
+  )
+  done = subprocess.run(
+    [sys.executable, str(script)], capture_output=True, text=True, check=False
+  )
+  assert done.returncode == 0, done.stderr
+  assert "cannot write" in done.stdout
+  assert "make room and give the same command again" in done.stdout
+  assert len(list((out / "songs").iterdir())) == songs
+  assert not list(out.rglob("*.array_record*"))
+  with pytest.raises(FileNotFoundError, match="no finished data set"):
+    Manifest.load(out)
+  prepare(root, out)
+  assert Manifest.load(out).counts["train"]["songs"] == 12
