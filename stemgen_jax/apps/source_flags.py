@@ -181,8 +181,9 @@ def _band(values: flags.FlagValues) -> "Band":
     )
   style: dict[str, Any] = dict(STYLES[values.style])
   for name in ("genres", "categories"):
-    if values[name].value:
-      style[name] = tuple(values[name].value)
+    given = values[name].value
+    if given:
+      style[name] = tuple(given)
   if "categories" in style:
     style["categories"] = tuple(map(parse_category, style["categories"]))
   if values.programs is not None:

@@ -294,12 +294,11 @@ def _count(
       for file in files:
         per_category.update(file.category.astype(int).tolist())
         levels.extend(file.context_rms_db[file.has_context].tolist())
-  of_train = split_songs["train"]
-  if not any(count["pairs"] for count in counts.values()) or (
-    of_train and not counts["train"]["pairs"]
-  ):
+  training = split_songs["train"]
+  total = sum(count["pairs"] for count in counts.values())
+  if not total or (training and not counts["train"]["pairs"]):
     raise ValueError(
-      f"the {len(of_train) or len(ids)} songs give no pair to train on: see "
+      f"the {len(training)} songs to train on give no pair of stems: see "
       f"{folder.parent / report.FILE}"
     )
   names = {
