@@ -1,0 +1,129 @@
+"""Candidates of a level by the fused pass, or by the plain path."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from stemgen_jax.kernels.masked_sampling import reference
+
+Picks = reference.Picks
+
+_LAUNCHERS = ("reference", "mosaic_tpu", "mosaic_gpu")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kernel:
+  """How candidates are picked.
+
+  Attributes:
+    launcher: "reference" is the plain path, "mosaic_tpu" and "mosaic_gpu" are
+      the fused pass.
+    head: the pass begins before the head, so that logits never reach memory.
+    frames: at once, 0 for what suits the launcher.
+    codes: at once, 0 for what suits the launcher.
+    interpret: runs the pass on any backend, slowly, as tests do.
+
+  Raises:
+    ValueError: no launcher has this name.
+  """
+
+  launcher: str = "reference"
+  head: bool = False
+  frames: int = 0
+  codes: int = 0
+  interpret: bool = False
+
+  def __post_init__(self):
+    if self.launcher not in _LAUNCHERS:
+      raise ValueError(
+        f"no kernel is called {self.launcher!r}: expected one of "
+        f"{', '.join(_LAUNCHERS)}"
+      )
+
+
+REFERENCE = Kernel()
+
+
+def for_backend() -> Kernel:
+  """The fused pass where the default backend has one, else the plain path."""
+  launchers = {"tpu": "mosaic_tpu"}
+  return Kernel(launcher=launchers.get(jax.default_backend(), "reference"))
+
+
+def pick(
+  kernel: Kernel,
+  logits: Float[Array, "nb t v"],
+  weights: Float[Array, " n"],
+  temperature: Float[Array, ""],
+  keys: Key[Array, "b t"],
+  order: Float[Array, "b t"],
+  w_confidence: Float[Array, ""],
+  *,
+  rank: str,
+  codes: int,
+  top: tuple[Int[Array, ""], Float[Array, ""]] | None = None,
+) -> Picks:
+  """Mixes the branches (eq. 3 or nested), draws a code and ranks it.
+
+  In float32 from the mix on. The noise is `noise.gumbel(keys, codes)` to the
+  bit, whatever the kernel and its blocks, and so are the codes but where two
+  candidates tie within the last bits of a sum. A top-k or top-p needs all of a
+  frame's codes sorted before the first is drawn, which one pass cannot do:
+  then the plain path is taken.
+
+  Args:
+    kernel: how.
+    logits: of all branches, one branch's batch after the other.
+    weights: of the branches.
+    temperature: divides the mixed logits.
+    keys: of each frame's noise.
+    order: see `ranking.rank`.
+    w_confidence: see `ranking.rank`.
+    rank: form of the rank.
+    codes: so many codes are legal; logits beyond them are of none.
+    top: top-k and top-p, see `reference.truncate`; None where there is neither.
+  """
+  if kernel.launcher == "reference" or top is not None:
+    return reference.pick(
+      logits,
+      weights,
+      temperature,
+      keys,
+      order,
+      w_confidence,
+      rank=rank,
+      codes=codes,
+      top=top,
+    )
+  numbers = jnp.stack([*weights, temperature, w_confidence])
+  # One array in and one out, as a TPU pads rows of one number to 128.
+  frames = jnp.concatenate(
+    [
+      jax.random.key_data(keys),
+      jax.lax.bitcast_convert_type(order, jnp.uint32)[..., None],
+    ],
+    axis=-1,
+  )
+  picked = _launch(
+    kernel,
+    numbers.astype(jnp.float32),
+    frames.reshape(-1, 3),
+    logits.reshape(len(weights), keys.size, logits.shape[-1]),
+    rank,
+    codes,
+  )
+  chosen, log_p, ranks = jnp.moveaxis(picked.reshape(*keys.shape, 3), -1, 0)
+  return Picks(chosen.astype(jnp.int32), log_p, ranks)
+
+
+def _launch(kernel: Kernel, *arguments) -> Float[Array, "r 3"]:
+  from stemgen_jax.kernels.masked_sampling import mosaic_tpu
+
+  return mosaic_tpu.launch(
+    *arguments,
+    frames_block=kernel.frames or mosaic_tpu.FRAMES,
+    codes_block=kernel.codes or mosaic_tpu.CODES,
+    interpret=kernel.interpret,
+  )
