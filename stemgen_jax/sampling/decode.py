@@ -113,7 +113,8 @@ def decode_codes(
     at_once: items that one device decodes together; all if left out.
     progress: called after each level with its steps, times the items decoded.
     apply: forward pass with the signature of `transformer.apply`.
-    kernel: how candidates are picked; what the backend has if left out.
+    kernel: how candidates are picked; what the backend has if left out. One
+      with the head in it takes `transformer.apply_hidden` for `apply`.
 
   Returns:
     Codes of every valid frame, int32; 0 in padding.
@@ -273,9 +274,11 @@ def _decode_level(
     order = _order(form, inputs, numbers, level, number, place, keys)
 
     def pick(keep, weights):
+      predicted = predict(keep, partial_target)
+      values, head = predicted if form.kernel.head else (predicted, None)
       return masked_sampling.pick(
         form.kernel,
-        predict(keep, partial_target),
+        values,
         weights,
         numbers.temperature,
         keys(noise.CANDIDATES),
@@ -283,6 +286,7 @@ def _decode_level(
         numbers.w_confidence,
         rank=form.rank,
         codes=mask_id,
+        head=head,
         top=top,
       )
 
@@ -339,8 +343,8 @@ def _predict(
   level: Int[Array, ""],
   keep: Bool[Array, "n k"],
   target: Int[Array, "b t q"],
-) -> Float[Array, "n*b t v"]:
-  """Logits of one level under each branch, all in one batch of the model."""
+) -> Any:
+  """What `apply` says of a level under each branch, in one batch of it."""
   n, b = keep.shape[0], target.shape[0]
 
   def tile(x):

@@ -4,7 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, UInt32
 
 from stemgen_jax.kernels.masked_sampling import reference
 
@@ -20,7 +20,8 @@ class Kernel:
   Attributes:
     launcher: "reference" is the plain path, "mosaic_tpu" and "mosaic_gpu" are
       the fused pass.
-    head: the pass begins before the head, so that logits never reach memory.
+    head: the pass begins before the model's head, so that logits never reach
+      memory; the launcher "mosaic_gpu" has no such pass.
     frames: at once, 0 for what suits the launcher.
     codes: at once, 0 for what suits the launcher.
     interpret: runs the pass on any backend, slowly, as tests do.
@@ -41,20 +42,32 @@ class Kernel:
         f"no kernel is called {self.launcher!r}: expected one of "
         f"{', '.join(_LAUNCHERS)}"
       )
+    if self.head and self.launcher == "mosaic_gpu":
+      raise ValueError(
+        "head=True: the kernel 'mosaic_gpu' begins after the head; expected "
+        "head=False"
+      )
 
 
 REFERENCE = Kernel()
 
 
 def for_backend() -> Kernel:
-  """The fused pass where the default backend has one, else the plain path."""
-  launchers = {"tpu": "mosaic_tpu"}
-  return Kernel(launcher=launchers.get(jax.default_backend(), "reference"))
+  """The fused pass where the default backend has one, else the plain path.
+
+  On GPUs it needs jax 0.11.
+  """
+  backend = jax.default_backend()
+  if backend == "tpu":
+    return Kernel(launcher="mosaic_tpu")
+  if backend == "gpu" and jax.__version_info__ >= (0, 11):
+    return Kernel(launcher="mosaic_gpu")
+  return REFERENCE
 
 
 def pick(
   kernel: Kernel,
-  logits: Float[Array, "nb t v"],
+  values: Float[Array, "nb t v"] | Float[Array, "nb t d"],
   weights: Float[Array, " n"],
   temperature: Float[Array, ""],
   keys: Key[Array, "b t"],
@@ -63,6 +76,7 @@ def pick(
   *,
   rank: str,
   codes: int,
+  head: Float[Array, "d v"] | None = None,
   top: tuple[Int[Array, ""], Float[Array, ""]] | None = None,
 ) -> Picks:
   """Mixes the branches (eq. 3 or nested), draws a code and ranks it.
@@ -75,7 +89,8 @@ def pick(
 
   Args:
     kernel: how.
-    logits: of all branches, one branch's batch after the other.
+    values: logits of all branches, one branch's batch after the other; or,
+      with `head`, what the head turns into logits.
     weights: of the branches.
     temperature: divides the mixed logits.
     keys: of each frame's noise.
@@ -83,11 +98,14 @@ def pick(
     w_confidence: see `ranking.rank`.
     rank: form of the rank.
     codes: so many codes are legal; logits beyond them are of none.
+    head: what is left of the model to be run.
     top: top-k and top-p, see `reference.truncate`; None where there is neither.
   """
   if kernel.launcher == "reference" or top is not None:
+    if head is not None:
+      values = jnp.einsum("btd,dv->btv", values, head)
     return reference.pick(
-      logits,
+      values,
       weights,
       temperature,
       keys,
@@ -110,7 +128,8 @@ def pick(
     kernel,
     numbers.astype(jnp.float32),
     frames.reshape(-1, 3),
-    logits.reshape(len(weights), keys.size, logits.shape[-1]),
+    values.reshape(len(weights), keys.size, values.shape[-1]),
+    head,
     rank,
     codes,
   )
@@ -118,11 +137,37 @@ def pick(
   return Picks(chosen.astype(jnp.int32), log_p, ranks)
 
 
-def _launch(kernel: Kernel, *arguments) -> Float[Array, "r 3"]:
+def _launch(
+  kernel: Kernel,
+  numbers: Float[Array, " n+2"],
+  frames: UInt32[Array, "r 3"],
+  values: Float[Array, "n r v"] | Float[Array, "n r d"],
+  head: Float[Array, "d v"] | None,
+  rank: str,
+  codes: int,
+) -> Float[Array, "r 3"]:
+  # Imported where they run: the one for GPUs needs a newer jax.
+  if kernel.launcher == "mosaic_gpu":
+    from stemgen_jax.kernels.masked_sampling import mosaic_gpu
+
+    return mosaic_gpu.launch(
+      numbers,
+      frames,
+      values,
+      rank,
+      codes,
+      codes_block=kernel.codes or mosaic_gpu.CODES,
+      interpret=kernel.interpret,
+    )
   from stemgen_jax.kernels.masked_sampling import mosaic_tpu
 
   return mosaic_tpu.launch(
-    *arguments,
+    numbers,
+    frames,
+    values,
+    head,
+    rank,
+    codes,
     frames_block=kernel.frames or mosaic_tpu.FRAMES,
     codes_block=kernel.codes or mosaic_tpu.CODES,
     interpret=kernel.interpret,

@@ -17,7 +17,8 @@ FRAMES, CODES = 64, 1024
 def launch(
   numbers: Float[Array, " n+2"],
   frames: UInt32[Array, "r 3"],
-  logits: Float[Array, "n r v"],
+  values: Float[Array, "n r v"] | Float[Array, "n r d"],
+  head: Float[Array, "d v"] | None,
   rank: str,
   codes: int,
   *,
@@ -30,7 +31,9 @@ def launch(
   Args:
     numbers: weights of the branches, temperature, w_confidence.
     frames: of each frame the two words of its key, and its order's bits.
-    logits: of the branches, in any floating dtype.
+    values: logits of the branches, in any floating dtype; or what `head` turns
+      into logits, block by block on the chip.
+    head: the model's.
     rank: see `ranking.rank`.
     codes: so many are legal.
     frames_block: a multiple of 8; more frames than there are is all of them.
@@ -40,15 +43,27 @@ def launch(
   Returns:
     Of each frame the code, its log-probability and its rank.
   """
-  n, r, v = logits.shape
+  n, r, last = values.shape
+  v = last if head is None else head.shape[1]
   rows, columns = min(frames_block, r), min(codes_block, v)
+  if head is None:
+    operands = (values,)
+    specs = [pl.BlockSpec((n, rows, columns), lambda i, j: (0, i, j))]
+  else:
+    operands = (values, head)
+    specs = [
+      pl.BlockSpec((n, rows, last), lambda i, j: (0, i, 0)),
+      pl.BlockSpec((last, columns), lambda i, j: (0, j)),
+    ]
   return pl.pallas_call(
-    functools.partial(_kernel, rank=rank, codes=codes),
+    functools.partial(
+      _kernel, rank=rank, codes=codes, columns=columns, operands=len(operands)
+    ),
     grid=(pl.cdiv(r, rows), pl.cdiv(codes, columns)),
     in_specs=[
       pl.BlockSpec(memory_space=pltpu.SMEM),
       pl.BlockSpec((rows, 3), lambda i, j: (i, 0)),
-      pl.BlockSpec((n, rows, columns), lambda i, j: (0, i, j)),
+      *specs,
     ],
     out_specs=pl.BlockSpec((rows, 3), lambda i, j: (i, 0)),
     out_shape=jax.ShapeDtypeStruct((r, 3), jnp.float32),
@@ -58,19 +73,20 @@ def launch(
       dimension_semantics=("parallel", "arbitrary")
     ),
     interpret=interpret,
-  )(numbers, frames, logits)
+  )(numbers, frames, *operands)
 
 
 def _kernel(
   numbers: Any,
   frames: Any,
-  logits: Any,
-  out: Any,
-  *state: Any,
+  *refs: Any,
   rank: str,
   codes: int,
+  columns: int,
+  operands: int,
 ):
-  n, rows, columns = logits.shape
+  (values, *head), (out, *state) = refs[:operands], refs[operands:]
+  n, rows, _ = values.shape
   block = pl.program_id(1)
 
   @pl.when(block == 0)
@@ -78,9 +94,15 @@ def _kernel(
     for ref, value in zip(state, tile.start((rows, 1))):
       ref[...] = value
 
+  logits = [values[branch] for branch in range(n)]
+  if head:
+    logits = [
+      jnp.dot(x, head[0][...], preferred_element_type=jnp.float32)
+      for x in logits
+    ]
   after = tile.update(
     tile.State(*(ref[...] for ref in state)),
-    [logits[branch] for branch in range(n)],
+    logits,
     [numbers[branch] for branch in range(n)],
     numbers[n],
     (frames[:, 0:1], frames[:, 1:2]),
@@ -94,5 +116,5 @@ def _kernel(
   def _():
     order = jax.lax.bitcast_convert_type(frames[:, 2:3], jnp.float32)
     picked = tile.finish(after, order, numbers[n + 1], rank)
-    for column, values in enumerate(picked):
-      out[:, column : column + 1] = values
+    for column, value in enumerate(picked):
+      out[:, column : column + 1] = value
