@@ -12,8 +12,7 @@ from stemgen_jax.kernels.masked_sampling import REFERENCE, Kernel
 from stemgen_jax.sampling import Settings, decode_codes
 
 
-@pytest.mark.parametrize("rank", ["paper", "gumbel"])
-@pytest.mark.parametrize("codes", [128, 256, 1024])
+@pytest.mark.parametrize(("codes", "rank"), [(128, "paper"), (1024, "gumbel")])
 @pytest.mark.parametrize(
   ("n", "b", "t", "v"), [(1, 1, 5, 6), (2, 3, 7, 1000), (3, 2, 5, 300)]
 )
@@ -56,10 +55,11 @@ def test_it_lowers_for_cuda(n, v):
     device_kind="NVIDIA H100 80GB HBM3", num_cores=132, platform="cuda"
   )
   mesh = jax.sharding.AbstractMesh((1,), ("x",), abstract_device=device)
+  given = shapes(problem(n, 1, 100, v))
   with jax.sharding.use_abstract_mesh(mesh):
     lowered = (
       jax.jit(lambda given: pick(kernel, given, codes=v))
-      .trace(shapes(problem(n, 1, 100, v)))
+      .trace(given)
       .lower(lowering_platforms=("cuda",))
     )
   assert "mosaic_gpu" in lowered.as_text()
