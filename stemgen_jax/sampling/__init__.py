@@ -1,8 +1,11 @@
 """Sampling: from the model's probabilities to codes."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stemgen_jax.sampling.settings import PRESETS, Settings, preset
+
+if TYPE_CHECKING:
+  from stemgen_jax.sampling.decode import decode_codes
 
 __all__ = ["PRESETS", "Settings", "decode_codes", "preset"]
 

@@ -2,6 +2,7 @@ import dataclasses
 import functools
 import json
 import math
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,7 +14,7 @@ from stemgen_jax.data.examples import Examples
 from stemgen_jax.evaluation import listening as lib
 
 V, T, Q = 5, 12, 2
-CODEC = {"codec": "tiny", "checksum": "c" * 64}
+CODEC: dict[str, Any] = {"codec": "tiny", "checksum": "c" * 64}
 
 
 def examples(songs=8, per_song=2, seed=0) -> Examples:
