@@ -161,6 +161,7 @@ def _launch(
     )
   from stemgen_jax.kernels.masked_sampling import mosaic_tpu
 
+  block = mosaic_tpu.BLOCK if head is None else mosaic_tpu.HEAD_BLOCK
   return mosaic_tpu.launch(
     numbers,
     frames,
@@ -168,7 +169,7 @@ def _launch(
     head,
     rank,
     codes,
-    frames_block=kernel.frames or mosaic_tpu.FRAMES,
-    codes_block=kernel.codes or mosaic_tpu.CODES,
+    frames_block=kernel.frames or block[0],
+    codes_block=kernel.codes or block[1],
     interpret=kernel.interpret,
   )

@@ -11,7 +11,10 @@ from jaxtyping import Array, Float, UInt32
 
 from stemgen_jax.kernels.masked_sampling import tile
 
-FRAMES, CODES = 64, 1024
+BLOCK = (64, 1024)  # frames, codes
+# Every block of frames reads the whole head: more frames at once, fewer bytes.
+# Three branches of width 1024 fill the memory of a v5e's core.
+HEAD_BLOCK = (512, 256)
 
 
 def launch(
