@@ -249,7 +249,7 @@ def _counted(n: int, b: int, t: int, v: int, d: int) -> float:
     .compile()
     .cost_analysis()
   )
-  return analysis["bytes accessed"]
+  return (analysis or {})["bytes accessed"]
 
 
 def _fastest(work: Callable[[], object]) -> float:

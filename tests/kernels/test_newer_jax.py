@@ -88,4 +88,6 @@ def test_it_compiles_for_a_tpu(tpu, n, t, v, d, dtype):
   program = jax.jit(lambda given: pick(kernel, given, codes=v))
   compiled = program.lower(given).compile()
   # Whatever it needs beside its arguments stays on the chip.
-  assert compiled.memory_analysis().temp_size_in_bytes < 1e6
+  memory = compiled.memory_analysis()
+  assert memory is not None
+  assert memory.temp_size_in_bytes < 1e6

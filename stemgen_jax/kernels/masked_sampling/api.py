@@ -27,7 +27,8 @@ class Kernel:
     interpret: runs the pass on any backend, slowly, as tests do.
 
   Raises:
-    ValueError: no launcher has this name.
+    ValueError: no launcher has this name, or it has no such pass, or needs a
+      newer jax.
   """
 
   launcher: str = "reference"
@@ -46,6 +47,12 @@ class Kernel:
       raise ValueError(
         "head=True: the kernel 'mosaic_gpu' begins after the head; expected "
         "head=False"
+      )
+    if self.launcher == "mosaic_gpu" and jax.__version_info__ < (0, 11):
+      raise ValueError(
+        f"the kernel 'mosaic_gpu' needs jax 0.11 or newer, here is "
+        f"{jax.__version__}: install it (Python 3.12 or newer), or take "
+        "'reference'"
       )
 
 

@@ -68,5 +68,10 @@ def launch(
     out_type=jax.ShapeDtypeStruct((r, 3), jnp.float32),
     grid=(r,),
     grid_names=("frame",),
-    interpret=plgpu.InterpretGPUParams() if interpret else None,
+    interpret=_interpret() if interpret else None,
   )(numbers, frames, order, logits)
+
+
+def _interpret() -> Any:
+  # The types of jax 0.10 do not have it.
+  return plgpu.InterpretGPUParams()  # pyright: ignore[reportAttributeAccessIssue]

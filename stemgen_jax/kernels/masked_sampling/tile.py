@@ -79,7 +79,7 @@ def update(
   legal = column < codes
   mixed = guidance.mix(weights, [x.astype(jnp.float32) for x in logits])
   mixed = jnp.where(legal, mixed / temperature, _LOWEST)
-  words = tuple(_spread(word, shape) for word in keys)
+  words = (_spread(keys[0], shape), _spread(keys[1], shape))
   noise = gumbel(words, column.astype(jnp.uint32))
   noisy = jnp.where(legal, mixed + noise, -np.inf)
 
