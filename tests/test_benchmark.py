@@ -53,7 +53,7 @@ def test_kernels_move_fewer_bytes_than_the_plain_path():
   )
   assert done.returncode == 0, done.stderr
   rows = [
-    line.strip("| ").split(" | ") for line in done.stdout.splitlines()[2:]
+    line.strip("| ").split(" | ") for line in done.stdout.splitlines()[3:]
   ]
   assert len(rows) == 12
   for row in rows:
