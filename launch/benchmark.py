@@ -2,9 +2,11 @@
 
 batches   examples a second from disk, against what a GPU eats in training
 codec     seconds of work per second of audio: less than 1 is faster than it
+kernels   bytes of memory moved by one sampling step behind the last layer
 """
 
 import argparse
+import itertools
 import os
 import pathlib
 import sys
@@ -50,6 +52,10 @@ def main() -> None:
   part.add_argument("--seconds", type=float, default=5.0, help="of the audio")
   part.add_argument("--threads", default="1,2")
   part.set_defaults(run=_codec)
+  part = parts.add_parser("kernels", help="bytes moved by a sampling step")
+  part.add_argument("--width", type=int, default=1024)
+  part.add_argument("--frames", type=int, default=1000)
+  part.set_defaults(run=_kernels)
   arguments = parser.parse_args()
   arguments.run(arguments)
 
@@ -175,6 +181,75 @@ def _load_or_random(name: str) -> tuple[codec.Codec, str]:
     network = networks.Network(published.CONFIGS[name])
     return published.codec_of(name, network, ""), "random: none are here"
   return codec.load(name), "its own"
+
+
+def _kernels(arguments: argparse.Namespace) -> None:
+  from stemgen_jax.kernels.masked_sampling import mosaic_tpu
+
+  print(
+    "MB of a step: plain path, as XLA counts it here, kernel, head inside\n"
+    "| branches | batch | codes | plain | counted | kernel | head inside |\n"
+    "|---:|---:|---:|---:|---:|---:|---:|"
+  )
+  d = arguments.width
+  for n, b, v in itertools.product((1, 2, 3), (1, 8), (1024, 2048)):
+    r = b * arguments.frames
+    features, head, logits = 2 * n * r * d, 2 * d * v, 4 * n * r * v
+    # Keys and order in; code, log-probability and rank out.
+    small = 24 * r
+    written = features + head + logits
+    # The mix is written once and read for the draw, the peak and the sum.
+    plain = written + logits + 4 * 4 * r * v + small
+    blocks = -(-r // mosaic_tpu.HEAD_BLOCK[0])
+    row = (
+      plain,
+      _counted(n, b, arguments.frames, v, d),
+      written + logits + small,
+      features + blocks * head + small,
+    )
+    megabytes = " | ".join(f"{count / 1e6:.0f}" for count in row)
+    print(f"| {n} | {b} | {v} | {megabytes} |")
+
+
+def _counted(n: int, b: int, t: int, v: int, d: int) -> float:
+  """Bytes that XLA counts for the plain path, compiled for this backend."""
+  import jax
+  import jax.numpy as jnp
+
+  from stemgen_jax.kernels import masked_sampling
+
+  def pick(values, head, weights, temperature, keys, order, w_confidence):
+    return masked_sampling.pick(
+      masked_sampling.REFERENCE,
+      values,
+      weights,
+      temperature,
+      keys,
+      order,
+      w_confidence,
+      rank="gumbel",
+      codes=v,
+      head=head,
+    )
+
+  def array(*shape, dtype=jnp.float32):
+    return jax.ShapeDtypeStruct(shape, dtype)
+
+  analysis = (
+    jax.jit(pick)
+    .lower(
+      array(n * b, t, d, dtype=jnp.bfloat16),
+      array(d, v, dtype=jnp.bfloat16),
+      array(n),
+      array(),
+      array(b, t, dtype=jax.random.key(0).dtype),
+      array(b, t),
+      array(),
+    )
+    .compile()
+    .cost_analysis()
+  )
+  return (analysis or {})["bytes accessed"]
 
 
 def _fastest(work: Callable[[], object]) -> float:

@@ -1,26 +1,37 @@
 #!/usr/bin/env bash
 # Makes the virtual environment the other scripts run in, or reuses it:
-#   source launch/environment.sh [demo|test]
+#   source launch/environment.sh [demo|test|kernels]
 # "demo" has what playing along needs; "test" adds the band's renderer and the
-# test tools. Nothing is installed again until setup.py or a list of versions
-# changes, or the folder is moved. Activates .venv in the calling script.
+# test tools. "kernels" is another one, .venv-kernels: a newer Python and JAX,
+# which the GPU kernels need, and no PyTorch. Nothing is installed again until
+# setup.py or a list of versions changes, or the folder is moved. Activates the
+# environment in the calling script.
 set -euo pipefail
 
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
-venv=$root/.venv
 wanted=${1:-demo}
+if [ "$wanted" = kernels ]; then
+  venv=$root/.venv-kernels oldest=12
+  pythons=("${KERNELS_PYTHON:-python3.13}" python3.12 python3
+    "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[23]*/bin/python)
+else
+  venv=$root/.venv oldest=11
+  pythons=("${PYTHON:-python3}" python3.11 python3.12 python3.13 python)
+fi
 
 new_enough() {
-  "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+  "$1" -c "import sys; sys.exit(sys.version_info < (3, $oldest))" 2>/dev/null
 }
 
 find_python() {
   local python
-  for python in "${PYTHON:-python3}" python3.11 python3.12 python3.13 python; do
+  for python in "${pythons[@]}"; do
     if new_enough "$python"; then echo "$python"; return; fi
   done
-  echo "stemgen-jax needs Python 3.11 or newer; found only" \
-    "$(python3 --version 2>&1 || echo none). Set PYTHON=/path/to/python." >&2
+  local variable=PYTHON
+  if [ "$wanted" = kernels ]; then variable=KERNELS_PYTHON; fi
+  echo "The environment $wanted needs Python 3.$oldest or newer; found only" \
+    "$(python3 --version 2>&1 || echo none). Set $variable=/path/to/python." >&2
   return 1
 }
 
@@ -38,7 +49,7 @@ make_venv() {
 
 # What is installed, in one line: where, the lists' checksum, what for.
 lists=("$root"/setup.py "$root"/launch/constraints.txt
-  "$root"/launch/requirements-nodeps.txt)
+  "$root"/launch/requirements-nodeps.txt "$root"/launch/requirements-kernels.txt)
 version="$root $(cat "${lists[@]}" | cksum | cut -d' ' -f1)"
 stamp=$venv/.stemgen-jax
 have=$(cat "$stamp" 2>/dev/null || true)
@@ -57,7 +68,10 @@ then
     make_venv "$python"
   fi
   pip=("$venv/bin/python" -m pip install -q --disable-pip-version-check)
-  if [ "$wanted" = test ]; then
+  if [ "$wanted" = kernels ]; then
+    "${pip[@]}" -r "$root/launch/requirements-kernels.txt"
+    "${pip[@]}" --no-deps -e "$root"
+  elif [ "$wanted" = test ]; then
     "${pip[@]}" -e "$root[test]" -c "$root/launch/constraints.txt"
     "${pip[@]}" --no-deps -r "$root/launch/requirements-nodeps.txt"
   else

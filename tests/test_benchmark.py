@@ -42,3 +42,22 @@ def test_codecs_are_timed_and_random_weights_are_said_to_be(tmp_path):
   assert published.startswith("encodec_24khz ")
   assert "random" in published
   assert all(float(factor) > 0 for factor in demo.split()[2:4])
+
+
+def test_kernels_move_fewer_bytes_than_the_plain_path():
+  done = subprocess.run(
+    [sys.executable, BENCHMARK, "kernels"],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  rows = [
+    line.strip("| ").split(" | ") for line in done.stdout.splitlines()[3:]
+  ]
+  assert len(rows) == 12
+  for row in rows:
+    plain, counted, kernel, inside = map(float, row[3:])
+    # What is computed is the least that the plain path can do.
+    assert counted >= 0.8 * plain
+    assert inside < kernel < plain

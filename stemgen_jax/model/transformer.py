@@ -200,6 +200,21 @@ class Transformer(nnx.Module):
     Returns:
       Logits in float32, meaningless in frames that are not valid.
     """
+    x = self.hidden(
+      context, target, conditions, drop_context=drop_context, valid=valid
+    )
+    return self._logits(x, jnp.asarray(level))
+
+  def hidden(
+    self,
+    context: Codes,
+    target: Codes,
+    conditions: dict[str, Int[Array, " b"]],
+    *,
+    drop_context: Bool[Array, " b"] | None = None,
+    valid: Bool[Array, "b t"] | None = None,
+  ) -> Float[Array, "b t d"]:
+    """What the heads turn into logits; arguments as of a call."""
     x = self.embedding(context, target, conditions, drop_context=drop_context)
 
     config = self.config
@@ -220,11 +235,10 @@ class Transformer(nnx.Module):
       body = jax.checkpoint(body, prevent_cse=False, policy=policy)
     x = x.astype(activation_dtype(self.config))
     x, _ = jax.lax.scan(body, x, self.blocks)
-    return self._logits(self.norm(x), jnp.asarray(level))
+    return self.norm(x).astype(activation_dtype(self.config))
 
   def _logits(self, x: Array, level: Array) -> Float[Array, "b t v"]:
-    dtype = activation_dtype(self.config)
-    head, x = self.head[...].astype(dtype), x.astype(dtype)
+    head = self.head[...].astype(x.dtype)
     placed = spec("batch", None, None)
     if level.ndim == 0:
       logits = jnp.einsum("btd,dv->btv", x, head[level], out_sharding=placed)
@@ -259,9 +273,32 @@ def apply(
   valid: Bool[Array, "b t"] | None = None,
 ) -> Float[Array, "b t v"]:
   """`Transformer.__call__` as a pure function of its parameters."""
+  return _model(config, params)(
+    context, target, conditions, level, drop_context=drop_context, valid=valid
+  )
+
+
+def apply_hidden(
+  config: ModelConfig,
+  params: Params,
+  context: Codes,
+  target: Codes,
+  conditions: dict[str, Int[Array, " b"]],
+  level: Int[Array, ""] | int,
+  *,
+  drop_context: Bool[Array, " b"] | None = None,
+  valid: Bool[Array, "b t"] | None = None,
+) -> tuple[Float[Array, "b t d"], Float[Array, "d v"]]:
+  """`apply` up to the head, and the active level's head: logits as factors."""
+  model = _model(config, params)
+  hidden = model.hidden(
+    context, target, conditions, drop_context=drop_context, valid=valid
+  )
+  return hidden, model.head[...][level].astype(hidden.dtype)
+
+
+def _model(config: ModelConfig, params: Params) -> Transformer:
   structure = nnx.split(
     nnx.eval_shape(lambda: Transformer(config, rngs=nnx.Rngs(0)))
   )[0]
-  return nnx.merge(structure, params)(
-    context, target, conditions, level, drop_context=drop_context, valid=valid
-  )
+  return nnx.merge(structure, params)

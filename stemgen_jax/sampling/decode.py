@@ -12,9 +12,9 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, UInt32
 
+from stemgen_jax.kernels import masked_sampling
 from stemgen_jax.model import config as config_lib
 from stemgen_jax.model import transformer
-from stemgen_jax.sampling import candidates as candidates_lib
 from stemgen_jax.sampling import guidance, noise, ranking, schedule
 from stemgen_jax.sampling import settings as settings_lib
 
@@ -38,6 +38,7 @@ class Form(NamedTuple):
   schedule: str
   truncated: bool
   rests: bool
+  kernel: masked_sampling.Kernel
 
 
 class Numbers(NamedTuple):
@@ -86,6 +87,7 @@ def decode_codes(
   at_once: int | None = None,
   progress: Callable[[int], object] | None = None,
   apply: Callable = transformer.apply,
+  kernel: masked_sampling.Kernel | None = None,
 ) -> Int[np.ndarray, "b t q"]:
   """Samples the target's codes, coarse to fine (StemGen, section 2.3).
 
@@ -111,6 +113,8 @@ def decode_codes(
     at_once: items that one device decodes together; all if left out.
     progress: called after each level with its steps, times the items decoded.
     apply: forward pass with the signature of `transformer.apply`.
+    kernel: how candidates are picked; what the backend has if left out. One
+      with the head in it takes `transformer.apply_hidden` for `apply`.
 
   Returns:
     Codes of every valid frame, int32; 0 in padding.
@@ -143,6 +147,7 @@ def decode_codes(
     settings.schedule,
     settings.truncated,
     guidance.may_rest(settings),
+    kernel or masked_sampling.for_backend(),
   )
   mesh = jax.sharding.get_mesh()
   devices, split = 1, None
@@ -266,10 +271,23 @@ def _decode_level(
       number, numbers.steps, numbers.guidance_interval, numbers.guidance_ramp
     )
 
+    order = _order(form, inputs, numbers, level, number, place, keys)
+
     def pick(keep, weights):
-      logits = predict(keep, partial_target)
-      return candidates_lib.pick(
-        logits, weights, keys(noise.CANDIDATES), numbers.temperature, top
+      predicted = predict(keep, partial_target)
+      values, head = predicted if form.kernel.head else (predicted, None)
+      return masked_sampling.pick(
+        form.kernel,
+        values,
+        weights,
+        numbers.temperature,
+        keys(noise.CANDIDATES),
+        order,
+        numbers.w_confidence,
+        rank=form.rank,
+        codes=mask_id,
+        head=head,
+        top=top,
       )
 
     def guided():
@@ -281,47 +299,40 @@ def _decode_level(
       return pick(jnp.ones((1, keep.shape[1]), bool), jnp.ones(1))
 
     if form.rests:
-      candidates, log_p = jax.lax.cond(strength == 0.0, resting, guided)
+      picks = jax.lax.cond(strength == 0.0, resting, guided)
     else:
-      candidates, log_p = guided()
-    ranks = _ranks(form, inputs, numbers, level, number, log_p, place, keys)
+      picks = guided()
     left = schedule.masked_after(
       number + 1, numbers.steps, total, form.schedule
     )
-    stay = ranking.best(ranks, masked, jnp.sum(masked, axis=-1) - left)
-    return jnp.where(stay, candidates, tokens)
+    stay = ranking.best(picks.rank, masked, jnp.sum(masked, axis=-1) - left)
+    return jnp.where(stay, picks.codes, tokens)
 
   tokens = jax.lax.fori_loop(0, numbers.steps, step, tokens)
   return target.at[..., level].set(tokens)
 
 
-def _ranks(
+def _order(
   form: Form,
   inputs: Inputs,
   numbers: Numbers,
   level: Int[Array, ""],
   step: Int[Array, ""],
-  log_p: Float[Array, "b t"],
   place: Float[Array, "b t"],
   keys: Callable[[int], Key[Array, "b t"]],
 ) -> Float[Array, "b t"]:
   if form.rank == "low_discrepancy":
-    return ranking.low_discrepancy_rank(
+    return ranking.low_discrepancy_order(
       inputs.frames, noise.rolls(inputs.seeds, level)
     )
   uniform = noise.uniform(keys(noise.ORDER))
   if form.rank == "paper":
-    return ranking.paper_rank(
-      log_p,
-      place,
-      uniform,
-      numbers.w_confidence,
-      numbers.w_causal,
-      numbers.w_random,
+    return ranking.paper_order(
+      place, uniform, numbers.w_causal, numbers.w_random
     )
   if form.rank == "gumbel":
     left = 1.0 - (step + 1) / numbers.steps
-    return ranking.gumbel_rank(log_p, uniform, numbers.rank_temperature * left)
+    return ranking.gumbel_order(uniform, numbers.rank_temperature * left)
   return uniform
 
 
@@ -332,8 +343,8 @@ def _predict(
   level: Int[Array, ""],
   keep: Bool[Array, "n k"],
   target: Int[Array, "b t q"],
-) -> Float[Array, "n*b t v"]:
-  """Logits of one level under each branch, all in one batch of the model."""
+) -> Any:
+  """What `apply` says of a level under each branch, in one batch of it."""
   n, b = keep.shape[0], target.shape[0]
 
   def tile(x):

@@ -6,6 +6,9 @@ weights add up to 1, the branches' normalisers only shift all codes of a frame
 alike, and logits can be mixed in place of log-probabilities.
 """
 
+import functools
+import operator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -118,13 +121,11 @@ def may_rest(settings: settings_lib.Settings) -> bool:
 
 
 def mix(
-  weights: Float[Array, " n"], logits: Float[Array, "nb t v"]
-) -> Float[Array, "b t v"]:
-  """Weighted sum over the branches, which lie one after the other in `nb`."""
-  (n,) = weights.shape
-  return jnp.einsum(
-    "n,n...->...",
-    weights,
-    logits.reshape(n, -1, *logits.shape[1:]),
-    precision="highest",
+  weights: Sequence[Float[Array, ""]] | Float[Array, " n"],
+  logits: Sequence[Float[Array, "*s v"]] | Float[Array, "n *s v"],
+) -> Float[Array, "*s v"]:
+  """Weighted sum of the branches, from the first to the last."""
+  return functools.reduce(
+    operator.add,
+    (weight * branch for weight, branch in zip(weights, logits, strict=True)),
   )

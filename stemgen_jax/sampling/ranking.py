@@ -6,49 +6,59 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 _BITS = 24  # whole numbers of so many bits are exact in float32
 
 
-def paper_rank(
-  log_p: Float[Array, "b t"],
+def rank(
+  form: str,
+  log_p: Float[Array, "*s"],
+  order: Float[Array, "*s"],
+  w_confidence: Float[Array, ""] | float,
+) -> Float[Array, "*s"]:
+  """Which candidates stay, the highest first.
+
+  Args:
+    form: "paper" is StemGen's eq. 1, w_c * c_n + w_s * (1 - n/N) + w_r * X with
+      c_n = exp(log_p); "gumbel" is VampNet's log p + temperature * Gumbel
+      noise; others do not look at the candidates.
+    log_p: log-probability of each frame's candidate.
+    order: the rest, which no candidate changes: see `paper_order`,
+      `gumbel_order` and `low_discrepancy_order`.
+    w_confidence: w_c.
+  """
+  if form == "paper":
+    return w_confidence * jnp.exp(log_p) + order
+  return log_p + order if form == "gumbel" else order
+
+
+def paper_order(
   place: Float[Array, "b t"],
   uniform: Float[Array, "b t"],
-  w_confidence: Float[Array, ""] | float,
   w_causal: Float[Array, ""] | float,
   w_random: Float[Array, ""] | float,
 ) -> Float[Array, "b t"]:
-  """StemGen eq. 1: w_c * c_n + w_s * (1 - n/N) + w_r * X.
+  """w_s * (1 - n/N) + w_r * X of StemGen's eq. 1.
 
   Args:
-    log_p: log-probability of each frame's candidate; c_n = exp(log_p).
     place: n/N, the frame's place in the window, 0 to 1.
     uniform: X, uniform in [0, 1).
-    w_confidence: w_c.
     w_causal: w_s.
     w_random: w_r.
   """
-  return (
-    w_confidence * jnp.exp(log_p)
-    + w_causal * (1.0 - place)
-    + w_random * uniform
-  )
+  return w_causal * (1.0 - place) + w_random * uniform
 
 
-def gumbel_rank(
-  log_p: Float[Array, "b t"],
-  uniform: Float[Array, "b t"],
-  temperature: Float[Array, ""] | float,
+def gumbel_order(
+  uniform: Float[Array, "b t"], temperature: Float[Array, ""] | float
 ) -> Float[Array, "b t"]:
-  """VampNet's rank: log p + temperature * Gumbel noise.
+  """Gumbel noise of VampNet's rank.
 
   Args:
-    log_p: log-probability of each frame's candidate.
     uniform: uniform in [0, 1), turned into the noise.
     temperature: anneal it to 0 over the steps of a level.
   """
   tiny = jnp.finfo(jnp.float32).tiny
-  noise = -jnp.log(-jnp.log(jnp.maximum(uniform, tiny)))
-  return log_p + temperature * noise
+  return -temperature * jnp.log(-jnp.log(jnp.maximum(uniform, tiny)))
 
 
-def low_discrepancy_rank(
+def low_discrepancy_order(
   frames: Int[Array, "b t"], rolls: UInt32[Array, " b"]
 ) -> Float[Array, "b t"]:
   """Order of the van der Corput sequence in base 2, rolled along the frames.

@@ -21,7 +21,7 @@ def test_paper_form_is_equation_3():
   np.testing.assert_array_equal(weights, [1 - 3 - 2, 2, 3])
   log_p = jax.nn.log_softmax(jax.random.normal(jax.random.key(0), (3, 5, 7)))
   np.testing.assert_allclose(
-    guidance.mix(jnp.asarray(weights), log_p)[0],
+    guidance.mix(jnp.asarray(weights), log_p),
     3 * log_p[2] + 2 * log_p[1] + (1 - 3 - 2) * log_p[0],
     rtol=1e-4,
   )

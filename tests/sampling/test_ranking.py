@@ -8,14 +8,11 @@ from stemgen_jax.sampling import ranking
 
 
 def test_paper_rank_is_equation_1():
-  rank = ranking.paper_rank(
-    jnp.log(jnp.array([[0.5, 0.25]])),
-    jnp.array([[0.0, 0.5]]),
-    jnp.array([[0.3, 0.9]]),
-    0.1,
-    0.2,
-    1.0,
+  order = ranking.paper_order(
+    jnp.array([[0.0, 0.5]]), jnp.array([[0.3, 0.9]]), 0.2, 1.0
   )
+  log_p = jnp.log(jnp.array([[0.5, 0.25]]))
+  rank = ranking.rank("paper", log_p, order, 0.1)
   np.testing.assert_allclose(
     rank,
     [[0.1 * 0.5 + 0.2 * 1.0 + 0.3, 0.1 * 0.25 + 0.2 * 0.5 + 0.9]],
@@ -26,9 +23,12 @@ def test_paper_rank_is_equation_1():
 def test_gumbel_rank_ends_as_the_log_probability():
   log_p = jnp.array([[-1.0, -2.0]])
   uniform = jnp.array([[0.0, 0.5]])
-  np.testing.assert_array_equal(ranking.gumbel_rank(log_p, uniform, 0.0), log_p)
+  order = ranking.gumbel_order(uniform, 0.0)
+  np.testing.assert_array_equal(
+    ranking.rank("gumbel", log_p, order, 0.5), log_p
+  )
   uniform = jax.random.uniform(jax.random.key(0), (1, 20000))
-  noise = np.asarray(ranking.gumbel_rank(jnp.zeros((1, 20000)), uniform, 2))
+  noise = np.asarray(ranking.gumbel_order(uniform, 2))
   # Mean and deviation of the standard Gumbel distribution.
   assert abs(noise.mean() / 2 - 0.5772) < 0.02
   assert abs(noise.std() / 2 - np.pi / np.sqrt(6)) < 0.02
@@ -37,7 +37,7 @@ def test_gumbel_rank_ends_as_the_log_probability():
 def test_low_discrepancy_is_van_der_corputs_order_rolled():
   frames = jnp.arange(8)[None]
   for roll, first in ((0, 0), (3, 5)):
-    rank = ranking.low_discrepancy_rank(frames, jnp.array([roll], jnp.uint32))
+    rank = ranking.low_discrepancy_order(frames, jnp.array([roll], jnp.uint32))
     order = np.argsort(-np.asarray(rank[0]))
     expected = (np.array([0, 4, 2, 6, 1, 5, 3, 7]) + first) % 8
     np.testing.assert_array_equal(order, expected)

@@ -1,40 +1,65 @@
-"""One candidate code for every frame, and how likely it was."""
+"""The plain path: what the kernels compute, array by array."""
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from stemgen_jax.sampling import guidance, noise
+from stemgen_jax.sampling import guidance, noise, ranking
+
+
+class Picks(NamedTuple):
+  """One candidate for every frame.
+
+  Attributes:
+    codes: drawn from the mixed distribution.
+    log_p: their log-probabilities in what they were drawn from.
+    rank: of which frames stay, the highest first.
+  """
+
+  codes: Int[Array, "b t"]
+  log_p: Float[Array, "b t"]
+  rank: Float[Array, "b t"]
 
 
 def pick(
   logits: Float[Array, "nb t v"],
   weights: Float[Array, " n"],
-  keys: Key[Array, "b t"],
   temperature: Float[Array, ""],
+  keys: Key[Array, "b t"],
+  order: Float[Array, "b t"],
+  w_confidence: Float[Array, ""],
+  *,
+  rank: str,
+  codes: int,
   top: tuple[Int[Array, ""], Float[Array, ""]] | None = None,
-) -> tuple[Int[Array, "b t"], Float[Array, "b t"]]:
-  """Mixes the branches and draws from the result, in float32.
+) -> Picks:
+  """Mixes the branches, draws a code and ranks it, in float32; see `api.pick`.
 
   Args:
     logits: of all branches, one branch's batch after the other.
     weights: of the branches.
-    keys: of each frame's noise.
     temperature: divides the mixed logits.
+    keys: of each frame's noise.
+    order: see `ranking.rank`.
+    w_confidence: see `ranking.rank`.
+    rank: form of the rank.
+    codes: so many codes are legal; logits beyond them are of none.
     top: top-k and top-p, see `truncate`; None where there is neither.
-
-  Returns:
-    The codes, and their log-probabilities in what they were drawn from.
   """
   # In lower precision the tail of the Gumbel noise is cut off, which lowers
   # the temperature silently.
-  mixed = guidance.mix(weights, logits.astype(jnp.float32)) / temperature
+  branches = logits[..., :codes].astype(jnp.float32)
+  branches = branches.reshape(len(weights), *keys.shape, codes)
+  mixed = guidance.mix(weights, branches) / temperature
   if top is not None:
     mixed = truncate(mixed, *top)
-  gumbel = noise.gumbel(keys, mixed.shape[-1])
-  codes = jnp.argmax(mixed + gumbel, axis=-1).astype(jnp.int32)
-  log_p = jnp.take_along_axis(mixed, codes[..., None], axis=-1)[..., 0]
-  return codes, log_p - jax.nn.logsumexp(mixed, axis=-1)
+  chosen = jnp.argmax(mixed + noise.gumbel(keys, codes), axis=-1)
+  log_p = jnp.take_along_axis(mixed, chosen[..., None], axis=-1)[..., 0]
+  log_p -= jax.nn.logsumexp(mixed, axis=-1)
+  ranks = ranking.rank(rank, log_p, order, w_confidence)
+  return Picks(chosen.astype(jnp.int32), log_p, ranks)
 
 
 def truncate(

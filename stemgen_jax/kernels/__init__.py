@@ -1,0 +1,1 @@
+"""Kernels: what a compiler does not fuse by itself."""
