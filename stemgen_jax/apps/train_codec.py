@@ -42,17 +42,17 @@ _NAME = flags.DEFINE_string(
   "name", "demo", "What the exported codec is called.", flag_values=FLAGS
 )
 _STEPS = flags.DEFINE_integer(
-  "steps", 2400, "Training steps in all, half a second each.", flag_values=FLAGS
+  "steps", 6000, "Training steps in all, half a second each.", flag_values=FLAGS
 )
 _BATCH = flags.DEFINE_integer(
-  "batch", 12, "Clips of half a second in a step.", flag_values=FLAGS
+  "batch", 8, "Clips of 0.8 seconds in a step.", flag_values=FLAGS
 )
 _SEED = flags.DEFINE_integer(
   "seed", 0, "Seed of the songs and of the training.", flag_values=FLAGS
 )
 _SONGS = flags.DEFINE_integer(
   "songs",
-  200,
+  320,
   "How many songs to learn from; an eighth more are kept for the report.",
   flag_values=FLAGS,
 )
