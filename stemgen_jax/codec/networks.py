@@ -60,7 +60,7 @@ __all__ = [
 class NetworkConfig:
   """Shape of the three networks.
 
-  The defaults are the demo codec: 50 frames/s of 4 x 10 bits, PARAMS parameters.
+  The defaults are the demo codec: 50 frames/s of 4 x 10 bits, 2.7M parameters.
   There is no LSTM and the padding is zeros, so that a code depends on its
   neighbourhood only; skips are identities, for speed; there is no
   normalisation, see `normalization`. The published codecs choose otherwise.

@@ -64,7 +64,6 @@ class Teacher(nn.Module):
     covariance = torch.cov((spectra - mean).T)
     variances, directions = torch.linalg.eigh(covariance)
     directions = directions[:, -size:] @ _hadamard(size)
-    # The sign of an eigenvector is the library's whim; the rotation mixes them.
     scale = variances[-size:].mean().sqrt()
     self.get_buffer("mean").copy_(mean)
     self.get_buffer("projection").copy_(directions / scale)
