@@ -6,6 +6,7 @@ import setuptools
 
 _BAND = ["pretty_midi>=0.2.10"]
 _BEAM = ["apache-beam>=2.60"]
+_EVALUATE = ["librosa>=0.11", "mir_eval>=0.8"]
 _TEST = [
   "ipykernel>=6.29",
   "nbclient>=0.10",
@@ -55,8 +56,9 @@ setuptools.setup(
   extras_require={
     "band": _BAND,
     "beam": _BEAM,
+    "evaluate": _EVALUATE,
     "notebook": ["ipykernel>=6.29", "jupyterlab>=4"],
-    "test": _BAND + _BEAM + _TEST,
+    "test": _BAND + _BEAM + _EVALUATE + _TEST,
   },
   entry_points={"console_scripts": ["stemgen-jax=stemgen_jax.__main__:main"]},
 )

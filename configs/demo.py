@@ -1,6 +1,6 @@
 """The demo model: about half an hour on two CPU cores.
 
-  stemgen-jax prepare --style=demo --songs=240 --valid_songs=8 \\
+  stemgen-jax prepare --style=demo --songs=320 --valid_songs=8 \\
     --test_songs=64 --seconds=12 --out=data/demo
   stemgen-jax train --config=configs/demo.py --data=data/demo --out=runs/demo
 
@@ -29,14 +29,14 @@ def get_config() -> TrainConfig:
     optimizer=OptimizerConfig(
       learning_rate=1e-3,
       warmup_steps=100,
-      hold_steps=1000,
+      hold_steps=1600,
       decay_steps=700,
       final_ratio=0.1,
     ),
     mask=MaskConfig(
       level_weights=(0.5, 0.2, 0.15, 0.15), span_share=0.1, prefix_share=0.1
     ),
-    steps=1800,
+    steps=2400,
     batch=16,
     ema_decay=0.995,
     save_every=200,

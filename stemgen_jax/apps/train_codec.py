@@ -8,8 +8,13 @@ Called again with the same flags it goes on where it was stopped. How well it
 keeps each instrument of songs it has not heard, at any time:
 
   stemgen-jax train_codec --out=runs/codec --report
+
+and how well recordings of your own (in quotes: all that match):
+
+  stemgen-jax train_codec --out=runs/codec --report --files='loops/*.wav'
 """
 
+import glob
 import json
 import pathlib
 import signal
@@ -43,14 +48,14 @@ _NAME = flags.DEFINE_string(
   "name", "demo", "What the exported codec is called.", flag_values=FLAGS
 )
 _STEPS = flags.DEFINE_integer(
-  "steps", 2400, "Training steps in all, half a second each.", flag_values=FLAGS
+  "steps", 6000, "Training steps in all, half a second each.", flag_values=FLAGS
 )
 _BATCH = flags.DEFINE_integer(
-  "batch", 12, "Clips of half a second in a step.", flag_values=FLAGS
+  "batch", 8, "Clips of 0.8 seconds in a step.", flag_values=FLAGS
 )
 source_flags.define_band(
   FLAGS,
-  songs=200,
+  songs=320,
   songs_help="How many songs to learn from; an eighth more are kept for the "
   "report.",
   seed_help="Seed of the songs and of the training.",
@@ -76,6 +81,13 @@ _REPORT = flags.DEFINE_bool(
   "Do not train: export and report on what there is.",
   flag_values=FLAGS,
 )
+_FILES = flags.DEFINE_string(
+  "files",
+  None,
+  "With --report: judge these audio files too, all that match.",
+  flag_values=FLAGS,
+)
+_CLIP_SECONDS = 2
 _SHOWN = ("waveform", "log_mel", "perplexity_0")
 
 
@@ -92,6 +104,10 @@ def main(argv: list[str]) -> None:
   weights = pathlib.Path(_EXPORT.value or out / "codec.safetensors")
   if FLAGS.songs < 1:
     raise ValueError(f"--songs={FLAGS.songs}: expected 1 or more")
+  files = sorted(map(pathlib.Path, glob.glob(_FILES.value or "")))
+  if _FILES.value and not (files and _REPORT.value):
+    problem = "no such file" if _REPORT.value else "it goes with --report"
+    raise ValueError(f"--files={_FILES.value}: {problem}")
   weights.parent.mkdir(parents=True, exist_ok=True)
   # Its own export of an earlier call is replaced.
   audio.check_writable(weights, True, (".safetensors",))
@@ -110,7 +126,7 @@ def main(argv: list[str]) -> None:
   run = training.Training(config, heard, out)
   if _REPORT.value:
     run.export(weights, _NAME.value)
-    _write_report(out / "report.json", weights, cache)
+    _write_report(out / "report.json", weights, cache, files)
   elif _train(run):
     run.export(weights, _NAME.value)
     print(f"wrote {weights}")
@@ -163,14 +179,21 @@ def _train(run: "Training") -> bool:
 
 
 def _write_report(
-  path: pathlib.Path, weights: pathlib.Path, cache: pathlib.Path
+  path: pathlib.Path,
+  weights: pathlib.Path,
+  cache: pathlib.Path,
+  files: list[pathlib.Path],
 ) -> None:
   from stemgen_jax import codec
   from stemgen_jax.codec import clips, report
 
   tested = codec.load(weights)
-  held_out = clips.Clips(cache, "valid", 2 * tested.sample_rate, FLAGS.seed)
+  samples = _CLIP_SECONDS * tested.sample_rate
+  held_out = clips.Clips(cache, "valid", samples, FLAGS.seed)
   results = report.report(tested, held_out)
+  if files:
+    recordings = report.clips_of_files(files, tested.sample_rate, samples)
+    results["files"] = report.judge(tested, recordings)
   path.write_text(json.dumps(results, indent=2) + "\n")
   for category, figures in results.items():
     print(f"{category:22}", *(f"{k} {v} " for k, v in figures.items()))

@@ -8,8 +8,12 @@ from torch import Tensor, nn
 _RESOLUTIONS = ((2048, 96), (1024, 64), (512, 48), (256, 32))
 # Of a magnitude spectrum over sqrt(window): 60 dB below a loud sound. With 1e-5
 # half of the loss comes from what nobody hears.
-_FLOOR = 3e-4
+FLOOR = 3e-4
 _LINEAR_MEL = 2.0
+# Pitch: windows long enough to part semitones from 130 Hz on, and the notes C1
+# to B7.
+SEMITONE_WINDOW = 4096
+_SEMITONES = range(24, 108)
 # Mean square of a sound 40 dB below full scale: errors in what is quieter are
 # measured against this.
 _QUIET = 1e-4
@@ -24,7 +28,7 @@ def waveform_error(
 
 
 class SpectralLoss(nn.Module):
-  """Log-mel L1 + linear mel L1, at four window sizes."""
+  """Log-mel L1 + linear mel L1 at four window sizes, log-semitone L1 at one."""
 
   def __init__(self, sample_rate: int):
     super().__init__()
@@ -33,18 +37,23 @@ class SpectralLoss(nn.Module):
       self.register_buffer(
         f"mel_{window}", mel_filters(sample_rate, window, bands)
       )
+    self.register_buffer("semitones", semitone_filters(sample_rate))
 
   def mels(self, audio: Float[Tensor, "b samples"]) -> list[Tensor]:
     """Mel spectra `[b, bands, t]`, longest window first."""
-    results = []
-    for size, _ in _RESOLUTIONS:
-      window = self.get_buffer(f"window_{size}")
-      spectrum = torch.stft(
-        audio, size, size // 2, window=window, return_complex=True
-      )
-      magnitude = spectrum.abs() / size**0.5 + _FLOOR
-      results.append(self.get_buffer(f"mel_{size}") @ magnitude)
-    return results
+    return [
+      self.get_buffer(f"mel_{size}")
+      @ _magnitudes(audio, self.get_buffer(f"window_{size}"), size // 2)
+      for size, _ in _RESOLUTIONS
+    ]
+
+  def log_pitches(
+    self, audio: Float[Tensor, "b samples"]
+  ) -> Float[Tensor, "b semitones t"]:
+    """Log spectra in semitones."""
+    window = torch.hann_window(SEMITONE_WINDOW)
+    spectrum = _magnitudes(audio, window, SEMITONE_WINDOW // 4)
+    return (self.get_buffer("semitones") @ spectrum).log()
 
   def forward(
     self,
@@ -56,10 +65,11 @@ class SpectralLoss(nn.Module):
     `log_mel` is the mean over window sizes of the L1 distance of log-mel
     spectra in nepers. `plateau` is the same for the best constant guess (each
     band's median over this batch): what a codec reaches that learns nothing.
+    `pitch` is the L1 distance of log spectra in semitones.
     """
     log_mel = linear = plateau = torch.zeros(())
-    mels = zip(self.mels(output.flatten(0, 1)), self.mels(target.flatten(0, 1)))
-    for out, wanted in mels:
+    output, target = output.flatten(0, 1), target.flatten(0, 1)
+    for out, wanted in zip(self.mels(output), self.mels(target)):
       log_wanted = wanted.log()
       log_mel = log_mel + (out.log() - log_wanted).abs().mean()
       linear = linear + (out - wanted).abs().mean()
@@ -67,18 +77,33 @@ class SpectralLoss(nn.Module):
       middle = bands.median(1, keepdim=True).values
       plateau = plateau + (bands - middle).abs().mean()
     n = len(_RESOLUTIONS)
-    loss = (log_mel + _LINEAR_MEL * linear) / n
+    pitch = (self.log_pitches(output) - self.log_pitches(target)).abs().mean()
+    loss = (log_mel + _LINEAR_MEL * linear) / n + pitch
     figures = {"log_mel": log_mel.item() / n, "plateau": plateau.item() / n}
-    return loss, figures
+    return loss, figures | {"pitch": pitch.item()}
 
 
 def mel_filters(
   sample_rate: int, window: int, bands: int
 ) -> Float[Tensor, "bands bins"]:
   """Triangles, equally spaced in mel (HTK), of unit sum."""
-  bins = torch.linspace(0, sample_rate / 2, window // 2 + 1)
   top = 2595 * torch.log10(torch.tensor(1 + sample_rate / 2 / 700))
   edges = 700 * (10 ** (torch.linspace(0, top.item(), bands + 2) / 2595) - 1)
+  return _triangles(edges, sample_rate, window)
+
+
+def semitone_filters(sample_rate: int) -> Float[Tensor, "semitones bins"]:
+  """Triangles of unit sum around the notes C1 to B7, for SEMITONE_WINDOW."""
+  notes = torch.arange(_SEMITONES.start - 1, _SEMITONES.stop + 1)
+  edges = 440 * 2 ** ((notes - 69) / 12)
+  return _triangles(edges, sample_rate, SEMITONE_WINDOW)
+
+
+def _triangles(
+  edges: Float[Tensor, " bands+2"], sample_rate: int, window: int
+) -> Float[Tensor, "bands bins"]:
+  """One triangle around each inner edge, from neighbour to neighbour."""
+  bins = torch.linspace(0, sample_rate / 2, window // 2 + 1)
   low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
   # At least one bin wide: narrower triangles would miss every bin.
   width = sample_rate / window
@@ -86,3 +111,11 @@ def mel_filters(
   falling = (middle - bins) / (high - middle).clamp(min=width) + 1
   triangles = torch.minimum(rising, falling).clamp(min=0)
   return triangles / triangles.sum(1, keepdim=True)
+
+
+def _magnitudes(
+  audio: Float[Tensor, "b samples"], window: Tensor, hop: int
+) -> Float[Tensor, "b bins t"]:
+  size = len(window)
+  spectrum = torch.stft(audio, size, hop, window=window, return_complex=True)
+  return spectrum.abs() / size**0.5 + FLOOR

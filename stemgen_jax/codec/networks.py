@@ -60,7 +60,7 @@ __all__ = [
 class NetworkConfig:
   """Shape of the three networks.
 
-  The defaults are the demo codec: 50 frames/s of 4 x 10 bits, 1.6M parameters.
+  The defaults are the demo codec: 50 frames/s of 4 x 10 bits, 2.7M parameters.
   There is no LSTM and the padding is zeros, so that a code depends on its
   neighbourhood only; skips are identities, for speed; there is no
   normalisation, see `normalization`. The published codecs choose otherwise.
@@ -83,9 +83,9 @@ class NetworkConfig:
 
   sample_rate: int = 32_000
   channels: int = 1
-  ratios: tuple[int, ...] = (8, 5, 4, 4)
-  filters: int = 16
-  latent: int = 64
+  ratios: tuple[int, ...] = (2, 2, 2, 4, 4, 5)
+  filters: int = 8
+  latent: int = 128
   levels: int = 4
   codes_per_level: int = 1024
   norm: str = "none"

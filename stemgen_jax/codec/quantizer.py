@@ -37,22 +37,29 @@ def start(
   latents: Float[Tensor, "n d"],
   frames_per_step: int,
   generator: torch.Generator,
+  taught: int | None = None,
 ) -> None:
-  """Sets every codebook by k-means on what the coarser ones leave."""
+  """Sets every codebook by k-means on what the coarser ones leave.
+
+  The coarsest lives in the first `taught` dimensions (None: in all): its codes
+  are zero in the others, so that EnCodec's own search for the nearest code
+  compares those dimensions only.
+  """
   residual = latents
-  for book in books(quantizer):
+  for level, book in enumerate(books(quantizer)):
     v = book.codebook_size
-    means = _choose(residual, v, generator)
+    given = residual if level else _first(residual, taught)
+    means = _choose(given, v, generator)
     for _ in range(_KMEANS_ROUNDS):
-      sums, counts = _sums(residual, _nearest(residual, means), v)
+      sums, counts = _sums(given, _nearest(given, means), v)
       # An empty cluster moves to a latent of its own.
       means = torch.where(
         counts[:, None] > 0,
         sums / counts[:, None].clamp(min=1),
-        _choose(residual, v, generator),
+        _choose(given, v, generator),
       )
-    ids = _nearest(residual, means)
-    _, counts = _sums(residual, ids, v)
+    ids = _nearest(given, means)
+    _, counts = _sums(given, ids, v)
     # The averages count frames of one step.
     usage = counts.clamp(min=0.5) * frames_per_step / len(latents)
     book.embed.copy_(means)
@@ -66,8 +73,11 @@ def quantize(
   quantizer: ResidualVectorQuantizer,
   latents: Float[Tensor, "b d t"],
   generator: torch.Generator,
+  taught: int | None = None,
 ) -> tuple[Float[Tensor, "b d t"], Int[Tensor, "n q"], Tensor]:
   """One training step's quantisation, straight-through; updates codebooks.
+
+  The coarsest codebook stays in the first `taught` dimensions, as in `start`.
 
   Returns:
     The quantised latents (their gradient is the latents'), the ids of the
@@ -77,11 +87,12 @@ def quantize(
   b, d, t = latents.shape
   frames = latents.transpose(1, 2).reshape(b * t, d)
   residual, commitment, ids = frames, torch.zeros(()), []
-  for book in books(quantizer):
-    chosen = _nearest(residual.detach(), book.embed)
+  for level, book in enumerate(books(quantizer)):
+    given = residual if level else _first(residual, taught)
+    chosen = _nearest(given.detach(), book.embed)
     vectors = book.embed[chosen]
-    commitment = commitment + (residual - vectors).square().mean()
-    _update(book, residual.detach(), chosen, generator)
+    commitment = commitment + (given - vectors).square().mean()
+    _update(book, given.detach(), chosen, generator)
     residual = residual - vectors
     ids.append(chosen)
   quantized = frames - residual.detach()
@@ -115,6 +126,16 @@ def _update(
     book.cluster_size[dead] = mean
     book.embed_avg[dead] = fresh * mean
   book.embed.copy_(book.embed_avg / book.cluster_size[:, None])
+
+
+def _first(
+  vectors: Float[Tensor, "n d"], count: int | None
+) -> Float[Tensor, "n d"]:
+  """The vectors with zeros behind their first `count` dimensions."""
+  if count is None:
+    return vectors
+  rest = vectors.shape[1] - count
+  return torch.nn.functional.pad(vectors[:, :count], (0, rest))
 
 
 def _nearest(

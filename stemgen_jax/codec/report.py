@@ -1,9 +1,15 @@
-"""How well a codec keeps each instrument, on songs it was not trained on."""
+"""How well a codec keeps what it was not trained on, by instrument or file."""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import soxr
 import torch
 from jaxtyping import Float, Int
 
+from stemgen_jax import audio as audio_files
 from stemgen_jax.codec import quantizer
 from stemgen_jax.codec.clips import Clips
 from stemgen_jax.codec.codec import Codec
@@ -13,7 +19,7 @@ _AUDIBLE = 1e-3  # RMS of a frame, -60 dB.
 
 
 def report(codec: Codec, clips: Clips, count: int = 24) -> dict[str, dict]:
-  """The round trip in figures, per category and for mixes of stems.
+  """The round trip of each category, of mixes of stems, and of all together.
 
   Args:
     codec: a mono codec.
@@ -21,31 +27,90 @@ def report(codec: Codec, clips: Clips, count: int = 24) -> dict[str, dict]:
     count: clips per category.
 
   Returns:
-    For each category and "mix": `log_mel`, the L1 distance of log-mel spectra
-    in nepers over four window sizes; `plateau`, the same for a constant guess;
-    `si_sdr`, the median scale-invariant signal-to-distortion ratio in dB;
-    `perplexity`, the number of codes in use at each level on audible frames;
-    `frames`, how many those are (they bound the perplexity).
+    The figures of `judge` by category, of "mix", and of "all" of these.
   """
-  loss = SpectralLoss(codec.sample_rate)
-  results = {}
-  for category in (*clips.categories, "mix"):
-    audio = clips.of_category(category, count).transpose(0, 2, 1)
-    codes = codec.encode(audio)
-    output = codec.decode(codes)[:, : audio.shape[1]]
-    with torch.inference_mode():
-      _, figures = loss(channels_first(output), channels_first(audio))
-    used = codes[_audible_frames(audio, codec.hop)]
-    results[category] = {
-      **{name: round(value, 3) for name, value in figures.items()},
-      "si_sdr": round(float(np.median(si_sdr(output, audio))), 2),
-      "perplexity": [
-        round(float(_perplexity(level, codec.codes_per_level)), 1)
-        for level in used.T
-      ],
-      "frames": len(used),
-    }
-  return results
+  kinds = (*clips.categories, "mix")
+  audio = {kind: clips.of_category(kind, count) for kind in kinds}
+  audio["all"] = np.concatenate(list(audio.values()))
+  return {
+    kind: judge(codec, sound.transpose(0, 2, 1))
+    for kind, sound in audio.items()
+  }
+
+
+def judge(
+  codec: Codec, audio: Float[np.ndarray, "b samples 1"]
+) -> dict[str, Any]:
+  """The round trip of these clips in figures.
+
+  Returns:
+    `log_mel`, the L1 distance of log-mel spectra in nepers over four window
+    sizes; `plateau`, the same for a constant guess; `pitch`, that of spectra in
+    semitones; `si_sdr`, the median scale-invariant signal-to-distortion ratio
+    in dB; `onset_f1` and `chroma_cosine`, agreement of the round trip with the
+    original, see `evaluation.agreement`; `perplexity`, the number of codes in
+    use at each level on audible frames; `frames`, how many those are (they
+    bound the perplexity).
+
+  Raises:
+    ModuleNotFoundError: the packages that hear onsets and chroma are absent.
+  """
+  from stemgen_jax.evaluation import agreement
+
+  codes = np.concatenate([codec.encode(clip[None]) for clip in audio])
+  output = np.concatenate([codec.decode(clip[None]) for clip in codes])
+  output = output[:, : audio.shape[1]]
+  with torch.inference_mode():
+    _, spectral = SpectralLoss(codec.sample_rate)(
+      channels_first(output), channels_first(audio)
+    )
+  agreements = {
+    name: np.nanmean(
+      [
+        function(out[:, 0], wanted[:, 0], codec.sample_rate)
+        for out, wanted in zip(output, audio)
+      ]
+    )
+    for name, function in (
+      ("onset_f1", agreement.onset_f1),
+      ("chroma_cosine", agreement.chroma_cosine),
+    )
+  }
+  used = codes[_audible_frames(audio, codec.hop)]
+  figures = spectral | agreements
+  return {
+    **{name: round(float(value), 3) for name, value in figures.items()},
+    "si_sdr": round(float(np.median(si_sdr(output, audio))), 2),
+    "perplexity": [
+      round(float(_perplexity(level, codec.codes_per_level)), 1)
+      for level in used.T
+    ],
+    "frames": len(used),
+  }
+
+
+def clips_of_files(
+  paths: Sequence[pathlib.Path], sample_rate: int, samples: int
+) -> Float[np.ndarray, "b samples 1"]:
+  """Recordings in mono, cut into clips; a rest shorter than a clip is left.
+
+  Raises:
+    ValueError: a file is no audio, or none is as long as a clip.
+    FileNotFoundError: a path leads nowhere.
+  """
+  clips = []
+  for path in paths:
+    sound = audio_files.read(path)
+    mono = soxr.resample(sound.samples.mean(1), sound.sample_rate, sample_rate)
+    whole = len(mono) // samples
+    clips.append(mono[: whole * samples].reshape(whole, samples, 1))
+  result = np.concatenate(clips) if clips else np.zeros((0, samples, 1))
+  if not len(result):
+    raise ValueError(
+      f"none of {len(paths)} files is {samples / sample_rate:g} s long: "
+      "give longer ones"
+    )
+  return result.astype(np.float32)
 
 
 def si_sdr(

@@ -23,6 +23,7 @@ from stemgen_jax.codec import (
   quantizer,
 )
 from stemgen_jax.codec.clips import Clips
+from stemgen_jax.codec.teacher import Teacher
 
 _CHECKPOINT = "checkpoint.safetensors"
 _LOG = "log.jsonl"
@@ -53,23 +54,28 @@ class TrainingConfig:
       waveform error's is always 1.
     spectral: its weight from then on.
     commitment: weight of the commitment loss.
-    kmeans_batches: batches that the quantiser starts from.
+    taught: how many dimensions of the latents are taught by `teacher.Teacher`
+      (0: none); the coarsest codebook lives in these alone.
+    teaching: weight of the squared distance between them and the lesson.
+    kmeans_batches: batches that the quantiser starts from, and the teacher.
     seed: of the initial weights, the clips and the restarted codes.
   """
 
   network: networks.NetworkConfig = dataclasses.field(
     default_factory=networks.NetworkConfig
   )
-  steps: int = 2400
-  batch: int = 12
-  frames: int = 25
+  steps: int = 6000
+  batch: int = 8
+  frames: int = 40
   learning_rate: float = 1e-3
   decay_share: float = 0.4
-  warm_up: float = 0.3
-  warm_up_share: float = 0.3
+  warm_up: float = 0.4
+  warm_up_share: float = 0.25
   warm_up_spectral: float = 0.3
   spectral: float = 1.0
   commitment: float = 0.25
+  taught: int = 32
+  teaching: float = 1.0
   kmeans_batches: int = 40
   seed: int = 0
 
@@ -81,19 +87,22 @@ class TrainingConfig:
     for name in ("decay_share", "warm_up_share"):
       if not 0 <= getattr(self, name) <= 1:
         raise ValueError(f"{name} is {getattr(self, name)}: expected 0 to 1")
+    if not 0 <= self.taught <= self.network.latent:
+      raise ValueError(
+        f"taught is {self.taught}: expected 0 to {self.network.latent}, the"
+        " width of the latents"
+      )
 
 
 class Training:
   """A codec in training: `run` it, stop it anywhere, make it anew to resume.
 
-  It warms up without quantiser, with batch norm and in bfloat16, which is twice
-  as fast, until the waveform is there. (Phase has to be learned: constant
-  latents can only give multiples of the frame rate, so a pitch is latents that
-  turn from frame to frame. A codec trained on spectra alone learned envelopes
-  without pitch.) Then batch norm is folded into the convolutions, the codebooks
-  are set by k-means, and the very function that is exported is trained on, in
-  float32: in bfloat16 a decoder learns to have its quietest sounds rounded
-  away, and is noisy without.
+  It warms up without quantiser and with batch norm until the waveform is there.
+  (Phase has to be learned: constant latents can only give multiples of the
+  frame rate, so a pitch is latents that turn from frame to frame. A codec
+  trained on spectra alone learned envelopes without pitch.) Then batch norm is
+  folded into the convolutions, the codebooks are set by k-means, and the very
+  function that is exported is trained on.
 
   Everything random is a function of (seed, step), so a resumed run takes the
   steps that an undisturbed one would have taken.
@@ -121,6 +130,7 @@ class Training:
     torch.manual_seed(config.seed)
     self._use(normalization.with_batch_norm(networks.Network(config.network)))
     self._spectral = losses.SpectralLoss(config.network.sample_rate)
+    self._teacher = self._new_teacher()
     self._error = 1.0  # of the waveform, smoothed
     self._usage = torch.zeros(
       config.network.levels, config.network.codes_per_level
@@ -128,13 +138,16 @@ class Training:
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / _CHECKPOINT).exists():
       self._restore()
+    elif self._teacher:
+      self._teacher.fit(torch.cat(self._other_batches()))
 
   def run(self) -> Iterator[dict[str, float]]:
     """Trains to the last step; yields each step's figures, logs every tenth.
 
-    Figures: `loss`; `waveform`, see `losses.waveform_error`; `log_mel` and
-    `plateau` of `losses.SpectralLoss`; after the warm-up `commitment` and, of
-    each level over the recent steps, `perplexity_0` ...
+    Figures: `loss`; `waveform`, see `losses.waveform_error`; `log_mel`,
+    `plateau` and `pitch` of `losses.SpectralLoss`; `teaching`, the squared
+    distance of the latents from the lesson; after the warm-up `commitment` and,
+    of each level over the recent steps, `perplexity_0` ...
     """
     with open(self._folder / _LOG, "a") as log:
       while self.step < self.config.steps:
@@ -150,9 +163,11 @@ class Training:
 
   def save(self) -> None:
     """Writes the checkpoint: whole or not at all."""
-    tensors = {f"network.{k}": v for k, v in self._network.state_dict().items()}
+    tensors = _prefixed("network", self._network.state_dict())
     for number, state in self._optimizer.state_dict()["state"].items():
-      tensors |= {f"optimizer.{number}.{k}": v for k, v in state.items()}
+      tensors |= _prefixed(f"optimizer.{number}", state)
+    if self._teacher:
+      tensors |= _prefixed("teacher", self._teacher.state_dict())
     tensors["usage"] = self._usage
     tensors = {k: v.contiguous() for k, v in tensors.items()}
     progress = {
@@ -193,12 +208,14 @@ class Training:
     for group in self._optimizer.param_groups:
       group["lr"] = rate * config.learning_rate
     audio = torch.from_numpy(self._clips.batch(self.step, config.batch))
-    output, commitment, more = self._round_trip(audio)
+    latents = self._network.encoder(audio)
+    output, commitment, more = self._decode(latents)
+    teaching = self._teaching(latents, audio)
     waveform = losses.waveform_error(output, audio)
     spectral, figures = self._spectral(output, audio)
     warming_up = self.warm_up_end is None
     weight = config.warm_up_spectral if warming_up else config.spectral
-    loss = waveform + weight * spectral
+    loss = waveform + weight * spectral + config.teaching * teaching
     self._optimizer.zero_grad()
     torch.add(loss, commitment, alpha=config.commitment).backward()
     parameters = self._network.parameters()
@@ -212,18 +229,20 @@ class Training:
     self._optimizer.step()
     self._error += (1 - _SMOOTHING) * (waveform.item() - self._error)
     figures |= {"loss": loss.item(), "waveform": waveform.item()}
+    figures["teaching"] = teaching.item()
     return figures | more | {"gradient": norm.item(), "rate": rate}
 
-  def _round_trip(
-    self, audio: Float[Tensor, "b c samples"]
+  def _decode(
+    self, latents: Float[Tensor, "b d t"]
   ) -> tuple[Float[Tensor, "b c samples"], Tensor, dict[str, float]]:
     """Output, commitment loss and the quantiser's figures."""
     if self.warm_up_end is None:
-      with torch.autocast("cpu", torch.bfloat16):
-        output = self._network.decoder(self._network.encoder(audio))
-      return output.float(), torch.zeros(()), {}
+      return self._network.decoder(latents), torch.zeros(()), {}
     quantized, ids, commitment = quantizer.quantize(
-      self._network.quantizer, self._network.encoder(audio), self._generator()
+      self._network.quantizer,
+      latents,
+      self._generator(),
+      self.config.taught or None,
     )
     for usage, level in zip(self._usage, ids.T):
       usage.mul_(0.99).add_(torch.bincount(level, minlength=len(usage)))
@@ -231,6 +250,14 @@ class Training:
     for level, value in enumerate(quantizer.perplexity(self._usage).tolist()):
       figures[f"perplexity_{level}"] = value
     return self._network.decoder(quantized), commitment, figures
+
+  def _teaching(
+    self, latents: Float[Tensor, "b d t"], audio: Float[Tensor, "b c samples"]
+  ) -> Tensor:
+    if not self._teacher:
+      return torch.zeros(())
+    taught = latents[:, : self.config.taught]
+    return (taught - self._teacher(audio)).square().mean()
 
   def _warm(self) -> bool:
     config = self.config
@@ -240,11 +267,7 @@ class Training:
   @torch.no_grad()
   def _end_warm_up(self) -> None:
     config = self.config
-    # Other clips than training's, whose numbers count up from 0.
-    batches = [
-      torch.from_numpy(self._clips.batch(_APART + number, config.batch))
-      for number in range(config.kmeans_batches)
-    ]
+    batches = self._other_batches()
     self.warm_up_end = self.step
     self._use(normalization.folded(self._network, batches))
     latents = [
@@ -256,7 +279,21 @@ class Training:
       torch.cat(latents),
       config.batch * config.frames,
       self._generator(),
+      config.taught or None,
     )
+
+  def _other_batches(self) -> list[Float[Tensor, "b c samples"]]:
+    """Other clips than training's, whose numbers count up from 0."""
+    return [
+      torch.from_numpy(self._clips.batch(_APART + number, self.config.batch))
+      for number in range(self.config.kmeans_batches)
+    ]
+
+  def _new_teacher(self) -> Teacher | None:
+    network = self.config.network
+    if not self.config.taught:
+      return None
+    return Teacher(network.sample_rate, network.hop, self.config.taught)
 
   def _use(self, network: networks.Network) -> None:
     """Trains this network from now on, with a new optimiser."""
@@ -296,17 +333,23 @@ class Training:
       self._use(networks.Network(self.config.network))
     self._error = progress["error"]
     self._usage = tensors.pop("usage")
-    parts: dict[str, dict] = {"network": {}, "optimizer": {}}
+    parts: dict[str, dict] = {"network": {}, "optimizer": {}, "teacher": {}}
     for key, value in tensors.items():
       part, _, rest = key.partition(".")
       parts[part][rest] = value
     self._network.load_state_dict(parts["network"])
+    if self._teacher:
+      self._teacher.load_state_dict(parts["teacher"])
     state: dict[int, dict] = {}
     for key, value in parts["optimizer"].items():
       number, _, name = key.partition(".")
       state.setdefault(int(number), {})[name] = value
     groups = self._optimizer.state_dict()["param_groups"]
     self._optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+  return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
 
 
 def _rate(step: int, warm_up_end: int | None, config: TrainingConfig) -> float:

@@ -12,6 +12,7 @@ from stemgen_jax import codec
 from stemgen_jax.apps import train_codec
 from stemgen_jax.codec import networks, training
 from stemgen_jax.data import band
+from stemgen_jax.evaluation.sound import LOOPS
 
 
 @pytest.fixture
@@ -65,9 +66,9 @@ def test_stopped_resumed_exported_reported(call, tmp_path, monkeypatch):
   assert steps == [3, 4]
   assert codec.load(weights).codebooks().any()
 
-  call(*flags, "--report")
+  call(*flags, "--report", f"--files={LOOPS}/*.flac")
   report = json.loads((tmp_path / "report.json").read_text())
-  assert set(report) == {"piano", "drums", "mix"}
+  assert set(report) == {"piano", "drums", "mix", "all", "files"}
   assert len(report["mix"]["perplexity"]) == 4
 
 
@@ -76,6 +77,7 @@ def test_stopped_resumed_exported_reported(call, tmp_path, monkeypatch):
   [
     ("--steps=0", "steps is 0: expected 1 or more"),
     ("--songs=0", "--songs=0: expected 1 or more"),
+    ("--files=loops/*.wav", "it goes with --report"),
     ("--export=codec.pt", "cannot write .pt; expected .safetensors"),
   ],
 )

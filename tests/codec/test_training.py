@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 import tones
 import torch
 
-from stemgen_jax import codec
+from stemgen_jax import audio, codec
 from stemgen_jax.codec import clips, losses, networks, report, training
 
 NETWORK = networks.NetworkConfig(
@@ -17,6 +18,7 @@ CONFIG = training.TrainingConfig(
   batch=3,
   frames=8,
   warm_up_share=0.3,
+  taught=4,
   kmeans_batches=4,
 )
 
@@ -68,13 +70,32 @@ def test_exported_codec_is_the_one_that_was_trained(cache, tmp_path):
   assert (loaded.name, loaded.levels) == ("tones", 2)
   held_out = clips.Clips(cache, "valid", 16_000, seed=0)
   results = report.report(loaded, held_out, count=2)
-  assert set(results) == {"piano", "drums", "mix"}
+  assert set(results) == {"piano", "drums", "mix", "all"}
+  assert results["all"]["frames"] == sum(
+    results[kind]["frames"] for kind in ("piano", "drums", "mix")
+  )
   # The last step's clips again: one step more of training apart.
   batch = train_clips(cache).batch(CONFIG.steps - 1, CONFIG.batch)
-  audio = batch.transpose(0, 2, 1)
-  output = report.channels_first(loaded.decode(loaded.encode(audio)))
+  heard = batch.transpose(0, 2, 1)
+  output = report.channels_first(loaded.decode(loaded.encode(heard)))
   error = losses.waveform_error(output, torch.from_numpy(batch))
   assert error.item() == pytest.approx(figures[-1]["waveform"], rel=0.1)
+
+
+def test_coarsest_codes_live_in_the_taught_dimensions(cache, tmp_path):
+  one, figures = run(cache, tmp_path)
+  one.export(tmp_path / "codec.safetensors", "tones")
+  books = codec.load(tmp_path / "codec.safetensors").codebooks()
+  assert books[0, :, : CONFIG.taught].any()
+  assert not books[0, :, CONFIG.taught :].any()
+  assert books[1, :, CONFIG.taught :].any()
+  assert figures[-1]["teaching"] < figures[0]["teaching"]
+
+
+@pytest.mark.parametrize("taught", [-1, 9])
+def test_taught_dimensions_fit_the_latents(taught):
+  with pytest.raises(ValueError, match=rf"taught is {taught}: expected 0 to 8"):
+    dataclasses.replace(CONFIG, taught=taught).validate()
 
 
 def test_log_and_other_settings(cache, tmp_path):
@@ -83,8 +104,8 @@ def test_log_and_other_settings(cache, tmp_path):
   entries = [json.loads(line) for line in lines]
   assert [entry["step"] for entry in entries] == [10]
   assert entries[0]["perplexity_0"] > 1
-  other = training.TrainingConfig(network=NETWORK, steps=24, seed=1)
-  with pytest.raises(ValueError, match=r"other settings \(.*seed.*\)"):
+  other = dataclasses.replace(CONFIG, seed=1)
+  with pytest.raises(ValueError, match=r"other settings \(seed\)"):
     training.Training(other, train_clips(cache), tmp_path)
 
 
@@ -100,9 +121,9 @@ def test_clips_depend_on_seed_and_number_only(cache):
 def test_rendering_resamples_and_keeps_what_is_there(tmp_path):
   list(clips.render(tones.Tones(rate=16_000), tmp_path, 32_000))
   first = tmp_path / "tones-0.npy"
-  audio = np.load(first)
-  assert audio.shape == (2, tones.SECONDS * 32_000)
-  assert np.abs(np.fft.rfft(audio[0].astype(np.float32))).argmax() == (
+  stems = np.load(first)
+  assert stems.shape == (2, tones.SECONDS * 32_000)
+  assert np.abs(np.fft.rfft(stems[0].astype(np.float32))).argmax() == (
     110 * tones.SECONDS
   )
   before = first.stat().st_mtime_ns
@@ -119,3 +140,16 @@ def test_si_sdr():
   # 20 dB of noise below, and any gain.
   value = report.si_sdr(3 * (target + 0.1 * noise), target)
   np.testing.assert_allclose(value, 20, atol=0.1)
+
+
+def test_recordings_are_cut_into_clips(tmp_path):
+  time = np.arange(48_000 * 5) / 48_000
+  tone = np.sin(2 * np.pi * 440 * time).astype(np.float32)
+  path = tmp_path / "tone.wav"
+  audio.write(path, audio.Audio(np.stack([tone, tone], 1) / 2, 48_000))
+  cut = report.clips_of_files([path], 32_000, 64_000)
+  assert cut.shape == (2, 64_000, 1)
+  spectrum = np.abs(np.fft.rfft(cut[1, :, 0]))
+  assert spectrum.argmax() == 880
+  with pytest.raises(ValueError, match="none of 1 files is 6 s long"):
+    report.clips_of_files([path], 32_000, 6 * 32_000)

@@ -1,0 +1,71 @@
+"""Does one sound play what another plays, at the same times and pitches?
+
+The figures are those of librosa and mir_eval, the field's own:
+
+  pip install -e '.[evaluate]'
+"""
+
+import warnings
+
+import numpy as np
+from jaxtyping import Float
+
+_TOLERANCE = 0.05  # seconds between two onsets that are the same.
+_HOP = 512
+_AUDIBLE = 1e-3  # RMS of a frame, -60 dB.
+
+try:
+  with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import librosa
+    import mir_eval
+except ImportError as error:
+  raise ModuleNotFoundError(
+    f"{error.name} is needed to compare onsets and pitches: "
+    "pip install 'stemgen-jax[evaluate]'"
+  ) from error
+
+
+def onset_f1(
+  output: Float[np.ndarray, " n"],
+  target: Float[np.ndarray, " n"],
+  sample_rate: int,
+) -> float:
+  """F1 of the output's onsets, within 50 ms, as a detector hears both.
+
+  Returns:
+    0..1; NaN where neither has an onset.
+  """
+  found, wanted = (
+    librosa.onset.onset_detect(y=sound, sr=sample_rate, units="time")
+    for sound in (output, target)
+  )
+  if not len(found) and not len(wanted):
+    return float("nan")
+  if not len(found) or not len(wanted):
+    return 0.0
+  return float(mir_eval.onset.f_measure(wanted, found, window=_TOLERANCE)[0])
+
+
+def chroma_cosine(
+  output: Float[np.ndarray, " n"],
+  target: Float[np.ndarray, " n"],
+  sample_rate: int,
+) -> float:
+  """Cosine of the two chromas (of a constant-Q transform), mean over frames.
+
+  Frames in which the target is silent do not count.
+
+  Returns:
+    0..1; NaN where all frames of the target are silent.
+  """
+  ours, theirs = (
+    librosa.feature.chroma_cqt(
+      y=sound, sr=sample_rate, hop_length=_HOP, tuning=0.0, norm=2
+    )
+    for sound in (output, target)
+  )
+  loud = librosa.feature.rms(y=target, hop_length=_HOP)[0] > _AUDIBLE
+  if not loud.any():
+    return float("nan")
+  return float((ours * theirs).sum(0)[loud].mean())
