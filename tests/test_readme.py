@@ -1,5 +1,6 @@
 """Every command of the README runs, made small by further flags."""
 
+import functools
 import pathlib
 import re
 import shlex
@@ -12,6 +13,8 @@ import soundfile
 import trees
 
 from stemgen_jax import __main__ as command
+from stemgen_jax.codec import report
+from stemgen_jax.evaluation.sound import LOOPS
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -56,6 +59,9 @@ def test_only_known_commands():
 def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
   monkeypatch.chdir(tmp_path)
   (tmp_path / "configs").symlink_to(ROOT / "configs")
+  (tmp_path / "loops").symlink_to(LOOPS)
+  one_clip = functools.partial(report.report, count=1)
+  monkeypatch.setattr(report, "report", one_clip)
   noise = np.random.default_rng(0).normal(0, 0.1, (44100, 2))
   soundfile.write("my_mix.wav", noise, 44100)
   trees.slakh(tmp_path / "slakh2100_flac_redux")

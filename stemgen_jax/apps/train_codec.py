@@ -11,7 +11,7 @@ keeps each instrument of songs it has not heard, at any time:
 
 and how well recordings of your own (in quotes: all that match):
 
-  stemgen-jax train_codec --out=runs/codec --report --files='loops/*.wav'
+  stemgen-jax train_codec --out=runs/codec --report --files='loops/*.flac'
 """
 
 import glob

@@ -2,7 +2,7 @@
 
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import soxr
@@ -29,13 +29,12 @@ def report(codec: Codec, clips: Clips, count: int = 24) -> dict[str, dict]:
   Returns:
     The figures of `judge` by category, of "mix", and of "all" of these.
   """
-  kinds = (*clips.categories, "mix")
-  audio = {kind: clips.of_category(kind, count) for kind in kinds}
-  audio["all"] = np.concatenate(list(audio.values()))
-  return {
-    kind: judge(codec, sound.transpose(0, 2, 1))
-    for kind, sound in audio.items()
+  trips = {
+    kind: _round_trip(codec, clips.of_category(kind, count).transpose(0, 2, 1))
+    for kind in (*clips.categories, "mix")
   }
+  trips["all"] = _RoundTrip(*map(np.concatenate, zip(*trips.values())))
+  return {kind: _figures(codec, trip) for kind, trip in trips.items()}
 
 
 def judge(
@@ -55,32 +54,50 @@ def judge(
   Raises:
     ModuleNotFoundError: the packages that hear onsets and chroma are absent.
   """
+  return _figures(codec, _round_trip(codec, audio))
+
+
+class _RoundTrip(NamedTuple):
+  """Clips, what became of them, and the agreement of each."""
+
+  audio: Float[np.ndarray, "b samples 1"]
+  codes: Int[np.ndarray, "b t q"]
+  output: Float[np.ndarray, "b samples 1"]
+  onset_f1: Float[np.ndarray, " b"]
+  chroma_cosine: Float[np.ndarray, " b"]
+
+
+def _round_trip(
+  codec: Codec, audio: Float[np.ndarray, "b samples 1"]
+) -> _RoundTrip:
   from stemgen_jax.evaluation import agreement
 
   codes = np.concatenate([codec.encode(clip[None]) for clip in audio])
   output = np.concatenate([codec.decode(clip[None]) for clip in codes])
   output = output[:, : audio.shape[1]]
-  with torch.inference_mode():
-    _, spectral = SpectralLoss(codec.sample_rate)(
-      channels_first(output), channels_first(audio)
-    )
-  agreements = {
-    name: np.nanmean(
+  agreements = [
+    np.array(
       [
-        function(out[:, 0], wanted[:, 0], codec.sample_rate)
-        for out, wanted in zip(output, audio)
+        agree(out[:, 0], clip[:, 0], codec.sample_rate)
+        for out, clip in zip(output, audio)
       ]
     )
-    for name, function in (
-      ("onset_f1", agreement.onset_f1),
-      ("chroma_cosine", agreement.chroma_cosine),
+    for agree in (agreement.onset_f1, agreement.chroma_cosine)
+  ]
+  return _RoundTrip(audio, codes, output, *agreements)
+
+
+def _figures(codec: Codec, trip: _RoundTrip) -> dict[str, Any]:
+  with torch.inference_mode():
+    _, figures = SpectralLoss(codec.sample_rate)(
+      channels_first(trip.output), channels_first(trip.audio)
     )
-  }
-  used = codes[_audible_frames(audio, codec.hop)]
-  figures = spectral | agreements
+  figures["onset_f1"] = np.nanmean(trip.onset_f1)
+  figures["chroma_cosine"] = np.nanmean(trip.chroma_cosine)
+  used = trip.codes[_audible_frames(trip.audio, codec.hop)]
   return {
     **{name: round(float(value), 3) for name, value in figures.items()},
-    "si_sdr": round(float(np.median(si_sdr(output, audio))), 2),
+    "si_sdr": round(float(np.median(si_sdr(trip.output, trip.audio))), 2),
     "perplexity": [
       round(float(_perplexity(level, codec.codes_per_level)), 1)
       for level in used.T
