@@ -19,9 +19,12 @@ from jaxtyping import Bool, Float, Int
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.mixture import Mixture
+from stemgen_jax.data.order import Order
 from stemgen_jax.data.records import Records
 
 __all__ = ["Examples", "Manifest", "Mixture", "batches", "eval_examples"]
+
+_ENDLESS = 1 << 48  # batches
 
 
 def batches(
@@ -35,7 +38,7 @@ def batches(
   shard_count: int = 1,
   min_active: float = 0.25,
   threads: int = 2,
-  prefetch: int = 16,
+  prefetch: int = 4,
 ) -> grain.DatasetIterator:
   """Endless shuffled batches of random crops.
 
@@ -51,7 +54,7 @@ def batches(
     min_active: share of a crop in which context and target sound together;
       where no crop of a record has that much, the crop that has most.
     threads: that read ahead.
-    prefetch: examples read ahead.
+    prefetch: batches read ahead.
 
   Returns:
     An iterator of dicts: `context` and `target` int32 [b, window, q],
@@ -75,28 +78,53 @@ def batches(
   if not isinstance(mixture, Mixture):
     mixture = Mixture((os.fspath(mixture),), (1.0,))
   mixture.manifest()  # refuses codes of different codecs
-  parts = []
-  for number, folder in enumerate(mixture.folders):
-    records = _open(folder, split, window)
-    crop = _Crop(window, records.manifest.frame_rate, min_active)
-    source: Any = records
-    parts.append(
-      grain.MapDataset.source(source)
-      .seed(seed + number)
-      .shuffle()
-      .repeat()
-      .random_map(crop)
-    )
-  # Shards are cut last: order and crops are then drawn alike on any number.
-  dataset = grain.MapDataset.mix(parts, mixture.weights).batch(
-    batch // shard_count, drop_remainder=True, batch_fn=_stack
-  )[shard_index::shard_count]
+  parts = [_open(folder, split, window) for folder in mixture.folders]
+  share = batch // shard_count
+  source: Any = _Batches(
+    records=parts,
+    order=Order([len(part) for part in parts], mixture.weights, seed),
+    crops=[
+      _Crop(window, part.manifest.frame_rate, min_active) for part in parts
+    ],
+    seed=seed,
+    batch=batch,
+    rows=range(shard_index * share, (shard_index + 1) * share),
+  )
+  dataset = grain.MapDataset.source(source)
   return iter(dataset.to_iter_dataset(grain.ReadOptions(threads, prefetch)))
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Batches:
+  """A Grain source: element i is this process's rows of global batch i.
+
+  Grain is handed whole batches, as what it does for an element takes longer
+  than reading an example. Every process draws the luck of the whole batch, so
+  that it does not depend on their number.
+  """
+
+  records: Sequence[Records]
+  order: Order
+  crops: Sequence["_Crop"]
+  seed: int
+  batch: int
+  rows: range
+
+  def __len__(self) -> int:
+    return _ENDLESS
+
+  def __getitem__(self, number: int) -> dict[str, np.ndarray]:
+    luck = np.random.default_rng((self.seed, number)).random(self.batch)
+    examples = []
+    for row in self.rows:
+      part, index = self.order[number * self.batch + row]
+      examples.append(self.crops[part](self.records[part][index], luck[row]))
+    return _stack(examples)
+
+
 @dataclasses.dataclass(frozen=True)
-class _Crop(grain.transforms.RandomMap):
-  """One record -> one example: a random active crop of it.
+class _Crop:
+  """One record -> one example: an active crop of it, by luck of 0..1.
 
   With `segment_frames` a crop begins with a segment of the codec, so that it
   can be decoded, and brings the scales of its target.
@@ -107,30 +135,29 @@ class _Crop(grain.transforms.RandomMap):
   min_active: float
   segment_frames: int = 0
 
-  def random_map(self, element: Any, rng: np.random.Generator) -> Any:
-    """Crops a record."""
+  def __call__(self, record: dict[str, Any], luck: float) -> dict[str, Any]:
     shares = active_shares(
-      element["context_active"],
-      element["target_active"],
+      record["context_active"],
+      record["target_active"],
       window=self.window,
-      frames=len(element["target"]),
+      frames=len(record["target"]),
       frame_rate=self.frame_rate,
     )
     step = self.segment_frames or 1
     shares = shares[::step]
     starts = np.flatnonzero(shares >= min(self.min_active, shares.max()))
-    start = step * int(starts[rng.integers(len(starts))])
+    start = step * int(starts[int(luck * len(starts))])
     stop = start + self.window
     scales = {}
     if self.segment_frames:
       segments = slice(start // step, -(-stop // step))
-      scales["target_scales"] = element["target_scales"][segments]
+      scales["target_scales"] = record["target_scales"][segments]
     return scales | {
-      "context": element["context"][start:stop],
-      "target": element["target"][start:stop],
-      "category": element["category"],
-      "genre": element["genre"],
-      "song": zlib.crc32(element["song_id"]) >> 1,
+      "context": record["context"][start:stop],
+      "target": record["target"][start:stop],
+      "category": record["category"],
+      "genre": record["genre"],
+      "song": zlib.crc32(record["song_id"]) >> 1,
     }
 
 
@@ -212,7 +239,7 @@ def eval_examples(
     min_active=0.5,
     segment_frames=manifest.segment_frames,
   )
-  batch = _stack([crop.random_map(record, rng) for record in chosen])
+  batch = _stack([crop(record, rng.random()) for record in chosen])
   return Examples(
     **{
       name: batch[name] for name in ("context", "target", "category", "genre")

@@ -11,6 +11,8 @@ from tensorflow_datasets.proto import tf_example_generated_pb2
 from stemgen_jax.data.manifest import Manifest
 
 _proto: Any = tf_example_generated_pb2  # generated: without types
+# Where an example keeps one value, by the kind of its dtype.
+_LISTS = {"i": "int64_list", "f": "float_list", "O": "bytes_list"}
 
 
 class Records:
@@ -45,23 +47,24 @@ class Records:
     self._bytes = builder.as_data_source(
       split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
     )
-    self._tensors = {
-      name: (feature.np_dtype, tuple(n or -1 for n in feature.shape))
-      for name, feature in builder.info.features.items()
-      if feature.shape
-    }
+    self._tensors, self._numbers = {}, {}
+    for name, feature in builder.info.features.items():
+      if feature.shape:
+        shape = tuple(n or -1 for n in feature.shape)
+        self._tensors[name] = feature.np_dtype, shape
+      else:
+        self._numbers[name] = _LISTS[np.dtype(feature.np_dtype).kind]
 
   def __len__(self) -> int:
     return len(self._bytes)
 
   def __getitem__(self, index: int) -> dict[str, Any]:
-    record = {}
-    for name, feature in _proto.Example.FromString(
-      self._bytes[index]
-    ).features.feature.items():
-      (value,) = getattr(feature, feature.WhichOneof("kind")).value
-      if name in self._tensors:
-        dtype, shape = self._tensors[name]
-        value = np.frombuffer(value, dtype).reshape(shape)
-      record[name] = value
+    features = _proto.Example.FromString(self._bytes[index]).features.feature
+    record = {
+      name: getattr(features[name], kind).value[0]
+      for name, kind in self._numbers.items()
+    }
+    for name, (dtype, shape) in self._tensors.items():
+      (value,) = features[name].bytes_list.value
+      record[name] = np.frombuffer(value, dtype).reshape(shape)
     return record

@@ -1,0 +1,58 @@
+"""Which record comes when: an endless, shuffled order over data sets."""
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+# Positions after which data sets alternate as before.
+_PERIOD = 10_000
+
+
+class Order:
+  """The record at each position of a run; a function of the seed alone.
+
+  Data sets alternate so that every stretch has each as often as its weight
+  says. Each hands out all of its records before it begins anew, shuffled
+  otherwise.
+
+  Args:
+    sizes: records of each data set.
+    weights: of the data sets, above 0; only their ratios count.
+    seed: of the shuffling.
+
+  Raises:
+    ValueError: a weight so small that its data set would never come.
+  """
+
+  def __init__(self, sizes: Sequence[int], weights: Sequence[float], seed: int):
+    self._sizes, self._seed = sizes, seed
+    shares = np.array(weights) / np.sum(weights)
+    # Before each place of a period, how many of each data set have been.
+    self._before = np.zeros((_PERIOD + 1, len(sizes)), np.int64)
+    self._parts = np.zeros(_PERIOD, np.int64)
+    for place in range(_PERIOD):
+      owed = shares * (place + 1) - self._before[place]
+      self._parts[place] = owed.argmax()
+      self._before[place + 1] = self._before[place]
+      self._before[place + 1, self._parts[place]] += 1
+    if not self._before[-1].all():
+      raise ValueError(
+        f"weights {tuple(weights)}: one is less than a {_PERIOD}th of all, "
+        "its data set would never be seen; raise it or leave it out"
+      )
+    # This epoch's and the next one's, for readers that are ahead.
+    self._shuffled = functools.lru_cache(2 * len(sizes))(self._shuffle)
+
+  def __getitem__(self, position: int) -> tuple[int, int]:
+    """Number of the data set, and of a record in it."""
+    period, place = divmod(position, _PERIOD)
+    part = int(self._parts[place])
+    each = self._before[-1, part], self._before[place, part]
+    epoch, number = divmod(period * each[0] + each[1], self._sizes[part])
+    return part, int(self._shuffled(part, int(epoch))[number])
+
+  def _shuffle(self, part: int, epoch: int) -> Int[np.ndarray, " records"]:
+    rng = np.random.default_rng((self._seed, part, epoch))
+    return rng.permutation(self._sizes[part])
