@@ -29,14 +29,14 @@ def get_config() -> TrainConfig:
     optimizer=OptimizerConfig(
       learning_rate=1e-3,
       warmup_steps=100,
-      hold_steps=1600,
-      decay_steps=700,
+      hold_steps=800,
+      decay_steps=600,
       final_ratio=0.1,
     ),
     mask=MaskConfig(
       level_weights=(0.5, 0.2, 0.15, 0.15), span_share=0.1, prefix_share=0.1
     ),
-    steps=2400,
+    steps=1500,
     batch=16,
     ema_decay=0.995,
     save_every=200,

@@ -5,7 +5,9 @@ The figures are those of librosa and mir_eval, the field's own:
   pip install -e '.[evaluate]'
 """
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float
@@ -14,9 +16,17 @@ _TOLERANCE = 0.05  # seconds between two onsets that are the same.
 _HOP = 512
 _AUDIBLE = 1e-3  # RMS of a frame, -60 dB.
 
-try:
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+  """Without librosa's remarks on sounds that are short or silent."""
   with warnings.catch_warnings():
     warnings.simplefilter("ignore")
+    yield
+
+
+try:
+  with _quiet():
     import librosa
     import mir_eval
 except ImportError as error:
@@ -36,10 +46,11 @@ def onset_f1(
   Returns:
     0..1; NaN where neither has an onset.
   """
-  found, wanted = (
-    librosa.onset.onset_detect(y=sound, sr=sample_rate, units="time")
-    for sound in (output, target)
-  )
+  with _quiet():
+    found, wanted = (
+      librosa.onset.onset_detect(y=sound, sr=sample_rate, units="time")
+      for sound in (output, target)
+    )
   if not len(found) and not len(wanted):
     return float("nan")
   if not len(found) or not len(wanted):
@@ -59,12 +70,13 @@ def chroma_cosine(
   Returns:
     0..1; NaN where all frames of the target are silent.
   """
-  ours, theirs = (
-    librosa.feature.chroma_cqt(
-      y=sound, sr=sample_rate, hop_length=_HOP, tuning=0.0, norm=2
+  with _quiet():
+    ours, theirs = (
+      librosa.feature.chroma_cqt(
+        y=sound, sr=sample_rate, hop_length=_HOP, tuning=0.0, norm=2
+      )
+      for sound in (output, target)
     )
-    for sound in (output, target)
-  )
   loud = librosa.feature.rms(y=target, hop_length=_HOP)[0] > _AUDIBLE
   if not loud.any():
     return float("nan")
