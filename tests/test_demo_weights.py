@@ -57,7 +57,10 @@ def lag(wanted: np.ndarray, found: np.ndarray) -> int:
 def test_comes_back_in_the_callers_format_without_lag(
   echo, chords, rate, channels
 ):
-  mono = audio.fold_down(chords.samples)[: 3 * chords.sample_rate + 17]
+  # A mix, and all of it: on a single sound the codec's phase is off by some
+  # 30 us either way, which is not what is looked for here.
+  drums = audio.read(LOOPS / "drums.flac")
+  mono = audio.fold_down(audio.mix(chords, drums)[0].samples)[:-17]
   sound = audio.resample(mono, chords.sample_rate, rate)
   context = audio.Audio(audio.spread(sound, channels), rate)
   take = echo.generate(context)
