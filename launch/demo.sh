@@ -23,5 +23,5 @@ for flag in "$@"; do
 done
 mkdir -p "out"
 exec "$venv/bin/python" -m stemgen_jax generate "${music[@]}" \
-  --out="out/stem.wav" --picture="out/picture.png" \
+  --out="out/stem.wav" --picture="out/picture.png" --nokeep_codes \
   $overwrite "$@"
