@@ -37,13 +37,15 @@ class SpectralLoss(nn.Module):
       self.register_buffer(
         f"mel_{window}", mel_filters(sample_rate, window, bands)
       )
+    window = torch.hann_window(SEMITONE_WINDOW)
+    self.register_buffer(f"window_{SEMITONE_WINDOW}", window)
     self.register_buffer("semitones", semitone_filters(sample_rate))
 
   def mels(self, audio: Float[Tensor, "b samples"]) -> list[Tensor]:
     """Mel spectra `[b, bands, t]`, longest window first."""
     return [
       self.get_buffer(f"mel_{size}")
-      @ _magnitudes(audio, self.get_buffer(f"window_{size}"), size // 2)
+      @ magnitudes(audio, self.get_buffer(f"window_{size}"), size // 2)
       for size, _ in _RESOLUTIONS
     ]
 
@@ -51,8 +53,8 @@ class SpectralLoss(nn.Module):
     self, audio: Float[Tensor, "b samples"]
   ) -> Float[Tensor, "b semitones t"]:
     """Log spectra in semitones."""
-    window = torch.hann_window(SEMITONE_WINDOW)
-    spectrum = _magnitudes(audio, window, SEMITONE_WINDOW // 4)
+    window = self.get_buffer(f"window_{SEMITONE_WINDOW}")
+    spectrum = magnitudes(audio, window, SEMITONE_WINDOW // 4)
     return (self.get_buffer("semitones") @ spectrum).log()
 
   def forward(
@@ -113,9 +115,19 @@ def _triangles(
   return triangles / triangles.sum(1, keepdim=True)
 
 
-def _magnitudes(
-  audio: Float[Tensor, "b samples"], window: Tensor, hop: int
+def magnitudes(
+  audio: Float[Tensor, "b samples"],
+  window: Float[Tensor, " size"],
+  hop: int,
+  *,
+  center: bool = True,
 ) -> Float[Tensor, "b bins t"]:
+  """Spectra over sqrt(size), with FLOOR beneath.
+
+  With `center` window i is around sample i * hop, otherwise it begins there.
+  """
   size = len(window)
-  spectrum = torch.stft(audio, size, hop, window=window, return_complex=True)
+  spectrum = torch.stft(
+    audio, size, hop, window=window, center=center, return_complex=True
+  )
   return spectrum.abs() / size**0.5 + FLOOR

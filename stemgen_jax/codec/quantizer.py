@@ -37,11 +37,11 @@ def start(
   latents: Float[Tensor, "n d"],
   frames_per_step: int,
   generator: torch.Generator,
-  taught: int | None = None,
+  taught: int = 0,
 ) -> None:
   """Sets every codebook by k-means on what the coarser ones leave.
 
-  The coarsest lives in the first `taught` dimensions (None: in all): its codes
+  The coarsest lives in the first `taught` dimensions (0: in all): its codes
   are zero in the others, so that EnCodec's own search for the nearest code
   compares those dimensions only.
   """
@@ -73,7 +73,7 @@ def quantize(
   quantizer: ResidualVectorQuantizer,
   latents: Float[Tensor, "b d t"],
   generator: torch.Generator,
-  taught: int | None = None,
+  taught: int = 0,
 ) -> tuple[Float[Tensor, "b d t"], Int[Tensor, "n q"], Tensor]:
   """One training step's quantisation, straight-through; updates codebooks.
 
@@ -128,11 +128,9 @@ def _update(
   book.embed.copy_(book.embed_avg / book.cluster_size[:, None])
 
 
-def _first(
-  vectors: Float[Tensor, "n d"], count: int | None
-) -> Float[Tensor, "n d"]:
-  """The vectors with zeros behind their first `count` dimensions."""
-  if count is None:
+def _first(vectors: Float[Tensor, "n d"], count: int) -> Float[Tensor, "n d"]:
+  """The vectors with zeros behind their first `count` dimensions (0: all)."""
+  if not count:
     return vectors
   rest = vectors.shape[1] - count
   return torch.nn.functional.pad(vectors[:, :count], (0, rest))

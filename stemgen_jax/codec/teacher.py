@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from stemgen_jax.codec.losses import (
-  FLOOR,
   SEMITONE_WINDOW,
+  magnitudes,
   mel_filters,
   semitone_filters,
 )
@@ -97,15 +97,9 @@ class Teacher(nn.Module):
     before = (window - self._hop) // 2
     after = (t - 1) * self._hop + window - before - audio.shape[1]
     padded = nn.functional.pad(audio, (before, after))
-    spectrum = torch.stft(
-      padded,
-      window,
-      self._hop,
-      window=torch.hann_window(window),
-      center=False,
-      return_complex=True,
+    return magnitudes(
+      padded, torch.hann_window(window), self._hop, center=False
     )
-    return spectrum.abs() / window**0.5 + FLOOR
 
 
 def _hadamard(size: int) -> Float[Tensor, "size size"]:

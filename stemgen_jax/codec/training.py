@@ -242,7 +242,7 @@ class Training:
       self._network.quantizer,
       latents,
       self._generator(),
-      self.config.taught or None,
+      self.config.taught,
     )
     for usage, level in zip(self._usage, ids.T):
       usage.mul_(0.99).add_(torch.bincount(level, minlength=len(usage)))
@@ -279,7 +279,7 @@ class Training:
       torch.cat(latents),
       config.batch * config.frames,
       self._generator(),
-      config.taught or None,
+      config.taught,
     )
 
   def _other_batches(self) -> list[Float[Tensor, "b c samples"]]:
