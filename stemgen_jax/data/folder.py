@@ -103,7 +103,7 @@ class Folder:
     for file in multitracks.audio_files(folder):
       yield self._stem(song, file, [file])
     for inner in multitracks.folders(folder):
-      files = sorted(p for p in inner.rglob("*") if _is_audio(p))
+      files = multitracks.audio_files(inner, nested=True)
       if files and categories.find_category(inner.name):
         yield self._stem(song, inner, files)
       else:
@@ -148,17 +148,13 @@ class Folder:
     path = song / row["file"]
     files = [path]
     if path.is_dir():
-      files = sorted(p for p in path.rglob("*") if _is_audio(p)) or [path]
+      files = multitracks.audio_files(path, nested=True) or [path]
     vocal = categories.is_vocal(f"{row['file']} {row['category']}")
     target = row["target"] == "yes" or (
       not row["target"] and (self.vocals or not vocal)
     )
     category = categories.parse_category(row["category"])
     return multitracks.stem(row["file"], category, files, target=target)
-
-
-def _is_audio(path: pathlib.Path) -> bool:
-  return path.suffix.lower() in multitracks.SUFFIXES and path.name[0] != "."
 
 
 def _read_table(path: pathlib.Path) -> list[dict[str, str]]:

@@ -43,11 +43,14 @@ def folders(path: pathlib.Path) -> list[pathlib.Path]:
   return sorted(p for p in path.iterdir() if p.is_dir() and p.name[0] != ".")
 
 
-def audio_files(path: pathlib.Path) -> list[pathlib.Path]:
-  """Audio files of a folder by name, without hidden ones."""
+def audio_files(
+  path: pathlib.Path, *, nested: bool = False
+) -> list[pathlib.Path]:
+  """Audio files in a folder but hidden ones; `nested`: in those within too."""
+  found = path.rglob("*") if nested else path.iterdir()
   return sorted(
     p
-    for p in path.iterdir()
+    for p in found
     if p.suffix.lower() in SUFFIXES and p.name[0] != "." and p.is_file()
   )
 
