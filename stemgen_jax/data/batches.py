@@ -1,21 +1,18 @@
 """Codes on disk into batches: Grain over the records of `stem_codes`.
 
 The order of a run is a function of its seed, the same on any number of
-processes: each takes its rows of every global batch. Crops are chosen when
-loaded, from the activity per second that the records carry.
+processes: each takes its rows of every global batch.
 """
 
 import dataclasses
-import functools
 import os
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import grain
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
+from stemgen_jax.data.crops import Crop
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.mixture import Mixture
@@ -84,7 +81,7 @@ def batches(
     records=parts,
     order=Order([len(part) for part in parts], mixture.weights, seed),
     crops=[
-      _Crop(window, part.manifest.frame_rate, min_active) for part in parts
+      Crop(window, part.manifest.frame_rate, min_active) for part in parts
     ],
     seed=seed,
     batch=batch,
@@ -105,7 +102,7 @@ class _Batches:
 
   records: Sequence[Records]
   order: Order
-  crops: Sequence["_Crop"]
+  crops: Sequence[Crop]
   seed: int
   batch: int
   rows: range
@@ -122,45 +119,6 @@ class _Batches:
     return _stack(examples)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Crop:
-  """One record -> one example: an active crop of it, by luck of 0..1.
-
-  With `segment_frames` a crop begins with a segment of the codec, so that it
-  can be decoded, and brings the scales of its target.
-  """
-
-  window: int
-  frame_rate: float
-  min_active: float
-  segment_frames: int = 0
-
-  def __call__(self, record: dict[str, Any], luck: float) -> dict[str, Any]:
-    shares = active_shares(
-      record["context_active"],
-      record["target_active"],
-      window=self.window,
-      frames=len(record["target"]),
-      frame_rate=self.frame_rate,
-    )
-    step = self.segment_frames or 1
-    shares = shares[::step]
-    starts = np.flatnonzero(shares >= min(self.min_active, shares.max()))
-    start = step * int(starts[int(luck * len(starts))])
-    stop = start + self.window
-    scales = {}
-    if self.segment_frames:
-      segments = slice(start // step, -(-stop // step))
-      scales["target_scales"] = record["target_scales"][segments]
-    return scales | {
-      "context": record["context"][start:stop],
-      "target": record["target"][start:stop],
-      "category": record["category"],
-      "genre": record["genre"],
-      "song": zlib.crc32(record["song_id"]) >> 1,
-    }
-
-
 def _stack(rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
   """Examples into a batch; whole numbers become int32."""
   batch = {}
@@ -169,34 +127,6 @@ def _stack(rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
     dtype = np.int32 if whole else np.float32
     batch[name] = np.stack([row[name] for row in rows], dtype=dtype)
   return batch
-
-
-def active_shares(
-  context_active: Bool[np.ndarray, " seconds"],
-  target_active: Bool[np.ndarray, " seconds"],
-  *,
-  window: int,
-  frames: int,
-  frame_rate: float,
-) -> Float[np.ndarray, " starts"]:
-  """Share of each crop, by its first frame, in which both are active.
-
-  An empty context is never active: there the target alone decides.
-  """
-  both = target_active
-  if context_active.any():
-    both = target_active & context_active
-  total = np.zeros(frames + 1, np.int64)
-  np.cumsum(both[_seconds(frames, frame_rate, len(both))], out=total[1:])
-  return (total[window:] - total[:-window]) / window
-
-
-@functools.cache
-def _seconds(
-  frames: int, frame_rate: float, seconds: int
-) -> Int[np.ndarray, " frames"]:
-  """The second that each frame begins in."""
-  return (np.arange(frames) / frame_rate).astype(int).clip(max=seconds - 1)
 
 
 def eval_examples(
@@ -233,7 +163,7 @@ def eval_examples(
       f"{count} examples are wanted, split {split!r} of {data_dir} has "
       f"{len(chosen)} pairs with a context"
     )
-  crop = _Crop(
+  crop = Crop(
     window,
     manifest.frame_rate,
     min_active=0.5,

@@ -12,7 +12,7 @@ import tqdm
 from stemgen_jax import categories, page
 from stemgen_jax.audio import Audio, replacing
 from stemgen_jax.codec import Codec, decode
-from stemgen_jax.data.batches import active_shares
+from stemgen_jax.data.crops import active_shares, both_active
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.records import Records
 
@@ -166,13 +166,8 @@ def _choose(
 
 def _pair(record: dict[str, Any], manifest: Manifest, codec: Codec) -> str:
   window = min(round(_SECONDS * manifest.frame_rate), manifest.frames)
-  shares = active_shares(
-    record["context_active"],
-    record["target_active"],
-    window=window,
-    frames=manifest.frames,
-    frame_rate=manifest.frame_rate,
-  )
+  active = both_active(record["context_active"], record["target_active"])
+  shares = active_shares(active, window, manifest.frames, manifest.frame_rate)
   step = manifest.segment_frames or 1  # Decoding begins with a segment.
   first = step * int(shares[::step].argmax())
   codes = np.stack([record["context"], record["target"]])

@@ -231,29 +231,6 @@ def test_crops_are_active(prepared):
   assert 0 < empty < 100
 
 
-def test_where_no_crop_is_active_enough_the_best_is_taken():
-  active = np.array([False, False, True, False])
-  other = np.array([True, True, True, True])
-  shares = lib.active_shares(
-    active, other, window=20, frames=40, frame_rate=10.0
-  )
-  assert len(shares) == 21
-  assert shares[0] == 0
-  assert shares.max() == 0.5
-  assert shares.argmax() == 10
-
-
-def test_an_empty_context_leaves_the_choice_to_the_target():
-  shares = lib.active_shares(
-    np.zeros(4, bool),
-    np.array([False, False, True, True]),
-    window=20,
-    frames=40,
-    frame_rate=10.0,
-  )
-  assert shares[20] == 1
-
-
 def test_whole_segments_are_a_possible_window(prepared):
   assert run(prepared, 1, window=40)[0]["target"].shape == (4, 40, 2)
 
