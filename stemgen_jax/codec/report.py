@@ -16,6 +16,8 @@ from stemgen_jax.codec.codec import Codec
 from stemgen_jax.codec.losses import SpectralLoss
 
 _AUDIBLE = 1e-3  # RMS of a frame, -60 dB.
+# A held note is few codes: how many are in use takes many sounds to tell.
+_SOUNDS = 5
 
 
 def report(codec: Codec, clips: Clips, count: int = 24) -> dict[str, dict]:
@@ -27,14 +29,23 @@ def report(codec: Codec, clips: Clips, count: int = 24) -> dict[str, dict]:
     count: clips per category.
 
   Returns:
-    The figures of `judge` by category, of "mix", and of "all" of these.
+    The figures of `judge` by category, of "mix", and of "all" of these, whose
+    `perplexity` counts `_SOUNDS` times as many clips of a second.
   """
+  kinds = (*clips.categories, "mix")
   trips = {
     kind: _round_trip(codec, clips.of_category(kind, count).transpose(0, 2, 1))
-    for kind in (*clips.categories, "mix")
+    for kind in kinds
   }
   trips["all"] = _RoundTrip(*map(np.concatenate, zip(*trips.values())))
-  return {kind: _figures(codec, trip) for kind, trip in trips.items()}
+  results = {kind: _figures(codec, trip) for kind, trip in trips.items()}
+  used = [
+    _used_codes(codec, audio[:, : codec.sample_rate])
+    for kind in kinds
+    for audio in [clips.of_category(kind, _SOUNDS * count).transpose(0, 2, 1)]
+  ]
+  results["all"] |= _codes_in_use(np.concatenate(used), codec)
+  return results
 
 
 def judge(
@@ -98,11 +109,7 @@ def _figures(codec: Codec, trip: _RoundTrip) -> dict[str, Any]:
   return {
     **{name: round(float(value), 3) for name, value in figures.items()},
     "si_sdr": round(float(np.median(si_sdr(trip.output, trip.audio))), 2),
-    "perplexity": [
-      round(float(_perplexity(level, codec.codes_per_level)), 1)
-      for level in used.T
-    ],
-    "frames": len(used),
+    **_codes_in_use(used, codec),
   }
 
 
@@ -150,9 +157,18 @@ def _audible_frames(audio: np.ndarray, hop: int) -> np.ndarray:
   return np.square(frames).reshape(b, t, hop).mean(2) > _AUDIBLE**2
 
 
-def _perplexity(ids: Int[np.ndarray, " n"], codes: int) -> float:
-  usage = np.bincount(ids, minlength=codes)
-  return quantizer.perplexity(torch.from_numpy(usage).float()).item()
+def _used_codes(
+  codec: Codec, audio: Float[np.ndarray, "b samples 1"]
+) -> Int[np.ndarray, "n q"]:
+  codes = np.concatenate([codec.encode(clip[None]) for clip in audio])
+  return codes[_audible_frames(audio, codec.hop)]
+
+
+def _codes_in_use(used: Int[np.ndarray, "n q"], codec: Codec) -> dict[str, Any]:
+  counts = [np.bincount(ids, minlength=codec.codes_per_level) for ids in used.T]
+  usage = torch.from_numpy(np.stack(counts)).float()
+  values = quantizer.perplexity(usage).tolist()
+  return {"perplexity": [round(x, 1) for x in values], "frames": len(used)}
 
 
 def channels_first(

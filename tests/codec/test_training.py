@@ -71,7 +71,8 @@ def test_exported_codec_is_the_one_that_was_trained(cache, tmp_path):
   held_out = clips.Clips(cache, "valid", 16_000, seed=0)
   results = report.report(loaded, held_out, count=2)
   assert set(results) == {"piano", "drums", "mix", "all"}
-  assert results["all"]["frames"] == sum(
+  # Codes are counted on five times as many clips.
+  assert results["all"]["frames"] > 3 * sum(
     results[kind]["frames"] for kind in ("piano", "drums", "mix")
   )
   # The last step's clips again: one step more of training apart.
