@@ -26,6 +26,9 @@ _SMALL_MODEL = (
 # Appended to a command: of a flag given twice the last one counts.
 SMALLER = {
   "generate": "--steps=1",
+  "vary": "--steps=1",
+  "regenerate": "--steps=1",
+  "extend": "--steps=1",
   "prepare": "--pairs=2 --workers=0",
   "train": f"--config.steps=4 --config.batch=2 {_SMALL_MODEL} "
   "--config.validate_batches=1 --config.mesh_data=1",
@@ -62,7 +65,7 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
   (tmp_path / "loops").symlink_to(LOOPS)
   one_clip = functools.partial(report.report, count=1)
   monkeypatch.setattr(report, "report", one_clip)
-  noise = np.random.default_rng(0).normal(0, 0.1, (44100, 2))
+  noise = np.random.default_rng(0).normal(0, 0.1, (5 * 44100, 2))
   soundfile.write("my_mix.wav", noise, 44100)
   trees.slakh(tmp_path / "slakh2100_flac_redux")
   trees.musdb18(tmp_path / "musdb18hq")
@@ -72,7 +75,7 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
   assert len(ran) >= 8
   for line in ran:
     arguments = shlex.split(line)[1:]
-    if arguments[0] == "generate":
+    if arguments[0] in ("generate", "vary", "regenerate", "extend"):
       # The README names one file in several commands.
       arguments.append("--overwrite")
     arguments += shlex.split(SMALLER[arguments[0]])
