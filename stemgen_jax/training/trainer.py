@@ -110,10 +110,11 @@ def train(
 
 def check_batch(config: TrainConfig, shares: int) -> None:
   """Raises ValueError if the batch cannot be split over the devices."""
-  if config.batch % shares:
+  if config.batch % (shares * config.accumulate):
     raise ValueError(
       f"batch={config.batch}: must be a multiple of the {shares} devices "
-      "along the mesh's data axis (mesh_data)"
+      f"along the mesh's data axis (mesh_data) times accumulate="
+      f"{config.accumulate}"
     )
 
 
