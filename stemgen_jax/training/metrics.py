@@ -22,8 +22,9 @@ def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
   Returns:
     Means of the scalars; of the sums per level `loss_per_level` (nats per
     masked token) and `accuracy_per_level`, None where no token was masked; the
-    same `_per_ratio`, for the bins `masking.RATIO_BINS`; of the listening sums nats per frame at 100 % masked, level 0, under the
-    true and the shuffled context, and the gain between them.
+    same `_per_ratio`, for the bins `masking.RATIO_BINS`; of the listening sums
+    nats per frame at 100 % masked, level 0, under the true and the shuffled
+    context, and the gain between them.
   """
   fetched = jax.device_get(list(metrics))
   total: dict[str, Any] = {

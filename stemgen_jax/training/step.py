@@ -135,9 +135,7 @@ def views(config: TrainConfig, batch: Batch, key: Array) -> dict[str, Any]:
     "masked_target": hide(target, ~masked, level, model.codes),
     "masked": ~masked,
   }
-  return jax.tree.map(
-    lambda x, y: jnp.concatenate([x, cut(y)]), passes, other
-  )
+  return jax.tree.map(lambda x, y: jnp.concatenate([x, cut(y)]), passes, other)
 
 
 def make_gradient(
@@ -232,10 +230,11 @@ def make_validation_step(
 ) -> Callable[[Params, Batch, Array], Metrics]:
   """The jitted validation of one batch: sums to add up over batches.
 
-  The sums of `score` under the paper's mask, every level in turn. At level 0 with all masked, where neighbours give
-  nothing away: `listening_true` and `listening_shuffled`, nats per frame
-  under the example's own context and under that of the example half a batch
-  away, both summed over the `listening_tokens`.
+  The sums of `score` under the paper's mask, every level in turn. At level 0
+  with all masked, where neighbours give nothing away: `listening_true` and
+  `listening_shuffled`, nats per frame under the example's own context and
+  under that of the example half a batch away, both summed over the
+  `listening_tokens`.
   """
   model = config.model
 

@@ -25,6 +25,7 @@ import tqdm
 
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.model import sharding
+from stemgen_jax.model.attention import check_form
 from stemgen_jax.training.checkpoint import About, Checkpoints, abstract
 from stemgen_jax.training.config import TrainConfig, check_same_run
 from stemgen_jax.training.metrics import Log, summarize
@@ -95,6 +96,7 @@ def train(
   out.mkdir(parents=True, exist_ok=True)
   mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
   check_batch(config, 1 if mesh is None else mesh.shape["data"])
+  check_form(config.model.attention)
   with (
     contextlib.nullcontext() if mesh is None else jax.set_mesh(mesh),
     Checkpoints(out, keep=config.keep) as checkpoints,
