@@ -108,5 +108,5 @@ def test_a_kernel_of_another_machine_is_refused(form):
 @pytest.mark.parametrize("changes", [{"dtype": "float32"}, {"heads": 4}])
 def test_what_cudnn_cannot_do_is_named(changes):
   ModelConfig(attention="cudnn").validate()
-  with pytest.raises(ValueError, match="model.attention='cudnn'"):
+  with pytest.raises(ValueError, match=r"model\.attention='cudnn'"):
     ModelConfig(attention="cudnn", **changes).validate()

@@ -211,7 +211,6 @@ def test_further_conditions_by_the_same_mechanism():
   names = ("category", "genre", "role")
   config = small(conditions=names)
   params = lively_params(config)
-  _, _, category = inputs()
   nulls = {name: jnp.full((B,), CONDITION_SIZES[name]) for name in names}
   of_none = logits(config, params, 0, conditions=nulls)
   for name in names:

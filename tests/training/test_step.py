@@ -43,7 +43,8 @@ def fresh(config, seed=0):
 def named(tree):
   """Leaves by their path, as "blocks/query/kernel"."""
   return {
-    jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf)
+    # Copied: a view would keep the buffer from being donated.
+    jax.tree_util.keystr(path, simple=True, separator="/"): np.array(leaf)
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
   }
 
