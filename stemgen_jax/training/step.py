@@ -32,7 +32,11 @@ def init_state(
   """
   params = init_params(config.model, key)
   if config.model.embedding == "codebook" and codebooks is not None:
-    params["embedding"]["codebooks"] = jnp.asarray(codebooks, jnp.float32)
+    # Placed as a step returns it, or the second step would compile anew.
+    params["embedding"]["codebooks"] = jnp.add(
+      jnp.zeros(codebooks.shape, out_sharding=spec(None, None, None)),
+      jnp.asarray(codebooks, jnp.float32),
+    )
   return {
     "step": jnp.zeros((), jnp.int32),
     "params": params,
