@@ -1,4 +1,4 @@
-"""The 18 instrument categories and the genres, with the names people type.
+"""Instrument categories, genres and stem roles, with the names people type.
 
 The paper conditions on one of 18 categories without listing them. Ours are
 the 16 families of General MIDI in their order (id = program // 8), then the
@@ -80,6 +80,23 @@ GENRES: tuple[str, ...] = (
   "other",
 )
 """Genre names; a genre's id is its index. The band plays all but "other"."""
+
+ROLES: tuple[str, ...] = ("percussive", "bass", "harmonic", "melodic")
+"""What a stem does in a song; a role's id is its index.
+
+The paper's demo page names Melodic, Harmonic and Percussive; the bass, which
+is a bit of each, has its own. A piano may be harmonic in one song and melodic
+in another: that is what a role says beyond a category.
+"""
+
+# Instruments that do the same in nearly every song.
+_USUAL_ROLES = {
+  "drums": "percussive",
+  "percussive": "percussive",
+  "bass": "bass",
+  "synth_pad": "harmonic",
+  "synth_lead": "melodic",
+}
 
 
 def _plain(name: str) -> str:
@@ -164,6 +181,30 @@ def parse_genre(name: str) -> str:
     if _plain(genre) == _plain(name):
       return genre
   raise ValueError(f"unknown genre {name!r} Known: {', '.join(GENRES)}")
+
+
+def parse_role(name: str) -> str:
+  """The role that `name` means; case does not matter.
+
+  Raises:
+    ValueError: there is none of that name.
+  """
+  for role in ROLES:
+    if _plain(role) == _plain(name):
+      return role
+  raise ValueError(f"unknown role {name!r} Known: {', '.join(ROLES)}")
+
+
+def role_id(role: str, category: str) -> int:
+  """Index in `ROLES` of a stem's role, `len(ROLES)` where it is not known.
+
+  Args:
+    role: one of `ROLES`, or "" where nothing says it; then it is that of the
+      category, if such instruments have but one.
+    category: one of `CATEGORIES`.
+  """
+  role = role or _USUAL_ROLES.get(category, "")
+  return ROLES.index(role) if role else len(ROLES)
 
 
 def category_id(name: str) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
   from stemgen_jax.stemgen import StemGen
 
 MOST_TAKES = 1000
-SOURCES = ("context", "category", "genre")
+SOURCES = ("context", "category", "genre", "role")
 _SEEDS = 2**32
 _BITS: dict[str, audio.Bits] = {"16": 16, "24": 24, "float": "float"}
 

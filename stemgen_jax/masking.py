@@ -8,6 +8,9 @@ from jaxtyping import Array, Bool, Int
 
 from stemgen_jax.model.sharding import spec
 
+RATIO_BINS = (15, 30, 50, 75, 100)
+"""Upper edges, in percent, of the bins of mask ratios that are reported."""
+
 
 def training_mask(
   key: Array,
@@ -69,6 +72,31 @@ def training_mask(
   run = (frames >= start[:, None]) & (frames < (start + length)[:, None])
 
   masked = jnp.where((span | prefix)[:, None], run, scattered)
-  depth = jnp.arange(q) - levels[:, None, None]  # [b, 1, q]
+  return hide(codes, masked, levels, mask_id), masked, levels
+
+
+def hide(
+  codes: Int[Array, "b t q"],
+  masked: Bool[Array, "b t"],
+  levels: Int[Array, " b"],
+  mask_id: int,
+) -> Int[Array, "b t q"]:
+  """The codes with MASK in the masked frames of the active level.
+
+  Coarser levels are clean, finer ones MASK in every frame. With `~masked` it
+  is the complementary mask: what the one hides at the active level, the other
+  shows.
+  """
+  depth = jnp.arange(codes.shape[-1]) - levels[:, None, None]  # [b, 1, q]
   hidden = (depth > 0) | ((depth == 0) & masked[:, :, None])
-  return jnp.where(hidden, mask_id, codes), masked, levels
+  return jnp.where(hidden, mask_id, codes)
+
+
+def ratio_bin(masked: Bool[Array, "b t"]) -> Int[Array, " b"]:
+  """The bin of `RATIO_BINS` that each example's share of masked frames is in.
+
+  A share on an edge belongs to the bin below it.
+  """
+  percent = 100 * masked.sum(-1)  # times t, as whole numbers
+  edges = jnp.array(RATIO_BINS[:-1]) * masked.shape[-1]
+  return (percent[:, None] > edges).sum(-1)

@@ -3,7 +3,7 @@
 import dataclasses
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,8 @@ class Part:
   stem: str
   settings: sampling.Settings
   progress: Progress | None
+  genre: str = ""
+  role: str = ""
   known: Int[np.ndarray, "t q"] | None = None
   free: Bool[np.ndarray, "t q"] | None = None
   spliced: Bool[np.ndarray, " t"] | None = None
@@ -72,14 +74,28 @@ class Player:
   metadata: dict[str, Any]
   name: str = "demo"
 
-  def with_scales(self, settings: sampling.Settings) -> sampling.Settings:
+  def with_scales(
+    self, settings: sampling.Settings, given: Collection[str] = ("category",)
+  ) -> sampling.Settings:
     """A guidance scale for every source of this model, and for no other.
 
-    Sources that the settings do not name are not given by the caller either:
-    scale 0 leaves their branches out.
+    A condition that is given but has no scale takes the category's. One that
+    is not given is null in every branch, so it gets the scale that adds no
+    branch: when nested that of the condition before it, else 0.
+
+    Args:
+      settings: with scales of any sources.
+      given: names of the conditions that the caller gives.
     """
-    sources = (*self.config.conditions, "context")
-    guidance = {name: settings.guidance.get(name, 0.0) for name in sources}
+    scales = settings.guidance
+    guidance, before = {}, 1.0
+    for name in self.config.conditions:
+      if name in given:
+        before = scales.get(name, scales.get("category", 1.0))
+      elif settings.guidance_form == "paper":
+        before = 0.0
+      guidance[name] = before
+    guidance["context"] = scales.get("context", 0.0)
     return dataclasses.replace(settings, guidance=guidance)
 
   def steps_of(self, settings: sampling.Settings, count: int) -> int:
@@ -130,6 +146,8 @@ class Player:
           seed=seed,
           settings=part.settings,
           stem=part.stem,
+          genre=part.genre,
+          role=part.role,
           weights=self.name,
           codec_checksum=self.codec.checksum,
           origin=part.origin,
@@ -148,9 +166,15 @@ class Player:
     steps: int,
   ) -> Int[np.ndarray, "b t q"]:
     """Codes of a part for each seed; `steps` is all that progress counts."""
-    ids = {name: model.CONDITION_SIZES[name] for name in self.config.conditions}
-    if "category" in ids:
-      ids["category"] = categories.category_id(part.stem)
+    known_ids = {"category": categories.category_id(part.stem)}
+    if part.genre:
+      known_ids["genre"] = categories.GENRES.index(part.genre)
+    if part.role:
+      known_ids["role"] = categories.ROLES.index(part.role)
+    ids = {
+      name: known_ids.get(name, model.CONDITION_SIZES[name])
+      for name in self.config.conditions
+    }
     b = len(seeds)
 
     def progress(done: int) -> None:

@@ -74,6 +74,8 @@ class StemGen(Player):
     context: Context | None,
     stem: str = "bass",
     *,
+    genre: str = "",
+    role: str = "",
     seed: int = 0,
     seconds: float | None = None,
     loop: bool = False,
@@ -86,6 +88,8 @@ class StemGen(Player):
         context,
         stem,
         [seed],
+        genre=genre,
+        role=role,
         seconds=seconds,
         loop=loop,
         settings=settings,
@@ -99,6 +103,8 @@ class StemGen(Player):
     stem: str,
     seeds: Iterable[int],
     *,
+    genre: str = "",
+    role: str = "",
     seconds: float | None = None,
     loop: bool = False,
     exact: bool = False,
@@ -117,6 +123,10 @@ class StemGen(Player):
         nothing.
       stem: the instrument, a category or any name that musicians use for it.
       seeds: one for each take, 0 to 2**32 - 1.
+      genre: one of `categories.GENRES`, for weights that listen to it; "" for
+        none in particular.
+      role: one of `categories.ROLES`, what the stem shall do in the music; as
+        `genre`.
       seconds: length without a context; the stem then comes in the codec's
         own format.
       loop: the context is one period of a loop, and so is the stem.
@@ -134,7 +144,13 @@ class StemGen(Player):
     seeds = list(seeds)
     for seed in seeds:
       _check_seed(seed)
-    settings = self.with_scales(settings or sampling.preset("default"))
+    asked = {
+      "genre": categories.parse_genre(genre) if genre else "",
+      "role": categories.parse_role(role) if role else "",
+    }
+    settings = settings or sampling.preset("default")
+    self._check_conditions(asked)
+    settings = self.with_scales(settings, _given(**asked))
     audio = self._audio_of(context, seconds)
     heard = hearing.hear(
       self.codec,
@@ -144,7 +160,7 @@ class StemGen(Player):
       from_nothing=context is None,
     )
     at_once = 1 if exact or jax.default_backend() == "cpu" else MOST_AT_ONCE
-    plain = Part(heard, category, settings, progress)
+    plain = Part(heard, category, settings, progress, **asked)
     return self.play(plain, seeds, at_once)
 
   def vary(
@@ -312,8 +328,27 @@ class StemGen(Player):
         f"not {self.codec.checksum[:12]}): load the weights that played it, "
         f"{take.weights}"
       )
-    settings = self.with_scales(settings or take.settings)
-    return Part(take.heard, take.stem, settings, progress, known=take.codes)
+    settings = self.with_scales(
+      settings or take.settings, _given(take.genre, take.role)
+    )
+    return Part(
+      take.heard,
+      take.stem,
+      settings,
+      progress,
+      genre=take.genre,
+      role=take.role,
+      known=take.codes,
+    )
+
+  def _check_conditions(self, asked: dict[str, str]) -> None:
+    """Raises ValueError for a condition that would have no effect."""
+    for name, value in asked.items():
+      if value and name not in self.config.conditions:
+        raise ValueError(
+          f"{name} {value!r}: these weights do not listen to a {name}, only "
+          f"to {', '.join((*self.config.conditions, 'context'))}"
+        )
 
   def _audio_of(self, context: Context | None, seconds: float | None) -> Audio:
     if context is None:
@@ -337,6 +372,12 @@ class StemGen(Player):
     if not np.isfinite(audio.samples).all():
       raise ValueError("the context has samples that are NaN or infinite")
     return audio
+
+
+def _given(genre: str, role: str) -> list[str]:
+  """Names of the conditions that have a value."""
+  values = {"category": True, "genre": genre, "role": role}
+  return [name for name, value in values.items() if value]
 
 
 def _check_seed(seed: int) -> None:

@@ -30,6 +30,8 @@ class Take:
     seed: the seed it was drawn with.
     settings: the settings it was sampled with.
     stem: its instrument category.
+    genre: that it was asked for in, if any.
+    role: that it was asked to play, if any.
     weights: what the model was loaded from.
     codec_checksum: of the codec that the codes belong to.
     origin: what was done to which take, where it is not a first one.
@@ -48,6 +50,8 @@ class Take:
   weights: str
   codec_checksum: str
   elapsed: float
+  genre: str = ""
+  role: str = ""
   origin: str = ""
   passes: int = 0
   flops: float = 0.0
@@ -64,6 +68,8 @@ class Take:
     return {
       "title": f"{self.stem}, seed {self.seed}",
       "stem": self.stem,
+      "genre": self.genre,
+      "role": self.role,
       "seed": self.seed,
       "settings": dataclasses.asdict(self.settings),
       "weights": self.weights,
@@ -172,6 +178,8 @@ class Take:
         seed=about["seed"],
         settings=_settings_of(about["settings"]),
         stem=about["stem"],
+        genre=about.get("genre", ""),
+        role=about.get("role", ""),
         weights=about["weights"],
         codec_checksum=about["codec_checksum"],
         origin=about["origin"],

@@ -60,3 +60,16 @@ def test_general_midi_families_keep_their_order():
   assert categories.category_of_program(33, is_drum=True) == "drums"
   with pytest.raises(ValueError, match="128"):
     categories.category_of_program(128, is_drum=False)
+
+
+def test_a_role_is_what_is_said_or_what_the_instrument_always_does():
+  percussive, bass, _, melodic = range(4)
+  unknown = len(categories.ROLES)
+  assert categories.role_id("", "drums") == percussive
+  assert categories.role_id("", "bass") == bass
+  assert categories.role_id("", "piano") == unknown
+  assert categories.role_id("melodic", "piano") == melodic
+  assert categories.role_id("melodic", "bass") == melodic
+  assert categories.parse_role("Melodic") == "melodic"
+  with pytest.raises(ValueError, match=r"'loud' Known: percussive, .*melodic"):
+    categories.parse_role("loud")

@@ -193,6 +193,93 @@ def test_a_take_is_saved_with_its_seed_and_settings(player, tmp_path):
     take.save(tmp_path / "x.flac", overwrite=True)
 
 
+THREE = ("category", "genre", "role")
+
+
+@pytest.fixture(scope="module")
+def listener():
+  """Weights that listen to genre and role too, and loudly."""
+  config = dataclasses.replace(_config(), conditions=THREE)
+  params = jax.jit(lambda: model.init_params(config, jax.random.key(0)))()
+  return StemGen(config, params | {"head": 30 * params["head"]}, PcmCodec(), {})
+
+
+def test_genre_and_role_are_heard_and_each_has_its_scale(listener):
+  def codes(**given):
+    scales = {"context": 2.0, "category": 1.0, **given.pop("scales", {})}
+    settings = dataclasses.replace(FAST, guidance=scales)
+    return listener.generate(_music(), seed=1, settings=settings, **given).codes
+
+  plain = codes()
+  techno = codes(genre="Techno")
+  lead = codes(genre="Techno", role="melodic")
+  more = codes(genre="Techno", role="melodic", scales={"genre": 4.0})
+  most = codes(
+    genre="Techno", role="melodic", scales={"genre": 4.0, "role": 6.0}
+  )
+  takes = [plain, techno, lead, more, most]
+  for i, one in enumerate(takes):
+    for other in takes[:i]:
+      assert (one != other).any()
+  # What is not given is null, whatever its scale.
+  np.testing.assert_array_equal(codes(scales={"role": 6.0}), plain)
+
+
+@pytest.mark.parametrize(
+  ("preset", "given", "scales", "passes"),
+  [
+    ("default", ("category",), (1, 1, 1, 2.5), 2),
+    ("default", THREE, (1, 1, 1, 2.5), 2),
+    ("paper", ("category",), (3, 0, 0, 3), 3),
+    ("paper", ("category", "role"), (3, 0, 3, 3), 4),
+    ("paper", THREE, (3, 3, 3, 3), 5),
+  ],
+)
+def test_a_condition_that_is_not_given_costs_no_pass(
+  listener, preset, given, scales, passes
+):
+  settings = listener.with_scales(sampling.preset(preset), given)
+  assert tuple(settings.guidance.values()) == scales
+  assert tuple(settings.guidance) == (*THREE, "context")
+  branches = sampling.guidance.branches(settings, THREE)
+  assert len(branches.weights) == passes
+  assert branches.weights.sum() == 1
+
+
+def test_a_condition_that_these_weights_do_not_know_is_refused(player):
+  with pytest.raises(ValueError, match="genre 'techno': these weights do not"):
+    player.generate(_music(), genre="techno")
+  with pytest.raises(ValueError, match="unknown role 'loud'"):
+    player.generate(_music(), role="loud")
+
+
+def test_a_changed_take_keeps_its_genre_and_role(monkeypatch, tmp_path):
+  asked = []
+
+  def decode(config, params, heard, conditions, *_, **__):
+    asked.append({name: int(ids[0]) for name, ids in conditions.items()})
+    return heard
+
+  monkeypatch.setattr(sampling, "decode_codes", decode)
+  config = dataclasses.replace(_config(), conditions=THREE)
+  player = StemGen(config, {}, PcmCodec(), {})
+  take = _saved(
+    player.generate(_music(), "drums", genre="jazz", role="percussive"),
+    tmp_path,
+  )
+  assert (take.genre, take.role) == ("jazz", "percussive")
+  player.vary(take)
+  jazz = stemgen_lib.categories.GENRES.index("jazz")
+  assert asked == [{"category": 16, "genre": jazz, "role": 0}] * 2
+  player.generate(_music(), "drums")
+  sizes = model.CONDITION_SIZES
+  assert asked[-1] == {
+    "category": 16,
+    "genre": sizes["genre"],
+    "role": sizes["role"],
+  }
+
+
 @pytest.fixture
 def improviser(monkeypatch):
   """Plays random codes of its seed and window; no model."""

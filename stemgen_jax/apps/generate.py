@@ -61,6 +61,18 @@ flags.DEFINE_bool(
 flags.DEFINE_string(
   "stem", "bass", "The instrument that plays along.", flag_values=FLAGS
 )
+flags.DEFINE_string(
+  "genre",
+  "",
+  f"For weights that listen to it: {', '.join(categories.GENRES)}.",
+  flag_values=FLAGS,
+)
+flags.DEFINE_string(
+  "role",
+  "",
+  f"The same, what the stem does in the music: {', '.join(categories.ROLES)}.",
+  flag_values=FLAGS,
+)
 flags.DEFINE_bool(
   "exact",
   False,
@@ -85,7 +97,15 @@ def main(argv: list[str]) -> None:
   """
   del argv
   category = categories.parse_category(FLAGS.stem)
+  genre = categories.parse_genre(FLAGS.genre) if FLAGS.genre else ""
+  role = categories.parse_role(FLAGS.role) if FLAGS.role else ""
   settings = command.parse_settings(FLAGS)
+  for name, value in (("genre", genre), ("role", role)):
+    if name in settings.guidance and not value:
+      raise ValueError(
+        f"--settings.guidance.{name} is a scale for what is not given: add "
+        f"--{name}"
+      )
   plans = []
   if not FLAGS.dry_run:
     if FLAGS.mix and not FLAGS.context:
@@ -110,6 +130,8 @@ def main(argv: list[str]) -> None:
       context,
       category,
       [files.seed for files in plans],
+      genre=genre,
+      role=role,
       seconds=FLAGS.seconds,
       loop=FLAGS.loop,
       exact=FLAGS.exact,

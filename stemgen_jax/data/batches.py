@@ -55,7 +55,7 @@ def batches(
 
   Returns:
     An iterator of dicts: `context` and `target` int32 [b, window, q],
-    `category` and `genre` int32 [b], `song` int32 [b] (a hash of its id),
+    `category`, `genre`, `role` and `song` (a hash of its id) int32 [b],
     with b = batch / shard_count; shard i has rows i * b to (i + 1) * b of the
     global batch. Its `get_state()` counts global batches: a run resumes
     exactly, on any number of processes.
@@ -172,7 +172,8 @@ def eval_examples(
   batch = _stack([crop(record, rng.random()) for record in chosen])
   return Examples(
     **{
-      name: batch[name] for name in ("context", "target", "category", "genre")
+      name: batch[name]
+      for name in ("context", "target", "category", "genre", "role")
     },
     song=np.array([record["song_id"].decode() for record in chosen]),
     silence=manifest.silence[:window],

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from stemgen_jax.categories import ROLES
+
 
 @dataclasses.dataclass(frozen=True)
 class Crop:
@@ -44,6 +46,8 @@ class Crop:
       "target": record["target"][start:stop],
       "category": record["category"],
       "genre": record["genre"],
+      # Not known in data sets that are older than roles.
+      "role": record.get("role", len(ROLES)),
       "song": zlib.crc32(record["song_id"]) >> 1,
     }
 

@@ -7,6 +7,8 @@ import pathlib
 import numpy as np
 from jaxtyping import Float32, Int32
 
+from stemgen_jax.categories import ROLES
+
 HELDOUT = pathlib.Path(__file__).parents[1] / "assets/demo/heldout.npz"
 """The held-out examples that come with the demo weights."""
 
@@ -24,6 +26,7 @@ class Examples:
     silence: codes of silence, int32 [t, q].
     codec: name of the codec that made the codes.
     checksum: of that codec's weights.
+    role: id of the target's role, int32 [n]; None where no role is known.
     target_scales: for a codec with scales, those of the targets' segments,
       float32 [n, segments]. Then every example begins with a segment.
   """
@@ -36,10 +39,17 @@ class Examples:
   silence: Int32[np.ndarray, "t q"]
   codec: str
   checksum: str
+  role: Int32[np.ndarray, " n"] | None = None
   target_scales: Float32[np.ndarray, "n segments"] | None = None
 
   def __len__(self) -> int:
     return len(self.target)
+
+  def condition(self, name: str) -> Int32[np.ndarray, " n"]:
+    """Ids of a condition by its name, the null's where it is not known."""
+    if name == "role" and self.role is None:
+      return np.full(len(self), len(ROLES), np.int32)
+    return getattr(self, name)
 
   def crop(self, window: int) -> "Examples":
     """The first `window` frames of every example, without scales."""

@@ -4,7 +4,7 @@
 
 What plays is told by the file's name, or by a table, my_songs/stems.csv:
 
-    song,file,category,target,split,genre
+    song,file,category,target,split,genre,role
     First Song,take 7.wav,guitar,yes,train,rock
 """
 
@@ -20,7 +20,7 @@ from stemgen_jax.data.songs import SPLITS, Problem, Song, Stem
 
 TABLE = "stems.csv"
 _NEEDED = ("song", "file", "category")
-_COLUMNS = (*_NEEDED, "target", "split", "genre")
+_COLUMNS = (*_NEEDED, "target", "split", "genre", "role")
 # Folders of a root that is split already, as people call them.
 _SPLIT_NAMES = {
   "train": "train",
@@ -154,7 +154,9 @@ class Folder:
       not row["target"] and (self.vocals or not vocal)
     )
     category = categories.parse_category(row["category"])
-    return multitracks.stem(row["file"], category, files, target=target)
+    return multitracks.stem(
+      row["file"], category, files, target=target, role=row["role"]
+    )
 
 
 def _read_table(path: pathlib.Path) -> list[dict[str, str]]:
@@ -202,6 +204,8 @@ def _check(row: dict[str, str]) -> None:
   categories.parse_category(row["category"])
   if row["genre"]:
     row["genre"] = categories.parse_genre(row["genre"])
+  if row["role"]:
+    row["role"] = categories.parse_role(row["role"])
   if row["split"]:
     row["split"] = _SPLIT_NAMES.get(row["split"].lower(), row["split"])
   for name, known in (("target", ("yes", "no")), ("split", SPLITS)):

@@ -72,6 +72,8 @@ def _check(source: songs.Songs, song: songs.Song) -> None:
     raise ValueError(f"{where}: unknown genre {song.genre!r}")
   for stem in song.stems:
     categories.category_id(stem.category)
+    if stem.role and stem.role not in categories.ROLES:
+      raise ValueError(f"{where}: unknown role {stem.role!r}")
 
 
 def _problems(

@@ -69,6 +69,7 @@ def stem(
   files: Iterable[pathlib.Path],
   *,
   target: bool = True,
+  role: str = "",
 ) -> Stem | Problem:
   """A stem that is the sum of some files; a problem if one is not there."""
   files = tuple(files)
@@ -76,7 +77,7 @@ def stem(
   if missing:
     return Problem("missing file", f"no such file: {missing[0]}", name)
   read = functools.partial(read_sum, files)
-  return Stem(name, category, read, target, files)
+  return Stem(name, category, read, target, files, role)
 
 
 def sorted_out(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
+from stemgen_jax.categories import ROLES
 from stemgen_jax.data.songs import Problem
 
 
@@ -31,6 +32,8 @@ class SongCodes:
     genre: int32 id.
     segment: int32, number of the segment.
     index: int32, number of the pair in the segment.
+    role: int32 id of the target's role, `len(categories.ROLES)` where it is
+      not known, as in all files that were written before there were roles.
     start: float32, where the segment begins in the song, in seconds.
     context_scales: float32 [pairs, segments of the codec], of a
       `codec.ScaledCodec`; else None.
@@ -50,6 +53,7 @@ class SongCodes:
   segment: np.ndarray
   index: np.ndarray
   start: np.ndarray
+  role: np.ndarray
   context_scales: np.ndarray | None = None
   target_scales: np.ndarray | None = None
   problems: tuple[Problem, ...] = ()
@@ -82,7 +86,10 @@ class SongCodes:
     try:
       with np.load(path, allow_pickle=False) as arrays:
         scales = [name for name in SCALES if name in arrays]
-        columns = {name: arrays[name] for name in (*COLUMNS, *scales)}
+        unknown = np.full(len(arrays["index"]), len(ROLES), np.int32)
+        columns = {"role": arrays.get("role", unknown)}
+        for name in (*COLUMNS, *scales):
+          columns.setdefault(name, arrays[name])
     except _DAMAGES as error:
       raise _damaged(path, error) from error
     return cls(**columns, problems=problems_of(path))

@@ -113,7 +113,7 @@ def _encode_segment(
   target_codes = dict(zip(targets, encoded))
   contexts = encoded[len(targets) :]
   for pair, (mix, gains), context in zip(chosen, mixes, contexts):
-    category = song.stems[pair.target].category
+    played = song.stems[pair.target]
     target = target_codes[pair.target]
     yield {
       "context": context.codes,
@@ -125,7 +125,8 @@ def _encode_segment(
       "gains": gains,
       "context_rms_db": np.float32(audio.rms_db(mix)),
       "stem": np.int32(pair.target),
-      "category": np.int32(categories.category_id(category)),
+      "category": np.int32(categories.category_id(played.category)),
+      "role": np.int32(categories.role_id(played.role, played.category)),
       "genre": np.int32(categories.GENRES.index(song.genre)),
       "segment": np.int32(segment),
       "index": np.int32(pair.index),

@@ -24,6 +24,7 @@ class Stem:
     target: whether it may be what the model learns to play. Every stem may be
       heard.
     files: those that `read` reads; () where it is rendered.
+    role: one of `categories.ROLES`; "" where nothing says it.
   """
 
   name: str
@@ -31,6 +32,7 @@ class Stem:
   read: Callable[[], Audio]
   target: bool = True
   files: tuple[pathlib.Path, ...] = ()
+  role: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

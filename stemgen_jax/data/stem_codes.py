@@ -111,6 +111,7 @@ class StemCodes(tfds.core.GeneratorBasedBuilder):
           "stem": np.int32,
           "category": np.int32,
           "genre": np.int32,
+          "role": np.int32,
           "song_id": tfds.features.Text(),
           "start": np.float32,
         }

@@ -67,7 +67,7 @@ def listening(
     "silent": silence,
     "null": silence,  # not looked at
   }
-  conditions = {name: getattr(examples, name) for name in config.conditions}
+  conditions = {name: examples.condition(name) for name in config.conditions}
   predict = jax.jit(functools.partial(_bits, config))
 
   def bits(name: str, mask: np.ndarray) -> np.ndarray:

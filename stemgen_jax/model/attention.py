@@ -1,12 +1,20 @@
 """Bidirectional attention, in the form that the backend is fastest at."""
 
+import functools
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from stemgen_jax.model.sharding import alone
+from stemgen_jax.model.sharding import alone, spec
 
 Heads = Float[Array, "b t n h"]
+Valid = Bool[Array, "b t"]
+
+FORMS = ("auto", "dot_product", "map", "cudnn", "splash")
+_LANES = 128
+_BLOCKS = (512, 256, _LANES)
 
 
 def attend(
@@ -14,8 +22,9 @@ def attend(
   keys: Heads,
   values: Heads,
   *,
-  valid: Bool[Array, "b t"] | None = None,
+  valid: Valid | None = None,
   form: str = "auto",
+  interpret: bool = False,
 ) -> Heads:
   """softmax(q k^T / sqrt(h)) v over all valid frames, in both directions.
 
@@ -26,7 +35,10 @@ def attend(
     valid: Frames that may be attended to; None for all.
     form: "dot_product", one batched product; "map", one 2-D product per
       example and head, which XLA's CPU backend runs several times faster;
-      "auto", the second on a CPU without a mesh.
+      "auto", the second on a CPU without a mesh, else the first. The fused
+      kernels, which keep no scores, are for those who ask for them: "cudnn"
+      on GPUs (bfloat16 or float16, heads of at most 128), "splash" on TPUs.
+    interpret: Runs "splash" on any backend, slowly, as tests do.
 
   Returns:
     The attended values of every frame, those not valid included.
@@ -37,12 +49,110 @@ def attend(
     form = "map" if on_cpu and alone() else "dot_product"
   if form == "map":
     return _attend_by_map(queries, keys, values, valid)
+  if form == "cudnn":
+    return _each_device(_attend_by_cudnn, queries, keys, values, valid)
+  if form == "splash":
+    splash = functools.partial(_attend_by_splash, interpret=interpret)
+    return _each_device(splash, queries, keys, values, valid)
   mask = None if valid is None else valid[:, None, None, :]
   return jax.nn.dot_product_attention(queries, keys, values, mask=mask)
 
 
+def check_form(form: str) -> None:
+  """Raises ValueError if this machine's backend lacks the kernel of `form`."""
+  wanted = {"cudnn": "gpu", "splash": "tpu"}.get(form)
+  if wanted and jax.default_backend() != wanted:
+    raise ValueError(
+      f"model.attention={form!r} needs a {wanted.upper()}, here is a "
+      f"{jax.default_backend().upper()}: expected 'auto'"
+    )
+
+
+def _each_device(
+  attention: Callable[..., Array],
+  queries: Heads,
+  keys: Heads,
+  values: Heads,
+  valid: Valid | None,
+) -> Heads:
+  """Runs a kernel, which no compiler can split, on every device's own share.
+
+  Examples and heads are independent of each other, so nothing is sent.
+  """
+  if alone():
+    return attention(queries, keys, values, valid)
+  heads, rows = spec("batch", None, "heads", None), spec("batch", None)
+  given = () if valid is None else (valid,)
+  return jax.shard_map(
+    lambda q, k, v, *rest: attention(q, k, v, *(rest or (None,))),
+    in_specs=(heads, heads, heads, *(rows for _ in given)),
+    out_specs=heads,
+    check_vma=False,
+  )(queries, keys, values, *given)
+
+
+def _attend_by_cudnn(
+  queries: Heads, keys: Heads, values: Heads, valid: Valid | None
+) -> Heads:
+  b, t, _, _ = queries.shape
+  mask = None
+  if valid is not None:
+    # cuDNN spreads a bias over the heads, but not over the queries.
+    mask = jnp.broadcast_to(valid[:, None, None, :], (b, 1, t, t))
+  return jax.nn.dot_product_attention(
+    queries, keys, values, mask=mask, implementation="cudnn"
+  )
+
+
+def _attend_by_splash(
+  queries: Heads,
+  keys: Heads,
+  values: Heads,
+  valid: Valid | None,
+  *,
+  interpret: bool,
+) -> Heads:
+  # Here, as it is of use on TPUs alone.
+  from jax.experimental.pallas.ops.tpu import splash_attention as splash
+
+  b, t, n, h = queries.shape
+  missing = -t % _LANES
+  block = next(size for size in _BLOCKS if (t + missing) % size == 0)
+
+  def heads_first(x: Array) -> Array:
+    return jnp.pad(x, ((0, 0), (0, missing), (0, 0), (0, 0))).swapaxes(1, 2)
+
+  segments = None
+  if missing or valid is not None:
+    # A frame hears those of its own segment: all are in 0, but of the keys
+    # that must not be heard.
+    heard = jnp.ones((b, t), bool) if valid is None else valid
+    unheard = jnp.pad(~heard, ((0, 0), (0, missing)), constant_values=True)
+    unheard = unheard.astype(jnp.int32)
+    segments = splash.SegmentIds(jnp.zeros_like(unheard), unheard)
+  kernel = splash.make_splash_mha_single_device(
+    splash.MultiHeadMask([splash.FullMask((t + missing,) * 2)] * n),
+    block_sizes=splash.BlockSizes(
+      block_q=block,
+      block_kv=block,
+      block_q_dkv=block,
+      block_kv_dkv=block,
+      block_q_dq=block,
+      block_kv_dq=block,
+    ),
+    interpret=interpret,
+  )
+  out = jax.vmap(kernel)(
+    heads_first(queries * h**-0.5),
+    heads_first(keys),
+    heads_first(values),
+    segments,
+  )
+  return out.swapaxes(1, 2)[:, :t]
+
+
 def _attend_by_map(
-  queries: Heads, keys: Heads, values: Heads, valid: Array | None
+  queries: Heads, keys: Heads, values: Heads, valid: Valid | None
 ) -> Heads:
   b, t, n, h = queries.shape
   if valid is None:

@@ -3,16 +3,18 @@
 import dataclasses
 
 from stemgen_jax import categories
+from stemgen_jax.model.attention import FORMS
 
 CONDITION_SIZES: dict[str, int] = {
   "category": len(categories.CATEGORIES),
   "genre": len(categories.GENRES),
+  "role": len(categories.ROLES),
 }
 """Rows of each condition's table; one more row, the last, is its null."""
 
 _CHOICES = {
   "embedding": ("table", "codebook"),
-  "attention": ("auto", "dot_product", "map"),
+  "attention": FORMS,
   "remat": ("none", "dots", "full"),
   "dtype": ("auto", "float32", "bfloat16"),
 }
@@ -40,8 +42,8 @@ class ModelConfig:
     qk_norm: RMSNorm on the queries and keys of each head.
     rope_base: Base of the rotary embedding's wavelengths, in frames.
     norm_epsilon: Epsilon of the RMSNorms.
-    attention: "dot_product" for accelerators, "map" for CPU (one 2-D product
-      per head), "auto" to choose by backend.
+    attention: "auto" to choose by backend, or a form of `attention.attend`.
+      It belongs to the machine, and exported weights are read as "auto".
     remat: What the backward pass recomputes: nothing, everything but matrix
       products, or everything.
     dtype: Of activations; "auto" is float32 on CPU and bfloat16 elsewhere.
@@ -87,6 +89,14 @@ class ModelConfig:
       raise ValueError(
         f"model.width={self.width}: must be a multiple of twice "
         f"model.heads={self.heads}, so that heads have an even width"
+      )
+    size = self.width // self.heads
+    if self.attention == "cudnn" and (
+      self.dtype == "float32" or size > 128 or size % 8
+    ):
+      raise ValueError(
+        f"model.attention='cudnn': needs model.dtype 'auto' or 'bfloat16' and "
+        f"heads of a multiple of 8 up to 128, here {self.dtype!r} and {size}"
       )
     if self.embedding == "codebook" and self.latent < 1:
       raise ValueError(

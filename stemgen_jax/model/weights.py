@@ -147,7 +147,8 @@ def _read_config(path: pathlib.Path, fields: dict[str, Any]) -> ModelConfig:
       name: tuple(value) if isinstance(value, list) else value
       for name, value in fields.items()
     }
-    config = ModelConfig(**values)
+    # How to attend is this machine's matter, not that of the one before.
+    config = ModelConfig(**values | {"attention": "auto"})
     config.validate()
   except (TypeError, ValueError) as error:
     raise ValueError(

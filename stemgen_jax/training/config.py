@@ -15,11 +15,16 @@ class MaskConfig:
     level_weights: Probabilities of the levels, up to scale; empty: uniform.
     span_share: Share of examples with one run masked anywhere.
     prefix_share: Share of examples with all masked from a frame on.
+    complementary: Predict every frame of the active level: a second pass of
+      the same step takes each example with the complementary mask, where the
+      frames that were shown are masked and the others shown. Twice the passes
+      a step, so halve `batch` to compare at equal cost.
   """
 
   level_weights: tuple[float, ...] = ()
   span_share: float = 0.0
   prefix_share: float = 0.0
+  complementary: bool = False
 
   def validate(self, levels: int) -> None:
     """Raises ValueError if a share or weight makes no sense."""
@@ -42,6 +47,27 @@ class MaskConfig:
 
 
 @dataclasses.dataclass(kw_only=True)
+class DropConfig:
+  """How often a condition is dropped, where not `TrainConfig.condition_drop`.
+
+  Attributes:
+    category: Share of examples whose category becomes the learned null.
+    genre: The same of the genre.
+    role: The same of the stem's role.
+  """
+
+  category: float | None = None
+  genre: float | None = None
+  role: float | None = None
+
+  def validate(self) -> None:
+    """Raises ValueError, naming the field, if a share makes no sense."""
+    for name, share in vars(self).items():
+      if share is not None and not 0 <= share < 1:
+        raise ValueError(f"drop.{name}={share}: must be in [0, 1)")
+
+
+@dataclasses.dataclass(kw_only=True)
 class TrainConfig:
   """One run. The paper's by default.
 
@@ -50,11 +76,15 @@ class TrainConfig:
       latent, frame rate) is filled in from the data set.
     optimizer: Learning rate and AdamW.
     mask: The training mask.
+    drop: Shares of dropped conditions, by name.
     seed: Of parameters, masks, dropped conditions and the order of the data.
     steps: To train in all.
     batch: Examples a step, over all devices.
+    accumulate: Passes that a batch is cut into, to need less memory; loss and
+      gradients are those of the whole batch.
     context_drop: Share of examples whose context becomes the learned null.
-    condition_drop: The same, for each condition on its own.
+    condition_drop: The same, for each condition on its own, where `drop` says
+      nothing else.
     ema_decay: Of the averaged parameters, which are what gets exported.
     mesh_data: Devices along the mesh's data axis; 0 for all.
     mesh_model: Devices along its model axis.
@@ -70,9 +100,11 @@ class TrainConfig:
     default_factory=OptimizerConfig
   )
   mask: MaskConfig = dataclasses.field(default_factory=MaskConfig)
+  drop: DropConfig = dataclasses.field(default_factory=DropConfig)
   seed: int = 0
   steps: int = 150_000
   batch: int = 40
+  accumulate: int = 1
   context_drop: float = 0.2
   condition_drop: float = 0.2
   ema_decay: float = 0.9999
@@ -89,25 +121,43 @@ class TrainConfig:
     self.model.validate()
     self.optimizer.validate()
     self.mask.validate(self.model.levels)
-    for name in ("steps", "batch", "log_every", "save_every", "keep"):
+    self.drop.validate()
+    for name in (
+      "steps",
+      "batch",
+      "accumulate",
+      "log_every",
+      "save_every",
+      "keep",
+      "mesh_model",
+      "validate_batches",
+    ):
       if getattr(self, name) < 1:
         raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
     for name in ("mesh_data", "validate_every", "seed"):
       if getattr(self, name) < 0:
         raise ValueError(f"{name}={getattr(self, name)}: must not be negative")
-    for name in ("mesh_model", "validate_batches"):
-      if getattr(self, name) < 1:
-        raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
+    if self.batch % self.accumulate:
+      raise ValueError(
+        f"accumulate={self.accumulate}: must divide batch={self.batch}"
+      )
     for name in ("context_drop", "condition_drop", "ema_decay"):
       if not 0 <= getattr(self, name) < 1:
         raise ValueError(f"{name}={getattr(self, name)}: must be in [0, 1)")
+
+  def drop_of(self, condition: str) -> float:
+    """Share of examples in which a condition is dropped."""
+    share = getattr(self.drop, condition)
+    return self.condition_drop if share is None else share
 
 
 def from_dict(fields: dict[str, Any]) -> TrainConfig:
   """The inverse of `dataclasses.asdict`, also after a way through JSON.
 
+  A field that is missing is younger than what was saved and has its default.
+
   Raises:
-    ValueError: if a field is unknown or missing: another version wrote it.
+    ValueError: if a field is unknown: another version wrote it.
   """
   return _build(TrainConfig, fields)
 
@@ -116,10 +166,10 @@ def _build(kind: Any, fields: dict[str, Any]) -> Any:
   known: dict[str, Any] = {
     field.name: field for field in dataclasses.fields(kind)
   }
-  if fields.keys() != known.keys():
+  if unknown := sorted(fields.keys() - known.keys()):
     raise ValueError(
       f"the configuration was written by another version of stemgen-jax: "
-      f"{sorted(fields.keys() ^ known.keys())} of {kind.__name__} differ"
+      f"this one has no {', '.join(unknown)} in {kind.__name__}"
     )
   values = {}
   for name, value in fields.items():

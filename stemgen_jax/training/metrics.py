@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-_SUMS = ("level_loss", "level_correct", "level_tokens")
+# Of masked tokens, by active level and by bin of mask ratios.
+_SUMS = ("level", "ratio")
 
 
 def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -20,29 +21,28 @@ def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
   Returns:
     Means of the scalars; of the sums per level `loss_per_level` (nats per
-    masked token) and `accuracy_per_level`, None where no token was masked;
-    of the listening sums nats per frame at 100 % masked, level 0, under the
-    true and the shuffled context, and the gain between them.
+    masked token) and `accuracy_per_level`, None where no token was masked; the
+    same `_per_ratio`, for the bins `masking.RATIO_BINS`; of the listening sums
+    nats per frame at 100 % masked, level 0, under the true and the shuffled
+    context, and the gain between them.
   """
   fetched = jax.device_get(list(metrics))
   total: dict[str, Any] = {
     name: np.sum([m[name] for m in fetched], axis=0, dtype=np.float64)
     for name in fetched[0]
   }
-  tokens = total["level_tokens"]
-
-  def per_token(name: str) -> list[float | None]:
-    return [
-      round(float(x / n), 5) if n else None for x, n in zip(total[name], tokens)
-    ]
-
   figures: dict[str, Any] = {
     name: float(x / len(fetched))
     for name, x in total.items()
-    if name not in _SUMS and not name.startswith("listening_")
+    if name.partition("_")[0] not in (*_SUMS, "listening")
   }
-  figures["loss_per_level"] = per_token("level_loss")
-  figures["accuracy_per_level"] = per_token("level_correct")
+  for group in _SUMS:
+    tokens = total[f"{group}_tokens"]
+    for name, sums in (("loss", "loss"), ("accuracy", "correct")):
+      figures[f"{name}_per_{group}"] = [
+        round(float(x / n), 5) if n else None
+        for x, n in zip(total[f"{group}_{sums}"], tokens)
+      ]
   if "listening_tokens" in total:
     frames = total["listening_tokens"]
     true = float(total["listening_true"] / frames)

@@ -25,6 +25,7 @@ import tqdm
 
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.model import sharding
+from stemgen_jax.model.attention import check_form
 from stemgen_jax.training.checkpoint import About, Checkpoints, abstract
 from stemgen_jax.training.config import TrainConfig, check_same_run
 from stemgen_jax.training.metrics import Log, summarize
@@ -95,6 +96,7 @@ def train(
   out.mkdir(parents=True, exist_ok=True)
   mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
   check_batch(config, 1 if mesh is None else mesh.shape["data"])
+  check_form(config.model.attention)
   with (
     contextlib.nullcontext() if mesh is None else jax.set_mesh(mesh),
     Checkpoints(out, keep=config.keep) as checkpoints,
@@ -110,10 +112,11 @@ def train(
 
 def check_batch(config: TrainConfig, shares: int) -> None:
   """Raises ValueError if the batch cannot be split over the devices."""
-  if config.batch % shares:
+  if config.batch % (shares * config.accumulate):
     raise ValueError(
       f"batch={config.batch}: must be a multiple of the {shares} devices "
-      "along the mesh's data axis (mesh_data)"
+      f"along the mesh's data axis (mesh_data) times accumulate="
+      f"{config.accumulate}"
     )
 
 

@@ -29,9 +29,21 @@ class Player:
     return self
 
   def takes(
-    self, context, stem, seeds, *, seconds, loop, exact, settings, progress
+    self,
+    context,
+    stem,
+    seeds,
+    *,
+    genre,
+    role,
+    seconds,
+    loop,
+    exact,
+    settings,
+    progress,
   ):
     self.asked += [stem, seconds, loop, exact, settings]
+    self.conditions = (genre, role)
     form = context or Audio(np.zeros((int(seconds * 32000), 1), "f4"), 32000)
     for seed in seeds:
       for level in range(4):
@@ -199,6 +211,38 @@ def test_settings_and_weights(studio, player):
   run("--context=mix.wav", "--out=b.wav", "--steps=4,2,2,1")
   assert player.asked[-1].steps == (4, 2, 2, 1)
   assert player.asked[-6] == ("demo", None)
+
+
+def test_genre_and_role_are_given_and_guided_each_by_itself(studio, player):
+  run(
+    "--context=mix.wav",
+    "--out=a.wav",
+    "--stem=piano",
+    "--genre=Bossa Nova",
+    "--role=melodic",
+    "--settings.guidance.genre=2,1",
+    "--settings.guidance.role=4",
+  )
+  assert player.conditions == ("bossa_nova", "melodic")
+  assert player.asked[-1].guidance == {
+    **sampling.preset("default").guidance,
+    "genre": (2.0, 1.0),
+    "role": (4.0,),
+  }
+
+
+@pytest.mark.parametrize(
+  ("flag", "message"),
+  [
+    ("--genre=polka", "unknown genre 'polka'"),
+    ("--role=loud", "unknown role 'loud'"),
+    ("--settings.guidance.role=2", "add --role"),
+  ],
+)
+def test_a_wrong_genre_or_role_is_told(studio, player, capsys, flag, message):
+  run("--context=mix.wav", "--out=a.wav", flag, expect=1)
+  assert message in capsys.readouterr().err
+  assert files() == ["mix.wav"]
 
 
 def test_every_setting_is_a_flag(studio, player):

@@ -278,6 +278,7 @@ def test_stems_have_the_exact_length_and_sound():
     assert song.genre in categories.GENRES
     for stem, audio in zip(song.stems, stems):
       assert stem.category in categories.CATEGORIES
+      assert stem.role in categories.ROLES
       assert audio.shape == (224416, 1)
       assert audio.dtype == np.float32
       assert np.sqrt(np.mean(audio**2)) > 1e-3

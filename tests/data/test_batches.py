@@ -1,12 +1,15 @@
+import dataclasses
 import json
 import zlib
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 import tiny
 
+from stemgen_jax import categories
 from stemgen_jax.data import batches as lib
-from stemgen_jax.data import pairs, stem_codes
+from stemgen_jax.data import pairs, song_codes, stem_codes
 from stemgen_jax.data.examples import Examples
 
 WINDOW = 20  # of 40 frames, 10 a second
@@ -49,11 +52,63 @@ def test_batches_have_the_promised_shapes(prepared):
   for name in ("context", "target"):
     assert batch[name].shape == (4, WINDOW, 2)
     assert batch[name].dtype == np.int32
-  for name in ("category", "genre", "song"):
+  for name in ("category", "genre", "role", "song"):
     assert batch[name].shape == (4,)
     assert batch[name].dtype == np.int32
   known = {zlib.crc32(s.id.encode()) >> 1 for s in tiny.Sines().songs()}
   assert set(batch["song"].tolist()) <= known
+
+
+def test_roles_are_the_stems_own_or_of_the_category(prepared):
+  for batch in run(prepared):
+    for category, role in zip(batch["category"], batch["role"]):
+      name = categories.CATEGORIES[category]
+      assert role == categories.role_id("", name)
+  examples = lib.eval_examples(prepared, "test", WINDOW, 5)
+  assert examples.condition("role").tolist() == [
+    categories.role_id("", categories.CATEGORIES[i]) for i in examples.category
+  ]
+
+
+def test_data_sets_of_before_there_were_roles_have_none(tmp_path, monkeypatch):
+  info, rows = stem_codes.StemCodes._info, song_codes.SongCodes.rows
+
+  def old_info(self):
+    features = dict(info(self).features)
+    del features["role"]
+    return tfds.core.DatasetInfo(
+      builder=self, features=tfds.features.FeaturesDict(features)
+    )
+
+  def old_rows(self):
+    for row in rows(self):
+      del row["role"]
+      yield row
+
+  monkeypatch.setattr(stem_codes.StemCodes, "_info", old_info)
+  monkeypatch.setattr(song_codes.SongCodes, "rows", old_rows)
+  config = pairs.PairConfig(segment_seconds=4.0, pairs=2)
+  stem_codes.prepare(tiny.Sines(), tiny.FrameEnergies, tmp_path, config)
+  (batch,) = run(tmp_path, 1)
+  assert batch["role"].tolist() == [len(categories.ROLES)] * 4
+  examples = lib.eval_examples(tmp_path, "test", WINDOW, 1)
+  path = tmp_path / "examples.npz"
+  dataclasses.replace(examples, role=None).save(path)
+  again = lib.Examples.load(path)
+  assert again.condition("role").tolist() == [len(categories.ROLES)]
+  assert again.condition("genre").tolist() == examples.genre.tolist()
+
+
+def test_song_files_of_before_there_were_roles_have_none(prepared, tmp_path):
+  path = next((prepared / "songs").glob("*.npz"))
+  with np.load(path) as arrays:
+    old = {name: arrays[name] for name in arrays.files if name != "role"}
+  np.savez(tmp_path / "old.npz", **old)
+  found = song_codes.SongCodes.load(tmp_path / "old.npz")
+  assert found.role.tolist() == [len(categories.ROLES)] * len(found.index)
+  np.testing.assert_array_equal(
+    found.target, song_codes.SongCodes.load(path).target
+  )
 
 
 def test_the_seed_decides_order_and_crops(prepared):

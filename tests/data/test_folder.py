@@ -56,11 +56,11 @@ def test_the_table_decides(tmp_path):
   trees.folder(tmp_path)
   trees.table(
     tmp_path,
-    "song,file,category,target,split,genre",
-    "Song 0,01 Bass DI.wav,Synth Bass,,test,bossa nova",
-    "Song 0,Drums,Drum Kit,no,,",
-    "Song 0,Lead Vox.wav,Choir,,,",
-    "Song 0,lost.wav,piano,,,",
+    "song,file,category,target,split,genre,role",
+    "Song 0,01 Bass DI.wav,Synth Bass,,test,bossa nova,Melodic",
+    "Song 0,Drums,Drum Kit,no,,,",
+    "Song 0,Lead Vox.wav,Choir,,,,",
+    "Song 0,lost.wav,piano,,,,",
   )
   (song,) = folder.Folder(str(tmp_path)).songs()
   assert {s.name: (s.category, s.target) for s in song.stems} == {
@@ -69,6 +69,7 @@ def test_the_table_decides(tmp_path):
     "Lead Vox.wav": ("ensemble", False),
   }
   assert (song.split, song.genre) == ("test", "bossa_nova")
+  assert {s.role for s in song.stems} == {"melodic", ""}
   assert len(next(s for s in song.stems if s.name == "Drums").files) == 2
   (lost,) = song.problems
   assert (lost.kind, lost.stem) == ("missing file", "lost.wav")
@@ -85,6 +86,7 @@ def test_the_table_decides(tmp_path):
     (["song,file,category,split", "A,b.wav,bass,tran"], "split is 'tran'"),
     (["song,file,category,target", "A,b.wav,bass,si"], "target is 'si'"),
     (["song,file,category,genre", "A,b.wav,bass,polka"], "unknown genre"),
+    (["song,file,category,role", "A,b.wav,bass,loud"], "line 2: unknown role"),
     (["song,file,category", *["A,b.wav,bass"] * 2], "line 3: .*listed twice"),
   ],
 )

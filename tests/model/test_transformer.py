@@ -6,13 +6,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs import slakh
+from stemgen_jax.masking import training_mask
 from stemgen_jax.model import (
   CONDITION_SIZES,
   ModelConfig,
   apply,
   init_params,
 )
-from stemgen_jax.model.attention import attend
 from stemgen_jax.model.sharding import make_mesh
 
 B, T, Q, V = 4, 12, 3, 32
@@ -115,24 +116,83 @@ def test_every_context_token_changes_the_logits_of_every_frame(attention):
       np.testing.assert_array_equal(after[1:], before[1:])
 
 
-def test_context_reaches_by_gradient():
+@pytest.mark.parametrize("level", range(Q))
+@pytest.mark.parametrize("form", ["scattered", "span", "prefix"])
+def test_hidden_tokens_change_no_logit(level, form):
+  """Masked tokens of the active level and finer ones must not be seen."""
+  shares = {} if form == "scattered" else {f"{form}_share": 1.0}
+  _, target, _ = inputs()
+
+  def masked_of(target):
+    return training_mask(
+      jax.random.key(level), target, V, level=level, **shares
+    )[:2]
+
+  shown, masked = masked_of(target)
+  assert masked.any(1).all()
+  assert not masked.all()
+  hidden = jnp.arange(Q) > level
+  hidden = hidden | ((jnp.arange(Q) == level) & masked[..., None])
+  other, _ = masked_of(jnp.where(hidden, (target + 1) % V, target))
+  params = lively_params()
+  before = logits(SMALL, params, level, target=shown)
+  np.testing.assert_array_equal(
+    logits(SMALL, params, level, target=other), before
+  )
+  # All that is shown matters.
+  for i in range(B):
+    for frame, q in np.argwhere(~np.asarray(hidden[i]))[:: 1 + T // 4]:
+      change = shown.at[i, frame, q].set((shown[i, frame, q] + 1) % V)
+      after = logits(SMALL, params, level, target=change)
+      assert (jnp.abs(after - before)[i].max(-1) > 0).all()
+
+
+@pytest.mark.parametrize("level", range(Q))
+def test_gradients_come_from_what_is_heard_and_shown_alone(level):
+  """Context, shown and hidden tokens use codes of their own."""
+  config = small(embedding="table")
+  rng = np.random.default_rng(level)
+  context = jnp.asarray(rng.integers(0, 10, (B, T, Q)))
+  target = jnp.asarray(rng.integers(10, 20, (B, T, Q)))
+  _, _, category = inputs()
+  shown, masked, levels = training_mask(
+    jax.random.key(0), target, V, level=level
+  )
+  hidden = jnp.arange(Q) > level
+  hidden = hidden | ((jnp.arange(Q) == level) & masked[..., None])
+  target = jnp.where(hidden, target + 10, target)
+  shown, _, _ = training_mask(jax.random.key(0), target, V, level=level)
+
+  def total(params):
+    out = apply(config, params, context, shown, {"category": category}, levels)
+    return jnp.square(out).sum()
+
+  gradient = jax.jit(jax.grad(total))(lively_params(config))
+  assert (jnp.abs(gradient["head"][level]).max() > 0).all()
+  others = jnp.array([q for q in range(Q) if q != level])
+  assert (gradient["head"][others] == 0).all()
+  for q in range(Q):
+    slope = jnp.abs(gradient["embedding"]["table"][q]).max(-1)
+    heard = np.unique(context[..., q])
+    seen = np.unique(shown[..., q])
+    assert (slope[heard] > 0).all()
+    assert (slope[seen[seen < V]] > 0).all()
+    assert (slope[20:] == 0).all()
+    mask = jnp.abs(gradient["embedding"]["mask"][q]).max()
+    assert (mask > 0) == (q >= level)
+
+
+def test_the_codecs_own_vectors_are_left_alone():
   params = lively_params()
   context, target, category = inputs()
 
-  def total(params, level):
-    out = apply(SMALL, params, context, target, {"category": category}, level)
+  def total(params):
+    out = apply(SMALL, params, context, target, {"category": category}, 1)
     return jnp.square(out).sum()
 
-  gradient = jax.jit(jax.grad(total))(params, 1)
-  assert (jnp.abs(gradient["head"][1]) > 0).any()
-  assert (gradient["head"][jnp.array([0, 2])] == 0).all()
-  table = gradient["embedding"]["table"]
-  for level in range(Q):
-    used = np.unique(
-      np.r_[context[..., level].ravel(), target[..., level].ravel()]
-    )
-    assert (jnp.abs(table[level, used]).max(-1) > 0).all()
-  assert (gradient["embedding"]["codebooks"] == 0).all()
+  gradient = jax.jit(jax.grad(total))(params)["embedding"]
+  assert (gradient["codebooks"] == 0).all()
+  assert (jnp.abs(gradient["projection"]).max((1, 2)) > 0).all()
 
 
 def test_conditions_change_the_logits_and_have_a_null():
@@ -148,15 +208,16 @@ def test_conditions_change_the_logits_and_have_a_null():
 
 
 def test_further_conditions_by_the_same_mechanism():
-  config = small(conditions=("category", "genre"))
+  names = ("category", "genre", "role")
+  config = small(conditions=names)
   params = lively_params(config)
-  _, _, category = inputs()
-
-  def of(genre):
-    ids = {"category": category, "genre": jnp.full((B,), genre)}
-    return logits(config, params, 0, conditions=ids)
-
-  assert jnp.abs(of(0) - of(CONDITION_SIZES["genre"])).max() > 1e-3
+  nulls = {name: jnp.full((B,), CONDITION_SIZES[name]) for name in names}
+  of_none = logits(config, params, 0, conditions=nulls)
+  for name in names:
+    for value in (0, CONDITION_SIZES[name] - 1):
+      ids = nulls | {name: jnp.full((B,), value)}
+      given = logits(config, params, 0, conditions=ids)
+      assert jnp.abs(given - of_none).max() > 1e-3
 
 
 def test_without_conditions():
@@ -188,29 +249,6 @@ def test_padding_changes_nothing(attention):
   padded = logits(config, params, 0, valid=valid)
   unpadded = logits(config, params, 0, context[:, :short], target[:, :short])
   np.testing.assert_allclose(padded[:, :short], unpadded, atol=1e-5)
-
-
-@pytest.mark.parametrize("padded", [False, True])
-def test_attention_forms_agree_and_so_do_their_gradients(padded):
-  q, k, v = jax.random.normal(jax.random.key(0), (3, 2, 7, 3, 4))
-  valid = jnp.arange(7) < jnp.array([[5], [7]]) if padded else None
-
-  def total(form, q, k, v):
-    return jnp.square(attend(q, k, v, valid=valid, form=form)).sum()
-
-  for one, two in zip(
-    *(
-      jax.jit(jax.value_and_grad(functools.partial(total, form), (0, 1, 2)))(
-        q, k, v
-      )
-      for form in ("map", "dot_product")
-    )
-  ):
-    jax.tree.map(
-      functools.partial(np.testing.assert_allclose, atol=1e-5, rtol=1e-5),
-      one,
-      two,
-    )
 
 
 @pytest.mark.parametrize("remat", ["dots", "full"])
@@ -254,7 +292,16 @@ def test_bfloat16_is_near():
 
 
 def test_the_papers_size():
-  params = jax.eval_shape(lambda: init_params(ModelConfig(), jax.random.key(0)))
+  config = slakh.get_config().model
+  shape = (config.depth, config.width, config.heads, config.levels)
+  assert shape == (20, 1024, 16, 4)
+  assert (config.codes, config.embedding) == (2048, "table")
+  assert config.conditions == ("category",)
+  assert CONDITION_SIZES["category"] == 18
+  params = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
+  assert params["embedding"]["conditions"]["category"].shape == (19, 512)
+  assert params["embedding"]["table"].shape == (4, 2048, 512)
+  assert params["head"].shape == (4, 1024, 2048)
 
   def count(tree):
     return sum(x.size for x in jax.tree.leaves(tree))

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import jax
@@ -40,6 +41,14 @@ def test_round_trip_is_exact(saved):
   assert weights.metadata == {"steps": 7, "categories": ["bass"]}
   params = init_params(CONFIG, jax.random.key(0))
   jax.tree.map(np.testing.assert_array_equal, weights.params, params)
+
+
+def test_how_to_attend_is_not_the_weights_matter(tmp_path):
+  # Trained on a GPU with cuDNN, played on a laptop.
+  config = dataclasses.replace(CONFIG, attention="cudnn", dtype="bfloat16")
+  path = tmp_path / "model.safetensors"
+  save_weights(path, config, init_params(CONFIG, jax.random.key(0)), {})
+  assert load_weights(path).config.attention == "auto"
 
 
 def test_half_precision_is_half_the_size_and_near(saved, tmp_path):

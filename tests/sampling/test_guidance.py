@@ -74,3 +74,17 @@ def test_nested_form_adds_one_source_after_the_other():
 def test_scales_for_other_sources_than_the_models_are_refused(scales):
   with pytest.raises(ValueError, match="category"):
     guidance.branches(_settings("paper", **scales), ("category",))
+
+
+def test_paper_form_of_three_conditions():
+  settings = _settings("paper", context=3.0, category=2.0, genre=4.0, role=5.0)
+  keep, weights, _ = guidance.branches(settings, ("category", "genre", "role"))
+  np.testing.assert_array_equal(keep, np.eye(5, 4, -1, bool))
+  np.testing.assert_array_equal(weights, [1 - 14, 2, 4, 5, 3])
+
+
+def test_nested_form_of_three_conditions_at_scale_1_takes_two_branches():
+  settings = _settings("nested", context=2.5, category=1, genre=1, role=1)
+  keep, weights, _ = guidance.branches(settings, ("category", "genre", "role"))
+  np.testing.assert_array_equal(keep, [[True] * 3 + [False], [True] * 4])
+  np.testing.assert_array_equal(weights, [1 - 2.5, 2.5])

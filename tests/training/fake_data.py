@@ -58,6 +58,7 @@ class FakeBatches:
       "target": (context + category[:, None, None]) % V,
       "category": category,
       "genre": np.zeros_like(category),
+      "role": np.zeros_like(category),
       "song": np.arange(self.shape[0], dtype=np.int32),
     }
 

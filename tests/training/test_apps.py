@@ -1,3 +1,4 @@
+import json
 import pathlib
 import sys
 from unittest import mock
@@ -103,12 +104,44 @@ def test_from_codes_to_weights(prepared, tmp_path, capsys):
   assert "no checkpoint of step 7" in capsys.readouterr().err
 
 
+def test_what_an_ablation_changes_is_a_flag(prepared, tmp_path, capsys):
+  run, weights = tmp_path / "run", tmp_path / "model.safetensors"
+  changes = {
+    "model.embedding": "table",
+    "model.conditions": "('category', 'genre', 'role')",
+    "model.remat": "full",
+    "drop.genre": "0.5",
+    "mask.complementary": "True",
+    "accumulate": "2",
+    "validate_every": "0",
+    "steps": "1",
+  }
+  flags = [f"--config.{name}={value}" for name, value in changes.items()]
+  assert train(prepared, run, *flags) == 0
+  (line,) = read_log(run / "log.jsonl")
+  assert len(line["loss_per_ratio"]) == 5
+  saved = json.loads((run / "config.json").read_text())
+  assert saved["drop"] == {"category": None, "genre": 0.5, "role": None}
+  assert command.main(["export", f"--run={run}", f"--out={weights}"]) == 0
+  loaded = model.load_weights(weights)
+  assert loaded.config.conditions == ("category", "genre", "role")
+  assert loaded.config.embedding == "table"
+  assert "codebooks" not in loaded.params["embedding"]
+  assert set(loaded.params["embedding"]["conditions"]) == {
+    "category",
+    "genre",
+    "role",
+  }
+
+
 @pytest.mark.parametrize(
   ("flag", "message"),
   [
     ("--config.model.dept=2", "dept"),
     ("--config.model.depth=two", "depth"),
     ("--config.model.heads=3", "model.heads=3"),
+    ("--config.drop.genre=1.5", "drop.genre=1.5"),
+    ("--config.accumulate=3", "accumulate=3"),
     ("--config.model.window=5000", "model.window=5000"),
     ("--config.mask.level_weights=(1.0,)", "level_weights"),
     ("--config=nowhere.py", "nowhere.py"),

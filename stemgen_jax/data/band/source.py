@@ -15,6 +15,16 @@ from stemgen_jax.data.band.writer import write
 # for, none of one split ever becomes one of another.
 _FIRST = {"train": 0, "valid": 800_000, "test": 900_000}
 _MOST = {"train": 800_000, "valid": 100_000, "test": 100_000}
+# Of the band's players, one of `categories.ROLES`.
+_ROLES = {
+  "drums": "percussive",
+  "percussion": "percussive",
+  "bass": "bass",
+  "comp": "harmonic",
+  "pad": "harmonic",
+  "arp": "harmonic",
+  "lead": "melodic",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,6 +95,7 @@ class Band:
           functools.partial(
             _play, part, self.seconds, self.sample_rate, self.soundfonts
           ),
+          role=_ROLES[part.name],
         )
         for part in score.parts
       ),
