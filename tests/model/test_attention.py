@@ -90,7 +90,9 @@ def test_kernels_lower_for_their_platform(form, cudnn):
 
 @pytest.mark.parametrize("form", KERNELS)
 def test_kernels_run_on_each_devices_own_heads(form, cudnn):
-  with jax.set_mesh(make_mesh(2, 4)) as mesh:
+  mesh = make_mesh(2, 4)
+  assert mesh is not None
+  with jax.set_mesh(mesh):
     sharding = jax.NamedSharding(mesh, jax.P("data", None, "model", None))
     plain, _ = lowered(form, sharding)
   # 4 examples by 2, 16 heads by 4.

@@ -291,7 +291,9 @@ def test_learning_rate_is_optax_s_where_nothing_is_held():
   )
   ours, steps = learning_rate(config), range(0, 80, 3)
   np.testing.assert_allclose(
-    [ours(step) for step in steps], [theirs(step) for step in steps], rtol=1e-5
+    np.array([ours(step) for step in steps]),
+    np.array([theirs(step) for step in steps]),
+    rtol=1e-5,
   )
 
 
