@@ -198,6 +198,16 @@ def parse_settings(
   return dataclasses.replace(base, **changed)
 
 
+def check_scales(values: flags.FlagValues, **given: str) -> None:
+  """Raises ValueError for the scale of a condition that is not given."""
+  for name, value in given.items():
+    if values[f"settings.guidance.{name}"].value is not None and not value:
+      raise ValueError(
+        f"--settings.guidance.{name} is the scale of a {name}, and none is "
+        f"given: generate with --{name}, or leave it out"
+      )
+
+
 def _numbers(flag: str, given: list[str], kind: Callable) -> tuple:
   try:
     numbers = tuple(kind(number) for number in given)
@@ -312,6 +322,7 @@ def change_take(
   take = Take.load(values.take)
   check(take)
   settings = parse_settings(values, take.settings)
+  check_scales(values, genre=take.genre, role=take.role)
   seed = values.seed
   if seed is None:
     seed = (take.seed + 1) % _SEEDS

@@ -144,13 +144,12 @@ class StemGen(Player):
     seeds = list(seeds)
     for seed in seeds:
       _check_seed(seed)
-    asked = {
-      "genre": categories.parse_genre(genre) if genre else "",
-      "role": categories.parse_role(role) if role else "",
-    }
-    settings = settings or sampling.preset("default")
-    self._check_conditions(asked)
-    settings = self.with_scales(settings, _given(**asked))
+    genre = categories.parse_genre(genre) if genre else ""
+    role = categories.parse_role(role) if role else ""
+    self._check_conditions(genre=genre, role=role)
+    settings = self.with_scales(
+      settings or sampling.preset("default"), _given(genre, role)
+    )
     audio = self._audio_of(context, seconds)
     heard = hearing.hear(
       self.codec,
@@ -160,7 +159,7 @@ class StemGen(Player):
       from_nothing=context is None,
     )
     at_once = 1 if exact or jax.default_backend() == "cpu" else MOST_AT_ONCE
-    plain = Part(heard, category, settings, progress, **asked)
+    plain = Part(heard, category, settings, progress, genre=genre, role=role)
     return self.play(plain, seeds, at_once)
 
   def vary(
@@ -341,7 +340,7 @@ class StemGen(Player):
       known=take.codes,
     )
 
-  def _check_conditions(self, asked: dict[str, str]) -> None:
+  def _check_conditions(self, **asked: str) -> None:
     """Raises ValueError for a condition that would have no effect."""
     for name, value in asked.items():
       if value and name not in self.config.conditions:

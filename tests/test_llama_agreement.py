@@ -5,6 +5,7 @@ import importlib.machinery
 import sys
 import types
 import warnings
+from typing import Any
 from unittest import mock
 
 import jax
@@ -46,7 +47,7 @@ CONFIG = model.ModelConfig(
 def layers_of(config, params):
   """Layers of `transformers` with our weights; Qwen3's norm the queries."""
   d, n = config.width, config.heads
-  shape = {
+  shape: dict[str, Any] = {
     "hidden_size": d,
     "intermediate_size": config.mlp,
     "num_attention_heads": n,
@@ -62,6 +63,7 @@ def layers_of(config, params):
     "attention_bias": False,
     "attn_implementation": "eager",
   }
+  theirs: Any
   if config.qk_norm:
     theirs, (layer, rotary) = Qwen3Config(**shape), QWEN3
   else:
@@ -108,7 +110,7 @@ def test_blocks_are_a_bidirectional_llama(qk_norm):
   )
   b, t = 2, config.window
   context, target = rng.integers(0, config.codes, (2, b, t, config.levels))
-  conditions = {"category": np.array([1, 2])}
+  conditions = {"category": jax.numpy.array([1, 2])}
 
   @jax.jit
   def ours(params):

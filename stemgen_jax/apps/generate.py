@@ -100,12 +100,7 @@ def main(argv: list[str]) -> None:
   genre = categories.parse_genre(FLAGS.genre) if FLAGS.genre else ""
   role = categories.parse_role(FLAGS.role) if FLAGS.role else ""
   settings = command.parse_settings(FLAGS)
-  for name, value in (("genre", genre), ("role", role)):
-    if name in settings.guidance and not value:
-      raise ValueError(
-        f"--settings.guidance.{name} is a scale for what is not given: add "
-        f"--{name}"
-      )
+  command.check_scales(FLAGS, genre=genre, role=role)
   plans = []
   if not FLAGS.dry_run:
     if FLAGS.mix and not FLAGS.context:

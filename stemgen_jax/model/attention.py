@@ -130,8 +130,9 @@ def _attend_by_splash(
     unheard = jnp.pad(~heard, ((0, 0), (0, missing)), constant_values=True)
     unheard = unheard.astype(jnp.int32)
     segments = splash.SegmentIds(jnp.zeros_like(unheard), unheard)
-  kernel = splash.make_splash_mha_single_device(
-    splash.MultiHeadMask([splash.FullMask((t + missing,) * 2)] * n),
+  whole = splash.FullMask((t + missing, t + missing))
+  kernel: Callable[..., Array] = splash.make_splash_mha_single_device(
+    splash.MultiHeadMask([whole] * n),
     block_sizes=splash.BlockSizes(
       block_q=block,
       block_kv=block,

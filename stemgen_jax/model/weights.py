@@ -148,7 +148,8 @@ def _read_config(path: pathlib.Path, fields: dict[str, Any]) -> ModelConfig:
       for name, value in fields.items()
     }
     # How to attend is this machine's matter, not that of the one before.
-    config = ModelConfig(**values | {"attention": "auto"})
+    values["attention"] = "auto"
+    config = ModelConfig(**values)
     config.validate()
   except (TypeError, ValueError) as error:
     raise ValueError(

@@ -236,7 +236,7 @@ def test_genre_and_role_are_given_and_guided_each_by_itself(studio, player):
   [
     ("--genre=polka", "unknown genre 'polka'"),
     ("--role=loud", "unknown role 'loud'"),
-    ("--settings.guidance.role=2", "add --role"),
+    ("--settings.guidance.role=2", "generate with --role"),
   ],
 )
 def test_a_wrong_genre_or_role_is_told(studio, player, capsys, flag, message):

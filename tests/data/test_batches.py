@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import zlib
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_data_sets_of_before_there_were_roles_have_none(tmp_path, monkeypatch):
   info, rows = stem_codes.StemCodes._info, song_codes.SongCodes.rows
 
   def old_info(self):
-    features = dict(info(self).features)
+    features: Any = dict(cast(Any, info(self).features))
     del features["role"]
     return tfds.core.DatasetInfo(
       builder=self, features=tfds.features.FeaturesDict(features)

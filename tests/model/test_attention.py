@@ -59,12 +59,16 @@ KERNELS = {
 """Platform, name, and calls of forward and backward."""
 
 
-def lowered(form, sharding=None):
+def lowered(form, mesh=None):
   """Forward and backward of the paper's heads, for a machine not here."""
   platform, name, count = KERNELS[form]
-  placed = {} if sharding is None else {"sharding": sharding}
-  heads = jax.ShapeDtypeStruct((4, 1000, 16, 64), jnp.bfloat16, **placed)
-  valid = jax.ShapeDtypeStruct((4, 1000), jnp.bool_)
+
+  def array(shape, dtype, *axes):
+    sharding = None if mesh is None else jax.NamedSharding(mesh, jax.P(*axes))
+    return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
+
+  heads = array((4, 1000, 16, 64), jnp.bfloat16, "data", None, "model", None)
+  valid = array((4, 1000), jnp.bool_, "data", None)
   texts = [
     gradient(form).trace(*given).lower(lowering_platforms=(platform,)).as_text()
     for given in ((heads, heads, heads), (heads, heads, heads, valid))
@@ -90,9 +94,10 @@ def test_kernels_lower_for_their_platform(form, cudnn):
 
 @pytest.mark.parametrize("form", KERNELS)
 def test_kernels_run_on_each_devices_own_heads(form, cudnn):
-  with jax.set_mesh(make_mesh(2, 4)) as mesh:
-    sharding = jax.NamedSharding(mesh, jax.P("data", None, "model", None))
-    plain, _ = lowered(form, sharding)
+  mesh = make_mesh(2, 4)
+  assert mesh is not None
+  with jax.set_mesh(mesh):
+    plain, _ = lowered(form, mesh)
   # 4 examples by 2, 16 heads by 4.
   assert ("2x4x1024x64" if form == "splash" else "2x1000x4x64") in plain
 

@@ -120,12 +120,13 @@ def test_every_context_token_changes_the_logits_of_every_frame(attention):
 @pytest.mark.parametrize("form", ["scattered", "span", "prefix"])
 def test_hidden_tokens_change_no_logit(level, form):
   """Masked tokens of the active level and finer ones must not be seen."""
-  shares = {} if form == "scattered" else {f"{form}_share": 1.0}
+  spans, prefixes = float(form == "span"), float(form == "prefix")
   _, target, _ = inputs()
 
   def masked_of(target):
+    key = jax.random.key(level)
     return training_mask(
-      jax.random.key(level), target, V, level=level, **shares
+      key, target, V, level=level, span_share=spans, prefix_share=prefixes
     )[:2]
 
   shown, masked = masked_of(target)

@@ -34,10 +34,25 @@ def resolved(**changes):
   return trainer.resolve(tiny_config(**changes), fake_data())
 
 
-def fresh(config, seed=0):
-  return jax.jit(lambda key, books: init_state(config, key, books))(
-    jax.random.key(seed), fake_data().codebooks
-  )
+COMPILED = {}
+
+
+def once(function, config):
+  """Compiled once for all tests of one configuration and mesh."""
+  name = function, repr(config), jax.sharding.get_mesh()
+  return COMPILED.setdefault(name, function(config))
+
+
+def initial(config):
+  return jax.jit(lambda key, books: init_state(config, key, books))
+
+
+def fresh(config):
+  return once(initial, config)(jax.random.key(0), fake_data().codebooks)
+
+
+def train_step(config) -> Any:
+  return once(make_train_step, config)
 
 
 def named(tree):
@@ -59,12 +74,11 @@ def test_cross_entropy_is_minus_the_log_probability():
 
 
 def test_steps_compile_once_and_touch_only_what_may_change():
-  config = tiny_config()
+  config = resolved()
   config.optimizer.frozen = ("blocks/query",)
-  config = trainer.resolve(config, fake_data())
   state = fresh(config)
   before = named(state["params"])
-  step: Any = make_train_step(config)
+  step = train_step(config)
   batches = FakeBatches(config)
   for _ in range(3):
     old = state
@@ -77,12 +91,22 @@ def test_steps_compile_once_and_touch_only_what_may_change():
   assert still == {"embedding/codebooks", "blocks/query/kernel"}
 
 
-def gradient_of(config, batch, key):
+def drawn(config, batch, key):
+  """`views`, fetched."""
+  jitted = jax.jit(lambda batch, key: views(config, batch, key))
+  return jax.device_get(jitted(batch, key))
+
+
+def jitted_gradient(config):
   return jax.jit(
-    lambda params, batch: make_gradient(config)(
+    lambda params, batch, key: make_gradient(config)(
       params, views(config, batch, key)
     )
-  )(fresh(config)["params"], batch)
+  )
+
+
+def gradient_of(config, batch, key):
+  return once(jitted_gradient, config)(fresh(config)["params"], batch, key)
 
 
 def test_an_accumulated_gradient_is_that_of_the_whole_batch():
@@ -101,9 +125,9 @@ def test_an_accumulated_gradient_is_that_of_the_whole_batch():
 def test_accumulation_and_complementary_masks_on_a_mesh():
   config = resolved(accumulate=2, mask=MaskConfig(complementary=True))
   batch, key = next(FakeBatches(config)), jax.random.key(5)
-  alone, expected = make_train_step(config)(fresh(config), batch, key)
+  alone, expected = train_step(config)(fresh(config), batch, key)
   with jax.set_mesh(make_mesh(4, 2)):
-    step: Any = make_train_step(config)
+    step = train_step(config)
     state, metrics = step(fresh(config), place_batch(batch), key)
     split = named(jax.device_get(state["opt"]))
     step(state, place_batch(batch), key)
@@ -119,7 +143,7 @@ def test_complementary_masks_cover_every_token_of_the_level_once():
   mask = MaskConfig(complementary=True, span_share=0.3, prefix_share=0.3)
   config = resolved(mask=mask, accumulate=2)
   batch = next(FakeBatches(config))
-  passes = jax.device_get(views(config, batch, jax.random.key(2)))
+  passes = drawn(config, batch, jax.random.key(2))
   b, t = config.batch, config.model.window
   assert passes["masked"].shape == (4, b // 2, t)
   one, other = passes["masked"][:2], passes["masked"][2:]
@@ -149,7 +173,7 @@ def test_each_condition_is_dropped_on_its_own_and_as_often_as_it_says():
   )
   config.model.conditions = ("category", "genre", "role")
   batch = next(FakeBatches(config))
-  view = jax.device_get(views(config, batch, jax.random.key(0)))
+  view = drawn(config, batch, jax.random.key(0))
   dropped = {
     name: view["conditions"][name][0] == CONDITION_SIZES[name]
     for name in config.model.conditions
@@ -170,10 +194,10 @@ def test_every_condition_has_a_share_of_its_own():
 
 
 def test_the_loss_counts_masked_tokens_of_the_active_level_alone():
-  config = resolved(batch=4)
+  config = resolved()
   batch = next(FakeBatches(config))
   key = jax.random.key(3)
-  _, metrics = make_train_step(config)(fresh(config), batch, key)
+  _, metrics = train_step(config)(fresh(config), batch, key)
   # The step's own mask, drawn again.
   mask_key = jax.random.split(jax.random.fold_in(key, 0), 3)[0]
   _, masked, level = training_mask(
@@ -198,17 +222,22 @@ def test_no_gradient_comes_from_an_unmasked_token_or_another_level():
   masked = jnp.array([[1, 0, 0, 1], [1, 1, 1, 1], [0, 0, 1, 0]], bool)
   level = jnp.array([0, 1, 1])
 
-  def loss(logits, target=target):
+  @jax.jit
+  @jax.value_and_grad
+  def scored(logits, target):
     return score(logits, target, masked, level)["level_loss"].sum()
 
-  slope = jax.grad(loss)(logits)
+  def loss(logits, target):
+    return scored(logits, target)[0]
+
+  plain, slope = scored(logits, target)
   assert (slope[~masked] == 0).all()
   assert (jnp.abs(slope[masked]).max(-1) > 0).all()
   # The codes of the other level, or of unmasked frames, are not asked for.
   counts = masked[..., None] & (jnp.arange(2) == level[:, None, None])
   other = jnp.where(counts, target, (target + 1) % v)
-  assert loss(logits, other) == loss(logits)
-  assert loss(logits, (target + 1) % v) != loss(logits)
+  assert loss(logits, other) == plain
+  assert loss(logits, (target + 1) % v) != plain
 
 
 def test_sums_per_mask_ratio_and_what_a_run_says_of_them():
@@ -223,7 +252,7 @@ def test_sums_per_mask_ratio_and_what_a_run_says_of_them():
   sure = 50.0 * jax.nn.one_hot(codes, v)
   wrong = jnp.roll(sure, 1, axis=-1)
   known = jnp.arange(b)[:, None, None] < 4
-  sums = score(jnp.where(known, sure, wrong), target, masked, level)
+  sums = jax.jit(score)(jnp.where(known, sure, wrong), target, masked, level)
   expected = np.bincount(bins, counts, len(RATIO_BINS))
   assert sums["ratio_tokens"].tolist() == expected.tolist()
   assert sums["ratio_correct"].tolist() == [4, 10, 0, 0, 0]
@@ -262,7 +291,9 @@ def test_learning_rate_is_optax_s_where_nothing_is_held():
   )
   ours, steps = learning_rate(config), range(0, 80, 3)
   np.testing.assert_allclose(
-    [ours(step) for step in steps], [theirs(step) for step in steps], rtol=1e-5
+    np.array([ours(step) for step in steps]),
+    np.array([theirs(step) for step in steps]),
+    rtol=1e-5,
   )
 
 
@@ -292,8 +323,13 @@ def test_weight_decay_is_on_kernels_alone():
   optimizer = make_optimizer(
     OptimizerConfig(learning_rate=1.0, warmup_steps=0, weight_decay=0.1)
   )
-  nothing = jax.tree.map(jnp.zeros_like, params)
-  updates, _ = optimizer.update(nothing, optimizer.init(params), params)
+
+  @jax.jit
+  def updates_of_nothing(params):
+    nothing = jax.tree.map(jnp.zeros_like, params)
+    return optimizer.update(nothing, optimizer.init(params), params)[0]
+
+  updates = updates_of_nothing(params)
   moved = {name: x for name, x in named(updates).items() if x.any()}
   # No norm, embedding, mask or null is among them.
   assert moved.keys() == DECAYED
@@ -306,16 +342,20 @@ def test_gradients_are_clipped_by_their_global_norm():
   config = OptimizerConfig(clip_norm=2.0, warmup_steps=0)
   optimizer = make_optimizer(config)
 
-  def moment(scale):
+  @jax.jit
+  def moments(scale):
     gradient = {
       "kernel": scale * jnp.array([1.0, 2.0, 2.0]),
       "norm": scale * jnp.array([4.0]),
     }
-    _, state = optimizer.update(gradient, optimizer.init(params), params)
-    means = [x.mu for x in jax.tree.leaves(
-      state, is_leaf=lambda x: hasattr(x, "mu")
-    ) if hasattr(x, "mu")]  # fmt: skip
-    return named(means[0])
+    return optimizer.update(gradient, optimizer.init(params), params)[1]
+
+  def moment(scale):
+    found = named(moments(scale))
+    return {
+      name: next(x for path, x in found.items() if path.endswith(f"mu/{name}"))
+      for name in params
+    }
 
   # Of norm 5 and 500: both come out at norm 2, times 1 - beta1.
   for scale in (1.0, 100.0):
@@ -329,14 +369,13 @@ def test_gradients_are_clipped_by_their_global_norm():
 
 
 def test_the_average_follows_the_parameters():
-  config = resolved(ema_decay=0.5)
-  state = fresh(config)
-  step = make_train_step(config)
+  config = resolved()
+  state, step = fresh(config), train_step(config)
   batches = FakeBatches(config)
   average = named(state["params"])
   for number in range(3):
     state, _ = step(state, next(batches), jax.random.key(1))
-    decay = min(0.5, (1 + number) / (10 + number))
+    decay = min(config.ema_decay, (1 + number) / (10 + number))
     average = {
       name: decay * average[name] + (1 - decay) * x
       for name, x in named(state["params"]).items()
@@ -349,8 +388,8 @@ def test_in_bfloat16_state_and_loss_stay_float32():
   exact, rough = resolved(), resolved()
   rough.model.dtype = "bfloat16"
   batch, key = next(FakeBatches(exact)), jax.random.key(1)
-  _, expected = make_train_step(exact)(fresh(exact), batch, key)
-  step: Any = make_train_step(rough)
+  _, expected = train_step(exact)(fresh(exact), batch, key)
+  step = train_step(rough)
   assert "bf16" in step.lower(fresh(rough), batch, key).as_text()
   state, metrics = step(fresh(rough), batch, key)
   kinds = {x.dtype.name for x in jax.tree.leaves(state["params"])}
