@@ -93,6 +93,12 @@ class TrainConfig:
     keep: Checkpoints kept, the latest.
     validate_every: Steps between validations; 0 for none.
     validate_batches: Batches of each.
+    patience: The run ends when validation accuracy has not risen for so many
+      steps; 0 for never.
+    listen_every: Steps between listening, see `listen.Listener`; 0 for never.
+    overfit: Learn one batch by heart, without dropped conditions: a check
+      that model and training work, for the loss must go to nearly 0.
+    start: Exported weights, or a run's folder, to start from; "" for afresh.
   """
 
   model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
@@ -115,6 +121,10 @@ class TrainConfig:
   keep: int = 3
   validate_every: int = 1000
   validate_batches: int = 8
+  patience: int = 20_000
+  listen_every: int = 5000
+  overfit: bool = False
+  start: str = ""
 
   def validate(self) -> None:
     """Raises ValueError, naming the field, if the run makes no sense."""
@@ -134,7 +144,13 @@ class TrainConfig:
     ):
       if getattr(self, name) < 1:
         raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
-    for name in ("mesh_data", "validate_every", "seed"):
+    for name in (
+      "mesh_data",
+      "validate_every",
+      "seed",
+      "patience",
+      "listen_every",
+    ):
       if getattr(self, name) < 0:
         raise ValueError(f"{name}={getattr(self, name)}: must not be negative")
     if self.batch % self.accumulate:
@@ -189,6 +205,8 @@ _FREE = {
   "keep",
   "validate_every",
   "validate_batches",
+  "patience",
+  "listen_every",
 }
 
 
