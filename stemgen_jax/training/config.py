@@ -212,7 +212,7 @@ _FREE = {
 
 def check_same_run(saved: TrainConfig, wanted: TrainConfig) -> None:
   """Raises ValueError if a run of `saved` cannot go on as `wanted`."""
-  have, want = _flat(saved), _flat(wanted)
+  have, want = flat(saved), flat(wanted)
   for name, value in want.items():
     if name not in _FREE and have[name] != value:
       raise ValueError(
@@ -222,12 +222,13 @@ def check_same_run(saved: TrainConfig, wanted: TrainConfig) -> None:
       )
 
 
-def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
-  flat = {}
+def flat(config: Any, prefix: str = "") -> dict[str, Any]:
+  """All fields of a tree of dataclasses by their paths, as "model.depth"."""
+  fields = {}
   for field in dataclasses.fields(config):
     value = getattr(config, field.name)
     if dataclasses.is_dataclass(value):
-      flat |= _flat(value, f"{prefix}{field.name}.")
+      fields |= flat(value, f"{prefix}{field.name}.")
     else:
-      flat[prefix + field.name] = value
-  return flat
+      fields[prefix + field.name] = value
+  return fields

@@ -110,3 +110,9 @@ def read_log(path: str | os.PathLike) -> list[dict[str, Any]]:
     except ValueError:
       continue  # the line that a killed run was writing
   return lines
+
+
+def has_ended(path: str | os.PathLike) -> bool:
+  """Whether the log is of a run that is done, and not just stopped."""
+  lines = read_log(path)
+  return bool(lines) and lines[-1]["kind"] == "end"

@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import signal
 import time
 from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ from typing import Any
 import jax
 
 from stemgen_jax.data.manifest import Manifest
-from stemgen_jax.model import Params, sharding
+from stemgen_jax.model import Params, init_params, sharding
 from stemgen_jax.model.attention import check_form
 from stemgen_jax.training import runs
 from stemgen_jax.training.checkpoint import About, Checkpoints, abstract
@@ -49,8 +50,8 @@ def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:
   """The configuration with what the data decide filled in, and checked.
 
   Raises:
-    ValueError: as `TrainConfig.validate`, or for a window longer than the
-      data's records.
+    ValueError: as `TrainConfig.validate`, for a frozen parameter that does
+      not exist, or for a window longer than the data's records.
   """
   config = copy.deepcopy(config)
   config.model = dataclasses.replace(
@@ -62,13 +63,31 @@ def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:
     codes=data.codes,
     latent=data.codebooks.shape[-1],
   )
+  if config.overfit:  # what is dropped cannot be known by heart
+    config.context_drop = config.condition_drop = 0.0
   config.validate()
+  _check_frozen(config)
   if config.model.window > data.frames:
     raise ValueError(
       f"model.window={config.model.window} frames is longer than the "
       f"{data.frames} frames of the data's records"
     )
   return config
+
+
+def _check_frozen(config: TrainConfig) -> None:
+  """Raises ValueError for a pattern that no parameter's path has."""
+  params = jax.eval_shape(lambda: init_params(config.model, jax.random.key(0)))
+  paths = [
+    jax.tree_util.keystr(path, simple=True, separator="/")
+    for path, _ in jax.tree_util.tree_leaves_with_path(params)
+  ]
+  for pattern in config.optimizer.frozen:
+    if not any(re.search(pattern, path) for path in paths):
+      raise ValueError(
+        f"optimizer.frozen: no parameter's path has {pattern!r}; they are "
+        f"{', '.join(paths)}"
+      )
 
 
 def train(

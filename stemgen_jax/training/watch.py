@@ -98,7 +98,7 @@ class Watch:
     rate = self._config.batch * len(metrics) / (self._clock - before)
     figures["examples_per_second"] = round(rate, 3)
     figures["data_wait"] = round(waited / len(metrics), 6)
-    said = f", loss {figures['loss']:.3f}, {rate:.3g} examples/s"
+    said = f"loss {figures['loss']:.3f}, {rate:.3g} examples/s"
     device = jax.devices()[0]
     peak = peak_flops(device.device_kind)
     if peak:
