@@ -14,6 +14,7 @@ For a cluster, --print shows the commands, one a line; start each as a job, then
 --collect.
 """
 
+import argparse
 import itertools
 import json
 import pathlib
@@ -25,29 +26,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from absl import app, flags
-
 from stemgen_jax.training import metrics
 
-_CONFIG = flags.DEFINE_string(
-  "config", None, "File with the configuration, such as configs/demo.py."
-)
-_DATA = flags.DEFINE_string("data", None, "As of `stemgen-jax train`.")
-_OUT = flags.DEFINE_string("out", None, "Folder for the runs and the table.")
-_SET = flags.DEFINE_multi_string(
-  "set",
-  [],
-  "FLAG=VALUE,VALUE,... of `stemgen-jax train`, without dashes; several are "
-  "combined, the last one changing fastest.",
-)
-_PRINT = flags.DEFINE_bool("print", False, "Only show the commands.")
-_COLLECT = flags.DEFINE_bool("collect", False, "Only make the table.")
-_FIGURES = flags.DEFINE_list(
-  "figures",
-  ["accuracy", "loss_per_level", "all_masked_true", "listening_gain"],
-  "Columns of the table: figures of the best validation; with train/ in front "
-  "those of the last training line, as train/examples_per_second.",
-)
+_FIGURES = "accuracy,loss_per_level,all_masked_true,listening_gain"
 
 
 class Run(NamedTuple):
@@ -175,10 +156,10 @@ def _shown(run: Run) -> str:
 def collect(
   runs: Sequence[Run], figures: Sequence[str]
 ) -> list[dict[str, Any]]:
-  """A row for every run: what is set, steps, and the figures that there are.
+  """A row for every run: what is set, and the figures that there are.
 
-  `best_step` is that of the validation with the highest accuracy, which the
-  figures are of.
+  `reached` is its last step, `best_step` that of the validation with the
+  highest accuracy, which the figures are of.
   """
   rows = []
   for run in runs:
@@ -189,13 +170,13 @@ def collect(
     }
     known: dict[str, Any] = {}
     if of["validation"]:
-      known |= max(of["validation"], key=lambda line: line["accuracy"])
+      known |= max(of["validation"], key=lambda x: x.get("accuracy", 0))
     if of["train"]:
       known |= {f"train/{k}": x for k, x in of["train"][-1].items()}
     rows.append(
       run.settings
       | {
-        "steps": known.get("train/step", 0),
+        "reached": known.get("train/step", 0),
         "done": is_done(run),
         "best_step": known.get("step"),
       }
@@ -205,14 +186,15 @@ def collect(
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-  """The rows as Markdown; what is the same in all is said above."""
+  """The rows as Markdown; what is set alike in all is said above."""
   first, *others = rows
-  same = {
-    name: value
-    for name, value in first.items()
-    if others and all(row[name] == value for row in others)
-  }
-  columns = [name for name in first if name not in same]
+  same = {}
+  for name, value in first.items():
+    if name == "reached":  # here the settings end
+      break
+    if others and all(row[name] == value for row in others):
+      same[name.removeprefix("config.")] = value
+  columns = [x for x in first if x.removeprefix("config.") not in same]
   said = ", ".join(f"{name} {_cell(value)}" for name, value in same.items())
   lines = [f"In all runs: {said}.", ""] if same else []
   lines += [
@@ -234,26 +216,53 @@ def _cell(value: Any) -> str:
   return "-" if value is None else str(value)
 
 
-def main(argv: Sequence[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
   """Trains, prints or collects."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument(
+    "--config", required=True, help="file, such as configs/demo.py"
+  )
+  parser.add_argument("--data", required=True, help="as of `stemgen-jax train`")
+  parser.add_argument(
+    "--out", required=True, help="folder for the runs and the table"
+  )
+  parser.add_argument(
+    "--set",
+    action="append",
+    default=[],
+    metavar="FLAG=VALUE,VALUE,...",
+    help="a flag of `stemgen-jax train`, without dashes, and its values; of "
+    "several all combinations, the last one changing fastest",
+  )
+  only = parser.add_mutually_exclusive_group()
+  only.add_argument(
+    "--print", action="store_true", help="only show the commands"
+  )
+  only.add_argument(
+    "--collect", action="store_true", help="only make the table"
+  )
+  parser.add_argument(
+    "--figures",
+    default=_FIGURES,
+    help="columns: figures of the best validation; with train/ in front those "
+    "of the last training line, as train/examples_per_second "
+    "(default: %(default)s)",
+  )
+  given = parser.parse_args(arguments)
+  out = pathlib.Path(given.out)
   try:
-    if len(argv) > 1:
-      raise ValueError(f"{argv[1]!r} belongs to no flag")
-    for flag in (_CONFIG, _DATA, _OUT):
-      if not flag.value:
-        raise ValueError(f"--{flag.name} is missing")
-    out = pathlib.Path(_OUT.value)
-    runs = expand(_SET.value, _CONFIG.value, _DATA.value, out)
-    if not pathlib.Path(_CONFIG.value).is_file():
-      raise FileNotFoundError(f"--config={_CONFIG.value}: no such file")
-  except (ValueError, OSError) as error:
-    print(f"sweep: error: {error}", file=sys.stderr)
-    return 1
-  if _PRINT.value:
+    runs = expand(given.set, given.config, given.data, out)
+  except ValueError as error:
+    parser.error(str(error))
+  if not pathlib.Path(given.config).is_file():
+    parser.error(f"--config={given.config}: no such file")
+  if given.print:
     print("\n".join(_shown(run) for run in runs))
     return 0
-  code = 0 if _COLLECT.value else train(runs)
-  rows = collect(runs, _FIGURES.value)
+  code = 0 if given.collect else train(runs)
+  rows = collect(runs, given.figures.split(","))
   out.mkdir(parents=True, exist_ok=True)
   (out / "table.json").write_text(json.dumps(rows, indent=2) + "\n")
   (out / "table.md").write_text(table(rows))
@@ -262,4 +271,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-  app.run(main)
+  sys.exit(main())

@@ -187,9 +187,7 @@ class Listener:
         self._names, of_examples, self._loudest
       ):
         path = folder / f"{example}-{kind}"
-        audio.write(
-          path.with_suffix(".wav"), sound, bits=16, overwrite=True
-        )
+        audio.write(path.with_suffix(".wav"), sound, bits=16, overwrite=True)
         pixels = picture.pixels(sound, loudest)
         image.imsave(path.with_suffix(".png"), pixels)
         yield Sound(

@@ -67,9 +67,7 @@ def load_start(path: str | os.PathLike, config: ModelConfig) -> Weights:
     raise ValueError(f"--start={path}: {error}") from error
   theirs, ours = (dataclasses.asdict(x) for x in (weights.config, config))
   different = [
-    name
-    for name in ours
-    if name not in _FREE and theirs[name] != ours[name]
+    name for name in ours if name not in _FREE and theirs[name] != ours[name]
   ]
   if different:
     flags = " ".join(f"--config.model.{x}={theirs[x]}" for x in different)
@@ -86,9 +84,7 @@ _FREE = {"window", "attention", "remat", "dtype", "codec"}
 
 def _metadata(run: pathlib.Path, step: int, about: About) -> dict[str, Any]:
   lines = [
-    line
-    for line in metrics.read_log(run / "log.jsonl")
-    if line["step"] <= step
+    line for line in metrics.read_log(run / "log.jsonl") if line["step"] <= step
   ]
 
   def last(kind: str) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import optax
 
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.model import Params, init_params, sharding
@@ -234,6 +236,7 @@ def _loop(
   validation_step = make_validation_step(config)
   # Other draws than the parameters'.
   key, valid_key = jax.random.split(jax.random.key(config.seed + 1))
+  norm = jax.jit(optax.global_norm)
   placed = OnDevice(batches)
 
   def due(every: int) -> bool:
@@ -241,6 +244,10 @@ def _loop(
 
   def save(accuracy: float | None = None) -> None:
     watch.check(step)
+    if not jnp.isfinite(norm(state["params"])):
+      raise FloatingPointError(
+        f"the parameters are no finite numbers after step {step}"
+      )
     about = About(config, run.summary, placed.get_state())
     run.checkpoints.save(step, state, about, accuracy=accuracy)
 
