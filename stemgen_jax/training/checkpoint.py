@@ -75,9 +75,9 @@ class Checkpoints:
   @property
   def best(self) -> int | None:
     """The step that was saved with the highest accuracy, or None."""
-    measured = [x for x in self._orbax.checkpoints if x.metrics]
-    best = max(measured, key=lambda x: x.metrics["accuracy"], default=None)
-    return None if best is None else best.step
+    saved: Any = self._orbax.checkpoints
+    measured = {x.step: x.metrics["accuracy"] for x in saved if x.metrics}
+    return max(measured, key=lambda step: measured[step], default=None)
 
   def save(
     self,

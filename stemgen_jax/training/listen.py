@@ -114,7 +114,7 @@ class Listener:
 
   def _play(self, params: Params) -> dict[str, list[Audio]]:
     examples, scales = self._examples, self._examples.target_scales
-    n, t, q = examples.target.shape
+    n, t = examples.target.shape[:2]
     order = np.random.default_rng(0).random((n, t)).argsort(1).argsort(1)
     played = {}
     for percent in HIDDEN:

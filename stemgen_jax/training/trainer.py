@@ -1,8 +1,9 @@
 """The training loop: one run in one folder, stopped and resumed at will.
 
 A run folder holds `config.json` (as resolved), `log.jsonl`, `checkpoints/`
-and, where they are made, `tensorboard/` and `listen/`. The same run with the same seed gives the same parameters to
-the bit, however often it was stopped on the way.
+and, where they are made, `tensorboard/` and `listen/`. The same run with the
+same seed gives the same parameters to the bit, however often it was stopped on
+the way.
 """
 
 import contextlib
@@ -207,10 +208,10 @@ def _start(
       lambda x, leaf: jax.device_put(x, leaf.sharding), params, like["params"]
     )
     return jax.jit(
-      lambda key, params: (
-        init(key, data.codebooks) | {"params": params, "ema": params}
+      lambda key, books, params: (
+        init(key, books) | {"params": params, "ema": params}
       )
-    )(key, placed)
+    )(key, data.codebooks, placed)
   step, about = checkpoints.about()
   check_same_run(about.config, config)
   if about.data != summary:
@@ -266,18 +267,17 @@ def _loop(
     watch.stepped(step, metrics, waited)
     rises = False
     if run.validation and due(config.validate_every):
-      watch.settle()
-      figures = _validate(
-        validation_step, state["ema"], run.validation, valid_key
-      )
+      with watch.paused():
+        figures = _validate(
+          validation_step, state["ema"], run.validation, valid_key
+        )
       rises = best.rises(step, figures["accuracy"])
       watch.validated(step, figures)
     if due(config.listen_every):
-      watch.settle()
-      params = _on_host(state["ema"])
-      if run.listener:
-        watch.heard(step, run.listener.listen(step, params))
-    watch.go_on()
+      with watch.paused():
+        params = _on_host(state["ema"])
+        if run.listener:
+          watch.heard(step, run.listener.listen(step, params))
     if rises or step % config.save_every == 0:
       save(best.accuracy if rises else None)
   save()

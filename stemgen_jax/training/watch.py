@@ -1,9 +1,11 @@
 """Where the figures of a run go: the terminal, the log, TensorBoard."""
 
+import contextlib
 import math
 import pathlib
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -142,9 +144,18 @@ class Watch:
     if self._writes:
       self._bar.write(text, file=sys.stderr)
 
-  def go_on(self) -> None:
-    """Tells that something other than training, which took time, is over."""
-    self._clock = time.monotonic()
+  @contextlib.contextmanager
+  def paused(self) -> Iterator[None]:
+    """The time within does not count: something other than training is done.
+
+    Raises:
+      FloatingPointError: as `settle`, whose reports come first.
+    """
+    self.settle()
+    jax.block_until_ready(self._recent)
+    began = time.monotonic()
+    yield
+    self._clock += time.monotonic() - began
 
   def _write(self, step: int, kind: str, figures: dict[str, Any]) -> None:
     if self._writes:

@@ -1,10 +1,12 @@
 import json
 import struct
+import time
+from typing import Any
 
 import numpy as np
 import pytest
 from fake_data import tiny_config
-from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto import event_pb2
 
 from stemgen_jax.sampling import cost
 from stemgen_jax.training import tensorboard, watch
@@ -45,12 +47,13 @@ def validation():
 
 def events(folder):
   """Values of all event files, by tag and step."""
+  messages: Any = event_pb2
   found = {}
   for path in folder.iterdir():
     data, place = path.read_bytes(), 0
     while place < len(data):
       (length,) = struct.unpack_from("<Q", data, place)
-      event = Event.FromString(data[place + 12 : place + 12 + length])
+      event = messages.Event.FromString(data[place + 12 : place + 12 + length])
       place += 16 + length
       for value in event.summary.value:
         found[value.tag, event.step] = value
@@ -135,6 +138,19 @@ def test_the_share_of_peak_is_the_models_operations(
   assert line["share_of_peak"] == pytest.approx(
     line["examples_per_second"] / 4, rel=1e-3
   )
+
+
+def test_what_is_done_beside_training_does_not_slow_it(config, tmp_path):
+  with watch.Watch(config, tmp_path, 0, "") as seen:
+    began = time.monotonic()
+    seen.stepped(1, metrics(4.0), 0.0)
+    with seen.paused():
+      time.sleep(0.5)
+    seen.stepped(2, metrics(4.0), 0.0)
+    seen.settle()
+    whole = time.monotonic() - began
+  line = read_log(tmp_path / "log.jsonl")[1]
+  assert 2 * config.batch / line["examples_per_second"] < whole - 0.4
 
 
 @pytest.mark.parametrize("name", ["loss", "gradient_norm"])

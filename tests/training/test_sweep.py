@@ -12,16 +12,14 @@ import time
 from unittest import mock
 
 import pytest
+import tones
+from test_apps import CONFIG, Loudness
 
 from stemgen_jax import __main__ as command
 from stemgen_jax.data import pairs, stem_codes
 from stemgen_jax.training.metrics import read_log
 
-ROOT = pathlib.Path(__file__).parents[1]
-CONFIG = ROOT / "configs/demo.py"
-sys.path.insert(0, str(ROOT / "tests/data"))
-
-import tiny  # noqa: E402
+ROOT = pathlib.Path(__file__).parents[2]
 
 _SPEC = importlib.util.spec_from_file_location(
   "sweep", ROOT / "launch/sweep.py"
@@ -50,8 +48,8 @@ SMALL = {
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
   out = tmp_path_factory.mktemp("prepared") / "codes"
-  config = pairs.PairConfig(segment_seconds=4.0, pairs=2)
-  stem_codes.prepare(tiny.Sines(), tiny.FrameEnergies, out, config)
+  config = pairs.PairConfig(segment_seconds=2.0, pairs=4)
+  stem_codes.prepare(tones.Tones(), Loudness, out, config)
   return out
 
 
