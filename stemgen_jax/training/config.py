@@ -157,6 +157,11 @@ class TrainConfig:
       raise ValueError(
         f"accumulate={self.accumulate}: must divide batch={self.batch}"
       )
+    if 0 < self.patience < self.validate_every:
+      raise ValueError(
+        f"patience={self.patience}: must be at least "
+        f"validate_every={self.validate_every}, or 0 for never"
+      )
     for name in ("context_drop", "condition_drop", "ema_decay"):
       if not 0 <= getattr(self, name) < 1:
         raise ValueError(f"{name}={getattr(self, name)}: must be in [0, 1)")

@@ -25,6 +25,11 @@ def test_patience_counts_from_the_best_step():
   assert not Best().is_stale(10**9, 50)  # nothing was measured
 
 
+def test_patience_is_no_shorter_than_the_time_to_the_next_validation():
+  with pytest.raises(ValueError, match="patience=2: must be at least"):
+    trainer.resolve(tiny_config(patience=2, validate_every=3), fake_data())
+
+
 def test_a_run_ends_when_accuracy_no_longer_rises(tmp_path, capsys):
   still = {
     # So small a rate that nothing changes.
