@@ -252,8 +252,10 @@ def _loop(
     about = About(config, run.summary, placed.get_state())
     run.checkpoints.save(step, state, about, accuracy=accuracy)
 
+  end = None
   while step < config.steps and not stop["asked"]:
     if best.is_stale(step, config.patience):
+      end = "patience"
       watch.say(
         f"step {step}: validation accuracy has not risen since step "
         f"{best.step}, for {config.patience} steps: the run ends"
@@ -282,9 +284,9 @@ def _loop(
       save(best.accuracy if rises else None)
   save()
   if step >= config.steps:
-    watch.ended(step, "steps")
-  elif not stop["asked"]:
-    watch.ended(step, "patience")
+    end = "steps"
+  if end:
+    watch.ended(step, end)
   return step
 
 
