@@ -155,7 +155,9 @@ class Listener:
       self._config,
       params,
       context,
-      {name: getattr(self._examples, name) for name in self._config.conditions},
+      {
+        name: self._examples.condition(name) for name in self._config.conditions
+      },
       np.arange(len(context)),
       settings,
       known=self._examples.target,

@@ -29,7 +29,11 @@ from stemgen_jax.model import Params, init_params, sharding
 from stemgen_jax.model.attention import check_form
 from stemgen_jax.training import runs
 from stemgen_jax.training.checkpoint import About, Checkpoints, abstract
-from stemgen_jax.training.config import TrainConfig, check_same_run
+from stemgen_jax.training.config import (
+  DropConfig,
+  TrainConfig,
+  check_same_run,
+)
 from stemgen_jax.training.listen import Listener
 from stemgen_jax.training.metrics import read_log, summarize
 from stemgen_jax.training.prefetch import (
@@ -68,6 +72,7 @@ def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:
   )
   if config.overfit:  # what is dropped cannot be known by heart
     config.context_drop = config.condition_drop = 0.0
+    config.drop = DropConfig()
   config.validate()
   _check_frozen(config)
   if config.model.window > data.frames:

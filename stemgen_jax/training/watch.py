@@ -105,7 +105,8 @@ class Watch:
     peak = peak_flops(device.device_kind)
     if peak:
       # The backward pass costs twice the forward pass.
-      done = rate * 3 * cost.pass_flops(self._config.model)
+      passes = 6 if self._config.mask.complementary else 3
+      done = rate * passes * cost.pass_flops(self._config.model)
       share = done / (peak * jax.device_count())
       figures["share_of_peak"] = round(share, 4)
       said += f", {100 * share:.1f} % of peak"

@@ -26,11 +26,13 @@ class Later:
 
 def metrics(loss):
   sums = {"loss": [8.0, 4.0], "correct": [2.0, 1.0], "tokens": [4.0, 4.0]}
+  ratios = {name: [0.0, *x, 0.0, 0.0] for name, x in sums.items()}
   return {
     "loss": loss,
     "gradient_norm": 1.5,
     "learning_rate": 1e-3,
     **{f"level_{name}": np.array(x) for name, x in sums.items()},
+    **{f"ratio_{name}": np.array(x) for name, x in ratios.items()},
   }
 
 
@@ -108,6 +110,8 @@ def test_what_is_seen_is_in_the_log_in_tensorboard_and_on_the_terminal(
     "train/loss": 4.0,
     "train/loss_per_level/0": 2.0,
     "train/accuracy_per_level/1": 0.25,
+    "train/loss_per_ratio/1": 2.0,
+    "train/accuracy_per_ratio/2": 0.25,
     "train/gradient_norm": 1.5,
     "train/learning_rate": 1e-3,
     "train/data_wait": 0.375,
@@ -115,6 +119,7 @@ def test_what_is_seen_is_in_the_log_in_tensorboard_and_on_the_terminal(
   }
   for tag, value in shown.items():
     assert found[tag, 2].simple_value == pytest.approx(value), tag
+  assert ("train/loss_per_ratio/0", 2) not in found  # none had that share
   assert found["validation/listening_gain", 4].simple_value == 2.0
 
   said = capsys.readouterr().err
