@@ -7,6 +7,7 @@ import setuptools
 _BAND = ["pretty_midi>=0.2.10"]
 _BEAM = ["apache-beam>=2.60"]
 _EVALUATE = ["librosa>=0.11", "mir_eval>=0.8"]
+_TENSORBOARD = ["tensorboardX>=2.6"]
 _TEST = [
   "ipykernel>=6.29",
   "nbclient>=0.10",
@@ -58,7 +59,8 @@ setuptools.setup(
     "beam": _BEAM,
     "evaluate": _EVALUATE,
     "notebook": ["ipykernel>=6.29", "jupyterlab>=4"],
-    "test": _BAND + _BEAM + _EVALUATE + _TEST,
+    "tensorboard": _TENSORBOARD,
+    "test": _BAND + _BEAM + _EVALUATE + _TENSORBOARD + _TEST,
   },
   entry_points={"console_scripts": ["stemgen-jax=stemgen_jax.__main__:main"]},
 )

@@ -43,4 +43,6 @@ def get_config() -> TrainConfig:
     keep=2,
     validate_every=200,
     validate_batches=4,
+    patience=0,
+    listen_every=500,
   )

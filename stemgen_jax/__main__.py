@@ -71,6 +71,12 @@ def _run(argv: list[str]) -> int:
       f"unknown flag --{wrong}{near}; see stemgen-jax {argv[0]} --help"
     ) from None
   except (KeyError, AttributeError) as error:  # of --config.FIELD=VALUE
+    fields = app.config_fields() if hasattr(app, "config_fields") else []
+    for argument in argv:
+      field = argument.partition("=")[0].removeprefix("--config.")
+      if argument.startswith("--config.") and field not in fields:
+        near = _nearest(field, fields, "--config.")
+        raise ValueError(f"unknown flag --config.{field}{near}") from None
     raise ValueError(f"unknown configuration: {error.args[0]}") from error
   if len(rest) > 1:
     raise ValueError(

@@ -107,7 +107,8 @@ def define_flags(values: flags.FlagValues, *, of_take: bool) -> None:
   flags.DEFINE_string(
     "weights",
     "demo",
-    "The model: 'demo', or a .safetensors file from stemgen-jax export.",
+    "The model: 'demo', a .safetensors file from stemgen-jax export, or the "
+    "folder of a run.",
     flag_values=values,
   )
   flags.DEFINE_string(
@@ -283,7 +284,8 @@ def check_weights(values: flags.FlagValues) -> None:
   for name, published in (("weights", ()), ("codec", weight_files.PUBLISHED)):
     path = values[name].value or "demo"
     known = path == "demo" or path.partition(":")[0] in published
-    if not known and not pathlib.Path(path).is_file():
+    run = name == "weights" and (pathlib.Path(path) / "checkpoints").is_dir()
+    if not known and not run and not pathlib.Path(path).is_file():
       raise FileNotFoundError(f"--{name}={path}: no such file")
 
 

@@ -8,6 +8,7 @@ import base64
 import html
 import io
 import math
+import urllib.parse
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -20,8 +21,6 @@ from stemgen_jax.audio import Audio
 
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _MP3_BLOCK = 1 << 16
-_COLUMNS = 700  # of a spectrogram
-_RANGE_DB = 75.0
 
 _STYLE = """
 :root { color-scheme: light dark; --paper: #fcfbf9; --ink: #24222a;
@@ -82,8 +81,10 @@ for (const sound of sounds) {
   sound.onseeked = draw;
   view.onclick = (event) => {
     const box = view.getBoundingClientRect();
-    sound.currentTime =
-      sound.duration * (event.clientX - box.left) / box.width;
+    const share = (event.clientX - box.left) / box.width;
+    const seek = () => { sound.currentTime = share * sound.duration; };
+    if (sound.duration) seek();
+    else sound.addEventListener("loadedmetadata", seek, { once: true });
     sound.play();
   };
 }
@@ -195,27 +196,35 @@ def player(sound: Audio, label: str, loudest_db: float) -> str:
     loudest_db: what is drawn brightest, the same for all that are compared.
   """
   pixels = _encoded(_spectrogram(sound, loudest_db), "image/jpeg")
-  tune = _encoded(_mp3(sound), "audio/mpeg")
+  return _figure(label, pixels, _encoded(_mp3(sound), "audio/mpeg"))
+
+
+def linked_player(path: str, label: str) -> str:
+  """The same for files beside the page, loaded when they come into view.
+
+  Args:
+    path: of the sound, a .wav, and of its spectrogram, a .png; relative to
+      the page, without suffix.
+    label: what it is.
+  """
+  path = urllib.parse.quote(path)
+  return _figure(label, f"{path}.png", f"{path}.wav", preload="none")
+
+
+def _figure(
+  label: str, pixels: str, tune: str, preload: str = "metadata"
+) -> str:
   return (
     f"<figure><figcaption>{html.escape(label)}</figcaption>"
-    f'<div class="view"><img src="{pixels}" alt=""><b></b></div>'
-    f'<audio controls preload="metadata" src="{tune}"></audio></figure>'
+    f'<div class="view"><img src="{pixels}" loading="lazy" alt=""><b></b></div>'
+    f'<audio controls preload="{preload}" src="{tune}"></audio></figure>'
   )
 
 
 def _spectrogram(sound: Audio, loudest_db: float) -> bytes:
-  rows = picture.spectrogram(sound)
-  rows = rows.reshape(len(rows), _COLUMNS, -1).mean(2)
   file = io.BytesIO()
-  image.imsave(
-    file,
-    rows[::-1],
-    format="jpg",
-    cmap="magma",
-    vmin=loudest_db - _RANGE_DB,
-    vmax=loudest_db,
-    pil_kwargs={"quality": 80},
-  )
+  pixels = picture.pixels(sound, loudest_db)
+  image.imsave(file, pixels, format="jpg", pil_kwargs={"quality": 80})
   return file.getvalue()
 
 

@@ -4,8 +4,8 @@ import pathlib
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
-from matplotlib import ticker
+from jaxtyping import Float, UInt8
+from matplotlib import colormaps, ticker
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -114,6 +114,22 @@ def spectrogram(sound: Audio) -> Float[np.ndarray, "rows columns"]:
   )
   share = np.interp(np.log(centres), np.log(_BLEND), (0, 1))[:, None]
   return (1 - share) * low + share * high
+
+
+def pixels(
+  sound: Audio, loudest_db: float, columns: int = 700
+) -> UInt8[np.ndarray, "rows columns 3"]:
+  """The spectrogram alone, as an image with high frequencies on top.
+
+  Args:
+    sound: what is drawn.
+    loudest_db: what is brightest; 75 dB less and below are black.
+    columns: width, a divisor of 1400.
+  """
+  rows = spectrogram(sound)[::-1]
+  rows = rows.reshape(len(rows), columns, -1).mean(2)
+  bright = (rows - loudest_db) / _RANGE_DB + 1
+  return colormaps["magma"](bright.clip(0, 1), bytes=True)[..., :3]
 
 
 def _log_spectrogram(

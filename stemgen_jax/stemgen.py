@@ -43,8 +43,9 @@ class StemGen(Player):
     """Loads a model and its codec.
 
     Args:
-      weights: "demo", or the path of exported weights, with or without their
-        suffix .safetensors.
+      weights: "demo"; the path of exported weights, with or without their
+        suffix .safetensors; or the folder of a run, of which the best
+        checkpoint is loaded.
       codec: name or path of the codec; the one the model names if left out.
 
     Raises:
@@ -53,10 +54,7 @@ class StemGen(Player):
         trained with.
     """
     name = os.fspath(weights)
-    path = pathlib.Path(name)
-    if name != "demo" and path.suffix != ".safetensors":
-      path = path.with_name(f"{path.name}.safetensors")
-    loaded = model.load_weights(path)
+    loaded = load_weights(name)
     config = loaded.config
     return cls(
       config,
@@ -377,6 +375,19 @@ def _given(genre: str, role: str) -> list[str]:
   """Names of the conditions that have a value."""
   values = {"category": True, "genre": genre, "role": role}
   return [name for name, value in values.items() if value]
+
+
+def load_weights(name: str) -> model.Weights:
+  """The weights that `StemGen.load` finds under a name; errors as there."""
+  path = pathlib.Path(name)
+  if (path / "checkpoints").is_dir():
+    # Here: who plays exported weights needs no Orbax.
+    from stemgen_jax.training import runs
+
+    return runs.load_run(path)
+  if name != "demo" and path.suffix != ".safetensors":
+    path = path.with_name(f"{path.name}.safetensors")
+  return model.load_weights(path)
 
 
 def _check_seed(seed: int) -> None:

@@ -89,6 +89,8 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     code = command.main(arguments)
     assert code == 0, f"{line}\n{capsys.readouterr().err}"
   assert pathlib.Path("bass-seed6.wav").exists()
+  assert pathlib.Path("runs/demo/model.md").exists()
+  assert pathlib.Path("runs/demo/listen/index.html").exists()
 
 
 def test_python_example_runs(tmp_path, monkeypatch):

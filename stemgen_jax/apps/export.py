@@ -2,11 +2,11 @@
 
   stemgen-jax export --run=runs/demo --out=my_model.safetensors
 
-Takes the averaged weights of the last checkpoint and writes, beside the
-weights, a .json with the model's shape and where it comes from.
+Takes the averaged weights of the checkpoint with the highest validation
+accuracy and writes, beside the weights, a .json with the model's shape and
+where it comes from, and a model card, .md, with the same for people.
 """
 
-import functools
 import pathlib
 
 from absl import flags
@@ -22,8 +22,12 @@ _RUN = flags.DEFINE_string(
 _OUT = flags.DEFINE_string(
   "out", None, "File to write, .safetensors.", flag_values=FLAGS
 )
-_STEP = flags.DEFINE_integer(
-  "step", None, "Of which checkpoint. Default: the last.", flag_values=FLAGS
+_STEP = flags.DEFINE_string(
+  "step",
+  "best",
+  "Of which checkpoint: a step, last, or best, of the highest validation "
+  "accuracy.",
+  flag_values=FLAGS,
 )
 _DTYPE = flags.DEFINE_string(
   "dtype",
@@ -35,7 +39,14 @@ _OVERWRITE = flags.DEFINE_bool(
   "overwrite", False, "Replace weights that exist.", flag_values=FLAGS
 )
 _LICENSE = flags.DEFINE_string(
-  "license", "Apache-2.0", "Of the weights, one line.", flag_values=FLAGS
+  "license",
+  "",
+  "Of the weights, one line. What may be done with weights also depends on "
+  "the data and the codec.",
+  flag_values=FLAGS,
+)
+_DATA_LICENSE = flags.DEFINE_string(
+  "data_license", "", "Of the music, one line, for the card.", flag_values=FLAGS
 )
 
 
@@ -54,49 +65,27 @@ def main(argv: list[str]) -> None:
     raise ValueError(
       f"--dtype={_DTYPE.value}: expected one of {', '.join(DTYPES)}"
     )
+  step = _STEP.value
+  if step not in ("best", "last") and not step.isdecimal():
+    raise ValueError(f"--step={step}: expected best, last or a number")
   out.parent.mkdir(parents=True, exist_ok=True)
   audio.check_writable(out, _OVERWRITE.value, (".safetensors",))
-  if not (run / "checkpoints").is_dir():
-    raise FileNotFoundError(f"no run at {run}: it has no folder checkpoints")
 
-  import jax
+  from stemgen_jax import model
+  from stemgen_jax.training import card, runs
 
-  from stemgen_jax.model import weights
-  from stemgen_jax.training import metrics
-  from stemgen_jax.training.checkpoint import Checkpoints, abstract
-  from stemgen_jax.training.step import init_state
-
-  with Checkpoints(run) as checkpoints:
-    step, about = checkpoints.about(_STEP.value)
-    init = functools.partial(init_state, about.config, codebooks=None)
-    state = checkpoints.load(step, abstract(init, jax.random.key(0)))
-  validations = [
-    line
-    for line in metrics.read_log(run / "log.jsonl")
-    if line["kind"] == "validation" and line["step"] <= step
-  ]
-  config = about.config.model
-  counts = about.data.get("categories", {})
-  weights.save_weights(
-    out,
-    config,
-    state["ema"],
-    {
-      "steps": step,
-      "batch": about.config.batch,
-      "codec": config.codec,
-      "codec_checksum": config.codec_checksum,
-      "categories": [name for name, count in counts.items() if count],
-      "context_rms_db": about.data.get("context_rms_db"),
-      "scale_ratio": about.data.get("scale_ratio", {}),
-      "data": about.data,
-      "validation": validations[-1] if validations else {},
-      "license": _LICENSE.value,
-    },
-    dtype=_DTYPE.value,
+  weights = runs.load_run(run, step)
+  metadata = weights.metadata | {
+    "license": _LICENSE.value,
+    "data_license": _DATA_LICENSE.value,
+  }
+  model.save_weights(
+    out, weights.config, weights.params, metadata, dtype=_DTYPE.value
   )
+  about = out.with_suffix(".md")
+  about.write_text(card.card(out, weights.config, metadata), "utf-8")
   size = out.stat().st_size / 1e6
-  print(f"wrote {out}: step {step}, {size:.1f} MB")
+  print(f"wrote {out}: step {metadata['steps']}, {size:.1f} MB; {about}")
 
 
 def _required(flag: flags.FlagHolder[str | None], example: str) -> str:

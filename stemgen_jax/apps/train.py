@@ -4,14 +4,33 @@
 
 It may be stopped at any time (Ctrl-C, kill); the same command goes on where
 it was. Any field of the configuration is a flag: --config.model.depth=12.
+
+Fine-tuning starts from exported weights or another run's folder; patterns
+name parameters that stay as they are:
+
+  stemgen-jax train --config=configs/demo.py --data=data/mine --out=runs/mine \\
+    --start=runs/demo --config.optimizer.learning_rate=1e-4 \\
+    --config.optimizer.frozen="('embedding/',)"
+
+Does a configuration learn at all? It must learn one batch by heart:
+
+  stemgen-jax train --config=configs/demo.py --data=data/demo \\
+    --out=runs/check --config.overfit --config.steps=300
 """
 
 import dataclasses
 import json
-from typing import Any
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 from ml_collections import config_flags
+
+if TYPE_CHECKING:
+  from stemgen_jax.data.batches import Mixture
+  from stemgen_jax.training.config import TrainConfig
+  from stemgen_jax.training.listen import Listener
 
 FLAGS = flags.FlagValues()
 _CONFIG = config_flags.DEFINE_config_file(
@@ -33,6 +52,20 @@ _OUT = flags.DEFINE_string(
   "Folder of the run: log, checkpoints. One that has a run goes on with it.",
   flag_values=FLAGS,
 )
+_START = flags.DEFINE_string(
+  "start",
+  None,
+  "Weights to start from: exported weights, demo, or the folder of a run. "
+  "The learning rate is the configuration's own.",
+  flag_values=FLAGS,
+)
+_CODEC = flags.DEFINE_string(
+  "codec",
+  None,
+  "To listen with (config.listen_every): a codec's name or .safetensors file. "
+  "Default: the one that the data name.",
+  flag_values=FLAGS,
+)
 
 
 def main(argv: list[str]) -> None:
@@ -51,10 +84,12 @@ def main(argv: list[str]) -> None:
   import jax
 
   from stemgen_jax.data import batches as data
-  from stemgen_jax.training import trainer
+  from stemgen_jax.training import metrics, trainer
 
   mixture = data.Mixture.parse(mixture)
   manifest = mixture.manifest()
+  if _START.value:
+    run = dataclasses.replace(run, start=_START.value)
   config = trainer.resolve(run, manifest)
   print(json.dumps(dataclasses.asdict(config), indent=2))
   train_batches = data.batches(
@@ -91,12 +126,65 @@ def main(argv: list[str]) -> None:
     "config": manifest.config,
   }
   step = trainer.train(
-    config, manifest, train_batches, validation, out, summary=summary
+    config,
+    manifest,
+    train_batches,
+    validation,
+    out,
+    summary=summary,
+    listener=_listener(config, validated, out),
+    command=shlex.join(["stemgen-jax", *sys.argv[1:]]),
   )
-  if step < config.steps:
+  if not metrics.has_ended(f"{out}/log.jsonl"):
     print(f"stopped at step {step}, saved; the same command goes on")
   else:
     print(f"trained {step} steps; stemgen-jax export --run={out}")
+
+
+def config_fields() -> list[str]:
+  """Every field that is a flag, as in --config.model.depth."""
+  from stemgen_jax.training import config
+
+  return list(config.flat(config.TrainConfig()))
+
+
+def _listener(
+  config: "TrainConfig", validated: "Mixture | None", out: str
+) -> "Listener | None":
+  """On the first process, where there is something to listen with and to."""
+  import jax
+
+  if not config.listen_every or jax.process_index() > 0:
+    return None
+  if validated is None:
+    print("no listening: the data have no validation split", file=sys.stderr)
+    return None
+
+  import pathlib
+
+  from stemgen_jax import codec
+  from stemgen_jax.data import batches
+  from stemgen_jax.training import listen
+
+  folder = validated.folders[0]
+  count = batches.Manifest.load(folder).counts["valid"]
+  try:
+    player = codec.load(
+      _CODEC.value or config.model.codec,
+      expected_checksum=config.model.codec_checksum,
+    )
+  except (ImportError, OSError, ValueError) as error:
+    if _CODEC.value:
+      raise
+    print(f"no listening: {error}", file=sys.stderr)
+    return None
+  examples = batches.eval_examples(
+    folder,
+    "valid",
+    config.model.window,
+    min(listen.EXAMPLES, count["pairs"] - count["empty"]),
+  )
+  return listen.Listener(config.model, examples, player, pathlib.Path(out))
 
 
 def _required(flag: flags.FlagHolder, example: str) -> Any:

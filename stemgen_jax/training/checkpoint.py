@@ -33,7 +33,7 @@ class About:
 
 
 class Checkpoints:
-  """The checkpoints in the folder of a run, the latest `keep` of them.
+  """The checkpoints in the folder of a run: the latest `keep`, and the best.
 
   Args:
     run: Folder of the run; the checkpoints lie in `run/checkpoints`.
@@ -46,11 +46,17 @@ class Checkpoints:
     self.folder = pathlib.Path(run).absolute() / _FOLDER
     # When to save is the loop's decision. (Orbax's own types disagree.)
     always: Any = ocp.training.save_decision_policies.FixedIntervalPolicy(1)
-    latest: Any = ocp.training.preservation_policies.LatestN(keep)
+    policies: Any = ocp.training.preservation_policies
+    best = policies.BestN(
+      get_metric_fn=lambda metrics: metrics["accuracy"],
+      n=1,
+      keep_checkpoints_without_metrics=False,
+    )
+    kept = policies.AnyPreservationPolicy([policies.LatestN(keep), best])
     self._orbax = ocp.training.Checkpointer(
       str(self.folder),
       save_decision_policy=always,
-      preservation_policy=latest,
+      preservation_policy=kept,
       cleanup_tmp_directories=True,
     )
 
@@ -66,13 +72,35 @@ class Checkpoints:
     latest = self._orbax.latest
     return None if latest is None else latest.step
 
-  def save(self, step: int, state: Any, about: About) -> None:
-    """Starts to write; the state may be donated once this returns."""
+  @property
+  def best(self) -> int | None:
+    """The step that was saved with the highest accuracy, or None."""
+    saved: Any = self._orbax.checkpoints
+    measured = {x.step: x.metrics["accuracy"] for x in saved if x.metrics}
+    return max(measured, key=lambda step: measured[step], default=None)
+
+  def save(
+    self,
+    step: int,
+    state: Any,
+    about: About,
+    *,
+    accuracy: float | None = None,
+  ) -> None:
+    """Starts to write; the state may be donated once this returns.
+
+    Args:
+      step: Of the state.
+      state: What `load` gives back.
+      about: Its description.
+      accuracy: Its validation accuracy, if that is the best so far.
+    """
     if step == self.latest:
       return
     self._orbax.save_async(
       step,
       state,
+      metrics=None if accuracy is None else {"accuracy": accuracy},
       custom_metadata={
         "config": dataclasses.asdict(about.config),
         "data": about.data,

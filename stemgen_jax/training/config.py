@@ -93,6 +93,12 @@ class TrainConfig:
     keep: Checkpoints kept, the latest.
     validate_every: Steps between validations; 0 for none.
     validate_batches: Batches of each.
+    patience: The run ends when validation accuracy has not risen for so many
+      steps; 0 for never.
+    listen_every: Steps between listening, see `listen.Listener`; 0 for never.
+    overfit: Learn one batch by heart, without dropped conditions: a check
+      that model and training work, for the loss must go to nearly 0.
+    start: Exported weights, or a run's folder, to start from; "" for afresh.
   """
 
   model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
@@ -115,6 +121,10 @@ class TrainConfig:
   keep: int = 3
   validate_every: int = 1000
   validate_batches: int = 8
+  patience: int = 20_000
+  listen_every: int = 5000
+  overfit: bool = False
+  start: str = ""
 
   def validate(self) -> None:
     """Raises ValueError, naming the field, if the run makes no sense."""
@@ -134,12 +144,23 @@ class TrainConfig:
     ):
       if getattr(self, name) < 1:
         raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
-    for name in ("mesh_data", "validate_every", "seed"):
+    for name in (
+      "mesh_data",
+      "validate_every",
+      "seed",
+      "patience",
+      "listen_every",
+    ):
       if getattr(self, name) < 0:
         raise ValueError(f"{name}={getattr(self, name)}: must not be negative")
     if self.batch % self.accumulate:
       raise ValueError(
         f"accumulate={self.accumulate}: must divide batch={self.batch}"
+      )
+    if 0 < self.patience < self.validate_every:
+      raise ValueError(
+        f"patience={self.patience}: must be at least "
+        f"validate_every={self.validate_every}, or 0 for never"
       )
     for name in ("context_drop", "condition_drop", "ema_decay"):
       if not 0 <= getattr(self, name) < 1:
@@ -189,12 +210,14 @@ _FREE = {
   "keep",
   "validate_every",
   "validate_batches",
+  "patience",
+  "listen_every",
 }
 
 
 def check_same_run(saved: TrainConfig, wanted: TrainConfig) -> None:
   """Raises ValueError if a run of `saved` cannot go on as `wanted`."""
-  have, want = _flat(saved), _flat(wanted)
+  have, want = flat(saved), flat(wanted)
   for name, value in want.items():
     if name not in _FREE and have[name] != value:
       raise ValueError(
@@ -204,12 +227,13 @@ def check_same_run(saved: TrainConfig, wanted: TrainConfig) -> None:
       )
 
 
-def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
-  flat = {}
+def flat(config: Any, prefix: str = "") -> dict[str, Any]:
+  """All fields of a tree of dataclasses by their paths, as "model.depth"."""
+  fields = {}
   for field in dataclasses.fields(config):
     value = getattr(config, field.name)
     if dataclasses.is_dataclass(value):
-      flat |= _flat(value, f"{prefix}{field.name}.")
+      fields |= flat(value, f"{prefix}{field.name}.")
     else:
-      flat[prefix + field.name] = value
-  return flat
+      fields[prefix + field.name] = value
+  return fields

@@ -27,6 +27,32 @@ class Batches(Protocol):
     ...
 
 
+class OneBatch:
+  """The first batch that is still to come, for ever.
+
+  Args:
+    batches: Whose position stays before that batch.
+  """
+
+  def __init__(self, batches: Batches):
+    self._batches, self._state = batches, batches.get_state()
+    self._batch: NumpyBatch | None = None
+
+  def __next__(self) -> NumpyBatch:
+    if self._batch is None:
+      self._batch = next(self._batches)
+    return self._batch
+
+  def get_state(self) -> Any:
+    """The position before the batch."""
+    return self._state
+
+  def set_state(self, state: Any) -> None:
+    """Takes the batch after another position."""
+    self._batches.set_state(state)
+    self._state, self._batch = state, None
+
+
 class OnDevice:
   """The same batches, `ahead` of them on the mesh already.
 

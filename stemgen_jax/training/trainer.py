@@ -1,8 +1,9 @@
 """The training loop: one run in one folder, stopped and resumed at will.
 
-A run folder holds `config.json` (as resolved), `log.jsonl` and
-`checkpoints/`. The same run with the same seed gives the same parameters to
-the bit, however often it was stopped on the way.
+A run folder holds `config.json` (as resolved), `log.jsonl`, `checkpoints/`
+and, where they are made, `tensorboard/` and `listen/`. The same run with the
+same seed gives the same parameters to the bit, however often it was stopped on
+the way.
 """
 
 import contextlib
@@ -11,39 +12,53 @@ import dataclasses
 import functools
 import itertools
 import json
-import math
 import os
 import pathlib
+import re
 import signal
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
-import tqdm
+import jax.numpy as jnp
+import optax
 
 from stemgen_jax.data.manifest import Manifest
-from stemgen_jax.model import sharding
+from stemgen_jax.model import Params, init_params, sharding
 from stemgen_jax.model.attention import check_form
+from stemgen_jax.training import runs
 from stemgen_jax.training.checkpoint import About, Checkpoints, abstract
-from stemgen_jax.training.config import TrainConfig, check_same_run
-from stemgen_jax.training.metrics import Log, summarize
-from stemgen_jax.training.prefetch import Batches, NumpyBatch, OnDevice, place
+from stemgen_jax.training.config import (
+  DropConfig,
+  TrainConfig,
+  check_same_run,
+)
+from stemgen_jax.training.listen import Listener
+from stemgen_jax.training.metrics import read_log, summarize
+from stemgen_jax.training.prefetch import (
+  Batches,
+  NumpyBatch,
+  OnDevice,
+  OneBatch,
+  place,
+)
 from stemgen_jax.training.step import (
   State,
   init_state,
   make_train_step,
   make_validation_step,
 )
+from stemgen_jax.training.stopping import Best
+from stemgen_jax.training.watch import Watch
 
 
 def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:
   """The configuration with what the data decide filled in, and checked.
 
   Raises:
-    ValueError: as `TrainConfig.validate`, or for a window longer than the
-      data's records.
+    ValueError: as `TrainConfig.validate`, for a frozen parameter that does
+      not exist, or for a window longer than the data's records.
   """
   config = copy.deepcopy(config)
   config.model = dataclasses.replace(
@@ -55,13 +70,32 @@ def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:
     codes=data.codes,
     latent=data.codebooks.shape[-1],
   )
+  if config.overfit:  # what is dropped cannot be known by heart
+    config.context_drop = config.condition_drop = 0.0
+    config.drop = DropConfig()
   config.validate()
+  _check_frozen(config)
   if config.model.window > data.frames:
     raise ValueError(
       f"model.window={config.model.window} frames is longer than the "
       f"{data.frames} frames of the data's records"
     )
   return config
+
+
+def _check_frozen(config: TrainConfig) -> None:
+  """Raises ValueError for a pattern that no parameter's path has."""
+  params = jax.eval_shape(lambda: init_params(config.model, jax.random.key(0)))
+  paths = [
+    jax.tree_util.keystr(path, simple=True, separator="/")
+    for path, _ in jax.tree_util.tree_leaves_with_path(params)
+  ]
+  for pattern in config.optimizer.frozen:
+    if not any(re.search(pattern, path) for path in paths):
+      raise ValueError(
+        f"optimizer.frozen: no parameter's path has {pattern!r}; they are "
+        f"{', '.join(paths)}"
+      )
 
 
 def train(
@@ -72,10 +106,14 @@ def train(
   out: str | os.PathLike,
   *,
   summary: dict[str, Any] | None = None,
+  listener: Listener | None = None,
+  command: str = "",
 ) -> int:
   """Trains until `config.steps`, or until SIGTERM or SIGINT asks to stop.
 
-  Goes on from the last checkpoint if `out` has one. Stopping saves first.
+  Goes on from the last checkpoint if `out` has one. Stopping saves first. The
+  run ends earlier when validation accuracy has not risen for
+  `config.patience` steps, the paper's rule.
 
   Args:
     config: As from `resolve`.
@@ -84,19 +122,25 @@ def train(
     validation: Batches, taken from it once and kept.
     out: Folder of the run.
     summary: Of the data set, kept with the checkpoints.
+    listener: Of the first process, called every `config.listen_every` steps.
+    command: That was given, for the log.
 
   Returns:
     The step reached.
 
   Raises:
-    ValueError: `out` has a run of another configuration or other data, or the
-      loss is no longer a finite number.
+    ValueError: `out` has a run of another configuration or other data, the
+      weights to start from are another model's, or the loss or the gradient
+      is no longer a finite number.
+    FileNotFoundError: there are no weights to start from.
   """
   out = pathlib.Path(out)
   out.mkdir(parents=True, exist_ok=True)
   mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
   check_batch(config, 1 if mesh is None else mesh.shape["data"])
   check_form(config.model.attention)
+  if config.overfit:
+    batches = OneBatch(batches)
   with (
     contextlib.nullcontext() if mesh is None else jax.set_mesh(mesh),
     Checkpoints(out, keep=config.keep) as checkpoints,
@@ -105,9 +149,39 @@ def train(
     state = _start(config, data, batches, checkpoints, summary or {})
     text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"
     (out / "config.json").write_text(text)
-    return _loop(
-      config, state, batches, list(validation), checkpoints, out, summary, stop
+    start = int(state["step"])
+    best = Best.of_log(read_log(out / "log.jsonl"), start)
+    run = _Run(
+      config,
+      [next(batches)] if config.overfit else list(validation),
+      checkpoints,
+      best,
+      summary or {},
+      listener,
     )
+    with Watch(config, out, start, command) as watch:
+      try:
+        return _loop(run, state, start, batches, watch, stop)
+      except FloatingPointError as error:
+        good = checkpoints.latest
+        kept = "there is no checkpoint yet"
+        if good is not None:
+          kept = f"the last good checkpoint is of step {good}"
+        raise ValueError(
+          f"{error}; {kept}: try a smaller optimizer.learning_rate"
+        ) from error
+
+
+@dataclasses.dataclass
+class _Run:
+  """What the loop needs beside the state."""
+
+  config: TrainConfig
+  validation: list[NumpyBatch]
+  checkpoints: Checkpoints
+  best: Best
+  summary: dict[str, Any]
+  listener: Listener | None
 
 
 def check_batch(config: TrainConfig, shares: int) -> None:
@@ -130,8 +204,19 @@ def _start(
   """A fresh state, or the last saved one with the batches put in place."""
   init = functools.partial(init_state, config)
   key = jax.random.key(config.seed)
-  if checkpoints.latest is None:
+  if checkpoints.latest is None and not config.start:
     return jax.jit(init)(key, data.codebooks)
+  like = abstract(init, key, data.codebooks)
+  if checkpoints.latest is None:
+    params = runs.load_start(config.start, config.model).params
+    placed = jax.tree.map(
+      lambda x, leaf: jax.device_put(x, leaf.sharding), params, like["params"]
+    )
+    return jax.jit(
+      lambda key, books, params: (
+        init(key, books) | {"params": params, "ema": params}
+      )
+    )(key, data.codebooks, placed)
   step, about = checkpoints.about()
   check_same_run(about.config, config)
   if about.data != summary:
@@ -141,96 +226,81 @@ def _start(
       "another --out for a new run, or the --data it was started with"
     )
   batches.set_state(about.position)
-  return checkpoints.load(step, abstract(init, key, data.codebooks))
+  return checkpoints.load(step, like)
 
 
 def _loop(
-  config: TrainConfig,
+  run: _Run,
   state: State,
+  step: int,
   batches: Batches,
-  validation: list[NumpyBatch],
-  checkpoints: Checkpoints,
-  out: pathlib.Path,
-  summary: dict[str, Any] | None,
+  watch: Watch,
   stop: dict[str, bool],
 ) -> int:
+  config, best = run.config, run.best
   train_step = make_train_step(config)
   validation_step = make_validation_step(config)
   # Other draws than the parameters'.
   key, valid_key = jax.random.split(jax.random.key(config.seed + 1))
-  start = step = int(state["step"])
-  log = Log(out / "log.jsonl", start)
-  frames = config.batch * config.model.window
+  norm = jax.jit(optax.global_norm)
   placed = OnDevice(batches)
-  recent: list[dict[str, Any]] = []
-  waiting: tuple[int, list[dict[str, Any]]] | None = None
-  clock = time.monotonic()
 
-  bar = tqdm.tqdm(
-    initial=start,
-    total=config.steps,
-    unit="step",
-    mininterval=0.5 if sys.stderr.isatty() else 60,
-    disable=jax.process_index() != 0,
-  )
+  def due(every: int) -> bool:
+    return every > 0 and (step % every == 0 or step == config.steps)
 
-  def report() -> None:
-    nonlocal waiting, clock
-    if waiting is None:
-      return
-    at, metrics = waiting
-    waiting = None
-    figures = summarize(metrics)  # waits until they are there
-    before, clock = clock, time.monotonic()
-    if not math.isfinite(figures["loss"]):
-      raise ValueError(
-        f"the loss is no finite number before step {at}; the last good "
-        f"checkpoint is of step {checkpoints.latest}: try a smaller "
-        "optimizer.learning_rate"
+  def save(accuracy: float | None = None) -> None:
+    watch.check(step)
+    if not jnp.isfinite(norm(state["params"])):
+      raise FloatingPointError(
+        f"the parameters are no finite numbers after step {step}"
       )
-    figures["frames_per_second"] = round(
-      frames * len(metrics) / (clock - before), 1
-    )
-    bar.set_postfix_str(
-      f"loss {figures['loss']:.3f}, "
-      f"{figures['frames_per_second']:.0f} frames/s",
-      refresh=False,
-    )
-    if jax.process_index() == 0:
-      log.write(at, "train", figures)
+    about = About(config, run.summary, placed.get_state())
+    run.checkpoints.save(step, state, about, accuracy=accuracy)
 
-  def save() -> None:
-    report()
-    if recent and not math.isfinite(float(recent[-1]["loss"])):
-      return
-    position = placed.get_state()
-    about = About(config, summary or {}, position)
-    checkpoints.save(step, state, about)
-
+  end = None
   while step < config.steps and not stop["asked"]:
-    state, metrics = train_step(state, next(placed), key)
+    if best.is_stale(step, config.patience):
+      end = "patience"
+      watch.say(
+        f"step {step}: validation accuracy has not risen since step "
+        f"{best.step}, for {config.patience} steps: the run ends"
+      )
+      break
+    asked = time.monotonic()
+    batch = next(placed)
+    waited = time.monotonic() - asked
+    state, metrics = train_step(state, batch, key)
     step += 1
-    bar.update()
-    recent.append(metrics)
-    report()  # of an earlier step: the one just begun is not waited for
-    if step % config.log_every == 0 or step == config.steps:
-      waiting, recent = (step, recent), []
-    if (
-      validation
-      and config.validate_every
-      and (step % config.validate_every == 0 or step == config.steps)
-    ):
-      report()
-      figures = _validate(validation_step, state["ema"], validation, valid_key)
-      bar.write(f"step {step}: {_sentence(figures)}", file=sys.stderr)
-      if jax.process_index() == 0:
-        log.write(step, "validation", figures)
-      clock = time.monotonic()
-    if step % config.save_every == 0:
-      save()
+    watch.stepped(step, metrics, waited)
+    rises = False
+    if run.validation and due(config.validate_every):
+      with watch.paused():
+        figures = _validate(
+          validation_step, state["ema"], run.validation, valid_key
+        )
+      rises = best.rises(step, figures["accuracy"])
+      watch.validated(step, figures)
+    if due(config.listen_every):
+      with watch.paused():
+        params = _on_host(state["ema"])
+        if run.listener:
+          watch.heard(step, run.listener.listen(step, params))
+    if rises or step % config.save_every == 0:
+      save(best.accuracy if rises else None)
   save()
-  bar.close()
+  if step >= config.steps:
+    end = "steps"
+  if end:
+    watch.ended(step, end)
   return step
+
+
+def _on_host(params: Params) -> Params:
+  """Whole parameters, wherever their parts are; every process takes part."""
+  mesh = jax.sharding.get_mesh()
+  if not mesh.empty:
+    params = jax.device_put(params, jax.NamedSharding(mesh, jax.P()))
+  return jax.device_get(params)
 
 
 def _validate(
@@ -245,17 +315,6 @@ def _validate(
       validation_step(params, place(batch), jax.random.fold_in(key, number))
     )
   return summarize(sums)
-
-
-def _sentence(figures: dict[str, Any]) -> str:
-  losses = " ".join(f"{x:.3f}" for x in figures["loss_per_level"])
-  accuracies = " ".join(f"{x:.3f}" for x in figures["accuracy_per_level"])
-  return (
-    f"loss per level {losses}, accuracy {accuracies}; all masked: true "
-    f"context {figures['all_masked_true']:.3f}, another "
-    f"{figures['all_masked_shuffled']:.3f}, "
-    f"gain {figures['listening_gain']:.3f} nats"
-  )
 
 
 @contextlib.contextmanager

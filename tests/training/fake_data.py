@@ -92,5 +92,6 @@ def tiny_config(**changes):
     "save_every": 3,
     "validate_every": 3,
     "validate_batches": 1,
+    "listen_every": 0,
   }
   return TrainConfig(**(fields | changes))

@@ -8,7 +8,7 @@ import pytest
 import tones
 
 from stemgen_jax import __main__ as command
-from stemgen_jax import model
+from stemgen_jax import model, stemgen
 from stemgen_jax.data import pairs, stem_codes
 from stemgen_jax.training.metrics import read_log
 
@@ -75,15 +75,23 @@ def train(prepared, out, *more):
     return command.main(argv)
 
 
-def test_from_codes_to_weights(prepared, tmp_path, capsys):
+def test_from_codes_to_weights(prepared, tmp_path, capsys, monkeypatch):
   run, weights = tmp_path / "run", tmp_path / "model.safetensors"
   assert train(prepared, run, "--config.steps=2") == 0
   assert train(prepared, run, "--config.steps=3") == 0
-  steps = [x["step"] for x in read_log(run / "log.jsonl")]
-  assert sorted(set(steps)) == [1, 2, 3]
-  assert "trained 3 steps" in capsys.readouterr().out
+  lines = read_log(run / "log.jsonl")
+  steps = [x["step"] for x in lines if x["kind"] == "train"]
+  assert steps == [1, 2, 3]
+  starts = [x for x in lines if x["kind"] == "start"]
+  assert [x["step"] for x in starts] == [0, 2]
+  assert "--config.steps=2" in starts[0]["command"]
+  said = capsys.readouterr()
+  assert "trained 3 steps" in said.out
+  assert '"depth": 1,' in said.out  # the resolved configuration
+  assert "no listening: unknown codec 'loudness'" in said.err
 
-  assert command.main(["export", f"--run={run}", f"--out={weights}"]) == 0
+  last = [f"--run={run}", f"--out={weights}", "--step=last"]
+  assert command.main(["export", *last, "--license=CC0-1.0"]) == 0
   assert "step 3" in capsys.readouterr().out
   loaded = model.load_weights(weights)
   loaded.check_codec("loudness", Loudness.checksum)
@@ -91,11 +99,36 @@ def test_from_codes_to_weights(prepared, tmp_path, capsys):
   assert loaded.config.codes == 16
   assert loaded.metadata["steps"] == 3
   assert set(loaded.metadata["categories"]) <= {"piano", "drums"}
-  assert loaded.metadata["license"]
-  assert loaded.metadata["validation"]["step"] == 3
+  assert loaded.metadata["license"] == "CC0-1.0"
+  measured = loaded.metadata["validation"]
+  assert measured["step"] == 3
   np.testing.assert_array_equal(
     loaded.params["embedding"]["codebooks"], Loudness().codebooks()
   )
+  card = weights.with_suffix(".md").read_text()
+  for fact in (
+    'StemGen.load("model.safetensors")',
+    "| steps | 3 |",
+    "| data | tones_loudness |",
+    "--config.steps=2",
+    f"| level 1 | {measured['loss_per_level'][1]:.3f} nats, accuracy",
+    f"| all hidden, true context | {measured['all_masked_true']:.3f} nats |",
+    "| these weights | CC0-1.0 |",
+    "| data | not stated |",
+    "| codec | not stated |",
+  ):
+    assert fact in card
+
+  # The run's folder will do too: of the best step.
+  best = max(
+    (x for x in lines if x["kind"] == "validation"),
+    key=lambda x: x["accuracy"],
+  )
+  monkeypatch.setattr(stemgen, "load_codec", lambda *_, **__: Loudness())
+  player = stemgen.StemGen.load(run)
+  assert player.metadata["steps"] == best["step"]
+  assert player.config == stemgen.StemGen.load(weights).config
+
   again = ["export", f"--run={run}", f"--out={weights}"]
   assert command.main(again) == 1
   assert "exists" in capsys.readouterr().err
@@ -137,8 +170,13 @@ def test_what_an_ablation_changes_is_a_flag(prepared, tmp_path, capsys):
 @pytest.mark.parametrize(
   ("flag", "message"),
   [
-    ("--config.model.dept=2", "dept"),
+    ("--config.model.dept=2", "did you mean --config.model.depth?"),
+    ("--config.patienc=2", "did you mean --config.patience?"),
+    ("--stat=demo", "did you mean --start?"),
     ("--config.model.depth=two", "depth"),
+    ("--config.overfit=maybe", "overfit"),
+    ("--config.optimizer.frozen=('blok',)", "has 'blok'; they are blocks/"),
+    ("--config.patience=-1", "patience=-1"),
     ("--config.model.heads=3", "model.heads=3"),
     ("--config.drop.genre=1.5", "drop.genre=1.5"),
     ("--config.accumulate=3", "accumulate=3"),
@@ -147,6 +185,7 @@ def test_what_an_ablation_changes_is_a_flag(prepared, tmp_path, capsys):
     ("--config=nowhere.py", "nowhere.py"),
     ("--data=nowhere", "nowhere"),
     ("--data=", "--data is missing"),
+    ("--codec=nowhere.safetensors", "nowhere.safetensors"),
   ],
 )
 def test_wrong_flags_are_named(prepared, tmp_path, capsys, flag, message):
@@ -164,6 +203,7 @@ def test_wrong_flags_are_named(prepared, tmp_path, capsys, flag, message):
     (["--run=nowhere", "--out=model.pkl"], "safetensors"),
     (["--out=model.safetensors"], "--run is missing"),
     (["--run=x", "--out=model.safetensors", "--dtype=int8"], "float16"),
+    (["--run=x", "--out=model.safetensors", "--step=first"], "best, last or"),
   ],
 )
 def test_wrong_exports_are_named(capsys, flags, message):

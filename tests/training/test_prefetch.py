@@ -3,7 +3,7 @@ import numpy as np
 from fake_data import FakeBatches, tiny_config
 
 from stemgen_jax.model import sharding
-from stemgen_jax.training.prefetch import OnDevice
+from stemgen_jax.training.prefetch import OnDevice, OneBatch
 
 
 def test_batches_are_on_the_mesh_before_they_are_asked_for():
@@ -27,3 +27,14 @@ def test_the_position_is_of_the_batches_handed_out():
   again = FakeBatches(tiny_config())
   again.set_state(state)
   np.testing.assert_array_equal(next(again)["target"], expected["target"])
+
+
+def test_one_batch_comes_again_and_again_also_when_resumed():
+  source = FakeBatches(tiny_config())
+  next(source)
+  one = OneBatch(source)
+  first, second = next(one), next(one)
+  again = OneBatch(FakeBatches(tiny_config()))
+  again.set_state(one.get_state())
+  for batch in (second, next(again)):
+    np.testing.assert_array_equal(batch["target"], first["target"])

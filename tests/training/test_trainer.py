@@ -79,7 +79,9 @@ def test_a_run_has_its_log_and_configuration(whole):
   valid = [line for line in lines if line["kind"] == "validation"]
   assert [line["step"] for line in train] == [2, 4, 6]
   assert [line["step"] for line in valid] == [3, 6]
-  assert {"loss", "learning_rate", "frames_per_second"} <= train[0].keys()
+  assert {"loss", "learning_rate", "examples_per_second", "data_wait"} <= train[
+    0
+  ].keys()
   assert len(valid[0]["loss_per_level"]) == 2
   assert valid[0]["listening_gain"] == pytest.approx(
     valid[0]["all_masked_shuffled"] - valid[0]["all_masked_true"], abs=1e-4

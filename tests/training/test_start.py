@@ -1,0 +1,71 @@
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from fake_data import FakeBatches, fake_data, tiny_config
+from test_trainer import run, saved
+
+from stemgen_jax import model
+from stemgen_jax.training import runs, trainer
+from stemgen_jax.training.optimizer import OptimizerConfig
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+  out = tmp_path_factory.mktemp("runs") / "trained"
+  run(out, steps=2, validate_every=0)
+  return out
+
+
+def test_fine_tuning_goes_on_from_weights_and_leaves_the_frozen_alone(
+  trained, tmp_path
+):
+  weights = runs.load_run(trained)
+  exported = tmp_path / "model.safetensors"
+  model.save_weights(exported, weights.config, weights.params, {})
+  tuned = OptimizerConfig(
+    learning_rate=3e-3, warmup_steps=0, frozen=("embedding/", "^blocks")
+  )
+  for start in (trained, exported):
+    out = tmp_path / f"from_{start.name}"
+    run(out, start=str(start), optimizer=tuned, steps=2, validate_every=0)
+    _, about, state = saved(out)
+    assert about.config.start == str(start)
+    for which in ("params", "ema"):
+      moved = {
+        jax.tree_util.keystr(path, simple=True, separator="/")
+        for path, same in jax.tree_util.tree_leaves_with_path(
+          jax.tree.map(
+            lambda x, y: bool((x == y).all()), state[which], weights.params
+          )
+        )
+        if not same
+      }
+      assert moved == {"norm/scale", "head"}
+    # Its own rate, of which Adam's first steps are: from these very weights.
+    far = np.abs(state["params"]["head"] - weights.params["head"]).max()
+    assert 1e-3 < far < 7e-3
+  # Once begun the run goes on from its own checkpoint.
+  exported.unlink()
+  same = {"optimizer": tuned, "validate_every": 0, "start": str(exported)}
+  assert run(tmp_path / "from_model.safetensors", steps=3, **same) == 3
+
+
+def test_another_model_or_codec_is_one_clear_error(trained, tmp_path):
+  config = tiny_config(start=str(trained))
+  config.model = dataclasses.replace(config.model, depth=2, mlp=8)
+  config = trainer.resolve(config, fake_data())
+  with pytest.raises(
+    ValueError, match=r"give --config.model.depth=1 --config.model.mlp=16$"
+  ):
+    trainer.train(config, fake_data(), FakeBatches(config), [], tmp_path / "a")
+
+  other = fake_data(checksum="other")
+  config = trainer.resolve(tiny_config(start=str(trained)), other)
+  with pytest.raises(ValueError, match="trained on codes of codec 'fake'"):
+    trainer.train(config, other, FakeBatches(config), [], tmp_path / "b")
+
+  config = trainer.resolve(tiny_config(start="nowhere"), fake_data())
+  with pytest.raises(FileNotFoundError, match="no weights at nowhere"):
+    trainer.train(config, fake_data(), FakeBatches(config), [], tmp_path / "c")
