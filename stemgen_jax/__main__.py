@@ -61,6 +61,8 @@ def _run(argv: list[str]) -> int:
     return 0
   if values is not flags.FLAGS:
     values.unparse_flags()  # of an earlier call in this process
+    for override in [name for name in values if name.startswith("config.")]:
+      delattr(values, override)  # defined anew at every parsing
     flags.FLAGS.mark_as_parsed()  # absl's own, which libraries look at
   try:
     rest = values(argv)

@@ -45,7 +45,8 @@ class Watch:
     self._tensorboard = None
     if self._writes:
       self._log = Log(out / "log.jsonl", start)
-      self._log.write(start, "start", {"command": command, **_machine()})
+      devices = "{} x {}".format(*_devices())
+      self._log.write(start, "start", {"command": command, "devices": devices})
       if tensorboard.available():
         folder = out / "tensorboard"
         self._tensorboard = tensorboard.TensorBoard(folder, start)
@@ -101,13 +102,13 @@ class Watch:
     figures["examples_per_second"] = round(rate, 3)
     figures["data_wait"] = round(waited / len(metrics), 6)
     said = f"loss {figures['loss']:.3f}, {rate:.3g} examples/s"
-    device = jax.devices()[0]
-    peak = peak_flops(device.device_kind)
+    count, kind = _devices()
+    peak = peak_flops(kind)
     if peak:
       # The backward pass costs twice the forward pass.
       passes = 6 if self._config.mask.complementary else 3
       done = rate * passes * cost.pass_flops(self._config.model)
-      share = done / (peak * jax.device_count())
+      share = done / (peak * count)
       figures["share_of_peak"] = round(share, 4)
       said += f", {100 * share:.1f} % of peak"
     self._bar.set_postfix_str(said, refresh=False)
@@ -176,9 +177,10 @@ def _check_finite(step: int, figures: dict[str, Any]) -> None:
       )
 
 
-def _machine() -> dict[str, Any]:
-  device = jax.devices()[0]
-  return {"devices": f"{jax.device_count()} x {device.device_kind}"}
+def _devices() -> tuple[int, str]:
+  """How many devices of which kind train."""
+  mesh = jax.sharding.get_mesh()
+  return (1 if mesh.empty else mesh.size), jax.devices()[0].device_kind
 
 
 def _sentence(figures: dict[str, Any]) -> str:

@@ -61,7 +61,6 @@ def calls(monkeypatch):
   def call(argv):
     assert argv[:3] == [sys.executable, "-m", "stemgen_jax"]
     made.append(argv[3:])
-    sys.modules.pop("stemgen_jax.apps.train", None)
     with mock.patch.object(sys, "argv", ["stemgen-jax", *argv[3:]]):
       return command.main(argv[3:])
 

@@ -3,11 +3,13 @@ import struct
 import time
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 from fake_data import tiny_config
 from tensorboardX.proto import event_pb2
 
+from stemgen_jax.model import sharding
 from stemgen_jax.sampling import cost
 from stemgen_jax.training import tensorboard, watch
 from stemgen_jax.training.metrics import read_log
@@ -99,7 +101,7 @@ def test_what_is_seen_is_in_the_log_in_tensorboard_and_on_the_terminal(
   kinds = ["start", "train", "validation", "train", "train", "end"]
   assert [line["kind"] for line in lines] == kinds
   assert lines[0]["command"] == "stemgen-jax train --x=1"
-  assert lines[0]["devices"] == "8 x cpu"
+  assert lines[0]["devices"] == "1 x cpu"
   # Seconds a step: steps 1 and 2, 3 and 4, 5 and 6.
   waits = [line["data_wait"] for line in lines if line["kind"] == "train"]
   assert waits == pytest.approx([0.375, 0.875, 1.375])
@@ -133,13 +135,15 @@ def test_what_is_seen_is_in_the_log_in_tensorboard_and_on_the_terminal(
 def test_the_share_of_peak_is_the_models_operations(
   config, tmp_path, monkeypatch
 ):
-  # The eight devices together: what four examples a second take.
+  # Eight devices together can do what four examples a second take.
   needed = 3 * cost.pass_flops(config.model) * 4
   monkeypatch.setattr(watch, "peak_flops", lambda kind: needed / 8)
-  with watch.Watch(config, tmp_path, 0, "") as seen:
+  mesh = sharding.make_mesh(4, 2)
+  with jax.set_mesh(mesh), watch.Watch(config, tmp_path, 0, "") as seen:
     for step in (1, 2, 3):
       seen.stepped(step, metrics(4.0), 0.0)
-  line = read_log(tmp_path / "log.jsonl")[1]
+  start, line = read_log(tmp_path / "log.jsonl")
+  assert start["devices"] == "8 x cpu"
   assert line["share_of_peak"] == pytest.approx(
     line["examples_per_second"] / 4, rel=1e-3
   )
