@@ -151,7 +151,7 @@ def test_what_an_ablation_changes_is_a_flag(prepared, tmp_path, capsys):
   }
   flags = [f"--config.{name}={value}" for name, value in changes.items()]
   assert train(prepared, run, *flags) == 0
-  (line,) = read_log(run / "log.jsonl")
+  (line,) = [x for x in read_log(run / "log.jsonl") if x["kind"] == "train"]
   assert len(line["loss_per_ratio"]) == 5
   saved = json.loads((run / "config.json").read_text())
   assert saved["drop"] == {"category": None, "genre": 0.5, "role": None}
