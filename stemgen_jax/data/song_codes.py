@@ -85,13 +85,16 @@ class SongCodes:
     """
     try:
       with np.load(path, allow_pickle=False) as arrays:
-        scales = [name for name in SCALES if name in arrays]
-        unknown = np.full(len(arrays["index"]), len(ROLES), np.int32)
-        columns = {"role": arrays.get("role", unknown)}
-        for name in (*COLUMNS, *scales):
-          columns.setdefault(name, arrays[name])
+        absent = {"role", *SCALES} - set(arrays)
+        columns = {
+          name: arrays[name]
+          for name in (*COLUMNS, *SCALES)
+          if name not in absent
+        }
     except _DAMAGES as error:
       raise _damaged(path, error) from error
+    unknown = np.full(len(columns["index"]), len(ROLES), np.int32)
+    columns.setdefault("role", unknown)
     return cls(**columns, problems=problems_of(path))
 
   def save(self, path: pathlib.Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jax._src.cudnn import fused_attention_stablehlo
 
-from stemgen_jax.model import ModelConfig
+from stemgen_jax.model import ModelConfig, apply, init_params
 from stemgen_jax.model.attention import attend, check_form
 from stemgen_jax.model.sharding import make_mesh
 
@@ -115,3 +115,30 @@ def test_what_cudnn_cannot_do_is_named(changes):
   ModelConfig(attention="cudnn").validate()
   with pytest.raises(ValueError, match=r"model\.attention='cudnn'"):
     ModelConfig(attention="cudnn", **changes).validate()
+
+
+@pytest.mark.parametrize("form", KERNELS)
+def test_the_model_trains_with_a_kernel(form, cudnn):
+  config = ModelConfig(
+    levels=2, codes=16, width=64, depth=2, heads=2, mlp=64, window=200,
+    attention=form, dtype="bfloat16",
+  )  # fmt: skip
+  platform, name, count = KERNELS[form]
+
+  def loss(params, codes, level):
+    category = {"category": jnp.zeros(3, jnp.int32)}
+    return apply(config, params, codes, codes, category, level).sum()
+
+  text = (
+    jax.jit(jax.grad(loss))
+    .trace(
+      jax.eval_shape(lambda: init_params(config, jax.random.key(0))),
+      jax.ShapeDtypeStruct((3, 200, 2), jnp.int32),
+      jax.ShapeDtypeStruct((3,), jnp.int32),
+    )
+    .lower(lowering_platforms=(platform,))
+    .as_text()
+  )
+  # Layers are scanned: a call stands for all. Recomputed, forward is there
+  # twice.
+  assert text.count(name) == count + 1

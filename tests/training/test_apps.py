@@ -68,7 +68,9 @@ def train(prepared, out, *more):
     *(f"--config.{name}={value}" for name, value in fields.items()),
     *more,
   ]
-  # Where ml_collections looks for overrides.
+  # As a process of its own does: ml_collections adds flags at every parsing,
+  # for the overrides that it finds in sys.argv.
+  sys.modules.pop("stemgen_jax.apps.train", None)
   with mock.patch.object(sys, "argv", ["stemgen-jax", *argv]):
     return command.main(argv)
 
@@ -149,7 +151,7 @@ def test_what_an_ablation_changes_is_a_flag(prepared, tmp_path, capsys):
   }
   flags = [f"--config.{name}={value}" for name, value in changes.items()]
   assert train(prepared, run, *flags) == 0
-  (line,) = (x for x in read_log(run / "log.jsonl") if x["kind"] == "train")
+  (line,) = [x for x in read_log(run / "log.jsonl") if x["kind"] == "train"]
   assert len(line["loss_per_ratio"]) == 5
   saved = json.loads((run / "config.json").read_text())
   assert saved["drop"] == {"category": None, "genre": 0.5, "role": None}
