@@ -25,7 +25,7 @@ from stemgen_jax.training.collectives import Collective, read_collectives
 from stemgen_jax.training.config import TrainConfig
 from stemgen_jax.training.flops import StepFlops, step_flops
 from stemgen_jax.training.hardware import Hardware
-from stemgen_jax.training.step import Batch, make_train_step
+from stemgen_jax.training.step import make_train_step
 from stemgen_jax.training.trainer import check_batch
 
 # Assumed: what matrix products of this size reach of a device's peak, and
@@ -115,7 +115,8 @@ def plan(config: TrainConfig) -> Plan:
     mesh = jax.make_mesh((1, 1), ("data", "model"), devices=jax.devices()[:1])
   with jax.set_mesh(mesh), tempfile.TemporaryDirectory() as folder:
     state, batch = state_like(config), batch_like(config, mesh)
-    traced = make_train_step(config).trace(state, batch, jax.random.key(0))
+    step: Any = make_train_step(config)
+    traced = step.trace(state, batch, jax.random.key(0))
     compiled = traced.lower().compile(
       compiler_options={
         "xla_dump_to": folder,
@@ -160,9 +161,10 @@ def _for_accelerators(config: TrainConfig) -> TrainConfig:
   return config
 
 
-def batch_like(config: TrainConfig, mesh: Any) -> Batch:
+def batch_like(config: TrainConfig, mesh: Any) -> dict[str, Any]:
   """Shapes and placement of a step's batch."""
-  model, rows = config.model, jax.NamedSharding(mesh, sharding.spec("batch"))
+  model = config.model
+  rows = jax.NamedSharding(mesh, jax.P(sharding.RULES["batch"]))
   codes = (config.batch, model.window, model.levels)
   shapes = {"context": codes, "target": codes}
   shapes |= {name: codes[:1] for name in model.conditions}

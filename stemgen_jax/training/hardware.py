@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from stemgen_jax.training.peak import peak_flops
+
 
 @dataclasses.dataclass(frozen=True)
 class Hardware:
@@ -9,7 +11,7 @@ class Hardware:
 
   Attributes:
     name: What `--device` calls it.
-    flops: Dense bfloat16 operations per second at most.
+    kind: What JAX calls it, or a part of that.
     memory: Bytes.
     links: Bytes per second that it can send to its neighbours.
     joined: Devices that those links join.
@@ -17,11 +19,16 @@ class Hardware:
   """
 
   name: str
-  flops: float
+  kind: str
   memory: float
   links: float
   joined: int
   network: float
+
+  @property
+  def flops(self) -> float:
+    """Dense bfloat16 operations per second at most."""
+    return peak_flops(self.kind) or 0.0
 
   def bandwidth(self, devices: int) -> float:
     """Bytes per second that a device sends in a run of so many."""
@@ -35,13 +42,13 @@ class Hardware:
 HARDWARE = {
   x.name: x
   for x in (
-    Hardware("A100-80GB", 312e12, 80e9, 300e9, 8, 25e9),
-    Hardware("H100-80GB", 989e12, 80e9, 450e9, 8, 50e9),
-    Hardware("H200", 989e12, 141e9, 450e9, 8, 50e9),
-    Hardware("TPU-v4", 275e12, 32e9, 270e9, 4096, 3e9),
-    Hardware("TPU-v5e", 197e12, 16e9, 180e9, 256, 3e9),
-    Hardware("TPU-v5p", 459e12, 95e9, 540e9, 8960, 3e9),
-    Hardware("TPU-v6e", 918e12, 32e9, 360e9, 256, 3e9),
+    Hardware("A100-80GB", "A100", 80e9, 300e9, 8, 25e9),
+    Hardware("H100-80GB", "H100", 80e9, 450e9, 8, 50e9),
+    Hardware("H200", "H200", 141e9, 450e9, 8, 50e9),
+    Hardware("TPU-v4", "TPU v4", 32e9, 270e9, 4096, 3e9),
+    Hardware("TPU-v5e", "TPU v5e", 16e9, 180e9, 256, 3e9),
+    Hardware("TPU-v5p", "TPU v5", 95e9, 540e9, 8960, 3e9),
+    Hardware("TPU-v6e", "TPU v6", 32e9, 360e9, 256, 3e9),
   )
 }
 
