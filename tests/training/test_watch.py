@@ -8,8 +8,8 @@ import pytest
 from fake_data import tiny_config
 from tensorboardX.proto import event_pb2
 
-from stemgen_jax.sampling import cost
 from stemgen_jax.training import tensorboard, watch
+from stemgen_jax.training.flops import step_flops
 from stemgen_jax.training.metrics import read_log
 
 
@@ -134,7 +134,7 @@ def test_the_share_of_peak_is_the_models_operations(
   config, tmp_path, monkeypatch
 ):
   # The eight devices together: what four examples a second take.
-  needed = 3 * cost.pass_flops(config.model) * 4
+  needed = step_flops(config).useful / config.batch * 4
   monkeypatch.setattr(watch, "peak_flops", lambda kind: needed / 8)
   with watch.Watch(config, tmp_path, 0, "") as seen:
     for step in (1, 2, 3):
