@@ -41,7 +41,7 @@ SMALLER_BAND = "--songs=4 --valid_songs=2 --test_songs=4 --seconds=4"
 SMALLER_FILES = "--codec=demo --segment_seconds=4"
 # What these do is tested by running the scripts themselves: `launch/test.sh`
 # runs this very test, and CI's first step is the installation.
-SCRIPTS = ("./launch/", "pip ", "python3 ", "git ", "cd ")
+SCRIPTS = ("./launch/", "sbatch ", "pip ", "python3 ", "git ", "cd ")
 
 
 def commands() -> list[str]:
@@ -57,6 +57,23 @@ def test_only_known_commands():
     if line.startswith("./"):
       script = ROOT / line.split()[0]
       assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+  "line", [x for x in commands() if re.match(r"sbatch |./launch/tpu_vm", x)]
+)
+def test_launch_scripts_say_what_they_would_do(line):
+  words = [x for x in shlex.split(line) if not x.startswith("--nodes")]
+  flags = [x for x in words if x.startswith("--")]
+  if words[0] == "sbatch":
+    words[0] = "bash"
+  done = subprocess.run(
+    [*words, "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False
+  )
+  assert done.returncode == 0, done.stderr
+  said = done.stdout.replace("\\", "")
+  assert "stemgen-jax train --coordinator=auto " + " ".join(flags) in said
+  assert re.search(r"^(gcloud|srun) ", said)
 
 
 def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):

@@ -5,8 +5,10 @@ import subprocess
 
 import numpy as np
 import soundfile
+import yaml
 
 from stemgen_jax import audio
+from stemgen_jax.apps import train
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -51,3 +53,22 @@ def test_demo_replaces_no_file_of_the_users(tmp_path):
   assert done.returncode == 1
   assert "mine.wav exists" in done.stderr
   assert mine.read_text() == "mine"
+
+
+def test_kubernetes_gives_every_process_its_number():
+  text = (ROOT / "launch" / "jobset.yaml").read_text(encoding="utf-8")
+  (hosts,) = yaml.safe_load(text)["spec"]["replicatedJobs"]
+  job = hosts["template"]["spec"]
+  (container,) = job["template"]["spec"]["containers"]
+  program, app, *flags = container["command"]
+  assert (program, app) == ("stemgen-jax", "train")
+  assert f"--processes={job['completions']}" in flags
+  assert "--process=$(JOB_COMPLETION_INDEX)" in flags
+  assert {variable["name"] for variable in container["env"]} == {
+    "JOB_COMPLETION_INDEX"
+  }
+  assert job["completionMode"] == "Indexed"
+  assert job["parallelism"] == job["completions"]
+  known = train.FLAGS
+  for flag in flags:
+    assert flag[2:].partition("=")[0] in known

@@ -3,7 +3,8 @@
   stemgen-jax train --config=configs/demo.py --data=data/demo --out=runs/demo
 
 It may be stopped at any time (Ctrl-C, kill); the same command goes on where
-it was. Any field of the configuration is a flag: --config.model.depth=12.
+it was. Any field of the configuration is a flag: --config.model.depth=12. On
+several machines the same command is given on each, with --coordinator.
 
 Fine-tuning starts from exported weights or another run's folder; patterns
 name parameters that stay as they are:
@@ -66,6 +67,38 @@ _CODEC = flags.DEFINE_string(
   "Default: the one that the data name.",
   flag_values=FLAGS,
 )
+_RESTORE_STEP = flags.DEFINE_integer(
+  "restore_step",
+  None,
+  "Go on from this checkpoint of --out; later ones are moved to OUT/set_aside.",
+  flag_values=FLAGS,
+)
+_COORDINATOR = flags.DEFINE_string(
+  "coordinator",
+  None,
+  "HOST:PORT of process 0, for a run of several processes; 'auto' on TPU "
+  "pods, under SLURM (srun) and under Open MPI.",
+  flag_values=FLAGS,
+)
+_PROCESSES = flags.DEFINE_integer(
+  "processes", None, "How many processes; not with auto.", flag_values=FLAGS
+)
+_PROCESS = flags.DEFINE_integer(
+  "process", None, "Which of them this is, from 0.", flag_values=FLAGS
+)
+_DRY_RUN = flags.DEFINE_bool(
+  "dry_run",
+  False,
+  "Print what the run would take and whether it fits: parameters, memory, "
+  "communication, time. Needs neither the hardware nor --data.",
+  flag_values=FLAGS,
+)
+_DEVICE = flags.DEFINE_string(
+  "device",
+  None,
+  "Device of a --dry_run, such as H100-80GB or TPU-v5e. Default: all known.",
+  flag_values=FLAGS,
+)
 
 
 def main(argv: list[str]) -> None:
@@ -73,10 +106,15 @@ def main(argv: list[str]) -> None:
 
   Raises:
     ValueError: a flag is missing or wrong, or the folder holds another run.
-    FileNotFoundError: there is no configuration, or no finished data set.
+    FileNotFoundError: there is no configuration, no finished data set, or no
+      such checkpoint.
+    ConnectionError: the processes do not find or lose each other.
   """
   del argv
   run = _required(_CONFIG, "configs/demo.py")
+  if _DRY_RUN.value:
+    _dry_run(run)
+    return
   mixture = _required(_DATA, "data/demo")
   out = _required(_OUT, "runs/demo")
 
@@ -84,14 +122,16 @@ def main(argv: list[str]) -> None:
   import jax
 
   from stemgen_jax.data import batches as data
-  from stemgen_jax.training import metrics, trainer
+  from stemgen_jax.training import metrics, processes, trainer
 
   mixture = data.Mixture.parse(mixture)
   manifest = mixture.manifest()
   if _START.value:
     run = dataclasses.replace(run, start=_START.value)
   config = trainer.resolve(run, manifest)
-  print(json.dumps(dataclasses.asdict(config), indent=2))
+  processes.start(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+  if processes.is_first():
+    print(json.dumps(dataclasses.asdict(config), indent=2))
   train_batches = data.batches(
     mixture,
     "train",
@@ -134,11 +174,28 @@ def main(argv: list[str]) -> None:
     summary=summary,
     listener=_listener(config, validated, out),
     command=shlex.join(["stemgen-jax", *sys.argv[1:]]),
+    restore_step=_RESTORE_STEP.value,
   )
+  if not processes.is_first():
+    return
   if not metrics.has_ended(f"{out}/log.jsonl"):
     print(f"stopped at step {step}, saved; the same command goes on")
   else:
     print(f"trained {step} steps; stemgen-jax export --run={out}")
+
+
+def _dry_run(config: "TrainConfig") -> None:
+  """Prints the plan of a run, for --data's codes or as it is configured."""
+  from stemgen_jax.data import batches as data
+  from stemgen_jax.training import dry_run, hardware, trainer
+
+  devices = list(hardware.HARDWARE.values())
+  if _DEVICE.value:
+    devices = [hardware.find(_DEVICE.value)]
+  if _DATA.value:
+    config = trainer.resolve(config, data.Mixture.parse(_DATA.value).manifest())
+  dry_run.simulate(config)
+  print(dry_run.report(dry_run.plan(config), devices))
 
 
 def config_fields() -> list[str]:

@@ -8,7 +8,7 @@ Without a mesh every rule is None, and the same code runs on one device.
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import AxisType, Mesh, PartitionSpec
 
 RULES: dict[str, str] = {
   "batch": "data",
@@ -41,24 +41,40 @@ def spec(*axes: str | None) -> PartitionSpec | None:
 def make_mesh(data: int = 0, model: int = 1) -> Mesh | None:
   """The `(data, model)` mesh, or None where one device has all the work.
 
+  With several processes, process i holds the i-th block of a batch's rows.
+
   Args:
     data: Devices along `data`; 0 takes all that there are.
     model: Devices along `model`.
 
   Raises:
-    ValueError: if the devices do not suffice.
+    ValueError: if the devices do not suffice, or not every process has its
+      own part of the `data` axis.
   """
-  available = jax.device_count()
+  available, processes = jax.device_count(), jax.process_count()
   data = data or max(available // model, 1)
+  wanted = f"a mesh of {data} x {model} (mesh_data, mesh_model)"
   if data * model > available:
     raise ValueError(
-      f"a mesh of {data} x {model} needs {data * model} devices, "
-      f"here are {available}"
+      f"{wanted} needs {data * model} devices, here are {available}"
+    )
+  if processes > 1 and (data * model < available or data % processes):
+    raise ValueError(
+      f"{wanted} does not fit {processes} processes with {available} devices "
+      "in all: it must take all of them, and each process a part of the data "
+      "axis to itself"
     )
   if data * model == 1:
     return None
   devices = jax.devices()[: data * model]
-  return jax.make_mesh((data, model), ("data", "model"), devices=devices)
+  if processes == 1:
+    return jax.make_mesh((data, model), ("data", "model"), devices=devices)
+  devices.sort(key=lambda device: (device.process_index, device.id))
+  return Mesh(
+    np.array(devices).reshape(data, model),
+    ("data", "model"),
+    axis_types=(AxisType.Explicit,) * 2,
+  )
 
 
 def place_batch(batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:

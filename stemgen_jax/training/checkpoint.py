@@ -1,20 +1,32 @@
 """Checkpoints of a run: the one module that knows Orbax.
 
 A checkpoint is one folder, written in the background and moved into place
-whole, so that a run killed at any moment finds its last complete one.
+whole, so that a run killed at any moment finds its last complete one. It
+carries checksums of its own: of large arrays, Orbax loads what the disk gives,
+right or wrong.
 """
 
 import dataclasses
+import functools
+import hashlib
+import json
 import os
 import pathlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
 from stemgen_jax.training.config import TrainConfig, from_dict
+from stemgen_jax.training.step import init_state
 
-_FOLDER = "checkpoints"
+# Raised when older versions of this program could not read a checkpoint.
+FORMAT = 1
+
+_FOLDER, _ASIDE = "checkpoints", "set_aside"
+_MOST = 200  # letters of another library's complaint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,15 +109,20 @@ class Checkpoints:
     """
     if step == self.latest:
       return
+    words = {
+      "format": FORMAT,
+      "config": dataclasses.asdict(about.config),
+      "data": about.data,
+      "position": about.position,
+      "state_checksum": int(_checksum(state)),
+    }
+    words = json.loads(json.dumps(words))  # as it will be read
+    words["checksum"] = _digest(words)
     self._orbax.save_async(
       step,
       state,
       metrics=None if accuracy is None else {"accuracy": accuracy},
-      custom_metadata={
-        "config": dataclasses.asdict(about.config),
-        "data": about.data,
-        "position": about.position,
-      },
+      custom_metadata=words,
     )
 
   def about(self, step: int | None = None) -> tuple[int, About]:
@@ -113,15 +130,14 @@ class Checkpoints:
 
     Raises:
       FileNotFoundError: if there is none, or not of this step.
-      ValueError: if it was written by another version.
+      ValueError: if it is damaged or was written by another version; says
+        which other step can be gone on from.
     """
     step = self._resolve(step)
-    saved: Any = self._orbax.metadata(step).custom_metadata
-    if not isinstance(saved, dict) or "config" not in saved:
-      raise ValueError(f"{self.folder / str(step)}: not a run of stemgen-jax")
-    return step, About(
-      from_dict(saved["config"]), saved["data"], saved["position"]
-    )
+    try:
+      return step, self._read(step)[0]
+    except Exception as error:  # Orbax raises whatever lies below it raises
+      raise self._unusable(step, error) from error
 
   def load(self, step: int, like: Any) -> Any:
     """The state of a step.
@@ -133,20 +149,37 @@ class Checkpoints:
 
     Raises:
       FileNotFoundError: if there is no such step.
-      ValueError: if it cannot be read, with the steps that remain.
+      ValueError: as of `about`.
     """
     step = self._resolve(step)
     try:
-      return self._orbax.load(step, like)
-    except Exception as error:  # Orbax raises whatever lies below it raises
-      others = [c.step for c in self._orbax.checkpoints if c.step != step]
-      raise ValueError(
-        f"{self.folder / str(step)}: cannot be read ({error}); remove that "
-        f"folder to go on from {f'step {max(others)}' if others else 'start'}"
-      ) from error
+      return self._load(step, like)
+    except Exception as error:
+      raise self._unusable(step, error) from error
+
+  def go_back(self, step: int) -> None:
+    """Makes a step the last one: later ones move to `run/set_aside`.
+
+    Raises:
+      FileNotFoundError: if there is no such step.
+      ValueError: as of `about`; nothing is moved then.
+    """
+    _, about = self.about(step)
+    self.load(step, state_like(about.config))
+    aside = self.folder.parent / _ASIDE
+    if jax.process_index() == 0:
+      for later in (x for x in self._steps() if x > step):
+        aside.mkdir(exist_ok=True)
+        os.replace(self.folder / str(later), _unused(aside / str(later)))
+    if jax.process_count() > 1:
+      multihost_utils.sync_global_devices("checkpoints set aside")
+    self._orbax.reload()
+
+  def _steps(self) -> list[int]:
+    return [checkpoint.step for checkpoint in self._orbax.checkpoints]
 
   def _resolve(self, step: int | None) -> int:
-    steps = [checkpoint.step for checkpoint in self._orbax.checkpoints]
+    steps = self._steps()
     if not steps:
       raise FileNotFoundError(f"no checkpoint in {self.folder}")
     if step is not None and step not in steps:
@@ -155,6 +188,86 @@ class Checkpoints:
         f"{', '.join(map(str, sorted(steps)))}"
       )
     return max(steps) if step is None else step
+
+  def _read(self, step: int) -> tuple[About, int]:
+    """What it says of itself, and the checksum of its state."""
+    words: Any = self._orbax.metadata(step).custom_metadata
+    if not isinstance(words, dict) or "config" not in words:
+      raise ValueError("its description is missing")
+    if words.get("format") != FORMAT:
+      raise ValueError(
+        f"it has format {words.get('format')}, and this version of "
+        f"stemgen-jax reads format {FORMAT}"
+      )
+    checksum = words.pop("checksum", None)
+    if checksum != _digest(words):
+      raise ValueError("its description is damaged")
+    about = About(from_dict(words["config"]), words["data"], words["position"])
+    return about, words["state_checksum"]
+
+  def _load(self, step: int, like: Any) -> Any:
+    _, checksum = self._read(step)
+    state = self._orbax.load(step, like)
+    if int(_checksum(state)) != checksum:
+      raise ValueError("its arrays are damaged: their checksum is another")
+    return state
+
+  def _unusable(self, step: int, error: Exception) -> ValueError:
+    good = self._last_good_before(step)
+    if good is None:
+      advice = "no earlier one can be used; give another --out for a new run"
+    else:
+      advice = (
+        f"the last good one is of step {good}: train --restore_step={good} "
+        f"goes on from it, export --step={good} takes it"
+      )
+    cause = " ".join(str(error).split())
+    if len(cause) > _MOST:
+      cause = cause[:_MOST] + " ..."
+    return ValueError(
+      f"{self.folder / str(step)}: cannot be used ({cause}); {advice}"
+    )
+
+  def _last_good_before(self, step: int) -> int | None:
+    for other in sorted(self._steps(), reverse=True):
+      if other < step:
+        try:
+          about, _ = self._read(other)
+          self._load(other, state_like(about.config))
+        except Exception:
+          continue
+        return other
+    return None
+
+
+def state_like(config: TrainConfig) -> Any:
+  """Shapes and shardings of a run's state, as `Checkpoints.load` wants."""
+  init = functools.partial(init_state, config, codebooks=None)
+  return abstract(init, jax.random.key(0))
+
+
+@jax.jit
+def _checksum(state: Any) -> jax.Array:
+  """Of every bit of the state, the same on every mesh."""
+  total = jnp.zeros((), jnp.uint32)
+  for number, x in enumerate(jax.tree.leaves(state)):
+    unsigned = jnp.dtype(f"uint{8 * x.dtype.itemsize}")
+    bits = jax.lax.bitcast_convert_type(x, unsigned).astype(jnp.uint32)
+    # Odd factors: what moves from one array to another counts, too.
+    total += jnp.uint32(2 * number + 1) * bits.sum(dtype=jnp.uint32)
+  return total
+
+
+def _digest(words: dict[str, Any]) -> str:
+  text = json.dumps(words, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _unused(path: pathlib.Path) -> pathlib.Path:
+  number, free = 1, path
+  while free.exists():
+    free, number = path.with_name(f"{path.name}.{number}"), number + 1
+  return free
 
 
 def abstract(function: Any, *args: Any) -> Any:

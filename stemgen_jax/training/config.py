@@ -153,6 +153,12 @@ class TrainConfig:
     ):
       if getattr(self, name) < 0:
         raise ValueError(f"{name}={getattr(self, name)}: must not be negative")
+    for name in ("heads", "mlp"):
+      if getattr(self.model, name) % self.mesh_model:
+        raise ValueError(
+          f"mesh_model={self.mesh_model}: must divide model.{name}="
+          f"{getattr(self.model, name)}, which it splits"
+        )
     if self.batch % self.accumulate:
       raise ValueError(
         f"accumulate={self.accumulate}: must divide batch={self.batch}"

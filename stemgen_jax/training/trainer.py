@@ -15,7 +15,6 @@ import json
 import os
 import pathlib
 import re
-import signal
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -27,7 +26,7 @@ import optax
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.model import Params, init_params, sharding
 from stemgen_jax.model.attention import check_form
-from stemgen_jax.training import runs
+from stemgen_jax.training import processes, runs
 from stemgen_jax.training.checkpoint import About, Checkpoints, abstract
 from stemgen_jax.training.config import (
   DropConfig,
@@ -108,12 +107,14 @@ def train(
   summary: dict[str, Any] | None = None,
   listener: Listener | None = None,
   command: str = "",
+  restore_step: int | None = None,
 ) -> int:
   """Trains until `config.steps`, or until SIGTERM or SIGINT asks to stop.
 
   Goes on from the last checkpoint if `out` has one. Stopping saves first. The
   run ends earlier when validation accuracy has not risen for
-  `config.patience` steps, the paper's rule.
+  `config.patience` steps, the paper's rule. In a run of several processes
+  (`processes.start`) each calls this, with its own share of the batches.
 
   Args:
     config: As from `resolve`.
@@ -124,15 +125,18 @@ def train(
     summary: Of the data set, kept with the checkpoints.
     listener: Of the first process, called every `config.listen_every` steps.
     command: That was given, for the log.
+    restore_step: Go on from this checkpoint; later ones are set aside.
 
   Returns:
     The step reached.
 
   Raises:
     ValueError: `out` has a run of another configuration or other data, the
-      weights to start from are another model's, or the loss or the gradient
-      is no longer a finite number.
-    FileNotFoundError: there are no weights to start from.
+      weights to start from are another model's, a checkpoint is damaged, or
+      the loss or the gradient is no longer a finite number.
+    FileNotFoundError: there are no weights to start from, or no checkpoint of
+      `restore_step`.
+    ConnectionError: another process of the run is gone.
   """
   out = pathlib.Path(out)
   out.mkdir(parents=True, exist_ok=True)
@@ -144,11 +148,15 @@ def train(
   with (
     contextlib.nullcontext() if mesh is None else jax.set_mesh(mesh),
     Checkpoints(out, keep=config.keep) as checkpoints,
-    _stop_signals() as stop,
+    processes.stop_signals() as stop,
+    processes.lost_others(),
   ):
+    if restore_step is not None:
+      checkpoints.go_back(restore_step)
     state = _start(config, data, batches, checkpoints, summary or {})
-    text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"
-    (out / "config.json").write_text(text)
+    if processes.is_first():
+      text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+      (out / "config.json").write_text(text)
     start = int(state["step"])
     best = Best.of_log(read_log(out / "log.jsonl"), start)
     run = _Run(
@@ -185,12 +193,17 @@ class _Run:
 
 
 def check_batch(config: TrainConfig, shares: int) -> None:
-  """Raises ValueError if the batch cannot be split over the devices."""
+  """Raises ValueError if batch or kernels cannot be split over the devices."""
   if config.batch % (shares * config.accumulate):
     raise ValueError(
       f"batch={config.batch}: must be a multiple of the {shares} devices "
       f"along the mesh's data axis (mesh_data) times accumulate="
       f"{config.accumulate}"
+    )
+  if config.model.width % shares:
+    raise ValueError(
+      f"model.width={config.model.width}: must be a multiple of the {shares} "
+      "devices along the mesh's data axis (mesh_data)"
     )
 
 
@@ -235,7 +248,7 @@ def _loop(
   step: int,
   batches: Batches,
   watch: Watch,
-  stop: dict[str, bool],
+  stop: processes.Stop,
 ) -> int:
   config, best = run.config, run.best
   train_step = make_train_step(config)
@@ -258,7 +271,7 @@ def _loop(
     run.checkpoints.save(step, state, about, accuracy=accuracy)
 
   end = None
-  while step < config.steps and not stop["asked"]:
+  while step < config.steps and not stop.at(step):
     if best.is_stale(step, config.patience):
       end = "patience"
       watch.say(
@@ -315,25 +328,6 @@ def _validate(
       validation_step(params, place(batch), jax.random.fold_in(key, number))
     )
   return summarize(sums)
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[dict[str, bool]]:
-  """Turns SIGTERM and the first Ctrl-C into a wish to stop."""
-  stop = {"asked": False}
-
-  def ask(number: int, _: object) -> None:
-    if stop["asked"] and number == signal.SIGINT:
-      raise KeyboardInterrupt
-    stop["asked"] = True
-
-  signals = (signal.SIGTERM, signal.SIGINT)
-  before = [signal.signal(number, ask) for number in signals]
-  try:
-    yield stop
-  finally:
-    for number, handler in zip(signals, before):
-      signal.signal(number, handler)
 
 
 def first(batches: Iterator[NumpyBatch], count: int) -> list[NumpyBatch]:

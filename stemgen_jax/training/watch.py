@@ -11,9 +11,9 @@ from typing import Any
 import jax
 import tqdm
 
-from stemgen_jax.sampling import cost
 from stemgen_jax.training import tensorboard
 from stemgen_jax.training.config import TrainConfig
+from stemgen_jax.training.flops import step_flops
 from stemgen_jax.training.metrics import Log, summarize
 from stemgen_jax.training.peak import peak_flops
 
@@ -105,9 +105,7 @@ class Watch:
     count, kind = _devices()
     peak = peak_flops(kind)
     if peak:
-      # The backward pass costs twice the forward pass.
-      passes = 6 if self._config.mask.complementary else 3
-      done = rate * passes * cost.pass_flops(self._config.model)
+      done = rate / self._config.batch * step_flops(self._config).useful
       share = done / (peak * count)
       figures["share_of_peak"] = round(share, 4)
       said += f", {100 * share:.1f} % of peak"

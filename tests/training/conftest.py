@@ -1,6 +1,10 @@
 import jax
 import pytest
+import tones
 from jax.experimental.compilation_cache import compilation_cache
+from loudness import Loudness
+
+from stemgen_jax.data import pairs, stem_codes
 
 
 @pytest.fixture(autouse=True, scope="package")
@@ -17,3 +21,12 @@ def quick_compilation(tmp_path_factory):
   jax.config.update("jax_compilation_cache_dir", None)
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 1)
   compilation_cache.reset_cache()
+
+
+@pytest.fixture(scope="session")
+def codes(tmp_path_factory):
+  """Prepared codes of tones; beside them, room for compiled programs."""
+  out = tmp_path_factory.mktemp("codes") / "codes"
+  config = pairs.PairConfig(segment_seconds=2.0, pairs=4)
+  stem_codes.prepare(tones.Tones(), Loudness, out, config)
+  return out

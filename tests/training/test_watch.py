@@ -10,8 +10,8 @@ from fake_data import tiny_config
 from tensorboardX.proto import event_pb2
 
 from stemgen_jax.model import sharding
-from stemgen_jax.sampling import cost
 from stemgen_jax.training import tensorboard, watch
+from stemgen_jax.training.flops import step_flops
 from stemgen_jax.training.metrics import read_log
 
 
@@ -135,8 +135,8 @@ def test_what_is_seen_is_in_the_log_in_tensorboard_and_on_the_terminal(
 def test_the_share_of_peak_is_the_models_operations(
   config, tmp_path, monkeypatch
 ):
-  # Eight devices together can do what four examples a second take.
-  needed = 3 * cost.pass_flops(config.model) * 4
+  # The eight devices together: what four examples a second take.
+  needed = step_flops(config).useful / config.batch * 4
   monkeypatch.setattr(watch, "peak_flops", lambda kind: needed / 8)
   mesh = sharding.make_mesh(4, 2)
   with jax.set_mesh(mesh), watch.Watch(config, tmp_path, 0, "") as seen:

@@ -1,0 +1,84 @@
+import functools
+
+import jax
+import numpy as np
+import pytest
+from fake_data import FakeBatches, fake_data, tiny_config
+
+from stemgen_jax.model import sharding
+from stemgen_jax.training import trainer
+from stemgen_jax.training.prefetch import place
+from stemgen_jax.training.step import init_state, make_train_step
+
+MESHES = [(8, 1), (4, 2), (2, 4)]
+
+
+@functools.cache
+def config():
+  config = tiny_config()
+  config.model.heads = 4
+  return trainer.resolve(config, fake_data())
+
+
+def train(steps=4):
+  """Losses of some steps, and the parameters after them, on the set mesh."""
+  state = jax.jit(lambda key, books: init_state(config(), key, books))(
+    jax.random.key(0), fake_data().codebooks
+  )
+  step, batches = make_train_step(config()), FakeBatches(config())
+  losses = []
+  for _ in range(steps):
+    state, metrics = step(state, place(next(batches)), jax.random.key(1))
+    losses.append(float(metrics["loss"]))
+  return losses, state["params"]
+
+
+@functools.cache
+def alone():
+  losses, params = train()
+  return losses, jax.device_get(params)
+
+
+@pytest.mark.parametrize("shape", MESHES)
+def test_every_mesh_has_the_losses_of_one_device(shape):
+  with jax.set_mesh(sharding.make_mesh(*shape)):
+    losses, params = train()
+    up = params["blocks"]["up"]["kernel"]
+  data, model = shape
+  # FSDP over data, tensor parallel over model: every device has its part.
+  depth, d, two, f = up.shape
+  (part,) = {shard.data.shape for shard in up.addressable_shards}
+  assert part == (depth, d // data, two, f // model)
+  expected, expected_params = alone()
+  np.testing.assert_allclose(losses, expected, rtol=1e-5)
+  jax.tree.map(
+    # AdamW's first steps have about the size of the learning rate, 1e-2,
+    # whatever the gradient: where that is nearly 0, its sign is chance.
+    lambda x, y: np.testing.assert_allclose(x, y, atol=2e-3),
+    params,
+    expected_params,
+  )
+
+
+def test_a_mesh_larger_than_the_machine_is_refused():
+  with pytest.raises(ValueError, match="16 devices, here are 8"):
+    sharding.make_mesh(8, 2)
+
+
+@pytest.mark.parametrize(
+  ("mesh", "message"),
+  [
+    ({"mesh_model": 3}, "mesh_model=3: must divide model.heads=4"),
+    ({"mesh_data": 5}, "batch=8: must be a multiple of the 5 devices"),
+  ],
+)
+def test_a_model_that_the_mesh_cannot_share_is_refused(mesh, message, tmp_path):
+  wanted = tiny_config(**mesh)
+  wanted.model.heads = 4
+
+  def start():
+    whole = trainer.resolve(wanted, fake_data())
+    trainer.train(whole, fake_data(), FakeBatches(whole), [], tmp_path)
+
+  with pytest.raises(ValueError, match=message):
+    start()

@@ -1,0 +1,126 @@
+"""Two processes that train one model, over gloo on this machine."""
+
+import signal
+import socket
+
+import numpy as np
+import pytest
+from commands import Training, assert_same, assert_same_run, trained
+
+from stemgen_jax.training import processes
+
+STEPS = "--config.steps=8"
+
+
+def free_port():
+  with socket.socket() as probe:
+    probe.bind(("localhost", 0))
+    return probe.getsockname()[1]
+
+
+def two(codes, out, *flags):
+  """Two processes with two devices each: a mesh of 2 x 2."""
+  port = free_port()
+  return [
+    Training(
+      codes,
+      out,
+      STEPS,
+      "--config.mesh_model=2",
+      f"--coordinator=localhost:{port}",
+      "--processes=2",
+      f"--process={number}",
+      *flags,
+      devices=2,
+    )
+    for number in range(2)
+  ]
+
+
+@pytest.fixture(scope="module")
+def whole(codes, tmp_path_factory):
+  """A run of two processes, and what they printed."""
+  out = tmp_path_factory.mktemp("two") / "run"
+  runs = two(codes, out)
+  ends = [run.end() for run in runs]
+  assert [code for code, _, _ in ends] == [0, 0], ends
+  return out, [printed for _, printed, _ in ends]
+
+
+def test_two_processes_train_as_one_device_does(codes, whole, tmp_path):
+  out, (first, second) = whole
+  code, _, err = Training(codes, tmp_path, STEPS).end()
+  assert code == 0, err
+  losses, position, state = trained(out)
+  expected, expected_position, expected_state = trained(tmp_path)
+  assert losses.keys() == expected.keys() == set(range(1, 9))
+  np.testing.assert_allclose(
+    list(losses.values()), list(expected.values()), rtol=1e-5
+  )
+  assert position == expected_position
+  assert_same(state["step"], expected_state["step"])
+  # The first alone prints: the configuration and the end.
+  assert "trained 8 steps" in first
+  assert '"mesh_model": 2' in first
+  assert "trained" not in second
+  assert "mesh_model" not in second
+
+
+def test_if_one_is_killed_the_other_ends_and_both_go_on(codes, whole, tmp_path):
+  survivor, killed = two(codes, tmp_path)
+  assert survivor.wait_for(lambda: survivor.steps() >= 4)
+  killed.process.send_signal(signal.SIGKILL)
+  assert killed.end()[0] == -signal.SIGKILL
+  code, _, err = survivor.end(timeout=180)
+  assert code == 1
+  assert "process 0 of 2 cannot go on" in err
+  assert "start all of them again" in err
+
+  runs = two(codes, tmp_path)
+  ends = [run.end() for run in runs]
+  assert [code for code, _, _ in ends] == [0, 0], ends
+  assert_same_run(tmp_path, whole[0])
+
+
+def test_sigterm_to_one_saves_and_ends_both(codes, tmp_path):
+  runs = two(codes, tmp_path, "--config.steps=100000")
+  assert runs[0].wait_for(lambda: runs[0].steps() >= 2)
+  runs[1].process.terminate()
+  (code, out, err), (other, _, other_err) = [run.end() for run in runs]
+  assert (code, other) == (0, 0), err + other_err
+  assert "saved; the same command goes on" in out
+
+
+def test_a_slurm_step_needs_no_addresses(codes, tmp_path):
+  tasks = [
+    Training(
+      codes,
+      tmp_path,
+      "--config.steps=1",
+      "--coordinator=auto",
+      SLURM_JOB_ID=str(free_port()),
+      SLURM_STEP_NODELIST="localhost",
+      SLURM_NTASKS="2",
+      SLURM_PROCID=str(number),
+      SLURM_LOCALID=str(number),
+    )
+    for number in range(2)
+  ]
+  ends = [task.end() for task in tasks]
+  assert [code for code, _, _ in ends] == [0, 0], ends
+  assert "trained 1 steps" in ends[0][1]
+
+
+@pytest.mark.parametrize(
+  ("arguments", "message"),
+  [
+    ((None, 2, 0), "--coordinator is missing"),
+    (("10.0.0.1", 2, 0), "expected HOST:PORT"),
+    (("10.0.0.1:99", None, 0), "--processes=None"),
+    (("10.0.0.1:99", 2, 2), "--process=2: expected 0 to 1"),
+    (("auto", None, None), "finds no TPU pod"),
+  ],
+)
+def test_wrong_addresses_are_named(arguments, message):
+  with pytest.raises(ValueError, match=message):
+    processes.start(*arguments)
