@@ -6,17 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from stemgen_jax.evaluation.agreement import librosa, mir_eval, quiet
+from stemgen_jax.evaluation import notes
+from stemgen_jax.evaluation.agreement import mir_eval
 
 UNPITCHED = ("drums", "percussive", "sound_effects")
 """Categories that have no harmony."""
 
-_HOP, _RATE = 1024, 22050
-FRAME_RATE = _RATE / _HOP
+FRAME_RATE = notes.FRAME_RATE
 """Frames of a chroma per second."""
 
-_AUDIBLE = 1e-3  # of the loudest frame
-_SILENT = 1e-4  # RMS, -80 dB
+_SOUNDING = 0.3  # activity from which on a key counts as played
 _CHORD_SECONDS = 0.5  # that a heard chord lasts at least
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 # How well tones fit a key from its tonic on (Krumhansl and Kessler, 1982).
@@ -41,34 +40,31 @@ class Span:
 def chroma(
   samples: Float[np.ndarray, " n"], sample_rate: int
 ) -> Float[np.ndarray, "t 12"]:
-  """Strength of the pitch classes from C on, `FRAME_RATE` rows a second.
+  """Activity of the pitch classes from C on, `FRAME_RATE` rows a second.
 
-  Of a constant-Q transform in tune with A = 440 Hz. Rows of frames that are
-  60 dB below the loudest one are 0, as is all of silence.
+  Of notes, not of partials: the overtones of a tone are none of its chroma.
+  A row of zeros is a frame without notes.
   """
-  with quiet():
-    sound = librosa.resample(samples, orig_sr=sample_rate, target_sr=_RATE)
-    if np.sqrt(np.mean(sound**2)) < _SILENT:
-      return np.zeros((1 + len(sound) // _HOP, 12))
-    rows = librosa.feature.chroma_cqt(
-      y=sound, sr=_RATE, hop_length=_HOP, tuning=0.0, norm=None
-    ).T
-  rows[rows.sum(1) < _AUDIBLE * rows.sum(1).max()] = 0
+  activity, _ = notes.posteriors(samples, sample_rate)
+  activity = activity.reshape(-1, activity.shape[2])
+  sounding = np.where(activity > _SOUNDING, activity, 0)
+  rows = np.zeros((len(sounding), 12))
+  for key_number, column in enumerate(sounding.T, notes.LOWEST):
+    rows[:, key_number % 12] += column
   return rows
 
 
 def chord_tone_share(
   played: Float[np.ndarray, "t 12"], chords: Sequence[Span]
 ) -> float:
-  """Share of what is played that is tones of the chord of that moment.
+  """Share of what is played that are tones of the chord of that moment.
 
   Args:
     played: chroma of the stem.
     chords: of the context.
 
   Returns:
-    0..1, with overtones and all: about 0.3 for tones at random. 0 where
-    nothing is played, NaN without chords.
+    0..1; 0 where nothing is played, NaN without chords.
   """
   if not chords:
     return float("nan")

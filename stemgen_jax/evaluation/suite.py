@@ -50,7 +50,6 @@ DESCRIBED = ("generated", "real", "round_trip", "random")
 """Systems whose mixes are described for MIRDD."""
 
 _FOLDER, _RECIPE = "examples", "evaluation.json"
-_SLOTS = 100_000  # places of the list that are looked at
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -143,7 +142,6 @@ def run(
   folder = out / _FOLDER
   folder.mkdir(parents=True, exist_ok=True)
   bind(out / _RECIPE, recipe)
-  paths = [folder / f"{number:05d}.npz" for number in range(_SLOTS)]
   places = map(lambda item: item[0], filter(lambda item: item[1], examples))
   judged = []
   with tqdm.tqdm(
@@ -153,7 +151,7 @@ def run(
     mininterval=0.5 if sys.stderr.isatty() else 30,
   ) as bar:
     for place in itertools.islice(places, count):
-      path = paths[place]
+      path = folder / f"{place:05d}.npz"
       if path.is_file():
         judged.append(Judged.load(path))
         bar.initial += 1  # so that the rate is that of this run
@@ -163,7 +161,7 @@ def run(
             player,
             examples,
             place,
-            folder / f"{place:05d}.flac",
+            stem_path(out, place),
             settings=settings,
             seed=seed + place,
             embeddings=embeddings,
@@ -173,6 +171,11 @@ def run(
         judged[-1].save(path)
       bar.update()
   return judged
+
+
+def stem_path(out: pathlib.Path, number: int) -> pathlib.Path:
+  """The stem that was played to an example."""
+  return out / _FOLDER / f"{number:05d}.flac"
 
 
 def bind(path: pathlib.Path, recipe: Mapping[str, Any]) -> None:
