@@ -255,11 +255,11 @@ def _recipe(
   """What the result of an example depends on."""
   import dataclasses
 
-  from stemgen_jax import model
   from stemgen_jax.codec.codec import checksum
+  from stemgen_jax.model.weights import DEMO
 
   demo = _WEIGHTS.value == "demo"
-  path = model.DEMO if demo else pathlib.Path(_WEIGHTS.value)
+  path = DEMO if demo else pathlib.Path(_WEIGHTS.value)
   if path.suffix != ".safetensors":
     path = path.with_name(f"{path.name}.safetensors")
   fields = dataclasses.asdict(source) if dataclasses.is_dataclass(source) else {}

@@ -15,6 +15,7 @@ Population = Sequence[Float[np.ndarray, "windows d"]]
 """Embeddings of the windows of each example."""
 
 _SIZES = 15  # of subsets, of which the line through FAD over 1/N is fitted
+_NOTHING = 1e-9  # of the variance: what rounding leaves of a distance of 0
 _SMALLEST = 0.5  # share of the examples in the smallest subset
 
 
@@ -106,7 +107,8 @@ def apa(candidate: Population, real: Population, random: Population) -> float:
     these two do not differ.
   """
   apart = fad(real, random)
-  if not apart:
+  spread = np.trace(gaussian(np.concatenate(list(real))).covariance)
+  if apart <= _NOTHING * spread:
     return float("nan")
   nearer = fad(candidate, random) - fad(candidate, real)
   return float(np.clip(0.5 + nearer / (2 * apart), 0, 1))
