@@ -41,17 +41,17 @@ def summarise(judged: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
     name: {system: _values(judged, system, name) for system in SYSTEMS}
     for name in FIGURES
   }
-  draws = _draws(songs, rng)
+  drawn = draws(songs, rng)
   for name, of_system in values.items():
     result["figures"][name] = {
-      system: _mean(found, draws) for system, found in of_system.items()
+      system: _mean(found, drawn) for system, found in of_system.items()
     }
   groups: dict[str, list[str]] = {}
   for name, group in FIGURES.items():
     groups.setdefault(group, []).append(name)
   for group, names in groups.items():
     result["scores"][group] = {
-      system: score([values[name] for name in names], system, draws)
+      system: score([values[name] for name in names], system, drawn)
       for system in SCORED
     }
   result["frechet"] = _frechet(judged, seed)
@@ -80,7 +80,7 @@ def score(
   Args:
     figures: by system, the values of the examples.
     system: which is scored.
-    draws: how often each example counts in each resample, as `_draws`.
+    draws: how often each example counts in each resample, as `draws`.
 
   Returns:
     `score` with its 95 % interval, `low` and `high`; None where the two
@@ -114,15 +114,15 @@ def score(
   }
 
 
-def _draws(
+def draws(
   songs: np.ndarray, rng: np.random.Generator
 ) -> Float[np.ndarray, "resamples n"]:
   """How often each example counts when songs are drawn with replacement."""
   _, song = np.unique(songs, return_inverse=True)
   count = song.max() + 1
-  drawn = rng.integers(count, size=(RESAMPLES, count))
+  taken = rng.integers(count, size=(RESAMPLES, count))
   times = np.zeros((RESAMPLES, count))
-  np.add.at(times, (np.arange(RESAMPLES)[:, None], drawn), 1)
+  np.add.at(times, (np.arange(RESAMPLES)[:, None], taken), 1)
   return times[:, song]
 
 
