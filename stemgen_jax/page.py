@@ -58,7 +58,7 @@ svg line.mark { stroke: var(--line); stroke-width: 1; }
 .chosen h3 { font-style: italic; }
 svg text { fill: var(--faint); font: 11px system-ui, sans-serif; }
 .sounds { display: grid; gap: .8rem;
-  grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); }
 figure { margin: 0; min-width: 0; }
 figcaption { color: var(--faint); font-size: .85rem; margin-bottom: .2rem; }
 .view { position: relative; cursor: pointer; line-height: 0; }
@@ -68,6 +68,7 @@ figcaption { color: var(--faint); font-size: .85rem; margin-bottom: .2rem; }
 audio { width: 100%; height: 2.2rem; margin-top: .3rem; }
 .card + .card { margin-top: 1.2rem; }
 .grid .card { margin: 0; }
+.grid + .grid, .card + .grid, .grid + .card { margin-top: 1.2rem; }
 """
 
 # One sound at a time; its line runs over the picture, a click there seeks.
@@ -229,6 +230,12 @@ def intervals(
       f'<circle cx="{place(value)}" cy="{y}" r="4">'
       f"<title>{value:.3g} ({low:.3g} to {high:.3g})</title></circle>"
     )
+  if not marks:
+    shapes += [
+      f'<text x="{place(x)}" y="{height + 14}" text-anchor="{anchor}">'
+      f"{x:.3g}</text>"
+      for x, anchor in ((least, "start"), (most, "end"))
+    ]
   return (
     f'<svg class="intervals" viewBox="0 0 {left + width + 20:.0f} '
     f'{height + 20:.0f}">{"".join(shapes)}</svg>'

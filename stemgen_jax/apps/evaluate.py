@@ -172,6 +172,8 @@ def _all() -> dict[str, Any]:
   count = _OF_ALL if _EXAMPLES.value is None else _EXAMPLES.value
   if count < 2:
     raise ValueError(f"--examples={count}: expected at least 2")
+  if not 2 <= _SECONDS.value <= 60:
+    raise ValueError(f"--seconds={_SECONDS.value:g}: expected 2 to 60")
   player = StemGen.load(_WEIGHTS.value, codec=_CODEC.value)
   source = _source(player)
   examples = ExampleList(source, player.codec, _SECONDS.value, _SEED.value)
@@ -262,7 +264,9 @@ def _recipe(
   path = DEMO if demo else pathlib.Path(_WEIGHTS.value)
   if path.suffix != ".safetensors":
     path = path.with_name(f"{path.name}.safetensors")
-  fields = dataclasses.asdict(source) if dataclasses.is_dataclass(source) else {}
+  fields = (
+    dataclasses.asdict(source) if dataclasses.is_dataclass(source) else {}
+  )
   # As JSON gives it back.
   return json.loads(
     json.dumps(

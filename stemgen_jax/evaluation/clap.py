@@ -11,7 +11,6 @@ import numpy as np
 import soxr
 
 from stemgen_jax.evaluation.embeddings import Embedding
-from stemgen_jax.evaluation.notes import INSTALL
 
 _FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
 
@@ -30,14 +29,17 @@ def load(folder: str | os.PathLike[str]) -> Embedding:
         f"no {name} in {folder}: expected a folder with {', '.join(_FILES)}, "
         "as of laion/larger_clap_music"
       )
+  from stemgen_jax.codec.networks import importable_torchaudio
+
   try:
-    from transformers import (
-      ClapAudioModelWithProjection,
-      ClapFeatureExtractor,
-    )
+    with importable_torchaudio():
+      from transformers import (
+        ClapAudioModelWithProjection,
+        ClapFeatureExtractor,
+      )
   except ImportError as error:
     raise ModuleNotFoundError(
-      f"transformers is needed for CLAP: {INSTALL}"
+      "transformers is needed for CLAP: pip install 'transformers>=5'"
     ) from error
   try:
     extractor = ClapFeatureExtractor.from_pretrained(

@@ -9,6 +9,7 @@ Apache-2.0.
 
 import functools
 import importlib.metadata
+import itertools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -96,7 +97,7 @@ def tonality_changes(chords: list[int]) -> float:
     chords: 0 to 11 major, 12 to 23 minor, 24 none, which is passed over.
   """
   named = [chord for chord in chords if chord != _NO_CHORD]
-  changes = [(a, b) for a, b in zip(named, named[1:]) if a != b]
+  changes = [(a, b) for a, b in itertools.pairwise(named) if a != b]
   turned = sum((a < 12) != (b < 12) for a, b in changes)
   return turned / len(changes) if changes else 0.0
 
@@ -117,7 +118,7 @@ def structure_labels(chroma: Float[np.ndarray, "t 12"]) -> int:
     )
     bounds = [0, *(peaks + half).tolist(), len(unit)]
   labels: list[np.ndarray] = []
-  for first, last in zip(bounds, bounds[1:]):
+  for first, last in itertools.pairwise(bounds):
     mean = unit[first:last].mean(0)
     mean /= np.linalg.norm(mean) or 1
     if not any(mean @ label > _ALIKE for label in labels):

@@ -16,6 +16,7 @@ Samples = Float[np.ndarray, "samples channels"]
 Embedding = Callable[[Samples, int], Float[np.ndarray, "windows d"]]
 """Of sound and its sample rate in Hz, a vector of each window."""
 
+
 def codec_latents(codec: Codec) -> Embedding:
   """Mean latents of each second, as the codec's codes name them."""
   books = codec.codebooks()  # [q, v, latent]

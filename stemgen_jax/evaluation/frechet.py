@@ -16,6 +16,7 @@ Population = Sequence[Float[np.ndarray, "windows d"]]
 
 _SIZES = 15  # of subsets, of which the line through FAD over 1/N is fitted
 _NOTHING = 1e-9  # of the variance: what rounding leaves of a distance of 0
+_FEWEST = 4  # sizes that a line is fitted to
 _SMALLEST = 0.5  # share of the examples in the smallest subset
 
 
@@ -63,7 +64,9 @@ def fad(one: Population, reference: Population) -> float:
   )
 
 
-def fad_infinity(one: Population, reference: Population, seed: int = 0) -> float:
+def fad_infinity(
+  one: Population, reference: Population, seed: int = 0
+) -> float:
   """What FAD tends to with many examples.
 
   FAD is taken from subsets of N examples, half of them to all; the line that
@@ -72,14 +75,15 @@ def fad_infinity(one: Population, reference: Population, seed: int = 0) -> float
   side, since both sides bias it.
 
   Returns:
-    May be slightly below 0 for equal populations.
+    May be slightly below 0 for equal populations; NaN for fewer than eight
+    examples, which make no line.
   """
   most = min(len(one), len(reference))
   rng = np.random.default_rng(seed)
   sizes = np.unique(
     np.linspace(max(2, _SMALLEST * most), most, _SIZES).astype(int)
   )
-  if len(sizes) < 2:
+  if len(sizes) < _FEWEST:
     return float("nan")
   found = []
   for size in sizes:

@@ -20,10 +20,8 @@ _CHORD_SECONDS = 0.5  # that a heard chord lasts at least
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 # How well tones fit a key from its tonic on (Krumhansl and Kessler, 1982).
 _PROFILES = {
-  "major": (6.35, 2.23, 3.48, 2.33, 4.38, 4.09)
-  + (2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
-  "minor": (6.33, 2.68, 3.52, 5.38, 2.60, 3.53)
-  + (2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
+  "major": "6.35 2.23 3.48 2.33 4.38 4.09 2.52 5.19 2.39 3.66 2.29 2.88",
+  "minor": "6.33 2.68 3.52 5.38 2.60 3.53 2.54 4.75 3.98 2.69 3.34 3.17",
 }
 _TRIADS = {"major": (0, 4, 7), "minor": (0, 3, 7)}
 
@@ -118,11 +116,15 @@ def key(heard: Float[np.ndarray, "t 12"]) -> str:
   if not np.ptp(mean):  # silence says nothing
     return "C major"
   fits = {
-    f"{name} {mode}": np.corrcoef(np.roll(profile, tonic), mean)[0, 1]
+    f"{name} {mode}": np.corrcoef(np.roll(_numbers(profile), tonic), mean)[0, 1]
     for tonic, name in enumerate(_NAMES)
     for mode, profile in _PROFILES.items()
   }
   return max(fits, key=lambda name: fits[name])
+
+
+def _numbers(text: str) -> Float[np.ndarray, " n"]:
+  return np.array(text.split(), float)
 
 
 def chords(heard: Float[np.ndarray, "t 12"]) -> tuple[Span, ...]:

@@ -9,7 +9,6 @@ which is real mixes against other real mixes, and random pairing.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -93,9 +92,7 @@ def floor(real: Sequence[Described], seed: int = 0) -> dict[str, float]:
     order = rng.permutation(len(real))
     one, other = np.array_split(order, 2)
     halves.append(mirdd([real[i] for i in one], [real[i] for i in other]))
-  return {
-    name: _mean([half[name] for half in halves]) for name in halves[0]
-  }
+  return {name: _mean([half[name] for half in halves]) for name in halves[0]}
 
 
 def table(

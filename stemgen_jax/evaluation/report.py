@@ -94,10 +94,11 @@ def _session(name: str, steps: Sequence[Step]) -> str:
   ]
   for number, step in enumerate(steps, 1):
     several = len(step.variations) > 1
+    tries = []
     for variation, take in enumerate(step.variations, 1):
       loudest = page.loudest(step.context, take.stem)
       which = f" (variation {variation})" if several else ""
-      parts.append(
+      tries.append(
         page.card(
           f"{number}{which}: {step.instrument}",
           page.sounds(
@@ -108,6 +109,7 @@ def _session(name: str, steps: Sequence[Step]) -> str:
           chosen=several and take.chosen,
         )
       )
+    parts.append(page.grid(*tries))
   return "".join(parts)
 
 
@@ -170,7 +172,7 @@ def _figures(result: Mapping[str, Any]) -> str:
     if heard
     else "Beats, chords and keys of the contexts are known, not heard."
   )
-  return "".join(parts) + f"<p>{note}</p>"
+  return page.grid(*parts) + f"<p>{note}</p>"
 
 
 def _listening(found: Mapping[str, Any] | None) -> str:
@@ -220,9 +222,7 @@ def _frechet(tables: Mapping[str, Any]) -> str:
     parts.append(
       page.card(
         f"embedding: {name}",
-        page.table(
-          ("", "FAD", "FAD-infinity", "sub-FAD", "APA"), rows, bars
-        ),
+        page.table(("", "FAD", "FAD-infinity", "sub-FAD", "APA"), rows, bars),
         f"{table['dimensions']} dimensions, {table['windows']} windows of "
         f"{table['examples']} examples; reference: {table['reference']}",
       )
@@ -243,7 +243,9 @@ def _mirdd(table: Mapping[str, Mapping[str, float | None]] | None) -> str:
     )
     for name, label in {"mean": "mean (MIRDD)", **mirdd.NAMES}.items()
   ]
-  bars = [float(table["generated"][name] or 0) for name in ("mean", *mirdd.NAMES)]
+  bars = [
+    float(table["generated"][name] or 0) for name in ("mean", *mirdd.NAMES)
+  ]
   return (
     page.table(("", *table), rows, bars)
     + "<p>KL divergence from real mixes, in nats; bars: generated. "

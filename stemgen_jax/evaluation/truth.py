@@ -54,9 +54,7 @@ def of_score(score: Score, start: float, seconds: float) -> Truth:
   )
 
 
-def heard_in(
-  context: Float[np.ndarray, " samples"], sample_rate: int
-) -> Truth:
+def heard_in(context: Float[np.ndarray, " samples"], sample_rate: int) -> Truth:
   """Of music that nobody wrote down, as it is heard."""
   chroma = harmony.chroma(context, sample_rate)
   return Truth(

@@ -89,7 +89,10 @@ def _mel_weights() -> Float[np.ndarray, "bins 64"]:
   edges = np.linspace(mel(_LOWEST), mel(_HIGHEST), _MELS + 2)
   low, middle, high = edges[:-2], edges[1:-1], edges[2:]
   bins = mel(np.fft.rfftfreq(_FFT, 1 / _RATE))[:, None]
-  rising, falling = (bins - low) / (middle - low), (high - bins) / (high - middle)
+  rising, falling = (
+    (bins - low) / (middle - low),
+    (high - bins) / (high - middle),
+  )
   weights = np.minimum(rising, falling).clip(0)
   weights[0] = 0
   return weights

@@ -28,8 +28,9 @@ def test_a_song_of_the_band_is_heard_as_it_was_written(score, described):
   heard = set(described["chord_triads"])
   assert len(heard & written) >= 0.6 * len(written)
   assert described["chord_variety"] == [len(heard)]
-  pitched = [note for part in score.parts if not part.is_drum
-             for note in part.notes]
+  pitched = [
+    note for part in score.parts if not part.is_drum for note in part.notes
+  ]
   classes = {note.pitch % 12 for note in pitched}
   found = np.array(described["note_pitch_classes"])
   assert np.isin(found, list(classes)).mean() > 0.8

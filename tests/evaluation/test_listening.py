@@ -214,15 +214,27 @@ def test_the_command_writes_the_figures(tmp_path, capsys):
   assert "16 examples of 8 songs" in capsys.readouterr().out
 
 
+OF_LISTENING = (
+  "--what=listening",
+  "--out={}/o",
+  "--weights={}/w.safetensors",
+)
+
+
 @pytest.mark.parametrize(
   ("arguments", "message"),
   [
-    (["--what=singing", "--out={}"], "--what=singing: expected listening"),
+    (["--what=singing", "--out={}"], "--what=singing: expected all"),
     ([], "--out is missing"),
     (["--out={}/file"], "is a file"),
     (["--out={}/o", "--weights={}/none.safetensors"], "no weights at"),
-    (["--out={}/o", "--weights={}/w.safetensors", "--data={}/no"], "no file"),
-    (["--out={}/o", "--weights={}/w.safetensors", "--data={}"], "no finished"),
+    ([*OF_LISTENING, "--data={}/no"], "no file"),
+    ([*OF_LISTENING, "--data={}"], "no finished"),
+    (["--out={}/o", "--examples=1"], "--examples=1: expected at least 2"),
+    (["--out={}/o", "--seconds=1"], "--seconds=1: expected 2 to 60"),
+    (["--out={}/o", "--data={}/no"], "no folder"),
+    (["--out={}/o", "--vggish={}/no.pth"], "no weights of VGGish"),
+    (["--out={}/o", "--clap={}"], "no config.json in"),
   ],
 )
 def test_mistakes_are_one_line(tmp_path, capsys, arguments, message):

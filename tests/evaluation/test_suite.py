@@ -126,7 +126,7 @@ def test_figures_and_anchors_of_every_system(whole):
 
 
 def test_what_is_done_is_kept(codec, whole, tmp_path):
-  out, judged = whole
+  _, judged = whole
   stopped = Echo(codec, most=3)  # in the middle of the second example
   with pytest.raises(KeyboardInterrupt):
     run(stopped, tmp_path, 3)
@@ -183,8 +183,10 @@ def test_scores_by_hand():
   found = summary.score([values], "generated", draws)
   assert found["score"] == pytest.approx(0.5)
   assert found["low"] == found["high"] == pytest.approx(0.5)
-  ends = {x: summary.score([values], x, draws)["score"]
-          for x in ("random", "round_trip")}
+  ends = {
+    x: summary.score([values], x, draws)["score"]
+    for x in ("random", "round_trip")
+  }
   assert ends == {"random": 0, "round_trip": 1}
   alike = values | {"round_trip": values["random"]}
   assert summary.score([alike], "generated", draws)["score"] is None
