@@ -70,7 +70,7 @@ def test_songs(source: songs.Songs) -> Sequence[songs.Song]:
 
 
 @dataclasses.dataclass(frozen=True)
-class _BandSongs(Sequence):
+class _BandSongs(Sequence[songs.Song]):
   """Test songs of the band, each written when it is asked for."""
 
   band: band.Band
@@ -78,7 +78,7 @@ class _BandSongs(Sequence):
   def __len__(self) -> int:
     return band.MOST["test"]
 
-  def __getitem__(self, index):
+  def __getitem__(self, index: Any) -> Any:
     return self.band.song(band.FIRST["test"] + index)
 
 

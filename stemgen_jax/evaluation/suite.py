@@ -213,7 +213,7 @@ def _judge(
 ) -> Judged:
   began = time.perf_counter()
   example = examples.example(place)
-  stems = dict.fromkeys(SYSTEMS, None) | {
+  stems: dict[str, Audio | None] = dict.fromkeys(SYSTEMS, None) | {
     "real": example.real,
     "round_trip": round_trip(player.codec, example.real),
     "random": example.stranger,
@@ -229,7 +229,8 @@ def _judge(
       heard, example.category, seed=seed, settings=settings
     )
     stems[name] = take.audio
-  audio.write(played, stems["generated"], bits=16, overwrite=True)
+    if name == "generated":
+      audio.write(played, take.audio, bits=16, overwrite=True)
 
   context = _mono(example.context)
   chroma = harmony.chroma(context, example.context.sample_rate)

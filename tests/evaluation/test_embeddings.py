@@ -78,7 +78,7 @@ def test_vggish_hears_the_bands_of_its_paper():
   assert quiet.shape == (1, 96, 64)
   np.testing.assert_allclose(quiet, np.log(0.01), rtol=1e-6)
   mel = 1127 * np.log1p(np.array([125, 7500]) / 700)
-  centres = np.linspace(*mel, 66)[1:-1]
+  centres = np.linspace(mel[0], mel[1], 66)[1:-1]
   time = np.arange(16000) / 16000
   for band in (10, 40, 60):
     frequency = 700 * np.expm1(centres[band] / 1127)

@@ -21,7 +21,7 @@ def test_against_scipys_square_root_of_a_matrix():
   )
   a, b = np.concatenate(one), np.concatenate(other)
   s, t = np.cov(a.T), np.cov(b.T)
-  root = np.asarray(linalg.sqrtm(s @ t)).real
+  root = np.real(np.asarray(linalg.sqrtm(s @ t)))
   expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(s + t - 2 * root)
   assert frechet.fad(one, other) == pytest.approx(expected, rel=1e-9)
   assert frechet.fad(one, one) == pytest.approx(0, abs=1e-9)
