@@ -5,10 +5,12 @@ import json
 
 import numpy as np
 import pytest
+import trees
 
 from stemgen_jax import audio
 from stemgen_jax import codec as codecs
 from stemgen_jax.data import band, sources
+from stemgen_jax.data.folder import Folder
 from stemgen_jax.evaluation import embeddings, protocol, suite, summary
 from stemgen_jax.sampling import preset
 
@@ -107,6 +109,17 @@ def test_an_example_is_what_its_song_says(codec):
     other = listed.other_context(place)
     assert other.samples.shape == one.context.samples.shape
     assert np.abs(other.samples - one.context.samples).max() > 0.01
+
+
+def test_other_music_is_listened_to(codec, tmp_path):
+  trees.folder(tmp_path / "music" / "test", songs=2)
+  listed = examples(codec, source=Folder(str(tmp_path / "music")))
+  for place in places(listed, 3):  # each song gives one before any a second
+    one = listed.example(place)
+    assert one.song == f"Song {place % 2}"
+    assert one.truth.estimated
+    assert one.stranger is not None
+    assert one.real.sample_rate == codec.sample_rate
 
 
 def test_figures_and_anchors_of_every_system(whole):
