@@ -181,25 +181,30 @@ def _listening(found: Mapping[str, Any] | None) -> str:
   names = ("true", "shuffled", "silent", "null")
   rows = [
     (
-      f"{percent} % masked",
+      label,
       *(f"{figures[name]:.2f}" for name in names),
       f"{figures['gain']:.2f} ({figures['gain_low']:.2f} to "
       f"{figures['gain_high']:.2f})",
     )
-    for percent, figures in found["masked"].items()
+    for label, figures in (
+      *((f"{share} % masked", x) for share, x in found["masked"].items()),
+      *((f"level {level}", x) for level, x in found["levels"].items()),
+    )
   ]
   lines = {
-    f"{percent} % masked": tuple(
-      figures[name] for name in ("gain", "gain_low", "gain_high")
+    name: tuple(
+      figures["masked"]["100"][gain]
+      for gain in ("gain", "gain_low", "gain_high")
     )
-    for percent, figures in found["masked"].items()
+    for name, figures in {"all": found, **found["categories"]}.items()
   }
   return (
     page.table(("", *names, "gain, 95 % interval"), rows)
     + page.intervals(lines, (0.0,))
-    + "<p>Bits per frame of the coarsest level, less is better, "
-    f"{found['examples']} examples; the gain is what the true context is "
-    "worth against another song's.</p>"
+    + "<p>Bits per frame, less is better, of "
+    f"{found['examples']} examples: of the coarsest level (0), and with all "
+    "masked of each. The gain, which the plot has by instrument at 100 %, is "
+    "what the true context is worth against another song's.</p>"
   )
 
 

@@ -123,11 +123,15 @@ def page(tmp_path_factory) -> pathlib.Path:
     seed=3,
   )
   figures = dict.fromkeys(("true", "shuffled", "silent", "null", "gain"), 1.0)
+  figures |= {"gain_low": 0.5, "gain_high": 1.5}
+  masked = {"masked": {"100": figures}}
   result = summary.summarise([judged(number) for number in range(4)]) | {
     "weights": "mine",
     "listening": {
       "examples": 4,
-      "masked": {"100": figures | {"gain_low": 0.5, "gain_high": 1.5}},
+      **masked,
+      "categories": {"drums": masked},
+      "levels": {"0": figures},
     },
   }
   path = tmp_path_factory.mktemp("page") / "report.html"
