@@ -6,7 +6,13 @@ import setuptools
 
 _BAND = ["pretty_midi>=0.2.10"]
 _BEAM = ["apache-beam>=2.60"]
-_EVALUATE = ["librosa>=0.11", "mir_eval>=0.8"]
+_EVALUATE = [
+  *_BAND,
+  "librosa>=0.11",
+  "mido>=1.3",
+  "mir_eval>=0.8",
+  "onnxruntime>=1.18",
+]
 _TENSORBOARD = ["tensorboardX>=2.6"]
 _TEST = [
   "ipykernel>=6.29",

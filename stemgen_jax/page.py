@@ -50,9 +50,15 @@ td.bar i { display: block; height: .6rem; border-radius: 2px;
   border-radius: 8px; padding: 1rem; min-width: 0; }
 svg { display: block; width: 100%; height: auto; }
 svg rect { fill: var(--accent); }
+svg.intervals { max-width: 40rem; margin: .8rem 0; }
+svg circle { fill: var(--accent); }
+svg line { stroke: var(--accent); stroke-width: 2; }
+svg line.mark { stroke: var(--line); stroke-width: 1; }
+.chosen { border-color: var(--accent); }
+.chosen h3 { font-style: italic; }
 svg text { fill: var(--faint); font: 11px system-ui, sans-serif; }
 .sounds { display: grid; gap: .8rem;
-  grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); }
 figure { margin: 0; min-width: 0; }
 figcaption { color: var(--faint); font-size: .85rem; margin-bottom: .2rem; }
 .view { position: relative; cursor: pointer; line-height: 0; }
@@ -62,6 +68,7 @@ figcaption { color: var(--faint); font-size: .85rem; margin-bottom: .2rem; }
 audio { width: 100%; height: 2.2rem; margin-top: .3rem; }
 .card + .card { margin-top: 1.2rem; }
 .grid .card { margin: 0; }
+.grid + .grid, .card + .grid, .grid + .card { margin-top: 1.2rem; }
 """
 
 # One sound at a time; its line runs over the picture, a click there seeks.
@@ -129,10 +136,15 @@ def table(
   return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
 
 
-def card(heading: str, body: str, note: str = "") -> str:
-  """A framed piece with a small heading."""
+def card(
+  heading: str, body: str, note: str = "", *, chosen: bool = False
+) -> str:
+  """A framed piece with a small heading; a chosen one stands out."""
   text = f"<p>{html.escape(note)}</p>" if note else ""
-  return f'<div class="card"><h3>{html.escape(heading)}</h3>{text}{body}</div>'
+  kind = "card chosen" if chosen else "card"
+  return (
+    f'<div class="{kind}"><h3>{html.escape(heading)}</h3>{text}{body}</div>'
+  )
 
 
 def grid(*parts: str) -> str:
@@ -179,6 +191,54 @@ def histogram(
     f'<text x="{width}" y="{base}" text-anchor="end">{high:.3g}</text>'
     f'<text x="{width}" y="10" text-anchor="end">most: {counts.max()}</text>'
     "</svg>"
+  )
+
+
+def intervals(
+  rows: Mapping[str, tuple[float, float, float]],
+  marks: tuple[float, ...] = (),
+) -> str:
+  """A line for every row: its value as a dot on its interval.
+
+  Args:
+    rows: by name, (value, low, high), all on one axis.
+    marks: values at which a line stands upright.
+  """
+  if not rows:
+    return "<p>none</p>"
+  every = [x for row in rows.values() for x in row] + list(marks)
+  least, most = min(every), max(every)
+  span = most - least or 1.0
+  left, width, line = 130.0, 440.0, 20.0
+
+  def place(x: float) -> str:
+    return f"{left + width * (x - least) / span:.1f}"
+
+  height = line * len(rows)
+  shapes = [
+    f'<line class="mark" x1="{place(x)}" x2="{place(x)}" y1="0" '
+    f'y2="{height}"/>'
+    f'<text x="{place(x)}" y="{height + 14}" text-anchor="middle">{x:g}</text>'
+    for x in marks
+  ]
+  for number, (name, (value, low, high)) in enumerate(rows.items()):
+    y = line * (number + 0.5)
+    shapes.append(
+      f'<text x="{left - 12}" y="{y + 4}" text-anchor="end">'
+      f"{html.escape(name)}</text>"
+      f'<line x1="{place(low)}" x2="{place(high)}" y1="{y}" y2="{y}"/>'
+      f'<circle cx="{place(value)}" cy="{y}" r="4">'
+      f"<title>{value:.3g} ({low:.3g} to {high:.3g})</title></circle>"
+    )
+  if not marks:
+    shapes += [
+      f'<text x="{place(x)}" y="{height + 14}" text-anchor="{anchor}">'
+      f"{x:.3g}</text>"
+      for x, anchor in ((least, "start"), (most, "end"))
+    ]
+  return (
+    f'<svg class="intervals" viewBox="0 0 {left + width + 20:.0f} '
+    f'{height + 20:.0f}">{"".join(shapes)}</svg>'
   )
 
 

@@ -33,7 +33,8 @@ SMALLER = {
   "train": f"--config.steps=4 --config.batch=2 {_SMALL_MODEL} "
   "--config.validate_batches=1 --config.mesh_data=1",
   "export": "",
-  "evaluate": "--examples=4",
+  "evaluate": "--examples=2 --seconds=2 --preset=fast --mirdd=false "
+  "--variations=1 --shown=1",
   "train_codec": "--steps=2 --batch=2 --songs=2 --song_seconds=4",
 }
 SMALLER_BAND = "--songs=4 --valid_songs=2 --test_songs=4 --seconds=4"

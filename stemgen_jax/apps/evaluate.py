@@ -1,4 +1,20 @@
-"""Judges weights on examples that they were not trained on.
+"""Judges weights on songs that they were not trained on.
+
+All there is to know, as report.html and report.json: 400 stems are played to
+contexts of held-out songs, and judged beside the real stems, another song's,
+and the real ones through the codec. It takes hours, may be stopped at any
+time, and goes on where it was:
+
+  stemgen-jax evaluate --out=out/report
+
+Less of it: fewer examples, and only what is quick:
+
+  stemgen-jax evaluate --out=out/report --examples=40 --mirdd=false
+
+Weights and a data set of your own, whose songs are still where they were:
+
+  stemgen-jax evaluate --out=out/mine --weights=runs/mine/model.safetensors \\
+    --data=data/mine
 
 Does the model listen? How well it predicts a real stem from the music the
 stem was played to, against another song's music, silence and nothing:
@@ -6,11 +22,7 @@ stem was played to, against another song's music, silence and nothing:
   stemgen-jax evaluate --what=listening --out=out/listening
 
 It writes listening.json: bits per masked frame (less is better), and as the
-gain what the true context is worth against another song's. Weights and a
-data set of your own:
-
-  stemgen-jax evaluate --what=listening --out=out/listening \\
-    --weights=runs/mine/model.safetensors --data=data/mine
+gain what the true context is worth against another song's.
 
 Does it sound like the instrument? Level, brightness, noisiness and onsets of
 stems played to the package's loops, beside those of real stems:
@@ -18,22 +30,30 @@ stems played to the package's loops, beside those of real stems:
   stemgen-jax evaluate --what=sound --out=out/sound
 """
 
+import json
 import pathlib
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from stemgen_jax import audio
+from stemgen_jax.sampling.settings import PRESETS
 
 if TYPE_CHECKING:
   from stemgen_jax.data.examples import Examples
+  from stemgen_jax.data.songs import Songs
+  from stemgen_jax.evaluation.embeddings import Embedding
+  from stemgen_jax.evaluation.protocol import Example, ExampleList
   from stemgen_jax.model import ModelConfig
+  from stemgen_jax.sampling import Settings
+  from stemgen_jax.stemgen import StemGen
 
-WHAT = ("listening", "sound")
+WHAT = ("all", "listening", "sound")
+_OF_ALL, _OF_LISTENING = 400, 96
 
 FLAGS = flags.FlagValues()
 _WHAT = flags.DEFINE_string(
-  "what", "listening", f"What to judge: {', '.join(WHAT)}.", flag_values=FLAGS
+  "what", "all", f"What to judge: {', '.join(WHAT)}.", flag_values=FLAGS
 )
 _OUT = flags.DEFINE_string(
   "out",
@@ -50,7 +70,7 @@ _WEIGHTS = flags.DEFINE_string(
 _CODEC = flags.DEFINE_string(
   "codec",
   None,
-  "For --what=sound: the codec that --weights were trained with, a "
+  "The codec that --weights were trained with, a "
   ".safetensors file or encodec_32khz:FILE (24, 48). Default: the one that "
   "--weights name.",
   flag_values=FLAGS,
@@ -58,16 +78,59 @@ _CODEC = flags.DEFINE_string(
 _DATA = flags.DEFINE_string(
   "data",
   None,
-  "A prepared folder, of which the test split is used, or an .npz of "
-  "`stemgen-jax prepare --export_heldout`. Default: the examples that come "
-  "with the demo weights.",
+  "A prepared folder, of which the test split is used; for listening and "
+  "sound also an .npz of `stemgen-jax prepare --export_heldout`. Default: the "
+  "songs of the band that the weights were not trained on; for listening and "
+  "sound the examples that come with the demo weights.",
   flag_values=FLAGS,
 )
 _EXAMPLES = flags.DEFINE_integer(
-  "examples", 96, "How many examples of a prepared folder.", flag_values=FLAGS
+  "examples",
+  None,
+  f"How many examples. Default: {_OF_ALL}, for listening {_OF_LISTENING}.",
+  flag_values=FLAGS,
 )
 _SEED = flags.DEFINE_integer(
-  "seed", 0, "Of masks, exchanged contexts and intervals.", flag_values=FLAGS
+  "seed",
+  0,
+  "Of the list of examples, the stems, masks, exchanged contexts and "
+  "intervals.",
+  flag_values=FLAGS,
+)
+_SECONDS = flags.DEFINE_float(
+  "seconds", 10.0, "Length of an example that is played.", flag_values=FLAGS
+)
+_PRESET = flags.DEFINE_enum(
+  "preset", "default", list(PRESETS), "How to sample.", flag_values=FLAGS
+)
+_MIRDD = flags.DEFINE_bool(
+  "mirdd",
+  True,
+  "Describe every mix for MIRDD: half a minute an example.",
+  flag_values=FLAGS,
+)
+_VGGISH = flags.DEFINE_string(
+  "vggish",
+  None,
+  "FAD with VGGish too: its weights, as torchvggish's vggish-10086976.pth or "
+  "a .safetensors of the same tensors.",
+  flag_values=FLAGS,
+)
+_CLAP = flags.DEFINE_string(
+  "clap",
+  None,
+  "FAD with CLAP too: a folder with config.json and model.safetensors, as "
+  "laion/larger_clap_music's.",
+  flag_values=FLAGS,
+)
+_SHOWN = flags.DEFINE_integer(
+  "shown", 6, "How many examples the page plays.", flag_values=FLAGS
+)
+_VARIATIONS = flags.DEFINE_integer(
+  "variations",
+  3,
+  "How often each step of the page's sessions is tried; 0 leaves them out.",
+  flag_values=FLAGS,
 )
 
 
@@ -84,7 +147,8 @@ def main(argv: list[str]) -> None:
     raise ValueError(f"--what={_WHAT.value}: expected {' or '.join(WHAT)}")
   if not _OUT.value:
     raise ValueError("--out is missing: name a folder, as --out=out/listening")
-  path = pathlib.Path(_OUT.value) / f"{_WHAT.value}.json"
+  name = "report" if _WHAT.value == "all" else _WHAT.value
+  path = pathlib.Path(_OUT.value) / f"{name}.json"
   if path.parent.exists() and not path.parent.is_dir():
     raise NotADirectoryError(f"--out={path.parent} is a file, not a folder")
   path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,9 +157,171 @@ def main(argv: list[str]) -> None:
   # Here, so that --help and mistakes in the flags answer at once.
   from stemgen_jax.data.manifest import write_json
 
-  result = {"listening": _listening, "sound": _sound}[_WHAT.value]()
+  work = {"all": _all, "listening": _listening, "sound": _sound}
+  result = work[_WHAT.value]()
   write_json(path, result | {"weights": _WEIGHTS.value, "seed": _SEED.value})
   print(f"wrote {path}")
+
+
+def _all() -> dict[str, Any]:
+  from stemgen_jax import sampling
+  from stemgen_jax.evaluation import report, suite, summary
+  from stemgen_jax.evaluation.protocol import ExampleList
+  from stemgen_jax.stemgen import StemGen
+
+  count = _OF_ALL if _EXAMPLES.value is None else _EXAMPLES.value
+  if count < 2:
+    raise ValueError(f"--examples={count}: expected at least 2")
+  if not 2 <= _SECONDS.value <= 60:
+    raise ValueError(f"--seconds={_SECONDS.value:g}: expected 2 to 60")
+  player = StemGen.load(_WEIGHTS.value, codec=_CODEC.value)
+  source = _source(player)
+  examples = ExampleList(source, player.codec, _SECONDS.value, _SEED.value)
+  settings = sampling.preset(_PRESET.value)
+  embeddings = _embeddings(player)
+  out = pathlib.Path(_OUT.value or "")
+  describe = None
+  if _MIRDD.value:
+    from stemgen_jax.evaluation import descriptors
+
+    descriptors.check()
+    describe = descriptors.describe
+  judged = suite.run(
+    player,
+    examples,
+    out,
+    count=count,
+    recipe=_recipe(player, source, settings, list(embeddings)),
+    settings=settings,
+    seed=_SEED.value,
+    embeddings=embeddings,
+    describe=describe,
+  )
+  result = summary.summarise(judged, _SEED.value)
+  result |= {
+    "weights": _WEIGHTS.value,
+    "preset": _PRESET.value,
+    "data": _DATA.value or "the band",
+  }
+  if not _DATA.value or pathlib.Path(_DATA.value).is_dir():
+    result["listening"] = _listening()
+  print(summary.table(result))
+  page = out / "report.html"
+  numbers = [one.about["number"] for one in judged]
+  report.write(
+    page,
+    result,
+    _shown(examples, out, numbers),
+    _sessions(player, settings),
+  )
+  print(f"wrote {page}: {page.stat().st_size / 1e6:.1f} MB")
+  return result
+
+
+def _source(player: "StemGen") -> "Songs":
+  """The songs: of --data, or those whose others the weights learned from."""
+  from stemgen_jax.data import sources
+  from stemgen_jax.data.manifest import Manifest
+
+  if _DATA.value:
+    manifest = Manifest.load(_DATA.value)
+    return sources.restore(manifest.config)
+  return sources.restore(player.metadata.get("data", {}).get("config", {}))
+
+
+def _embeddings(player: "StemGen") -> dict[str, "Embedding"]:
+  from stemgen_jax.evaluation import embeddings, notes
+
+  notes.check()
+  found: dict[str, Embedding] = {
+    "codec": embeddings.codec_latents(player.codec),
+    "notes": embeddings.keys,
+  }
+  if _VGGISH.value:
+    from stemgen_jax.evaluation import vggish
+
+    found["vggish"] = vggish.load(_VGGISH.value)
+  if _CLAP.value:
+    from stemgen_jax.evaluation import clap
+
+    found["clap"] = clap.load(_CLAP.value)
+  return found
+
+
+def _recipe(
+  player: "StemGen",
+  source: "Songs",
+  settings: "Settings",
+  embeddings: list[str],
+) -> dict[str, Any]:
+  """What the result of an example depends on."""
+  import dataclasses
+
+  from stemgen_jax.codec.codec import checksum
+  from stemgen_jax.model.weights import DEMO
+
+  demo = _WEIGHTS.value == "demo"
+  path = DEMO if demo else pathlib.Path(_WEIGHTS.value)
+  if path.suffix != ".safetensors":
+    path = path.with_name(f"{path.name}.safetensors")
+  fields = (
+    dataclasses.asdict(source) if dataclasses.is_dataclass(source) else {}
+  )
+  # As JSON gives it back.
+  return json.loads(
+    json.dumps(
+      {
+        "weights": checksum(path),
+        "codec": player.codec.checksum,
+        "songs": source.name,
+        "songs_config": fields,
+        "seconds": _SECONDS.value,
+        "seed": _SEED.value,
+        "settings": dataclasses.asdict(settings),
+        "embeddings": embeddings,
+        "mirdd": _MIRDD.value,
+      },
+      default=str,
+    )
+  )
+
+
+def _shown(
+  examples: "ExampleList", out: pathlib.Path, numbers: list[int]
+) -> list[tuple["Example", audio.Audio]]:
+  """Examples for the page, and the stems that were played to them."""
+  from stemgen_jax.evaluation import suite
+
+  return [
+    (examples.example(number), audio.read(suite.stem_path(out, number)))
+    for number in numbers[: _SHOWN.value]
+  ]
+
+
+def _sessions(player: "StemGen", settings: "Settings") -> dict[str, Any]:
+  """The page's sessions, with the instruments that the weights know."""
+  import tqdm
+
+  from stemgen_jax.evaluation import layers
+
+  if not _VARIATIONS.value:
+    return {}
+  known = player.metadata.get("categories")
+  sessions = {}
+  with tqdm.tqdm(desc="sessions", unit="take") as bar:
+    for name, (loop, wanted) in layers.SESSIONS.items():
+      instruments = [x for x in wanted if not known or x in known]
+      if instruments:
+        sessions[name] = layers.play(
+          player,
+          audio.read(layers.LOOPS / f"{loop}.flac"),
+          instruments,
+          variations=_VARIATIONS.value,
+          settings=settings,
+          seed=_SEED.value,
+          progress=bar.update,
+        )
+  return sessions
 
 
 def _listening() -> dict[str, Any]:
@@ -136,7 +362,13 @@ def _examples(config: "ModelConfig") -> "Examples":
   from stemgen_jax.data import batches
 
   return batches.eval_examples(
-    data, "test", config.window, _EXAMPLES.value, _SEED.value
+    data,
+    "test",
+    config.window,
+    min(_EXAMPLES.value or _OF_LISTENING, _OF_LISTENING)
+    if _WHAT.value == "all"
+    else _EXAMPLES.value or _OF_LISTENING,
+    _SEED.value,
   )
 
 

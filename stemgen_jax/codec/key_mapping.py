@@ -51,7 +51,7 @@ def load_into(network: Network, path: pathlib.Path) -> str:
   Raises:
     ValueError: the file is damaged, or holds other weights.
   """
-  published = _read(path)
+  published = read(path)
   wanted = network.state_dict()
   digest = hashlib.sha256()
   tensors = {}
@@ -74,7 +74,12 @@ def load_into(network: Network, path: pathlib.Path) -> str:
   return digest.hexdigest()
 
 
-def _read(path: pathlib.Path) -> dict[str, Any]:
+def read(path: pathlib.Path) -> dict[str, Any]:
+  """The tensors in a file of safetensors or of PyTorch, by name, as data only.
+
+  Raises:
+    ValueError: it holds none, or is damaged.
+  """
   try:
     if path.suffix == ".safetensors":
       return safetensors.torch.load_file(path)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib.machinery
 import math
 import sys
 import types
@@ -12,12 +13,12 @@ from torch import nn
 
 
 @contextlib.contextmanager
-def _importable_torchaudio():
-  """Lets EnCodec import torchaudio where its own import fails.
+def importable_torchaudio():
+  """Lets others import torchaudio where its own import fails.
 
-  EnCodec imports it for file helpers that are never called here, and beside a
-  CPU build of PyTorch it looks for CUDA libraries. The stand-ins are removed
-  again so that nobody else takes them for the real package.
+  EnCodec and transformers import it for helpers that are never called here,
+  and beside a CPU build of PyTorch it looks for CUDA libraries. The stand-ins
+  are removed again so that nobody else takes them for the real package.
   """
   names = "torchaudio", "torchaudio.transforms"
   try:
@@ -28,6 +29,8 @@ def _importable_torchaudio():
     for name in [n for n in sys.modules if n.partition(".")[0] == names[0]]:
       del sys.modules[name]
     stand_ins = {name: types.ModuleType(name) for name in names}
+    for name, module in stand_ins.items():
+      module.__spec__ = importlib.machinery.ModuleSpec(name, None)
   sys.modules.update(stand_ins)
   try:
     with warnings.catch_warnings():
@@ -38,7 +41,7 @@ def _importable_torchaudio():
       del sys.modules[name]
 
 
-with _importable_torchaudio():
+with importable_torchaudio():
   from encodec.modules.conv import NormConv1d, NormConvTranspose1d
   from encodec.modules.lstm import SLSTM as LSTM
   from encodec.modules.seanet import SEANetDecoder, SEANetEncoder

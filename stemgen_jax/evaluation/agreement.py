@@ -18,7 +18,7 @@ _AUDIBLE = 1e-3  # RMS of a frame, -60 dB.
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
   """Without librosa's remarks on sounds that are short or silent."""
   with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -26,7 +26,7 @@ def _quiet() -> Iterator[None]:
 
 
 try:
-  with _quiet():
+  with quiet():
     import librosa
     import mir_eval
 except ImportError as error:
@@ -46,7 +46,7 @@ def onset_f1(
   Returns:
     0..1; NaN where neither has an onset.
   """
-  with _quiet():
+  with quiet():
     found, wanted = (
       librosa.onset.onset_detect(y=sound, sr=sample_rate, units="time")
       for sound in (output, target)
@@ -70,7 +70,7 @@ def chroma_cosine(
   Returns:
     0..1; NaN where all frames of the target are silent.
   """
-  with _quiet():
+  with quiet():
     ours, theirs = (
       librosa.feature.chroma_cqt(
         y=sound, sr=sample_rate, hop_length=_HOP, tuning=0.0, norm=2

@@ -32,11 +32,13 @@ def listening(
   batch: int = 8,
   seed: int = 0,
 ) -> dict[str, Any]:
-  """Bits per masked frame at level 0 under four contexts.
+  """Bits per masked frame under four contexts.
 
-  The level's finer codes are all hidden and the conditions always given. All
-  contexts of an example share its mask. `gain` is shuffled - true, and
-  `gain_low` to `gain_high` its 95 % bootstrap interval over songs.
+  At level 0, by share of the frames that are hidden and by category; and with
+  all frames hidden, at each level. Coarser codes than those of the level are
+  shown, finer ones hidden, and the conditions always given. All contexts of
+  an example share its mask. `gain` is shuffled - true, `null_gain` null -
+  true; `_low` to `_high` are their 95 % bootstrap intervals over songs.
 
   Args:
     weights: of the model.
@@ -48,7 +50,8 @@ def listening(
 
   Returns:
     A dict for JSON: `examples`, `songs`, `window` in frames, `masked` with
-    the figures by percentage, `categories` with the gains of each.
+    the figures by percentage, `categories` with `examples` and the same of
+    each, `levels` with the figures by level, from 0 on.
 
   Raises:
     ValueError: the examples come from another codec than the model's, or one
@@ -68,9 +71,9 @@ def listening(
     "null": silence,  # not looked at
   }
   conditions = {name: examples.condition(name) for name in config.conditions}
-  predict = jax.jit(functools.partial(_bits, config))
+  predict = jax.jit(functools.partial(_bits, config), static_argnums=6)
 
-  def bits(name: str, mask: np.ndarray) -> np.ndarray:
+  def bits(name: str, mask: np.ndarray, level: int = 0) -> np.ndarray:
     """Bits per masked frame of each example."""
     found = []
     for first in range(0, n, batch):
@@ -84,6 +87,7 @@ def listening(
           {key: value[rows] for key, value in conditions.items()},
           mask[rows],
           np.full(batch, name == "null"),
+          level,
         )
       )
     return np.concatenate(found)[:n].astype(np.float64)
@@ -94,27 +98,47 @@ def listening(
     "window": t,
     "masked": {},
     "categories": {},
+    "levels": {},
   }
   for percent in masked:
     order = rng.random((n, t)).argsort(axis=1).argsort(axis=1)
     mask = order < max(1, round(t * percent / 100))
     found = {name: bits(name, mask) for name in CONTEXTS}
-    gain = found["shuffled"] - found["true"]
-    low, high = bootstrap(gain, examples.song, rng)
-    result["masked"][str(percent)] = {
-      **{name: round(float(found[name].mean()), 4) for name in CONTEXTS},
-      "gain": round(float(gain.mean()), 4),
-      "gain_low": round(low, 4),
-      "gain_high": round(high, 4),
-    }
+    everything = np.ones(n, bool)
+    result["masked"][str(percent)] = _figures(found, everything, examples, rng)
     for number in np.unique(examples.category):
       rows = examples.category == number
-      name = categories.CATEGORIES[number]
       of_category = result["categories"].setdefault(
-        name, {"examples": int(rows.sum()), "gain": {}}
+        categories.CATEGORIES[number],
+        {"examples": int(rows.sum()), "masked": {}},
       )
-      of_category["gain"][str(percent)] = round(float(gain[rows].mean()), 4)
+      of_category["masked"][str(percent)] = _figures(found, rows, examples, rng)
+  everything = np.ones((n, t), bool)
+  for level in range(config.levels):
+    found = {name: bits(name, everything, level) for name in CONTEXTS}
+    result["levels"][str(level)] = _figures(
+      found, np.ones(n, bool), examples, rng
+    )
   return result
+
+
+def _figures(
+  bits: dict[str, Float[np.ndarray, " n"]],
+  rows: Bool[np.ndarray, " n"],
+  examples: Examples,
+  rng: np.random.Generator,
+) -> dict[str, float]:
+  """Means over the rows, and what the true context is worth to them."""
+  figures = {name: float(bits[name][rows].mean()) for name in CONTEXTS}
+  for gain, other in (("gain", "shuffled"), ("null_gain", "null")):
+    won = (bits[other] - bits["true"])[rows]
+    low, high = bootstrap(won, examples.song[rows], rng)
+    figures |= {
+      gain: float(won.mean()),
+      f"{gain}_low": low,
+      f"{gain}_high": high,
+    }
+  return {name: round(value, 4) for name, value in figures.items()}
 
 
 def _bits(
@@ -125,11 +149,13 @@ def _bits(
   conditions: dict[str, Int[Array, " b"]],
   mask: Bool[Array, "b t"],
   drop_context: Bool[Array, " b"],
+  level: int,
 ) -> Float[Array, " b"]:
-  """Mean negative log2-likelihood of the masked codes of level 0."""
+  """Mean negative log2-likelihood of the masked codes of a level."""
   visible = jnp.full_like(target, config.codes)
-  visible = visible.at[:, :, 0].set(
-    jnp.where(mask, config.codes, target[:, :, 0])
+  visible = visible.at[:, :, :level].set(target[:, :, :level])
+  visible = visible.at[:, :, level].set(
+    jnp.where(mask, config.codes, target[:, :, level])
   )
   logits = model.apply(
     config,
@@ -137,11 +163,11 @@ def _bits(
     context,
     visible,
     conditions,
-    0,
+    level,
     drop_context=drop_context,
   )
   log_p = jnp.take_along_axis(
-    jax.nn.log_softmax(logits), target[:, :, :1], axis=2
+    jax.nn.log_softmax(logits), target[:, :, level : level + 1], axis=2
   )[:, :, 0]
   nats = -jnp.sum(log_p, axis=1, where=mask) / mask.sum(axis=1)
   return nats / math.log(2)

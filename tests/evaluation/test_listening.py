@@ -80,9 +80,11 @@ def test_figures_of_a_model_that_copies_its_context(monkeypatch):
       assert figures[name] == pytest.approx(2, abs=1e-3)
   assert (found["examples"], found["songs"], found["window"]) == (8, 4, T)
   assert sum(c["examples"] for c in found["categories"].values()) == 8
-  assert found["categories"]["piano"]["gain"]["100"] == pytest.approx(
-    2, abs=1e-3
-  )
+  piano = found["categories"]["piano"]["masked"]["100"]
+  for name in ("gain", "gain_low", "gain_high"):
+    assert piano[name] == pytest.approx(2, abs=1e-3)
+  for name in ("null_gain", "null_gain_low", "null_gain_high"):
+    assert piano[name] == pytest.approx(math.log2(5) - 1, abs=1e-3)
 
 
 def test_hidden_codes_are_hidden_and_shown_codes_are_shown(monkeypatch):
@@ -95,6 +97,26 @@ def test_hidden_codes_are_hidden_and_shown_codes_are_shown(monkeypatch):
   found = lib.listening(tiny_weights(), examples())
   for figures in found["masked"].values():
     assert figures["true"] == pytest.approx(math.log2(V), abs=1e-3)
+
+
+def test_at_a_finer_level_coarser_codes_are_shown(monkeypatch):
+  # Half of the probability on the code of the level before, plus one.
+  def following(config, params, context, target, conditions, level, **kwargs):
+    del config, params, context, conditions, kwargs
+    if not level:
+      return jax.numpy.zeros((*target.shape[:2], V))
+    before = target[:, :, level - 1]
+    return jax.nn.one_hot((before + 1) % V, V) * math.log(V - 1)
+
+  monkeypatch.setattr(model, "apply", following)
+  mine = examples()
+  target = (mine.target[:, :, :1] + np.arange(Q)) % V
+  mine = dataclasses.replace(mine, target=target)
+  levels = lib.listening(tiny_weights(), mine)["levels"]
+  assert list(levels) == [str(level) for level in range(Q)]
+  assert levels["0"]["true"] == pytest.approx(math.log2(V), abs=1e-3)
+  for level in range(1, Q):
+    assert levels[str(level)]["true"] == pytest.approx(1, abs=1e-3)
 
 
 def test_the_asked_share_of_frames_is_masked_alike_in_all_contexts(monkeypatch):
@@ -208,21 +230,35 @@ def test_the_command_writes_the_figures(tmp_path, capsys):
   assert found["examples"] == 16
   assert found["steps"] == 3
   assert set(found["masked"]) == {"70", "100"}
-  keys = {"true", "shuffled", "silent", "null", "gain", "gain_low", "gain_high"}
+  keys = {"true", "shuffled", "silent", "null"}
+  for gain in ("gain", "null_gain"):
+    keys |= {gain, f"{gain}_low", f"{gain}_high"}
   assert set(found["masked"]["100"]) == keys
   assert [p.name for p in (tmp_path / "out").iterdir()] == ["listening.json"]
   assert "16 examples of 8 songs" in capsys.readouterr().out
 
 
+OF_LISTENING = (
+  "--what=listening",
+  "--out={}/o",
+  "--weights={}/w.safetensors",
+)
+
+
 @pytest.mark.parametrize(
   ("arguments", "message"),
   [
-    (["--what=singing", "--out={}"], "--what=singing: expected listening"),
+    (["--what=singing", "--out={}"], "--what=singing: expected all"),
     ([], "--out is missing"),
     (["--out={}/file"], "is a file"),
     (["--out={}/o", "--weights={}/none.safetensors"], "no weights at"),
-    (["--out={}/o", "--weights={}/w.safetensors", "--data={}/no"], "no file"),
-    (["--out={}/o", "--weights={}/w.safetensors", "--data={}"], "no finished"),
+    ([*OF_LISTENING, "--data={}/no"], "no file"),
+    ([*OF_LISTENING, "--data={}"], "no finished"),
+    (["--out={}/o", "--examples=1"], "--examples=1: expected at least 2"),
+    (["--out={}/o", "--seconds=1"], "--seconds=1: expected 2 to 60"),
+    (["--out={}/o", "--data={}/no"], "no folder"),
+    (["--out={}/o", "--vggish={}/no.pth"], "no weights of VGGish"),
+    (["--out={}/o", "--clap={}"], "no config.json in"),
   ],
 )
 def test_mistakes_are_one_line(tmp_path, capsys, arguments, message):

@@ -13,8 +13,8 @@ from stemgen_jax.data.band.writer import write
 
 # Splits are ranges of song numbers, far apart: however many songs are asked
 # for, none of one split ever becomes one of another.
-_FIRST = {"train": 0, "valid": 800_000, "test": 900_000}
-_MOST = {"train": 800_000, "valid": 100_000, "test": 100_000}
+FIRST = {"train": 0, "valid": 800_000, "test": 900_000}
+MOST = {"train": 800_000, "valid": 100_000, "test": 100_000}
 # Of the band's players, one of `categories.ROLES`.
 _ROLES = {
   "drums": "percussive",
@@ -54,7 +54,7 @@ class Band:
   style: Style = dataclasses.field(default_factory=Style)
 
   def __post_init__(self):
-    for split, most in _MOST.items():
+    for split, most in MOST.items():
       if not 0 <= getattr(self, split) <= most:
         raise ValueError(
           f"{split} is {getattr(self, split)}, expected 0 to {most} songs"
@@ -80,8 +80,8 @@ class Band:
   def song(self, number: int) -> songs.Song:
     """Song `number`; its stems are rendered when they are read."""
     split = max(
-      (name for name in _FIRST if _FIRST[name] <= number),
-      key=lambda name: _FIRST[name],
+      (name for name in FIRST if FIRST[name] <= number),
+      key=lambda name: FIRST[name],
     )
     score = self.score(number)
     return songs.Song(
@@ -103,7 +103,7 @@ class Band:
 
   def songs(self) -> Iterator[songs.Song]:
     """All songs, split by split."""
-    for split, first in _FIRST.items():
+    for split, first in FIRST.items():
       for number in range(first, first + getattr(self, split)):
         yield self.song(number)
 

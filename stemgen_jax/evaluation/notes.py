@@ -1,0 +1,87 @@
+"""Which notes are played, as basic-pitch (Spotify, Apache-2.0) hears them.
+
+Its network ships in its package and needs onnxruntime alone; the package as a
+whole would want TensorFlow, and is not imported.
+"""
+
+import functools
+import importlib.util
+import pathlib
+from typing import Any
+
+import numpy as np
+import soxr
+from jaxtyping import Float
+
+INSTALL = (
+  "pip install -e '.[evaluate]' -c launch/constraints.txt && "
+  "pip install --no-deps -r launch/requirements-nodeps.txt"
+)
+LOWEST = 21
+"""MIDI number of the first of the 88 keys."""
+
+_RATE = 22050
+_SAMPLES, _FRAMES = 43844, 172  # of the network's window
+FRAME_RATE = _FRAMES * _RATE / _SAMPLES
+"""Frames per second."""
+
+
+def posteriors(
+  samples: Float[np.ndarray, " n"], sample_rate: int
+) -> tuple[
+  Float[np.ndarray, "windows t 88"], Float[np.ndarray, "windows t 88"]
+]:
+  """Activity and onsets of the keys of a piano, 0..1, in windows of 2 s.
+
+  Raises:
+    ModuleNotFoundError: as `check`.
+  """
+  session = _session()
+  cut = windows(resampled(samples, sample_rate, _RATE), _SAMPLES)
+  (name,) = (tensor.name for tensor in session.get_inputs())
+  # Onsets are the first of the network's outputs, contours the last.
+  onsets, activity, _ = session.run(None, {name: cut[:, :, None]})
+  return activity, onsets
+
+
+def resampled(
+  samples: Float[np.ndarray, " n"], sample_rate: int, wanted: int
+) -> Float[np.ndarray, " m"]:
+  """Float32 in the wanted sample rate."""
+  return soxr.resample(samples, sample_rate, wanted).astype(np.float32)
+
+
+def windows(
+  samples: Float[np.ndarray, " n"], length: int
+) -> Float[np.ndarray, "windows {length}"]:
+  """Cut without overlap; a rest is padded if it fills half of one."""
+  count = max(1, round(len(samples) / length))
+  padded = np.pad(samples, (0, max(0, count * length - len(samples))))
+  return padded[: count * length].reshape(count, length)
+
+
+def check() -> None:
+  """Raises ModuleNotFoundError, with the command, if a package is absent."""
+  _session()
+
+
+@functools.cache
+def _session() -> Any:
+  spec = importlib.util.find_spec("basic_pitch")
+  try:
+    import onnxruntime
+  except ImportError:
+    onnxruntime = None
+  if not (onnxruntime and spec and spec.submodule_search_locations):
+    raise ModuleNotFoundError(
+      f"onnxruntime and basic-pitch are needed to hear notes: {INSTALL}"
+    )
+  options = onnxruntime.SessionOptions()
+  options.log_severity_level = 3
+  options.intra_op_num_threads = 1  # so that results do not depend on cores
+  root = pathlib.Path(spec.submodule_search_locations[0])
+  return onnxruntime.InferenceSession(
+    str(root / "saved_models/icassp_2022/nmp.onnx"),
+    options,
+    providers=["CPUExecutionProvider"],
+  )

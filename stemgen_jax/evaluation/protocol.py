@@ -1,0 +1,203 @@
+"""The examples that weights are judged by: the paper's protocol.
+
+Of every test song a segment, a random stem as the target, and a random subset
+of the others as the context (section 4). The list is a function of songs,
+length and seed; the first examples of a long list are those of a short one.
+"""
+
+import dataclasses
+import functools
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float
+
+from stemgen_jax import audio
+from stemgen_jax.audio import Audio
+from stemgen_jax.codec import Codec
+from stemgen_jax.data import pairs, song_audio, songs, sources
+from stemgen_jax.data.band.source import FIRST, Band
+from stemgen_jax.evaluation import harmony, truth
+
+_TRIES = 4  # segments of a song in which a pair is looked for
+_STRANGERS = 200  # songs that are searched for a stem of a category
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Example:
+  """A context, and the stem that was really played to it.
+
+  Attributes:
+    number: its place in the list.
+    song: id of the song.
+    start: of the segment in the song, in seconds.
+    category: of the target.
+    stems: names of the stems that are heard.
+    context: what is heard.
+    real: the target.
+    stranger: a stem of the category from another song; None where no other
+      song has one.
+    pitched: whether target and context both have a harmony to agree on.
+    truth: what is true of the context.
+  """
+
+  number: int
+  song: str
+  start: float
+  category: str
+  stems: tuple[str, ...]
+  context: Audio
+  real: Audio
+  stranger: Audio | None
+  pitched: bool
+  truth: truth.Truth
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Segment:
+  """A part of a song, with the pair that was drawn from it."""
+
+  song: songs.Song
+  start: float
+  stems: Float[np.ndarray, "stems samples channels"]
+  pair: pairs.Pair | None
+
+
+class ExampleList:
+  """Examples of a source's test songs, drawn one after another.
+
+  Args:
+    source: of the songs.
+    codec: whose sample rate and channels the examples have.
+    seconds: length of an example; of the songs, where these are shorter.
+    seed: of segments, targets and contexts.
+
+  Raises:
+    ValueError: the source has fewer than two test songs, or an argument is
+      out of its range.
+  """
+
+  def __init__(
+    self, source: songs.Songs, codec: Codec, seconds: float, seed: int
+  ):
+    if not 2 <= seconds <= 60:
+      raise ValueError(f"{seconds:g} s an example: expected 2 to 60")
+    self._source, self._codec = source, codec
+    self._songs = sources.test_songs(source)
+    self._seconds = seconds
+    self._config = pairs.PairConfig(
+      segment_seconds=seconds, pairs=1, empty_share=0.0, seed=seed
+    )
+    # An example, the next one's context and a stranger: three at a time.
+    self._segment = functools.lru_cache(maxsize=8)(self._cut)
+
+  def __iter__(self) -> Iterator[tuple[int, bool]]:
+    """Places in the list without end, and whether each gives an example.
+
+    Raises:
+      ValueError: no song gives one.
+    """
+    found, place = False, 0
+    while True:
+      usable = self._segment(place).pair is not None
+      found |= usable
+      if not found and place > 2 * len(self._songs):
+        raise ValueError(
+          f"no test song of {self._source.name} has two stems that sound "
+          "together: nothing to judge by"
+        )
+      yield place, usable
+      place += 1
+
+  def example(self, place: int) -> Example:
+    """The example at a place of the list that gives one."""
+    segment = self._segment(place)
+    song, pair = segment.song, segment.pair
+    assert pair is not None
+    category = song.stems[pair.target].category
+    context = self._context(segment)
+    heard = [song.stems[stem] for stem in pair.context]
+    return Example(
+      number=place,
+      song=song.id,
+      start=segment.start,
+      category=category,
+      stems=tuple(stem.name for stem in heard),
+      context=context,
+      real=self._audio(segment.stems[pair.target]),
+      stranger=self._stranger(place, category),
+      pitched=category not in harmony.UNPITCHED
+      and any(stem.category not in harmony.UNPITCHED for stem in heard),
+      truth=self._truth(segment, context),
+    )
+
+  def other_context(self, place: int) -> Audio:
+    """The context of the next example, which is of another song."""
+    following = place + 1
+    while (segment := self._segment(following)).pair is None or (
+      segment.song.id == self._segment(place).song.id
+    ):
+      following += 1
+    return self._context(segment)
+
+  def _cut(self, place: int) -> _Segment:
+    """The segment at a place: songs in turn, and then again."""
+    song = self._songs[place % len(self._songs)]
+    turn = place // len(self._songs)
+    stems, _ = song_audio.read_stems(song, self._codec, self._config)
+    rate = self._codec.sample_rate
+    length = min(stems.shape[1], round(self._seconds * rate))
+    rng = np.random.default_rng(
+      [self._config.seed, zlib.crc32(song.id.encode()), turn]
+    )
+    playable = np.array([stem.target for stem in song.stems])
+    start, part, pair = 0.0, stems[:, :length], None
+    for attempt in range(_TRIES):
+      first = int(rng.integers(stems.shape[1] - length + 1))
+      part = stems[:, first : first + length]
+      active = np.stack([pairs.active_seconds(stem, rate) for stem in part])
+      found = pairs.choose_pairs(
+        self._config, song.id, _TRIES * turn + attempt, active, playable
+      )
+      start = first / rate
+      if found:
+        (pair,) = found
+        break
+    return _Segment(song, start, part, pair)
+
+  def _context(self, segment: _Segment) -> Audio:
+    assert segment.pair is not None
+    return self._audio(pairs.mix_context(segment.stems, segment.pair)[0])
+
+  def _audio(self, samples: Float[np.ndarray, "n c"]) -> Audio:
+    return Audio(np.ascontiguousarray(samples), self._codec.sample_rate)
+
+  def _stranger(self, place: int, category: str) -> Audio | None:
+    """The first stem of the category in the songs that follow."""
+    own = self._segment(place)
+    count = len(self._songs)
+    for further in range(1, min(count, _STRANGERS)):
+      song = self._songs[(place + further) % count]
+      numbers = [
+        number
+        for number, stem in enumerate(song.stems)
+        if stem.category == category and stem.target
+      ]
+      if not numbers:
+        continue
+      segment = self._segment(place + further)
+      stem = segment.stems[numbers[0]]
+      if pairs.active_seconds(stem, self._codec.sample_rate).any():
+        return self._audio(audio.fit(stem, own.stems.shape[1]))
+    return None
+
+  def _truth(self, segment: _Segment, context: Audio) -> truth.Truth:
+    if isinstance(self._source, Band):
+      number = int(segment.song.id.rpartition("-")[2])
+      assert number >= FIRST["test"]
+      return truth.of_score(
+        self._source.score(number), segment.start, context.seconds
+      )
+    mono = audio.fold_down(context.samples)[:, 0]
+    return truth.heard_in(mono, context.sample_rate)

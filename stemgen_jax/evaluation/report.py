@@ -1,0 +1,259 @@
+"""The page of an evaluation, in the form of the paper's demo page."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stemgen_jax import audio, page
+from stemgen_jax.audio import Audio
+from stemgen_jax.evaluation import mirdd
+from stemgen_jax.evaluation.layers import Step
+from stemgen_jax.evaluation.protocol import Example
+from stemgen_jax.evaluation.suite import FIGURES, SYSTEMS
+
+_MEANINGS = {
+  "beat_f1": "F1 of the stem's beats, as they are heard, within 70 ms of the "
+  "context's, of every second of these, or of those between them",
+  "grid_agreement": "1: onsets on the grid of the context's beats; 0: at "
+  "random; -1: in between",
+  "chord_tone_share": "share of the stem's notes that are tones of the "
+  "context's chords",
+  "chroma_agreement": "cosine of the pitch classes that stem and context play",
+  "key_agreement": "1: the context's key; 0.5 a fifth above, 0.3 relative, "
+  "0.2 parallel",
+}
+
+
+def write(
+  path: pathlib.Path,
+  result: Mapping[str, Any],
+  shown: Sequence[tuple[Example, Audio]],
+  sessions: Mapping[str, Sequence[Step]],
+) -> None:
+  """Writes the page: examples, sessions and tables, in one file.
+
+  Args:
+    path: of the page; replaced if it is there.
+    result: what `summary.summarise` returns, with `weights` and, where it was
+      judged, `listening`.
+    shown: examples and the stems that were played to them.
+    sessions: by name, as `layers.play` returns them.
+  """
+  sections = {
+    "Test set examples": "".join(_example(*pair) for pair in shown),
+    "Iterative generation": "".join(
+      _session(name, steps) for name, steps in sessions.items()
+    ),
+    "Does it fit?": _scores(result) + _figures(result),
+    "Does it listen?": _listening(result.get("listening")),
+    "Does it sound like the real ones?": _frechet(result["frechet"]),
+    "Does it have the statistics of real music? (MIRDD)": _mirdd(
+      result.get("mirdd")
+    ),
+  }
+  sections = {name: body for name, body in sections.items() if body}
+  lead = (
+    f"{result['weights']}: {result['examples']} examples of "
+    f"{result['songs']} songs that it was not trained on, judged in "
+    f"{page.duration(result['seconds'])} of work. "
+    + "Systems: "
+    + "; ".join(f"{name}: {text}" for name, text in SYSTEMS.items())
+    + "."
+  )
+  with audio.replacing(path) as partial:
+    partial.write_text(page.page("What it plays", lead, sections), "utf-8")
+
+
+def _example(example: Example, stem: Audio) -> str:
+  mix, _ = audio.mix(example.context, stem)
+  loudest = page.loudest(example.context, stem, example.real)
+  return page.card(
+    f"{example.category} to {', '.join(example.stems)}",
+    page.sounds(
+      page.player(example.context, "context", loudest),
+      page.player(stem, f"generated {example.category}", loudest),
+      page.player(mix, "both", loudest),
+      page.player(example.real, "what was really played", loudest),
+    ),
+    f"{example.song}, from {page.duration(example.start)}",
+  )
+
+
+def _session(name: str, steps: Sequence[Step]) -> str:
+  parts = [
+    page.card(
+      name,
+      page.sounds(
+        page.player(
+          steps[0].context, "heard first", page.loudest(steps[0].context)
+        )
+      ),
+      "Italics: the variation that the next step goes on from, which is the "
+      "one that keeps best to the beat and the tones of what it heard.",
+    )
+  ]
+  for number, step in enumerate(steps, 1):
+    several = len(step.variations) > 1
+    tries = []
+    for variation, take in enumerate(step.variations, 1):
+      loudest = page.loudest(step.context, take.stem)
+      which = f" (variation {variation})" if several else ""
+      tries.append(
+        page.card(
+          f"{number}{which}: {step.instrument}",
+          page.sounds(
+            page.player(take.stem, "generated stem", loudest),
+            page.player(take.mix, "mixed", loudest),
+          ),
+          f"seed {take.seed}, fit {take.fit:.2f}",
+          chosen=several and take.chosen,
+        )
+      )
+    parts.append(page.grid(*tries))
+  return "".join(parts)
+
+
+def _scores(result: Mapping[str, Any]) -> str:
+  rows, lines = [], {}
+  for group, systems in result["scores"].items():
+    for system, found in systems.items():
+      rows.append((f"{group}, {system}", _percent(found)))
+      if found["score"] is not None:
+        lines[f"{group}, {system}"] = tuple(
+          100 * found[name] for name in ("score", "low", "high")
+        )
+  return (
+    page.table(("", "score, 95 % interval"), rows)
+    + page.intervals(lines, (0.0, 100.0))
+    + "<p>0 %: random pairing; 100 %: the real stem through the codec. Under "
+    "another song's context (shuffled) a model that listens is near 0 %.</p>"
+  )
+
+
+def _percent(found: Mapping[str, float | None]) -> str:
+  if found["score"] is None:
+    return "anchors are not apart"
+  score, low, high = (100 * (found[x] or 0) for x in ("score", "low", "high"))
+  return f"{score:.0f} % ({low:.0f} to {high:.0f})"
+
+
+def _figures(result: Mapping[str, Any]) -> str:
+  parts = []
+  for name in FIGURES:
+    means = {
+      system: found
+      for system, found in result["figures"][name].items()
+      if found["mean"] is not None
+    }
+    lines = {
+      system: (found["mean"], found["low"], found["high"])
+      for system, found in means.items()
+    }
+    rows = [
+      (
+        system,
+        f"{found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})",
+        found["examples"],
+      )
+      for system, found in means.items()
+    ]
+    body = page.table(("", "mean, 95 % interval", "examples"), rows)
+    parts.append(
+      page.card(
+        name.replace("_", " "),
+        body + page.intervals(lines),
+        _MEANINGS[name],
+      )
+    )
+  heard = result["estimated"]
+  note = (
+    f"Beats, chords and keys of {heard} contexts are those heard in them; "
+    "of the others they are known."
+    if heard
+    else "Beats, chords and keys of the contexts are known, not heard."
+  )
+  return page.grid(*parts) + f"<p>{note}</p>"
+
+
+def _listening(found: Mapping[str, Any] | None) -> str:
+  if not found:
+    return ""
+  names = ("true", "shuffled", "silent", "null")
+  rows = [
+    (
+      label,
+      *(f"{figures[name]:.2f}" for name in names),
+      f"{figures['gain']:.2f} ({figures['gain_low']:.2f} to "
+      f"{figures['gain_high']:.2f})",
+    )
+    for label, figures in (
+      *((f"{share} % masked", x) for share, x in found["masked"].items()),
+      *((f"level {level}", x) for level, x in found["levels"].items()),
+    )
+  ]
+  lines = {
+    name: tuple(
+      figures["masked"]["100"][gain]
+      for gain in ("gain", "gain_low", "gain_high")
+    )
+    for name, figures in {"all": found, **found["categories"]}.items()
+  }
+  return (
+    page.table(("", *names, "gain, 95 % interval"), rows)
+    + page.intervals(lines, (0.0,))
+    + "<p>Bits per frame, less is better, of "
+    f"{found['examples']} examples: of the coarsest level (0), and with all "
+    "masked of each. The gain, which the plot has by instrument at 100 %, is "
+    "what the true context is worth against another song's.</p>"
+  )
+
+
+def _frechet(tables: Mapping[str, Any]) -> str:
+  parts = []
+  for name, table in tables.items():
+    rows = [
+      (
+        system,
+        *(
+          "" if value is None else f"{value:.3f}"
+          for value in (
+            found[x] for x in ("fad", "fad_infinity", "sub_fad", "apa")
+          )
+        ),
+      )
+      for system, found in table["systems"].items()
+    ]
+    bars = [found["fad"] for found in table["systems"].values()]
+    parts.append(
+      page.card(
+        f"embedding: {name}",
+        page.table(("", "FAD", "FAD-infinity", "sub-FAD", "APA"), rows, bars),
+        f"{table['dimensions']} dimensions, {table['windows']} windows of "
+        f"{table['examples']} examples; reference: {table['reference']}",
+      )
+    )
+  return "".join(parts)
+
+
+def _mirdd(table: Mapping[str, Mapping[str, float | None]] | None) -> str:
+  if not table:
+    return ""
+  rows = [
+    (
+      label,
+      *(
+        "" if column[name] is None else f"{column[name]:.3f}"
+        for column in table.values()
+      ),
+    )
+    for name, label in {"mean": "mean (MIRDD)", **mirdd.NAMES}.items()
+  ]
+  bars = [
+    float(table["generated"][name] or 0) for name in ("mean", *mirdd.NAMES)
+  ]
+  return (
+    page.table(("", *table), rows, bars)
+    + "<p>KL divergence from real mixes, in nats; bars: generated. "
+    "Floor: real mixes against other real mixes; random: real stems of other "
+    "songs.</p>"
+  )

@@ -1,0 +1,296 @@
+"""Judges weights example by example; what is done is kept.
+
+Every example leaves a file in the folder, with the figures and embeddings of
+each system, and the stem that was played. A run that was stopped goes on; a
+longer one continues a shorter one.
+"""
+
+import dataclasses
+import itertools
+import json
+import os
+import pathlib
+import sys
+import time
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tqdm
+
+from stemgen_jax import audio
+from stemgen_jax.audio import Audio
+from stemgen_jax.codec import Codec, ScaledCodec, decode
+from stemgen_jax.data.manifest import write_json
+from stemgen_jax.evaluation import harmony, rhythm
+from stemgen_jax.evaluation.descriptors import Describe
+from stemgen_jax.evaluation.embeddings import Embedding
+from stemgen_jax.evaluation.protocol import Example, ExampleList
+from stemgen_jax.sampling import Settings
+from stemgen_jax.stemgen import StemGen
+
+SYSTEMS = {
+  "generated": "played to the context",
+  "shuffled": "played to another song's context",
+  "real": "the stem that was really played",
+  "round_trip": "the real stem through the codec: what codes can reach",
+  "random": "a real stem of the instrument from another song",
+  "silence": "nothing",
+}
+FIGURES = {
+  "beat_f1": "rhythm",
+  "grid_agreement": "rhythm",
+  "chord_tone_share": "harmony",
+  "chroma_agreement": "harmony",
+  "key_agreement": "harmony",
+}
+"""The figures of a stem against its context, and what they are of."""
+DESCRIBED = ("generated", "real", "round_trip", "random")
+"""Systems whose mixes are described for MIRDD."""
+
+_FOLDER, _RECIPE = "examples", "evaluation.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Judged:
+  """What was found out about an example.
+
+  Attributes:
+    about: `number`, `song`, `start`, `category`, `stems`, `pitched`,
+      `estimated`, `seconds` of work.
+    figures: system -> figure -> value; NaN where there is nothing to measure.
+    embeddings: embedding -> "stem" or "mix" -> system -> [windows, d].
+    descriptors: system -> descriptor -> values, of MIRDD.
+  """
+
+  about: dict[str, Any]
+  figures: dict[str, dict[str, float]]
+  embeddings: dict[str, dict[str, dict[str, np.ndarray]]]
+  descriptors: dict[str, dict[str, list[Any]]]
+
+  def save(self, path: pathlib.Path) -> None:
+    """Writes an .npz in one step."""
+    arrays: dict[str, Any] = {
+      f"{name}/{side}/{system}": vectors.astype(np.float32)
+      for name, sides in self.embeddings.items()
+      for side, systems in sides.items()
+      for system, vectors in systems.items()
+    }
+    about = {
+      "about": self.about,
+      "figures": self.figures,
+      "descriptors": self.descriptors,
+    }
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "wb") as file:
+      np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
+    os.replace(partial, path)
+
+  @classmethod
+  def load(cls, path: pathlib.Path) -> "Judged":
+    """Reads what `save` wrote.
+
+    Raises:
+      ValueError: the file is damaged.
+    """
+    embeddings: dict[str, Any] = {}
+    try:
+      with np.load(path, allow_pickle=False) as arrays:
+        about = json.loads(str(arrays["about"]))
+        for key in arrays.files:
+          if key != "about":
+            name, side, system = key.split("/")
+            sides = embeddings.setdefault(name, {})
+            sides.setdefault(side, {})[system] = arrays[key]
+      return cls(**about, embeddings=embeddings)
+    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+      raise ValueError(
+        f"{path} is damaged ({error}): delete it and evaluate again"
+      ) from error
+
+
+def run(
+  player: StemGen,
+  examples: ExampleList,
+  out: pathlib.Path,
+  *,
+  count: int,
+  recipe: Mapping[str, Any],
+  settings: Settings,
+  seed: int,
+  embeddings: Mapping[str, Embedding],
+  describe: Describe | None,
+) -> list[Judged]:
+  """Judges the first `count` examples of a list.
+
+  Args:
+    player: model and codec.
+    examples: the list.
+    out: a folder; what is in it of an earlier run is not done again.
+    count: of examples.
+    recipe: what the results depend on; the folder is bound to it.
+    settings: how to sample.
+    seed: example i is played with seed + i.
+    embeddings: to take of every stem and mix.
+    describe: descriptors to take of mixes, if any.
+
+  Raises:
+    ValueError: `out` has results of another recipe, or a damaged file.
+    OSError: `out` cannot be written.
+  """
+  folder = out / _FOLDER
+  folder.mkdir(parents=True, exist_ok=True)
+  bind(out / _RECIPE, recipe)
+  places = map(lambda item: item[0], filter(lambda item: item[1], examples))
+  judged = []
+  with tqdm.tqdm(
+    total=count,
+    desc="judging",
+    unit="example",
+    mininterval=0.5 if sys.stderr.isatty() else 30,
+  ) as bar:
+    for place in itertools.islice(places, count):
+      path = folder / f"{place:05d}.npz"
+      if path.is_file():
+        judged.append(Judged.load(path))
+        bar.initial += 1  # so that the rate is that of this run
+      else:
+        judged.append(
+          _judge(
+            player,
+            examples,
+            place,
+            stem_path(out, place),
+            settings=settings,
+            seed=seed + place,
+            embeddings=embeddings,
+            describe=describe,
+          )
+        )
+        judged[-1].save(path)
+      bar.update()
+  return judged
+
+
+def stem_path(out: pathlib.Path, number: int) -> pathlib.Path:
+  """The stem that was played to an example."""
+  return out / _FOLDER / f"{number:05d}.flac"
+
+
+def bind(path: pathlib.Path, recipe: Mapping[str, Any]) -> None:
+  """Ties a folder to a recipe by a file in it, or refuses it.
+
+  Raises:
+    ValueError: it is tied to another one.
+  """
+  if path.is_file():
+    there = json.loads(path.read_text(encoding="utf-8"))
+    differing = [
+      f"{name} {there.get(name)!r} there, {recipe.get(name)!r} now"
+      for name in sorted(there.keys() | recipe.keys())
+      if there.get(name) != recipe.get(name)
+    ]
+    if differing:
+      raise ValueError(
+        f"{path.parent} has results of another evaluation "
+        f"({'; '.join(differing[:3])}): give another --out, or delete it"
+      )
+    return
+  write_json(path, dict(recipe))
+
+
+def _judge(
+  player: StemGen,
+  examples: ExampleList,
+  place: int,
+  played: pathlib.Path,
+  *,
+  settings: Settings,
+  seed: int,
+  embeddings: Mapping[str, Embedding],
+  describe: Describe | None,
+) -> Judged:
+  began = time.perf_counter()
+  example = examples.example(place)
+  stems: dict[str, Audio | None] = dict.fromkeys(SYSTEMS, None) | {
+    "real": example.real,
+    "round_trip": round_trip(player.codec, example.real),
+    "random": example.stranger,
+    "silence": Audio(
+      np.zeros_like(example.real.samples), example.real.sample_rate
+    ),
+  }
+  for name, heard in (
+    ("generated", example.context),
+    ("shuffled", examples.other_context(place)),
+  ):
+    take = player.generate(
+      heard, example.category, seed=seed, settings=settings
+    )
+    stems[name] = take.audio
+    if name == "generated":
+      audio.write(played, take.audio, bits=16, overwrite=True)
+
+  context = _mono(example.context)
+  chroma = harmony.chroma(context, example.context.sample_rate)
+  figures, vectors, described = {}, {}, {}
+  for name, stem in stems.items():
+    if stem is None:
+      continue
+    figures[name] = _figures(stem, example, chroma)
+    sounds = {"stem": stem, "mix": audio.mix(example.context, stem)[0]}
+    for embedding, embed in embeddings.items():
+      for side, sound in sounds.items():
+        sides = vectors.setdefault(embedding, {"stem": {}, "mix": {}})
+        sides[side][name] = embed(sound.samples, sound.sample_rate)
+    if describe and name in DESCRIBED:
+      described[name] = describe(sounds["mix"].samples, stem.sample_rate)
+  return Judged(
+    about={
+      "number": example.number,
+      "song": example.song,
+      "start": round(example.start, 3),
+      "category": example.category,
+      "stems": list(example.stems),
+      "pitched": example.pitched,
+      "estimated": example.truth.estimated,
+      "seconds": round(time.perf_counter() - began, 2),
+    },
+    figures=figures,
+    embeddings=vectors,
+    descriptors=described,
+  )
+
+
+def _figures(
+  stem: Audio, example: Example, context: np.ndarray
+) -> dict[str, float]:
+  """`FIGURES` of a stem against the context, whose chroma is given."""
+  samples, rate, true = _mono(stem), stem.sample_rate, example.truth
+  figures = dict.fromkeys(FIGURES, float("nan")) | {
+    "beat_f1": rhythm.beat_f1(true.beats, rhythm.beats(samples, rate)),
+    "grid_agreement": rhythm.grid_agreement(
+      true.beats, rhythm.onsets(samples, rate), true.steps
+    ),
+  }
+  if example.pitched:
+    played = harmony.chroma(samples, rate)
+    figures |= {
+      "chord_tone_share": harmony.chord_tone_share(played, true.chords),
+      "chroma_agreement": harmony.chroma_agreement(played, context),
+      "key_agreement": harmony.key_agreement(true.key, played),
+    }
+  return figures
+
+
+def round_trip(codec: Codec, sound: Audio) -> Audio:
+  """What is left of a sound after its codes."""
+  batch = sound.samples[None]
+  scales = codec.scales(batch) if isinstance(codec, ScaledCodec) else None
+  samples = decode(codec, codec.encode(batch), scales)[0]
+  return Audio(audio.fit(samples, len(sound.samples)), sound.sample_rate)
+
+
+def _mono(sound: Audio) -> np.ndarray:
+  return audio.fold_down(sound.samples)[:, 0]

@@ -1,0 +1,61 @@
+"""The whole command with the weights in the package."""
+
+import json
+
+import pytest
+
+from stemgen_jax import __main__ as command
+
+TINY = (
+  "--seconds=2",
+  "--preset=fast",
+  "--mirdd=false",
+  "--variations=1",
+  "--shown=1",
+)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("out")
+  assert evaluate(folder, "--examples=2") == 0
+  return folder
+
+
+def evaluate(folder, *arguments) -> int:
+  return command.main(["evaluate", f"--out={folder}", *TINY, *arguments])
+
+
+def test_it_writes_a_page_and_its_figures(out):
+  result = json.loads((out / "report.json").read_text())
+  assert (result["examples"], result["songs"]) == (2, 2)
+  assert result["weights"] == "demo"
+  assert set(result["frechet"]) == {"codec", "notes"}
+  assert result["listening"]["masked"]["100"]["gain_low"] > 0
+  page = (out / "report.html").read_text()
+  for heading in (
+    "Test set examples",
+    "Starting from drums",
+    "Starting from chords",
+    "Melody layering",
+    "Does it listen?",
+  ):
+    assert heading in page
+
+
+def test_it_goes_on_where_it_was(out, capsys):
+  names = sorted((out / "examples").iterdir())
+  times = [path.stat().st_mtime_ns for path in names]
+  assert len(names) == 4  # figures and a stem of each
+  before = json.loads((out / "report.json").read_text())
+  assert evaluate(out, "--examples=2", "--variations=0") == 0
+  assert [path.stat().st_mtime_ns for path in names] == times
+  assert json.loads((out / "report.json").read_text()) == before
+  assert "2 examples of 2 songs" in capsys.readouterr().out
+
+
+def test_another_evaluation_does_not_mix_with_it(out, capsys):
+  assert evaluate(out, "--examples=2", "--seed=1") == 1
+  error = capsys.readouterr().err
+  assert "seed 0 there, 1 now" in error
+  assert len(error.splitlines()) == 1
