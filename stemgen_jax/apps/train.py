@@ -108,7 +108,7 @@ def main(argv: list[str]) -> None:
     ValueError: a flag is missing or wrong, or the folder holds another run.
     FileNotFoundError: there is no configuration, no finished data set, or no
       such checkpoint.
-    ConnectionError: the processes do not find or lose each other.
+    ConnectionError: the processes do not find each other.
   """
   del argv
   run = _required(_CONFIG, "configs/demo.py")
