@@ -108,7 +108,7 @@ def main(argv: list[str]) -> None:
     ValueError: a flag is missing or wrong, or the folder holds another run.
     FileNotFoundError: there is no configuration, no finished data set, or no
       such checkpoint.
-    ConnectionError: the processes do not find or lose each other.
+    ConnectionError: the processes do not find each other.
   """
   del argv
   run = _required(_CONFIG, "configs/demo.py")
@@ -126,10 +126,11 @@ def main(argv: list[str]) -> None:
 
   mixture = data.Mixture.parse(mixture)
   manifest = mixture.manifest()
+  # Before anything that asks JAX for its devices, as the shapes below do.
+  processes.start(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
   if _START.value:
     run = dataclasses.replace(run, start=_START.value)
   config = trainer.resolve(run, manifest)
-  processes.start(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
   if processes.is_first():
     print(json.dumps(dataclasses.asdict(config), indent=2))
   train_batches = data.batches(
@@ -192,9 +193,9 @@ def _dry_run(config: "TrainConfig") -> None:
   devices = list(hardware.HARDWARE.values())
   if _DEVICE.value:
     devices = [hardware.find(_DEVICE.value)]
+  dry_run.simulate(config)
   if _DATA.value:
     config = trainer.resolve(config, data.Mixture.parse(_DATA.value).manifest())
-  dry_run.simulate(config)
   print(dry_run.report(dry_run.plan(config), devices))
 
 

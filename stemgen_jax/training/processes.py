@@ -7,6 +7,7 @@ all. Process 0 prints and writes the log.
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -128,22 +129,26 @@ def stop_signals() -> Iterator[Stop]:
 
 
 @contextlib.contextmanager
-def lost_others() -> Iterator[None]:
-  """Says what to do where the work with another process fails.
+def end_if_others_are_lost() -> Iterator[None]:
+  """Ends this process, with what to do, where work with another one fails.
 
-  Raises:
-    ConnectionError: another process is gone.
+  At once: what a usual exit does, to finish a checkpoint and to take leave of
+  the others, would wait for the one that is gone.
   """
   try:
     yield
   except jax.errors.JaxRuntimeError as error:
     if jax.process_count() == 1:
       raise
-    raise ConnectionError(
-      f"process {jax.process_index()} of {jax.process_count()} cannot go on: "
-      f"another one is gone or out of reach ({_first_line(error)}); start all "
-      "of them again, they go on from the last checkpoint"
-    ) from error
+    print(
+      f"\nstemgen-jax: error: process {jax.process_index()} of "
+      f"{jax.process_count()} cannot go on: another one is gone or out of "
+      f"reach ({_first_line(error)}); start all of them again, they go on from "
+      "the last checkpoint",
+      file=sys.stderr,
+      flush=True,
+    )
+    os._exit(1)
 
 
 def _first_line(error: Any) -> str:

@@ -136,7 +136,6 @@ def train(
       the loss or the gradient is no longer a finite number.
     FileNotFoundError: there are no weights to start from, or no checkpoint of
       `restore_step`.
-    ConnectionError: another process of the run is gone.
   """
   out = pathlib.Path(out)
   out.mkdir(parents=True, exist_ok=True)
@@ -149,7 +148,7 @@ def train(
     contextlib.nullcontext() if mesh is None else jax.set_mesh(mesh),
     Checkpoints(out, keep=config.keep) as checkpoints,
     processes.stop_signals() as stop,
-    processes.lost_others(),
+    processes.end_if_others_are_lost(),
   ):
     if restore_step is not None:
       checkpoints.go_back(restore_step)

@@ -5,7 +5,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from fake_data import fake_data, tiny_config
+from fake_data import FakeBatches, fake_data, tiny_config
 
 from stemgen_jax.model import sharding
 from stemgen_jax.training import trainer
@@ -173,3 +173,20 @@ def test_from_one_mesh_to_another(tmp_path):
     assert len(kernel.sharding.device_set) == 2
     assert_same(restored, state)
   assert_same(load(tmp_path), state)
+
+
+def test_a_run_goes_on_from_the_last_good_step_when_asked(tmp_path):
+  def train(**settings):
+    return trainer.train(
+      config(), fake_data(), FakeBatches(config()), [], tmp_path, **settings
+    )
+
+  assert train() == 6
+  expected = jax.device_get(load(tmp_path))
+  flip_a_bit(arrays(tmp_path, 6))
+  with pytest.raises(ValueError, match=r"checkpoints/6: .*--restore_step=3 "):
+    train()
+  with pytest.raises(FileNotFoundError, match=r"step 5 .*there are 3, 6"):
+    train(restore_step=5)
+  assert train(restore_step=3) == 6
+  assert_same(load(tmp_path), expected)

@@ -92,13 +92,14 @@ def test_sigterm_to_one_saves_and_ends_both(codes, tmp_path):
 
 
 def test_a_slurm_step_needs_no_addresses(codes, tmp_path):
+  job = str(free_port())
   tasks = [
     Training(
       codes,
       tmp_path,
       "--config.steps=1",
       "--coordinator=auto",
-      SLURM_JOB_ID=str(free_port()),
+      SLURM_JOB_ID=job,
       SLURM_STEP_NODELIST="localhost",
       SLURM_NTASKS="2",
       SLURM_PROCID=str(number),
@@ -111,6 +112,13 @@ def test_a_slurm_step_needs_no_addresses(codes, tmp_path):
   assert "trained 1 steps" in ends[0][1]
 
 
+def test_where_jax_finds_no_others_addresses_are_asked_for(codes, tmp_path):
+  code, _, err = Training(codes, tmp_path, "--coordinator=auto").end()
+  assert code == 1
+  assert "finds no TPU pod" in err
+  assert "--coordinator=HOST:PORT" in err
+
+
 @pytest.mark.parametrize(
   ("arguments", "message"),
   [
@@ -118,7 +126,6 @@ def test_a_slurm_step_needs_no_addresses(codes, tmp_path):
     (("10.0.0.1", 2, 0), "expected HOST:PORT"),
     (("10.0.0.1:99", None, 0), "--processes=None"),
     (("10.0.0.1:99", 2, 2), "--process=2: expected 0 to 1"),
-    (("auto", None, None), "finds no TPU pod"),
   ],
 )
 def test_wrong_addresses_are_named(arguments, message):
