@@ -128,8 +128,8 @@ def main(argv: list[str]) -> None:
   manifest = mixture.manifest()
   if _START.value:
     run = dataclasses.replace(run, start=_START.value)
-  config = trainer.resolve(run, manifest)
   processes.start(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+  config = trainer.resolve(run, manifest)
   if processes.is_first():
     print(json.dumps(dataclasses.asdict(config), indent=2))
   train_batches = data.batches(
@@ -213,9 +213,6 @@ def _listener(
 
   if not config.listen_every or jax.process_index() > 0:
     return None
-  if validated is None:
-    print("no listening: the data have no validation split", file=sys.stderr)
-    return None
 
   import pathlib
 
@@ -223,8 +220,13 @@ def _listener(
   from stemgen_jax.data import batches
   from stemgen_jax.training import listen
 
-  folder = validated.folders[0]
-  count = batches.Manifest.load(folder).counts["valid"]
+  count = 0
+  if validated is not None:
+    valid = batches.Manifest.load(validated.folders[0]).counts["valid"]
+    count = min(listen.EXAMPLES, valid["pairs"] - valid["empty"])
+  if validated is None or not count:
+    print("no listening: no validation pair has a context", file=sys.stderr)
+    return None
   try:
     player = codec.load(
       _CODEC.value or config.model.codec,
@@ -236,10 +238,7 @@ def _listener(
     print(f"no listening: {error}", file=sys.stderr)
     return None
   examples = batches.eval_examples(
-    folder,
-    "valid",
-    config.model.window,
-    min(listen.EXAMPLES, count["pairs"] - count["empty"]),
+    validated.folders[0], "valid", config.model.window, count
   )
   return listen.Listener(config.model, examples, player, pathlib.Path(out))
 
