@@ -214,9 +214,6 @@ def _listener(
 
   if not config.listen_every or jax.process_index() > 0:
     return None
-  if validated is None:
-    print("no listening: the data have no validation split", file=sys.stderr)
-    return None
 
   import pathlib
 
@@ -224,8 +221,13 @@ def _listener(
   from stemgen_jax.data import batches
   from stemgen_jax.training import listen
 
-  folder = validated.folders[0]
-  count = batches.Manifest.load(folder).counts["valid"]
+  count = 0
+  if validated is not None:
+    valid = batches.Manifest.load(validated.folders[0]).counts["valid"]
+    count = min(listen.EXAMPLES, valid["pairs"] - valid["empty"])
+  if validated is None or not count:
+    print("no listening: no validation pair has a context", file=sys.stderr)
+    return None
   try:
     player = codec.load(
       _CODEC.value or config.model.codec,
@@ -237,10 +239,7 @@ def _listener(
     print(f"no listening: {error}", file=sys.stderr)
     return None
   examples = batches.eval_examples(
-    folder,
-    "valid",
-    config.model.window,
-    min(listen.EXAMPLES, count["pairs"] - count["empty"]),
+    validated.folders[0], "valid", config.model.window, count
   )
   return listen.Listener(config.model, examples, player, pathlib.Path(out))
 

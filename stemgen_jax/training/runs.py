@@ -1,17 +1,13 @@
 """The weights of a run, from its checkpoints, and what is known of them."""
 
 import dataclasses
-import functools
 import os
 import pathlib
 from typing import Any
 
-import jax
-
 from stemgen_jax.model import ModelConfig, Weights, load_weights
 from stemgen_jax.training import metrics
-from stemgen_jax.training.checkpoint import About, Checkpoints, abstract
-from stemgen_jax.training.step import init_state
+from stemgen_jax.training.checkpoint import About, Checkpoints, state_like
 
 STEPS = ("best", "last")
 
@@ -42,8 +38,7 @@ def load_run(run: str | os.PathLike, step: str | int = "best") -> Weights:
   with Checkpoints(run) as checkpoints:
     wanted = {"best": checkpoints.best, "last": None}.get(str(step), step)
     number, about = checkpoints.about(wanted if wanted is None else int(wanted))
-    init = functools.partial(init_state, about.config, codebooks=None)
-    state = checkpoints.load(number, abstract(init, jax.random.key(0)))
+    state = checkpoints.load(number, state_like(about.config))
   return Weights(
     about.config.model, state["ema"], _metadata(run, number, about)
   )

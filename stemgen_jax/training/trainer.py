@@ -294,7 +294,7 @@ def _loop(
       watch.validated(step, figures)
     if due(config.listen_every):
       with watch.paused():
-        params = _on_host(state["ema"])
+        params = on_host(state["ema"])
         if run.listener:
           watch.heard(step, run.listener.listen(step, params))
     if rises or step % config.save_every == 0:
@@ -307,7 +307,7 @@ def _loop(
   return step
 
 
-def _on_host(params: Params) -> Params:
+def on_host(params: Params) -> Params:
   """Whole parameters, wherever their parts are; every process takes part."""
   mesh = jax.sharding.get_mesh()
   if not mesh.empty:

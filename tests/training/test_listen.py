@@ -10,7 +10,7 @@ from test_watch import events
 
 from stemgen_jax import audio
 from stemgen_jax.data.examples import Examples
-from stemgen_jax.model import init_params
+from stemgen_jax.model import init_params, sharding
 from stemgen_jax.training import listen, trainer
 from stemgen_jax.training.metrics import read_log
 
@@ -49,6 +49,19 @@ def examples(config):
     codec="fake",
     checksum="abc",
   )
+
+
+def split_up(params):
+  """A sharding for each: over the first axis that two devices can share."""
+
+  def one(x):
+    even = [size % 2 == 0 for size in x.shape]
+    axes = [None] * x.ndim
+    if any(even):
+      axes[even.index(True)] = "model"
+    return jax.NamedSharding(jax.sharding.get_mesh(), jax.P(*axes))
+
+  return jax.tree.map(one, params)
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +132,13 @@ def test_what_is_known_is_kept_and_what_is_heard_matters(tmp_path):
   # Heads that say plainly what they see.
   params["head"] = 100 * params["head"]
   sounds = {x.name: x.samples for x in listener.listen(7, params)}
-  again = {x.name: x.samples for x in listener.listen(7, params)}
-  for name, samples in sounds.items():
-    np.testing.assert_array_equal(samples, again[name])
+  # The same from parameters that lie in parts on a mesh.
+  with jax.set_mesh(sharding.make_mesh(4, 2)):
+    split = jax.device_put(params, split_up(params))
+    assert not split["head"].is_fully_replicated
+    again = listener.listen(7, trainer.on_host(split))
+  for sound in again:
+    np.testing.assert_array_equal(sound.samples, sounds[sound.name])
 
   def changed(kind):
     """Frames that differ from the real stem's, of both examples."""

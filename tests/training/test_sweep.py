@@ -12,14 +12,12 @@ import time
 from unittest import mock
 
 import pytest
-import tones
-from test_apps import CONFIG, Loudness
 
 from stemgen_jax import __main__ as command
-from stemgen_jax.data import pairs, stem_codes
 from stemgen_jax.training.metrics import read_log
 
 ROOT = pathlib.Path(__file__).parents[2]
+CONFIG = ROOT / "configs/demo.py"
 
 _SPEC = importlib.util.spec_from_file_location(
   "sweep", ROOT / "launch/sweep.py"
@@ -45,14 +43,6 @@ SMALL = {
 }
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-  out = tmp_path_factory.mktemp("prepared") / "codes"
-  config = pairs.PairConfig(segment_seconds=2.0, pairs=4)
-  stem_codes.prepare(tones.Tones(), Loudness, out, config)
-  return out
-
-
 @pytest.fixture
 def calls(monkeypatch):
   """Trains in this process, and keeps what was called."""
@@ -68,16 +58,16 @@ def calls(monkeypatch):
   return made
 
 
-def arguments(data, out, *more):
+def arguments(codes, out, *more):
   small = [f"--set=config.{name}={value}" for name, value in SMALL.items()]
   given = [f"--config={CONFIG}", f"--data={data}", f"--out={out}"]
   return [*given, *small, *more]
 
 
-def test_a_product_is_trained_once_and_tabled(data, tmp_path, calls, capsys):
+def test_a_product_is_trained_once_and_tabled(codes, tmp_path, calls, capsys):
   out = tmp_path / "sweep"
   given = arguments(
-    data,
+    codes,
     out,
     "--set=config.steps=2",
     "--set=config.model.embedding=table,codebook",
@@ -127,10 +117,10 @@ def test_a_product_is_trained_once_and_tabled(data, tmp_path, calls, capsys):
 
 
 def test_a_run_that_fails_ends_the_sweep_and_the_table_says_so(
-  data, tmp_path, calls, capsys
+  codes, tmp_path, calls, capsys
 ):
   out = tmp_path / "sweep"
-  given = arguments(data, out, "--set=config.steps=0,1")
+  given = arguments(codes, out, "--set=config.steps=0,1")
   assert sweep.main(given) == 1
   assert len(calls) == 1
   assert "1/2 steps=0: ended with exit code 1" in capsys.readouterr().err

@@ -49,19 +49,24 @@ def validation():
   }
 
 
-def events(folder):
-  """Values of all event files, by tag and step."""
+def read_events(folder):
+  """Yields what the event files of a folder hold."""
   messages: Any = event_pb2
-  found = {}
   for path in folder.iterdir():
     data, place = path.read_bytes(), 0
     while place < len(data):
       (length,) = struct.unpack_from("<Q", data, place)
-      event = messages.Event.FromString(data[place + 12 : place + 12 + length])
+      yield messages.Event.FromString(data[place + 12 : place + 12 + length])
       place += 16 + length
-      for value in event.summary.value:
-        found[value.tag, event.step] = value
-  return found
+
+
+def events(folder):
+  """Values of all event files, by tag and step."""
+  return {
+    (value.tag, event.step): value
+    for event in read_events(folder)
+    for value in event.summary.value
+  }
 
 
 @pytest.fixture
@@ -184,6 +189,13 @@ def test_a_resumed_run_writes_its_later_steps_anew(config, tmp_path):
     pass
   kept = read_log(tmp_path / "log.jsonl")
   assert [(x["step"], x["kind"]) for x in kept] == [(2, "train"), (2, "start")]
+  # TensorBoard is told to forget what it has of the steps from here.
+  starts = [
+    event.step
+    for event in read_events(tmp_path / "tensorboard")
+    if event.session_log.status == event.session_log.START
+  ]
+  assert starts == [3]
 
 
 def test_without_tensorboardx_there_is_just_no_such_folder(
