@@ -10,7 +10,7 @@ import trees
 
 from stemgen_jax import audio, categories
 from stemgen_jax import codec as codecs
-from stemgen_jax.data import band, sources
+from stemgen_jax.data import band, songs, sources
 from stemgen_jax.data.folder import Folder
 from stemgen_jax.evaluation import embeddings, protocol, suite, summary
 from stemgen_jax.sampling import preset
@@ -46,7 +46,7 @@ def codec():
   return codecs.load("demo")
 
 
-def examples(codec, seed=0, source=BAND):
+def examples(codec, seed=0, source: songs.Songs = BAND):
   return protocol.ExampleList(source, codec, SECONDS, seed)
 
 
