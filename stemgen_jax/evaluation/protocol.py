@@ -33,6 +33,8 @@ class Example:
     song: id of the song.
     start: of the segment in the song, in seconds.
     category: of the target.
+    genre: of the song.
+    role: of the target; "" where nothing says it.
     stems: names of the stems that are heard.
     context: what is heard.
     real: the target.
@@ -46,6 +48,8 @@ class Example:
   song: str
   start: float
   category: str
+  genre: str
+  role: str
   stems: tuple[str, ...]
   context: Audio
   real: Audio
@@ -123,6 +127,8 @@ class ExampleList:
       song=song.id,
       start=segment.start,
       category=category,
+      genre=song.genre,
+      role=song.stems[pair.target].role,
       stems=tuple(stem.name for stem in heard),
       context=context,
       real=self._audio(segment.stems[pair.target]),

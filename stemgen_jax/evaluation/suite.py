@@ -221,12 +221,17 @@ def _judge(
       np.zeros_like(example.real.samples), example.real.sample_rate
     ),
   }
+  told = {
+    name: getattr(example, name)
+    for name in ("genre", "role")
+    if name in player.config.conditions
+  }
   for name, heard in (
     ("generated", example.context),
     ("shuffled", examples.other_context(place)),
   ):
     take = player.generate(
-      heard, example.category, seed=seed, settings=settings
+      heard, example.category, **told, seed=seed, settings=settings
     )
     stems[name] = take.audio
     if name == "generated":

@@ -107,6 +107,8 @@ def page(tmp_path_factory) -> pathlib.Path:
     song="song <0>",
     start=1.0,
     category="bass",
+    genre="techno",
+    role="bass",
     stems=("drums", "comp"),
     context=tone(440),
     real=tone(110),

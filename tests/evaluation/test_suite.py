@@ -2,14 +2,15 @@
 
 import dataclasses
 import json
+import types
 
 import numpy as np
 import pytest
 import trees
 
-from stemgen_jax import audio
+from stemgen_jax import audio, categories
 from stemgen_jax import codec as codecs
-from stemgen_jax.data import band, sources
+from stemgen_jax.data import band, songs, sources
 from stemgen_jax.data.folder import Folder
 from stemgen_jax.evaluation import embeddings, protocol, suite, summary
 from stemgen_jax.sampling import preset
@@ -26,10 +27,14 @@ class Echo:
   """Plays what it hears; counts how often, and can be stopped."""
 
   codec: codecs.Codec
+  config: types.SimpleNamespace = dataclasses.field(
+    default_factory=lambda: types.SimpleNamespace(conditions=("category",))
+  )
   played: list = dataclasses.field(default_factory=list)
   most: int = 1000
 
-  def generate(self, context, stem, *, seed, settings):
+  def generate(self, context, stem, *, seed, settings, **told):
+    self.told = told
     if len(self.played) == self.most:
       raise KeyboardInterrupt
     self.played.append((stem, seed))
@@ -41,7 +46,7 @@ def codec():
   return codecs.load("demo")
 
 
-def examples(codec, seed=0, source=BAND):
+def examples(codec, seed=0, source: songs.Songs = BAND):
   return protocol.ExampleList(source, codec, SECONDS, seed)
 
 
@@ -155,6 +160,14 @@ def test_what_is_done_is_kept(codec, whole, tmp_path):
     number = one.about["number"]
     take = audio.read(suite.stem_path(tmp_path, number))
     assert take.seconds == pytest.approx(SECONDS)
+
+
+def test_a_model_is_told_what_it_knows_of(codec, tmp_path):
+  player = Echo(codec)
+  player.config.conditions = ("category", "genre", "role")
+  run(player, tmp_path, 1)
+  assert player.told["genre"] == "techno"
+  assert player.told["role"] in categories.ROLES
 
 
 def test_results_of_something_else_are_refused(codec, whole):
