@@ -16,7 +16,7 @@ name parameters that stay as they are:
 Does a configuration learn at all? It must learn one batch by heart:
 
   stemgen-jax train --config=configs/demo.py --data=data/demo \\
-    --out=runs/check --config.overfit --config.steps=300
+    --out=runs/check --config.overfit --config.batch=2 --config.steps=300
 """
 
 import dataclasses
