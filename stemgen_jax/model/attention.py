@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -131,7 +132,7 @@ def _attend_by_splash(
     unheard = unheard.astype(jnp.int32)
     segments = splash.SegmentIds(jnp.zeros_like(unheard), unheard)
   whole = splash.FullMask((t + missing, t + missing))
-  kernel: Callable[..., Array] = splash.make_splash_mha_single_device(
+  kernel: Any = splash.make_splash_mha_single_device(
     splash.MultiHeadMask([whole] * n),
     block_sizes=splash.BlockSizes(
       block_q=block,

@@ -39,9 +39,9 @@ def load_run(run: str | os.PathLike, step: str | int = "best") -> Weights:
     wanted = {"best": checkpoints.best, "last": None}.get(str(step), step)
     number, about = checkpoints.about(wanted if wanted is None else int(wanted))
     state = checkpoints.load(number, state_like(about.config))
-  return Weights(
-    about.config.model, state["ema"], _metadata(run, number, about)
-  )
+  # How to attend is the playing machine's matter, see `load_weights`.
+  config = dataclasses.replace(about.config.model, attention="auto")
+  return Weights(config, state["ema"], _metadata(run, number, about))
 
 
 def load_start(path: str | os.PathLike, config: ModelConfig) -> Weights:

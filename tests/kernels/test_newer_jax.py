@@ -9,6 +9,7 @@ from problem import pick, problem, shapes
 
 from stemgen_jax import model
 from stemgen_jax.kernels.masked_sampling import REFERENCE, Kernel
+from stemgen_jax.model.attention import attend
 from stemgen_jax.sampling import Settings, decode_codes
 
 
@@ -91,3 +92,19 @@ def test_it_compiles_for_a_tpu(tpu, n, t, v, d, dtype):
   memory = compiled.memory_analysis()
   assert memory is not None
   assert memory.temp_size_in_bytes < 1e6
+
+
+def test_splash_attention_compiles_for_a_tpu_and_keeps_no_scores(tpu):
+  heads = jax.ShapeDtypeStruct((4, 1000, 16, 64), jnp.bfloat16, sharding=tpu)
+
+  def memory(form):
+    def total(q, k, v):
+      return attend(q, k, v, form=form).astype(jnp.float32).sum()
+
+    gradient = jax.jit(jax.grad(total, (0, 1, 2)))
+    compiled = gradient.lower(heads, heads, heads).compile()
+    needed = compiled.memory_analysis()
+    assert needed is not None
+    return needed.temp_size_in_bytes
+
+  assert memory("splash") < memory("dot_product") / 2

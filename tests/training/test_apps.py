@@ -9,6 +9,7 @@ from loudness import Loudness
 
 from stemgen_jax import __main__ as command
 from stemgen_jax import model, stemgen
+from stemgen_jax.training import runs
 from stemgen_jax.training.metrics import read_log
 
 CONFIG = pathlib.Path(__file__).parents[2] / "configs/demo.py"
@@ -115,6 +116,7 @@ def test_what_an_ablation_changes_is_a_flag(prepared, tmp_path, capsys):
     "model.embedding": "table",
     "model.conditions": "('category', 'genre', 'role')",
     "model.remat": "full",
+    "model.attention": "dot_product",
     "drop.genre": "0.5",
     "mask.complementary": "True",
     "accumulate": "2",
@@ -131,6 +133,7 @@ def test_what_an_ablation_changes_is_a_flag(prepared, tmp_path, capsys):
   loaded = model.load_weights(weights)
   assert loaded.config.conditions == ("category", "genre", "role")
   assert loaded.config.embedding == "table"
+  assert runs.load_run(run).config.attention == "auto"
   assert "codebooks" not in loaded.params["embedding"]
   assert set(loaded.params["embedding"]["conditions"]) == {
     "category",
