@@ -165,7 +165,7 @@ def main(argv: list[str]) -> None:
 
 def _all() -> dict[str, Any]:
   from stemgen_jax import sampling
-  from stemgen_jax.evaluation import report, suite, summary
+  from stemgen_jax.evaluation import layers, report, suite, summary
   from stemgen_jax.evaluation.protocol import ExampleList
   from stemgen_jax.stemgen import StemGen
 
@@ -186,6 +186,8 @@ def _all() -> dict[str, Any]:
 
     descriptors.check()
     describe = descriptors.describe
+  # First, as it is quick, and its mistakes are not found out after hours.
+  heard = _listening() if _data_fits(player) else None
   judged = suite.run(
     player,
     examples,
@@ -203,8 +205,8 @@ def _all() -> dict[str, Any]:
     "preset": _PRESET.value,
     "data": _DATA.value or "the band",
   }
-  if not _DATA.value or pathlib.Path(_DATA.value).is_dir():
-    result["listening"] = _listening()
+  if heard:
+    result["listening"] = heard
   print(summary.table(result))
   page = out / "report.html"
   numbers = [one.about["number"] for one in judged]
@@ -212,10 +214,22 @@ def _all() -> dict[str, Any]:
     page,
     result,
     _shown(examples, out, numbers),
-    _sessions(player, settings),
+    layers.sessions(
+      player, settings, variations=_VARIATIONS.value, seed=_SEED.value
+    ),
   )
   print(f"wrote {page}: {page.stat().st_size / 1e6:.1f} MB")
   return result
+
+
+def _data_fits(player: "StemGen") -> bool:
+  """Whether there are codes to predict: of --data, or the package's."""
+  from stemgen_jax.data import examples
+
+  if _DATA.value:
+    return True
+  shipped = examples.Examples.load(examples.HELDOUT)
+  return shipped.checksum == player.config.codec_checksum
 
 
 def _source(player: "StemGen") -> "Songs":
@@ -298,38 +312,15 @@ def _shown(
   ]
 
 
-def _sessions(player: "StemGen", settings: "Settings") -> dict[str, Any]:
-  """The page's sessions, with the instruments that the weights know."""
-  import tqdm
-
-  from stemgen_jax.evaluation import layers
-
-  if not _VARIATIONS.value:
-    return {}
-  known = player.metadata.get("categories")
-  sessions = {}
-  with tqdm.tqdm(desc="sessions", unit="take") as bar:
-    for name, (loop, wanted) in layers.SESSIONS.items():
-      instruments = [x for x in wanted if not known or x in known]
-      if instruments:
-        sessions[name] = layers.play(
-          player,
-          audio.read(layers.LOOPS / f"{loop}.flac"),
-          instruments,
-          variations=_VARIATIONS.value,
-          settings=settings,
-          seed=_SEED.value,
-          progress=bar.update,
-        )
-  return sessions
-
-
 def _listening() -> dict[str, Any]:
   from stemgen_jax import model
   from stemgen_jax.evaluation import listening
 
   weights = model.load_weights(_WEIGHTS.value)
-  examples = _examples(weights.config)
+  count = _EXAMPLES.value or _OF_LISTENING
+  if _WHAT.value == "all":
+    count = min(count, _OF_LISTENING, _test_pairs())
+  examples = _examples(weights.config, count).first(count)
   result = listening.listening(weights, examples, seed=_SEED.value)
   print(_table(result))
   return result | {
@@ -340,17 +331,28 @@ def _listening() -> dict[str, Any]:
   }
 
 
+def _test_pairs() -> int:
+  """How many pairs there are to predict, of the package's or of --data."""
+  from stemgen_jax.data.manifest import Manifest
+
+  if not _DATA.value:
+    return _OF_LISTENING
+  counts = Manifest.load(_DATA.value).counts["test"]
+  return counts["pairs"] - counts["empty"]
+
+
 def _sound() -> dict[str, Any]:
   from stemgen_jax import stemgen
   from stemgen_jax.evaluation import sound
 
   player = stemgen.StemGen.load(_WEIGHTS.value, codec=_CODEC.value)
-  result = sound.sound(player, _examples(player.config), seed=_SEED.value)
+  examples = _examples(player.config, _EXAMPLES.value or _OF_LISTENING)
+  result = sound.sound(player, examples, seed=_SEED.value)
   print(sound.table(result))
   return result
 
 
-def _examples(config: "ModelConfig") -> "Examples":
+def _examples(config: "ModelConfig", count: int) -> "Examples":
   from stemgen_jax.data import examples
 
   data = _DATA.value
@@ -361,15 +363,7 @@ def _examples(config: "ModelConfig") -> "Examples":
 
   from stemgen_jax.data import batches
 
-  return batches.eval_examples(
-    data,
-    "test",
-    config.window,
-    min(_EXAMPLES.value or _OF_LISTENING, _OF_LISTENING)
-    if _WHAT.value == "all"
-    else _EXAMPLES.value or _OF_LISTENING,
-    _SEED.value,
-  )
+  return batches.eval_examples(data, "test", config.window, count, _SEED.value)
 
 
 def _table(result: dict[str, Any]) -> str:

@@ -51,6 +51,18 @@ class Examples:
       return np.full(len(self), len(ROLES), np.int32)
     return getattr(self, name)
 
+  def first(self, count: int) -> "Examples":
+    """The first `count` examples, or all if there are fewer."""
+    whole = ("silence", "codec", "checksum")
+    return dataclasses.replace(
+      self,
+      **{
+        name: value[:count]
+        for name, value in vars(self).items()
+        if name not in whole and value is not None
+      },
+    )
+
   def crop(self, window: int) -> "Examples":
     """The first `window` frames of every example, without scales."""
     return dataclasses.replace(

@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import tqdm
 
 import stemgen_jax
 from stemgen_jax import audio
@@ -108,6 +109,35 @@ def play(
     steps.append(step)
     context = step.variations[best].mix
   return steps
+
+
+def sessions(
+  player: StemGen, settings: Settings, *, variations: int, seed: int
+) -> dict[str, list[Step]]:
+  """`SESSIONS`, with those of their instruments that the weights know.
+
+  Args:
+    player: model and codec.
+    settings: how to sample.
+    variations: tries of each step; 0 plays none.
+    seed: of the first try of each step.
+  """
+  known = player.metadata.get("categories")
+  played = {}
+  with tqdm.tqdm(desc="sessions", unit="take") as bar:
+    for name, (loop, wanted) in SESSIONS.items():
+      instruments = [one for one in wanted if not known or one in known]
+      if instruments and variations:
+        played[name] = play(
+          player,
+          audio.read(LOOPS / f"{loop}.flac"),
+          instruments,
+          variations=variations,
+          settings=settings,
+          seed=seed,
+          progress=bar.update,
+        )
+  return played
 
 
 def fit(stem: Audio, context: Audio, instrument: str) -> float:

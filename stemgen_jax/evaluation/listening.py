@@ -113,9 +113,9 @@ def listening(
         {"examples": int(rows.sum()), "masked": {}},
       )
       of_category["masked"][str(percent)] = _figures(found, rows, examples, rng)
-  everything = np.ones((n, t), bool)
+  hidden = np.ones((n, t), bool)
   for level in range(config.levels):
-    found = {name: bits(name, everything, level) for name in CONTEXTS}
+    found = {name: bits(name, hidden, level) for name in CONTEXTS}
     result["levels"][str(level)] = _figures(
       found, np.ones(n, bool), examples, rng
     )

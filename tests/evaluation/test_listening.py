@@ -205,6 +205,15 @@ def test_the_interval_is_over_songs():
     assert high - low == pytest.approx(expected, rel=0.1)
 
 
+def test_fewer_examples():
+  mine = examples()
+  few = mine.first(3)
+  assert len(few) == 3
+  np.testing.assert_array_equal(few.target, mine.target[:3])
+  np.testing.assert_array_equal(few.silence, mine.silence)
+  assert len(mine.first(1000)) == len(mine)
+
+
 def test_another_codec_is_refused():
   strange = dataclasses.replace(examples(), checksum="d" * 64)
   with pytest.raises(ValueError, match="codec"):

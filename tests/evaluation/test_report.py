@@ -45,7 +45,12 @@ addEventListener("load", async () => {
       said.sounds.push([sound.duration, sound.currentTime, playing]);
     } catch (error) { said.errors.push(String(error)); }
   }
-  for (const image of document.images) said.pictures += image.naturalWidth > 0;
+  for (const image of document.images) {
+    try {
+      await image.decode();
+      said.pictures += 1;
+    } catch (error) { said.errors.push(String(error)); }
+  }
   fetch("http://127.0.0.1:PORT/", {
     method: "POST", mode: "no-cors", body: JSON.stringify(said),
   });
