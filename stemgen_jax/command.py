@@ -304,6 +304,8 @@ def change_take(
   context_path: str | None,
   change: Callable[["StemGen", Take, dict[str, Any]], Take],
   check: Callable[[Take], object] = lambda take: None,
+  *,
+  longer: bool = False,
 ) -> None:
   """The whole of an app that makes new takes from --take.
 
@@ -313,6 +315,7 @@ def change_take(
     change: called with the player, the take, and seed, settings and progress
       of the new one.
     check: raises ValueError if the take cannot be changed so.
+    longer: the context may be longer than the take.
 
   Raises:
     ValueError, OSError: something given cannot be; nothing is written then.
@@ -335,6 +338,9 @@ def change_take(
   context = None
   if context_path:
     context = audio.read(context_path, longest=audio.LONGEST)
+    _check_belongs(context_path, context, take, longer)
+  for path in (path for files in plans for path in files.sounds):
+    audio.check_format(path, take.audio)
   check_weights(values)
   player = load_player(values)
 
@@ -351,6 +357,27 @@ def change_take(
       )
 
   write_takes(values, plans, takes, context)
+
+
+def _check_belongs(
+  path: str, context: audio.Audio, take: Take, longer: bool
+) -> None:
+  """Raises ValueError if the take was not played to such a context."""
+
+  def form(sound: audio.Audio) -> tuple[int, ...]:
+    form = (sound.sample_rate, sound.channels)
+    return form if longer else (*form, len(sound.samples))
+
+  if form(context) != form(take.audio):
+    has, wanted = (
+      f"{len(sound.samples)} samples at {sound.sample_rate} Hz in "
+      f"{sound.channels} channels"
+      for sound in (context, take.audio)
+    )
+    raise ValueError(
+      f"--context={path} has {has}, but the take {wanted}: expected the music "
+      "that it was played to" + (", going on" if longer else "")
+    )
 
 
 def write_takes(

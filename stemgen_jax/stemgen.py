@@ -258,12 +258,13 @@ class StemGen(Player):
     """Goes on where a take ends, under a longer context.
 
     What was played stays as `regenerate` leaves it, and so does its level:
-    the longer context is brought to the model by the same factor.
+    the longer context is brought to the model by the same factor, unless there
+    was only silence before.
 
     Args:
       take: of these weights, and no loop.
-      context: begins as the take's own and goes on; see `takes`. None for a
-        take that was played from nothing.
+      context: begins as the take's own and goes on; see `takes`. None only
+        for a take that was played from nothing.
       seconds: the new length, without a context.
       seed: of the new part; the take's own and 1 if left out.
       settings: how to sample; the take's own if left out.
@@ -277,6 +278,10 @@ class StemGen(Player):
     part, old = self._part_of(take, settings, progress), take.heard
     if old.loop:
       raise ValueError(f"{take.name} is a loop, which has no end to go on from")
+    if context is None and not old.from_nothing:
+      raise ValueError(
+        f"{take.name} was played to music: give the longer context, not seconds"
+      )
     sound = self._audio_of(context, seconds)
     if context is None:
       shape = (round(sound.seconds * old.sample_rate), old.channels)
@@ -289,15 +294,17 @@ class StemGen(Player):
         )
     kept = old.whole_frames
     if len(sound.samples) < old.edge(kept) + old.samples_per_frame:
+      frame = old.samples_per_frame / old.sample_rate
       raise ValueError(
-        f"the context is {sound.seconds:.2f} s long: expected more than the "
-        f"take's {old.seconds:.2f} s"
+        f"the new length is {sound.seconds:.2f} s: expected more than the "
+        f"take's {old.seconds:.2f} s, by {1000 * frame:.0f} ms at least"
       )
     heard = hearing.hear(
       self.codec,
       sound,
       self.reference_db,
-      gain=old.gain,
+      # Silence says nothing of how loud the music is that follows it.
+      gain=None if old.from_nothing else old.gain,
       from_nothing=context is None,
     )
     heard = dataclasses.replace(heard, back=old.back)

@@ -1,5 +1,6 @@
 """The demo weights as a musician meets them."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -9,7 +10,7 @@ from scipy import signal
 
 import stemgen_jax
 from stemgen_jax import __main__ as command
-from stemgen_jax import audio
+from stemgen_jax import audio, sampling
 from stemgen_jax.stemgen import StemGen
 
 LOOPS = pathlib.Path(stemgen_jax.__file__).parent / "assets" / "loops"
@@ -98,6 +99,49 @@ def test_longer_than_the_window_without_a_join(player, chords):
   joins = np.arange(window, len(take.codes), window // 2)
   assert len(joins) >= 3
   assert change[joins].mean() < np.quantile(change, 0.95)
+
+
+@pytest.mark.parametrize("name", ["drums", "chords"])
+def test_a_loop_goes_around_as_it_goes_on(player, echo, name):
+  # Four bars alike, in whole frames neither one by one nor together, and a
+  # sound held where they begin: what is heard at the seam must be what is
+  # heard where any bar begins.
+  loop = audio.read(LOOPS / f"{name}.flac")
+  rate = loop.sample_rate
+  bar = audio.resample(loop.samples[: 2 * rate], 1000, 963)
+  if name == "chords":
+    bar = np.roll(bar, -round(0.8 * rate), axis=0)
+  context = audio.Audio(np.tile(bar, (4, 1)), rate)
+  frames = context.seconds * player.config.frame_rate
+  assert abs(frames - round(frames)) > 0.1
+
+  take = echo.generate(context, loop=True)
+  assert take.audio.samples.shape == context.samples.shape
+  sound = audio.fold_down(take.audio.samples)[:, 0]
+  begins = np.rint(np.arange(4) * len(bar)).astype(int)
+  around = begins[:, None] + np.arange(-(rate // 20), rate // 20)  # 50 ms
+  parts = sound[around % len(sound)]
+  level = 10 * np.log10((parts**2).mean(axis=1))
+  assert abs(level[0] - np.median(level[1:])) < 3.0
+  if name == "drums":  # the onset comes when it does elsewhere, and no other
+    envelope = np.abs(parts).reshape(4, -1, 90).mean(axis=2)
+    assert np.corrcoef(envelope)[0].min() > 0.9
+  steps = np.abs(np.diff(sound, append=sound[0]))
+  assert steps[-1] <= np.quantile(steps, 0.99)
+  if name == "chords":  # which is not so by chance
+    alone = echo.generate(context).audio.samples[:, 0]
+    assert abs(alone[0] - alone[-1]) > np.quantile(steps, 0.999)
+
+
+def test_a_loop_that_is_played_has_no_click(player):
+  chords = audio.read(LOOPS / "chords.flac")
+  context = audio.Audio(chords.samples[:88_000], chords.sample_rate)
+  settings = dataclasses.replace(sampling.preset("fast"), steps=(2, 1, 1, 1))
+  take = player.generate(context, "bass", seed=3, loop=True, settings=settings)
+  sound = take.audio.samples[:, 0]
+  steps = np.abs(np.diff(sound, append=sound[0]))
+  assert np.abs(sound).max() > 0.01
+  assert steps[-1] <= np.quantile(steps, 0.99)
 
 
 def test_it_sounds_like_the_instrument(tmp_path):

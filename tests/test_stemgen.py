@@ -368,6 +368,15 @@ def test_what_came_from_nothing_goes_on(improviser):
   new = improviser.extend(take, seconds=2.5)
   assert new.audio.seconds == 2.5
   np.testing.assert_array_equal(new.codes[:100], take.codes)
+  with pytest.raises(ValueError, match=r"more than .* 1\.00 s, by 10 ms"):
+    improviser.extend(take, seconds=1.004)
+  # Music after silence is heard at the level of the training.
+  quiet = Audio(_music(2).samples / 64, RATE)
+  under = improviser.extend(take, quiet)
+  assert under.heard.level_db == pytest.approx(improviser.reference_db, abs=0.1)
+  np.testing.assert_allclose(
+    under.audio.samples[: 99 * FRAME], take.audio.samples[: 99 * FRAME]
+  )
 
 
 def test_a_loop_can_be_varied_and_has_no_end(improviser):
@@ -393,7 +402,7 @@ def test_a_loop_can_be_varied_and_has_no_end(improviser):
     ("vary", {"seed": -1}, "seed -1"),
     ("regenerate", {"regions": [(0.2, 0.1)]}, "region 0.2 to 0.1"),
     ("regenerate", {"regions": []}, "no region"),
-    ("extend", {}, "seconds=10"),
+    ("extend", {"seconds": 2.0}, "bass-seed0 was played to music"),
   ],
 )
 def test_changes_that_cannot_be_are_told(improviser, change, given, told):

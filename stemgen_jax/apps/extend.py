@@ -55,7 +55,7 @@ def main(argv: list[str]) -> None:
     )
   if FLAGS.seconds is not None:
     audio.check_seconds(FLAGS.seconds, f"--seconds={FLAGS.seconds:g}")
-  command.change_take(FLAGS, FLAGS.context, _extend)
+  command.change_take(FLAGS, FLAGS.context, _extend, longer=True)
 
 
 def _extend(player: "StemGen", take: Take, new: dict[str, Any]) -> Take:

@@ -12,8 +12,9 @@ a folder for each song and a file for each stem, called by its instrument:
 Songs and stems that cannot be used are left out and named in problems.csv in
 --out; with --strict they are refused.
 
-It may be stopped at any time; the same command goes on where it was. A folder
-keeps to one codec and one set of flags; other flags need another --out.
+It may be stopped at any time; the same command goes on where it was, and takes
+in songs that were added, mended or labelled anew since. A folder keeps to one
+codec and one set of flags; other flags need another --out.
 
 A page that shows what is in it, and plays some of its pairs:
 
@@ -178,7 +179,9 @@ def main(argv: list[str]) -> None:
   if workers is None:
     workers = os.cpu_count() or 1
   config = pairs.PairConfig(
-    segment_seconds=_SEGMENT_SECONDS.value or _longest_segment(),
+    segment_seconds=_longest_segment()
+    if _SEGMENT_SECONDS.value is None
+    else _SEGMENT_SECONDS.value,
     pairs=_PAIRS.value,
     empty_share=_EMPTY_SHARE.value,
     subset_sizes=_SUBSET_SIZES.value,

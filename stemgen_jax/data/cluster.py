@@ -91,11 +91,8 @@ class Cluster:
     self._bring(
       folder, [name for name in names if not (folder / name).exists()]
     )
-    missing = {
-      name: song_id
-      for name, song_id in names.items()
-      if not song_files.is_done(folder / name)
-    }
+    left = song_files.find_missing(source, song_ids, folder)
+    missing = {name: i for name, i in names.items() if i in left}
     if not missing:
       return
     pipeline = self.pipeline()

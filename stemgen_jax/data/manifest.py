@@ -103,6 +103,11 @@ class Manifest:
     np.save(folder / _SILENCE, fields.pop("silence").astype(np.uint16))
     write_json(folder / _FILE, fields)
 
+  @staticmethod
+  def remove(data_dir: str | os.PathLike) -> None:
+    """Marks a data set as not finished."""
+    pathlib.Path(data_dir, _FILE).unlink(missing_ok=True)
+
 
 def write_json(path: pathlib.Path, value: Any) -> None:
   """Writes a JSON file in one step: it is there whole or not at all."""

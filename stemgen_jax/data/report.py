@@ -25,7 +25,7 @@ def gather(
   found = list(listed)
   for song_id in song_ids:
     path = song_codes.song_path(folder, song_id)
-    found += [(song_id, p) for p in song_codes.problems_of(path)]
+    found += [(song_id, p) for p in song_codes.facts_of(path)[0]]
   return found
 
 

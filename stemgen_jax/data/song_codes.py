@@ -1,6 +1,7 @@
 """The codes of one song in a file: the unit of work and of restart."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
@@ -39,6 +40,7 @@ class SongCodes:
       `codec.ScaledCodec`; else None.
     target_scales: the same of the targets.
     problems: what was found wrong with the song's audio; of no pair.
+    made_of: `songs.Song.made_of` when it was read; of no pair.
   """
 
   context: np.ndarray
@@ -57,6 +59,7 @@ class SongCodes:
   context_scales: np.ndarray | None = None
   target_scales: np.ndarray | None = None
   problems: tuple[Problem, ...] = ()
+  made_of: str = ""
 
   @property
   def has_context(self) -> Bool[np.ndarray, " pairs"]:
@@ -95,7 +98,8 @@ class SongCodes:
       raise _damaged(path, error) from error
     unknown = np.full(len(columns["index"]), len(ROLES), np.int32)
     columns.setdefault("role", unknown)
-    return cls(**columns, problems=problems_of(path))
+    problems, made_of = facts_of(path)
+    return cls(**columns, problems=problems, made_of=made_of)
 
   def save(self, path: pathlib.Path) -> None:
     """Writes a song's file in one step, or nothing."""
@@ -104,7 +108,12 @@ class SongCodes:
     problems = json.dumps([dataclasses.asdict(p) for p in self.problems])
     try:
       with open(partial, "wb") as file:
-        np.savez(file, **arrays, problems=np.array(problems))
+        np.savez(
+          file,
+          **arrays,
+          problems=np.array(problems),
+          made_of=np.array(self.made_of),
+        )
       os.replace(partial, path)
     finally:  # a full disk gets its space back
       partial.unlink(missing_ok=True)
@@ -115,9 +124,11 @@ SCALES = ("context_scales", "target_scales")
 COLUMNS = tuple(
   field.name
   for field in dataclasses.fields(SongCodes)
-  if field.name not in ("problems", *SCALES)
+  if field.name not in ("problems", "made_of", *SCALES)
 )
 """Names of the arrays of every codec."""
+# Of a file's 255 characters, what endings and digests leave.
+_LONGEST_NAME = 180
 _DAMAGES = (TypeError, ValueError, KeyError, OSError, zipfile.BadZipFile)
 
 
@@ -125,21 +136,29 @@ def _damaged(path: pathlib.Path, error: Exception) -> ValueError:
   return ValueError(f"{path} is damaged ({error}): delete it and prepare again")
 
 
-def problems_of(path: pathlib.Path) -> tuple[Problem, ...]:
-  """The problems in a song's file, without reading its codes.
+def facts_of(path: pathlib.Path) -> tuple[tuple[Problem, ...], str]:
+  """`problems` and `made_of` in a song's file, without reading its codes.
 
   Raises:
     ValueError: it is damaged.
   """
   try:
     with np.load(path, allow_pickle=False) as arrays:
-      return tuple(
+      problems = tuple(
         Problem(**fields) for fields in json.loads(str(arrays["problems"]))
       )
+      # Not in files that were written before it was kept.
+      made_of = str(arrays["made_of"]) if "made_of" in arrays else ""
+      return problems, made_of
   except _DAMAGES as error:
     raise _damaged(path, error) from error
 
 
 def song_path(folder: pathlib.Path, song_id: str) -> pathlib.Path:
   """Where the codes of a song lie; any id makes a valid file name."""
-  return folder / (urllib.parse.quote(song_id, safe="") + ".npz")
+  name = urllib.parse.quote(song_id, safe="")
+  if len(name) > _LONGEST_NAME:
+    # As of thirty Chinese characters, which a folder may be called by.
+    digest = hashlib.sha256(song_id.encode()).hexdigest()[:16]
+    name = f"{name[:_LONGEST_NAME]}-{digest}"
+  return folder / f"{name}.npz"

@@ -2,7 +2,8 @@
 
 A song's file appears whole or not at all, and its content depends on nothing
 but the song, the codec and the pair config, so a preparation that was killed
-goes on with the songs that are missing, on any number of processes.
+goes on with the songs that are missing, on any number of processes. A song
+whose files or labels have changed since counts as missing.
 """
 
 import dataclasses
@@ -46,6 +47,7 @@ def encode_song(
   cannot be read is taken as silent, a silent song has no pairs; both are told
   in `problems`.
   """
+  made_of = song.made_of()
   stems, problems = song_audio.read_stems(song, codec, config)
   rate = codec.sample_rate
   length = round(config.segment_seconds * rate)
@@ -67,7 +69,9 @@ def encode_song(
   if isinstance(codec, ScaledCodec):
     names += song_codes.SCALES
   columns = {name: np.array([row[name] for row in rows]) for name in names}
-  return song_codes.SongCodes(**columns, problems=tuple(problems))
+  return song_codes.SongCodes(
+    **columns, problems=tuple(problems), made_of=made_of
+  )
 
 
 def _silences(
@@ -186,7 +190,8 @@ def encode_missing(
 ) -> None:
   """Encodes the songs of a source that have no file in `folder` yet.
 
-  Those with a file that could not be read are tried again.
+  Those that have changed since, or of which a stem could not be read, are
+  encoded anew.
 
   Args:
     source: where the songs come from; they are pickled for the workers.
@@ -201,9 +206,7 @@ def encode_missing(
     ValueError: a song cannot be rendered, or `strict` stopped it; names it.
     OSError: a worker was killed, e.g. for want of memory.
   """
-  missing = {
-    i for i in song_ids if not is_done(song_codes.song_path(folder, i))
-  }
+  missing = find_missing(source, song_ids, folder)
   if not missing:
     return
   task = Task(config, folder, strict)
@@ -237,15 +240,50 @@ class Task:
   strict: bool
 
 
-def is_done(path: pathlib.Path) -> bool:
-  """Whether the song's file is there, and nothing in it is to be tried again.
+def find_missing(
+  source: songs.Songs,
+  song_ids: Sequence[str],
+  folder: pathlib.Path,
+  *,
+  retry: bool = True,
+) -> set[str]:
+  """Ids of the songs that are still to be encoded.
+
+  Args:
+    source: of the songs.
+    song_ids: of all its songs.
+    folder: of the songs' files.
+    retry: also those of which a stem could not be read.
 
   Raises:
-    ValueError: it is damaged.
+    ValueError: a song's file is damaged.
   """
-  return path.exists() and not any(
-    problem.kind == "unreadable file"
-    for problem in song_codes.problems_of(path)
+  missing, made_of = set(), {}
+  for song_id in song_ids:
+    path = song_codes.song_path(folder, song_id)
+    if not path.exists():
+      missing.add(song_id)
+      continue
+    problems, made_of[song_id] = song_codes.facts_of(path)
+    if retry and any(problem.kind == "unreadable file" for problem in problems):
+      missing.add(song_id)
+  # Not asked of a source that has no files, such as the band.
+  doubtful = {song_id for song_id, made in made_of.items() if made} - missing
+  for song in _first_of_each(source, doubtful) if doubtful else ():
+    path = song_codes.song_path(folder, song.id)
+    if song.made_of() != made_of[song.id] or _is_newer(song, path):
+      missing.add(song.id)
+  return missing
+
+
+def _is_newer(song: songs.Song, path: pathlib.Path) -> bool:
+  """Whether a file of the song was written after `path`."""
+  written = path.stat().st_mtime
+  # A clock that was wrong must not make it be encoded for ever.
+  return any(
+    written < file.stat().st_mtime <= time.time()
+    for file in song.files
+    if file.exists()
   )
 
 

@@ -1,6 +1,7 @@
 """What every source of songs hands out: stems that are read when needed."""
 
 import dataclasses
+import json
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -69,6 +70,38 @@ class Song:
   genre: str
   stems: tuple[Stem, ...]
   problems: tuple[Problem, ...] = ()
+
+  @property
+  def files(self) -> tuple[pathlib.Path, ...]:
+    """Those that all of its stems are read from."""
+    return tuple(file for stem in self.stems for file in stem.files)
+
+  def made_of(self) -> str:
+    """What its codes depend on, without reading audio: JSON, to be compared.
+
+    Genre, and of each stem the name, category, role, whether it may be played,
+    and its files with their sizes. "" for a song that has no files.
+    """
+    if not self.files:
+      return ""
+    stems = [
+      (
+        stem.name,
+        stem.category,
+        stem.role,
+        stem.target,
+        [(file.name, _size(file)) for file in stem.files],
+      )
+      for stem in self.stems
+    ]
+    return json.dumps([self.genre, stems])
+
+
+def _size(file: pathlib.Path) -> int:
+  try:
+    return file.stat().st_size
+  except OSError:
+    return -1  # gone since it was listed
 
 
 class Songs(Protocol):

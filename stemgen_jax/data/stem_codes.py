@@ -20,7 +20,7 @@ import json
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -145,6 +145,9 @@ def prepare(
 ) -> Manifest:
   """Makes a data set of codes in the folder `out`, or finishes one.
 
+  One that is finished is left alone, unless songs have been added, changed or
+  moved to another split since: then these are encoded, and all packed anew.
+
   Args:
     source: of the songs. If it is a dataclass its fields are part of the
       configuration.
@@ -179,19 +182,29 @@ def prepare(
     "pairs": _plain(config),
   }
   _bind(out, recipe)
-  with contextlib.suppress(FileNotFoundError):
-    return Manifest.load(out)
   folder = out / "songs"
-  folder.mkdir(exist_ok=True)
   ids = [song_id for split in split_songs.values() for song_id in split]
+  with contextlib.suppress(FileNotFoundError):
+    finished = Manifest.load(out)
+    if _is_current(finished, source, split_songs, folder):
+      if strict:
+        _refuse_left_out(report.read(out))
+      return finished
+    Manifest.remove(out)  # first: what follows may be killed
+  folder.mkdir(exist_ok=True)
   encode_missing = cluster or functools.partial(
     song_files.encode_missing, workers=workers
   )
   encode_missing(source, ids, load_codec, config, folder, strict=strict)
-  report.write(out, report.gather(listed.problems, folder, ids))
+  problems = report.gather(listed.problems, folder, ids)
+  report.write(out, problems)
+  if strict:  # songs may have been encoded by a run that was not
+    _refuse_left_out(problems)
   counts, per_category, level = _count(folder, split_songs)
   scaled = isinstance(codec, ScaledCodec)
   name = f"{source.name}_{codec.name}"
+  # Of songs as they were, if a run was killed after it had packed them.
+  shutil.rmtree(out / StemCodes.name, ignore_errors=True)
   builder = StemCodes(
     data_dir=out,
     file_format="array_record",
@@ -232,6 +245,39 @@ def prepare(
   )
   manifest.save(out)
   return manifest
+
+
+def _is_current(
+  manifest: Manifest,
+  source: songs.Songs,
+  split_songs: dict[str, list[str]],
+  folder: pathlib.Path,
+) -> bool:
+  """Whether a finished data set has the songs as they are now.
+
+  Where the songs' files have been deleted, as they may be, only their number
+  is compared.
+  """
+  for split, ids in split_songs.items():
+    if manifest.counts[split]["songs"] != len(ids):
+      return False
+  if not any(folder.glob("*.npz")):
+    return True
+  ids = [song_id for split in split_songs.values() for song_id in split]
+  return not song_files.find_missing(source, ids, folder, retry=False)
+
+
+def _refuse_left_out(problems: Sequence[tuple[str, songs.Problem]]) -> None:
+  """Raises ValueError, for --strict, if anything had to be left out."""
+  bad = [(song, problem) for song, problem in problems if problem.left_out]
+  if bad:
+    song, problem = bad[0]
+    where = f"song {song}: {problem.stem or 'left out'}"
+    more = f"; {len(bad) - 1} more" if len(bad) > 1 else ""
+    raise ValueError(
+      f"--strict: {where}: {problem.message}{more}; mend it, or prepare "
+      "without --strict"
+    )
 
 
 def _bind(out: pathlib.Path, recipe: dict[str, Any]) -> None:

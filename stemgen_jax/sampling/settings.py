@@ -1,8 +1,11 @@
 """How a take is sampled: steps, ranking, guidance. Presets by name."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 RANKS = ("paper", "gumbel", "random", "low_discrepancy")
 SCHEDULES = ("cosine", "linear", "square", "root")
@@ -99,8 +102,8 @@ class Settings:
           f"{', '.join(choices)}"
         )
     for name, lawful, expected in (
-      ("rank_temperature", lambda x: x >= 0, "0 or more"),
-      ("temperature", lambda x: x > 0, "above 0"),
+      ("rank_temperature", lambda x: 0 <= x < math.inf, "0 or more"),
+      ("temperature", lambda x: 0 < x < math.inf, "above 0"),
       ("top_k", lambda x: x >= 0 and x == int(x), "a whole number, 0 for all"),
       ("top_p", lambda x: 0 < x <= 1, "above 0 and at most 1"),
     ):
@@ -109,6 +112,15 @@ class Settings:
       if not entries or not all(lawful(entry) for entry in entries):
         raise ValueError(
           f"{name} {value}: expected {expected}, one number or one per level"
+        )
+    for name in ("w_confidence", "w_causal", "w_random", "guidance_ramp"):
+      if not np.isfinite(getattr(self, name)).all():
+        raise ValueError(f"{name} {getattr(self, name)}: expected finite")
+    for source, scale in self.guidance.items():
+      if not np.isfinite(scale).all():
+        raise ValueError(
+          f"guidance of {source} {scale}: expected finite numbers, one or one "
+          "per level"
         )
     low, high = self.guidance_interval
     if not 0 <= low < high <= 1:

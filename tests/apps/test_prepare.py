@@ -76,6 +76,7 @@ def test_from_the_band_to_examples(codec_path, tmp_path, capsys):
     (["--songs=-1"], "train is -1"),
     (["--songs=0", "--test_songs=0"], "has no songs"),
     (["--seconds=1"], "seconds is 1.0"),
+    (["--segment_seconds=0"], "segment_seconds is 0.0, expected 1 to 60"),
     (["--segment_seconds=90"], "segment_seconds is 90.0, expected 1 to 60"),
     (["--pairs=0"], "pairs is 0, expected at least 1"),
     (["--workers=-1"], "workers is -1"),

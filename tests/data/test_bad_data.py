@@ -5,12 +5,14 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 import tiny
 import trees
 
-from stemgen_jax.data import pairs, report, stem_codes
+from stemgen_jax import categories
+from stemgen_jax.data import pairs, records, report, stem_codes
 from stemgen_jax.data.folder import Folder
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.musdb18 import Musdb18
@@ -187,15 +189,91 @@ def test_a_split_without_pairs_is_left_empty_but_not_training(tmp_path):
   assert ("Song 1", "", "silent song", True) in found(tmp_path / "other")
 
 
-def test_a_mended_file_is_used_by_the_run_that_goes_on(tmp_path):
+def targets(out) -> dict[str, set[int]]:
+  """Categories that are played, by the song."""
+  found = {}
+  for split in ("train", "valid"):
+    if Manifest.load(out).counts[split]["pairs"]:
+      source = records.Records(out, split)
+      for record in (source[i] for i in range(len(source))):
+        song = f"{split}: {record['song_id'].decode()}"
+        found.setdefault(song, set()).add(record["category"])
+  return found
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_mended_file_is_used_by_the_same_command(tmp_path, killed):
   root, out = studio(tmp_path / "studio", songs=2), tmp_path / "codes"
   unreadable(root / "train" / "Song 0")
   prepare(root, out)
+  if killed:  # after the records were packed, before the manifest
+    (out / "manifest.json").unlink()
+  prepare(root, out)
+  bass = categories.category_id("bass")
+  assert bass not in targets(out)["train: Song 0"]
+  kept = (out / "songs" / "Song%201.npz").stat().st_mtime_ns
   trees.sound(root / "train" / "Song 0" / "bass.wav", rate=800)
-  (out / "manifest.json").unlink()
-  shutil.rmtree(out / "stem_codes")
   prepare(root, out)
   assert not found(out)
+  assert bass in targets(out)["train: Song 0"]
+  assert (out / "songs" / "Song%201.npz").stat().st_mtime_ns == kept
+
+
+def test_songs_that_have_changed_are_taken_in_again(tmp_path):
+  root, out = studio(tmp_path / "studio", songs=2), tmp_path / "codes"
+  names = [f"Song {i}/{n}.wav" for i in "01" for n in ("bass", "drums")]
+
+  def label(category, split):
+    rows = [",".join([*n.split("/"), "bass", split]) for n in names[:3]]
+    last = ",".join([*names[3].split("/"), category, split])
+    trees.table(root, "song,file,category,split", *rows, last)
+
+  for name in names:
+    (root / name).parent.mkdir(exist_ok=True)
+    shutil.move(root / "train" / name, root / name)
+  label("drums", "train")
+  prepare(root, out)
+  manifest = out / "manifest.json"
+  at = manifest.stat().st_mtime_ns
+  prepare(root, out)
+  assert manifest.stat().st_mtime_ns == at  # left alone
+
+  label("organ", "train")
+  prepare(root, out)
+  assert categories.category_id("organ") in targets(out)["train: Song 1"]
+  label("organ", "valid")
+  prepare(root, out, strict=True)
+  assert set(targets(out)) == {"valid: Song 0", "valid: Song 1"}
+
+  # As many bytes as it was: rendered again, louder.
+  before = (out / "songs" / "Song%201.npz").read_bytes()
+  time.sleep(0.02)  # file systems count in steps of milliseconds
+  trees.sound(root / names[2], rate=800, level=0.2)
+  prepare(root, out)
+  assert (out / "songs" / "Song%201.npz").read_bytes() != before
+  assert len(list((out / "songs").iterdir())) == 2
+
+
+def test_strict_also_means_what_was_encoded_without(tmp_path):
+  root, out = studio(tmp_path / "studio"), tmp_path / "codes"
+  silent(root / "train" / "Song 1")
+  prepare(root, out)
+  with pytest.raises(ValueError, match="--strict: song Song 1: left out"):
+    prepare(root, out, strict=True)
+  (out / "manifest.json").unlink()
+  with pytest.raises(ValueError, match="--strict: song Song 1: left out"):
+    prepare(root, out, strict=True)
+  assert not (out / "manifest.json").exists()
+
+
+def test_songs_may_have_long_names_in_any_script(tmp_path):
+  root, out = studio(tmp_path / "studio", songs=2), tmp_path / "codes"
+  for number in range(2):
+    name = 79 * "\N{HIRAGANA LETTER A}" + str(number)
+    shutil.move(root / "train" / f"Song {number}", root / "train" / name)
+  manifest = prepare(root, out)
+  assert manifest.counts["train"]["songs"] == 2
+  assert len(targets(out)) == 2
 
 
 # A limit on the size of files stands for a full disk: writes fail alike.

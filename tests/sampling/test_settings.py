@@ -32,6 +32,10 @@ def test_finer_levels_take_the_last_entry():
     {"top_p": (1.0, 1.5)},
     {"top_p": ()},
     {"guidance_interval": (0.5, 0.5)},
+    {"temperature": float("inf")},
+    {"w_random": float("nan")},
+    {"guidance_ramp": (1.0, float("inf"))},
+    {"guidance": {"context": (1.0, float("nan")), "category": 1.0}},
   ],
 )
 def test_wrong_values_are_named(wrong):

@@ -1,0 +1,102 @@
+"""vary, regenerate and extend: what is checked before anything is loaded."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from stemgen_jax import __main__, audio, hearing, sampling, stemgen
+from stemgen_jax.audio import Audio
+
+RATE = 8000
+
+
+def sound(seconds=1.0, rate=RATE, channels=1) -> Audio:
+  t = np.arange(round(seconds * rate))[:, None] / rate
+  hum = (0.1 * np.sin(2 * np.pi * 100 * t)).astype(np.float32)
+  return Audio(np.repeat(hum, channels, axis=1), rate)
+
+
+class Player:
+  """Hands a take back as it is, or as long as the context."""
+
+  name = "demo"
+
+  def load(self, weights, *, codec):
+    return self
+
+  def vary(self, take, **given):
+    return take
+
+
+@pytest.fixture
+def studio(tmp_path, monkeypatch):
+  """A take of ten channels, which flac cannot hold, and some contexts."""
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(stemgen, "StemGen", Player())
+  for name, channels in (("bass", 1), ("wide", 10)):
+    stemgen.Take(
+      audio=sound(channels=channels),
+      codes=np.zeros((50, 4), np.int32),
+      heard=hearing.Heard(
+        codes=np.zeros((50, 4), np.int32),
+        gain=1.0,
+        back=1.0,
+        level_db=-20.0,
+        from_nothing=False,
+        loop=False,
+        samples=RATE,
+        sample_rate=RATE,
+        channels=channels,
+        samples_per_frame=RATE / 50,
+      ),
+      seed=3,
+      settings=sampling.preset("fast"),
+      stem="bass",
+      weights="demo",
+      codec_checksum="abc",
+      elapsed=1.0,
+    ).save(tmp_path / f"{name}.wav")
+  audio.write("mix.wav", sound())
+  audio.write("long.wav", sound(2.0))
+  audio.write("rate.wav", sound(rate=16000))
+  audio.write("stereo.wav", sound(channels=2))
+
+
+def run(app: str, *flags: str) -> int:
+  return __main__.main([app, *flags])
+
+
+@pytest.mark.parametrize(
+  ("flags", "message"),
+  [
+    (["vary", "--context=long.wav"], "16000 samples at 8000 Hz in 1 channels"),
+    (["vary", "--context=rate.wav"], "--context=rate.wav has 16000 samples at"),
+    (["vary", "--context=stereo.wav"], "in 2 channels, but the take 8000"),
+    (["extend", "--context=rate.wav"], "that it was played to, going on"),
+    (["extend", "--context=stereo.wav"], "that it was played to, going on"),
+    (
+      ["regenerate", "--regions=0-1", "--context=long.wav"],
+      "expected the music that it was played to",
+    ),
+    (["vary", "--take=wide.wav", "--out=new.flac"], "cannot hold 10 channels"),
+  ],
+)
+def test_what_does_not_belong_is_told_first(
+  studio, monkeypatch, capsys, flags, message
+):
+  monkeypatch.delattr(Player, "load")  # it does not come to that
+  app, *more = flags
+  before = sorted(pathlib.Path().iterdir())
+  assert run(app, "--take=bass.wav", "--out=new.wav", *more) == 1
+  error = capsys.readouterr().err
+  assert message in error
+  assert len(error.splitlines()) == 1
+  assert sorted(pathlib.Path().iterdir()) == before
+
+
+def test_a_changed_take_is_mixed_with_its_context(studio):
+  flags = ["--take=bass.wav", "--context=mix.wav", "--mix=both.wav"]
+  assert run("vary", *flags, "--out=new.wav") == 0
+  both = audio.read("both.wav").samples
+  np.testing.assert_allclose(both, 2 * sound().samples, atol=1e-5)
