@@ -92,7 +92,8 @@ def simulate(config: TrainConfig) -> None:
   """Has JAX stand in CPU devices for the mesh, if it has not begun yet."""
   jax.config.update("jax_platforms", "cpu")
   devices = max(config.mesh_data, 1) * config.mesh_model
-  if devices > jax.config.jax_num_cpu_devices:
+  settings: Any = jax.config
+  if devices > settings.jax_num_cpu_devices:
     with contextlib.suppress(RuntimeError):  # `plan` says if they are too few
       jax.config.update("jax_num_cpu_devices", devices)
 
