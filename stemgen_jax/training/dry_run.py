@@ -92,8 +92,10 @@ def simulate(config: TrainConfig) -> None:
   """Has JAX stand in CPU devices for the mesh, if it has not begun yet."""
   jax.config.update("jax_platforms", "cpu")
   devices = max(config.mesh_data, 1) * config.mesh_model
-  with contextlib.suppress(RuntimeError):  # `plan` says if there are too few
-    jax.config.update("jax_num_cpu_devices", devices)
+  settings: Any = jax.config
+  if devices > settings.jax_num_cpu_devices:
+    with contextlib.suppress(RuntimeError):  # `plan` says if they are too few
+      jax.config.update("jax_num_cpu_devices", devices)
 
 
 def plan(config: TrainConfig) -> Plan:
