@@ -60,7 +60,7 @@ def calls(monkeypatch):
 
 def arguments(codes, out, *more):
   small = [f"--set=config.{name}={value}" for name, value in SMALL.items()]
-  given = [f"--config={CONFIG}", f"--data={data}", f"--out={out}"]
+  given = [f"--config={CONFIG}", f"--data={codes}", f"--out={out}"]
   return [*given, *small, *more]
 
 
