@@ -137,16 +137,16 @@ def train(
     FileNotFoundError: there are no weights to start from, or no checkpoint of
       `restore_step`.
   """
-  out = pathlib.Path(out)
-  out.mkdir(parents=True, exist_ok=True)
   mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
   check_batch(config, 1 if mesh is None else mesh.shape["data"])
   check_form(config.model.attention)
+  out = pathlib.Path(out)
+  out.mkdir(parents=True, exist_ok=True)
   if config.overfit:
     batches = OneBatch(batches)
   with (
     contextlib.nullcontext() if mesh is None else jax.set_mesh(mesh),
-    Checkpoints(out, keep=config.keep) as checkpoints,
+    Checkpoints(out, keep=config.keep, clean=True) as checkpoints,
     processes.stop_signals() as stop,
     processes.end_if_others_are_lost(),
   ):
