@@ -39,9 +39,9 @@ def load_run(run: str | os.PathLike, step: str | int = "best") -> Weights:
     wanted = {"best": checkpoints.best, "last": None}.get(str(step), step)
     number, about = checkpoints.about(wanted if wanted is None else int(wanted))
     state = checkpoints.load(number, state_like(about.config))
-  return Weights(
-    about.config.model, state["ema"], _metadata(run, number, about)
-  )
+  # How to attend is this machine's matter, not that of the one before.
+  model = dataclasses.replace(about.config.model, attention="auto")
+  return Weights(model, state["ema"], _metadata(run, number, about))
 
 
 def load_start(path: str | os.PathLike, config: ModelConfig) -> Weights:
