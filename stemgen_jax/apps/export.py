@@ -36,7 +36,10 @@ _DTYPE = flags.DEFINE_string(
   flag_values=FLAGS,
 )
 _OVERWRITE = flags.DEFINE_bool(
-  "overwrite", False, "Replace weights that exist.", flag_values=FLAGS
+  "overwrite",
+  False,
+  "Replace weights that exist, and their .json and .md.",
+  flag_values=FLAGS,
 )
 _LICENSE = flags.DEFINE_string(
   "license",
@@ -56,7 +59,8 @@ def main(argv: list[str]) -> None:
   Raises:
     ValueError: a flag is missing or wrong.
     FileNotFoundError: there is no such run or step.
-    FileExistsError: weights of that name exist already.
+    FileExistsError: weights of that name, or what belongs beside them, exist
+      already.
   """
   del argv
   run = pathlib.Path(_required(_RUN, "runs/demo"))
@@ -70,6 +74,9 @@ def main(argv: list[str]) -> None:
     raise ValueError(f"--step={step}: expected best, last or a number")
   out.parent.mkdir(parents=True, exist_ok=True)
   audio.check_writable(out, _OVERWRITE.value, (".safetensors",))
+  for suffix in (".json", ".md"):
+    beside = out.with_suffix(suffix)
+    audio.check_writable(beside, _OVERWRITE.value, (suffix,))
 
   from stemgen_jax import model
   from stemgen_jax.training import card, runs

@@ -78,7 +78,8 @@ def save_weights(
     name: np.asarray(x, np.float32 if "codebooks" in name else dtype)
     for name, x in _flatten(jax.device_get(params)).items()
   }
-  safetensors.numpy.save_file(tensors, part)
+  # Not by `save_file`, whose files only their owner may read.
+  part.write_bytes(safetensors.numpy.save(tensors))
   about = {"config": dataclasses.asdict(config), "metadata": metadata}
   path.with_suffix(".json").write_text(json.dumps(about, indent=2) + "\n")
   os.replace(part, path)

@@ -50,11 +50,15 @@ class Checkpoints:
   Args:
     run: Folder of the run; the checkpoints lie in `run/checkpoints`.
     keep: How many to keep.
+    clean: Remove what a killed run has written halfway. Not for readers: what
+      is half written may be the work of a run that is alive.
 
   Use as a context manager: leaving it waits for writes under way.
   """
 
-  def __init__(self, run: str | os.PathLike, *, keep: int = 3):
+  def __init__(
+    self, run: str | os.PathLike, *, keep: int = 3, clean: bool = False
+  ):
     self.folder = pathlib.Path(run).absolute() / _FOLDER
     # When to save is the loop's decision. (Orbax's own types disagree.)
     always: Any = ocp.training.save_decision_policies.FixedIntervalPolicy(1)
@@ -69,7 +73,7 @@ class Checkpoints:
       str(self.folder),
       save_decision_policy=always,
       preservation_policy=kept,
-      cleanup_tmp_directories=True,
+      cleanup_tmp_directories=clean,
     )
 
   def __enter__(self) -> "Checkpoints":

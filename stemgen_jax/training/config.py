@@ -206,8 +206,12 @@ def _build(kind: Any, fields: dict[str, Any]) -> Any:
   return kind(**values)
 
 
-# What may change when a run goes on: nothing that a step depends on.
+# What may change when a run goes on: nothing that a step depends on, but for
+# the order in which numbers are added up.
 _FREE = {
+  "accumulate",
+  "model.attention",
+  "model.remat",
   "steps",
   "mesh_data",
   "mesh_model",

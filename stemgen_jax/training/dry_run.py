@@ -42,7 +42,8 @@ class Memory:
   Attributes:
     state: Parameters, AdamW's two moments and the average, with the batch:
       the compiled step's arguments.
-    gradients: In float32, placed as the parameters are.
+    gradients: In float32, placed as the parameters are; where a step has
+      several passes, twice.
     kept: Activations that the backward pass reads, from the traced step.
     work: While one layer, or the head, is being computed: an estimate.
     compiled: XLA's own figure for everything but the state, on CPU devices.
@@ -133,6 +134,7 @@ def plan(config: TrainConfig) -> Plan:
     collectives = read_collectives(found[-1].read_text()) if found else []
   xla = compiled.memory_analysis()
   params = state["params"]
+  passes = config.accumulate * (2 if config.mask.complementary else 1)
   kept = max(_kept(traced.jaxpr.jaxpr, config.model.depth), default=0)
   return Plan(
     config=config,
@@ -141,7 +143,9 @@ def plan(config: TrainConfig) -> Plan:
     flops=step_flops(config),
     memory=Memory(
       state=xla.argument_size_in_bytes,
-      gradients=sum(_local_bytes(x) for x in jax.tree.leaves(params)),
+      # The sum over passes, and those of the pass at work.
+      gradients=(1 if passes == 1 else 2)
+      * sum(_local_bytes(x) for x in jax.tree.leaves(params)),
       kept=kept,
       work=_work(config, kept, fused),
       compiled=xla.temp_size_in_bytes,

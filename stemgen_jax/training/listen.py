@@ -89,14 +89,14 @@ class Listener:
     self._loudest = [
       page.loudest(*sounds) for sounds in zip(self._contexts, real)
     ]
-    given = {"context": self._contexts, "real": real}
-    self._given = list(self._write(self._folder / "given", given))
+    self._given = {"context": self._contexts, "real": real}
 
   def listen(self, step: int, params: Params) -> list[Sound]:
     """Plays all examples, writes the files and the page.
 
     Args:
-      step: Of the run.
+      step: Of the run; the page shows it and those before. Later ones are of
+        a run that went on from an earlier checkpoint since.
       params: The model's, on the host; on this process's first device a plain
         program runs with them, whatever mesh is set.
 
@@ -106,11 +106,12 @@ class Listener:
     # The mesh that training has set is this thread's alone.
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
       played = thread.submit(self._play, params).result()
+    given = list(self._write(self._folder / "given", self._given))
     folder = self._folder / f"step-{step:07d}"
     sounds = list(self._write(folder, played))
     with audio.replacing(self._folder / "index.html") as partial:
-      partial.write_text(self._page(), "utf-8")
-    return [*self._given, *sounds]
+      partial.write_text(self._page(step), "utf-8")
+    return [*given, *sounds]
 
   def _play(self, params: Params) -> dict[str, list[Audio]]:
     examples, scales = self._examples, self._examples.target_scales
@@ -196,12 +197,13 @@ class Listener:
           f"{example}/{kind}", sound.samples, sound.sample_rate, pixels
         )
 
-  def _page(self) -> str:
+  def _page(self, last: int) -> str:
     folders = sorted(self._folder.glob("step-*"), reverse=True)
     sections = {"Given": self._section("given", _GIVEN)}
     for folder in folders:
       step = int(folder.name.partition("-")[2])
-      sections[f"Step {step}"] = self._section(folder.name, _PLAYED)
+      if step <= last:
+        sections[f"Step {step}"] = self._section(folder.name, _PLAYED)
     return page.page("What the run sounds like", _LEAD, sections)
 
   def _section(self, folder: str, kinds: dict[str, str]) -> str:

@@ -25,7 +25,7 @@ class OptimizerConfig:
       anything else that is not a matrix.
     clip_norm: Largest global norm of the gradients.
     frozen: Patterns (regular expressions, searched in paths such as
-      "blocks/qkv/kernel") of parameters that never change; the codec's
+      "blocks/query/kernel") of parameters that never change; the codec's
       codebooks never do.
   """
 

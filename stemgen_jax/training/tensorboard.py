@@ -34,7 +34,7 @@ class TensorBoard:
     import tensorboardX
 
     self._writer: Any = tensorboardX.SummaryWriter(
-      os.fspath(folder), purge_step=start + 1 if start else None
+      os.fspath(folder), purge_step=start + 1
     )
 
   def figures(self, step: int, kind: str, figures: dict[str, Any]) -> None:

@@ -132,21 +132,22 @@ def train(
 
   Raises:
     ValueError: `out` has a run of another configuration or other data, the
-      weights to start from are another model's, a checkpoint is damaged, or
-      the loss or the gradient is no longer a finite number.
+      weights to start from are another model's, a checkpoint is damaged, the
+      loss or the gradient is no longer a finite number, or a device has too
+      little memory.
     FileNotFoundError: there are no weights to start from, or no checkpoint of
       `restore_step`.
   """
-  out = pathlib.Path(out)
-  out.mkdir(parents=True, exist_ok=True)
   mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
   check_batch(config, 1 if mesh is None else mesh.shape["data"])
   check_form(config.model.attention)
+  out = pathlib.Path(out)
+  out.mkdir(parents=True, exist_ok=True)
   if config.overfit:
     batches = OneBatch(batches)
   with (
     contextlib.nullcontext() if mesh is None else jax.set_mesh(mesh),
-    Checkpoints(out, keep=config.keep) as checkpoints,
+    Checkpoints(out, keep=config.keep, clean=True) as checkpoints,
     processes.stop_signals() as stop,
     processes.end_if_others_are_lost(),
   ):
@@ -176,6 +177,14 @@ def train(
           kept = f"the last good checkpoint is of step {good}"
         raise ValueError(
           f"{error}; {kept}: try a smaller optimizer.learning_rate"
+        ) from error
+      except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+          raise
+        raise ValueError(
+          "a device has too little memory for this run: try a larger "
+          "config.accumulate, config.model.remat=full or more devices; "
+          f"train --dry_run says what each takes ({error})"
         ) from error
 
 

@@ -121,6 +121,8 @@ class Watch:
     self.settle()
     if self._recent:
       _check_finite(step, summarize(self._recent))
+    if self._tensorboard:
+      self._tensorboard.flush()  # a run that is killed does not write it again
 
   def validated(self, step: int, figures: dict[str, Any]) -> None:
     """Takes in the figures of a validation."""

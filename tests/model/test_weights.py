@@ -51,6 +51,11 @@ def test_how_to_attend_is_not_the_weights_matter(tmp_path):
   assert load_weights(path).config.attention == "auto"
 
 
+def test_who_may_read_other_files_may_read_weights(saved):
+  plain = saved.with_suffix(".json")
+  assert saved.stat().st_mode == plain.stat().st_mode
+
+
 def test_half_precision_is_half_the_size_and_near(saved, tmp_path):
   half = tmp_path / "half.safetensors"
   params = init_params(CONFIG, jax.random.key(0))

@@ -110,6 +110,39 @@ def test_from_codes_to_weights(prepared, tmp_path, capsys, monkeypatch):
   assert "no checkpoint of step 7" in capsys.readouterr().err
 
 
+def test_a_damaged_checkpoint_is_gone_back_from_by_a_flag(
+  prepared, tmp_path, capsys
+):
+  quiet = ("--config.listen_every=0", "--config.validate_every=0")
+  flags = (*quiet, "--config.save_every=1")
+  assert train(prepared, tmp_path, "--config.steps=2", *flags) == 0
+  (tmp_path / "checkpoints/2/_CHECKPOINT_METADATA").unlink()
+  assert train(prepared, tmp_path, "--config.steps=3", *flags) == 1
+  error = capsys.readouterr().err
+  assert "checkpoints/2: cannot be used" in error
+  assert "train --restore_step=1 goes on from it" in error
+  back = (*flags, "--restore_step=1")
+  assert train(prepared, tmp_path, "--config.steps=3", *back) == 0
+  lines = read_log(tmp_path / "log.jsonl")
+  assert [x["step"] for x in lines if x["kind"] == "start"] == [0, 1]
+  assert [x["step"] for x in lines if x["kind"] == "train"] == [1, 2, 3]
+  assert (tmp_path / "set_aside/2").is_dir()
+
+
+def test_export_replaces_no_file_of_the_users(prepared, tmp_path, capsys):
+  run, mine = tmp_path / "run", tmp_path / "model.md"
+  flags = ("--config.listen_every=0", "--config.validate_every=0")
+  assert train(prepared, run, "--config.steps=1", *flags) == 0
+  mine.write_text("mine")
+  export = ["export", f"--run={run}", f"--out={tmp_path / 'model.safetensors'}"]
+  assert command.main(export) == 1
+  assert "model.md exists" in capsys.readouterr().err
+  assert mine.read_text() == "mine"
+  assert not (tmp_path / "model.safetensors").exists()
+  assert command.main([*export, "--overwrite"]) == 0
+  assert mine.read_text().startswith("# model")
+
+
 def test_what_an_ablation_changes_is_a_flag(prepared, tmp_path, capsys):
   run, weights = tmp_path / "run", tmp_path / "model.safetensors"
   changes = {
@@ -156,6 +189,7 @@ def test_what_an_ablation_changes_is_a_flag(prepared, tmp_path, capsys):
     ("--config.drop.genre=1.5", "drop.genre=1.5"),
     ("--config.accumulate=3", "accumulate=3"),
     ("--config.model.window=5000", "model.window=5000"),
+    ("--config.mesh_data=16", "needs 16 devices"),
     ("--config.mask.level_weights=(1.0,)", "level_weights"),
     ("--config=nowhere.py", "nowhere.py"),
     ("--data=nowhere", "nowhere"),

@@ -8,7 +8,7 @@ import pytest
 from fake_data import FakeBatches, fake_data, tiny_config
 
 from stemgen_jax.model import sharding
-from stemgen_jax.training import trainer
+from stemgen_jax.training import runs, trainer
 from stemgen_jax.training.checkpoint import (
   FORMAT,
   About,
@@ -140,6 +140,16 @@ def test_steps_that_are_not_there_are_named(run, tmp_path):
     load(run, 7)
   with pytest.raises(FileNotFoundError, match="no checkpoint in"):
     load(tmp_path / "nowhere")
+
+
+def test_who_reads_leaves_alone_what_a_live_run_is_writing(run):
+  half = run / "checkpoints" / "3.orbax-checkpoint-tmp"
+  half.mkdir()
+  assert runs.load_run(run).metadata["steps"] == 2
+  assert half.is_dir()
+  with Checkpoints(run, clean=True) as checkpoints:  # as training does
+    assert checkpoints.latest == 2
+  assert not half.exists()
 
 
 def test_the_latest_are_kept(tmp_path):

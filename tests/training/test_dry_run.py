@@ -89,6 +89,12 @@ def test_one_device_exchanges_nothing_and_keeps_less_if_it_recomputes():
   assert full.flops.recomputed > none.flops.recomputed == 0
 
 
+def test_gradients_of_several_passes_are_there_beside_their_sum():
+  one, two = (dry_run.plan(config(accumulate=n)).memory for n in (1, 2))
+  assert two.gradients == 2 * one.gradients
+  assert two.kept == one.kept / 2
+
+
 def test_what_does_not_fit_is_said_not_to():
   plan = dry_run.plan(config())
   small = hardware.Hardware("small", "L4", plan.memory.total, 1e9, 8, 1e9)

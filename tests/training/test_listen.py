@@ -161,6 +161,23 @@ def test_what_is_known_is_kept_and_what_is_heard_matters(tmp_path):
   )
 
 
+def test_a_listener_writes_nothing_before_it_listens(tmp_path):
+  config = trainer.resolve(tiny_config(), fake_data())
+  listen.Listener(config.model, examples(config), Steps(), tmp_path)
+  # The run in this folder may be another's, and this one be refused.
+  assert not list(tmp_path.iterdir())
+
+
+def test_steps_that_a_run_went_back_from_are_not_shown(tmp_path):
+  config = trainer.resolve(tiny_config(), fake_data())
+  listener = listen.Listener(config.model, examples(config), Steps(), tmp_path)
+  params = init_params(config.model, jax.random.key(0))
+  for step in (2, 4, 6, 3):  # at 6 it went back to 2, and listens more often
+    listener.listen(step, params)
+  text = (tmp_path / "listen/index.html").read_text(encoding="utf-8")
+  assert re.findall(r"Step (\d+)", text) == ["3", "2"]
+
+
 def test_another_codec_is_refused(tmp_path):
   config = trainer.resolve(tiny_config(), fake_data())
   other = Steps()

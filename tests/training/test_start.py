@@ -8,7 +8,9 @@ from test_trainer import run, saved
 
 from stemgen_jax import model
 from stemgen_jax.training import runs, trainer
+from stemgen_jax.training.checkpoint import About, Checkpoints
 from stemgen_jax.training.optimizer import OptimizerConfig
+from stemgen_jax.training.step import init_state
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,17 @@ def test_fine_tuning_goes_on_from_weights_and_leaves_the_frozen_alone(
   exported.unlink()
   same = {"optimizer": tuned, "validate_every": 0, "start": str(exported)}
   assert run(tmp_path / "from_model.safetensors", steps=3, **same) == 3
+
+
+def test_a_run_of_a_gpu_is_played_without_one(tmp_path):
+  config = trainer.resolve(tiny_config(), fake_data())
+  config.model.attention = "cudnn"
+  with Checkpoints(tmp_path) as checkpoints:
+    state = jax.jit(lambda key: init_state(config, key, None))(
+      jax.random.key(0)
+    )
+    checkpoints.save(1, state, About(config, {}, None))
+  assert runs.load_run(tmp_path).config.attention == "auto"
 
 
 def test_another_model_or_codec_is_one_clear_error(trained, tmp_path):

@@ -118,6 +118,30 @@ def test_a_run_goes_on_only_as_itself(
     trainer.train(config, data, FakeBatches(config), [], whole)
 
 
+def test_a_run_goes_on_in_smaller_passes_and_keeping_less(whole, tmp_path):
+  run(tmp_path, steps=3)
+  less = tiny_config(accumulate=4)
+  less.model.remat = "full"
+  assert run(tmp_path, accumulate=4, model=less.model) == 6
+  _, _, state = saved(tmp_path)
+  _, _, expected = saved(whole)
+  jax.tree.map(
+    # AdamW's first steps are of 1e-2, whatever the gradient's size.
+    lambda x, y: np.testing.assert_allclose(x, y, atol=2e-3),
+    state["params"],
+    expected["params"],
+  )
+
+
+def test_too_little_memory_is_one_clear_error(tmp_path, monkeypatch):
+  def full(*_):
+    raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+  monkeypatch.setattr(trainer, "make_train_step", lambda config: full)
+  with pytest.raises(ValueError, match=r"accumulate.*RESOURCE_EXHAUSTED"):
+    run(tmp_path)
+
+
 def test_a_run_goes_on_only_with_its_data(whole):
   config = trainer.resolve(tiny_config(), fake_data())
   with pytest.raises(ValueError, match=r"other data \(name differ\)"):

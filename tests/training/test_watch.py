@@ -189,13 +189,29 @@ def test_a_resumed_run_writes_its_later_steps_anew(config, tmp_path):
     pass
   kept = read_log(tmp_path / "log.jsonl")
   assert [(x["step"], x["kind"]) for x in kept] == [(2, "train"), (2, "start")]
-  # TensorBoard is told to forget what it has of the steps from here.
-  starts = [
-    event.step
-    for event in read_events(tmp_path / "tensorboard")
-    if event.session_log.status == event.session_log.START
-  ]
-  assert starts == [3]
+
+
+@pytest.mark.parametrize("start", [0, 3])
+def test_tensorboard_forgets_the_steps_that_are_done_again(
+  config, tmp_path, start
+):
+  # TensorBoard's own rule: a START drops what it has of this step and later.
+  # From 0, too: the run may have been killed before it saved anything.
+  with watch.Watch(config, tmp_path, start, "") as seen:
+    seen.validated(start + 1, validation())
+  found = read_events(tmp_path / "tensorboard")
+  begun = [x.step for x in found if x.HasField("session_log")]
+  assert begun == [start + 1]
+
+
+def test_what_is_saved_is_in_tensorboard_though_the_run_is_killed(
+  config, tmp_path
+):
+  with watch.Watch(config, tmp_path, 0, "") as seen:
+    for step in (1, 2):
+      seen.stepped(step, metrics(4.0), 0.0)
+    seen.check(2)  # as before a checkpoint
+    assert ("train/loss", 2) in events(tmp_path / "tensorboard")
 
 
 def test_without_tensorboardx_there_is_just_no_such_folder(
