@@ -9,8 +9,6 @@ from stemgen_jax.model import ModelConfig, Weights, load_weights
 from stemgen_jax.training import metrics
 from stemgen_jax.training.checkpoint import About, Checkpoints, state_like
 
-STEPS = ("best", "last")
-
 
 def is_run(path: str | os.PathLike) -> bool:
   """Whether it is a folder that `stemgen-jax train` made."""

@@ -3,7 +3,8 @@
 A run folder holds `config.json` (as resolved), `log.jsonl`, `checkpoints/`
 and, where they are made, `tensorboard/` and `listen/`. The same run with the
 same seed gives the same parameters to the bit, however often it was stopped on
-the way.
+the way; on GPUs with XLA_FLAGS=--xla_gpu_deterministic_ops=true, as they add up
+in any order otherwise.
 """
 
 import contextlib
