@@ -24,6 +24,9 @@ _CHOICES = {
 class ModelConfig:
   """The paper's model by default: 20 layers x 1024, 16 heads, 20 s.
 
+  Training takes levels, codes, frame rate, latent and codec from the data set,
+  whatever is given here; without one, in a dry run, they count.
+
   Attributes:
     levels: Codec levels, coarse (0) to fine.
     codes: Codes per level, v. The id `codes` is MASK.
