@@ -122,6 +122,7 @@ def _random_codes(out: pathlib.Path) -> pathlib.Path:
       stem=0 * whole,
       category=whole % 18,
       genre=0 * whole,
+      role=0 * whole,
       segment=whole,
       index=0 * whole,
       start=60 * whole.astype(np.float32),
