@@ -3,9 +3,11 @@
 batches   examples a second from disk, against what a GPU eats in training
 codec     seconds of work per second of audio: less than 1 is faster than it
 kernels   bytes of memory moved by one sampling step behind the last layer
+agreement codes that are the same in takes sampled together and one by one
 """
 
 import argparse
+import dataclasses
 import itertools
 import os
 import pathlib
@@ -16,10 +18,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stemgen_jax import codec
+import stemgen_jax
+from stemgen_jax import audio, codec, estimate, hearing, sampling
 from stemgen_jax.codec import weight_files
 from stemgen_jax.data import batches, song_codes, stem_codes
 from stemgen_jax.data.manifest import Manifest
+from stemgen_jax.playing import Part
+from stemgen_jax.stemgen import StemGen
 
 # The paper's run (arXiv 2312.08723, section 3) on a GPU of today.
 _RUN_FLOPS = 1.05e19
@@ -32,6 +37,7 @@ _SEGMENTS, _FRAMES, _LEVELS, _CODES = 24, 3000, 4, 2048
 
 _CODECS = ("demo", *weight_files.PUBLISHED)
 _ROUNDS = 3
+_LOOPS = pathlib.Path(stemgen_jax.__file__).parent / "assets" / "loops"
 
 
 def main() -> None:
@@ -56,6 +62,12 @@ def main() -> None:
   part.add_argument("--width", type=int, default=1024)
   part.add_argument("--frames", type=int, default=1000)
   part.set_defaults(run=_kernels)
+  part = parts.add_parser("agreement", help="takes together and one by one")
+  part.add_argument("--weights", default="demo")
+  part.add_argument("--takes", type=int, default=8)
+  part.add_argument("--preset", default="default")
+  part.add_argument("--steps", help="per level, as 16,8,4,4")
+  part.set_defaults(run=_agreement)
   arguments = parser.parse_args()
   arguments.run(arguments)
 
@@ -110,6 +122,7 @@ def _random_codes(out: pathlib.Path) -> pathlib.Path:
       stem=0 * whole,
       category=whole % 18,
       genre=0 * whole,
+      role=0 * whole,
       segment=whole,
       index=0 * whole,
       start=60 * whole.astype(np.float32),
@@ -250,6 +263,30 @@ def _counted(n: int, b: int, t: int, v: int, d: int) -> float:
     .cost_analysis()
   )
   return (analysis or {})["bytes accessed"]
+
+
+def _agreement(arguments: argparse.Namespace) -> None:
+  """The default against --exact, which differ on accelerators."""
+  player = StemGen.load(arguments.weights)
+  context = audio.read(_LOOPS / "chords.flac")
+  heard = hearing.hear(player.codec, context, player.reference_db)
+  settings = player.with_scales(sampling.preset(arguments.preset))
+  if arguments.steps:
+    steps = tuple(map(int, arguments.steps.split(",")))
+    settings = dataclasses.replace(settings, steps=steps)
+  part = Part(heard, "bass", settings, None)
+  seeds = list(range(arguments.takes))
+  together, alone = (
+    np.stack([take.codes for take in player.play(part, seeds, at_once)])
+    for at_once in (len(seeds), 1)
+  )
+  same = together == alone
+  print(
+    f"{len(seeds)} takes of {same.shape[1]} frames on {estimate.device()}: "
+    f"{same.all((1, 2)).sum()} are the same in all codes"
+  )
+  for level in range(same.shape[2]):
+    print(f"level {level}: {100 * same[..., level].mean():.3f} % of the codes")
 
 
 def _fastest(work: Callable[[], object]) -> float:

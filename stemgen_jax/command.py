@@ -106,9 +106,9 @@ def define_flags(values: flags.FlagValues, *, of_take: bool) -> None:
   )
   flags.DEFINE_string(
     "weights",
-    "demo",
+    None if of_take else "demo",
     "The model: 'demo', a .safetensors file from stemgen-jax export, or the "
-    "folder of a run.",
+    "folder of a run." + (f" Default: {own}." if of_take else ""),
     flag_values=values,
   )
   flags.DEFINE_string(
@@ -339,6 +339,15 @@ def change_take(
   if context_path:
     context = audio.read(context_path, longest=audio.LONGEST)
     _check_belongs(context_path, context, take, longer)
+  if values.weights is None:
+    values.weights = take.weights
+    try:
+      check_weights(values)
+    except FileNotFoundError as error:
+      raise FileNotFoundError(
+        f"{values.take} was played by {take.weights}, which is not here: give "
+        "--weights"
+      ) from error
   for path in (path for files in plans for path in files.sounds):
     audio.check_format(path, take.audio)
   check_weights(values)

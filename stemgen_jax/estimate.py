@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -10,14 +10,13 @@ import numpy as np
 
 from stemgen_jax import sampling
 from stemgen_jax.sampling import cost
-from stemgen_jax.stemgen import MOST_AT_ONCE as MOST_AT_ONCE
 from stemgen_jax.stemgen import StemGen
 
 
 class Cost(NamedTuple):
   """Of one stem: passes of the model, their operations, seconds."""
 
-  preset: str
+  settings: str
   takes_at_once: int
   passes: int
   flops: float
@@ -25,9 +24,15 @@ class Cost(NamedTuple):
 
 
 def costs(
-  player: StemGen, seconds: float, batches: Sequence[int], *, loop: bool = False
+  player: StemGen,
+  seconds: float,
+  batches: Sequence[int],
+  settings: Mapping[str, sampling.Settings],
+  *,
+  given: Collection[str] = ("category",),
+  loop: bool = False,
 ) -> Iterator[Cost]:
-  """Costs of a stem under every preset.
+  """Costs of a stem under several settings, such as `sampling.PRESETS`.
 
   The time is that of the passes, each taken to last as long as one that is
   timed here, for every number of takes at once.
@@ -36,6 +41,8 @@ def costs(
     player: model and codec.
     seconds: length of the stem.
     batches: numbers of takes at once.
+    settings: by the name that the costs shall have.
+    given: names of the conditions that the stem is asked for with.
     loop: the stem is a loop.
   """
   codec, config = player.codec, player.config
@@ -44,9 +51,9 @@ def costs(
   windows = player.count_windows(free, loop)
   for takes in batches:
     each = _seconds_per_pass(player, takes) / takes
-    for name, settings in sampling.PRESETS.items():
-      settings = player.with_scales(settings)
-      passes = windows * cost.passes(settings, config)
+    for name, numbers in settings.items():
+      numbers = player.with_scales(numbers, given)
+      passes = windows * cost.passes(numbers, config)
       flops = passes * cost.pass_flops(config)
       yield Cost(name, takes, passes, flops, passes * each)
 

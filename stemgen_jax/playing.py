@@ -118,7 +118,9 @@ class Player:
     free = np.ones(shape, bool) if part.free is None else part.free
     known = np.zeros(shape, np.int32) if part.known is None else part.known
     count = self.count_windows(free, part.heard.loop)
-    passes = count * cost.passes(part.settings, self.config)
+    # A level of which nothing is free is not decoded.
+    levels = np.flatnonzero(free.any(axis=0)).tolist()
+    passes = count * cost.passes(part.settings, self.config, levels)
     steps = len(seeds) * self.steps_of(part.settings, count)
     for first in range(0, len(seeds), at_once):
       group = seeds[first : first + at_once]

@@ -23,7 +23,7 @@ from stemgen_jax.take import Take
 Context = str | os.PathLike[str] | Audio | tuple[np.ndarray, int]
 
 _RUN_SECONDS = 0.5
-MOST_AT_ONCE = 8
+_MOST_AT_ONCE = 8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -156,9 +156,8 @@ class StemGen(Player):
       loop=loop,
       from_nothing=context is None,
     )
-    at_once = 1 if exact or jax.default_backend() == "cpu" else MOST_AT_ONCE
     plain = Part(heard, category, settings, progress, genre=genre, role=role)
-    return self.play(plain, seeds, at_once)
+    return self.play(plain, seeds, at_once(exact=exact))
 
   def vary(
     self,
@@ -376,6 +375,11 @@ class StemGen(Player):
     if not np.isfinite(audio.samples).all():
       raise ValueError("the context has samples that are NaN or infinite")
     return audio
+
+
+def at_once(*, exact: bool) -> int:
+  """How many takes are sampled together here, see `StemGen.takes`."""
+  return 1 if exact or jax.default_backend() == "cpu" else _MOST_AT_ONCE
 
 
 def _given(genre: str, role: str) -> list[str]:

@@ -61,3 +61,17 @@ def test_kernels_move_fewer_bytes_than_the_plain_path():
     # What is computed is the least that the plain path can do.
     assert counted >= 0.8 * plain
     assert inside < kernel < plain
+
+
+def test_takes_together_agree_with_takes_alone():
+  done = subprocess.run(
+    [sys.executable, BENCHMARK, "agreement", "--takes=2", "--steps=1"],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  first, *levels = done.stdout.splitlines()
+  assert first.startswith("2 takes of 400 frames on cpu: ")
+  assert len(levels) == 4
+  assert all(float(line.split()[2]) > 99 for line in levels)

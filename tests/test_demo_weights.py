@@ -144,6 +144,31 @@ def test_a_loop_that_is_played_has_no_click(player):
   assert steps[-1] <= np.quantile(steps, 0.99)
 
 
+def test_an_extension_goes_on_as_loud_as_it_was(echo, chords):
+  # The music gets louder where the take ended: so does the stem, and no more.
+  middle, rate = len(chords.samples) // 2 + 1234, chords.sample_rate
+  louder = chords.samples.copy()
+  louder[middle:] *= 2
+  longer = audio.Audio(louder, rate)
+  take = echo.generate(audio.Audio(louder[:middle], rate), "piano")
+  new = echo.extend(take, longer)
+
+  def levels(sound: audio.Audio) -> np.ndarray:
+    """Of every tenth of a second, beginning where the take ended."""
+    step = rate // 10
+    first = middle % step
+    mono = audio.fold_down(sound.samples)[first:, 0]
+    mono = mono[: len(mono) // step * step].reshape(-1, step)
+    return 10 * np.log10((mono**2).mean(axis=1))
+
+  heard, played = levels(longer), levels(new.audio)
+  join = middle // (rate // 10)
+  difference = played - heard
+  assert np.median(np.abs(difference[join:])) < 1.5
+  jump = np.diff(difference)
+  assert abs(jump[join - 1]) <= max(3.0, np.quantile(np.abs(jump), 0.95))
+
+
 def test_it_sounds_like_the_instrument(tmp_path):
   assert command.main(["evaluate", "--what=sound", f"--out={tmp_path}"]) == 0
   result = json.loads((tmp_path / "sound.json").read_text())

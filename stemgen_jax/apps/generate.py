@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from stemgen_jax import audio, categories, command
+from stemgen_jax.sampling.settings import PRESETS, Settings
 
 if TYPE_CHECKING:
   from stemgen_jax.stemgen import StemGen
@@ -116,7 +117,7 @@ def main(argv: list[str]) -> None:
 
   player = command.load_player(FLAGS)
   if FLAGS.dry_run:
-    _print_costs(player, seconds)
+    _print_costs(player, seconds, settings)
     return
   command.write_takes(
     FLAGS,
@@ -155,16 +156,26 @@ def _read_context() -> tuple[audio.Audio | None, float]:
   return context, context.seconds
 
 
-def _print_costs(player: "StemGen", seconds: float) -> None:
+def _print_costs(player: "StemGen", seconds: float, asked: Settings) -> None:
   """Passes, operations and time of a stem, for every preset and batch."""
-  from stemgen_jax import estimate
+  from stemgen_jax import estimate, stemgen
 
-  batches = sorted({1, min(FLAGS.takes, estimate.MOST_AT_ONCE)})
-  costs = estimate.costs(player, seconds, batches, loop=FLAGS.loop)
+  settings = {f"--preset={name}": each for name, each in PRESETS.items()}
+  if asked not in PRESETS.values():
+    settings["as asked"] = asked
+  asked_for = {"category": True, "genre": FLAGS.genre, "role": FLAGS.role}
+  costs = estimate.costs(
+    player,
+    seconds,
+    sorted({1, min(FLAGS.takes, stemgen.at_once(exact=FLAGS.exact))}),
+    settings,
+    given=[name for name, value in asked_for.items() if value],
+    loop=FLAGS.loop,
+  )
   print(f"one stem of {seconds:.1f} s, on {estimate.device()}:")
   for name, takes, passes, flops, time in costs:
     together = f", {takes} takes at once" if takes > 1 else ""
     print(
-      f"  --preset={name:<8} {passes:>6} passes {flops / 1e9:>9.0f} GFLOP, "
+      f"  {name:<17} {passes:>6} passes {flops / 1e9:>9.0f} GFLOP, "
       f"about {time:.1f} s{together}"
     )

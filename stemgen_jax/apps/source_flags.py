@@ -1,5 +1,6 @@
 """The flags that say which songs: a source of songs made from them."""
 
+import pathlib
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -151,7 +152,8 @@ def make(values: flags.FlagValues) -> "Songs":
     ValueError, OSError: a flag is wrong, or --root holds something else.
   """
   check(values)
-  root = values.root or ""
+  # As the data set is bound to it, whether or not it ends in a slash.
+  root = str(pathlib.Path(values.root)) if values.root else ""
   match values.source:
     case "slakh":
       from stemgen_jax.data.slakh import Slakh

@@ -114,8 +114,11 @@ class Folder:
   ) -> Stem | Problem:
     name = path.relative_to(song).as_posix()
     said = path.stem if path.is_file() else path.name
-    # A song called "Piano Man" has more stems than a piano.
-    said = re.sub(re.escape(song.name), " ", said, flags=re.IGNORECASE)
+    # A song called "Piano Man" has more stems than a piano. Whole words only:
+    # in one called "A" a bass stays a bass.
+    title = rf"(?<![^\W_]){re.escape(song.name)}(?![^\W_])"
+    rest = re.sub(title, " ", said, flags=re.IGNORECASE)
+    said = rest if re.search(r"[^\W_]", rest) else said
     category = categories.find_category(said)
     if category is None and _NO_STEM.search(said):
       return Problem(

@@ -46,12 +46,15 @@ def folders(path: pathlib.Path) -> list[pathlib.Path]:
 def audio_files(
   path: pathlib.Path, *, nested: bool = False
 ) -> list[pathlib.Path]:
-  """Audio files in a folder but hidden ones; `nested`: in those within too."""
+  """Audio files in a folder but hidden ones; `nested`: in those within too.
+
+  A link that leads nowhere is among them, so that it is named as missing.
+  """
   found = path.rglob("*") if nested else path.iterdir()
   return sorted(
     p
     for p in found
-    if p.suffix.lower() in SUFFIXES and p.name[0] != "." and p.is_file()
+    if p.suffix.lower() in SUFFIXES and p.name[0] != "." and not p.is_dir()
   )
 
 

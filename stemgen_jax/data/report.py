@@ -73,7 +73,7 @@ def table(problems: Sequence[tuple[str, Problem]]) -> str:
   for (kind, left_out, of_stem), found in sorted(
     kinds.items(), key=lambda item: (not item[0][1], item[0][0])
   ):
-    done = "used as it is"
+    done = "nothing is lost"
     if left_out:
       done = "stem left out" if of_stem else "song left out"
     song, problem = found[0]

@@ -1,5 +1,7 @@
 """What a take costs: passes of the model, and their operations."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from stemgen_jax.model.config import ModelConfig
@@ -7,17 +9,26 @@ from stemgen_jax.sampling import guidance
 from stemgen_jax.sampling import settings as settings_lib
 
 
-def passes(settings: settings_lib.Settings, config: ModelConfig) -> int:
+def passes(
+  settings: settings_lib.Settings,
+  config: ModelConfig,
+  levels: Iterable[int] | None = None,
+) -> int:
   """Passes of the model for one window of one take.
 
   A step runs every branch of the guidance, or one branch where it is not
   guided.
 
+  Args:
+    settings: of the take.
+    config: of the model.
+    levels: that are decoded; all if left out.
+
   Raises:
     ValueError: see `guidance.branches`.
   """
   total = 0
-  for level in range(config.levels):
+  for level in range(config.levels) if levels is None else levels:
     steps = settings.steps_at(level)
     each = len(
       guidance.branches(settings, tuple(config.conditions), level).weights

@@ -1,5 +1,6 @@
 """vary, regenerate and extend: what is checked before anything is loaded."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -23,6 +24,7 @@ class Player:
   name = "demo"
 
   def load(self, weights, *, codec):
+    self.weights = weights
     return self
 
   def vary(self, take, **given):
@@ -33,7 +35,8 @@ class Player:
 def studio(tmp_path, monkeypatch):
   """A take of ten channels, which flac cannot hold, and some contexts."""
   monkeypatch.chdir(tmp_path)
-  monkeypatch.setattr(stemgen, "StemGen", Player())
+  player = Player()
+  monkeypatch.setattr(stemgen, "StemGen", player)
   for name, channels in (("bass", 1), ("wide", 10)):
     stemgen.Take(
       audio=sound(channels=channels),
@@ -61,6 +64,7 @@ def studio(tmp_path, monkeypatch):
   audio.write("long.wav", sound(2.0))
   audio.write("rate.wav", sound(rate=16000))
   audio.write("stereo.wav", sound(channels=2))
+  return player
 
 
 def run(app: str, *flags: str) -> int:
@@ -93,6 +97,22 @@ def test_what_does_not_belong_is_told_first(
   assert message in error
   assert len(error.splitlines()) == 1
   assert sorted(pathlib.Path().iterdir()) == before
+
+
+def test_a_take_is_changed_by_the_weights_that_played_it(studio, capsys):
+  take = stemgen.Take.load("bass.wav")
+  pathlib.Path("mine.safetensors").touch()
+  dataclasses.replace(take, weights="mine.safetensors").save("my.wav")
+  for given, used in (
+    ([], "mine.safetensors"),
+    (["--weights=demo"], "demo"),
+  ):
+    flags = ["--take=my.wav", "--out=new.wav", "--overwrite", *given]
+    assert run("vary", *flags) == 0
+    assert studio.weights == used
+  pathlib.Path("mine.safetensors").unlink()
+  assert run("vary", "--take=my.wav", "--out=new.wav", "--overwrite") == 1
+  assert "my.wav was played by mine.safetensors" in capsys.readouterr().err
 
 
 def test_a_changed_take_is_mixed_with_its_context(studio):

@@ -335,6 +335,34 @@ def test_a_seed_gives_the_same_file_alone_and_among_others(
   assert "real-time factor" in capsys.readouterr().out
 
 
+def test_costs_are_told_for_every_preset_and_for_what_is_asked(
+  studio, weights, monkeypatch, capsys
+):
+  flags = (f"--weights={weights}", "--context=mix.wav", "--dry_run")
+
+  def passes(*more):
+    run(*flags, *more)
+    lines = capsys.readouterr().out.splitlines()[2:]
+    assert all("GFLOP, about" in line for line in lines)
+    return [
+      (line.partition(" passes")[0].split(), line.partition(" s, ")[2])
+      for line in lines
+    ]
+
+  # A second is 200 frames, in three windows of 100.
+  presets = [
+    (["--preset=default", "192"], ""),
+    (["--preset=fast", "72"], ""),
+    (["--preset=paper", "2304"], ""),
+  ]
+  assert passes("--takes=3") == presets  # on a CPU one after the other
+  monkeypatch.setattr(stemgen, "at_once", lambda exact: 1 if exact else 2)
+  rows = [*presets, (["as", "asked", "30"], "")]
+  rows += [(name, "2 takes at once") for name, _ in rows]
+  assert passes("--takes=3", "--steps=2,1") == rows
+  assert files() == ["mix.wav"]
+
+
 @pytest.mark.parametrize("name", ["drums", "chords"])
 def test_plays_along_to_the_loops_in_the_package(studio, player, name):
   loop = pathlib.Path(__main__.__file__).parent / f"assets/loops/{name}.flac"

@@ -147,6 +147,8 @@ def test_from_multitracks_to_a_training_set(
   assert manifest.config["source_config"]["root"] == str(root)
   assert "ensemble" not in manifest.categories  # never sings
   assert (out / "problems.csv").is_file()
+  flags[1] += "/"
+  assert prepare(out, *flags) == 0  # finds it done
   if source == "folder":
     assert "mix or click" in said
     assert "problems.csv" in said

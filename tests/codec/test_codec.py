@@ -98,6 +98,33 @@ def test_margin_covers_what_the_networks_see(random_codec, monkeypatch):
   np.testing.assert_allclose(random_codec.decode(codes), decoded, atol=1e-6)
 
 
+def test_a_long_file_takes_no_more_memory_at_once(monkeypatch):
+  network = networks.Network(CONFIG)
+  monkeypatch.setattr(long, "_STRETCH", 30)
+  sizes = []
+  for layer in network.modules():
+    layer.register_forward_hook(
+      lambda *seen: (
+        sizes.append(seen[-1].numel())
+        if isinstance(seen[-1], torch.Tensor)
+        else None
+      )
+    )
+
+  def largest(frames: int) -> tuple[int, int]:
+    found = []
+    for work in (
+      lambda: long.encode(network, torch.zeros(1, frames * 640)),
+      lambda: long.decode(network, torch.zeros(frames, 2, dtype=torch.long)),
+    ):
+      sizes.clear()
+      work()
+      found.append(max(sizes))
+    return found[0], found[1]
+
+  assert largest(500) == largest(125)
+
+
 def test_round_trip_has_no_lag(path):
   """A click in frame i comes back in frame i, centred in training's sense.
 

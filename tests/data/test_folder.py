@@ -34,6 +34,24 @@ def test_a_songs_name_is_no_instrument(tmp_path):
   assert [stem.category for stem in song.stems] == ["drums"]
 
 
+def test_a_song_may_have_a_name_of_one_letter_or_of_its_only_stem(tmp_path):
+  for name in ("A/bass.wav", "A/A - strings.wav", "Drums/drums.wav"):
+    trees.sound(tmp_path / name)
+  songs = {song.id: song for song in folder.Folder(str(tmp_path)).songs()}
+  assert [s.category for s in songs["A"].stems] == ["strings", "bass"]
+  assert [s.category for s in songs["Drums"].stems] == ["drums"]
+
+
+def test_a_link_that_leads_nowhere_is_a_missing_file(tmp_path):
+  trees.sound(tmp_path / "Song/bass.wav")
+  (tmp_path / "Song/guitar.wav").symlink_to("lost.wav")
+  (song,) = folder.Folder(str(tmp_path)).songs()
+  assert [stem.name for stem in song.stems] == ["bass.wav"]
+  assert [(p.kind, p.stem) for p in song.problems] == [
+    ("missing file", "guitar.wav")
+  ]
+
+
 def test_splits_of_folders_or_names(tmp_path):
   trees.folder(tmp_path / "named", songs=40)
   named = {
