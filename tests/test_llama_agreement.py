@@ -1,12 +1,7 @@
 """Our blocks against LLaMA's and Qwen3's layers, written by other people."""
 
 import dataclasses
-import importlib.machinery
-import sys
-import types
-import warnings
 from typing import Any
-from unittest import mock
 
 import jax
 import numpy as np
@@ -14,16 +9,10 @@ import pytest
 import torch
 
 from stemgen_jax import model
+from stemgen_jax.codec.networks import importable_torchaudio
 from stemgen_jax.model.transformer import _model
 
-# Beside a CPU build of PyTorch it does not import, and nothing here needs it.
-AUDIO = types.ModuleType("torchaudio")
-AUDIO.__spec__ = importlib.machinery.ModuleSpec("torchaudio", None)
-with (
-  mock.patch.dict(sys.modules, torchaudio=AUDIO),
-  warnings.catch_warnings(),
-):
-  warnings.simplefilter("ignore")  # PyTorch's own, at its first import
+with importable_torchaudio():
   from transformers import LlamaConfig, Qwen3Config
   from transformers.models.llama import modeling_llama
   from transformers.models.qwen3 import modeling_qwen3
