@@ -332,6 +332,11 @@ def fold_down(samples: Samples) -> Float32[np.ndarray, "samples 1"]:
   return samples.mean(axis=1, keepdims=True, dtype=np.float32)
 
 
+def mono(sound: Audio) -> Float32[np.ndarray, " samples"]:
+  """The samples of a sound, folded down to one channel."""
+  return fold_down(sound.samples)[:, 0]
+
+
 def spread(
   mono: Float32[np.ndarray, "samples 1"], channels: int
 ) -> Float32[np.ndarray, "samples {channels}"]:

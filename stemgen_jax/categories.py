@@ -177,10 +177,7 @@ def parse_genre(name: str) -> str:
   Raises:
     ValueError: there is none of that name.
   """
-  for genre in GENRES:
-    if _plain(genre) == _plain(name):
-      return genre
-  raise ValueError(f"unknown genre {name!r} Known: {', '.join(GENRES)}")
+  return _named("genre", GENRES, name)
 
 
 def parse_role(name: str) -> str:
@@ -189,10 +186,14 @@ def parse_role(name: str) -> str:
   Raises:
     ValueError: there is none of that name.
   """
-  for role in ROLES:
-    if _plain(role) == _plain(name):
-      return role
-  raise ValueError(f"unknown role {name!r} Known: {', '.join(ROLES)}")
+  return _named("role", ROLES, name)
+
+
+def _named(kind: str, known: tuple[str, ...], name: str) -> str:
+  for one in known:
+    if _plain(one) == _plain(name):
+      return one
+  raise ValueError(f"unknown {kind} {name!r} Known: {', '.join(known)}")
 
 
 def role_id(role: str, category: str) -> int:

@@ -339,18 +339,20 @@ def change_take(
   if context_path:
     context = audio.read(context_path, longest=audio.LONGEST)
     _check_belongs(context_path, context, take, longer)
-  if values.weights is None:
-    values.weights = take.weights
-    try:
-      check_weights(values)
-    except FileNotFoundError as error:
-      raise FileNotFoundError(
-        f"{values.take} was played by {take.weights}, which is not here: give "
-        "--weights"
-      ) from error
   for path in (path for files in plans for path in files.sounds):
     audio.check_format(path, take.audio)
-  check_weights(values)
+  own = values.weights is None
+  if own:
+    values.weights = take.weights
+  try:
+    check_weights(values)
+  except FileNotFoundError as error:
+    if not own:
+      raise
+    raise FileNotFoundError(
+      f"{values.take} was played by {take.weights}, which is not here: give "
+      "--weights"
+    ) from error
   player = load_player(values)
 
   def takes(progress: "Progress") -> Iterator[Take]:

@@ -159,7 +159,7 @@ def _frequencies(rate: int) -> Float[np.ndarray, " rows"]:
 
 
 def _draw_waveform(axes: Any, sound: Audio, colour: str, top: float) -> None:
-  mono = audio.fold_down(sound.samples)[:, 0]
+  mono = audio.mono(sound)
   edges = np.linspace(0, len(mono), min(_COLUMNS, len(mono)) + 1).astype(int)
   high = np.maximum.reduceat(mono, edges[:-1])
   low = np.minimum.reduceat(mono, edges[:-1])

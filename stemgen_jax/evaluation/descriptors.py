@@ -27,7 +27,6 @@ Describe = Callable[[embeddings.Samples, int], dict[str, list[float]]]
 _MADMOM_RATE = 44100
 _NOTE = 0.5  # posterior from which on an onset is one
 _DENSE_SECONDS = 0.6
-_LABELS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _FLATS = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#"}
 _NO_CHORD = 24
 
@@ -149,14 +148,18 @@ def _hits(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 def _key_number(label: str) -> int:
   """0 to 11 major, 12 to 23 minor, from C on."""
   tonic, mode = label.split()
-  return _LABELS.index(_FLATS.get(tonic, tonic)) + 12 * (mode == "minor")
+  return harmony.PITCH_CLASSES.index(_FLATS.get(tonic, tonic)) + 12 * (
+    mode == "minor"
+  )
 
 
 def _chord_number(label: str) -> int:
   if label == "N":
     return _NO_CHORD
   root, _, mode = label.partition(":")
-  return _LABELS.index(_FLATS.get(root, root)) + 12 * (mode == "min")
+  return harmony.PITCH_CLASSES.index(_FLATS.get(root, root)) + 12 * (
+    mode == "min"
+  )
 
 
 @functools.cache

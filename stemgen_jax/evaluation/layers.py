@@ -146,9 +146,7 @@ def fit(stem: Audio, context: Audio, instrument: str) -> float:
   The mean of `rhythm.grid_agreement` and, of an instrument that has a pitch,
   `harmony.chroma_agreement`; -1 where the stem cannot be heard.
   """
-  ours, theirs = (
-    audio.fold_down(sound.samples)[:, 0] for sound in (stem, context)
-  )
+  ours, theirs = audio.mono(stem), audio.mono(context)
   rate = stem.sample_rate
   if not len(onsets := rhythm.onsets(ours, rate)):
     return -1.0

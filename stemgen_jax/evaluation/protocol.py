@@ -205,5 +205,4 @@ class ExampleList:
       return truth.of_score(
         self._source.score(number), segment.start, context.seconds
       )
-    mono = audio.fold_down(context.samples)[:, 0]
-    return truth.heard_in(mono, context.sample_rate)
+    return truth.heard_in(audio.mono(context), context.sample_rate)

@@ -8,7 +8,6 @@ longer one continues a shorter one.
 import dataclasses
 import itertools
 import json
-import os
 import pathlib
 import sys
 import time
@@ -82,10 +81,8 @@ class Judged:
       "figures": self.figures,
       "descriptors": self.descriptors,
     }
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as file:
+    with audio.replacing(path) as partial, open(partial, "wb") as file:
       np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
-    os.replace(partial, path)
 
   @classmethod
   def load(cls, path: pathlib.Path) -> "Judged":
@@ -237,7 +234,7 @@ def _judge(
     if name == "generated":
       audio.write(played, take.audio, bits=16, overwrite=True)
 
-  context = _mono(example.context)
+  context = audio.mono(example.context)
   chroma = harmony.chroma(context, example.context.sample_rate)
   figures, vectors, described = {}, {}, {}
   for name, stem in stems.items():
@@ -272,7 +269,7 @@ def _figures(
   stem: Audio, example: Example, context: np.ndarray
 ) -> dict[str, float]:
   """`FIGURES` of a stem against the context, whose chroma is given."""
-  samples, rate, true = _mono(stem), stem.sample_rate, example.truth
+  samples, rate, true = audio.mono(stem), stem.sample_rate, example.truth
   figures = dict.fromkeys(FIGURES, float("nan")) | {
     "beat_f1": rhythm.beat_f1(true.beats, rhythm.beats(samples, rate)),
     "grid_agreement": rhythm.grid_agreement(
@@ -295,7 +292,3 @@ def round_trip(codec: Codec, sound: Audio) -> Audio:
   scales = codec.scales(batch) if isinstance(codec, ScaledCodec) else None
   samples = decode(codec, codec.encode(batch), scales)[0]
   return Audio(audio.fit(samples, len(sound.samples)), sound.sample_rate)
-
-
-def _mono(sound: Audio) -> np.ndarray:
-  return audio.fold_down(sound.samples)[:, 0]
