@@ -148,18 +148,14 @@ def _hits(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 def _key_number(label: str) -> int:
   """0 to 11 major, 12 to 23 minor, from C on."""
   tonic, mode = label.split()
-  return harmony.PITCH_CLASSES.index(_FLATS.get(tonic, tonic)) + 12 * (
-    mode == "minor"
-  )
+  return harmony.TONES.index(_FLATS.get(tonic, tonic)) + 12 * (mode == "minor")
 
 
 def _chord_number(label: str) -> int:
   if label == "N":
     return _NO_CHORD
   root, _, mode = label.partition(":")
-  return harmony.PITCH_CLASSES.index(_FLATS.get(root, root)) + 12 * (
-    mode == "min"
-  )
+  return harmony.TONES.index(_FLATS.get(root, root)) + 12 * (mode == "min")
 
 
 @functools.cache

@@ -17,8 +17,8 @@ FRAME_RATE = notes.FRAME_RATE
 
 _SOUNDING = 0.3  # activity from which on a key counts as played
 _CHORD_SECONDS = 0.5  # that a heard chord lasts at least
-PITCH_CLASSES = tuple("C C# D D# E F F# G G# A A# B".split())
-"""Their names, C is 0."""
+TONES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+"""Names of the pitch classes."""
 # How well tones fit a key from its tonic on (Krumhansl and Kessler, 1982).
 _PROFILES = {
   "major": "6.35 2.23 3.48 2.33 4.38 4.09 2.52 5.19 2.39 3.66 2.29 2.88",
@@ -118,7 +118,7 @@ def key(heard: Float[np.ndarray, "t 12"]) -> str:
     return "C major"
   fits = {
     f"{name} {mode}": np.corrcoef(np.roll(_numbers(profile), tonic), mean)[0, 1]
-    for tonic, name in enumerate(PITCH_CLASSES)
+    for tonic, name in enumerate(TONES)
     for mode, profile in _PROFILES.items()
   }
   return max(fits, key=lambda name: fits[name])
