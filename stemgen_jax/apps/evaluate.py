@@ -28,10 +28,18 @@ Does it sound like the instrument? Level, brightness, noisiness and onsets of
 stems played to the package's loops, beside those of real stems:
 
   stemgen-jax evaluate --what=sound --out=out/sound
+
+Which way to decode is worth its passes? The same examples under every setting
+of a file, with several seeds, as decoding.md and decoding.png; settings that
+are added to the file later join those that are done:
+
+  stemgen-jax evaluate --what=decoding --grid=configs/decoding.py \\
+    --seconds=5 --out=out/decoding
 """
 
-import json
+import dataclasses
 import pathlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -41,15 +49,14 @@ from stemgen_jax.sampling.settings import PRESETS
 
 if TYPE_CHECKING:
   from stemgen_jax.data.examples import Examples
-  from stemgen_jax.data.songs import Songs
   from stemgen_jax.evaluation.embeddings import Embedding
   from stemgen_jax.evaluation.protocol import Example, ExampleList
+  from stemgen_jax.evaluation.subject import Subject
   from stemgen_jax.model import ModelConfig
-  from stemgen_jax.sampling import Settings
   from stemgen_jax.stemgen import StemGen
 
-WHAT = ("all", "listening", "sound")
-_OF_ALL, _OF_LISTENING = 400, 96
+WHAT = ("all", "listening", "sound", "decoding")
+_OF_ALL, _OF_LISTENING, _OF_DECODING = 400, 96, 48
 
 FLAGS = flags.FlagValues()
 _WHAT = flags.DEFINE_string(
@@ -87,7 +94,8 @@ _DATA = flags.DEFINE_string(
 _EXAMPLES = flags.DEFINE_integer(
   "examples",
   None,
-  f"How many examples. Default: {_OF_ALL}, for listening {_OF_LISTENING}.",
+  f"How many examples. Default: {_OF_ALL}, for listening {_OF_LISTENING}, for "
+  f"decoding {_OF_DECODING}.",
   flag_values=FLAGS,
 )
 _SEED = flags.DEFINE_integer(
@@ -123,6 +131,22 @@ _CLAP = flags.DEFINE_string(
   "laion/larger_clap_music's.",
   flag_values=FLAGS,
 )
+_GRID = flags.DEFINE_string(
+  "grid",
+  None,
+  "For decoding: a file whose get_settings() returns Settings by name.",
+  flag_values=FLAGS,
+)
+_REFERENCE = flags.DEFINE_string(
+  "reference",
+  None,
+  "For decoding: the setting that the others are compared with. Default: the "
+  "first of --grid.",
+  flag_values=FLAGS,
+)
+_SEEDS = flags.DEFINE_integer(
+  "seeds", 3, "For decoding: takes of each example.", flag_values=FLAGS
+)
 _SHOWN = flags.DEFINE_integer(
   "shown", 6, "How many examples the page plays.", flag_values=FLAGS
 )
@@ -157,7 +181,12 @@ def main(argv: list[str]) -> None:
   # Here, so that --help and mistakes in the flags answer at once.
   from stemgen_jax.data.manifest import write_json
 
-  work = {"all": _all, "listening": _listening, "sound": _sound}
+  work = {
+    "all": _all,
+    "listening": _listening,
+    "sound": _sound,
+    "decoding": _decoding,
+  }
   result = work[_WHAT.value]()
   write_json(path, result | {"weights": _WEIGHTS.value, "seed": _SEED.value})
   print(f"wrote {path}")
@@ -166,19 +195,12 @@ def main(argv: list[str]) -> None:
 def _all() -> dict[str, Any]:
   from stemgen_jax import sampling
   from stemgen_jax.evaluation import layers, report, suite, summary
-  from stemgen_jax.evaluation.protocol import ExampleList
-  from stemgen_jax.stemgen import StemGen
+  from stemgen_jax.evaluation import subject as subject_lib
 
-  count = _OF_ALL if _EXAMPLES.value is None else _EXAMPLES.value
-  if count < 2:
-    raise ValueError(f"--examples={count}: expected at least 2")
-  if not 2 <= _SECONDS.value <= 60:
-    raise ValueError(f"--seconds={_SECONDS.value:g}: expected 2 to 60")
-  player = StemGen.load(_WEIGHTS.value, codec=_CODEC.value)
-  source = _source(player)
-  examples = ExampleList(source, player.codec, _SECONDS.value, _SEED.value)
+  count = _count(_OF_ALL)
+  subject = _subject()
   settings = sampling.preset(_PRESET.value)
-  embeddings = _embeddings(player)
+  embeddings = _embeddings(subject.player)
   out = pathlib.Path(_OUT.value or "")
   describe = None
   if _MIRDD.value:
@@ -187,13 +209,17 @@ def _all() -> dict[str, Any]:
     descriptors.check()
     describe = descriptors.describe
   # First, as it is quick, and its mistakes are not found out after hours.
-  heard = _listening() if _data_fits(player) else None
+  heard = _listening() if _data_fits(subject.player) else None
   judged = suite.run(
-    player,
-    examples,
+    subject.player,
+    subject.examples,
     out,
     count=count,
-    recipe=_recipe(player, source, settings, list(embeddings)),
+    recipe=_recipe(subject, embeddings)
+    | {
+      "settings": subject_lib.as_json(dataclasses.asdict(settings)),
+      "mirdd": _MIRDD.value,
+    },
     settings=settings,
     seed=_SEED.value,
     embeddings=embeddings,
@@ -213,13 +239,65 @@ def _all() -> dict[str, Any]:
   report.write(
     page,
     result,
-    _shown(examples, out, numbers),
+    _shown(subject.examples, out, numbers),
     layers.sessions(
-      player, settings, variations=_VARIATIONS.value, seed=_SEED.value
+      subject.player, settings, variations=_VARIATIONS.value, seed=_SEED.value
     ),
   )
   print(f"wrote {page}: {page.stat().st_size / 1e6:.1f} MB")
   return result
+
+
+def _decoding() -> dict[str, Any]:
+  from stemgen_jax.evaluation import decodings, grid
+
+  settings = grid.load(_GRID.value)
+  reference = _REFERENCE.value or next(iter(settings))
+  if reference not in settings:
+    raise ValueError(
+      f"--reference={reference}: {_GRID.value} has {', '.join(settings)}"
+    )
+  if _SEEDS.value < 1:
+    raise ValueError(f"--seeds={_SEEDS.value}: expected 1 or more")
+  count = _count(_OF_DECODING)
+  subject = _subject()
+  embeddings = _embeddings(subject.player)
+  out = pathlib.Path(_OUT.value or "")
+  found = decodings.run(
+    subject.player,
+    subject.examples,
+    out,
+    settings,
+    count=count,
+    seeds=range(_SEEDS.value),
+    recipe=_recipe(subject, embeddings),
+    embeddings=embeddings,
+  )
+  result = decodings.summarise(found, reference, _SEED.value)
+  table = decodings.table(result)
+  (out / "decoding.md").write_text(table + "\n", encoding="utf-8")
+  decodings.draw(out / "decoding.png", result)
+  print(table)
+  return result
+
+
+def _count(usual: int) -> int:
+  count = usual if _EXAMPLES.value is None else _EXAMPLES.value
+  if count < 2:
+    raise ValueError(f"--examples={count}: expected at least 2")
+  return count
+
+
+def _subject() -> "Subject":
+  from stemgen_jax.evaluation import subject
+
+  return subject.load(
+    _WEIGHTS.value,
+    codec=_CODEC.value,
+    data=_DATA.value,
+    seconds=_SECONDS.value,
+    seed=_SEED.value,
+  )
 
 
 def _data_fits(player: "StemGen") -> bool:
@@ -230,17 +308,6 @@ def _data_fits(player: "StemGen") -> bool:
     return True
   shipped = examples.Examples.load(examples.HELDOUT)
   return shipped.checksum == player.config.codec_checksum
-
-
-def _source(player: "StemGen") -> "Songs":
-  """The songs: of --data, or those whose others the weights learned from."""
-  from stemgen_jax.data import sources
-  from stemgen_jax.data.manifest import Manifest
-
-  if _DATA.value:
-    manifest = Manifest.load(_DATA.value)
-    return sources.restore(manifest.config)
-  return sources.restore(player.metadata.get("data", {}).get("config", {}))
 
 
 def _embeddings(player: "StemGen") -> dict[str, "Embedding"]:
@@ -263,41 +330,10 @@ def _embeddings(player: "StemGen") -> dict[str, "Embedding"]:
 
 
 def _recipe(
-  player: "StemGen",
-  source: "Songs",
-  settings: "Settings",
-  embeddings: list[str],
+  subject: "Subject", embeddings: Mapping[str, "Embedding"]
 ) -> dict[str, Any]:
-  """What the result of an example depends on."""
-  import dataclasses
-
-  from stemgen_jax.codec.codec import checksum
-  from stemgen_jax.model.weights import DEMO
-
-  demo = _WEIGHTS.value == "demo"
-  path = DEMO if demo else pathlib.Path(_WEIGHTS.value)
-  if path.suffix != ".safetensors":
-    path = path.with_name(f"{path.name}.safetensors")
-  fields = (
-    dataclasses.asdict(source) if dataclasses.is_dataclass(source) else {}
-  )
-  # As JSON gives it back.
-  return json.loads(
-    json.dumps(
-      {
-        "weights": checksum(path),
-        "codec": player.codec.checksum,
-        "songs": source.name,
-        "songs_config": fields,
-        "seconds": _SECONDS.value,
-        "seed": _SEED.value,
-        "settings": dataclasses.asdict(settings),
-        "embeddings": embeddings,
-        "mirdd": _MIRDD.value,
-      },
-      default=str,
-    )
-  )
+  """What the result of an example depends on, besides the settings."""
+  return subject.identity | {"embeddings": list(embeddings)}
 
 
 def _shown(

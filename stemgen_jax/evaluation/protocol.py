@@ -96,8 +96,8 @@ class ExampleList:
     # An example, the next one's context and a stranger: three at a time.
     self._segment = functools.lru_cache(maxsize=8)(self._cut)
 
-  def __iter__(self) -> Iterator[tuple[int, bool]]:
-    """Places in the list without end, and whether each gives an example.
+  def __iter__(self) -> Iterator[int]:
+    """Places in the list that give an example, without end.
 
     Raises:
       ValueError: no song gives one.
@@ -111,7 +111,8 @@ class ExampleList:
           f"no test song of {self._source.name} has two stems that sound "
           "together: nothing to judge by"
         )
-      yield place, usable
+      if usable:
+        yield place
       place += 1
 
   def example(self, place: int) -> Example:

@@ -139,7 +139,6 @@ def run(
   folder = out / _FOLDER
   folder.mkdir(parents=True, exist_ok=True)
   bind(out / _RECIPE, recipe)
-  places = map(lambda item: item[0], filter(lambda item: item[1], examples))
   judged = []
   with tqdm.tqdm(
     total=count,
@@ -147,7 +146,7 @@ def run(
     unit="example",
     mininterval=0.5 if sys.stderr.isatty() else 30,
   ) as bar:
-    for place in itertools.islice(places, count):
+    for place in itertools.islice(examples, count):
       path = folder / f"{place:05d}.npz"
       if path.is_file():
         judged.append(Judged.load(path))
@@ -210,36 +209,70 @@ def _judge(
 ) -> Judged:
   began = time.perf_counter()
   example = examples.example(place)
-  stems: dict[str, Audio | None] = dict.fromkeys(SYSTEMS, None) | {
-    "real": example.real,
-    "round_trip": round_trip(player.codec, example.real),
-    "random": example.stranger,
-    "silence": Audio(
-      np.zeros_like(example.real.samples), example.real.sample_rate
-    ),
-  }
-  told = {
-    name: getattr(example, name)
-    for name in ("genre", "role")
-    if name in player.config.conditions
-  }
+  stems = anchors(player.codec, example)
   for name, heard in (
     ("generated", example.context),
     ("shuffled", examples.other_context(place)),
   ):
     take = player.generate(
-      heard, example.category, **told, seed=seed, settings=settings
+      heard,
+      example.category,
+      **told(player, example),
+      seed=seed,
+      settings=settings,
     )
     stems[name] = take.audio
     if name == "generated":
       audio.write(played, take.audio, bits=16, overwrite=True)
+  return measure(example, stems, embeddings, describe=describe, began=began)
 
+
+def anchors(codec: Codec, example: Example) -> dict[str, Audio]:
+  """The stems of an example that no model played, by system."""
+  stems = {
+    "real": example.real,
+    "round_trip": round_trip(codec, example.real),
+    "silence": Audio(
+      np.zeros_like(example.real.samples), example.real.sample_rate
+    ),
+  }
+  if example.stranger is not None:
+    stems["random"] = example.stranger
+  return stems
+
+
+def told(player: StemGen, example: Example) -> dict[str, str]:
+  """What a model is told of an example, beside its category."""
+  return {
+    name: getattr(example, name)
+    for name in ("genre", "role")
+    if name in player.config.conditions
+  }
+
+
+def measure(
+  example: Example,
+  stems: Mapping[str, Audio],
+  embeddings: Mapping[str, Embedding],
+  *,
+  describe: Describe | None = None,
+  began: float,
+  **about: Any,
+) -> Judged:
+  """Figures, embeddings and descriptors of stems to an example's context.
+
+  Args:
+    example: the context, and what is true of it.
+    stems: by system.
+    embeddings: to take of every stem and mix.
+    describe: descriptors to take of the mixes of `DESCRIBED`, if any.
+    began: `time.perf_counter()` when the work on the example began.
+    **about: said of the example, besides.
+  """
   context = audio.mono(example.context)
   chroma = harmony.chroma(context, example.context.sample_rate)
   figures, vectors, described = {}, {}, {}
   for name, stem in stems.items():
-    if stem is None:
-      continue
     figures[name] = _figures(stem, example, chroma)
     sounds = {"stem": stem, "mix": audio.mix(example.context, stem)[0]}
     for embedding, embed in embeddings.items():
@@ -258,6 +291,7 @@ def _judge(
       "pitched": example.pitched,
       "estimated": example.truth.estimated,
       "seconds": round(time.perf_counter() - began, 2),
+      **about,
     },
     figures=figures,
     embeddings=vectors,

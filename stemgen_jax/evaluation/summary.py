@@ -38,7 +38,7 @@ def summarise(judged: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
     "scores": {},
   }
   values = {
-    name: {system: _values(judged, system, name) for system in SYSTEMS}
+    name: {system: values_of(judged, system, name) for system in SYSTEMS}
     for name in FIGURES
   }
   drawn = draws(songs, rng)
@@ -46,10 +46,7 @@ def summarise(judged: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
     result["figures"][name] = {
       system: _mean(found, drawn) for system, found in of_system.items()
     }
-  groups: dict[str, list[str]] = {}
-  for name, group in FIGURES.items():
-    groups.setdefault(group, []).append(name)
-  for group, names in groups.items():
+  for group, names in groups().items():
     result["scores"][group] = {
       system: score([values[name] for name in names], system, drawn)
       for system in SCORED
@@ -87,22 +84,8 @@ def score(
     anchors are not apart.
   """
 
-  def scores(weights: Float[np.ndarray, "resamples n"]) -> np.ndarray:
-    found = []
-    for of_system in figures:
-      rows = np.stack([of_system[x] for x in (system, "random", "round_trip")])
-      there = np.isfinite(rows).all(0)
-      if not there.any():
-        continue
-      sums = weights[:, there] @ rows[:, there].T  # [resamples, 3]
-      mine, low, high = sums.T
-      # Both have the same number of examples, which so need not be known.
-      apart = np.where(high - low > 0, high - low, np.nan)
-      found.append((mine - low) / apart)
-    return np.mean(found, axis=0) if found else np.full(len(weights), np.nan)
-
-  middle = float(scores(np.ones((1, draws.shape[1])))[0])
-  around = scores(draws)
+  middle = float(standing(figures, system, np.ones((1, draws.shape[1])))[0])
+  around = standing(figures, system, draws)
   around = around[np.isfinite(around)]
   if not np.isfinite(middle) or not len(around):
     return {"score": None, "low": None, "high": None}
@@ -112,6 +95,34 @@ def score(
     "low": round(float(low), 4),
     "high": round(float(high), 4),
   }
+
+
+def standing(
+  figures: Sequence[Mapping[str, Float[np.ndarray, " n"]]],
+  system: str,
+  weights: Float[np.ndarray, "resamples n"],
+) -> Float[np.ndarray, " resamples"]:
+  """`score` under each resample, given as how often each example counts."""
+  found = []
+  for of_system in figures:
+    rows = np.stack([of_system[x] for x in (system, "random", "round_trip")])
+    there = np.isfinite(rows).all(0)
+    if not there.any():
+      continue
+    sums = weights[:, there] @ rows[:, there].T  # [resamples, 3]
+    mine, low, high = sums.T
+    # Both have the same number of examples, which so need not be known.
+    apart = np.where(high - low > 0, high - low, np.nan)
+    found.append((mine - low) / apart)
+  return np.mean(found, axis=0) if found else np.full(len(weights), np.nan)
+
+
+def groups() -> dict[str, list[str]]:
+  """What figures are of, and their names."""
+  found: dict[str, list[str]] = {}
+  for name, group in FIGURES.items():
+    found.setdefault(group, []).append(name)
+  return found
 
 
 def draws(
@@ -145,9 +156,10 @@ def _mean(
   }
 
 
-def _values(
+def values_of(
   judged: Sequence[Judged], system: str, name: str
 ) -> Float[np.ndarray, " n"]:
+  """A figure of every example; NaN where there is none."""
   nothing = {name: float("nan")}
   return np.array([one.figures.get(system, nothing)[name] for one in judged])
 

@@ -1,19 +1,23 @@
-"""AdamW as the paper uses it, with what the paper leaves open as fields."""
+"""AdamW as the paper uses it, with what the paper leaves open; or Muon."""
 
 import dataclasses
 import re
 
 import jax
 import optax
+from optax import contrib
 
 from stemgen_jax.model.transformer import Params
 
 
 @dataclasses.dataclass(kw_only=True)
 class OptimizerConfig:
-  """Learning rate over time, and AdamW.
+  """Learning rate over time, and what it is the rate of.
 
   Attributes:
+    kind: "adamw", the paper's, or "muon": the matrices of the blocks take
+      orthogonal steps (Muon, arXiv 2502.16982, scaled to the size of AdamW's,
+      so that the learning rate stays), everything else AdamW's.
     learning_rate: The peak.
     warmup_steps: Linear rise from 0 to the peak.
     hold_steps: Steps at the peak.
@@ -29,6 +33,7 @@ class OptimizerConfig:
       codebooks never do.
   """
 
+  kind: str = "adamw"
   learning_rate: float = 5e-4
   warmup_steps: int = 10_000
   hold_steps: int = 50_000
@@ -42,6 +47,8 @@ class OptimizerConfig:
 
   def validate(self) -> None:
     """Raises ValueError, naming the field, if a value is out of range."""
+    if self.kind not in ("adamw", "muon"):
+      raise ValueError(f"optimizer.kind={self.kind!r}: expected adamw or muon")
     for name in ("learning_rate", "clip_norm"):
       if getattr(self, name) <= 0:
         raise ValueError(
@@ -90,7 +97,7 @@ def learning_rate(config: OptimizerConfig) -> optax.Schedule:
 
 
 def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
-  """Clipping, AdamW and frozen parameters."""
+  """Clipping, AdamW or Muon, and frozen parameters."""
   patterns = ("codebooks", *config.frozen)
 
   def decayed(params: Params) -> Params:
@@ -107,15 +114,47 @@ def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
   return optax.chain(
     still,  # before the norm is taken: the frozen have no part in it
     optax.clip_by_global_norm(config.clip_norm),
-    optax.adamw(
-      learning_rate(config),
-      b1=config.beta1,
-      b2=config.beta2,
-      weight_decay=config.weight_decay,
-      mask=decayed,
-    ),
+    _steps(config, decayed),
     still,
   )
+
+
+def _steps(config: OptimizerConfig, decayed) -> optax.GradientTransformation:
+  adamw = dict(b1=config.beta1, b2=config.beta2)
+  rate = learning_rate(config)
+  if config.kind == "adamw":
+    return optax.adamw(
+      rate, **adamw, weight_decay=config.weight_decay, mask=decayed
+    )
+  return contrib.muon(
+    rate,
+    weight_decay=config.weight_decay,
+    consistent_rms=0.2,
+    adam_b1=config.beta1,
+    adam_b2=config.beta2,
+    adam_weight_decay=0.0,
+    muon_weight_dimension_numbers=_matrices,
+  )
+
+
+_MATRICES = {
+  "query": (1, 3),  # of [layer, width, head, channel], a head at a time
+  "key": (1, 3),
+  "value": (1, 3),
+  "out": ((1, 2), 3),  # of [layer, head, channel, width]
+  "up": (1, 3),  # of [layer, width, gate or value, mlp]
+  "down": (1, 2),  # of [layer, mlp, width]
+}
+"""Axes of the kernels of the blocks: summed over, and put out."""
+
+
+def _matrices(params: Params) -> Params:
+  def of(path, _):
+    name = jax.tree_util.keystr(path, simple=True, separator="/")
+    match = re.fullmatch(r"blocks/(\w+)/kernel", name)
+    return match and contrib.MuonDimensionNumbers(*_MATRICES[match[1]])
+
+  return jax.tree_util.tree_map_with_path(of, params)
 
 
 def _by_path(params: Params, test) -> Params:

@@ -1,6 +1,7 @@
 """The suite with a player that echoes: all but the model's own work."""
 
 import dataclasses
+import itertools
 import json
 import types
 
@@ -51,8 +52,7 @@ def examples(codec, seed=0, source: songs.Songs = BAND):
 
 
 def places(listed, count):
-  usable = (place for place, fine in listed if fine)
-  return [next(usable) for _ in range(count)]
+  return list(itertools.islice(listed, count))
 
 
 def run(player, out, count, recipe=None):

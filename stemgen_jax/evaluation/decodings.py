@@ -1,0 +1,419 @@
+"""One model, the same examples, many ways to decode: what each is worth.
+
+Every example is played under every setting with every seed; figures and
+embeddings are kept in a file for each setting and example, so that a run that
+was stopped goes on, and settings that are added later join those that are done.
+"""
+
+import dataclasses
+import itertools
+import json
+import pathlib
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tqdm
+from jaxtyping import Float
+
+from stemgen_jax import audio
+from stemgen_jax.evaluation import frechet, summary
+from stemgen_jax.evaluation.embeddings import Embedding
+from stemgen_jax.evaluation.protocol import ExampleList
+from stemgen_jax.evaluation.suite import (
+  FIGURES,
+  Judged,
+  anchors,
+  bind,
+  measure,
+  told,
+)
+from stemgen_jax.sampling import Settings
+from stemgen_jax.stemgen import StemGen
+
+ANCHORS = ("real", "round_trip", "random")
+_RECIPE = "decoding.json"
+
+
+def run(
+  player: StemGen,
+  examples: ExampleList,
+  out: pathlib.Path,
+  grid: Mapping[str, Settings],
+  *,
+  count: int,
+  seeds: Sequence[int],
+  recipe: Mapping[str, Any],
+  embeddings: Mapping[str, Embedding],
+) -> dict[str, list[Judged]]:
+  """Plays and judges the first `count` examples under every setting.
+
+  Args:
+    player: model and codec.
+    examples: the list.
+    out: a folder; what is in it of an earlier run is not done again.
+    grid: settings by name.
+    count: of examples.
+    seeds: of the takes of each example.
+    recipe: what results depend on besides the settings; the folder is bound
+      to it.
+    embeddings: to take of every stem and mix.
+
+  Returns:
+    By the name of the setting, and for `ANCHORS` as "anchors", the examples.
+    The systems of a setting's examples are the seeds, as text.
+
+  Raises:
+    ValueError: `out` has results of another recipe, or of other settings of
+      the same name, or a damaged file.
+    OSError: `out` cannot be written.
+  """
+  out.mkdir(parents=True, exist_ok=True)
+  bind(out / _RECIPE, {**recipe, "seeds": list(seeds)})
+  for name, settings in grid.items():
+    folder = out / "settings" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    # As JSON gives it back.
+    fields = json.loads(json.dumps(dataclasses.asdict(settings)))
+    bind(folder / "settings.json", fields)
+  places = list(itertools.islice(examples, count))
+  found: dict[str, list[Judged]] = {name: [] for name in ("anchors", *grid)}
+  (out / "anchors").mkdir(exist_ok=True)
+  with tqdm.tqdm(
+    total=(len(grid) + 1) * count,
+    desc="decoding",
+    unit="example",
+    mininterval=0.5 if sys.stderr.isatty() else 30,
+  ) as bar:
+    for name in found:
+      folder = out / "anchors" if name == "anchors" else out / "settings" / name
+      for place in places:
+        path = folder / f"{place:05d}.npz"
+        if path.is_file():
+          bar.initial += 1  # so that the rate is that of this run
+        else:
+          _judge(
+            player, examples, place, grid.get(name), seeds, embeddings
+          ).save(path)
+        found[name].append(Judged.load(path))
+        bar.update()
+  return found
+
+
+def _judge(
+  player: StemGen,
+  examples: ExampleList,
+  place: int,
+  settings: Settings | None,
+  seeds: Sequence[int],
+  embeddings: Mapping[str, Embedding],
+) -> Judged:
+  """The anchors of an example, or what is played to it under `settings`."""
+  began = time.perf_counter()
+  example = examples.example(place)
+  if settings is None:
+    stems = anchors(player.codec, example)
+    stems = {name: stems[name] for name in ANCHORS if name in stems}
+    return measure(example, stems, embeddings, began=began)
+  takes = list(
+    player.takes(
+      example.context,
+      example.category,
+      [seed + len(seeds) * place for seed in seeds],
+      **told(player, example),
+      settings=settings,
+    )
+  )
+  return measure(
+    example,
+    {str(seed): take.audio for seed, take in zip(seeds, takes)},
+    embeddings,
+    began=began,
+    passes=takes[0].passes,
+    playing=round(sum(take.elapsed for take in takes) / len(takes), 3),
+  )
+
+
+def summarise(
+  found: Mapping[str, Sequence[Judged]], reference: str, seed: int = 0
+) -> dict[str, Any]:
+  """The table of a run.
+
+  Scores are those of `summary.score`, over all seeds; distances are means over
+  the seeds, each against the real stems of the same examples. The quality of a
+  setting is the mean of its scores and its APA of the first embedding. A
+  setting's difference from the reference is taken example by example, and its
+  interval over the songs.
+
+  Args:
+    found: what `run` returns.
+    reference: name of the setting that the others are compared with.
+    seed: of the intervals.
+
+  Returns:
+    A dict for JSON: `examples`, `seeds`, `reference`, and by setting `rows` of
+    `passes`, `playing` (seconds a take, as it came), `scores`, `differences`,
+    `figures`, `frechet`, `quality` and its `spread` over the seeds; `anchors`
+    have `figures` and `frechet`.
+
+  Raises:
+    ValueError: there are fewer than two examples to compare.
+  """
+  fixed = [one for one in found["anchors"] if "random" in one.figures]
+  if len(fixed) < 2:
+    raise ValueError(
+      "fewer than two examples have a stem of the category in another song: "
+      "take more --examples"
+    )
+  keep = {one.about["number"] for one in fixed}
+  judged = {
+    name: [one for one in ones if one.about["number"] in keep]
+    for name, ones in found.items()
+    if name != "anchors"
+  }
+  seeds = list(judged[reference][0].figures)
+  songs = [one.about["song"] for one in fixed]
+  weights = _Weights(
+    draws=summary.draws(
+      np.array(songs * len(seeds)), np.random.default_rng(seed)
+    ),
+    seeds=np.repeat(np.eye(len(seeds)), len(fixed), axis=1),
+  )
+  compared = _columns(judged[reference], fixed, seeds)
+  return {
+    "examples": len(fixed),
+    "songs": len(set(songs)),
+    "seeds": len(seeds),
+    "reference": reference,
+    "rows": {
+      name: _row(ones, fixed, seeds, compared, weights)
+      for name, ones in judged.items()
+    },
+    "anchors": {
+      system: {
+        "figures": {
+          figure: _mean(summary.values_of(fixed, system, figure))
+          for figure in FIGURES
+        },
+        "frechet": _distances(fixed, fixed, system),
+      }
+      for system in ANCHORS
+    },
+  }
+
+
+class _Weights(NamedTuple):
+  """How often each example counts, one seed after another."""
+
+  draws: Float[np.ndarray, "resamples n"]
+  seeds: Float[np.ndarray, "seeds n"]
+
+  @property
+  def alike(self) -> Float[np.ndarray, "1 n"]:
+    """All once."""
+    return np.ones((1, self.draws.shape[1]))
+
+
+_Columns = Mapping[str, Mapping[str, Float[np.ndarray, " n"]]]
+"""Figure -> system -> its values, one seed after another."""
+
+
+def _row(
+  judged: Sequence[Judged],
+  fixed: Sequence[Judged],
+  seeds: Sequence[str],
+  compared: _Columns,
+  weights: _Weights,
+) -> dict[str, Any]:
+  """What `summarise` says of one setting."""
+  columns = _columns(judged, fixed, seeds)
+  distances = [_distances(judged, fixed, system) for system in seeds]
+  first = next(iter(distances[0]))
+  scores, differences = {}, {}
+  qualities = [np.array([of_seed[first]["apa"] for of_seed in distances])]
+  for group, names in summary.groups().items():
+    mine = [columns[name] for name in names]
+    theirs = [compared[name] for name in names]
+
+    def apart(which: np.ndarray, mine=mine, theirs=theirs) -> np.ndarray:
+      return summary.standing(mine, "generated", which) - summary.standing(
+        theirs, "generated", which
+      )
+
+    scores[group] = summary.score(mine, "generated", weights.draws)
+    differences[group] = _interval(
+      float(apart(weights.alike)[0]), apart(weights.draws)
+    )
+    qualities.append(summary.standing(mine, "generated", weights.seeds))
+  quality = np.nanmean(qualities, axis=0)
+  playing = float(np.median([one.about["playing"] for one in judged]))
+  return {
+    "passes": judged[0].about["passes"],
+    "playing": round(playing, 3),
+    "scores": scores,
+    "differences": differences,
+    "figures": {
+      name: _mean(values["generated"]) for name, values in columns.items()
+    },
+    "frechet": {
+      embedding: {
+        measure: _mean([of_seed[embedding][measure] for of_seed in distances])
+        for measure in measures
+      }
+      for embedding, measures in distances[0].items()
+    },
+    "quality": _mean(quality),
+    "spread": _mean([quality.std(ddof=1)]) if len(seeds) > 1 else None,
+  }
+
+
+def _columns(
+  judged: Sequence[Judged], fixed: Sequence[Judged], seeds: Sequence[str]
+) -> _Columns:
+  found = {}
+  for name in FIGURES:
+    found[name] = {
+      system: np.tile(summary.values_of(fixed, system, name), len(seeds))
+      for system in ("random", "round_trip")
+    }
+    found[name]["generated"] = np.concatenate(
+      [summary.values_of(judged, system, name) for system in seeds]
+    )
+  return found
+
+
+def _distances(
+  judged: Sequence[Judged], fixed: Sequence[Judged], system: str
+) -> dict[str, dict[str, float]]:
+  """FAD and APA of a system, by embedding."""
+  found = {}
+  for name in fixed[0].embeddings:
+
+    def side(ones: Sequence[Judged], which: str, who: str, name=name) -> list:
+      return [one.embeddings[name][which][who] for one in ones]
+
+    found[name] = {
+      "fad": round(
+        frechet.fad(side(judged, "stem", system), side(fixed, "stem", "real")),
+        4,
+      ),
+      "apa": round(
+        frechet.apa(
+          side(judged, "mix", system),
+          side(fixed, "mix", "real"),
+          side(fixed, "mix", "random"),
+        ),
+        4,
+      ),
+    }
+  return found
+
+
+def _interval(middle: float, around: np.ndarray) -> dict[str, float | None]:
+  around = around[np.isfinite(around)]
+  if not np.isfinite(middle) or not len(around):
+    return {"mean": None, "low": None, "high": None}
+  low, high = np.quantile(around, [0.025, 0.975])
+  return {
+    "mean": round(middle, 4),
+    "low": round(float(low), 4),
+    "high": round(float(high), 4),
+  }
+
+
+def _mean(values: Sequence[float] | np.ndarray) -> float | None:
+  there = np.asarray(values)[np.isfinite(values)]
+  return round(float(there.mean()), 4) if len(there) else None
+
+
+def table(result: Mapping[str, Any]) -> str:
+  """What `summarise` returns, as Markdown: the best settings first."""
+  embeddings = list(result["anchors"]["real"]["frechet"])
+  groups = list(summary.groups())
+  heads = ["setting", "passes", *groups, "APA"]
+  heads += [f"FAD {name}" for name in embeddings] + ["quality"]
+  lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+  rows = sorted(
+    result["rows"].items(), key=lambda row: -(row[1]["quality"] or 0)
+  )
+  for name, row in rows:
+    cells = [f"{name}", str(row["passes"])]
+    for group in groups:
+      cells.append(_score(row["scores"][group], row["differences"][group]))
+    cells.append(_said(row["frechet"][embeddings[0]]["apa"]))
+    cells += [_said(row["frechet"][x]["fad"]) for x in embeddings]
+    spread = "" if row["spread"] is None else f" ± {row['spread']:.2f}"
+    cells.append(f"{_said(row['quality'])}{spread}")
+    lines.append("| " + " | ".join(cells) + " |")
+  for system in ANCHORS:
+    known = {"round_trip": "100 %", "random": "0 %"}.get(system, "")
+    distances = result["anchors"][system]["frechet"]
+    cells = [f"*{system.replace('_', ' ')}*", ""] + [known] * len(groups)
+    cells.append(_said(distances[embeddings[0]]["apa"]))
+    cells += [_said(distances[x]["fad"]) for x in embeddings] + [""]
+    lines.append("| " + " | ".join(cells) + " |")
+  lines.append(
+    f"\n{result['examples']} examples of {result['songs']} songs, "
+    f"{result['seeds']} seeds. Rhythm and harmony: from random pairing (0 %) "
+    "to the real stem through the codec (100 %); - and + mark a 95 % interval "
+    f"of the difference from {result['reference']} that is below or above 0. "
+    f"APA of {embeddings[0]}. Quality: mean of the scores and APA, ± standard "
+    "deviation over the seeds."
+  )
+  return "\n".join(lines)
+
+
+def _score(
+  score: Mapping[str, float | None], apart: Mapping[str, float | None]
+) -> str:
+  if score["score"] is None:
+    return "-"
+  low, high = apart["low"], apart["high"]
+  mark = ""
+  if low is not None and high is not None:
+    mark = " -" if high < 0 else " +" if low > 0 else ""
+  return f"{100 * score['score']:.0f} %{mark}"
+
+
+def _said(value: float | None) -> str:
+  return "-" if value is None else f"{value:.2f}"
+
+
+def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:
+  """Draws quality against passes into a PNG, named by setting."""
+  from matplotlib.backends.backend_agg import FigureCanvasAgg
+  from matplotlib.figure import Figure
+
+  figure = Figure(figsize=(9, 5.5), dpi=110, layout="constrained")
+  FigureCanvasAgg(figure)
+  axes = figure.add_subplot()
+  for name, row in result["rows"].items():
+    best = all(
+      (apart["high"] or 0) >= 0 for apart in row["differences"].values()
+    )
+    colour = "#c4561e" if best else "#8d869c"
+    axes.errorbar(
+      row["passes"],
+      row["quality"],
+      yerr=row["spread"],
+      fmt="o",
+      color=colour,
+      markersize=4,
+      linewidth=0.8,
+    )
+    axes.annotate(
+      name,
+      (row["passes"], row["quality"]),
+      xytext=(5, 3),
+      textcoords="offset points",
+      fontsize=7,
+      color=colour,
+    )
+  axes.set_xscale("log", base=2)
+  axes.set_xlabel("passes of the model, a window")
+  axes.set_ylabel("quality (0: random pairing, 1: the real stem's codes)")
+  axes.grid(alpha=0.25)
+  with audio.replacing(path) as partial:
+    figure.savefig(partial, format="png")

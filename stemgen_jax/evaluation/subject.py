@@ -1,0 +1,89 @@
+"""What is judged: weights, and the examples that they are judged by."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+from stemgen_jax.codec.codec import checksum
+from stemgen_jax.data import sources
+from stemgen_jax.data.manifest import Manifest
+from stemgen_jax.data.songs import Songs
+from stemgen_jax.evaluation.protocol import ExampleList
+from stemgen_jax.model.weights import DEMO
+from stemgen_jax.stemgen import StemGen
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Subject:
+  """Weights and examples.
+
+  Attributes:
+    player: model and codec.
+    source: the songs.
+    examples: of the source's test songs.
+    identity: what tells this subject from others, for JSON.
+  """
+
+  player: StemGen
+  source: Songs
+  examples: ExampleList
+  identity: dict[str, Any]
+
+
+def load(
+  weights: str,
+  *,
+  codec: str | None = None,
+  data: str | None = None,
+  seconds: float = 10.0,
+  seed: int = 0,
+) -> Subject:
+  """Loads weights and lists examples.
+
+  Args:
+    weights: "demo", or an exported .safetensors file.
+    codec: that they were trained with; None for the one that they name.
+    data: a prepared folder, whose songs are still where they were; None for
+      the songs that the weights did not learn from, beside those they did.
+    seconds: length of an example, 2 to 60.
+    seed: of the list.
+
+  Raises:
+    ValueError: a length out of range, or nothing says which songs to take.
+    OSError: weights, data or songs are not there.
+  """
+  if not 2 <= seconds <= 60:
+    raise ValueError(f"--seconds={seconds:g}: expected 2 to 60")
+  player = StemGen.load(weights, codec=codec)
+  if data:
+    recipe = Manifest.load(data).config
+  else:
+    recipe = player.metadata.get("data", {}).get("config", {})
+  source = sources.restore(recipe)
+  path = DEMO if weights == "demo" else pathlib.Path(weights)
+  if path.suffix != ".safetensors":
+    path = path.with_name(f"{path.name}.safetensors")
+  fields = (
+    dataclasses.asdict(source) if dataclasses.is_dataclass(source) else {}
+  )
+  return Subject(
+    player=player,
+    source=source,
+    examples=ExampleList(source, player.codec, seconds, seed),
+    identity=as_json(
+      {
+        "weights": checksum(path),
+        "codec": player.codec.checksum,
+        "songs": source.name,
+        "songs_config": fields,
+        "seconds": seconds,
+        "seed": seed,
+      }
+    ),
+  )
+
+
+def as_json(value: Any) -> Any:
+  """A value as JSON gives it back."""
+  return json.loads(json.dumps(value, default=str))

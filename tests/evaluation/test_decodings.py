@@ -1,0 +1,152 @@
+"""Settings compared, with a player whose skill is in its settings."""
+
+import dataclasses
+import itertools
+import json
+import types
+
+import numpy as np
+import pytest
+
+from stemgen_jax import codec as codecs
+from stemgen_jax.audio import Audio
+from stemgen_jax.data import band
+from stemgen_jax.evaluation import decodings, embeddings, grid, protocol
+from stemgen_jax.sampling import Settings
+
+STYLE = band.Style(
+  genres=("techno",), meters=("4/4",), categories=("bass", "synth_pad", "drums")
+)
+BAND = band.Band(seconds=4.0, style=STYLE)
+GRID = {
+  "good": Settings(steps=(4, 1, 1, 1)),
+  "bad": Settings(steps=(1, 1, 1, 1)),
+}
+
+
+@dataclasses.dataclass
+class Player:
+  """With four steps it plays the real stem, with one the stranger's."""
+
+  codec: codecs.Codec
+  examples: protocol.ExampleList
+  config: types.SimpleNamespace = dataclasses.field(
+    default_factory=lambda: types.SimpleNamespace(conditions=("category",))
+  )
+  played: list = dataclasses.field(default_factory=list)
+
+  def takes(self, context, stem, seeds, *, settings):
+    for place in itertools.islice(self.examples, 4):
+      example = self.examples.example(place)
+      if np.array_equal(example.context.samples, context.samples):
+        break
+    sound = example.real if settings.steps[0] == 4 else example.stranger
+    for seed in seeds:
+      self.played.append((settings.steps[0], example.number, seed))
+      noise = np.random.default_rng(seed).normal(size=sound.samples.shape)
+      yield types.SimpleNamespace(
+        audio=Audio(
+          (sound.samples + 1e-4 * noise).astype(np.float32), sound.sample_rate
+        ),
+        passes=sum(settings.steps),
+        elapsed=0.5,
+      )
+
+
+@pytest.fixture(scope="module")
+def player():
+  codec = codecs.load("demo")
+  return Player(codec, protocol.ExampleList(BAND, codec, 3.0, 0))
+
+
+def run(player, out, settings=None):
+  return decodings.run(
+    player,
+    player.examples,
+    out,
+    settings or GRID,
+    count=4,
+    seeds=range(2),
+    recipe={"seed": 0},
+    embeddings={"codec": embeddings.codec_latents(player.codec)},
+  )
+
+
+@pytest.fixture(scope="module")
+def found(player, tmp_path_factory):
+  out = tmp_path_factory.mktemp("decoding")
+  return out, run(player, out)
+
+
+def test_the_better_setting_comes_out_better(found):
+  result = decodings.summarise(found[1], "good")
+  good, bad = result["rows"]["good"], result["rows"]["bad"]
+  assert (good["passes"], bad["passes"]) == (7, 4)
+  assert bad["scores"]["rhythm"]["score"] == pytest.approx(0, abs=0.2)
+  assert good["scores"]["rhythm"]["score"] > 0.8
+  assert good["frechet"]["codec"]["apa"] > 0.9 > bad["frechet"]["codec"]["apa"]
+  assert good["quality"] > bad["quality"] + 0.5
+  assert good["differences"]["rhythm"] == {"mean": 0, "low": 0, "high": 0}
+  assert bad["differences"]["rhythm"]["mean"] < -0.5
+  table = decodings.table(result).splitlines()
+  assert [row.split("|")[1].strip() for row in table[2:7]] == [
+    "good",
+    "bad",
+    "*real*",
+    "*round trip*",
+    "*random*",
+  ]
+
+
+def test_what_is_done_is_kept_and_settings_join(found, player):
+  out, _ = found
+  player.played.clear()
+  more = GRID | {"third": Settings(steps=(4, 2, 1, 1))}
+  again = run(player, out, more)
+  assert {steps for steps, _, _ in player.played} == {4}
+  assert len(player.played) == 8  # four examples of two seeds, of one setting
+  assert set(again) == {"anchors", "good", "bad", "third"}
+  with pytest.raises(ValueError, match="another --out"):
+    run(player, out, {"good": Settings(steps=(2, 1, 1, 1))})
+
+
+def test_a_picture_of_it(found, tmp_path):
+  path = tmp_path / "decoding.png"
+  decodings.draw(path, decodings.summarise(found[1], "bad"))
+  assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+  ("text", "complaint"),
+  [
+    ("", "no get_settings"),
+    ("def get_settings(): return {}", "no dict"),
+    ("def get_settings(): return {'a': 1}", "'a' is no Settings"),
+    (
+      "from stemgen_jax.sampling import Settings\n"
+      "def get_settings(): return {'../a': Settings()}",
+      "'../a' is no name",
+    ),
+  ],
+)
+def test_a_grid_that_is_none_is_named(tmp_path, text, complaint):
+  path = tmp_path / "grid.py"
+  path.write_text(text)
+  with pytest.raises(ValueError, match=complaint):
+    grid.load(str(path))
+
+
+@pytest.mark.parametrize(
+  ("name", "most"),
+  [("decoding", 48), ("paper_decoding", 192), ("paper_decoding_whole", 768)],
+)
+def test_the_projects_own_grids(name, most):
+  from stemgen_jax import model
+  from stemgen_jax.sampling import cost
+
+  config = model.load_weights("demo").config
+  settings = grid.load(f"configs/{name}.py")
+  assert max(cost.passes(one, config) for one in settings.values()) == most
+  # A name of its own for each, and none of them twice.
+  fields = [json.dumps(dataclasses.asdict(one)) for one in settings.values()]
+  assert len(set(fields)) == len(fields)
