@@ -7,6 +7,7 @@ of models or codecs.
 import contextlib
 import dataclasses
 import difflib
+import glob
 import json
 import math
 import os
@@ -74,6 +75,18 @@ class Audio:
   def channels(self) -> int:
     """Number of channels."""
     return self.samples.shape[1]
+
+
+def matching(pattern: str) -> list[pathlib.Path]:
+  """The files that a pattern such as "loops/*.wav" matches, in order.
+
+  Raises:
+    FileNotFoundError: there is none.
+  """
+  found = sorted(map(pathlib.Path, glob.glob(pattern)))
+  if not found:
+    raise FileNotFoundError(f"--files={pattern}: no such file")
+  return found
 
 
 def read(path: Path, *, longest: float | None = None) -> Audio:

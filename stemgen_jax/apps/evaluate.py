@@ -29,6 +29,11 @@ stems played to the package's loops, beside those of real stems:
 
   stemgen-jax evaluate --what=sound --out=out/sound
 
+Does it keep time with loops of any kind? Drums and bass are played to each, and
+their beats held against the loop's:
+
+  stemgen-jax evaluate --what=loops --files='my_loops/*.wav' --out=out/loops
+
 Which way to decode is worth its passes? The same examples under every setting
 of a file, with several seeds, as decoding.md and decoding.png; settings that
 are added to the file later join those that are done:
@@ -55,7 +60,7 @@ if TYPE_CHECKING:
   from stemgen_jax.model import ModelConfig
   from stemgen_jax.stemgen import StemGen
 
-WHAT = ("all", "listening", "sound", "decoding")
+WHAT = ("all", "listening", "sound", "loops", "decoding")
 _OF_ALL, _OF_LISTENING, _OF_DECODING = 400, 96, 48
 
 FLAGS = flags.FlagValues()
@@ -131,6 +136,9 @@ _CLAP = flags.DEFINE_string(
   "laion/larger_clap_music's.",
   flag_values=FLAGS,
 )
+_FILES = flags.DEFINE_string(
+  "files", None, "For loops: all files that match.", flag_values=FLAGS
+)
 _GRID = flags.DEFINE_string(
   "grid",
   None,
@@ -185,6 +193,7 @@ def main(argv: list[str]) -> None:
     "all": _all,
     "listening": _listening,
     "sound": _sound,
+    "loops": _loops,
     "decoding": _decoding,
   }
   result = work[_WHAT.value]()
@@ -385,6 +394,25 @@ def _sound() -> dict[str, Any]:
   examples = _examples(player.config, _EXAMPLES.value or _OF_LISTENING)
   result = sound.sound(player, examples, seed=_SEED.value)
   print(sound.table(result))
+  return result
+
+
+def _loops() -> dict[str, Any]:
+  from stemgen_jax import sampling, stemgen
+  from stemgen_jax.evaluation import loops
+
+  if not _FILES.value:
+    raise ValueError("--files is missing: name loops, as 'my_loops/*.wav'")
+  files = audio.matching(_FILES.value)
+  player = stemgen.StemGen.load(_WEIGHTS.value, codec=_CODEC.value)
+  result = loops.loops(
+    player,
+    files,
+    seconds=_SECONDS.value,
+    settings=sampling.preset(_PRESET.value),
+    seed=_SEED.value,
+  )
+  print(loops.table(result))
   return result
 
 

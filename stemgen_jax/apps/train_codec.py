@@ -14,7 +14,6 @@ and how well recordings of your own (in quotes: all that match):
   stemgen-jax train_codec --out=runs/codec --report --files='loops/*.flac'
 """
 
-import glob
 import json
 import pathlib
 import signal
@@ -104,10 +103,9 @@ def main(argv: list[str]) -> None:
   weights = pathlib.Path(_EXPORT.value or out / "codec.safetensors")
   if FLAGS.songs < 1:
     raise ValueError(f"--songs={FLAGS.songs}: expected 1 or more")
-  files = sorted(map(pathlib.Path, glob.glob(_FILES.value or "")))
-  if _FILES.value and not (files and _REPORT.value):
-    problem = "no such file" if _REPORT.value else "it goes with --report"
-    raise ValueError(f"--files={_FILES.value}: {problem}")
+  if _FILES.value and not _REPORT.value:
+    raise ValueError(f"--files={_FILES.value}: it goes with --report")
+  files = audio.matching(_FILES.value) if _FILES.value else []
   weights.parent.mkdir(parents=True, exist_ok=True)
   # Its own export of an earlier call is replaced.
   audio.check_writable(weights, True, (".safetensors",))

@@ -44,7 +44,7 @@ def summarise(judged: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
   drawn = draws(songs, rng)
   for name, of_system in values.items():
     result["figures"][name] = {
-      system: _mean(found, drawn) for system, found in of_system.items()
+      system: mean(found, drawn) for system, found in of_system.items()
     }
   for group, names in groups().items():
     result["scores"][group] = {
@@ -137,7 +137,7 @@ def draws(
   return times[:, song]
 
 
-def _mean(
+def mean(
   values: Float[np.ndarray, " n"], draws: Float[np.ndarray, "resamples n"]
 ) -> dict[str, float | int | None]:
   """Mean of the values that there are, and its 95 % interval."""
