@@ -1,10 +1,10 @@
-"""The demo model: about half an hour on two CPU cores.
+"""The demo model: about three hours on two CPU cores.
 
-  stemgen-jax prepare --style=demo --songs=320 --valid_songs=8 \\
+  stemgen-jax prepare --style=demo --songs=640 --valid_songs=8 \\
     --test_songs=64 --seconds=12 --out=data/demo
   stemgen-jax train --config=configs/demo.py --data=data/demo --out=runs/demo
 
-Crops of 4 s. A fifth of the examples has a run of frames masked, as redoing a
+Crops of 5 s. A fifth of the examples has a run of frames masked, as redoing a
 part and going on ask for.
 """
 
@@ -21,22 +21,22 @@ def get_config() -> TrainConfig:
       depth=4,
       heads=4,
       mlp=704,
-      window=200,
+      window=250,
       embedding="codebook",
       qk_norm=True,
       remat="none",
     ),
     optimizer=OptimizerConfig(
       learning_rate=1e-3,
-      warmup_steps=100,
-      hold_steps=800,
-      decay_steps=600,
+      warmup_steps=200,
+      hold_steps=3800,
+      decay_steps=2000,
       final_ratio=0.1,
     ),
     mask=MaskConfig(
       level_weights=(0.5, 0.2, 0.15, 0.15), span_share=0.1, prefix_share=0.1
     ),
-    steps=1500,
+    steps=6000,
     batch=16,
     ema_decay=0.995,
     save_every=200,
@@ -44,5 +44,5 @@ def get_config() -> TrainConfig:
     validate_every=200,
     validate_batches=4,
     patience=0,
-    listen_every=500,
+    listen_every=2000,
   )
