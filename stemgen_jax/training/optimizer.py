@@ -7,6 +7,7 @@ import jax
 import optax
 from optax import contrib
 
+from stemgen_jax.model.sharding import alone
 from stemgen_jax.model.transformer import Params
 
 
@@ -17,7 +18,8 @@ class OptimizerConfig:
   Attributes:
     kind: "adamw", the paper's, or "muon": the matrices of the blocks take
       orthogonal steps (Muon, arXiv 2502.16982, scaled to the size of AdamW's,
-      so that the learning rate stays), everything else AdamW's.
+      so that the learning rate stays), everything else AdamW's. Muon's state
+      is whole on every device.
     learning_rate: The peak.
     warmup_steps: Linear rise from 0 to the peak.
     hold_steps: Steps at the peak.
@@ -120,21 +122,53 @@ def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
 
 
 def _steps(config: OptimizerConfig, decayed) -> optax.GradientTransformation:
-  adamw = dict(b1=config.beta1, b2=config.beta2)
   rate = learning_rate(config)
   if config.kind == "adamw":
     return optax.adamw(
-      rate, **adamw, weight_decay=config.weight_decay, mask=decayed
+      rate,
+      b1=config.beta1,
+      b2=config.beta2,
+      weight_decay=config.weight_decay,
+      mask=decayed,
     )
-  return contrib.muon(
-    rate,
-    weight_decay=config.weight_decay,
-    consistent_rms=0.2,
-    adam_b1=config.beta1,
-    adam_b2=config.beta2,
-    adam_weight_decay=0.0,
-    muon_weight_dimension_numbers=_matrices,
+  return _whole(
+    contrib.muon(
+      rate,
+      weight_decay=config.weight_decay,
+      consistent_rms=0.2,  # AdamW's, as its authors measured it
+      adam_b1=config.beta1,
+      adam_b2=config.beta2,
+      muon_weight_dimension_numbers=_matrices,
+    )
   )
+
+
+def _whole(
+  steps: optax.GradientTransformation,
+) -> optax.GradientTransformation:
+  """Takes the steps on every device alike, where matrices are whole."""
+
+  def gathered(tree):
+    def whole(x):
+      return jax.sharding.reshard(x, jax.P(*[None] * x.ndim))
+
+    return tree if alone() else jax.tree.map(whole, tree)
+
+  def init(params: Params) -> optax.OptState:
+    # Placed as a step returns it, or the second step would compile anew.
+    return gathered(steps.init(gathered(params)))
+
+  def update(updates: Params, state: optax.OptState, params: Params):
+    taken, state = steps.update(gathered(updates), state, gathered(params))
+    if alone():
+      return taken, state
+    return jax.tree.map(
+      lambda x, like: jax.sharding.reshard(x, jax.typeof(like).sharding.spec),
+      taken,
+      updates,
+    ), state
+
+  return optax.GradientTransformation(init, update)
 
 
 _MATRICES = {

@@ -14,42 +14,47 @@ MESHES = [(8, 1), (4, 2), (2, 4)]
 
 
 @functools.cache
-def config():
+def config(kind="adamw"):
   config = tiny_config()
   config.model.heads = 4
+  config.optimizer.kind = kind
   return trainer.resolve(config, fake_data())
 
 
-def train(steps=4):
+def train(kind, steps=4):
   """Losses of some steps, and the parameters after them, on the set mesh."""
-  state = jax.jit(lambda key, books: init_state(config(), key, books))(
+  state = jax.jit(lambda key, books: init_state(config(kind), key, books))(
     jax.random.key(0), fake_data().codebooks
   )
-  step, batches = make_train_step(config()), FakeBatches(config())
+  step, batches = make_train_step(config(kind)), FakeBatches(config(kind))
   losses = []
   for _ in range(steps):
     state, metrics = step(state, place(next(batches)), jax.random.key(1))
     losses.append(float(metrics["loss"]))
+  assert step._cache_size() == 1
   return losses, state["params"]
 
 
 @functools.cache
-def alone():
-  losses, params = train()
+def alone(kind):
+  losses, params = train(kind)
   return losses, jax.device_get(params)
 
 
-@pytest.mark.parametrize("shape", MESHES)
-def test_every_mesh_has_the_losses_of_one_device(shape):
+@pytest.mark.parametrize(
+  ("shape", "kind"),
+  [*((shape, "adamw") for shape in MESHES), ((4, 2), "muon")],
+)
+def test_every_mesh_has_the_losses_of_one_device(shape, kind):
   with jax.set_mesh(sharding.make_mesh(*shape)):
-    losses, params = train()
+    losses, params = train(kind)
     up = params["blocks"]["up"]["kernel"]
   data, model = shape
   # FSDP over data, tensor parallel over model: every device has its part.
   depth, d, two, f = up.shape
   (part,) = {shard.data.shape for shard in up.addressable_shards}
   assert part == (depth, d // data, two, f // model)
-  expected, expected_params = alone()
+  expected, expected_params = alone(kind)
   np.testing.assert_allclose(losses, expected, rtol=1e-5)
   jax.tree.map(
     # AdamW's first steps have about the size of the learning rate, 1e-2,

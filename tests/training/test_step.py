@@ -91,6 +91,32 @@ def test_steps_compile_once_and_touch_only_what_may_change():
   assert still == {"embedding/codebooks", "blocks/query/kernel"}
 
 
+def test_muon_steps_are_orthogonal():
+  config = resolved()
+  config.optimizer = dataclasses.replace(
+    config.optimizer, kind="muon", weight_decay=0.0, warmup_steps=0
+  )
+  state = fresh(config)
+  before = named(state["params"])
+  state, metrics = train_step(config)(
+    state, next(FakeBatches(config)), jax.random.key(1)
+  )
+  taken = {name: x - before[name] for name, x in named(state["params"]).items()}
+  rate = float(metrics["learning_rate"])
+  for name in ("blocks/down/kernel", "blocks/up/kernel", "blocks/out/kernel"):
+    matrix = taken[name][0]
+    if name == "blocks/up/kernel":
+      matrix = matrix[:, 0]
+    matrix = matrix.reshape(-1, matrix.shape[-1])
+    # As large as AdamW's, in all directions alike.
+    np.testing.assert_allclose(
+      np.sqrt((matrix**2).mean()) / rate, 0.2, rtol=0.25
+    )
+    values = np.linalg.svd(matrix, compute_uv=False)
+    assert values.min() > 0.4 * values.max(), name
+  assert not taken["embedding/codebooks"].any()
+
+
 def drawn(config, batch, key):
   """`views`, fetched."""
   jitted = jax.jit(lambda batch, key: views(config, batch, key))
