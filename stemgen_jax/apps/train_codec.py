@@ -24,7 +24,7 @@ import tqdm
 from absl import flags
 
 from stemgen_jax import audio
-from stemgen_jax.apps import source_flags
+from stemgen_jax import source_flags
 
 if TYPE_CHECKING:
   from stemgen_jax.codec.training import Training, TrainingConfig
