@@ -90,7 +90,39 @@ class StemGen(Player):
     settings: sampling.Settings | None = None,
     progress: Progress | None = None,
   ) -> Take:
-    """Plays one take along with the context; arguments as `takes`."""
+    """Plays one take along with the context.
+
+    It depends on weights, settings, context and seed alone: on a CPU the same
+    ones give the same samples, to the last bit.
+
+    Args:
+      context: a file, `Audio`, or (float samples [n] or [n, channels] in
+        -1..1, sample rate in Hz), 0.2 s to 10 minutes; or None to start from
+        nothing. The model hears a window of some seconds at a time; longer
+        music is played in windows that overlap by half.
+      stem: the instrument, a category or any name that musicians use for it.
+      genre: one of `categories.GENRES`, for weights that listen to it; "" for
+        none in particular.
+      role: one of `categories.ROLES`, what the stem shall do in the music; as
+        `genre`.
+      seed: 0 to 2**32 - 1; another seed is another take.
+      seconds: length without a context; the stem then comes in the codec's
+        own format.
+      loop: the context is one period of a loop, and so is the stem.
+      settings: how to sample, such as `sampling.preset("fast")`, or one of
+        them with other numbers by `dataclasses.replace`; `preset("default")`
+        if left out.
+      progress: called after each level of each window.
+
+    Returns:
+      The take. Its audio has the samples, sample rate and channels of the
+      context, without lag; `Take.save` writes it, `Take.mix` adds it to the
+      context.
+
+    Raises:
+      ValueError, OSError: an argument is not as above, or the file cannot be
+        read (see `audio.read`).
+    """
     return next(
       self.takes(
         context,

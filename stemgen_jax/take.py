@@ -218,9 +218,7 @@ class Take:
     """
     heard = self.heard
     if heard.loop:
-      raise ValueError(
-        f"{self.name} is a loop, which has no end to go on from"
-      )
+      raise ValueError(f"{self.name} is a loop, which has no end to go on from")
     if context is None and not heard.from_nothing:
       raise ValueError(
         f"{self.name} was played to music: give the longer context, not seconds"
