@@ -15,6 +15,7 @@ from stemgen_jax import __version__
 from stemgen_jax.sampling import Settings
 
 PRECIOUS = b"precious"
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def studio(tmp_path_factory):
 def python(studio, *arguments):
   environment = {
     "PATH": os.environ["PATH"],
-    "PYTHONPATH": str(studio / "shadows"),
+    "PYTHONPATH": f"{studio / 'shadows'}{os.pathsep}{ROOT}",
   }
   return subprocess.run(
     [sys.executable, *arguments],
