@@ -349,7 +349,7 @@ def _write(
     )
     lowered = f"lowered by {-gain_db:.1f} dB so as not to clip"
     if path == files.stem:
-      lowered += ": this file is not as loud as the stem in the mix"
+      lowered += ": its file is not as loud as in a mix"
     print(f"  wrote {path}" + (f" ({lowered})" if gain_db else ""))
     return gain_db
 

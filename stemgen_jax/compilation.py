@@ -78,9 +78,12 @@ def timed() -> Iterator[Compiling]:
   """Notes when JAX compiles meanwhile, or loads what it has kept."""
   found = Compiling()
 
-  def listen(event: str, start: float, end: float, **_: object) -> None:
+  def listen(
+    event: str, start_time: float, end_time: float, **kwargs: str | int
+  ) -> None:
+    del kwargs
     if event.startswith(_EVENTS):
-      found.spans.append((start, end))
+      found.spans.append((start_time, end_time))
 
   monitoring.register_event_time_span_listener(listen)
   try:

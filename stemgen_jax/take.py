@@ -123,7 +123,7 @@ class Take:
     if gain_db < 0:
       warnings.warn(
         f"{path}: the stem was lowered by {-gain_db:.1f} dB so as not to clip: "
-        "its file is not as loud as in the mix",
+        "its file is not as loud as in a mix",
         stacklevel=2,
       )
     return path
