@@ -21,7 +21,10 @@ for flag in "$@"; do
     --out* | --mix* | --picture*) overwrite=--nooverwrite ;; # not our files
   esac
 done
-mkdir -p "out"
-exec "$venv/bin/python" -m stemgen_jax generate "${music[@]}" \
+if [ ! -d out ]; then
+  mkdir out
+  trap 'rmdir out 2>/dev/null || true' EXIT # where nothing came of it
+fi
+"$venv/bin/python" -m stemgen_jax generate "${music[@]}" \
   --out="out/stem.wav" --picture="out/picture.png" --nokeep_codes \
   $overwrite "$@"

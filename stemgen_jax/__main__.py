@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import absl.logging
 from absl import flags
 
-from stemgen_jax import apps
+from stemgen_jax import __version__, apps
 
 _TRACE = "STEMGEN_JAX_TRACE"
 _MOST_LINES = 3
@@ -47,6 +47,9 @@ def _run(argv: list[str]) -> int:
   if not argv or _asks_help(argv[:1]):
     print(_overview())
     return 0
+  if argv[0] == "--version":
+    print(f"stemgen-jax {__version__}")
+    return 0
   name = argv[0].replace("-", "_")
   names = _app_names()
   if name not in names:
@@ -67,10 +70,13 @@ def _run(argv: list[str]) -> int:
   try:
     rest = values(argv)
   except flags.UnrecognizedFlagError as error:
-    wrong = error.flagname
-    near = _nearest(wrong, [flag.name for flag in _flags(app, values)], "--")
+    wrong, names = error.flagname, [flag.name for flag in _flags(app, values)]
+    near = _nearest(wrong, names, "--")
+    group = wrong.partition(".")[0] + "."
+    alike = [x.removeprefix(group) for x in names if x.startswith(group)]
+    named = f"; --{group}NAME is one of {', '.join(alike)}" if alike else ""
     raise ValueError(
-      f"unknown flag --{wrong}{near}; see stemgen-jax {argv[0]} --help"
+      f"unknown flag --{wrong}{near}{named}; see stemgen-jax {argv[0]} --help"
     ) from None
   except (KeyError, AttributeError) as error:  # of --config.FIELD=VALUE
     fields = app.config_fields() if hasattr(app, "config_fields") else []
@@ -102,6 +108,7 @@ def _overview() -> str:
   lines += [
     "",
     "stemgen-jax APP --help  explains an app and its flags",
+    "stemgen-jax --version  says which one this is",
     f"--trace (or {_TRACE}=1)  shows where an error came from",
   ]
   return "\n".join(lines)
@@ -109,8 +116,10 @@ def _overview() -> str:
 
 def _help(app: types.ModuleType, values: flags.FlagValues) -> str:
   lines = [(app.__doc__ or "").strip(), "", "flags:"]
+  dotted = []
   for flag in _flags(app, values):
-    if "." in flag.name:  # many, for the few who look for them
+    if "." in flag.name:
+      dotted.append(flag)
       continue
     if isinstance(flag, flags.BooleanFlag):
       usage = f"--{flag.name}"
@@ -125,6 +134,11 @@ def _help(app: types.ModuleType, values: flags.FlagValues) -> str:
     wrapped = textwrap.wrap(text, 56)
     lines += [f"  {usage:<20}  {wrapped[0]}"]
     lines += [" " * 24 + line for line in wrapped[1:]]
+  for flag in dotted:  # many, for the few who look for them
+    group, _, name = flag.name.partition(".")
+    title = f"  --{group}.NAME=..., with one of the names"
+    lines += [] if title in lines else [title]
+    lines.append(f"    {name:<18}  {flag.help}")
   return "\n".join(lines)
 
 

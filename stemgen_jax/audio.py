@@ -297,7 +297,10 @@ def check_writable(
       raise NotADirectoryError(f"{path}: {nearest} is a file, not a folder")
     raise FileNotFoundError(f"no such folder: {folder}; make it first")
   if path.exists() and not overwrite:
-    raise FileExistsError(f"{path} exists: choose another name or --overwrite")
+    raise FileExistsError(
+      f"{path} exists: choose another name, or replace it by --overwrite "
+      "(overwrite=True in Python)"
+    )
   probe = path.with_name(f".{secrets.token_hex(8)}.part")
   try:
     probe.touch(exist_ok=False)

@@ -7,6 +7,7 @@ drum kit, then everything else.
 
 import difflib
 import re
+from collections.abc import Sequence
 
 # Each category and what musicians also call it. A name belongs to one
 # category; "synth" alone means the lead, the more common wish.
@@ -127,7 +128,7 @@ def parse_category(name: str) -> str:
   hint = " or ".join(dict.fromkeys(_CATEGORY_OF[close] for close in near))
   raise ValueError(
     f"unknown instrument category {name!r}"
-    + (f", did you mean {hint}?" if hint else "")
+    + (f", did you mean {hint}?" if hint else ".")
     + f" Known: {', '.join(CATEGORIES)}"
   )
 
@@ -193,7 +194,25 @@ def _named(kind: str, known: tuple[str, ...], name: str) -> str:
   for one in known:
     if _plain(one) == _plain(name):
       return one
-  raise ValueError(f"unknown {kind} {name!r} Known: {', '.join(known)}")
+  raise ValueError(f"unknown {kind} {name!r}. Known: {', '.join(known)}")
+
+
+def untrained(category: str, trained: Sequence[str]) -> str:
+  """What to expect of an instrument that weights were not trained on.
+
+  Args:
+    category: one of `CATEGORIES`.
+    trained: those that the weights were trained on.
+
+  Returns:
+    A sentence for who asked for it; "" if it is among them.
+  """
+  if category in trained:
+    return ""
+  return (
+    f"these weights were not trained on {category!r}: expect little of it; "
+    f"they know {', '.join(trained)}"
+  )
 
 
 def role_id(role: str, category: str) -> int:

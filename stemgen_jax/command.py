@@ -4,6 +4,7 @@ Nothing here loads jax or torch before all that the user gave is checked.
 """
 
 import dataclasses
+import json
 import pathlib
 import sys
 import time
@@ -14,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 import tqdm
 from absl import flags
 
-from stemgen_jax import audio
+from stemgen_jax import audio, settings_flags
 from stemgen_jax.codec import weight_files
-from stemgen_jax.sampling import settings as settings_lib
 from stemgen_jax.take import Take, codes_path
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
   from stemgen_jax.stemgen import StemGen
 
 MOST_TAKES = 1000
-SOURCES = ("context", "category", "genre", "role")
+_DEMO = pathlib.Path(__file__).parent / "assets/demo/model.json"
 _SEEDS = 2**32
 _BITS: dict[str, audio.Bits] = {"16": 16, "24": 24, "float": "float"}
 
@@ -119,107 +119,7 @@ def define_flags(values: flags.FlagValues, *, of_take: bool) -> None:
     "the cache. Default: the one that --weights name.",
     flag_values=values,
   )
-  flags.DEFINE_enum(
-    "preset",
-    None if of_take else "default",
-    list(settings_lib.PRESETS),
-    "How to sample: 'fast' takes 24 passes of the model, 'paper' the paper's "
-    "768." + (f" Default: {own} settings." if of_take else ""),
-    flag_values=values,
-  )
-  flags.DEFINE_list(
-    "steps",
-    None,
-    "Steps per codec level, coarse to fine, as 16,8,8,4; fewer are faster. "
-    f"Default: {own if of_take else 'the preset'}"
-    f"{'' if of_take else chr(39) + 's'}.",
-    flag_values=values,
-  )
-  for name in _setting_names():
-    flags.DEFINE_list(
-      f"settings.{name}",
-      None,
-      "One setting in place of the preset's.",
-      flag_values=values,
-    )
-
-
-def _setting_names() -> list[str]:
-  names = []
-  for field in dataclasses.fields(settings_lib.Settings):
-    if field.name == "guidance":
-      names += [f"guidance.{source}" for source in SOURCES]
-    elif field.name != "steps":
-      names.append(field.name)
-  return names
-
-
-def parse_settings(
-  values: flags.FlagValues, own: settings_lib.Settings | None = None
-) -> settings_lib.Settings:
-  """The settings that the flags ask for.
-
-  Args:
-    values: of the app.
-    own: of the take that is changed, where --preset is not given.
-
-  Raises:
-    ValueError: a flag is wrong.
-  """
-  base = settings_lib.preset(values.preset) if values.preset else own
-  base = base or settings_lib.preset("default")
-  changed: dict[str, Any] = {}
-  if values.steps is not None:
-    changed["steps"] = _numbers("steps", values.steps, int)
-    if min(changed["steps"], default=0) < 1:
-      raise ValueError(
-        f"--steps={','.join(values.steps)}: expected whole numbers of at "
-        "least 1, one per level, as 16,8,8,4"
-      )
-  for name in _setting_names():
-    flag, given = f"settings.{name}", values[f"settings.{name}"].value
-    if given is None:
-      continue
-    field, _, source = name.partition(".")
-    default = getattr(base, field)
-    if source:
-      scales = changed.setdefault("guidance", dict(base.guidance))
-      scales[source] = _numbers(flag, given, float)
-    elif isinstance(default, str):
-      changed[name] = ",".join(given)
-    else:
-      numbers = _numbers(flag, given, int if field == "top_k" else float)
-      pair = field in ("guidance_interval", "guidance_ramp")
-      if pair and len(numbers) != 2:
-        raise ValueError(
-          f"--{flag}={','.join(given)}: expected two numbers, as 0,1"
-        )
-      alone = len(numbers) == 1
-      changed[name] = numbers[0] if alone else numbers
-  return dataclasses.replace(base, **changed)
-
-
-def check_scales(values: flags.FlagValues, **given: str) -> None:
-  """Raises ValueError for the scale of a condition that is not given."""
-  for name, value in given.items():
-    if values[f"settings.guidance.{name}"].value is not None and not value:
-      raise ValueError(
-        f"--settings.guidance.{name} is the scale of a {name}, and none is "
-        f"given: generate with --{name}, or leave it out"
-      )
-
-
-def _numbers(flag: str, given: list[str], kind: Callable) -> tuple:
-  try:
-    numbers = tuple(kind(number) for number in given)
-  except ValueError:
-    numbers = ()
-  if not numbers:
-    whole = "whole numbers" if kind is int else "numbers"
-    raise ValueError(
-      f"--{flag}={','.join(given)}: expected {whole}, one or one per level"
-    )
-  return numbers
+  settings_flags.define(values, of_take=of_take)
 
 
 def plan_files(
@@ -270,9 +170,8 @@ def plan_files(
         audio.check_writable(path, values.overwrite)
         audio.check_bits(path, _BITS[values.bits])
       else:
-        audio.check_writable(path, values.overwrite, (".png", ".npz"))
-      if path == files.picture and path.suffix.lower() != ".png":
-        raise ValueError(f"{path}: cannot write {path.suffix}; expected .png")
+        kind = ".png" if path == files.picture else ".npz"
+        audio.check_writable(path, values.overwrite, (kind,))
       if path.resolve() in taken:
         raise ValueError(f"{path} is named twice: give each file its own name")
       taken.add(path.resolve())
@@ -289,6 +188,26 @@ def check_weights(values: flags.FlagValues) -> None:
       raise FileNotFoundError(f"--{name}={path}: no such file")
 
 
+def check_conditions(values: flags.FlagValues, **asked: str) -> None:
+  """Raises ValueError for a condition that --weights do not listen to.
+
+  It is read in the description of exported weights, before any model loads;
+  of other weights `StemGen` tells it later.
+  """
+  path = _DEMO if values.weights == "demo" else pathlib.Path(values.weights)
+  try:
+    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    known = about["config"]["conditions"]
+  except (OSError, ValueError, KeyError, TypeError):
+    return  # A run's, or damaged, which is told when they are loaded.
+  for name, value in asked.items():
+    if value and name not in known:
+      raise ValueError(
+        f"--{name}={value}: the weights {values.weights} do not listen to a "
+        f"{name}, only to {', '.join((*known, 'context'))}; leave it out"
+      )
+
+
 def load_player(values: flags.FlagValues) -> "StemGen":
   """Loads model and codec, and says how long it took."""
   began = time.perf_counter()
@@ -303,7 +222,7 @@ def change_take(
   values: flags.FlagValues,
   context_path: str | None,
   change: Callable[["StemGen", Take, dict[str, Any]], Take],
-  check: Callable[[Take], object] = lambda take: None,
+  check: Callable[[Take, audio.Audio | None], object] = lambda *_: None,
   *,
   longer: bool = False,
 ) -> None:
@@ -314,8 +233,8 @@ def change_take(
     context_path: what a mix is made with.
     change: called with the player, the take, and seed, settings and progress
       of the new one.
-    check: raises ValueError if the take cannot be changed so.
-    longer: the context may be longer than the take.
+    check: raises ValueError if the take cannot be changed so, to that context.
+    longer: the context is another than the take's own.
 
   Raises:
     ValueError, OSError: something given cannot be; nothing is written then.
@@ -325,9 +244,8 @@ def change_take(
       "--take is missing: name the stem to go on from, as --take=bass.wav"
     )
   take = Take.load(values.take)
-  check(take)
-  settings = parse_settings(values, take.settings)
-  check_scales(values, genre=take.genre, role=take.role)
+  settings = settings_flags.parse(values, take.settings)
+  settings_flags.check_scales(values, genre=take.genre, role=take.role)
   seed = values.seed
   if seed is None:
     seed = (take.seed + 1) % _SEEDS
@@ -338,7 +256,9 @@ def change_take(
   context = None
   if context_path:
     context = audio.read(context_path, longest=audio.LONGEST)
-    _check_belongs(context_path, context, take, longer)
+    if not longer:
+      _check_belongs(context_path, context, take)
+  check(take, context)
   for path in (path for files in plans for path in files.sounds):
     audio.check_format(path, take.audio)
   own = values.weights is None
@@ -370,14 +290,11 @@ def change_take(
   write_takes(values, plans, takes, context)
 
 
-def _check_belongs(
-  path: str, context: audio.Audio, take: Take, longer: bool
-) -> None:
+def _check_belongs(path: str, context: audio.Audio, take: Take) -> None:
   """Raises ValueError if the take was not played to such a context."""
 
-  def form(sound: audio.Audio) -> tuple[int, ...]:
-    form = (sound.sample_rate, sound.channels)
-    return form if longer else (*form, len(sound.samples))
+  def form(sound: audio.Audio) -> tuple[int, int, int]:
+    return sound.sample_rate, sound.channels, len(sound.samples)
 
   if form(context) != form(take.audio):
     has, wanted = (
@@ -387,7 +304,7 @@ def _check_belongs(
     )
     raise ValueError(
       f"--context={path} has {has}, but the take {wanted}: expected the music "
-      "that it was played to" + (", going on" if longer else "")
+      "that it was played to"
     )
 
 
@@ -430,15 +347,17 @@ def _write(
       metadata=take.metadata,
       overwrite=values.overwrite,
     )
-    lowered = f" (lowered by {-gain_db:.1f} dB so as not to clip)"
-    print(f"  wrote {path}{lowered if gain_db else ''}")
+    lowered = f"lowered by {-gain_db:.1f} dB so as not to clip"
+    if path == files.stem:
+      lowered += ": its file is not as loud as in a mix"
+    print(f"  wrote {path}" + (f" ({lowered})" if gain_db else ""))
     return gain_db
 
   print(
     f"{take.stem}, seed {take.seed}: {take.elapsed:.1f} s for "
     f"{take.audio.seconds:.1f} s of music, real-time factor "
-    f"{take.elapsed / take.audio.seconds:.2f}; {take.passes} passes, "
-    f"{take.flops / 1e9:.0f} GFLOP"
+    f"{take.elapsed / take.audio.seconds:.2f}, and {take.compiling:.1f} s to "
+    f"compile; {take.passes} passes, {take.flops / 1e9:.0f} GFLOP"
   )
   lowered_db = save(files.stem, take.audio, 0.0)
   if files.codes:

@@ -189,6 +189,22 @@ def hear(
   )
 
 
+def distance(
+  codec: Codec, one: Int[np.ndarray, "t q"], other: Int[np.ndarray, "t q"]
+) -> float:
+  """How far two sounds are apart, frame by frame, as the codec hears them.
+
+  The squared distance of the vectors that the codes stand for, over the sum of
+  both sounds' variance: 0 for codes that are the same, about 1 for sounds that
+  have nothing to do with each other. Codes themselves would not do: noise that
+  no one hears changes many of them, into neighbours.
+  """
+  books, levels = codec.codebooks(), np.arange(codec.levels)
+  x, y = (books[levels, codes].sum(axis=1) for codes in (one, other))
+  variance = ((x - x.mean(0)) ** 2).sum() + ((y - y.mean(0)) ** 2).sum()
+  return float(((x - y) ** 2).sum() / max(variance, 1e-12))
+
+
 def to_audio(
   codec: Codec,
   codes: Int[np.ndarray, "t q"],

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32, Int
 from stemgen_jax import audio as audio_lib
 from stemgen_jax import (
   categories,
+  compilation,
   hearing,
   loops,
   model,
@@ -110,6 +111,11 @@ class Player:
       return loops.count_windows(free, window, self._seam)
     return len(windows.starts(free, window))
 
+  def untrained(self, category: str) -> str:
+    """What to expect of an instrument that was not trained; "" if it was."""
+    trained = self.metadata.get("categories", categories.CATEGORIES)
+    return categories.untrained(category, trained)
+
   def play(
     self, part: Part, seeds: list[int], at_once: int = 1
   ) -> Iterator[Take]:
@@ -125,14 +131,16 @@ class Player:
     for first in range(0, len(seeds), at_once):
       group = seeds[first : first + at_once]
       began = time.perf_counter()
-      codes = self.sample(part, group, known, free, steps)
-      sampled = (time.perf_counter() - began) / len(group)
+      with compilation.timed() as compiling:
+        codes = self.sample(part, group, known, free, steps)
+      compiled = compiling.seconds / len(group)
+      sampled = (time.perf_counter() - began) / len(group) - compiled
       for seed, item in zip(group, codes):
         began = time.perf_counter()
         audio = hearing.to_audio(
           self.codec, item, part.heard, self._stem_scales(part)
         )
-        notes = self._notes(part.heard, part.stem, audio.samples)
+        notes = self._notes(part.heard, audio.samples)
         for note in notes:
           warnings.warn(note, stacklevel=3)
         if part.spliced is not None and part.old is not None:
@@ -156,6 +164,7 @@ class Player:
           passes=passes,
           flops=passes * cost.pass_flops(self.config),
           elapsed=elapsed + part.heard.seconds_to_hear,
+          compiling=compiled,
           warnings=notes,
         )
 
@@ -226,16 +235,10 @@ class Player:
     return _REFERENCE_DB if level is None else level
 
   def _notes(
-    self, heard: Heard, category: str, stem: Float32[np.ndarray, "n c"]
+    self, heard: Heard, stem: Float32[np.ndarray, "n c"]
   ) -> tuple[str, ...]:
     """What the listener should know about a take."""
     notes = []
-    trained = self.metadata.get("categories", categories.CATEGORIES)
-    if category not in trained:
-      notes.append(
-        f"these weights were not trained on {category!r}: expect little of "
-        f"it; they know {', '.join(trained)}"
-      )
     silent = heard.level_db < hearing.SILENCE_DB
     if silent and not heard.from_nothing:
       notes.append(

@@ -38,6 +38,8 @@ class Take:
     passes: passes of the model that it took.
     flops: floating-point operations of these.
     elapsed: seconds of work it took, with the encoding of the context.
+    compiling: seconds that compiling the model took besides, or loading what
+      an earlier run has compiled.
     warnings: what the listener should know, in plain words.
   """
 
@@ -55,6 +57,7 @@ class Take:
   origin: str = ""
   passes: int = 0
   flops: float = 0.0
+  compiling: float = 0.0
   warnings: tuple[str, ...] = ()
 
   @property
@@ -78,6 +81,7 @@ class Take:
         "passes": self.passes,
         "flops": self.flops,
         "seconds": round(self.elapsed, 2),
+        "seconds_to_compile": round(self.compiling, 2),
       },
     }
 
@@ -118,7 +122,8 @@ class Take:
       self.save_codes(codes_path(path), gain_db)
     if gain_db < 0:
       warnings.warn(
-        f"{path}: the stem was lowered by {-gain_db:.1f} dB so as not to clip",
+        f"{path}: the stem was lowered by {-gain_db:.1f} dB so as not to clip: "
+        "its file is not as loud as in a mix",
         stacklevel=2,
       )
     return path
@@ -161,8 +166,8 @@ class Take:
     beside = codes_path(path)
     if not beside.is_file():
       raise FileNotFoundError(
-        f"no codes of {path}: expected {beside}, which is written beside every "
-        "take unless it is switched off"
+        f"no codes of {path}: expected {beside}, which `stemgen-jax generate` "
+        "writes beside a take"
       )
     try:
       with np.load(beside, allow_pickle=False) as file:
@@ -186,6 +191,7 @@ class Take:
         passes=about["cost"]["passes"],
         flops=about["cost"]["flops"],
         elapsed=about["cost"]["seconds"],
+        compiling=about["cost"].get("seconds_to_compile", 0.0),
       )
     except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
       raise ValueError(
@@ -199,6 +205,52 @@ class Take:
         f"{heard.sample_rate} in {heard.channels}: the audio was changed"
       )
     return take
+
+  def longer(self, context: Audio | None, seconds: float | None) -> Audio:
+    """What the take would go on under: the context, or silence of a length.
+
+    Args:
+      context: in the take's format, and longer than it.
+      seconds: the new length, for a take from nothing and without a context.
+
+    Raises:
+      ValueError: the take cannot go on so.
+    """
+    heard = self.heard
+    if heard.loop:
+      raise ValueError(f"{self.name} is a loop, which has no end to go on from")
+    if context is None and not heard.from_nothing:
+      raise ValueError(
+        f"{self.name} was played to music: give the longer context, not seconds"
+      )
+    if context is None:
+      if seconds is None:
+        raise ValueError("there is no context: give a length, seconds=10")
+      audio_lib.check_seconds(seconds, "the new length")
+      shape = (round(seconds * heard.sample_rate), heard.channels)
+      context = Audio(np.zeros(shape, np.float32), heard.sample_rate)
+    elif seconds is not None:
+      raise ValueError(
+        f"seconds {seconds:g}, but the take goes on as long as its context: "
+        "give one of them"
+      )
+    if (context.sample_rate, context.channels) != (
+      heard.sample_rate,
+      heard.channels,
+    ):
+      raise ValueError(
+        f"the context has {context.sample_rate} Hz and {context.channels} "
+        f"channels, but the take {heard.sample_rate} Hz and {heard.channels}: "
+        "convert it to the take's format"
+      )
+    least = heard.edge(heard.whole_frames) + heard.samples_per_frame
+    if len(context.samples) < least:
+      frame = heard.samples_per_frame / heard.sample_rate
+      raise ValueError(
+        f"the new length is {context.seconds:.2f} s: expected more than the "
+        f"take's {heard.seconds:.2f} s, by {1000 * frame:.0f} ms at least"
+      )
+    return context
 
   def mix(self, context: Audio) -> tuple[Audio, float]:
     """The stem with its context, as `audio.mix`: mix and its gain in dB."""

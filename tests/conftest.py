@@ -1,12 +1,21 @@
 """Settings every test shares."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 import jax
 
 # Before the first computation: eight simulated devices stand for a mesh.
 jax.config.update("jax_num_cpu_devices", 8)
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+# What a test downloads or compiles is not the user's.
+_cache = tempfile.mkdtemp(prefix="stemgen-jax-")
+atexit.register(shutil.rmtree, _cache, ignore_errors=True)
+os.environ["STEMGEN_JAX_CACHE"] = _cache
+os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)  # of the commands run here
 
 
 def pytest_addoption(parser):

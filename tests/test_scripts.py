@@ -55,6 +55,13 @@ def test_demo_replaces_no_file_of_the_users(tmp_path):
   assert mine.read_text() == "mine"
 
 
+def test_demo_that_cannot_play_leaves_no_folder(tmp_path):
+  done = demo(tmp_path, "nope.wav")
+  assert done.returncode == 1
+  assert "no such file: nope.wav" in done.stderr
+  assert list(tmp_path.iterdir()) == []
+
+
 def test_kubernetes_gives_every_process_its_number():
   text = (ROOT / "launch" / "jobset.yaml").read_text(encoding="utf-8")
   (hosts,) = yaml.safe_load(text)["spec"]["replicatedJobs"]

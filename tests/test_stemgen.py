@@ -1,10 +1,12 @@
 """Tests of the StemGen object, with a codec that is plain PCM."""
 
 import dataclasses
+import os
 
 import jax
 import numpy as np
 import pytest
+import soundfile
 import soxr
 from pcm import RATE, PcmCodec
 
@@ -155,8 +157,10 @@ def test_a_stem_that_is_far_too_quiet_is_called_so(player, monkeypatch):
 def test_a_category_that_was_not_trained_is_called_so(player):
   player = dataclasses.replace(player, metadata={"categories": ["drums"]})
   with pytest.warns(UserWarning, match="not trained on 'bass'"):
-    take = player.generate(_music(), "bass", settings=FAST)
-  assert take.warnings
+    # Before anything is played, which is when the takes are asked for.
+    takes = player.takes(_music(), "bass", [0], settings=FAST)
+  take = next(takes)
+  assert take.audio.samples.any()
   assert not player.generate(_music(), "drums", settings=FAST).warnings
 
 
@@ -363,8 +367,31 @@ def test_extending_keeps_what_was_played(improviser, tmp_path, seconds):
   assert new.stem == "drums"
   with pytest.raises(ValueError, match="more than the take's"):
     improviser.extend(new, longer)
-  with pytest.raises(ValueError, match="sample_rate 16000"):
+  with pytest.raises(ValueError, match="has 16000 Hz and 1"):
     improviser.extend(take, _music(4, rate=16000))
+
+
+def test_music_that_begins_otherwise_is_no_longer_context(improviser, tmp_path):
+  longer = _music(3)
+  take = improviser.generate((longer.samples[:RATE], RATE), seed=2)
+  audio.write(tmp_path / "16.wav", longer, bits=16)
+  soundfile.write(tmp_path / "a.mp3", longer.samples, RATE)
+  quieter = Audio(longer.samples / 2, RATE)
+  late = Audio(np.pad(longer.samples, ((800, 0), (0, 0))), RATE)
+  other, silence = _music(3, seed=1), Audio(0 * longer.samples, RATE)
+  for context in (longer, tmp_path / "16.wav", tmp_path / "a.mp3", quieter):
+    assert len(improviser.extend(take, context).codes) == 300
+  for context in (other, late, silence):
+    with pytest.raises(ValueError, match="does not begin with what bass-seed2"):
+      improviser.extend(take, context)
+  with pytest.warns(UserWarning, match="context is silent"):
+    quiet = improviser.generate((silence.samples[:RATE], RATE))
+  with pytest.raises(ValueError, match="does not begin with"):
+    improviser.extend(quiet, longer)
+  # The noise of 16 bits is silence, too.
+  dither = np.random.default_rng(0).normal(0, 2**-16, silence.samples.shape)
+  with pytest.warns(UserWarning, match="context is silent"):
+    improviser.extend(quiet, (dither, RATE))
 
 
 def test_what_came_from_nothing_goes_on(improviser):
@@ -434,6 +461,8 @@ def test_a_saved_take_is_the_take(improviser, tmp_path):
   loud = dataclasses.replace(take, audio=Audio(20 * take.audio.samples, RATE))
   with pytest.warns(UserWarning, match="lowered by"):
     back = stemgen_lib.Take.load(loud.save(tmp_path / "loud.wav"))
+  with pytest.raises(FileExistsError, match="overwrite=True"):
+    loud.save(tmp_path / "loud.wav")
   assert back.heard.back < take.heard.back
 
 
@@ -444,7 +473,7 @@ def test_codes_that_do_not_belong_are_refused(improviser, tmp_path):
   with pytest.raises(ValueError, match="damaged"):
     stemgen_lib.Take.load(path)
   (tmp_path / "a.codes.npz").unlink()
-  with pytest.raises(FileNotFoundError, match="no codes of"):
+  with pytest.raises(FileNotFoundError, match="generate` writes beside"):
     stemgen_lib.Take.load(path)
   (tmp_path / "b.codes.npz").touch()
   with pytest.raises(FileExistsError):
@@ -474,6 +503,7 @@ def test_the_mix_of_a_take_never_clips(player):
     ((np.zeros(RATE, np.int16), RATE), {}, "floating-point"),
     ((np.zeros((2, RATE)), RATE), {}, "transpose"),
     ((np.full(RATE, np.nan), RATE), {}, "NaN"),
+    (np.zeros(RATE), {}, r"ndarray: expected an Audio, a path, or \(samples"),
     (_music(), {"stem": "basz"}, "did you mean bass"),
     (_music(), {"seed": -1}, "seed -1"),
     (_music(), {"seconds": 1.0}, "seconds 1"),
@@ -492,11 +522,15 @@ def test_weights_load_with_and_without_suffix(params, tmp_path, monkeypatch):
   take = StemGen(_config(), params, PcmCodec(), {}).generate(
     _music(), settings=FAST
   )
+  jax.config.update("jax_compilation_cache_dir", None)
   for name in ("mine", "mine.safetensors"):
     loaded = StemGen.load(tmp_path / name)
     assert loaded.metadata == {"a": 1}
     again = loaded.generate(_music(), settings=FAST)
     np.testing.assert_array_equal(again.codes, take.codes)
+  # What it compiles is kept for the next time.
+  kept = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
+  assert kept.startswith(os.environ["STEMGEN_JAX_CACHE"])
   with pytest.raises(FileNotFoundError, match="yours"):
     StemGen.load(tmp_path / "yours")
 

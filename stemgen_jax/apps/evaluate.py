@@ -187,6 +187,7 @@ def main(argv: list[str]) -> None:
   audio.check_writable(path, True, (".json",))
 
   # Here, so that --help and mistakes in the flags answer at once.
+  from stemgen_jax import compilation
   from stemgen_jax.data.manifest import write_json
 
   work = {
@@ -196,6 +197,7 @@ def main(argv: list[str]) -> None:
     "loops": _loops,
     "decoding": _decoding,
   }
+  compilation.keep_programs()
   result = work[_WHAT.value]()
   write_json(path, result | {"weights": _WEIGHTS.value, "seed": _SEED.value})
   print(f"wrote {path}")

@@ -1,6 +1,7 @@
 """Goes on where a take ends, under a longer piece of music.
 
-The longer context begins as the take's own did; what was played stays:
+The longer music begins with what the take was played to, and goes on; what was
+played stays:
 
   stemgen-jax extend --take=bass.wav --context=longer_mix.wav --out=longer.wav
 
@@ -29,7 +30,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
   "context",
   None,
-  "The longer music, in the take's sample rate and channels.",
+  "The longer music, which begins with what the take was played to; in the "
+  "take's sample rate and channels.",
   flag_values=FLAGS,
 )
 flags.DEFINE_float(
@@ -48,14 +50,20 @@ def main(argv: list[str]) -> None:
     ValueError, OSError: something given cannot be; nothing is written then.
   """
   del argv
-  if (FLAGS.context is None) == (FLAGS.seconds is None):
+  if bool(FLAGS.context) == (FLAGS.seconds is not None):
     raise ValueError(
       "give either --context=FILE, longer than the take, or --seconds=N for a "
       "take from nothing"
     )
   if FLAGS.seconds is not None:
     audio.check_seconds(FLAGS.seconds, f"--seconds={FLAGS.seconds:g}")
-  command.change_take(FLAGS, FLAGS.context, _extend, longer=True)
+  command.change_take(
+    FLAGS,
+    FLAGS.context,
+    _extend,
+    check=lambda take, context: take.longer(context, FLAGS.seconds),
+    longer=True,
+  )
 
 
 def _extend(player: "StemGen", take: Take, new: dict[str, Any]) -> Take:

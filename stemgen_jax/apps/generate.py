@@ -24,16 +24,20 @@ What it would cost, for every preset, without playing: --dry_run. Any setting
 of the sampling is a flag, such as --settings.rank=low_discrepancy,
 --settings.guidance.context=3 or --settings.top_k=0,0,64,64 (per level).
 
+The model hears a window of some seconds at a time; longer music is played in
+windows that overlap by half. Passes are counted for each of them.
+
 Instruments: piano, organ, guitar, bass, strings, ensemble, brass, reed, pipe,
 synth_lead, synth_pad, drums, ... and what you call them: "e-piano", "sax".
 """
 
 import re
+import sys
 from typing import TYPE_CHECKING
 
 from absl import flags
 
-from stemgen_jax import audio, categories, command
+from stemgen_jax import audio, categories, command, settings_flags
 from stemgen_jax.sampling.settings import PRESETS, Settings
 
 if TYPE_CHECKING:
@@ -100,8 +104,8 @@ def main(argv: list[str]) -> None:
   category = categories.parse_category(FLAGS.stem)
   genre = categories.parse_genre(FLAGS.genre) if FLAGS.genre else ""
   role = categories.parse_role(FLAGS.role) if FLAGS.role else ""
-  settings = command.parse_settings(FLAGS)
-  command.check_scales(FLAGS, genre=genre, role=role)
+  settings = settings_flags.parse(FLAGS)
+  settings_flags.check_scales(FLAGS, genre=genre, role=role)
   plans = []
   if not FLAGS.dry_run:
     if FLAGS.mix and not FLAGS.context:
@@ -112,6 +116,7 @@ def main(argv: list[str]) -> None:
     for path in (path for files in plans for path in files.sounds):
       audio.check_format(path, context)
   command.check_weights(FLAGS)
+  command.check_conditions(FLAGS, genre=genre, role=role)
   if re.sub(r"[\W_]+", "", FLAGS.stem.lower()) != category.replace("_", ""):
     print(f"{FLAGS.stem!r} is played as {category}")
 
@@ -119,6 +124,8 @@ def main(argv: list[str]) -> None:
   if FLAGS.dry_run:
     _print_costs(player, seconds, settings)
     return
+  if untrained := player.untrained(category):
+    print(f"warning: {untrained}", file=sys.stderr)
   command.write_takes(
     FLAGS,
     plans,
@@ -141,12 +148,12 @@ def main(argv: list[str]) -> None:
 def _read_context() -> tuple[audio.Audio | None, float]:
   """What is played to, if anything, and how long it lasts in seconds."""
   path, seconds = FLAGS.context, FLAGS.seconds
-  if seconds is not None and path is None:
+  if seconds is not None and not path:
     audio.check_seconds(seconds, f"--seconds={seconds:g}")
     if FLAGS.loop:
       raise ValueError("--loop is said of --context, and there is none")
     return None, seconds
-  if path is None or seconds is not None:
+  if not path or seconds is not None:
     raise ValueError(
       "give either --context=FILE, the music to play along with, or "
       "--seconds=N, to start from nothing"

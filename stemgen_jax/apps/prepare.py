@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from stemgen_jax.apps import source_flags
+from stemgen_jax import source_flags
 from stemgen_jax.data import pairs
 
 if TYPE_CHECKING:

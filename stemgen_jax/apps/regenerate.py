@@ -71,7 +71,7 @@ def main(argv: list[str]) -> None:
     FLAGS,
     FLAGS.context,
     regenerate,
-    check=lambda take: take.heard.frames_of(wanted),
+    check=lambda take, _: take.heard.frames_of(wanted),
   )
 
 

@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING
 import tqdm
 from absl import flags
 
-from stemgen_jax import audio
-from stemgen_jax.apps import source_flags
+from stemgen_jax import audio, source_flags
 
 if TYPE_CHECKING:
   from stemgen_jax.codec.training import Training, TrainingConfig

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from stemgen_jax import command
+from stemgen_jax.audio import Audio
 from stemgen_jax.take import Take
 
 if TYPE_CHECKING:
@@ -59,7 +60,17 @@ def main(argv: list[str]) -> None:
     raise ValueError(f"--share={FLAGS.share:g}: expected above 0, at most 1")
   if FLAGS.from_level < 0:
     raise ValueError(f"--from_level={FLAGS.from_level}: expected 0 or more")
-  command.change_take(FLAGS, FLAGS.context, _vary)
+  command.change_take(FLAGS, FLAGS.context, _vary, _check_level)
+
+
+def _check_level(take: Take, context: Audio | None) -> None:
+  del context
+  levels = take.codes.shape[1]
+  if FLAGS.from_level >= levels:
+    raise ValueError(
+      f"--from_level={FLAGS.from_level}: expected 0 to {levels - 1}, as the "
+      f"take has {levels} levels"
+    )
 
 
 def _vary(player: "StemGen", take: Take, new: dict[str, Any]) -> Take:

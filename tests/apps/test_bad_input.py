@@ -1,7 +1,9 @@
 """What a user can get wrong, each time in one line, at once, nothing lost."""
 
+import dataclasses
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -9,7 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from stemgen_jax import __version__
+from stemgen_jax.sampling import Settings
+
 PRECIOUS = b"precious"
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +50,7 @@ def studio(tmp_path_factory):
 def python(studio, *arguments):
   environment = {
     "PATH": os.environ["PATH"],
-    "PYTHONPATH": str(studio / "shadows"),
+    "PYTHONPATH": f"{studio / 'shadows'}{os.pathsep}{ROOT}",
   }
   return subprocess.run(
     [sys.executable, *arguments],
@@ -84,6 +90,7 @@ GENERATE = ("generate", "--context=mix.wav", "--stem=bass", "--out=new.wav")
     (["--context=short.wav"], ["0.0181 s", "expected 0.2 to"]),
     (["--context=nan.wav"], ["nan.wav", "NaN", "0.500 s"]),
     (["--context=inf.wav"], ["inf.wav", "infinite", "0.500 s"]),
+    (["--stem=zzz"], ["category 'zzz'. Known: piano"]),
     (["--stem=basss_gitar"], ["'basss_gitar'", "did you mean bass"]),
     (["--out=new.mp3"], ["cannot write .mp3", ".wav or .flac"]),
     (["--out=new"], ["without suffix", ".wav or .flac"]),
@@ -102,7 +109,10 @@ GENERATE = ("generate", "--context=mix.wav", "--stem=bass", "--out=new.wav")
     (["--out=new.flac", "--bits=float"], ["flac has no floating-point"]),
     (["--mix=there.wav"], ["there.wav exists", "--overwrite"]),
     (["--mix=new.wav"], ["new.wav is named twice"]),
-    (["--picture=new.jpg"], ["cannot write .jpg", ".png"]),
+    (["--picture=new.jpg"], ["cannot write .jpg; expected .png"]),
+    (["--picture=new.npz"], ["cannot write .npz; expected .png"]),
+    (["--context="], ["give either --context=FILE"]),
+    (["--genre=techno"], ["--genre=techno", "demo do not listen to a genre"]),
     (["--takes=0"], ["--takes=0", "expected 1 to"]),
     (["--takes=-3"], ["--takes=-3", "expected 1 to"]),
     (["--takes=two"], ["--takes=two"]),
@@ -115,7 +125,10 @@ GENERATE = ("generate", "--context=mix.wav", "--stem=bass", "--out=new.wav")
     (["--settings.top_p=0.5,2"], ["top_p (0.5, 2.0)", "at most 1"]),
     (["--settings.temperature=hot"], ["--settings.temperature=hot"]),
     (["--settings.guidance_ramp=1"], ["guidance_ramp=1", "two numbers"]),
-    (["--settings.ranks=paper"], ["unknown flag", "settings.rank?"]),
+    (
+      ["--settings.ranks=paper"],
+      ["settings.rank?", "guidance.role, ", "top_p;"],
+    ),
     (["--bits=12"], ["--bits=12", "16|24|float"]),
     (["--seconds=8"], ["either --context", "or --seconds"]),
     (["--contxt=mix.wav"], ["unknown flag --contxt", "--context?"]),
@@ -174,10 +187,22 @@ def test_help_comes_at_once_and_names_what_there_is(studio, arguments):
   assert done.returncode == 0, done.stderr
   assert done.stderr == ""
   assert "generate" in done.stdout
-  assert len(done.stdout.splitlines()) < 72
+  lines = done.stdout.splitlines()
+  assert len(lines) < 96
   if arguments[:1] == ["generate"]:
     assert "--context" in done.stdout
     assert "--logtostderr" not in done.stdout
+    assert max(map(len, lines)) <= 80
+    # Of every setting there is the name and what it may be.
+    assert re.search(r" rank +paper, gumbel, random, low_disc", done.stdout)
+    for name in (field.name for field in dataclasses.fields(Settings)):
+      assert re.search(rf"^ +(--)?{name}[ =.]", done.stdout, re.MULTILINE)
+  else:  # modules that are no apps are not among them
+    assert "source_flags" not in done.stdout
+
+
+def test_it_says_its_version(studio):
+  assert run(studio, "--version").stdout == f"stemgen-jax {__version__}\n"
 
 
 def test_trace_shows_where_an_error_came_from(studio):

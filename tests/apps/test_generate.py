@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import pathlib
 
 import jax
@@ -7,7 +8,15 @@ import pytest
 import torch
 from matplotlib import image
 
-from stemgen_jax import __main__, audio, hearing, model, sampling, stemgen
+from stemgen_jax import (
+  __main__,
+  audio,
+  categories,
+  hearing,
+  model,
+  sampling,
+  stemgen,
+)
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import encodec, networks
 
@@ -20,9 +29,13 @@ class Player:
   name = "demo"
   level = 0.1
   notes = ()
+  knows = ("bass", "drums")
 
   def __init__(self):
     self.asked = []
+
+  def untrained(self, stem):
+    return categories.untrained(stem, self.knows)
 
   def load(self, weights, *, codec):
     self.asked.append((weights, codec))
@@ -74,6 +87,7 @@ class Player:
         weights="demo",
         codec_checksum="abc",
         elapsed=2.0,
+        compiling=7.0,
         passes=64,
         flops=1e9,
         warnings=self.notes,
@@ -136,7 +150,7 @@ def test_one_take_writes_exactly_what_is_asked_for(studio, player, capsys):
   assert err == ""
   for word in ("seed 3", "my bass.wav", "both.flac", "look.png", "2.0 s"):
     assert word in out
-  assert "real-time factor 2.00" in out
+  assert "real-time factor 2.00, and 7.0 s to compile" in out
 
 
 def test_takes_are_named_by_their_seeds(studio, player):
@@ -186,6 +200,31 @@ def test_says_when_the_mix_was_lowered(studio, player, capsys):
   assert np.abs(audio.read("both.wav").samples).max() < 1
 
 
+def test_says_when_a_stem_is_quieter_in_its_file(studio, player, capsys):
+  player.level = 1.5
+  run("--context=mix.wav", "--out=loud.wav", "--mix=both.wav")
+  out = capsys.readouterr().out
+  assert "its file is not as loud as in a mix" in out
+  assert out.count("not as loud") == 1
+
+
+def test_tells_of_an_untrained_instrument_before_it_plays(
+  studio, player, capsys, monkeypatch
+):
+  told = []
+
+  def play(*_, **__):
+    told.append(capsys.readouterr().err)
+    raise ValueError("stop")
+
+  monkeypatch.setattr(player, "takes", play)
+  run("--context=mix.wav", "--stem=sax", "--out=a.wav", expect=1)
+  assert told == [
+    "warning: these weights were not trained on 'reed': expect little of it; "
+    "they know bass, drums\n"
+  ]
+
+
 def test_passes_on_what_a_take_has_to_say_once(studio, player, capsys):
   player.notes = ("The stem is 40 dB quieter than the context.",)
   run("--context=mix.wav", "--out=quiet.wav")
@@ -214,9 +253,13 @@ def test_settings_and_weights(studio, player):
 
 
 def test_genre_and_role_are_given_and_guided_each_by_itself(studio, player):
+  pathlib.Path("mine.safetensors").touch()
+  conditions = {"config": {"conditions": ["category", "genre", "role"]}}
+  pathlib.Path("mine.json").write_text(json.dumps(conditions))
   run(
     "--context=mix.wav",
     "--out=a.wav",
+    "--weights=mine.safetensors",
     "--stem=piano",
     "--genre=Bossa Nova",
     "--role=melodic",
