@@ -113,8 +113,8 @@ def test_muon_steps_are_orthogonal():
       np.sqrt((matrix**2).mean()) / rate, 0.2, rtol=0.25
     )
     values = np.linalg.svd(matrix, compute_uv=False)
-    # But for directions that had next to no gradient.
-    assert np.quantile(values, 0.1) > 0.4 * values.max(), name
+    # But for directions that had next to no gradient. (AdamW: 0.2.)
+    assert np.quantile(values, 0.25) > 0.5 * values.max(), name
   assert not taken["embedding/codebooks"].any()
 
 
