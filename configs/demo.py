@@ -27,11 +27,12 @@ def get_config() -> TrainConfig:
       remat="none",
     ),
     optimizer=OptimizerConfig(
-      learning_rate=1e-3,
+      kind="muon",
+      learning_rate=3e-3,
       warmup_steps=200,
       hold_steps=3800,
       decay_steps=2000,
-      final_ratio=0.1,
+      final_ratio=0.05,
     ),
     mask=MaskConfig(
       level_weights=(0.5, 0.2, 0.15, 0.15), span_share=0.1, prefix_share=0.1
