@@ -91,7 +91,9 @@ def run(tmp_path, monkeypatch):
   def run(extra: str, *lines: str, no_deps: bool = False) -> None:
     installed = _closure(_asked_for(extra, monkeypatch))
     if no_deps:
-      installed |= {_plain(Requirement(x).name) for x in _without_dependencies()}
+      installed |= {
+        _plain(Requirement(x).name) for x in _without_dependencies()
+      }
     hidden = [
       module
       for module, owners in importlib.metadata.packages_distributions().items()
@@ -107,7 +109,10 @@ def run(tmp_path, monkeypatch):
       done = subprocess.run(
         [sys.executable, "-m", "stemgen_jax", *line.split()],
         env=os.environ
-        | {"PYTHONPATH": f"{site}:{ROOT}", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"},
+        | {
+          "PYTHONPATH": f"{site}:{ROOT}",
+          "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        },
         capture_output=True,
         text=True,
         check=False,
