@@ -219,9 +219,7 @@ def of_folder(root, codec_path) -> list[str]:
   return [*flags, "--pairs=2", "--workers=0"]
 
 
-def test_segments_are_as_long_as_the_longest_song(
-  codec_path, tmp_path, capsys
-):
+def test_segments_are_as_long_as_the_longest_song(codec_path, tmp_path, capsys):
   root, out = tmp_path / "songs", tmp_path / "codes"
   for song, seconds in (("A", 3.0), ("B", 4.2)):
     for name in ("bass.wav", "drums.wav"):
