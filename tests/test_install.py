@@ -145,8 +145,8 @@ def run(tmp_path, compiled, monkeypatch):
 
 
 def songs(root: pathlib.Path) -> str:
-  """A command that prepares a small song of each split."""
-  for song in ("train/one", "valid/two", "test/three"):
+  """A command that prepares a few small songs."""
+  for song in ("train/one", "valid/two", "test/three", "test/four"):
     for name in ("bass.wav", "drums.wav"):
       trees.sound(root / "songs" / song / name)
   return (
@@ -163,7 +163,7 @@ def test_the_base_install_prepares_trains_judges_and_plays(tmp_path, run):
     f"{TRAIN} --config.listen_every=0",
     "export --run=run --out=model.safetensors",
     "evaluate --what=listening --weights=model.safetensors --data=codes "
-    "--examples=2 --out=judged",
+    "--examples=4 --out=judged",
     "generate --context=songs/train/one/bass.wav --stem=drums --steps=1 "
     "--weights=model.safetensors --out=drums.wav --mix=mix.wav "
     "--picture=picture.png",

@@ -9,6 +9,9 @@ a folder for each song and a file for each stem, called by its instrument:
 
   stemgen-jax prepare --source=folder --root=my_songs --out=data/mine --dry_run
 
+Instruments are told by the files' names; a table, stems.csv in --root, goes
+before these for the files and songs that it names, see README.
+
 Songs and stems that cannot be used are left out and named in problems.csv in
 --out; with --strict they are refused.
 
