@@ -42,6 +42,7 @@ setuptools.setup(
     "encodec>=0.1.1",
     "flax>=0.12",
     "grain>=0.2.12",
+    "importlib_resources>=6.0",  # tensorflow-datasets' own, undeclared
     "jax>=0.10.2",
     "jaxtyping>=0.3",
     "matplotlib>=3.8",

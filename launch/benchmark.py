@@ -21,7 +21,7 @@ import numpy as np
 import stemgen_jax
 from stemgen_jax import audio, codec, estimate, hearing, sampling
 from stemgen_jax.codec import weight_files
-from stemgen_jax.data import batches, song_codes, stem_codes
+from stemgen_jax.data import batches, packing, song_codes
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.playing import Part
 from stemgen_jax.stemgen import StemGen
@@ -127,16 +127,16 @@ def _random_codes(out: pathlib.Path) -> pathlib.Path:
       index=0 * whole,
       start=60 * whole.astype(np.float32),
     ).save(song_codes.song_path(out / "songs", song_id))
-  config = stem_codes.StemCodesConfig(
+  config = packing.StemCodesConfig(
     name="random_codes",
     songs={"train": ids},
     folder=out / "songs",
     levels=_LEVELS,
   )
-  builder = stem_codes.StemCodes(
+  builder = packing.StemCodes(
     data_dir=out, file_format="array_record", config=config
   )
-  stem_codes.pack(builder)
+  packing.pack(builder)
   pairs = len(ids) * _SEGMENTS
   Manifest(
     name=config.name,

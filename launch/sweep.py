@@ -250,7 +250,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     "of the last training line, as train/examples_per_second "
     "(default: %(default)s)",
   )
-  given = parser.parse_args(arguments)
+  given, unknown = parser.parse_known_args(arguments)
+  for text in unknown:
+    flag = text.lstrip("-")
+    if flag.startswith("config."):
+      parser.error(f"{text}: what runs are told is set by --set={flag}")
+    parser.error(f"{text} is no flag of this; those of a run go into --set")
   out = pathlib.Path(given.out)
   try:
     runs = expand(given.set, given.config, given.data, out)

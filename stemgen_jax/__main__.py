@@ -16,7 +16,7 @@ import pkgutil
 import sys
 import textwrap
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import absl.logging
 from absl import flags
@@ -70,11 +70,15 @@ def _run(argv: list[str]) -> int:
   try:
     rest = values(argv)
   except flags.UnrecognizedFlagError as error:
-    wrong, names = error.flagname, [flag.name for flag in _flags(app, values)]
-    near = _nearest(wrong, names, "--")
+    wrong = error.flagname
+    known = {flag.name: flag.name for flag in _flags(app, values)}
     group = wrong.partition(".")[0] + "."
-    alike = [x.removeprefix(group) for x in names if x.startswith(group)]
+    alike = [x.removeprefix(group) for x in known if x.startswith(group)]
     named = f"; --{group}NAME is one of {', '.join(alike)}" if alike else ""
+    if hasattr(app, "config_fields"):  # as --depth for --config.model.depth
+      for field in app.config_fields():
+        known.setdefault(field.rpartition(".")[2], f"config.{field}")
+    near = _nearest(wrong, known, "--")
     raise ValueError(
       f"unknown flag --{wrong}{near}{named}; see stemgen-jax {argv[0]} --help"
     ) from None
@@ -155,9 +159,15 @@ def _asks_help(argv: Sequence[str]) -> bool:
   return any(argument in ("-h", "-help", "--help", "help") for argument in argv)
 
 
-def _nearest(name: str, names: Sequence[str], prefix: str = "") -> str:
+def _nearest(
+  name: str, names: Sequence[str] | Mapping[str, str], prefix: str = ""
+) -> str:
+  """A suggestion: the nearest name, or what it stands for."""
   near = difflib.get_close_matches(name, names, 1, cutoff=0.5)
-  return f", did you mean {prefix}{near[0]}?" if near else ""
+  if not near:
+    return ""
+  meant = names[near[0]] if isinstance(names, Mapping) else near[0]
+  return f", did you mean {prefix}{meant}?"
 
 
 def _quiet() -> None:

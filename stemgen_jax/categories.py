@@ -7,59 +7,94 @@ drum kit, then everything else.
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Sequence
 
-# Each category and what musicians also call it. A name belongs to one
-# category; "synth" alone means the lead, the more common wish.
+# Each category and what musicians also call it, in English and, where that
+# is another word, in French, German, Spanish, Italian and Portuguese. A name
+# belongs to one category; "synth" alone means the lead, the more common wish.
 _NAMES = {
   "piano": """
     grand piano, upright piano, keys, keyboard, electric piano, e-piano, ep,
-    rhodes, wurlitzer, harpsichord, clavinet, clavi, klavier""",
+    rhodes, wurlitzer, harpsichord, clavinet, clavi, klavier,
+    pianoforte, clavier, flügel, teclado, tastiera, tastiere, clavecin,
+    cembalo""",
   "chromatic_percussion": """
     chromatic perc, mallet, mallet percussion, tuned percussion, celesta,
     glockenspiel, glock, music box, vibraphone, vibes, marimba, xylophone,
-    tubular bells, bells, dulcimer, kalimba bells""",
+    tubular bells, bells, dulcimer, kalimba bells,
+    vibrafono, vibraphon, xylophon, xilofono, glocken, campanas, carillon,
+    metallophon""",
   "organ": """
     hammond, b3, church organ, reed organ, rock organ, drawbar organ,
-    accordion, harmonica, bandoneon""",
+    accordion, harmonica, bandoneon,
+    orgue, orgel, órgano, órgão, accordéon, akkordeon, acordeón, fisarmonica,
+    mundharmonika, armonica""",
   "guitar": """
     gtr, acoustic guitar, electric guitar, nylon guitar, steel guitar,
     jazz guitar, clean guitar, distorted guitar, rhythm guitar, lead guitar,
-    e-guitar, ukulele, mandolin""",
+    e-guitar, ukulele, mandolin,
+    guitare, gitarre, guitarra, chitarra, akustikgitarre, violão, mandoline,
+    mandolina""",
   "bass": """
     bass guitar, bassline, acoustic bass, electric bass, upright bass,
-    double bass, fretless bass, slap bass, synth bass, sub bass, 808, e-bass""",
+    double bass, fretless bass, slap bass, synth bass, sub bass, 808, e-bass,
+    basse, bajo, basso, baixo, bassgitarre""",
   "strings": """
     string, solo strings, violin, viola, cello, contrabass, harp, timpani,
-    pizzicato, tremolo strings, fiddle""",
+    pizzicato, tremolo strings, fiddle,
+    cordes, streicher, cuerdas, archi, cordas, violon, geige, violino,
+    violine, bratsche, violoncelle, violoncello, violonchelo, violoncelo,
+    contrebasse, kontrabass, contrabajo, contrabbasso, contrabaixo, harpe,
+    harfe, arpa, harpa""",
   "ensemble": """
     string ensemble, string section, synth strings, choir, voice, voices,
     vocals, vox, backing vocals, lead vocals, singer, rap, orchestra hit,
-    aahs, oohs""",
+    aahs, oohs,
+    chœur, chor, coro, orchestra, orchestre, orchester, orquesta, orquestra,
+    voix, chant, stimme, gesang, voz, voces, vozes, voce, voci, canto""",
   "brass": """
     brass section, trumpet, trombone, tuba, french horn, horn, horns,
-    synth brass, muted trumpet""",
+    synth brass, muted trumpet,
+    cuivres, bläser, blechbläser, metales, ottoni, metais, trompette,
+    trompete, trompeta, tromba, posaune, trombón, waldhorn, trompa, corno""",
   "reed": """
     woodwind, wind, sax, saxophone, soprano sax, alto sax, tenor sax,
-    baritone sax, oboe, english horn, bassoon, clarinet""",
+    baritone sax, oboe, english horn, bassoon, clarinet,
+    saxophon, saxofón, saxofone, sassofono, hautbois, fagott, fagot, fagotto,
+    basson, clarinette, klarinette, clarinete, clarinetto, cor anglais""",
   "pipe": """
     flute, piccolo, recorder, pan flute, bottle, shakuhachi, whistle,
-    ocarina""",
-  "synth_lead": "synth, synthesizer, synthesiser, lead, lead synth, melody",
-  "synth_pad": "pad, pads, pad synth, warm pad, atmosphere pad",
+    ocarina,
+    flöte, flauta, flauto, blockflöte, querflöte, flûte à bec""",
+  "synth_lead": """
+    synth, synthesizer, synthesiser, lead, lead synth, melody,
+    synthé, synthétiseur, sintetizador, sintetizzatore, mélodie, melodía""",
+  "synth_pad": """
+    pad, pads, pad synth, warm pad, atmosphere pad,
+    nappe, fläche, flächen""",
   "synth_effects": "synth fx, synth effect, fx, effects, texture, atmosphere",
   "ethnic": """
     world, sitar, banjo, shamisen, koto, kalimba, bagpipe, shanai, folk""",
   "percussive": """
     percussion, perc, hand percussion, taiko, woodblock, agogo, steel drum,
     steel pan, melodic tom, synth drum, tinkle bell, shaker, tambourine,
-    conga, bongo, cowbell, clap""",
-  "sound_effects": "sound effect, sfx, noise, foley, sounds",
+    conga, bongo, cowbell, clap,
+    percussione, percussioni, percusión, percussão, perkussion, schellenring,
+    pandereta, pandeiro, tamburello""",
+  "sound_effects": """
+    sound effect, sfx, noise, foley, sounds,
+    bruitage, geräusch, geräusche, ruido, rumore""",
   "drums": """
     drum, drum kit, drum set, drumkit, drumset, kit, beat, beats,
     drum machine, kick, bass drum, snare, hi-hat, hihat, tom, cymbal, ride,
-    crash, overhead""",
-  "other": "misc, miscellaneous, unknown, any, rest",
+    crash, overhead,
+    batterie, schlagzeug, batería, batteria, grosse caisse, caisse claire,
+    große trommel, trommel, trommeln, bombo, caja, cassa, rullante, caixa,
+    charleston, becken, platillos, piatti""",
+  "other": """
+    misc, miscellaneous, unknown, any, rest,
+    autre, sonstige, sonstiges, andere, otro, altro, altri""",
 }
 
 CATEGORIES: tuple[str, ...] = tuple(_NAMES)
@@ -100,8 +135,15 @@ _USUAL_ROLES = {
 }
 
 
+def _bare(text: str) -> str:
+  """The text without accents, however they are written: "Flote"."""
+  split = unicodedata.normalize("NFKD", text)
+  bare = "".join(c for c in split if not unicodedata.combining(c))
+  return bare.replace("œ", "oe").replace("Œ", "OE")
+
+
 def _plain(name: str) -> str:
-  return re.sub(r"[\W_]+", "", name.lower())
+  return re.sub(r"[\W_]+", "", _bare(name).casefold())
 
 
 _CATEGORY_OF = {_plain(category): category for category in CATEGORIES} | {
@@ -109,13 +151,19 @@ _CATEGORY_OF = {_plain(category): category for category in CATEGORIES} | {
   for category, aliases in _NAMES.items()
   for alias in aliases.split(",")
 }
+# As they are written, of those letters.
+_WRITTEN = {
+  _plain(name): name.strip()
+  for category, aliases in _NAMES.items()
+  for name in (*aliases.split(","), category)
+}
 
 
 def parse_category(name: str) -> str:
   """The category that `name` means.
 
-  Case, spaces, hyphens, underscores and a plural s do not matter: "Drum Kit",
-  "e-piano", "Synths" and "Woodwind" are all understood.
+  Case, accents, spaces, hyphens, underscores and a plural s do not matter:
+  "Drum Kit", "e-piano", "Synths" and "batería" are all understood.
 
   Raises:
     ValueError: nothing is called so; suggests the nearest names.
@@ -124,8 +172,12 @@ def parse_category(name: str) -> str:
   for candidate in (plain, plain.removesuffix("s"), plain + "s"):
     if candidate in _CATEGORY_OF:
       return _CATEGORY_OF[candidate]
-  near = difflib.get_close_matches(plain, _CATEGORY_OF, n=3, cutoff=0.6)
-  hint = " or ".join(dict.fromkeys(_CATEGORY_OF[close] for close in near))
+  # A name that is not near is no help.
+  near = difflib.get_close_matches(plain, _WRITTEN, n=1, cutoff=0.75)
+  hint = ""
+  if near:
+    alias, category = _WRITTEN[near[0]], _CATEGORY_OF[near[0]]
+    hint = alias if alias == category else f"{alias} ({category})"
   raise ValueError(
     f"unknown instrument category {name!r}"
     + (f", did you mean {hint}?" if hint else ".")
@@ -135,6 +187,8 @@ def parse_category(name: str) -> str:
 
 _VOCAL = re.compile(
   r"vocals?|vox|voices?|singers?|choirs?|rap|bgvs?|backing|acapella"
+  r"|voix|chant|choeurs?|stimmen?|gesang|chor|voz|voces|vozes|voc[ei]|canto"
+  r"|coros?"
 )
 
 
@@ -168,8 +222,8 @@ _VAGUE = frozenset(("any", "unknown", "folk", "world", "sounds"))
 
 def _words(text: str) -> list[str]:
   """Words in small letters; "BassDI" and "bass2" are two words each."""
-  text = re.sub(r"(?<=[a-z])(?=[A-Z0-9])", " ", text)
-  return [word for word in re.split(r"[\W_\d]+", text.lower()) if word]
+  text = re.sub(r"(?<=[a-z])(?=[A-Z0-9])", " ", _bare(text))
+  return [word for word in re.split(r"[\W_\d]+", text.casefold()) if word]
 
 
 def parse_genre(name: str) -> str:

@@ -39,8 +39,36 @@ def test_every_category_and_its_spaced_form_is_understood():
 
 
 @pytest.mark.parametrize(
+  ("typed", "meant"),
+  [
+    ("Guitare", "guitar"),
+    ("Batterie", "drums"),
+    ("Basse", "bass"),
+    ("Schlagzeug", "drums"),
+    ("Klavier", "piano"),
+    ("bajo", "bass"),
+    ("BATERÍA", "drums"),
+    ("bateria", "drums"),
+    ("Chitarra", "guitar"),
+    ("Violão", "guitar"),
+    ("Kontrabass", "strings"),
+    ("Orgue", "organ"),
+    ("Chœur", "ensemble"),
+    ("Flo\u0308te", "pipe"),
+  ],
+)
+def test_names_in_other_languages_with_or_without_accents(typed, meant):
+  assert categories.parse_category(typed) == meant
+
+
+@pytest.mark.parametrize(
   ("typed", "nearest"),
-  [("baas", "bass"), ("pianno", "piano"), ("guitr", "guitar")],
+  [
+    ("baas", "bass"),
+    ("pianno", "piano"),
+    ("guitr", "guitar"),
+    ("trumpett", r"trumpet \(brass\)"),
+  ],
 )
 def test_unknown_category_suggests_the_nearest(typed, nearest):
   with pytest.raises(ValueError, match=f"{typed}.*did you mean.*{nearest}"):
@@ -48,8 +76,9 @@ def test_unknown_category_suggests_the_nearest(typed, nearest):
 
 
 def test_hopeless_category_lists_what_exists():
-  with pytest.raises(ValueError, match=r"'zzzz'\. Known: piano, .*other"):
-    categories.parse_category("zzzz")
+  for name in ("zzzz", "kazoo"):
+    with pytest.raises(ValueError, match=rf"'{name}'\. Known: piano, .*other"):
+      categories.parse_category(name)
 
 
 def test_general_midi_families_keep_their_order():

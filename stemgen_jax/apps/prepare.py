@@ -9,6 +9,9 @@ a folder for each song and a file for each stem, called by its instrument:
 
   stemgen-jax prepare --source=folder --root=my_songs --out=data/mine --dry_run
 
+Instruments are told by the files' names; a table, stems.csv in --root, goes
+before these for the files and songs that it names, see README.
+
 Songs and stems that cannot be used are left out and named in problems.csv in
 --out; with --strict they are refused.
 
@@ -26,24 +29,33 @@ split of a finished set:
   stemgen-jax prepare --out=data/band --export_heldout=heldout.npz
 """
 
+import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from stemgen_jax import source_flags
+from stemgen_jax.codec import weight_files
 from stemgen_jax.data import pairs
+from stemgen_jax.data.manifest import bound_recipe
 
 if TYPE_CHECKING:
-  from stemgen_jax.codec import Codec
   from stemgen_jax.data.cluster import Cluster
   from stemgen_jax.data.manifest import Manifest
   from stemgen_jax.data.songs import Songs
 
-_LISTED = 20  # songs that --dry_run shows
+_LONGEST = 60.0  # seconds of a segment
+# What cannot be had without the songs of a split.
+_MISSED = {
+  "train": "there is nothing to learn from",
+  "valid": "training can neither listen nor tell its best step",
+  "test": "evaluate --data has nothing to judge by",
+}
 
 FLAGS = flags.FlagValues()
 source_flags.define(FLAGS)
@@ -62,8 +74,9 @@ _DEFAULTS = pairs.PairConfig()
 _SEGMENT_SECONDS = flags.DEFINE_float(
   "segment_seconds",
   None,
-  "Songs are cut into segments of this length, at most 60. Default: the "
-  "length of the songs.",
+  "Songs are cut into segments of this length, at most 60. Default: that of "
+  "the longest song in whole seconds, at most 60; of a set that is prepared "
+  "again, as it was.",
   flag_values=FLAGS,
 )
 _PAIRS = flags.DEFINE_integer(
@@ -91,7 +104,7 @@ _THRESHOLD_DB = flags.DEFINE_float(
 _MIN_ACTIVE = flags.DEFINE_float(
   "min_active",
   _DEFAULTS.min_active,
-  "Share of a segment in which both sides of a pair must sound.",
+  "Share of --segment_seconds in which both sides of a pair must sound.",
   flag_values=FLAGS,
 )
 _LEVEL_DB = flags.DEFINE_float(
@@ -175,11 +188,13 @@ def main(argv: list[str]) -> None:
     _inspect(pathlib.Path(_OUT.value))
     return
   source_flags.check(FLAGS)
+  out = pathlib.Path(_OUT.value)
+  _check_codec(out)
   workers = _WORKERS.value
   if workers is None:
     workers = os.cpu_count() or 1
   config = pairs.PairConfig(
-    segment_seconds=_longest_segment()
+    segment_seconds=_LONGEST
     if _SEGMENT_SECONDS.value is None
     else _SEGMENT_SECONDS.value,
     pairs=_PAIRS.value,
@@ -193,85 +208,81 @@ def main(argv: list[str]) -> None:
 
   # Here, so that --help and mistakes in the flags answer at once.
   from stemgen_jax import codec
-  from stemgen_jax.data import report, stem_codes
+  from stemgen_jax.data import plan, report, stem_codes
 
   source = source_flags.make(FLAGS)
+  if _SEGMENT_SECONDS.value is None:
+    seconds = _segment_seconds(source, bound_recipe(out))
+    config = dataclasses.replace(config, segment_seconds=seconds)
   load_codec = functools.partial(codec.load, _CODEC.value)
   cluster = _cluster()
   if _DRY_RUN.value:
-    print(_plan(source, config, load_codec(), cluster, _OUT.value))
+    where = "on this machine"
+    if cluster:
+      where = " ".join(["by", cluster.runner, *cluster.options])
+      where += f", song files in {cluster.shared or out / 'songs'}"
+    listed = plan.show(
+      source, load_codec(), out, config, where, strict=_STRICT.value
+    )
+    _warn_of_splits({x: len(ids) for x, ids in listed.splits.items()})
     return
   manifest = stem_codes.prepare(
     source,
     load_codec,
-    _OUT.value,
+    out,
     config,
     workers=workers,
     cluster=cluster,
     strict=_STRICT.value,
   )
   print(_summary(manifest))
-  problems = report.read(pathlib.Path(_OUT.value))
+  problems = report.read(out)
   print(report.table(problems))
   if problems:
-    print(f"all of them: {pathlib.Path(_OUT.value, report.FILE)}")
-  print(f"wrote {_OUT.value}")
+    print(f"all of them: {out / report.FILE}")
+  _warn_of_splits({x: count["pairs"] for x, count in manifest.counts.items()})
+  print(f"wrote {out}")
 
 
-def _longest_segment() -> float:
-  """A minute, as in the paper; the band's songs may be shorter."""
-  return min(FLAGS.seconds, 60.0) if FLAGS.source == "band" else 60.0
+def _check_codec(out: pathlib.Path) -> None:
+  """Refuses a published codec that `out` was not made by, unfetched."""
+  name = _CODEC.value.partition(":")[0]
+  bound = bound_recipe(out).get("codec", name)
+  if name in weight_files.PUBLISHED and name != bound:
+    raise ValueError(
+      f"--codec={_CODEC.value}: {out} holds codes of codec {bound!r}: give "
+      "that one, or another --out"
+    )
 
 
-def _plan(
-  source: "Songs",
-  config: pairs.PairConfig,
-  codec: "Codec",
-  cluster: "Cluster | None",
-  out: str,
-) -> str:
-  """What preparing would do."""
-  from stemgen_jax.data import listing, report
+def _segment_seconds(source: "Songs", recipe: dict[str, Any]) -> float:
+  """A minute, as in the paper, or the longest song where that is shorter."""
+  if recipe:
+    return recipe["pairs"]["segment_seconds"]
+  if FLAGS.source == "band":
+    return min(FLAGS.seconds, _LONGEST)
+  from stemgen_jax.data import multitracks
 
-  listed = listing.look(source, config, strict=_STRICT.value)
-  songs = ", ".join(
-    f"{len(ids)} {split}" for split, ids in listed.splits.items() if ids
-  )
-  done = len(list(pathlib.Path(out, "songs").glob("*.npz")))
-  where = "on this machine"
-  if cluster:
-    where = " ".join(["by", cluster.runner, *cluster.options])
-    where += f", song files in {cluster.shared or out + '/songs'}"
-  return "\n".join(
-    [
-      *_songs(source),
-      f"{source.name}: {songs} songs, {done} of them are encoded",
-      f"stems to play: {_stems(listed.stems, target=True)}",
-      f"only heard: {_stems(listed.stems, target=False)}",
-      report.table(listed.problems),
-      f"codec {codec.name} ({codec.checksum[:12]}), {where}",
-      "dry run: nothing was done, no audio was read",
-    ]
-  )
+  return multitracks.longest_seconds(source, _LONGEST)
 
 
-def _songs(source: "Songs") -> Iterator[str]:
-  """The first songs and their stems, a line each."""
-  total = 0
-  for total, song in enumerate(source.songs(), 1):
-    if total <= _LISTED:
-      stems = ", ".join(f"{stem.name} {stem.category}" for stem in song.stems)
-      yield f"{song.id} ({song.split}): {stems or 'no stems'}"
-  if total > _LISTED:
-    yield f"and {total - _LISTED} more"
-
-
-def _stems(stems: dict[tuple[str, bool], int], *, target: bool) -> str:
-  counts = {
-    name: n for (name, is_target), n in stems.items() if is_target == target
-  }
-  ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-  return ", ".join(f"{name} {count}" for name, count in ordered) or "none"
+def _warn_of_splits(counts: Mapping[str, int]) -> None:
+  """Tells of splits that have nothing, and how to get them something."""
+  for split, missed in _MISSED.items():
+    if not counts.get(split):
+      how = f"add songs to its {split} split"
+      if FLAGS.source == "band":
+        flag = {"train": "songs"}.get(split, f"{split}_songs")
+        how = f"give more --{flag}"
+      elif FLAGS.source == "folder":
+        how = (
+          f"put songs into {FLAGS.root}/{split}, or a row SONG,,,,{split} into "
+          "its stems.csv"
+        )
+      print(
+        f"warning: nothing in the {split} split: {missed}; {how}",
+        file=sys.stderr,
+      )
 
 
 def _cluster() -> "Cluster | None":
@@ -289,6 +300,7 @@ def _cluster() -> "Cluster | None":
 
 
 def _inspect(out: pathlib.Path) -> None:
+  _check_codec(out)
   from stemgen_jax import codec
   from stemgen_jax.data import inspect_page
   from stemgen_jax.data.manifest import Manifest

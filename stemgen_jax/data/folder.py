@@ -2,17 +2,20 @@
 
     my_songs/First Song/bass.wav, Lead Guitar.flac, Drums/kick.wav, ...
 
-What plays is told by the file's name, or by a table, my_songs/stems.csv:
+What plays is told by the file's name. A table, my_songs/stems.csv, says more of
+some of the files; those that it does not name stay as they are:
 
     song,file,category,target,split,genre,role
     First Song,take 7.wav,guitar,yes,train,rock
+    First Song,bounce 3.wav,none
+    Second Song,,,,test
 """
 
 import csv
 import dataclasses
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from stemgen_jax import categories
 from stemgen_jax.data import multitracks
@@ -21,6 +24,8 @@ from stemgen_jax.data.songs import SPLITS, Problem, Song, Stem
 TABLE = "stems.csv"
 _NEEDED = ("song", "file", "category")
 _COLUMNS = (*_NEEDED, "target", "split", "genre", "role")
+_OF_STEMS = ("category", "target", "role")
+_NONE = "none"  # in the place of a category: no stem
 # Folders of a root that is split already, as people call them.
 _SPLIT_NAMES = {
   "train": "train",
@@ -29,6 +34,8 @@ _SPLIT_NAMES = {
   "val": "valid",
   "test": "test",
 }
+_NO_ROW: Mapping[str, str] = dict.fromkeys(_COLUMNS, "")
+_Listed = Mapping[pathlib.Path, Mapping[str, str]]
 _NO_STEM = re.compile(
   r"mix|mixture|mixdown|master|instrumental|click|metronome", re.IGNORECASE
 )
@@ -40,10 +47,15 @@ class Folder:
 
   A folder within a song's that is called by an instrument ("Drums") is one
   stem, the sum of its files; files of any other are stems of their own. Mixes
-  and click tracks are left out; a name that says nothing is "other".
+  and click tracks are left out; a name that says nothing is "other", which is
+  told.
 
-  The split is that of the folder where songs lie in train/, valid/, test/, or
-  of the table; otherwise it follows from the song's name: a tenth each.
+  A row of the table speaks of a file, or of a folder that is one stem, and
+  goes before its name; without a category the name still tells that. A row
+  without a file speaks of the song. "none" is a file that is no stem.
+
+  The split is that of the table, or of the folder where songs lie in train/,
+  valid/, test/; otherwise it follows from the song's name: a tenth each.
 
   Attributes:
     root: the folder.
@@ -58,13 +70,11 @@ class Folder:
   vocals: bool = False
 
   def __post_init__(self):
-    root = multitracks.check_root(self.root, "your songs")
-    if (root / TABLE).is_file():
-      _read_table(root / TABLE)
-    elif not self._places():
+    multitracks.check_root(self.root, "your songs")
+    if not self._places(self._table()):
       raise ValueError(
         f"--root={self.root} holds no songs: expected a folder for each song, "
-        f"with audio files of its stems, or {TABLE}"
+        "with audio files of its stems"
       )
 
   @property
@@ -75,91 +85,147 @@ class Folder:
 
   def songs(self) -> Iterator[Song]:
     """All songs, by name."""
-    root = pathlib.Path(self.root)
-    if (root / TABLE).is_file():
-      yield from self._listed(root)
-      return
-    for folder, split in self._places():
-      stems, problems = multitracks.sorted_out(self._stems(folder))
-      split = split or multitracks.split_of(folder.name)
-      yield Song(folder.name, split, "other", stems, problems)
+    table = self._table()
+    for song_id, folder, split in self._places(table):
+      rows = table.get(folder, [])
+      stems, problems = multitracks.sorted_out(self._all_stems(folder, rows))
+      said = {
+        name: next((row[name] for row in rows if row[name]), "")
+        for name in ("split", "genre")
+      }
+      yield Song(
+        song_id,
+        said["split"] or split or multitracks.split_of(song_id),
+        said["genre"] or "other",
+        stems,
+        problems,
+      )
 
-  def _places(self) -> list[tuple[pathlib.Path, str | None]]:
-    """The songs' folders, and their split where the folder tells it."""
-    found = []
-    for folder in multitracks.folders(pathlib.Path(self.root)):
-      split = _SPLIT_NAMES.get(folder.name.lower())
-      if split and not multitracks.audio_files(folder):
-        found += [(inner, split) for inner in multitracks.folders(folder)]
-      else:
-        found.append((folder, None))
+  def _table(self) -> dict[pathlib.Path, list[dict[str, str]]]:
+    """The rows of stems.csv, if there is one, by their song's folder."""
+    root = pathlib.Path(self.root)
+    found: dict[pathlib.Path, list[dict[str, str]]] = {}
+    if (root / TABLE).is_file():
+      by_name = {path.name: path for _, path, split in _walk(root) if split}
+      for row in _read_table(root / TABLE):
+        folder = root / row["song"]
+        if not folder.is_dir():  # in train/, valid/ or test/
+          folder = by_name.get(row["song"], folder)
+        found.setdefault(folder, []).append(row)
     return found
 
-  def _stems(
-    self, song: pathlib.Path, folder: pathlib.Path | None = None
+  def _places(
+    self, listed: Collection[pathlib.Path]
+  ) -> list[tuple[str, pathlib.Path, str | None]]:
+    """The songs' ids, their folders, and splits where a folder tells one."""
+    root = pathlib.Path(self.root)
+    places = list(_walk(root))
+    known = {folder for _, folder, _ in places}
+    # Deeper ones, or none at all, which is told; theirs hold songs only.
+    deeper = {folder for folder in listed if folder not in known}
+    within = {parent for folder in deeper for parent in folder.parents}
+    for folder in within & known:
+      deeper.update(multitracks.folders(folder))
+    return [place for place in places if place[1] not in within] + [
+      (folder.relative_to(root).as_posix(), folder, None)
+      for folder in sorted(deeper)
+    ]
+
+  def _all_stems(
+    self, song: pathlib.Path, rows: list[dict[str, str]]
   ) -> Iterator[Stem | Problem]:
-    """The stems in a folder of the song, and in those within it."""
-    folder = folder or song
+    listed = {song / row["file"]: row for row in rows if row["file"]}
+    for path, row in listed.items():
+      files = _files(path, listed) or [path]
+      yield from self._stem(song, path, files, row)
+    if song.is_dir():
+      yield from self._stems(song, song, listed)
+    elif not listed:
+      yield Problem("missing file", f"no such folder: {song}")
+
+  def _stems(
+    self, song: pathlib.Path, folder: pathlib.Path, listed: _Listed
+  ) -> Iterator[Stem | Problem]:
+    """The stems in a folder of the song, and in those within it.
+
+    But for those that are listed.
+    """
     for file in multitracks.audio_files(folder):
-      yield self._stem(song, file, [file])
+      if file not in listed:
+        yield from self._stem(song, file, [file])
     for inner in multitracks.folders(folder):
-      files = multitracks.audio_files(inner, nested=True)
+      if inner in listed:
+        continue
+      files = _files(inner, listed)
       if files and categories.find_category(inner.name):
-        yield self._stem(song, inner, files)
+        yield from self._stem(song, inner, files)
       else:
-        yield from self._stems(song, inner)
+        yield from self._stems(song, inner, listed)
 
   def _stem(
-    self, song: pathlib.Path, path: pathlib.Path, files: list[pathlib.Path]
-  ) -> Stem | Problem:
-    name = path.relative_to(song).as_posix()
-    said = path.stem if path.is_file() else path.name
+    self,
+    song: pathlib.Path,
+    path: pathlib.Path,
+    files: list[pathlib.Path],
+    row: Mapping[str, str] = _NO_ROW,
+  ) -> Iterator[Stem | Problem]:
+    """What a file or folder is, by its row and its name; and doubts."""
+    within = path.is_relative_to(song)
+    name = (path.relative_to(song) if within else path).as_posix()
+    said = path.name if path.is_dir() else path.stem
     # A song called "Piano Man" has more stems than a piano. Whole words only:
     # in one called "A" a bass stays a bass.
     title = rf"(?<![^\W_]){re.escape(song.name)}(?![^\W_])"
     rest = re.sub(title, " ", said, flags=re.IGNORECASE)
     said = rest if re.search(r"[^\W_]", rest) else said
-    category = categories.find_category(said)
-    if category is None and _NO_STEM.search(said):
-      return Problem(
+    category = row["category"] or categories.find_category(said)
+    if category == _NONE or (category is None and _NO_STEM.search(said)):
+      yield Problem(
         "mix or click", f"not taken for a stem: {path}", name, False
       )
-    vocal = categories.is_vocal(said)
-    return multitracks.stem(
-      name, category or "other", files, target=self.vocals or not vocal
-    )
-
-  def _listed(self, root: pathlib.Path) -> Iterator[Song]:
-    """The songs of the table."""
-    rows: dict[str, list[dict[str, str]]] = {}
-    for row in _read_table(root / TABLE):
-      rows.setdefault(row["song"], []).append(row)
-    for song_id, listed in rows.items():
-      found = [self._row(root / song_id, row) for row in listed]
-      stems, problems = multitracks.sorted_out(found)
-      split = next((row["split"] for row in listed if row["split"]), "")
-      genre = next((row["genre"] for row in listed if row["genre"]), "other")
-      yield Song(
-        song_id,
-        split or multitracks.split_of(song_id),
-        genre,
-        stems,
-        problems,
+      return
+    if category is None:
+      yield Problem(
+        "unknown name",
+        f"says no instrument that is known: taken as other; name it in {TABLE}",
+        name,
+        False,
       )
+    vocal = categories.is_vocal(f"{said} {row['category']}")
+    yield multitracks.stem(
+      name,
+      categories.parse_category(category or "other"),
+      files,
+      target=row["target"] == "yes"
+      or (not row["target"] and (self.vocals or not vocal)),
+      role=row["role"],
+    )
 
-  def _row(self, song: pathlib.Path, row: dict[str, str]) -> Stem | Problem:
-    path = song / row["file"]
-    files = [path]
-    if path.is_dir():
-      files = multitracks.audio_files(path, nested=True) or [path]
-    vocal = categories.is_vocal(f"{row['file']} {row['category']}")
-    target = row["target"] == "yes" or (
-      not row["target"] and (self.vocals or not vocal)
+
+def _walk(
+  root: pathlib.Path,
+) -> Iterator[tuple[str, pathlib.Path, str | None]]:
+  """Songs' ids, folders, and splits where they lie in a folder of one."""
+  for folder in multitracks.folders(root):
+    split = _SPLIT_NAMES.get(folder.name.lower())
+    if split and not multitracks.audio_files(folder):
+      for inner in multitracks.folders(folder):
+        yield inner.name, inner, split
+    else:
+      yield folder.name, folder, None
+
+
+def _files(path: pathlib.Path, listed: _Listed) -> list[pathlib.Path]:
+  """The files of a stem, without those in it that are stems of their own."""
+  if not path.is_dir():
+    return [path]
+  return [
+    file
+    for file in multitracks.audio_files(path, nested=True)
+    if not any(
+      part in listed and path in part.parents for part in (file, *file.parents)
     )
-    category = categories.parse_category(row["category"])
-    return multitracks.stem(
-      row["file"], category, files, target=target, role=row["role"]
-    )
+  ]
 
 
 def _read_table(path: pathlib.Path) -> list[dict[str, str]]:
@@ -190,21 +256,30 @@ def _read_table(path: pathlib.Path) -> list[dict[str, str]]:
     row = {name: (raw.get(name) or "").strip() for name in _COLUMNS}
     try:
       _check(row)
-      if (row["song"], row["file"]) in seen:
+      place = pathlib.PurePath(row["song"]), pathlib.PurePath(row["file"])
+      if place in seen:
         raise ValueError(f"{row['song']}/{row['file']} is listed twice")
     except ValueError as error:
       raise ValueError(f"{path}, line {line}: {error}") from error
-    seen.add((row["song"], row["file"]))
+    seen.add(place)
     rows.append(row)
   return rows
 
 
 def _check(row: dict[str, str]) -> None:
   """Raises ValueError for a value that cannot be; makes names ours."""
-  for name in _NEEDED:
-    if not row[name]:
-      raise ValueError(f"no {name}")
-  categories.parse_category(row["category"])
+  if not row["song"]:
+    raise ValueError("no song")
+  if pathlib.PurePath(row["song"]).is_absolute():
+    raise ValueError(f"song {row['song']}: expected a folder within --root")
+  if not row["file"] and any(row[name] for name in _OF_STEMS):
+    raise ValueError(
+      "no file: expected one, or no more than the song's split and genre"
+    )
+  if row["category"] and row["category"].lower() != _NONE:
+    categories.parse_category(row["category"])
+  else:
+    row["category"] = row["category"].lower()
   if row["genre"]:
     row["genre"] = categories.parse_genre(row["genre"])
   if row["role"]:

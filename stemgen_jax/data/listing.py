@@ -23,6 +23,20 @@ class Listing:
   problems: tuple[tuple[str, songs.Problem], ...]
 
 
+class UnusableError(ValueError):
+  """No song can be used, or not all of what was asked for.
+
+  Attributes:
+    problems: as of a `Listing`.
+  """
+
+  def __init__(
+    self, message: str, problems: tuple[tuple[str, songs.Problem], ...]
+  ):
+    super().__init__(message)
+    self.problems = problems
+
+
 def look(
   source: songs.Songs, config: pairs.PairConfig, *, strict: bool = False
 ) -> Listing:
@@ -34,7 +48,8 @@ def look(
     strict: refuse a source of which a song or a stem has to be left out.
 
   Raises:
-    ValueError: no song can be used, a song is described wrongly, or `strict`.
+    UnusableError: no song can be used, or `strict`.
+    ValueError: there is no song, or one is described wrongly.
   """
   splits: dict[str, list[str]] = {split: [] for split in songs.SPLITS}
   stems: collections.Counter[tuple[str, bool]] = collections.Counter()
@@ -53,9 +68,11 @@ def look(
   if bad and (strict or not any(splits.values())):
     song, problem = bad[0]
     where = f"song {song}" + (f", {problem.stem}" if problem.stem else "")
-    more = f"; {len(bad) - 1} more, see --dry_run" if len(bad) > 1 else ""
+    more = f"; {len(bad) - 1} more, --dry_run lists them" if bad[1:] else ""
     why = "--strict" if strict else f"{source.name}: no song can be used"
-    raise ValueError(f"{why}: {where}: {problem.message}{more}")
+    raise UnusableError(
+      f"{why}: {where}: {problem.message}{more}", tuple(problems)
+    )
   if not seen:
     raise ValueError(f"{source.name!r} has no songs: nothing to prepare")
   return Listing(splits, dict(stems), tuple(problems))
@@ -80,6 +97,8 @@ def _problems(
   song: songs.Song, seen: set[str], config: pairs.PairConfig
 ) -> Iterator[songs.Problem]:
   yield from song.problems
+  if any(p.left_out and not p.stem for p in song.problems):
+    return
   if song.id in seen:
     yield songs.Problem(
       "same id", "two songs have this id: the first is taken, rename this one"

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int32
 
+RECIPE = "prepare.json"
+"""What the records of a folder depend on, written first."""
 _FILE, _CODEBOOKS, _SILENCE = "manifest.json", "codebooks.npy", "silence.npy"
 
 
@@ -31,11 +33,13 @@ class Manifest:
     codes: v, codes per level.
     segment_seconds: length of every record.
     frames: t of every record.
-    counts: split -> {"songs", "pairs", "empty"}; empty counts the pairs with
-      a silent context.
+    counts: split -> {"songs", "pairs", "empty"}: songs that have pairs, their
+      pairs, and those of them with a silent context.
     categories: category -> number of training pairs with such a target.
     context_rms_db: mean level of the training contexts, dB of full scale;
       None where all are empty.
+    listed: split -> songs of the source, with pairs or without; {} in older
+      manifests, whose `counts` have these.
     segment_frames: frames of a segment of a codec with scales; else 0.
     scale_ratio: category -> geometric mean of target / context scale over the
       training set's segments, for such a codec.
@@ -59,6 +63,7 @@ class Manifest:
   counts: dict[str, dict[str, int]]
   categories: dict[str, int]
   context_rms_db: float | None
+  listed: dict[str, int] = dataclasses.field(default_factory=dict)
   segment_frames: int = 0
   scale_ratio: dict[str, float] = dataclasses.field(default_factory=dict)
   config: dict[str, Any]
@@ -107,6 +112,12 @@ class Manifest:
   def remove(data_dir: str | os.PathLike) -> None:
     """Marks a data set as not finished."""
     pathlib.Path(data_dir, _FILE).unlink(missing_ok=True)
+
+
+def bound_recipe(data_dir: str | os.PathLike) -> dict[str, Any]:
+  """The recipe that a folder is bound to; {} if it is to none yet."""
+  path = pathlib.Path(data_dir, RECIPE)
+  return json.loads(path.read_text("utf-8")) if path.is_file() else {}
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:

@@ -96,6 +96,7 @@ class Mixture:
       frames=shortest.frames,
       silence=shortest.silence,
       counts={split: dict(count) for split, count in counts.items()},
+      listed={},
       categories=dict(
         sum(
           (collections.Counter(part.categories) for part in parts),

@@ -5,15 +5,17 @@ it stays where it is when others are added.
 """
 
 import functools
+import math
 import pathlib
 import zlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import soundfile
 from jaxtyping import Float32
 
 from stemgen_jax import audio
-from stemgen_jax.data.songs import Problem, Stem
+from stemgen_jax.data.songs import Problem, Songs, Stem
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
 """Of files that are taken for audio."""
@@ -109,6 +111,24 @@ def read_sum(files: Sequence[pathlib.Path]) -> audio.Audio:
   length = max(map(len, parts))
   total = np.sum([audio.fit(part, length) for part in parts], axis=0)
   return audio.Audio(total.astype(np.float32), rate)
+
+
+def longest_seconds(source: Songs, most: float) -> float:
+  """Length of a source's longest song, or `most`, in whole seconds upwards.
+
+  Read from the files' headers, and no further than to one of `most` seconds;
+  files that cannot be read are passed over, and so are songs without files.
+  """
+  longest = 0.0
+  for song in source.songs():
+    for file in song.files:
+      try:
+        longest = max(longest, soundfile.info(file).duration)
+      except (soundfile.LibsndfileError, TypeError, OSError):
+        continue  # told when it is decoded
+      if longest >= most:
+        return most
+  return float(math.ceil(longest)) or most
 
 
 def convert(

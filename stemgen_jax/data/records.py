@@ -18,7 +18,7 @@ _LISTS = {"i": "int64_list", "f": "float_list", "O": "bytes_list"}
 class Records:
   """The records of one split: `len(records)`, `records[i]`, a Grain source.
 
-  A record is a dict of the features of `stem_codes.StemCodes`: codes uint16
+  A record is a dict of the features of `packing.StemCodes`: codes uint16
   [t, q], activity bool [seconds], gains float32 [stems], all read-only;
   numbers as Python's, `song_id` as bytes. They are parsed here, as TFDS's own
   decoding takes longer than everything else about a batch together.

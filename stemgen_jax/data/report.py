@@ -13,6 +13,13 @@ from stemgen_jax.data.songs import Problem
 FILE = "problems.csv"
 """In the folder of a data set."""
 
+# What was done about problems by which neither song nor stem is left out; of
+# other kinds nothing is lost.
+_DONE = {
+  "not rendered": "published without audio",
+  "silent stem": "heard as silence, not played",
+  "unknown name": "taken as other",
+}
 _COLUMNS = ("song", "stem", "problem", "left_out", "message")
 
 
@@ -60,7 +67,10 @@ def read(out: pathlib.Path) -> list[tuple[str, Problem]]:
 
 
 def table(problems: Sequence[tuple[str, Problem]]) -> str:
-  """How many songs and stems have which problem, with an example of each."""
+  """How many songs and stems have which problem, with an example of each.
+
+  Kinds by which nothing is lost are only counted.
+  """
   if not problems:
     return "no problems found"
   kinds: dict[tuple[str, bool, bool], list[tuple[str, Problem]]]
@@ -69,17 +79,24 @@ def table(problems: Sequence[tuple[str, Problem]]) -> str:
     kinds[problem.kind, problem.left_out, bool(problem.stem)].append(
       (song, problem)
     )
-  rows = [f"{'problem':<18}{'songs':>7}{'stems':>7}  what was done"]
+  rows, harmless = [], []
   for (kind, left_out, of_stem), found in sorted(
     kinds.items(), key=lambda item: (not item[0][1], item[0][0])
   ):
-    done = "nothing is lost"
-    if left_out:
-      done = "stem left out" if of_stem else "song left out"
-    song, problem = found[0]
-    where = f"{song}/{problem.stem}" if of_stem else song
     stems = len(found) if of_stem else "-"
     count = len({song for song, _ in found})
+    done = _DONE.get(kind)
+    if left_out:
+      done = "stem left out" if of_stem else "song left out"
+    if done is None:
+      harmless.append(f"{kind} {len(found) if of_stem else count}")
+      continue
+    song, problem = found[0]
+    where = f"{song}/{problem.stem}" if of_stem else song
     rows.append(f"{kind:<18}{count:>7}{stems:>7}  {done}")
     rows.append(f"    {where}: {problem.message}")
+  if rows:
+    rows.insert(0, f"{'problem':<18}{'songs':>7}{'stems':>7}  what was done")
+  if harmless:
+    rows.append(f"noted, nothing is lost: {', '.join(harmless)}")
   return "\n".join(rows)

@@ -57,7 +57,7 @@ def _differences(
     yield songs.Problem(
       "short song",
       f"{longest:.2f} s, less than a segment of {config.segment_seconds:g} s: "
-      "the rest is silence",
+      "the rest is silence, or give --segment_seconds",
       left_out=False,
     )
   if longest - min(seconds) > _SAME_SECONDS:

@@ -7,6 +7,7 @@ whose files or labels have changed since counts as missing.
 """
 
 import dataclasses
+import errno
 import multiprocessing
 import os
 import pathlib
@@ -93,8 +94,9 @@ def _silences(
   ]
   if not has_pairs:
     message = (
-      "no two of its stems sound together for long enough: "
-      f"{config.min_active:g} of a segment of {config.segment_seconds:g} s"
+      "no two of its stems sound together for "
+      f"{config.min_active * config.segment_seconds:g} s, --min_active="
+      f"{config.min_active:g} of --segment_seconds={config.segment_seconds:g}"
     )
     found.append(songs.Problem("no pair", message))
   return found
@@ -321,10 +323,24 @@ def encode_to_file(song: songs.Song, codec: Codec, task: Task) -> float:
   except OSError as error:
     raise OSError(
       f"cannot write {path}: {error.strerror or error}; the songs that are "
-      "done are kept: make room and give the same command again"
+      f"done are kept: {remedy(error)} the same command again"
     ) from error
   targets = set(zip(codes.segment.tolist(), codes.stem.tolist()))
   return (len(targets) + len(codes.index)) * task.config.segment_seconds
+
+
+def is_full(error: Exception) -> bool:
+  """Whether a disk, a quota or a limit on files is what stopped a write."""
+  full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+  # The writer of records only passes on the words of the system.
+  return getattr(error, "errno", None) in full or any(
+    os.strerror(number) in str(error) for number in full
+  )
+
+
+def remedy(error: Exception) -> str:
+  """What to do before "the same command again"."""
+  return "make room and give" if is_full(error) else "mend that and give"
 
 
 def _in_processes(

@@ -1,7 +1,7 @@
-"""The TFDS data set `stem_codes`: pairs of context and target as codes.
+"""Prepares a folder of `stem_codes`: pairs of context and target as codes.
 
-Songs are encoded to one file each (`song_files`), and the builder packs these
-into ArrayRecord. TensorFlow is not needed. A prepared folder holds
+Songs are encoded to one file each (`song_files`), and a TFDS builder packs
+these into ArrayRecord (`packing`). A prepared folder holds
 
     prepare.json         what the records depend on; the folder is bound to it
     songs/ID.npz         the pairs of a song, kept so that a restart is cheap
@@ -15,28 +15,31 @@ import contextlib
 import dataclasses
 import functools
 import importlib.metadata
-import io
 import json
 import pathlib
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import tensorflow_datasets as tfds
 
 from stemgen_jax import categories, scales
 from stemgen_jax.codec import Codec, ScaledCodec
 from stemgen_jax.data import (
   listing,
+  packing,
   pairs,
   report,
   song_codes,
   song_files,
   songs,
 )
-from stemgen_jax.data.manifest import Manifest, write_json
+from stemgen_jax.data.manifest import (
+  RECIPE,
+  Manifest,
+  bound_recipe,
+  write_json,
+)
 
 _PACKAGES = (
   "stemgen-jax",
@@ -49,88 +52,6 @@ _PACKAGES = (
   "tensorflow-datasets",
   "array_record",
 )
-
-
-@dataclasses.dataclass(kw_only=True)
-class StemCodesConfig(tfds.core.BuilderConfig):
-  """One (source, codec): `name` is "SOURCE_CODEC".
-
-  Attributes:
-    songs: split -> ids of its songs.
-    folder: where the songs' files lie.
-    levels: q, codes per frame.
-    scaled: whether the codec has scales (`codec.ScaledCodec`).
-  """
-
-  # Not in the repr, which TFDS logs.
-  songs: dict[str, list[str]] = dataclasses.field(
-    default_factory=dict, repr=False
-  )
-  folder: pathlib.Path = pathlib.Path()
-  levels: int = 0
-  scaled: bool = False
-
-
-class StemCodes(tfds.core.GeneratorBasedBuilder):
-  """Packs the songs' files; a record is a pair over one whole segment."""
-
-  VERSION = tfds.core.Version("1.0.0")
-  RELEASE_NOTES = {"1.0.0": "Pairs of context and target codes."}  # noqa: RUF012
-
-  @property
-  def _config(self) -> StemCodesConfig:
-    return cast(StemCodesConfig, self.builder_config)
-
-  def _info(self) -> tfds.core.DatasetInfo:
-    def tensor(shape, dtype, doc):
-      return tfds.features.Tensor(
-        # As bytes: read twice as fast as lists of integers.
-        shape=shape,
-        dtype=dtype,
-        encoding="bytes",
-        doc=doc,
-      )
-
-    codes = (None, self._config.levels)
-    more = {}
-    if self._config.scaled:
-      for side in ("context", "target"):
-        doc = f"of the {side}'s segments, as the codec cuts them"
-        more[f"{side}_scales"] = tensor((None,), np.float32, doc)
-    return tfds.core.DatasetInfo(
-      builder=self,
-      description="Context mix and target stem of songs, as codec codes.",
-      features=tfds.features.FeaturesDict(
-        {
-          "context": tensor(codes, np.uint16, "codes of the context mix"),
-          "target": tensor(codes, np.uint16, "codes of the target stem"),
-          "context_active": tensor((None,), np.bool_, "per second"),
-          "target_active": tensor((None,), np.bool_, "per second"),
-          "gains": tensor((None,), np.float32, "of each stem in the context"),
-          "context_rms_db": np.float32,
-          "stem": np.int32,
-          "category": np.int32,
-          "genre": np.int32,
-          "role": np.int32,
-          "song_id": tfds.features.Text(),
-          "start": np.float32,
-        }
-        | more
-      ),
-    )
-
-  def _split_generators(self, dl_manager):
-    return {
-      split: self._generate_examples(ids)
-      for split, ids in self._config.songs.items()
-    }
-
-  def _generate_examples(self, ids):
-    for song_id in ids:
-      path = song_codes.song_path(self._config.folder, song_id)
-      for record in song_codes.SongCodes.load(path).rows():
-        key = f"{song_id}/{record.pop('segment')}/{record.pop('index')}"
-        yield key, record | {"song_id": song_id}
 
 
 def prepare(
@@ -174,14 +95,10 @@ def prepare(
     raise ValueError(f"workers is {workers}, expected 0 or more")
   codec = load_codec()
   out = pathlib.Path(out)
-  recipe = {
-    "source": source.name,
-    "source_config": _plain(source),
-    "codec": codec.name,
-    "codec_checksum": codec.checksum,
-    "pairs": _plain(config),
-  }
-  _bind(out, recipe)
+  recipe = check(source, codec, out, config)
+  out.mkdir(parents=True, exist_ok=True)
+  if not (out / RECIPE).is_file():
+    write_json(out / RECIPE, recipe)
   folder = out / "songs"
   ids = [song_id for split in split_songs.values() for song_id in split]
   with contextlib.suppress(FileNotFoundError):
@@ -204,11 +121,11 @@ def prepare(
   scaled = isinstance(codec, ScaledCodec)
   name = f"{source.name}_{codec.name}"
   # Of songs as they were, if a run was killed after it had packed them.
-  shutil.rmtree(out / StemCodes.name, ignore_errors=True)
-  builder = StemCodes(
+  shutil.rmtree(out / packing.StemCodes.name, ignore_errors=True)
+  builder = packing.StemCodes(
     data_dir=out,
     file_format="array_record",
-    config=StemCodesConfig(
+    config=packing.StemCodesConfig(
       name=name,
       songs={
         split: ids
@@ -220,7 +137,7 @@ def prepare(
       scaled=scaled,
     ),
   )
-  pack(builder)
+  packing.pack(builder)
   manifest = Manifest(
     name=name,
     records=str(pathlib.Path(builder.data_dir).relative_to(out)),
@@ -234,6 +151,7 @@ def prepare(
     segment_seconds=config.segment_seconds,
     frames=codec.frames(round(config.segment_seconds * codec.sample_rate)),
     counts=counts,
+    listed={split: len(ids) for split, ids in split_songs.items()},
     categories=per_category,
     context_rms_db=level,
     segment_frames=codec.framing.segment_frames if scaled else 0,
@@ -258,9 +176,11 @@ def _is_current(
   Where the songs' files have been deleted, as they may be, only their number
   is compared.
   """
-  for split, ids in split_songs.items():
-    if manifest.counts[split]["songs"] != len(ids):
-      return False
+  listed = manifest.listed or {
+    split: count["songs"] for split, count in manifest.counts.items()
+  }
+  if any(listed[split] != len(ids) for split, ids in split_songs.items()):
+    return False
   if not any(folder.glob("*.npz")):
     return True
   ids = [song_id for split in split_songs.values() for song_id in split]
@@ -280,13 +200,28 @@ def _refuse_left_out(problems: Sequence[tuple[str, songs.Problem]]) -> None:
     )
 
 
-def _bind(out: pathlib.Path, recipe: dict[str, Any]) -> None:
-  """Ties the folder to the recipe, or refuses it."""
-  path = out / "prepare.json"
+def check(
+  source: songs.Songs,
+  codec: Codec,
+  out: pathlib.Path,
+  config: pairs.PairConfig,
+) -> dict[str, Any]:
+  """The recipe that `prepare` binds a folder to, if it can be made there.
+
+  Raises:
+    ValueError, NotADirectoryError: the folder holds something else.
+    ImportError, OSError: no records could be written.
+  """
+  recipe = {
+    "source": source.name,
+    "source_config": _plain(source),
+    "codec": codec.name,
+    "codec_checksum": codec.checksum,
+    "pairs": _plain(config),
+  }
   if out.exists() and not out.is_dir():
     raise NotADirectoryError(f"{out} is a file, expected a folder for --out")
-  if path.is_file():
-    bound = json.loads(path.read_text(encoding="utf-8"))
+  if bound := bound_recipe(out):
     differing = [
       f"{name} {ours!r} there, {theirs!r} now"
       for name, ours, theirs in _differences(bound, recipe)
@@ -296,13 +231,12 @@ def _bind(out: pathlib.Path, recipe: dict[str, Any]) -> None:
         f"{out} holds a data set of another configuration "
         f"({'; '.join(differing[:4])}): give another --out, or delete it"
       )
-    return
-  if out.exists() and any(out.iterdir()):
+  elif out.exists() and any(out.iterdir()):
     raise ValueError(
       f"{out} is not empty and holds no data set: give a new folder for --out"
     )
-  out.mkdir(parents=True, exist_ok=True)
-  write_json(path, recipe)
+  packing.check_packing()
+  return recipe
 
 
 def _differences(old: Any, new: Any, name: str = "") -> Iterator[tuple]:
@@ -333,7 +267,7 @@ def _count(
       for song_id in ids
     ]
     counts[split] = {
-      "songs": len(ids),
+      "songs": sum(len(file.index) > 0 for file in files),
       "pairs": sum(len(file.index) for file in files),
       "empty": sum(int((~file.has_context).sum()) for file in files),
     }
@@ -344,8 +278,13 @@ def _count(
   training = split_songs["train"]
   total = sum(count["pairs"] for count in counts.values())
   if not total or (training and not counts["train"]["pairs"]):
+    why = ""
+    if files := [x for split in split_songs for x in split_songs[split]]:
+      path = song_codes.song_path(folder, (training or files)[0])
+      told = [p for p in song_codes.facts_of(path)[0] if p.left_out]
+      why = f", as {(training or files)[0]}: {told[0].message}" if told else ""
     raise ValueError(
-      f"the {len(training)} songs to train on give no pair of stems: see "
+      f"the {len(training)} songs to train on give no pair of stems{why}; see "
       f"{folder.parent / report.FILE}"
     )
   names = {
@@ -371,32 +310,3 @@ def _scale_ratio(folder: pathlib.Path, song_ids: list[str]) -> dict[str, float]:
     for category, log in sorted(logs.items())
     if log
   }
-
-
-def pack(builder: StemCodes) -> None:
-  """Writes the records; TFDS keeps nothing of an unfinished build.
-
-  Raises:
-    OSError: they could not be written, e.g. for want of space.
-  """
-  _remove_unfinished(builder)
-  tfds.disable_progress_bar()
-  try:
-    with (
-      tempfile.TemporaryDirectory() as downloads,
-      contextlib.redirect_stdout(io.StringIO()),
-    ):
-      builder.download_and_prepare(download_dir=downloads)
-  except Exception as error:  # the writer of records raises whatever it likes
-    _remove_unfinished(builder)
-    lines = str(error).strip().splitlines() or [repr(error)]
-    raise OSError(
-      f"cannot write the records in {builder.data_dir}: {lines[-1]}; the songs "
-      "that are encoded are kept: make room and give the same command again"
-    ) from error
-
-
-def _remove_unfinished(builder: StemCodes) -> None:
-  """Removes what a build that was killed has left."""
-  for stale in pathlib.Path(builder.data_dir).parent.glob("incomplete.*"):
-    shutil.rmtree(stale)

@@ -78,7 +78,8 @@ def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:
   if config.model.window > data.frames:
     raise ValueError(
       f"model.window={config.model.window} frames is longer than the "
-      f"{data.frames} frames of the data's records"
+      f"{data.frames} frames of the data's records: give "
+      f"--config.model.window={data.frames} or less, or prepare longer songs"
     )
   return config
 

@@ -5,6 +5,7 @@ import pytest
 import trees
 
 from stemgen_jax import __main__ as command
+from stemgen_jax.codec import weight_files
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.data.manifest import Manifest
 
@@ -211,3 +212,83 @@ def test_the_page_is_written_beside_the_data(codec_path, tmp_path, capsys):
   assert "<audio" in (out / "inspect.html").read_text()
   assert prepare(out, "--inspect") == 1
   assert "pass that codec's weights" in capsys.readouterr().err
+
+
+def of_folder(root, codec_path) -> list[str]:
+  flags = ["--source=folder", f"--root={root}", f"--codec={codec_path}"]
+  return [*flags, "--pairs=2", "--workers=0"]
+
+
+def test_segments_are_as_long_as_the_longest_song(codec_path, tmp_path, capsys):
+  root, out = tmp_path / "songs", tmp_path / "codes"
+  for song, seconds in (("A", 3.0), ("B", 4.2)):
+    for name in ("bass.wav", "drums.wav"):
+      trees.sound(root / "train" / song / name, seconds=seconds)
+  flags = of_folder(root, codec_path)
+  assert prepare(out, *flags, "--dry_run") == 0
+  assert "segments of 5 s, in which both" in capsys.readouterr().out
+  assert prepare(out, *flags) == 0
+  assert Manifest.load(out).segment_seconds == 5.0
+  assert Manifest.load(out).counts["train"]["songs"] == 2
+  # A longer song: the set stays as it is, unless that is asked for.
+  for name in ("bass.wav", "drums.wav"):
+    trees.sound(root / "train" / "C" / name, seconds=7)
+  assert prepare(out, *flags) == 0
+  manifest = Manifest.load(out)
+  assert manifest.segment_seconds == 5.0
+  assert manifest.counts["train"]["songs"] == 3
+  assert prepare(out, *flags, "--segment_seconds=7") == 1
+  assert "segment_seconds 5.0 there, 7.0 now" in capsys.readouterr().err
+
+
+def test_empty_splits_are_told_with_what_to_do(codec_path, tmp_path, capsys):
+  root, out = tmp_path / "songs", tmp_path / "codes"
+  for name in ("bass.wav", "drums.wav"):
+    trees.sound(root / "train" / "A" / name)
+  flags = of_folder(root, codec_path)
+  for more in (["--dry_run"], []):
+    assert prepare(out, *flags, *more) == 0
+    warned = capsys.readouterr().err
+    for split in ("valid", "test"):
+      assert f"warning: nothing in the {split} split" in warned
+      assert f"{root}/{split}, or a row SONG,,,,{split}" in warned
+    assert "the train split" not in warned
+  assert prepare(tmp_path / "band", *small(codec_path)) == 0
+  assert "give more --valid_songs" in capsys.readouterr().err
+
+
+def test_a_dry_run_lists_songs_of_which_none_can_be_used(
+  codec_path, tmp_path, capsys
+):
+  for song in ("A", "B"):
+    trees.sound(tmp_path / "songs/train" / song / "bass.wav")
+  flags = of_folder(tmp_path / "songs", codec_path)
+  assert prepare(tmp_path / "codes", *flags, "--dry_run") == 1
+  said = capsys.readouterr()
+  assert "B (train): bass.wav bass" in said.out
+  assert "too few stems           2" in said.out
+  assert "no song can be used" in said.err
+
+
+def test_names_that_are_not_known_are_told(codec_path, tmp_path, capsys):
+  for name in ("bass.wav", "take 7.wav"):
+    trees.sound(tmp_path / "songs/train/A" / name)
+  flags = of_folder(tmp_path / "songs", codec_path)
+  for more in (["--dry_run"], []):
+    assert prepare(tmp_path / "codes", *flags, *more) == 0
+    said = capsys.readouterr().out
+    assert "unknown name            1      1  taken as other" in said
+    assert "A/take 7.wav: says no instrument" in said
+
+
+def test_another_published_codec_is_refused_before_it_is_fetched(
+  codec_path, tmp_path, capsys, monkeypatch
+):
+  monkeypatch.setattr(weight_files, "find", lambda *_: pytest.fail("fetched"))
+  out = tmp_path / "codes"
+  assert prepare(out, *small(codec_path)) == 0
+  given = "--codec=encodec_32khz"
+  for more in ([], ["--dry_run"], ["--inspect"]):
+    capsys.readouterr()
+    assert prepare(out, *small(codec_path), given, *more) == 1
+    assert "holds codes of codec 'untrained'" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Bad songs are named and left out, or refused; none makes half a data set."""
 
 import csv
+import errno
 import pathlib
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import tiny
 import trees
 
 from stemgen_jax import categories
-from stemgen_jax.data import pairs, records, report, stem_codes
+from stemgen_jax.data import packing, pairs, records, report, stem_codes
 from stemgen_jax.data.folder import Folder
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.musdb18 import Musdb18
@@ -108,6 +109,7 @@ def test_metadata_that_names_a_missing_file(tmp_path):
   for number in range(2):
     for name in ("bass.wav", "drums.wav"):
       trees.sound(root / f"Song {number}" / name, rate=800)
+  (root / "Song 1/drums.wav").unlink()
   trees.table(
     root,
     "song,file,category,split",
@@ -165,6 +167,12 @@ def test_stems_that_differ_are_used_and_told(tmp_path):
   assert manifest.counts["train"]["pairs"] >= 6
   assert "organ" not in manifest.categories
   text = report.table(report.read(out))
+  assert "Song 0/organ.wav: nothing in it is above -60 dB" in text
+  assert text.endswith(
+    "nothing is lost: mixed channels 1, mixed rates 1, short stem 1, "
+    "unequal lengths 1"
+  )
+  text = (out / report.FILE).read_text()
   assert "800 and 1600 Hz" in text
   assert "0.30 s of the song's 8.00 s" in text
 
@@ -182,7 +190,10 @@ def test_a_split_without_pairs_is_left_empty_but_not_training(tmp_path):
   shutil.move(root / "train" / "Song 0", root / "valid" / "Song 0")
   silent(root / "valid" / "Song 0")
   manifest = prepare(root, out)
-  assert manifest.counts["valid"] == {"songs": 1, "pairs": 0, "empty": 0}
+  assert manifest.counts["valid"] == {"songs": 0, "pairs": 0, "empty": 0}
+  at = (out / "manifest.json").stat().st_mtime_ns
+  prepare(root, out)  # knows that song, too
+  assert (out / "manifest.json").stat().st_mtime_ns == at
   silent(root / "train" / "Song 1")
   with pytest.raises(ValueError, match=r"give no pair.*problems\.csv"):
     prepare(root, tmp_path / "other")
@@ -231,6 +242,7 @@ def test_songs_that_have_changed_are_taken_in_again(tmp_path):
   for name in names:
     (root / name).parent.mkdir(exist_ok=True)
     shutil.move(root / "train" / name, root / name)
+  shutil.rmtree(root / "train")
   label("drums", "train")
   prepare(root, out)
   manifest = out / "manifest.json"
@@ -323,3 +335,43 @@ def test_a_full_disk_is_told_and_nothing_looks_whole(
     Manifest.load(out)
   prepare(root, out)
   assert Manifest.load(out).counts["train"]["songs"] == 12
+
+
+def test_packing_that_cannot_work_is_found_before_encoding(
+  tmp_path, monkeypatch
+):
+  root, out = studio(tmp_path / "studio", songs=2), tmp_path / "codes"
+
+  def lacking(builder):
+    raise ImportError("no module of that name")
+
+  monkeypatch.setattr(packing, "_write", lacking)
+  with pytest.raises(ImportError, match=r"records: no module of that name"):
+    prepare(root, out)
+  assert not out.exists()
+
+
+def test_only_a_full_disk_wants_room(tmp_path, monkeypatch):
+  root, out = studio(tmp_path / "studio", songs=2), tmp_path / "codes"
+  for reason, remedy in (
+    (OSError(errno.ENOSPC, "No space left on device"), "make room and give"),
+    (RuntimeError("write() failed: Disk quota exceeded"), "make room and give"),
+    (PermissionError(errno.EACCES, "Permission denied"), "mend that and give"),
+    (AttributeError("no such thing"), "mend that and give"),
+  ):
+
+    def failing(builder, reason=reason):
+      if isinstance(builder, packing.StemCodes):
+        raise reason
+
+    monkeypatch.setattr(packing, "_write", failing)
+    with pytest.raises(OSError, match=f"are kept: {remedy} the same command"):
+      prepare(root, out)
+
+
+def test_pairs_that_are_too_short_name_the_flags(tmp_path):
+  root, out = studio(tmp_path / "studio", songs=2), tmp_path / "codes"
+  taking_turns(root / "train" / "Song 1")
+  prepare(root, out)
+  (problem,) = [p for _, p in report.read(out) if p.kind == "no pair"]
+  assert "0.8 s, --min_active=0.2 of --segment_seconds=4" in problem.message

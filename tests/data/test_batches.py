@@ -10,7 +10,7 @@ import tiny
 
 from stemgen_jax import categories
 from stemgen_jax.data import batches as lib
-from stemgen_jax.data import pairs, song_codes, stem_codes
+from stemgen_jax.data import packing, pairs, song_codes, stem_codes
 from stemgen_jax.data.examples import Examples
 
 WINDOW = 20  # of 40 frames, 10 a second
@@ -72,7 +72,7 @@ def test_roles_are_the_stems_own_or_of_the_category(prepared):
 
 
 def test_data_sets_of_before_there_were_roles_have_none(tmp_path, monkeypatch):
-  info, rows = stem_codes.StemCodes._info, song_codes.SongCodes.rows
+  info, rows = packing.StemCodes._info, song_codes.SongCodes.rows
 
   def old_info(self):
     features: Any = dict(cast(Any, info(self).features))
@@ -86,7 +86,7 @@ def test_data_sets_of_before_there_were_roles_have_none(tmp_path, monkeypatch):
       del row["role"]
       yield row
 
-  monkeypatch.setattr(stem_codes.StemCodes, "_info", old_info)
+  monkeypatch.setattr(packing.StemCodes, "_info", old_info)
   monkeypatch.setattr(song_codes.SongCodes, "rows", old_rows)
   config = pairs.PairConfig(segment_seconds=4.0, pairs=2)
   stem_codes.prepare(tiny.Sines(), tiny.FrameEnergies, tmp_path, config)

@@ -17,12 +17,10 @@ def test_names_tell_what_plays(tmp_path):
     "stems/take 7.wav": ("other", True),
     "stems/Rhodes.wav": ("piano", True),
   }
-  (mix,) = song.problems
-  assert (mix.kind, mix.stem, mix.left_out) == (
-    "mix or click",
-    "Song 0 - mix.wav",
-    False,
-  )
+  assert [(p.kind, p.stem, p.left_out) for p in song.problems] == [
+    ("mix or click", "Song 0 - mix.wav", False),
+    ("unknown name", "stems/take 7.wav", False),
+  ]
   drums = next(s for s in song.stems if s.name == "Drums").read()
   assert (drums.sample_rate, drums.channels, drums.seconds) == (16000, 2, 4.0)
 
@@ -70,8 +68,23 @@ def test_splits_of_folders_or_names(tmp_path):
   }
 
 
-def test_the_table_decides(tmp_path):
-  trees.folder(tmp_path)
+def test_names_in_other_languages(tmp_path):
+  names = ("Guitare 1", "Batería", "Flo\u0308te", "Chœurs", "Große Trommel")
+  for name in names:
+    trees.sound(tmp_path / "Song" / f"{name}.wav")
+  (song,) = folder.Folder(str(tmp_path)).songs()
+  assert not song.problems
+  assert {s.name[:3]: (s.category, s.target) for s in song.stems} == {
+    "Gui": ("guitar", True),
+    "Bat": ("drums", True),
+    "Flo": ("pipe", True),
+    "Chœ": ("ensemble", False),
+    "Gro": ("drums", True),
+  }
+
+
+def test_the_table_goes_before_names(tmp_path):
+  trees.folder(tmp_path, songs=2)
   trees.table(
     tmp_path,
     "song,file,category,target,split,genre,role",
@@ -79,18 +92,52 @@ def test_the_table_decides(tmp_path):
     "Song 0,Drums,Drum Kit,no,,,",
     "Song 0,Lead Vox.wav,Choir,,,,",
     "Song 0,lost.wav,piano,,,,",
+    "Song 1,,,,valid,,",
   )
-  (song,) = folder.Folder(str(tmp_path)).songs()
+  song, other = folder.Folder(str(tmp_path)).songs()
   assert {s.name: (s.category, s.target) for s in song.stems} == {
     "01 Bass DI.wav": ("bass", True),
     "Drums": ("drums", False),
     "Lead Vox.wav": ("ensemble", False),
+    "Lead Gtr.flac": ("guitar", True),  # it has no row
   }
   assert (song.split, song.genre) == ("test", "bossa_nova")
   assert {s.role for s in song.stems} == {"melodic", ""}
   assert len(next(s for s in song.stems if s.name == "Drums").files) == 2
-  (lost,) = song.problems
-  assert (lost.kind, lost.stem) == ("missing file", "lost.wav")
+  assert [(p.kind, p.stem) for p in song.problems] == [
+    ("missing file", "lost.wav"),
+    ("mix or click", "Song 0 - mix.wav"),
+  ]
+  assert (other.split, len(other.stems)) == ("valid", 4)
+
+
+def test_rows_of_parts_of_a_song(tmp_path):
+  trees.folder(tmp_path / "train")
+  trees.sound(tmp_path / "train/Song 0/parts/take 7.wav")
+  trees.sound(tmp_path / "train/Song 0/parts/take 8.wav")
+  trees.table(
+    tmp_path,
+    "song,file,category,split",
+    "Song 0,Drums/kick.wav,percussion,test",
+    "Song 0,Lead Gtr.flac,none,",
+    "Song 0,Song 0 - mix.wav,piano,",
+    "train/Song 0,01 Bass DI.wav,,",
+    "Song 0,parts,organ,",
+    "Song 9,,,test",
+  )
+  song, absent = folder.Folder(str(tmp_path)).songs()
+  assert song.split == "test"
+  assert {s.name: (s.category, len(s.files)) for s in song.stems} == {
+    "01 Bass DI.wav": ("bass", 1),
+    "Drums": ("drums", 1),
+    "Drums/kick.wav": ("percussive", 1),
+    "Lead Vox.wav": ("ensemble", 1),
+    "Song 0 - mix.wav": ("piano", 1),
+    "parts": ("organ", 2),
+  }
+  assert [p.stem for p in song.problems] == ["Lead Gtr.flac"]
+  assert not absent.stems
+  assert "no such folder" in absent.problems[0].message
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,8 @@ def test_what_an_ablation_changes_is_a_flag(prepared, tmp_path, capsys):
     ("--config.model.dept=2", "did you mean --config.model.depth?"),
     ("--config.patienc=2", "did you mean --config.patience?"),
     ("--stat=demo", "did you mean --start?"),
+    ("--dpeth=2", "did you mean --config.model.depth?"),
+    ("--learning_rate=1", "mean --config.optimizer.learning_rate?"),
     ("--config.model.depth=two", "depth"),
     ("--config.overfit=maybe", "overfit"),
     ("--config.optimizer.frozen=('blok',)", "has 'blok'; they are blocks/"),

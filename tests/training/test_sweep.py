@@ -156,6 +156,8 @@ def test_values_are_split_outside_of_brackets(text, expected):
     (["--set=config.seed=1,1"], "a value is there twice"),
     (["--set=config.a=1", "--set=config.a=2"], "given elsewhere already"),
     (["--set=out=here"], "given elsewhere already"),
+    (["--config.seed=0,1"], "is set by --set=config.seed=0,1"),
+    (["--steps=1"], "those of a run go into --set"),
     (["--config=nowhere.py"], "--config=nowhere.py: no such file"),
   ],
 )
