@@ -49,7 +49,7 @@ setuptools.setup(
     "matplotlib>=3.8",
     "ml_collections>=1.0",
     "numpy>=2.0",
-    "optax>=0.2.5",
+    "optax>=0.2.7",
     "orbax-checkpoint>=0.12",
     "platformdirs>=4",
     "pyyaml>=6",

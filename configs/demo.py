@@ -5,7 +5,8 @@
   stemgen-jax train --config=configs/demo.py --data=data/demo --out=runs/demo
 
 Crops of 5 s. A fifth of the examples has a run of frames masked, as redoing a
-part and going on ask for.
+part and going on ask for. The weights in the package are of an earlier, shorter
+run; their model.json has its configuration.
 """
 
 from stemgen_jax.model.config import ModelConfig

@@ -18,13 +18,13 @@ from absl import flags
 from stemgen_jax import audio, settings_flags
 from stemgen_jax.codec import weight_files
 from stemgen_jax.take import Take, codes_path
+from stemgen_jax.weight_paths import exported
 
 if TYPE_CHECKING:
   from stemgen_jax.playing import Progress
   from stemgen_jax.stemgen import StemGen
 
 MOST_TAKES = 1000
-_DEMO = pathlib.Path(__file__).parent / "assets/demo/model.json"
 _SEEDS = 2**32
 _BITS: dict[str, audio.Bits] = {"16": 16, "24": 24, "float": "float"}
 
@@ -194,9 +194,9 @@ def check_conditions(values: flags.FlagValues, **asked: str) -> None:
   It is read in the description of exported weights, before any model loads;
   of other weights `StemGen` tells it later.
   """
-  path = _DEMO if values.weights == "demo" else pathlib.Path(values.weights)
+  path = exported(values.weights).with_suffix(".json")
   try:
-    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    about = json.loads(path.read_text(encoding="utf-8"))
     known = about["config"]["conditions"]
   except (OSError, ValueError, KeyError, TypeError):
     return  # A run's, or damaged, which is told when they are loaded.
@@ -320,7 +320,8 @@ def write_takes(
     tqdm.tqdm(unit="step", leave=False, disable=None) as bar,
     warnings.catch_warnings(),
   ):
-    warnings.simplefilter("ignore")  # take.warnings has them, printed once
+    # Printed already: those of a take with the take, others before it.
+    warnings.simplefilter("ignore")
 
     def progress(done: int, total: int) -> None:
       bar.total = total

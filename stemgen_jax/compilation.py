@@ -24,7 +24,8 @@ def keep_programs() -> None:
 
   A folder of the user's (JAX_COMPILATION_CACHE_DIR, or
   `jax_compilation_cache_dir` of JAX's configuration) stays. Where none can be
-  written, every run compiles for itself.
+  written, every run compiles for itself; as it does with a file that a kill or
+  a full disk has left half written, until the folder is deleted.
   """
   if jax.config.jax_compilation_cache_dir is not None:  # pyright: ignore[reportAttributeAccessIssue]
     return

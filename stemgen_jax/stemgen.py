@@ -413,9 +413,7 @@ def load_weights(name: str) -> model.Weights:
     from stemgen_jax.training import runs
 
     return runs.load_run(path)
-  if name != "demo" and path.suffix != ".safetensors":
-    path = path.with_name(f"{path.name}.safetensors")
-  return model.load_weights(path)
+  return model.load_weights(name)
 
 
 def _check_seed(seed: int) -> None:

@@ -280,7 +280,7 @@ def _decoding() -> dict[str, Any]:
     out,
     settings,
     count=count,
-    seeds=range(_SEEDS.value),
+    seeds=range(_SEED.value, _SEED.value + _SEEDS.value),
     recipe=_recipe(subject, embeddings),
     embeddings=embeddings,
   )

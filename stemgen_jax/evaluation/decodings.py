@@ -34,7 +34,7 @@ from stemgen_jax.sampling import Settings
 from stemgen_jax.stemgen import StemGen
 
 ANCHORS = ("real", "round_trip", "random")
-_RECIPE = "decoding.json"
+_RECIPE = "recipe.json"
 
 
 def run(
@@ -243,7 +243,7 @@ def _row(
       )
 
     scores[group] = summary.score(mine, "generated", weights.draws)
-    differences[group] = _interval(
+    differences[group] = summary.interval(
       float(apart(weights.alike)[0]), apart(weights.draws)
     )
     qualities.append(summary.standing(mine, "generated", weights.seeds))
@@ -309,18 +309,6 @@ def _distances(
       ),
     }
   return found
-
-
-def _interval(middle: float, around: np.ndarray) -> dict[str, float | None]:
-  around = around[np.isfinite(around)]
-  if not np.isfinite(middle) or not len(around):
-    return {"mean": None, "low": None, "high": None}
-  low, high = np.quantile(around, [0.025, 0.975])
-  return {
-    "mean": round(middle, 4),
-    "low": round(float(low), 4),
-    "high": round(float(high), 4),
-  }
 
 
 def _mean(values: Sequence[float] | np.ndarray) -> float | None:

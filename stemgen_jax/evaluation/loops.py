@@ -50,7 +50,8 @@ def loops(
   Returns:
     A dict for JSON: `loops`; by stem and figure of `FIGURES` each system's
     `mean` with its 95 % interval over the loops, `low` and `high`; `each`, the
-    figures of every loop, and `beats`, how many were heard in it.
+    figures of every loop, None where no beats were heard in it, and `beats`,
+    how many were.
 
   Raises:
     ValueError: there are fewer than two loops, or a file is no sound.
@@ -89,12 +90,14 @@ def loops(
       for system, ones in systems.items()
     }
     each[stem] = {
-      path.name: {system: found[system][number] for system in systems}
+      str(path): {system: found[system][number] for system in systems}
       for number, path in enumerate(files)
     }
     means[stem] = {
       figure: {
-        system: summary.mean(np.array([one[figure] for one in ones]), draws)
+        system: summary.mean(
+          np.array([one[figure] for one in ones], float), draws
+        )
         for system, ones in found.items()
       }
       for figure in FIGURES
@@ -102,7 +105,7 @@ def loops(
   return {
     "loops": len(files),
     "seconds": seconds,
-    "beats": {path.name: len(true.beats) for path, true in zip(files, heard)},
+    "beats": {str(path): len(true.beats) for path, true in zip(files, heard)},
     "stems": means,
     "each": each,
   }
@@ -114,14 +117,12 @@ def _repeated(sound: Audio, seconds: float) -> Audio:
   return Audio(np.tile(sound.samples, (times, 1))[:samples], sound.sample_rate)
 
 
-def _figures(sound: Audio, true: truth.Truth) -> dict[str, float]:
-  samples, rate = audio.mono(sound), sound.sample_rate
-  return {
-    "beat_f1": rhythm.beat_f1(true.beats, rhythm.beats(samples, rate)),
-    "grid_agreement": rhythm.grid_agreement(
-      true.beats, rhythm.onsets(samples, rate), true.steps
-    ),
-  }
+def _figures(sound: Audio, true: truth.Truth) -> dict[str, float | None]:
+  found = rhythm.figures(
+    audio.mono(sound), sound.sample_rate, true.beats, true.steps
+  )
+  # As JSON has no NaN.
+  return {name: x if np.isfinite(x) else None for name, x in found.items()}
 
 
 def table(result: dict[str, Any]) -> str:

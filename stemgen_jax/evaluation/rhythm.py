@@ -108,3 +108,18 @@ def grid_agreement(
   number[after] = len(wanted) - 1
   number[after] += (found[after] - wanted[-1]) / (wanted[-1] - wanted[-2])
   return float(np.cos(2 * np.pi * steps * number).mean())
+
+
+def figures(
+  samples: Float[np.ndarray, " n"],
+  sample_rate: int,
+  wanted: Float[np.ndarray, " beats"],
+  steps: int,
+) -> dict[str, float]:
+  """`beat_f1` and `grid_agreement` of a stem; NaN with fewer than two beats."""
+  return {
+    "beat_f1": beat_f1(wanted, beats(samples, sample_rate)),
+    "grid_agreement": grid_agreement(
+      wanted, onsets(samples, sample_rate), steps
+    ),
+  }

@@ -304,12 +304,8 @@ def _figures(
 ) -> dict[str, float]:
   """`FIGURES` of a stem against the context, whose chroma is given."""
   samples, rate, true = audio.mono(stem), stem.sample_rate, example.truth
-  figures = dict.fromkeys(FIGURES, float("nan")) | {
-    "beat_f1": rhythm.beat_f1(true.beats, rhythm.beats(samples, rate)),
-    "grid_agreement": rhythm.grid_agreement(
-      true.beats, rhythm.onsets(samples, rate), true.steps
-    ),
-  }
+  figures = dict.fromkeys(FIGURES, float("nan"))
+  figures |= rhythm.figures(samples, rate, true.beats, true.steps)
   if example.pitched:
     played = harmony.chroma(samples, rate)
     figures |= {

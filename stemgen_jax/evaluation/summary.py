@@ -85,13 +85,23 @@ def score(
   """
 
   middle = float(standing(figures, system, np.ones((1, draws.shape[1])))[0])
-  around = standing(figures, system, draws)
+  found = interval(middle, standing(figures, system, draws))
+  return {"score": found.pop("mean"), **found}
+
+
+def interval(
+  middle: float, around: Float[np.ndarray, " resamples"]
+) -> dict[str, float | None]:
+  """A `mean` with the 95 % interval of its resamples, `low` and `high`.
+
+  All are None where there is no mean, or none of a resample.
+  """
   around = around[np.isfinite(around)]
   if not np.isfinite(middle) or not len(around):
-    return {"score": None, "low": None, "high": None}
+    return {"mean": None, "low": None, "high": None}
   low, high = np.quantile(around, [0.025, 0.975])
   return {
-    "score": round(middle, 4),
+    "mean": round(middle, 4),
     "low": round(float(low), 4),
     "high": round(float(high), 4),
   }

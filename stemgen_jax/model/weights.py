@@ -13,8 +13,7 @@ import safetensors.numpy
 
 from stemgen_jax.model.config import ModelConfig
 from stemgen_jax.model.transformer import Params, init_params
-
-DEMO = pathlib.Path(__file__).parents[1] / "assets/demo/model.safetensors"
+from stemgen_jax.weight_paths import exported
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,14 +89,14 @@ def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
 
   Args:
     name_or_path: "demo", the weights shipped with the package, or the path
-      of a .safetensors file that has its .json beside it.
+      of a .safetensors file that has its .json beside it, with or without
+      the suffix.
 
   Raises:
     FileNotFoundError: if one of the two files is missing.
     ValueError: if one is damaged, or they do not belong together.
   """
-  demo = str(name_or_path) == "demo"
-  path = DEMO if demo else pathlib.Path(name_or_path)
+  path = exported(os.fspath(name_or_path))
   about_path = path.with_suffix(".json")
   for file in (path, about_path):
     if not file.is_file():

@@ -7,7 +7,7 @@ from typing import Any
 from stemgen_jax import codec
 from stemgen_jax.codec import weight_files
 from stemgen_jax.model import ModelConfig
-from stemgen_jax.model.weights import DEMO
+from stemgen_jax.weight_paths import DEMO
 
 _UNKNOWN = "not stated"
 

@@ -123,23 +123,26 @@ def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
 
 def _steps(config: OptimizerConfig, decayed) -> optax.GradientTransformation:
   rate = learning_rate(config)
+  adamw = optax.adamw(
+    rate,
+    b1=config.beta1,
+    b2=config.beta2,
+    weight_decay=config.weight_decay,
+    mask=decayed,
+  )
   if config.kind == "adamw":
-    return optax.adamw(
-      rate,
-      b1=config.beta1,
-      b2=config.beta2,
-      weight_decay=config.weight_decay,
-      mask=decayed,
-    )
-  return _whole(
-    contrib.muon(
-      rate,
-      weight_decay=config.weight_decay,
-      consistent_rms=0.2,  # AdamW's, as its authors measured it
-      adam_b1=config.beta1,
-      adam_b2=config.beta2,
-      muon_weight_dimension_numbers=_matrices,
-    )
+    return adamw
+  muon = contrib.muon(
+    rate,
+    weight_decay=config.weight_decay,
+    consistent_rms=0.2,  # AdamW's, as its authors measured it
+    muon_weight_dimension_numbers=_matrices,
+  )
+  return optax.partition(
+    {"muon": _whole(muon), "adamw": adamw},
+    lambda params: _by_path(
+      params, lambda name: "muon" if _MATRIX.fullmatch(name) else "adamw"
+    ),
   )
 
 
@@ -182,19 +185,19 @@ _MATRICES = {
 """Axes of the kernels of the blocks: summed over, and put out."""
 
 
+_MATRIX = re.compile(rf"blocks/({'|'.join(_MATRICES)})/kernel")
+
+
 def _matrices(params: Params) -> Params:
-  def of(path, _):
-    name = jax.tree_util.keystr(path, simple=True, separator="/")
-    match = re.fullmatch(r"blocks/(\w+)/kernel", name)
-    return match and contrib.MuonDimensionNumbers(*_MATRICES[match[1]])
+  """Which axes Muon makes orthogonal, of kernels of the blocks only."""
+  return _by_path(
+    params,
+    lambda name: contrib.MuonDimensionNumbers(*_MATRICES[name.split("/")[1]]),
+  )
 
-  return jax.tree_util.tree_map_with_path(of, params)
 
-
-def _by_path(params: Params, test) -> Params:
+def _by_path(params: Params, of) -> Params:
   return jax.tree_util.tree_map_with_path(
-    lambda path, _: test(
-      jax.tree_util.keystr(path, simple=True, separator="/")
-    ),
+    lambda path, _: of(jax.tree_util.keystr(path, simple=True, separator="/")),
     params,
   )

@@ -60,3 +60,22 @@ def test_another_evaluation_does_not_mix_with_it(out, capsys):
   error = capsys.readouterr().err
   assert "seed 0 there, 1 now" in error
   assert len(error.splitlines()) == 1
+
+
+def test_decodings_are_compared_and_others_join(tmp_path):
+  grid = tmp_path / "grid.py"
+  grid.write_text(
+    "from stemgen_jax.sampling import Settings\n"
+    "def get_settings():\n"
+    "  return {f'{n}': Settings(steps=(n, 1, 1, 1)) for n in NUMBERS}\n"
+  )
+  text = grid.read_text()
+  for numbers in ((1,), (1, 2)):
+    grid.write_text(f"NUMBERS = {numbers}\n{text}")
+    arguments = ("--what=decoding", f"--grid={grid}", "--seeds=1")
+    assert evaluate(tmp_path / "out", *arguments, "--examples=2") == 0
+    result = json.loads((tmp_path / "out" / "decoding.json").read_text())
+    assert [int(name) for name in result["rows"]] == list(numbers)
+  assert result["rows"]["2"]["passes"] == 10
+  assert (tmp_path / "out" / "decoding.md").read_text().startswith("| setting")
+  assert (tmp_path / "out" / "decoding.png").is_file()
