@@ -11,31 +11,19 @@ some of the files; those that it does not name stay as they are:
     Second Song,,,,test
 """
 
-import csv
 import dataclasses
+import os
 import pathlib
 import re
 from collections.abc import Collection, Iterator, Mapping
 
 from stemgen_jax import categories
-from stemgen_jax.data import multitracks
-from stemgen_jax.data.songs import SPLITS, Problem, Song, Stem
+from stemgen_jax.data import multitracks, stems_table
+from stemgen_jax.data.songs import Problem, Song, Stem
 
-TABLE = "stems.csv"
-_NEEDED = ("song", "file", "category")
-_COLUMNS = (*_NEEDED, "target", "split", "genre", "role")
-_OF_STEMS = ("category", "target", "role")
-_NONE = "none"  # in the place of a category: no stem
-# Folders of a root that is split already, as people call them.
-_SPLIT_NAMES = {
-  "train": "train",
-  "valid": "valid",
-  "validation": "valid",
-  "val": "valid",
-  "test": "test",
-}
-_NO_ROW: Mapping[str, str] = dict.fromkeys(_COLUMNS, "")
+_NO_ROW: Mapping[str, str] = dict.fromkeys(stems_table.COLUMNS, "")
 _Listed = Mapping[pathlib.Path, Mapping[str, str]]
+_Place = tuple[str, pathlib.Path, str | None]
 _NO_STEM = re.compile(
   r"mix|mixture|mixdown|master|instrumental|click|metronome", re.IGNORECASE
 )
@@ -52,10 +40,12 @@ class Folder:
 
   A row of the table speaks of a file, or of a folder that is one stem, and
   goes before its name; without a category the name still tells that. A row
-  without a file speaks of the song. "none" is a file that is no stem.
+  without a file speaks of the song. "none" is a file that is no stem. A row of
+  a song that lies deeper, Album/Song, makes songs of all that lie beside it.
 
   The split is that of the table, or of the folder where songs lie in train/,
-  valid/, test/; otherwise it follows from the song's name: a tenth each.
+  valid/, test/, at any depth; otherwise it follows from the song's name: a
+  tenth each.
 
   Attributes:
     root: the folder.
@@ -105,31 +95,52 @@ class Folder:
     """The rows of stems.csv, if there is one, by their song's folder."""
     root = pathlib.Path(self.root)
     found: dict[pathlib.Path, list[dict[str, str]]] = {}
-    if (root / TABLE).is_file():
-      by_name = {path.name: path for _, path, split in _walk(root) if split}
-      for row in _read_table(root / TABLE):
-        folder = root / row["song"]
-        if not folder.is_dir():  # in train/, valid/ or test/
-          folder = by_name.get(row["song"], folder)
-        found.setdefault(folder, []).append(row)
+    if not (root / stems_table.FILE).is_file():
+      return found
+    parts = _split_folders(root)
+    seen: dict[str, str] = {}
+    for row in stems_table.read(root / stems_table.FILE):
+      where = f"{root / stems_table.FILE}, line {row['line']}"
+      folder = root / row["song"]
+      if folder in parts:
+        raise ValueError(
+          f"{where}: song {row['song']} is the folder of a split: expected a "
+          "song in it"
+        )
+      if not folder.is_dir():  # in train/, valid/ or test/
+        within = [part / row["song"] for part in parts]
+        folder = next((path for path in within if path.is_dir()), folder)
+      place = os.path.normpath(folder / row["file"])
+      if place in seen:
+        raise ValueError(
+          f"{where}: {row['song']}/{row['file']} is listed twice, first in "
+          f"line {seen[place]}"
+        )
+      seen[place] = row["line"]
+      rows = found.setdefault(folder, [])
+      for name in ("split", "genre"):
+        others = {other[name] for other in (*rows, row)} - {""}
+        if len(others) > 1:
+          raise ValueError(
+            f"{where}: the {name} of song {row['song']} is {row[name]}, but "
+            f"{min(others - {row[name]})} in another line"
+          )
+      rows.append(row)
     return found
 
-  def _places(
-    self, listed: Collection[pathlib.Path]
-  ) -> list[tuple[str, pathlib.Path, str | None]]:
+  def _places(self, listed: Collection[pathlib.Path]) -> list[_Place]:
     """The songs' ids, their folders, and splits where a folder tells one."""
     root = pathlib.Path(self.root)
-    places = list(_walk(root))
-    known = {folder for _, folder, _ in places}
-    # Deeper ones, or none at all, which is told; theirs hold songs only.
-    deeper = {folder for folder in listed if folder not in known}
-    within = {parent for folder in deeper for parent in folder.parents}
-    for folder in within & known:
-      deeper.update(multitracks.folders(folder))
-    return [place for place in places if place[1] not in within] + [
-      (folder.relative_to(root).as_posix(), folder, None)
-      for folder in sorted(deeper)
+    places = [
+      place for top in _walk(root) for place in _deeper(root, top, listed)
     ]
+    known = {folder for _, folder, _ in places}
+    parts = _split_folders(root)
+    # Those that are not there, which is told.
+    for folder in sorted(set(listed) - known):
+      split = next((parts[p] for p in folder.parents if p in parts), None)
+      places.append((folder.relative_to(root).as_posix(), folder, split))
+    return places
 
   def _all_stems(
     self, song: pathlib.Path, rows: list[dict[str, str]]
@@ -177,9 +188,11 @@ class Folder:
     # in one called "A" a bass stays a bass.
     title = rf"(?<![^\W_]){re.escape(song.name)}(?![^\W_])"
     rest = re.sub(title, " ", said, flags=re.IGNORECASE)
-    said = rest if re.search(r"[^\W_]", rest) else said
+    said = rest if re.search(r"[^\W\d_]", rest) else said
     category = row["category"] or categories.find_category(said)
-    if category == _NONE or (category is None and _NO_STEM.search(said)):
+    if category == stems_table.NONE or (
+      category is None and _NO_STEM.search(said)
+    ):
       yield Problem(
         "mix or click", f"not taken for a stem: {path}", name, False
       )
@@ -187,32 +200,90 @@ class Folder:
     if category is None:
       yield Problem(
         "unknown name",
-        f"says no instrument that is known: taken as other; name it in {TABLE}",
+        "says no instrument that is known: taken as other; name it in "
+        f"{stems_table.FILE}",
         name,
         False,
       )
-    vocal = categories.is_vocal(f"{said} {row['category']}")
     yield multitracks.stem(
       name,
       categories.parse_category(category or "other"),
       files,
       target=row["target"] == "yes"
-      or (not row["target"] and (self.vocals or not vocal)),
+      or (not row["target"] and (self.vocals or not _is_vocal(said, row))),
       role=row["role"],
     )
 
 
-def _walk(
-  root: pathlib.Path,
-) -> Iterator[tuple[str, pathlib.Path, str | None]]:
+def _is_vocal(said: str, row: Mapping[str, str]) -> bool:
+  """Whether a stem is sung: what the table calls it goes before its name."""
+  given = row["category"]
+  if given and categories.is_vocal(given):
+    return True
+  # The category of singing does not deny it, all others do.
+  denied = given and (
+    categories.parse_category(given) != categories.parse_category("vocals")
+  )
+  return not denied and categories.is_vocal(said)
+
+
+def _split_folders(root: pathlib.Path) -> dict[pathlib.Path, str]:
+  """The folders of splits, which hold songs, and what split each is."""
+  return {
+    folder: stems_table.SPLIT_NAMES[folder.name.lower()]
+    for folder in multitracks.folders(root)
+    if folder.name.lower() in stems_table.SPLIT_NAMES
+    and not multitracks.audio_files(folder)
+  }
+
+
+def _walk(root: pathlib.Path) -> Iterator[_Place]:
   """Songs' ids, folders, and splits where they lie in a folder of one."""
+  parts = _split_folders(root)
   for folder in multitracks.folders(root):
-    split = _SPLIT_NAMES.get(folder.name.lower())
-    if split and not multitracks.audio_files(folder):
+    if folder in parts:
       for inner in multitracks.folders(folder):
-        yield inner.name, inner, split
+        yield inner.name, inner, parts[folder]
     else:
-      yield folder.name, folder, None
+      # Files among the songs of test/ make it one song, but of that split.
+      named = stems_table.SPLIT_NAMES.get(folder.name.lower())
+      yield folder.name, folder, named
+
+
+def _deeper(
+  root: pathlib.Path, place: _Place, listed: Collection[pathlib.Path]
+) -> Iterator[_Place]:
+  """A song; or those within it, where the table names one of them.
+
+  Raises:
+    ValueError: it is a song itself, so that they are parts of it.
+  """
+  _, folder, split = place
+  named = [
+    path for path in sorted(listed) if folder in path.parents and path.is_dir()
+  ]
+  if not named:
+    yield place
+    return
+  inner = multitracks.folders(folder)
+  parts = [path for path in inner if categories.find_category(path.name)]
+  why = ""
+  if multitracks.audio_files(folder):
+    why = "holds audio files"
+  elif folder in listed:
+    why = "has rows of its own"
+  elif len(inner) > 1 and parts == inner:
+    why = "holds folders that are all called by instruments"
+  if why:
+    song = named[0].relative_to(root).as_posix()
+    outer = folder.relative_to(root).as_posix()
+    raise ValueError(
+      f"{root / stems_table.FILE}: song {song} lies in {outer}, which {why} "
+      f"and is a song: name {outer} as the song, and what is in it as the file"
+    )
+  for path in inner:
+    name = path.relative_to(root).as_posix()
+    yield from _deeper(root, (name, path, split), listed)
 
 
 def _files(path: pathlib.Path, listed: _Listed) -> list[pathlib.Path]:
@@ -226,69 +297,3 @@ def _files(path: pathlib.Path, listed: _Listed) -> list[pathlib.Path]:
       part in listed and path in part.parents for part in (file, *file.parents)
     )
   ]
-
-
-def _read_table(path: pathlib.Path) -> list[dict[str, str]]:
-  """The rows of stems.csv.
-
-  Raises:
-    ValueError: a column is missing or unknown, or a value is.
-  """
-  try:
-    with open(path, newline="", encoding="utf-8-sig") as file:
-      reader = csv.DictReader(file)
-      columns = [name.strip() for name in reader.fieldnames or ()]
-      reader.fieldnames = columns
-      read = [(reader.line_num, row) for row in reader]
-  except UnicodeDecodeError as error:
-    raise ValueError(f"{path} is not UTF-8 text: save it as CSV") from error
-  missing = [name for name in _NEEDED if name not in columns]
-  unknown = [name for name in columns if name not in _COLUMNS]
-  if missing or unknown:
-    raise ValueError(
-      f"{path} has columns {', '.join(columns) or 'none'}: expected "
-      f"{', '.join(_NEEDED)}, and may have {', '.join(_COLUMNS[3:])}"
-    )
-  if not read:
-    raise ValueError(f"{path} lists no stems: expected a line for each")
-  rows, seen = [], set()
-  for line, raw in read:
-    row = {name: (raw.get(name) or "").strip() for name in _COLUMNS}
-    try:
-      _check(row)
-      place = pathlib.PurePath(row["song"]), pathlib.PurePath(row["file"])
-      if place in seen:
-        raise ValueError(f"{row['song']}/{row['file']} is listed twice")
-    except ValueError as error:
-      raise ValueError(f"{path}, line {line}: {error}") from error
-    seen.add(place)
-    rows.append(row)
-  return rows
-
-
-def _check(row: dict[str, str]) -> None:
-  """Raises ValueError for a value that cannot be; makes names ours."""
-  if not row["song"]:
-    raise ValueError("no song")
-  if pathlib.PurePath(row["song"]).is_absolute():
-    raise ValueError(f"song {row['song']}: expected a folder within --root")
-  if not row["file"] and any(row[name] for name in _OF_STEMS):
-    raise ValueError(
-      "no file: expected one, or no more than the song's split and genre"
-    )
-  if row["category"] and row["category"].lower() != _NONE:
-    categories.parse_category(row["category"])
-  else:
-    row["category"] = row["category"].lower()
-  if row["genre"]:
-    row["genre"] = categories.parse_genre(row["genre"])
-  if row["role"]:
-    row["role"] = categories.parse_role(row["role"])
-  if row["split"]:
-    row["split"] = _SPLIT_NAMES.get(row["split"].lower(), row["split"])
-  for name, known in (("target", ("yes", "no")), ("split", SPLITS)):
-    row[name] = row[name].lower()
-    if row[name] and row[name] not in known:
-      raise ValueError(
-        f"{name} is {row[name]!r}, expected {' or '.join(known)}"
-      )

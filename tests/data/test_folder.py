@@ -111,6 +111,109 @@ def test_the_table_goes_before_names(tmp_path):
   assert (other.split, len(other.stems)) == ("valid", 4)
 
 
+def test_songs_of_an_album_stay_in_the_split_of_its_folder(tmp_path):
+  for number in range(6):
+    trees.sound(tmp_path / f"test/Album/S{number}/bass.wav")
+  trees.sound(tmp_path / "train/Album/Sides/A/S0/bass.wav")
+  trees.table(
+    tmp_path,
+    "song,file,category,split",
+    "Album/S0,bass.wav,guitar,",  # found in test/
+    "train/Album/Sides/A/S0,bass.wav,,",
+  )
+  songs = {song.id: song for song in folder.Folder(str(tmp_path)).songs()}
+  assert {name: song.split for name, song in songs.items()} == {
+    **{f"test/Album/S{number}": "test" for number in range(6)},
+    "train/Album/Sides/A/S0": "train",
+  }
+  assert [s.category for s in songs["test/Album/S0"].stems] == ["guitar"]
+
+
+def test_a_stray_file_does_not_take_songs_out_of_the_test_split(tmp_path):
+  trees.sound(tmp_path / "test/Song/bass.wav")
+  trees.sound(tmp_path / "test/reference.wav")
+  assert {s.split for s in folder.Folder(str(tmp_path)).songs()} == {"test"}
+
+
+def test_a_row_of_no_song_leaves_others_whole(tmp_path):
+  trees.sound(tmp_path / "A/bass.wav")
+  trees.sound(tmp_path / "A/Drums/kick.wav")
+  trees.table(tmp_path, "song,file,category,target,split", "A/drumz,,,,test")
+  song, absent = folder.Folder(str(tmp_path)).songs()
+  assert [stem.name for stem in song.stems] == ["bass.wav", "Drums"]
+  assert (absent.id, absent.stems) == ("A/drumz", ())
+  assert [p.kind for p in absent.problems] == ["missing file"]
+
+
+@pytest.mark.parametrize(
+  ("files", "rows", "message"),
+  [
+    (["A/bass.wav", "A/Drums/kick.wav"], ["A/Drums,,"], "A, which holds audio"),
+    (["A/B/S/bass.wav"], ["A,,", "A/B/S,,"], "lies in A, which has rows"),
+    (
+      ["A/Bass/di.wav", "A/Drums/kick.wav"],
+      ["A/Drums,kick.wav,percussion"],
+      "lies in A, which holds folders that are all called by instruments",
+    ),
+    (["train/A/bass.wav"], ["train,,"], "line 2: song train is the folder of"),
+  ],
+)
+def test_a_song_within_a_song_is_refused(tmp_path, files, rows, message):
+  for file in files:
+    trees.sound(tmp_path / file)
+  trees.table(tmp_path, "song,file,category", *rows)
+  with pytest.raises(ValueError, match=message):
+    folder.Folder(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+  ("rows", "message"),
+  [
+    (["A,bass.wav,bass,", "train/A,./bass.wav,guitar,"], "listed twice"),
+    (["A,,,train", "train/A,,,test"], "line 3: .*listed twice, .* line 2"),
+    (
+      ["A,bass.wav,,train", "train/A,,,test"],
+      "line 3: the split of song train/A is test, but train in another line",
+    ),
+  ],
+)
+def test_rows_that_contradict_each_other_are_refused(tmp_path, rows, message):
+  trees.sound(tmp_path / "train/A/bass.wav")
+  trees.table(tmp_path, "song,file,category,split", *rows)
+  with pytest.raises(ValueError, match=message):
+    folder.Folder(str(tmp_path))
+
+
+def test_a_number_behind_the_songs_name_says_nothing(tmp_path):
+  trees.sound(tmp_path / "Bass/Bass 1.wav")
+  trees.sound(tmp_path / "Bass/Bass 2 - drums.wav")
+  (song,) = folder.Folder(str(tmp_path)).songs()
+  assert [stem.category for stem in song.stems] == ["bass", "drums"]
+  assert not song.problems
+
+
+def test_a_category_of_the_table_says_whether_it_is_sung(tmp_path):
+  for number in range(4):
+    trees.sound(tmp_path / f"A/Vocal Chop {number}.wav")
+  trees.sound(tmp_path / "A/take 7.wav")
+  trees.table(
+    tmp_path,
+    "song,file,category,target",
+    "A,Vocal Chop 0.wav,synth lead,",
+    "A,Vocal Chop 1.wav,synth lead,no",
+    "A,Vocal Chop 2.wav,ensemble,",
+    "A,take 7.wav,vocals,",
+  )
+  (song,) = folder.Folder(str(tmp_path)).songs()
+  assert {s.name: s.target for s in song.stems} == {
+    "Vocal Chop 0.wav": True,
+    "Vocal Chop 1.wav": False,
+    "Vocal Chop 2.wav": False,  # what singing is filed under
+    "Vocal Chop 3.wav": False,
+    "take 7.wav": False,
+  }
+
+
 def test_rows_of_parts_of_a_song(tmp_path):
   trees.folder(tmp_path / "train")
   trees.sound(tmp_path / "train/Song 0/parts/take 7.wav")
@@ -148,6 +251,9 @@ def test_rows_of_parts_of_a_song(tmp_path):
     (["song,file,category"], "lists no stems"),
     (["song,file,category", "A,b.wav,gitar"], "line 2: .*did you mean guitar"),
     (["song,file,category", "A,,bass"], "line 2: no file"),
+    (["song,file,category", ".,b.wav,bass"], "line 2: song .: expected a fold"),
+    (["song,file,category", "A/../..,b.wav,bass"], "line 2: song A/../..: exp"),
+    (["song,file,category", "/A,b.wav,bass"], "line 2: song /A: expected a"),
     (["song,file,category,split", "A,b.wav,bass,tran"], "split is 'tran'"),
     (["song,file,category,target", "A,b.wav,bass,si"], "target is 'si'"),
     (["song,file,category,genre", "A,b.wav,bass,polka"], "unknown genre"),

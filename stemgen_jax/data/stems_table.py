@@ -1,0 +1,87 @@
+"""stems.csv, a table of what plays in the files of a folder of songs."""
+
+import csv
+import pathlib
+
+from stemgen_jax import categories
+from stemgen_jax.data.songs import SPLITS
+
+FILE = "stems.csv"
+"""In the folder of the songs."""
+_NEEDED = ("song", "file", "category")
+COLUMNS = (*_NEEDED, "target", "split", "genre", "role")
+"""The first three are needed."""
+_OF_STEMS = ("category", "target", "role")
+NONE = "none"
+"""In the place of a category: no stem."""
+SPLIT_NAMES = {
+  "train": "train",
+  "valid": "valid",
+  "validation": "valid",
+  "val": "valid",
+  "test": "test",
+}
+"""What people call splits, in tables and as folders -> ours."""
+
+
+def read(path: pathlib.Path) -> list[dict[str, str]]:
+  """The rows of stems.csv, each with its line.
+
+  Raises:
+    ValueError: a column is missing or unknown, or a value is.
+  """
+  try:
+    with open(path, newline="", encoding="utf-8-sig") as file:
+      reader = csv.DictReader(file)
+      columns = [name.strip() for name in reader.fieldnames or ()]
+      reader.fieldnames = columns
+      read = [(reader.line_num, row) for row in reader]
+  except UnicodeDecodeError as error:
+    raise ValueError(f"{path} is not UTF-8 text: save it as CSV") from error
+  missing = [name for name in _NEEDED if name not in columns]
+  unknown = [name for name in columns if name not in COLUMNS]
+  if missing or unknown:
+    raise ValueError(
+      f"{path} has columns {', '.join(columns) or 'none'}: expected "
+      f"{', '.join(_NEEDED)}, and may have {', '.join(COLUMNS[3:])}"
+    )
+  if not read:
+    raise ValueError(f"{path} lists no stems: expected a line for each")
+  rows = []
+  for line, raw in read:
+    row = {name: (raw.get(name) or "").strip() for name in COLUMNS}
+    try:
+      _check(row)
+    except ValueError as error:
+      raise ValueError(f"{path}, line {line}: {error}") from error
+    rows.append(row | {"line": str(line)})
+  return rows
+
+
+def _check(row: dict[str, str]) -> None:
+  """Raises ValueError for a value that cannot be; makes names ours."""
+  if not row["song"]:
+    raise ValueError("no song")
+  song = pathlib.PurePath(row["song"])
+  if song.is_absolute() or not song.parts or ".." in song.parts:
+    raise ValueError(f"song {row['song']}: expected a folder within --root")
+  if not row["file"] and any(row[name] for name in _OF_STEMS):
+    raise ValueError(
+      "no file: expected one, or no more than the song's split and genre"
+    )
+  if row["category"] and row["category"].lower() != NONE:
+    categories.parse_category(row["category"])
+  else:
+    row["category"] = row["category"].lower()
+  if row["genre"]:
+    row["genre"] = categories.parse_genre(row["genre"])
+  if row["role"]:
+    row["role"] = categories.parse_role(row["role"])
+  if row["split"]:
+    row["split"] = SPLIT_NAMES.get(row["split"].lower(), row["split"])
+  for name, known in (("target", ("yes", "no")), ("split", SPLITS)):
+    row[name] = row[name].lower()
+    if row[name] and row[name] not in known:
+      raise ValueError(
+        f"{name} is {row[name]!r}, expected {' or '.join(known)}"
+      )
