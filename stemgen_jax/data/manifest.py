@@ -40,6 +40,8 @@ class Manifest:
       None where all are empty.
     listed: split -> songs of the source, with pairs or without; {} in older
       manifests, whose `counts` have these.
+    song_ids: split -> ids of the `listed` songs; {} in older manifests, see
+      `records.song_ids`.
     segment_frames: frames of a segment of a codec with scales; else 0.
     scale_ratio: category -> geometric mean of target / context scale over the
       training set's segments, for such a codec.
@@ -64,6 +66,7 @@ class Manifest:
   categories: dict[str, int]
   context_rms_db: float | None
   listed: dict[str, int] = dataclasses.field(default_factory=dict)
+  song_ids: dict[str, list[str]] = dataclasses.field(default_factory=dict)
   segment_frames: int = 0
   scale_ratio: dict[str, float] = dataclasses.field(default_factory=dict)
   config: dict[str, Any]

@@ -97,6 +97,7 @@ class Mixture:
       silence=shortest.silence,
       counts={split: dict(count) for split, count in counts.items()},
       listed={},
+      song_ids={},
       categories=dict(
         sum(
           (collections.Counter(part.categories) for part in parts),

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,9 @@ class Records:
   def __len__(self) -> int:
     return len(self._bytes)
 
+  def __iter__(self) -> Iterator[dict[str, Any]]:
+    return (self[index] for index in range(len(self)))
+
   def __getitem__(self, index: int) -> dict[str, Any]:
     features = _proto.Example.FromString(self._bytes[index]).features.feature
     record = {
@@ -68,3 +72,26 @@ class Records:
       (value,) = features[name].bytes_list.value
       record[name] = np.frombuffer(value, dtype).reshape(shape)
     return record
+
+
+def song_ids(data_dir: str | os.PathLike) -> dict[str, list[str]]:
+  """Split -> ids of a prepared set's songs.
+
+  Of a set that was made before its manifest kept them, the ids of the songs
+  that have pairs, for which all records are read.
+
+  Raises:
+    FileNotFoundError: no finished data set in `data_dir`.
+  """
+  manifest = Manifest.load(data_dir)
+  if manifest.song_ids:
+    return manifest.song_ids
+  return {
+    split: list(
+      dict.fromkeys(
+        record["song_id"].decode() for record in Records(data_dir, split)
+      )
+    )
+    for split, count in manifest.counts.items()
+    if count["pairs"]
+  }

@@ -152,6 +152,7 @@ def prepare(
     frames=codec.frames(round(config.segment_seconds * codec.sample_rate)),
     counts=counts,
     listed={split: len(ids) for split, ids in split_songs.items()},
+    song_ids=split_songs,
     categories=per_category,
     context_rms_db=level,
     segment_frames=codec.framing.segment_frames if scaled else 0,
@@ -173,9 +174,14 @@ def _is_current(
 ) -> bool:
   """Whether a finished data set has the songs as they are now.
 
-  Where the songs' files have been deleted, as they may be, only their number
-  is compared.
+  Where the songs' files have been deleted, as they may be, only their ids are
+  compared, and of older sets their number.
   """
+  if manifest.song_ids and any(
+    sorted(manifest.song_ids[split]) != sorted(ids)
+    for split, ids in split_songs.items()
+  ):
+    return False
   listed = manifest.listed or {
     split: count["songs"] for split, count in manifest.counts.items()
   }

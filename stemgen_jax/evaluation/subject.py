@@ -1,12 +1,14 @@
 """What is judged: weights, and the examples that they are judged by."""
 
 import dataclasses
+import hashlib
 import json
 import pathlib
 from typing import Any
 
 from stemgen_jax.codec.codec import checksum
-from stemgen_jax.data import sources
+from stemgen_jax.data import records, sources
+from stemgen_jax.data.band import Band
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.songs import Songs
 from stemgen_jax.evaluation.protocol import ExampleList
@@ -44,13 +46,15 @@ def load(
   Args:
     weights: "demo", or an exported .safetensors file.
     codec: that they were trained with; None for the one that they name.
-    data: a prepared folder, whose songs are still where they were; None for
+    data: a prepared folder, whose songs are still where they were, and of
+      which the test songs are taken as they were prepared; None for
       the songs that the weights did not learn from, beside those they did.
     seconds: length of an example, 2 to 60.
     seed: of the list.
 
   Raises:
-    ValueError: a length out of range, or nothing says which songs to take.
+    ValueError: a length out of range, nothing says which songs to take, or
+      the songs are no longer those that `data` was prepared from.
     OSError: weights, data or songs are not there.
   """
   if not 2 <= seconds <= 60:
@@ -61,6 +65,10 @@ def load(
   else:
     recipe = player.metadata.get("data", {}).get("config", {})
   source = sources.restore(recipe)
+  prepared = {}
+  if data and not isinstance(source, Band):
+    prepared = records.song_ids(data)
+  listed = sources.held_out(source, prepared)
   path = DEMO if weights == "demo" else pathlib.Path(weights)
   if path.suffix != ".safetensors":
     path = path.with_name(f"{path.name}.safetensors")
@@ -69,8 +77,8 @@ def load(
   )
   return Subject(
     player=player,
-    source=source,
-    examples=ExampleList(source, player.codec, seconds, seed),
+    source=listed,
+    examples=ExampleList(listed, player.codec, seconds, seed),
     identity=as_json(
       {
         "weights": checksum(path),
@@ -80,8 +88,23 @@ def load(
         "seconds": seconds,
         "seed": seed,
       }
+      | _told_apart(listed)
     ),
   )
+
+
+def _told_apart(source: Songs) -> dict[str, str]:
+  """What of the songs their configuration does not say.
+
+  What the test songs are made of (`Song.made_of`), as the same folder may hold
+  others, or a table call them something else. The band's follow from its
+  configuration.
+  """
+  if isinstance(source, Band):
+    return {}
+  made_of = [(song.id, song.made_of()) for song in source.songs()]
+  digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+  return {"test_songs": f"{len(made_of)} songs, {digest[:12]}"}
 
 
 def as_json(value: Any) -> Any:

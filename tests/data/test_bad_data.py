@@ -266,6 +266,17 @@ def test_songs_that_have_changed_are_taken_in_again(tmp_path):
   assert len(list((out / "songs").iterdir())) == 2
 
 
+def test_songs_that_change_places_are_packed_anew(tmp_path):
+  root, out = studio(tmp_path / "studio"), tmp_path / "codes"
+  for test in ("Song 1", "Song 2"):  # as many in each split as before
+    rows = [f"Song {i},,,{'test' if test[-1] == i else 'train'}" for i in "012"]
+    trees.table(root, "song,file,category,split", *rows)
+    manifest = prepare(root, out)
+    assert manifest.song_ids["test"] == [test]
+    packed = records.Records(out, "test")
+    assert {record["song_id"].decode() for record in packed} == {test}
+
+
 def test_strict_also_means_what_was_encoded_without(tmp_path):
   root, out = studio(tmp_path / "studio"), tmp_path / "codes"
   silent(root / "train" / "Song 1")

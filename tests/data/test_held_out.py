@@ -1,0 +1,91 @@
+"""Songs of a prepared set are judged by as they were when it was prepared."""
+
+import dataclasses
+import itertools
+
+import pytest
+import tiny
+import trees
+
+from stemgen_jax.data import pairs, stem_codes
+from stemgen_jax.data.folder import Folder
+from stemgen_jax.evaluation import subject, suite
+
+CONFIG = pairs.PairConfig(segment_seconds=4.0, pairs=3, empty_share=0.0)
+SPLITS = {"A": "train", "B": "valid", "C": "test", "D": "test"}
+
+
+@pytest.fixture
+def root(tmp_path):
+  for song in SPLITS:
+    for name in ("bass.wav", "drums.wav", "piano.wav"):
+      trees.sound(tmp_path / "songs" / song / name, rate=800)
+  label(tmp_path / "songs")
+  return tmp_path / "songs"
+
+
+def label(root, **changed):
+  rows = [f"{song},,,{split}" for song, split in (SPLITS | changed).items()]
+  trees.table(root, "song,file,category,split", *rows)
+
+
+@pytest.fixture(params=["new", "older"])
+def data(root, tmp_path, request):
+  """A set; an older one's manifest has no songs' ids."""
+  out = tmp_path / "codes"
+  manifest = stem_codes.prepare(
+    Folder(str(root)), tiny.FrameEnergies, out, CONFIG
+  )
+  if request.param == "older":
+    dataclasses.replace(manifest, song_ids={}).save(out)
+  return out
+
+
+def load(data):
+  return subject.load("demo", data=str(data), seconds=2.0)
+
+
+def judged(one) -> set[str]:
+  places = itertools.islice(one.examples, 4)
+  return {one.examples.example(place).song for place in places}
+
+
+def test_test_songs_are_those_of_the_set(root, data):
+  assert judged(load(data)) == {"C", "D"}
+  # Songs that were added, or moved away from the test split.
+  for name in ("bass.wav", "drums.wav"):
+    trees.sound(root / "E" / name, rate=800)
+  label(root, D="train", E="test")
+  assert judged(load(data)) == {"C", "D"}
+
+
+@pytest.mark.parametrize(("song", "split"), [("A", "train"), ("B", "valid")])
+def test_songs_that_were_learned_from_are_refused(root, data, song, split):
+  label(root, **{song: "test"})
+  with pytest.raises(ValueError, match=f"song {song} .* in the {split} split"):
+    load(data)
+
+
+@pytest.mark.parametrize("table", ["a row", "none"])
+def test_a_song_of_the_set_that_is_gone_is_named(root, data, table):
+  (root / "D").rename(root / "test D")
+  if table == "none":
+    (root / "stems.csv").write_text("song,file,category,split\nC,,,test\n")
+  with pytest.raises(ValueError, match="test song D of the prepared set is no"):
+    load(data)
+
+
+@pytest.mark.parametrize("change", ["stem", "category"])
+def test_an_evaluation_does_not_go_on_with_other_songs(
+  root, data, tmp_path, change
+):
+  recipe = tmp_path / "recipe.json"
+  suite.bind(recipe, load(data).identity)
+  suite.bind(recipe, load(data).identity)
+  if change == "stem":
+    trees.sound(root / "C" / "organ.wav", rate=800)
+  else:
+    with open(root / "stems.csv", "a") as file:
+      file.write("C,piano.wav,organ,\n")
+  with pytest.raises(ValueError, match=r"test_songs '2 songs, .* now"):
+    suite.bind(recipe, load(data).identity)
