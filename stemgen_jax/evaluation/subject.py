@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import pathlib
 from typing import Any
 
 from stemgen_jax.codec.codec import checksum
@@ -12,8 +11,8 @@ from stemgen_jax.data.band import Band
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.songs import Songs
 from stemgen_jax.evaluation.protocol import ExampleList
-from stemgen_jax.model.weights import DEMO
 from stemgen_jax.stemgen import StemGen
+from stemgen_jax.weight_paths import exported
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,9 +68,6 @@ def load(
   if data and not isinstance(source, Band):
     prepared = records.song_ids(data)
   listed = sources.held_out(source, prepared)
-  path = DEMO if weights == "demo" else pathlib.Path(weights)
-  if path.suffix != ".safetensors":
-    path = path.with_name(f"{path.name}.safetensors")
   fields = (
     dataclasses.asdict(source) if dataclasses.is_dataclass(source) else {}
   )
@@ -81,7 +77,7 @@ def load(
     examples=ExampleList(listed, player.codec, seconds, seed),
     identity=as_json(
       {
-        "weights": checksum(path),
+        "weights": checksum(exported(weights)),
         "codec": player.codec.checksum,
         "songs": source.name,
         "songs_config": fields,
