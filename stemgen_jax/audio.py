@@ -301,13 +301,32 @@ def check_writable(
       f"{path} exists: choose another name, or replace it by --overwrite "
       "(overwrite=True in Python)"
     )
-  probe = path.with_name(f".{secrets.token_hex(8)}.part")
+  _probe(folder)
+  return path
+
+
+def check_folder(folder: Path) -> pathlib.Path:
+  """Makes sure that a folder is there or can be made, and written to.
+
+  Raises:
+    NotADirectoryError: it, or what it would lie in, is a file.
+    OSError: it cannot be written to.
+  """
+  folder = pathlib.Path(folder)
+  nearest = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+  if not nearest.is_dir():
+    raise NotADirectoryError(f"--out={folder}: {nearest} is a file, no folder")
+  _probe(nearest)
+  return folder
+
+
+def _probe(folder: pathlib.Path) -> None:
+  probe = folder / f".{secrets.token_hex(8)}.part"
   try:
     probe.touch(exist_ok=False)
     probe.unlink()
   except OSError as error:
     raise type(error)(f"cannot write to {folder}: {error.strerror}") from error
-  return path
 
 
 def resample(

@@ -181,8 +181,7 @@ def main(argv: list[str]) -> None:
     raise ValueError("--out is missing: name a folder, as --out=out/listening")
   name = "report" if _WHAT.value == "all" else _WHAT.value
   path = pathlib.Path(_OUT.value) / f"{name}.json"
-  if path.parent.exists() and not path.parent.is_dir():
-    raise NotADirectoryError(f"--out={path.parent} is a file, not a folder")
+  audio.check_folder(path.parent)
   path.parent.mkdir(parents=True, exist_ok=True)
   audio.check_writable(path, True, (".json",))
 

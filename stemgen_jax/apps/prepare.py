@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from stemgen_jax import source_flags
+from stemgen_jax import audio, source_flags
 from stemgen_jax.codec import weight_files
 from stemgen_jax.data import pairs
 from stemgen_jax.data.manifest import bound_recipe
@@ -188,7 +188,7 @@ def main(argv: list[str]) -> None:
     _inspect(pathlib.Path(_OUT.value))
     return
   source_flags.check(FLAGS)
-  out = pathlib.Path(_OUT.value)
+  out = audio.check_folder(_OUT.value)
   _check_codec(out)
   workers = _WORKERS.value
   if workers is None:

@@ -15,6 +15,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 
 from stemgen_jax import categories
@@ -101,16 +102,16 @@ class Folder:
     seen: dict[str, str] = {}
     for row in stems_table.read(root / stems_table.FILE):
       where = f"{root / stems_table.FILE}, line {row['line']}"
-      folder = root / row["song"]
+      folder = _spelt(root, row["song"])
       if folder in parts:
         raise ValueError(
           f"{where}: song {row['song']} is the folder of a split: expected a "
           "song in it"
         )
       if not folder.is_dir():  # in train/, valid/ or test/
-        within = [part / row["song"] for part in parts]
+        within = [_spelt(part, row["song"]) for part in parts]
         folder = next((path for path in within if path.is_dir()), folder)
-      place = os.path.normpath(folder / row["file"])
+      place = os.path.normpath(_spelt(folder, row["file"]))
       if place in seen:
         raise ValueError(
           f"{where}: {row['song']}/{row['file']} is listed twice, first in "
@@ -145,7 +146,7 @@ class Folder:
   def _all_stems(
     self, song: pathlib.Path, rows: list[dict[str, str]]
   ) -> Iterator[Stem | Problem]:
-    listed = {song / row["file"]: row for row in rows if row["file"]}
+    listed = {_spelt(song, row["file"]): row for row in rows if row["file"]}
     for path, row in listed.items():
       files = _files(path, listed) or [path]
       yield from self._stem(song, path, files, row)
@@ -225,6 +226,25 @@ def _is_vocal(said: str, row: Mapping[str, str]) -> bool:
     categories.parse_category(given) != categories.parse_category("vocals")
   )
   return not denied and categories.is_vocal(said)
+
+
+def _spelt(folder: pathlib.Path, name: str) -> pathlib.Path:
+  """What is within a folder, as the disk spells it.
+
+  An accent is a letter's part or a letter of its own, by who wrote the name.
+  """
+  for part in pathlib.PurePath(name).parts:
+    there = folder / part
+    if not there.exists() and folder.is_dir():
+      composed = unicodedata.normalize("NFC", part)
+      alike = (
+        path
+        for path in folder.iterdir()
+        if unicodedata.normalize("NFC", path.name) == composed
+      )
+      there = next(alike, there)
+    folder = there
+  return folder
 
 
 def _split_folders(root: pathlib.Path) -> dict[pathlib.Path, str]:

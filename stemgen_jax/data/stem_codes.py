@@ -215,7 +215,7 @@ def check(
   """The recipe that `prepare` binds a folder to, if it can be made there.
 
   Raises:
-    ValueError, NotADirectoryError: the folder holds something else.
+    ValueError: the folder holds something else.
     ImportError, OSError: no records could be written.
   """
   recipe = {
@@ -225,8 +225,6 @@ def check(
     "codec_checksum": codec.checksum,
     "pairs": _plain(config),
   }
-  if out.exists() and not out.is_dir():
-    raise NotADirectoryError(f"{out} is a file, expected a folder for --out")
   if bound := bound_recipe(out):
     differing = [
       f"{name} {ours!r} there, {theirs!r} now"

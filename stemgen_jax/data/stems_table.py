@@ -32,12 +32,18 @@ def read(path: pathlib.Path) -> list[dict[str, str]]:
   """
   try:
     with open(path, newline="", encoding="utf-8-sig") as file:
-      reader = csv.DictReader(file)
+      head = file.readline()
+      file.seek(0)
+      # Spreadsheets write what the country they are set to is used to.
+      comma = max(",;\t", key=head.count)
+      reader = csv.DictReader(file, delimiter=comma)
       columns = [name.strip() for name in reader.fieldnames or ()]
       reader.fieldnames = columns
       read = [(reader.line_num, row) for row in reader]
   except UnicodeDecodeError as error:
-    raise ValueError(f"{path} is not UTF-8 text: save it as CSV") from error
+    raise ValueError(
+      f"{path} is not UTF-8 text: save it as CSV UTF-8"
+    ) from error
   missing = [name for name in _NEEDED if name not in columns]
   unknown = [name for name in columns if name not in COLUMNS]
   if missing or unknown:

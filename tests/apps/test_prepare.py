@@ -171,6 +171,7 @@ def test_vocals_are_played_when_asked_for(codec_path, tmp_path):
     (["--source=slakh"], "--root is missing: name the folder of Slakh2100"),
     (["--source=folder", "--root={}/none"], "none: no such folder"),
     (["--source=folder", "--root={}/file"], "file is a file"),
+    (["--source=band", "--out={}/file/codes", "--dry_run"], "file is a file"),
     (["--source=slakh", "--root={}/empty"], "holds no Slakh2100"),
     (["--source=musdb18", "--root={}/empty"], "holds no MUSDB18-HQ"),
     (["--source=moisesdb", "--root={}/empty"], "holds no MoisesDB"),

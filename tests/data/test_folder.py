@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 import trees
 
@@ -270,3 +272,25 @@ def test_mistakes_in_the_table_are_told(tmp_path, rows, message):
 def test_a_folder_without_songs_is_refused(tmp_path):
   with pytest.raises(ValueError, match="holds no songs"):
     folder.Folder(str(tmp_path))
+
+
+@pytest.mark.parametrize("comma", [",", ";", "\t"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_tables_of_any_country(tmp_path, form, comma):
+  def spelt(name):
+    return unicodedata.normalize(form, name)
+
+  for name in ("take 7.wav", "Órgano.wav"):
+    trees.sound(tmp_path / spelt("Canción Nueva") / spelt(name))
+  rows = (
+    ("song", "file", "category", "split"),
+    ("Canción Nueva", "take 7.wav", "guitar", "test"),
+    ("Canción Nueva", "Órgano.wav", "strings", ""),
+  )
+  (tmp_path / "stems.csv").write_text(
+    "\n".join(comma.join(row) for row in rows), encoding="utf-8"
+  )
+  (song,) = folder.Folder(str(tmp_path)).songs()
+  assert song.split == "test"
+  assert {stem.category for stem in song.stems} == {"guitar", "strings"}
+  assert not song.problems
