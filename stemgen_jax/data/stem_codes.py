@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from stemgen_jax import categories, scales
+from stemgen_jax import audio, categories, scales
 from stemgen_jax.codec import Codec, ScaledCodec
 from stemgen_jax.data import (
   listing,
@@ -215,7 +215,7 @@ def check(
   """The recipe that `prepare` binds a folder to, if it can be made there.
 
   Raises:
-    ValueError: the folder holds something else.
+    ValueError, NotADirectoryError: the folder holds something else.
     ImportError, OSError: no records could be written.
   """
   recipe = {
@@ -225,6 +225,7 @@ def check(
     "codec_checksum": codec.checksum,
     "pairs": _plain(config),
   }
+  audio.check_folder(out)
   if bound := bound_recipe(out):
     differing = [
       f"{name} {ours!r} there, {theirs!r} now"
