@@ -29,8 +29,7 @@ def get_settings() -> dict[str, Settings]:
     return dataclasses.replace(BASE, **changes)
 
   def context(*scales: float, category: float = 1.0) -> dict:
-    per_level = scales if len(scales) > 1 else scales[0]
-    return {"guidance": {"context": per_level, "category": category}}
+    return {"guidance": {"context": scales, "category": category}}
 
   found = {
     "base": base(),

@@ -241,7 +241,7 @@ def anchors(codec: Codec, example: Example) -> dict[str, Audio]:
   return stems
 
 
-def told(player: StemGen, example: Example) -> dict[str, str]:
+def told(player: StemGen, example: Example) -> dict[str, Any]:
   """What a model is told of an example, beside its category."""
   return {
     name: getattr(example, name)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from typing import Any
 
 import jax
 import optax
@@ -157,11 +158,11 @@ def _whole(
 
     return tree if alone() else jax.tree.map(whole, tree)
 
-  def init(params: Params) -> optax.OptState:
+  def init(params: Any) -> optax.OptState:
     # Placed as a step returns it, or the second step would compile anew.
     return gathered(steps.init(gathered(params)))
 
-  def update(updates: Params, state: optax.OptState, params: Params):
+  def update(updates: Any, state: optax.OptState, params: Any = None):
     taken, state = steps.update(gathered(updates), state, gathered(params))
     if alone():
       return taken, state
@@ -188,7 +189,7 @@ _MATRICES = {
 _MATRIX = re.compile(rf"blocks/({'|'.join(_MATRICES)})/kernel")
 
 
-def _matrices(params: Params) -> Params:
+def _matrices(params: Any) -> Any:
   """Which axes Muon makes orthogonal, of kernels of the blocks only."""
   return _by_path(
     params,

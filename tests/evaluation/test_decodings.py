@@ -1,7 +1,6 @@
 """Settings compared, with a player whose skill is in its settings."""
 
 import dataclasses
-import itertools
 import json
 import types
 
@@ -36,11 +35,13 @@ class Player:
   played: list = dataclasses.field(default_factory=list)
 
   def takes(self, context, stem, seeds, *, settings):
-    for place in itertools.islice(self.examples, 4):
-      example = self.examples.example(place)
-      if np.array_equal(example.context.samples, context.samples):
-        break
+    example = next(
+      example
+      for example in map(self.examples.example, self.examples)
+      if np.array_equal(example.context.samples, context.samples)
+    )
     sound = example.real if settings.steps[0] == 4 else example.stranger
+    assert sound is not None
     for seed in seeds:
       self.played.append((settings.steps[0], example.number, seed))
       noise = np.random.default_rng(seed).normal(size=sound.samples.shape)

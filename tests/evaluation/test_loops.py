@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import types
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def files(tmp_path_factory):
 
 
 def test_who_plays_the_loop_is_as_good_as_the_loop(files):
-  player = Player()
+  player: Any = Player()
   result = loops.loops(player, files, stems=["drums"], seconds=9.0, seed=5)
   assert player.seeds == [("drums", 5), ("drums", 6), ("drums", 7)]
   beats = result["stems"]["drums"]["beat_f1"]
@@ -62,7 +63,7 @@ def test_who_plays_the_loop_is_as_good_as_the_loop(files):
 
 
 def test_who_does_not_listen_is_as_good_as_the_other(files):
-  player = Player(clicks(117.0, 9.0))
+  player: Any = Player(clicks(117.0, 9.0))
   result = loops.loops(player, files, stems=["bass"], seconds=9.0)
   figures = result["stems"]["bass"]["beat_f1"]
   assert figures["generated"]["mean"] == figures["other"]["mean"] < 0.8
@@ -71,7 +72,8 @@ def test_who_does_not_listen_is_as_good_as_the_other(files):
 def test_a_loop_without_a_beat_counts_for_nothing(files, tmp_path):
   silent = tmp_path / files[0].name  # of the same name, in another folder
   audio.write(silent, Audio(np.zeros((RATE, 1), np.float32), RATE), bits=16)
-  result = loops.loops(Player(), [*files, silent], stems=["drums"], seconds=9.0)
+  player: Any = Player()
+  result = loops.loops(player, [*files, silent], stems=["drums"], seconds=9.0)
   each = result["each"]["drums"]
   assert len(each) == 4
   assert each[str(silent)]["generated"] == {
@@ -83,5 +85,6 @@ def test_a_loop_without_a_beat_counts_for_nothing(files, tmp_path):
 
 
 def test_one_loop_has_no_other(files):
+  player: Any = Player()
   with pytest.raises(ValueError, match="two or more"):
-    loops.loops(Player(), files[:1])
+    loops.loops(player, files[:1])

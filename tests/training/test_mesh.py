@@ -1,4 +1,5 @@
 import functools
+from typing import Any
 
 import jax
 import numpy as np
@@ -26,7 +27,8 @@ def train(kind, steps=4):
   state = jax.jit(lambda key, books: init_state(config(kind), key, books))(
     jax.random.key(0), fake_data().codebooks
   )
-  step, batches = make_train_step(config(kind)), FakeBatches(config(kind))
+  step: Any = make_train_step(config(kind))
+  batches = FakeBatches(config(kind))
   losses = []
   for _ in range(steps):
     state, metrics = step(state, place(next(batches)), jax.random.key(1))
