@@ -75,10 +75,10 @@ def _run(argv: list[str]) -> int:
     group = wrong.partition(".")[0] + "."
     alike = [x.removeprefix(group) for x in known if x.startswith(group)]
     named = f"; --{group}NAME is one of {', '.join(alike)}" if alike else ""
-    if hasattr(app, "config_fields"):  # as --depth for --config.model.depth
-      for field in app.config_fields():
-        known.setdefault(field.rpartition(".")[2], f"config.{field}")
     near = _nearest(wrong, known, "--")
+    if not near and hasattr(app, "config_fields"):
+      fields = {x.rpartition(".")[2]: x for x in app.config_fields()}
+      near = _nearest(wrong, fields, "--config.")  # --depth is .model.depth
     raise ValueError(
       f"unknown flag --{wrong}{near}{named}; see stemgen-jax {argv[0]} --help"
     ) from None
