@@ -8,5 +8,4 @@ if ! command -v chromium chromium-browser google-chrome >/dev/null; then
   echo "no chromium here: tests that open pages in a browser are left out" >&2
   set -- -m "not browser" "$@"
 fi
-# Two at a time, each file's tests in one process, which share what they make.
-exec python -m pytest --numprocesses=2 --dist=loadfile "$@"
+exec python -m pytest "$@"

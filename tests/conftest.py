@@ -11,11 +11,10 @@ import jax
 jax.config.update("jax_num_cpu_devices", 8)
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
-# What a test downloads or compiles is not the user's. Workers share it.
-if "PYTEST_XDIST_WORKER" not in os.environ:
-  _cache = tempfile.mkdtemp(prefix="stemgen-jax-")
-  atexit.register(shutil.rmtree, _cache, ignore_errors=True)
-  os.environ["STEMGEN_JAX_CACHE"] = _cache
+# What a test downloads or compiles is not the user's.
+_cache = tempfile.mkdtemp(prefix="stemgen-jax-")
+atexit.register(shutil.rmtree, _cache, ignore_errors=True)
+os.environ["STEMGEN_JAX_CACHE"] = _cache
 os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)  # of the commands run here
 
 
