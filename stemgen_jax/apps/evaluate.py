@@ -205,7 +205,6 @@ def main(argv: list[str]) -> None:
 def _all() -> dict[str, Any]:
   from stemgen_jax import sampling
   from stemgen_jax.evaluation import layers, report, suite, summary
-  from stemgen_jax.evaluation import subject as subject_lib
 
   count = _count(_OF_ALL)
   subject = _subject()
@@ -227,7 +226,7 @@ def _all() -> dict[str, Any]:
     count=count,
     recipe=_recipe(subject, embeddings)
     | {
-      "settings": subject_lib.as_json(dataclasses.asdict(settings)),
+      "settings": dataclasses.asdict(settings),
       "mirdd": _MIRDD.value,
     },
     settings=settings,

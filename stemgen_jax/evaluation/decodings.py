@@ -7,7 +7,6 @@ was stopped goes on, and settings that are added later join those that are done.
 
 import dataclasses
 import itertools
-import json
 import pathlib
 import sys
 import time
@@ -75,9 +74,7 @@ def run(
   for name, settings in grid.items():
     folder = out / "settings" / name
     folder.mkdir(parents=True, exist_ok=True)
-    # As JSON gives it back.
-    fields = json.loads(json.dumps(dataclasses.asdict(settings)))
-    bind(folder / "settings.json", fields)
+    bind(folder / "settings.json", dataclasses.asdict(settings))
   places = list(itertools.islice(examples, count))
   found: dict[str, list[Judged]] = {name: [] for name in ("anchors", *grid)}
   (out / "anchors").mkdir(exist_ok=True)

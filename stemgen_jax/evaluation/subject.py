@@ -23,7 +23,7 @@ class Subject:
     player: model and codec.
     source: the songs.
     examples: of the source's test songs.
-    identity: what tells this subject from others, for JSON.
+    identity: what tells this subject from others.
   """
 
   player: StemGen
@@ -75,17 +75,15 @@ def load(
     player=player,
     source=listed,
     examples=ExampleList(listed, player.codec, seconds, seed),
-    identity=as_json(
-      {
-        "weights": checksum(exported(weights)),
-        "codec": player.codec.checksum,
-        "songs": source.name,
-        "songs_config": fields,
-        "seconds": seconds,
-        "seed": seed,
-      }
-      | _told_apart(listed)
-    ),
+    identity={
+      "weights": checksum(exported(weights)),
+      "codec": player.codec.checksum,
+      "songs": source.name,
+      "songs_config": fields,
+      "seconds": seconds,
+      "seed": seed,
+    }
+    | _told_apart(listed),
   )
 
 
@@ -101,8 +99,3 @@ def _told_apart(source: Songs) -> dict[str, str]:
   made_of = [(song.id, song.made_of()) for song in source.songs()]
   digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
   return {"test_songs": f"{len(made_of)} songs, {digest[:12]}"}
-
-
-def as_json(value: Any) -> Any:
-  """A value as JSON gives it back."""
-  return json.loads(json.dumps(value, default=str))

@@ -180,6 +180,7 @@ def bind(path: pathlib.Path, recipe: Mapping[str, Any]) -> None:
   Raises:
     ValueError: it is tied to another one.
   """
+  recipe = json.loads(json.dumps(recipe, default=str))  # as it is read again
   if path.is_file():
     there = json.loads(path.read_text(encoding="utf-8"))
     differing = [
@@ -193,7 +194,7 @@ def bind(path: pathlib.Path, recipe: Mapping[str, Any]) -> None:
         f"({'; '.join(differing[:3])}): give another --out, or delete it"
       )
     return
-  write_json(path, dict(recipe))
+  write_json(path, recipe)
 
 
 def _judge(
