@@ -4,7 +4,8 @@
 
 Takes the averaged weights of the checkpoint with the highest validation
 accuracy and writes, beside the weights, a .json with the model's shape and
-where it comes from, and a model card, .md, with the same for people.
+where it comes from, and a model card, .md, with the same for people and the
+course of the training, which is drawn in a .png.
 """
 
 import pathlib
@@ -38,7 +39,7 @@ _DTYPE = flags.DEFINE_string(
 _OVERWRITE = flags.DEFINE_bool(
   "overwrite",
   False,
-  "Replace weights that exist, and their .json and .md.",
+  "Replace weights that exist, and their .json, .md and .png.",
   flag_values=FLAGS,
 )
 _LICENSE = flags.DEFINE_string(
@@ -74,12 +75,12 @@ def main(argv: list[str]) -> None:
     raise ValueError(f"--step={step}: expected best, last or a number")
   out.parent.mkdir(parents=True, exist_ok=True)
   audio.check_writable(out, _OVERWRITE.value, (".safetensors",))
-  for suffix in (".json", ".md"):
+  for suffix in (".json", ".md", ".png"):
     beside = out.with_suffix(suffix)
     audio.check_writable(beside, _OVERWRITE.value, (suffix,))
 
   from stemgen_jax import model
-  from stemgen_jax.training import card, runs
+  from stemgen_jax.training import card, course, runs
 
   weights = runs.load_run(run, step)
   metadata = weights.metadata | {
@@ -91,6 +92,8 @@ def main(argv: list[str]) -> None:
   )
   about = out.with_suffix(".md")
   about.write_text(card.card(out, weights.config, metadata), "utf-8")
+  if metadata["course"]:
+    course.draw(out.with_suffix(".png"), metadata["course"])
   size = out.stat().st_size / 1e6
   print(f"wrote {out}: step {metadata['steps']}, {size:.1f} MB; {about}")
 

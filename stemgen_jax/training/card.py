@@ -7,6 +7,7 @@ from typing import Any
 from stemgen_jax import codec
 from stemgen_jax.codec import weight_files
 from stemgen_jax.model import ModelConfig
+from stemgen_jax.training import course
 from stemgen_jax.weight_paths import DEMO
 
 _UNKNOWN = "not stated"
@@ -65,6 +66,10 @@ def card(path: pathlib.Path, config: ModelConfig, about: Mapping) -> str:
     parts.append(f"```\n{about['command']}\n```")
   parts.append("## Validation")
   parts.append(_validation(validation, about["steps"]))
+  if about["course"]:
+    parts.append("In the course of the training:")
+    parts.append(course.table(about["course"]))
+    parts.append(f"![the same as a picture]({path.with_suffix('.png').name})")
   parts += [
     "## Licences",
     _table(

@@ -8,6 +8,7 @@ from typing import Any
 from stemgen_jax.model import ModelConfig, Weights, load_weights
 from stemgen_jax.training import metrics
 from stemgen_jax.training.checkpoint import About, Checkpoints, state_like
+from stemgen_jax.training.course import validations
 
 
 def is_run(path: str | os.PathLike) -> bool:
@@ -96,6 +97,7 @@ def _metadata(run: pathlib.Path, step: int, about: About) -> dict[str, Any]:
     "scale_ratio": about.data.get("scale_ratio", {}),
     "data": about.data,
     "validation": last("validation"),
+    "course": validations(lines),
     "command": starts[0]["command"] if starts else "",
     "devices": starts[-1]["devices"] if starts else "",
     "start": config.start,

@@ -91,6 +91,13 @@ def test_from_codes_to_weights(prepared, tmp_path, capsys, monkeypatch):
     "| codec | not stated |",
   ):
     assert fact in card
+  course = loaded.metadata["course"]
+  assert [row["step"] for row in course] == [
+    x["step"] for x in lines if x["kind"] == "validation"
+  ]
+  assert f"| 3 | {measured['accuracy']:.3f} | " in card
+  assert "(model.png)" in card
+  assert weights.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
   # The run's folder will do too: of the best step.
   best = max(
