@@ -92,8 +92,9 @@ def main(argv: list[str]) -> None:
   )
   about = out.with_suffix(".md")
   about.write_text(card.card(out, weights.config, metadata), "utf-8")
-  if metadata["course"]:
-    course.draw(out.with_suffix(".png"), metadata["course"])
+  validations = weights.metadata["course"]
+  if validations:
+    course.draw(out.with_suffix(".png"), validations)
   size = out.stat().st_size / 1e6
   print(f"wrote {out}: step {metadata['steps']}, {size:.1f} MB; {about}")
 
