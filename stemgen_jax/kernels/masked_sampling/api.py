@@ -108,9 +108,7 @@ def pick(
   """
   if kernel.launcher == "reference" or top is not None:
     if head is not None:
-      values = jnp.einsum(
-        "btd,dv->btv", values, head, preferred_element_type=jnp.float32
-      )
+      values = jnp.einsum("btd,dv->btv", values, head)
     return reference.pick(
       values,
       weights,
