@@ -12,6 +12,10 @@ keeps each instrument of songs it has not heard, at any time:
 and how well recordings of your own (in quotes: all that match):
 
   stemgen-jax train_codec --out=runs/codec --report --files='loops/*.flac'
+
+Or how well another codec does, such as the one in the package:
+
+  stemgen-jax train_codec --out=out/codec --report --codec=demo
 """
 
 import json
@@ -26,6 +30,7 @@ from absl import flags
 from stemgen_jax import audio, source_flags
 
 if TYPE_CHECKING:
+  from stemgen_jax.codec import Codec
   from stemgen_jax.codec.training import Training, TrainingConfig
 
 FLAGS = flags.FlagValues()
@@ -85,6 +90,13 @@ _FILES = flags.DEFINE_string(
   "With --report: judge these audio files too, all that match.",
   flag_values=FLAGS,
 )
+_CODEC = flags.DEFINE_string(
+  "codec",
+  None,
+  "With --report: judge this mono codec of 32 kHz in place of the run's: demo, "
+  "encodec_32khz or a .safetensors file.",
+  flag_values=FLAGS,
+)
 _CLIP_SECONDS = 2
 _SHOWN = ("waveform", "log_mel", "perplexity_0")
 
@@ -102,14 +114,16 @@ def main(argv: list[str]) -> None:
   weights = pathlib.Path(_EXPORT.value or out / "codec.safetensors")
   if FLAGS.songs < 1:
     raise ValueError(f"--songs={FLAGS.songs}: expected 1 or more")
-  if _FILES.value and not _REPORT.value:
-    raise ValueError(f"--files={_FILES.value}: it goes with --report")
+  for flag in (_FILES, _CODEC):
+    if flag.value and not _REPORT.value:
+      raise ValueError(f"--{flag.name}={flag.value}: it goes with --report")
   files = audio.matching(_FILES.value) if _FILES.value else []
   weights.parent.mkdir(parents=True, exist_ok=True)
   # Its own export of an earlier call is replaced.
   audio.check_writable(weights, True, (".safetensors",))
 
   # Here, so that --help and mistakes in the flags answer at once.
+  from stemgen_jax import codec
   from stemgen_jax.codec import clips, training
 
   config = training.TrainingConfig(
@@ -117,16 +131,30 @@ def main(argv: list[str]) -> None:
   )
   config.validate()
   cache = pathlib.Path(_CACHE.value or out / "songs")
+  if _CODEC.value:
+    other = codec.load(_CODEC.value)
+    _check_rate(other, config.network.sample_rate)
+    _render(cache, config)
+    _write_report(out / "report.json", other, cache, files)
+    return
   _render(cache, config)
   samples = config.frames * config.network.hop
   heard = clips.Clips(cache, "train", samples, config.seed)
   run = training.Training(config, heard, out)
   if _REPORT.value:
     run.export(weights, _NAME.value)
-    _write_report(out / "report.json", weights, cache, files)
+    _write_report(out / "report.json", codec.load(weights), cache, files)
   elif _train(run):
     run.export(weights, _NAME.value)
     print(f"wrote {weights}")
+
+
+def _check_rate(codec: "Codec", sample_rate: int) -> None:
+  if (codec.channels, codec.sample_rate) != (1, sample_rate):
+    raise ValueError(
+      f"--codec={_CODEC.value}: {codec.channels} channels at "
+      f"{codec.sample_rate} Hz; expected a mono codec at {sample_rate} Hz"
+    )
 
 
 def _render(cache: pathlib.Path, config: "TrainingConfig") -> None:
@@ -177,14 +205,12 @@ def _train(run: "Training") -> bool:
 
 def _write_report(
   path: pathlib.Path,
-  weights: pathlib.Path,
+  tested: "Codec",
   cache: pathlib.Path,
   files: list[pathlib.Path],
 ) -> None:
-  from stemgen_jax import codec
   from stemgen_jax.codec import clips, report
 
-  tested = codec.load(weights)
   samples = _CLIP_SECONDS * tested.sample_rate
   held_out = clips.Clips(cache, "valid", samples, FLAGS.seed)
   results = report.report(tested, held_out)

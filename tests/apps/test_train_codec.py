@@ -71,6 +71,12 @@ def test_stopped_resumed_exported_reported(call, tmp_path, monkeypatch):
   assert set(report) == {"piano", "drums", "mix", "all", "files"}
   assert len(report["mix"]["perplexity"]) == 4
 
+  # The shipped one keeps more of the same songs than four steps taught.
+  call("--songs=3", "--report", "--codec=demo")
+  shipped = json.loads((tmp_path / "report.json").read_text())
+  assert shipped["all"]["log_mel"] < 0.8 * report["all"]["log_mel"]
+  assert codec.load(weights).checksum != codec.load("demo").checksum
+
 
 @pytest.mark.parametrize(
   ("flag", "message"),
@@ -78,6 +84,7 @@ def test_stopped_resumed_exported_reported(call, tmp_path, monkeypatch):
     ("--steps=0", "steps is 0: expected 1 or more"),
     ("--songs=0", "--songs=0: expected 1 or more"),
     ("--files=loops/*.wav", "it goes with --report"),
+    ("--codec=demo", "it goes with --report"),
     ("--export=codec.pt", "cannot write .pt; expected .safetensors"),
   ],
 )
