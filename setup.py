@@ -40,6 +40,7 @@ setuptools.setup(
     "absl-py>=2.1",
     "array_record>=0.6",
     "encodec>=0.1.1",
+    "filelock>=3.12",
     "flax>=0.12",
     "grain>=0.2.12",
     "importlib_resources>=6.0",  # tensorflow-datasets' own, undeclared

@@ -1,12 +1,22 @@
-"""The demo model: about three hours on two CPU cores.
+"""The demo model: about four hours on two CPU cores.
 
   stemgen-jax prepare --style=demo --songs=640 --valid_songs=8 \\
     --test_songs=64 --seconds=12 --out=data/demo
   stemgen-jax train --config=configs/demo.py --data=data/demo --out=runs/demo
 
 Crops of 5 s. A fifth of the examples has a run of frames masked, as redoing a
-part and going on ask for. The weights in the package are of an earlier, shorter
-run; their model.json has its configuration.
+part and going on ask for.
+
+The weights in the package took a shorter way: 1500 steps of an earlier form of
+this file (AdamW, crops of 4 s, half as many songs), then 1800 of this one,
+begun from those:
+
+  stemgen-jax train --config=configs/demo.py --data=data/demo --out=runs/demo \\
+    --start=EARLIER.safetensors --config.steps=1800 \\
+    --config.optimizer.warmup_steps=100 --config.optimizer.hold_steps=900 \\
+    --config.optimizer.decay_steps=800
+
+The card beside them, stemgen_jax/assets/demo/model.md, has the course of it.
 """
 
 from stemgen_jax.model.config import ModelConfig

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from stemgen_jax import sampling
+from stemgen_jax import hearing, sampling
 from stemgen_jax.sampling import cost
 from stemgen_jax.stemgen import StemGen
 
@@ -44,9 +44,12 @@ def costs(
     settings: by the name that the costs shall have.
     given: names of the conditions that the stem is asked for with.
     loop: the stem is a loop.
+
+  Raises:
+    ValueError: a loop, for a codec that has segments of its own.
   """
   codec, config = player.codec, player.config
-  frames = codec.frames(round(seconds * codec.sample_rate))
+  frames = hearing.count_frames(codec, seconds, loop=loop)
   free = np.ones((frames, codec.levels), bool)
   windows = player.count_windows(free, loop)
   for takes in batches:

@@ -16,6 +16,7 @@ from scipy import signal
 from stemgen_jax import audio as audio_lib
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec, ScaledCodec, decode
+from stemgen_jax.codec.framing import Framing
 
 SILENCE_DB = -90.0
 
@@ -40,11 +41,9 @@ class Heard:
     samples: length of the context, in its own format.
     sample_rate: of the context, in Hz.
     channels: of the context.
-    samples_per_frame: samples of the context's own that one frame stands for.
-    segment_frames: frames of a segment of a `codec.ScaledCodec`; else 0.
-    samples_per_segment: the context's samples from one segment's beginning to
-      the next one's; segments overlap, see `codec.framing`.
-    scales: of the context's segments, RMS after `gain`.
+    framing: how frames lie on the codec's samples.
+    stretch: the context's samples for one of the codec's.
+    scales: of the segments of a `codec.ScaledCodec`, RMS after `gain`.
     seconds_to_hear: what the encoding took.
   """
 
@@ -57,9 +56,8 @@ class Heard:
   samples: int
   sample_rate: int
   channels: int
-  samples_per_frame: float
-  segment_frames: int = 0
-  samples_per_segment: float = 0.0
+  framing: Framing
+  stretch: float
   scales: Sequence[float] = ()
   seconds_to_hear: float = 0.0
 
@@ -67,6 +65,11 @@ class Heard:
   def seconds(self) -> float:
     """Duration in seconds."""
     return self.samples / self.sample_rate
+
+  @property
+  def samples_per_frame(self) -> float:
+    """Samples of the context that one frame stands for."""
+    return self.framing.hop * self.stretch
 
   def edge(self, frame: int) -> int:
     """The sample that a frame begins with, and the one before it ends with."""
@@ -79,14 +82,8 @@ class Heard:
     return int((ends <= self.samples + 1e-6).sum())
 
   def _begin(self, frames: Int[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Where frames begin; in the overlap, where the next segment does."""
-    if not self.segment_frames:
-      return frames * self.samples_per_frame
-    segment, within = np.divmod(frames, self.segment_frames)
-    begin = np.minimum(
-      within * self.samples_per_frame, self.samples_per_segment
-    )
-    return segment * self.samples_per_segment + begin
+    """Where frames begin, in samples of the context."""
+    return self.framing.begins(frames) * self.stretch
 
   def frames_of(self, regions: Sequence[Region]) -> Bool[np.ndarray, " t"]:
     """Marks the frames that lie in a region, wholly or partly.
@@ -140,21 +137,13 @@ def hear(
   """
   began = time.perf_counter()
   samples = with_channels(sound.samples, codec.channels)
-  if loop and isinstance(codec, ScaledCodec):
-    raise ValueError(
-      f"codec {codec.name!r} cuts the sound into segments of its own, which "
-      "have a seam where a loop begins again: leave out the loop, or use a "
-      "model of another codec"
-    )
+  frames = count_frames(codec, sound.seconds, loop=loop)
   if loop:
-    exact = len(samples) / sound.sample_rate * codec.sample_rate / codec.hop
-    frames = max(1, round(exact))
     samples = _resample_period(samples, frames * codec.hop)
-    samples_per_frame = len(sound.samples) / frames
+    stretch = len(sound.samples) / (frames * codec.hop)
   else:
     samples = audio_lib.resample(samples, sound.sample_rate, codec.sample_rate)
-    frames = codec.frames(len(samples))
-    samples_per_frame = codec.hop * sound.sample_rate / codec.sample_rate
+    stretch = sound.sample_rate / codec.sample_rate
   if gain is None:
     gain = gain_to_reference(samples, reference_db)
   samples = samples * np.float32(gain)
@@ -165,16 +154,8 @@ def hear(
     codes = codec.encode(samples[None])[0, around : around + frames]
   else:
     codes = codec.encode(samples[None])[0]
-  segments = {}
-  if isinstance(codec, ScaledCodec):
-    to_own_rate = sound.sample_rate / codec.sample_rate
-    segments = {
-      "segment_frames": codec.framing.segment_frames,
-      "samples_per_segment": codec.framing.stride * to_own_rate,
-      "scales": codec.scales(samples[None])[0].tolist(),
-    }
+  scaled = isinstance(codec, ScaledCodec)
   return Heard(
-    **segments,
     codes=codes,
     gain=gain,
     back=1.0 / gain,
@@ -184,9 +165,28 @@ def hear(
     samples=len(sound.samples),
     sample_rate=sound.sample_rate,
     channels=sound.channels,
-    samples_per_frame=samples_per_frame,
+    framing=codec.framing if scaled else Framing(hop=codec.hop),
+    stretch=stretch,
+    scales=codec.scales(samples[None])[0].tolist() if scaled else (),
     seconds_to_hear=time.perf_counter() - began,
   )
+
+
+def count_frames(codec: Codec, seconds: float, *, loop: bool) -> int:
+  """Frames of a context: those that cover it, or a loop's nearest whole number.
+
+  Raises:
+    ValueError: a loop, for a codec that has segments of its own.
+  """
+  if not loop:
+    return codec.frames(round(seconds * codec.sample_rate))
+  if isinstance(codec, ScaledCodec):
+    raise ValueError(
+      f"codec {codec.name!r} cuts the sound into segments of its own, which "
+      "have a seam where a loop begins again: leave out the loop, or use a "
+      "model of another codec"
+    )
+  return max(1, round(seconds * codec.sample_rate / codec.hop))
 
 
 def distance(

@@ -33,7 +33,8 @@ def decode_loop(
   codes = known.copy()
   frames, number = len(context), 0
   for order, again in _passes(free, window, seam):
-    inner = slice((len(order) - frames) // 2, (len(order) + frames) // 2)
+    first = (len(order) - frames) // 2
+    inner = slice(first, first + frames)
     decoded = windows.decode_long(
       decode,
       context[order],
@@ -61,12 +62,11 @@ def _passes(
 ) -> Iterator[tuple[Int[np.ndarray, " n"], Bool[np.ndarray, "n q"]]]:
   """Per pass the frames in the order they are heard, and what is sampled.
 
-  Only the middle `t` of the `n` frames count; the others are repetitions.
+  Only the middle `t` of the `n` frames count, from frame `(n - t) // 2` on;
+  the others are repetitions.
   """
   frames = len(free)
   length = max(frames, window)
-  # As much on both sides; the middle is a whole period in any case.
-  length += (length - frames) % 2
   order = (np.arange(length) - (length - frames) // 2) % frames
   yield order, free[order]
   distance = np.minimum(np.arange(frames), np.arange(frames)[::-1])

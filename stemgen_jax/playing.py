@@ -215,7 +215,7 @@ class Player:
 
   def _stem_scales(self, part: Part) -> Float32[np.ndarray, " segments"] | None:
     """What the model does not predict; None for a codec without scales."""
-    if not part.heard.segment_frames:
+    if not part.heard.framing.segment:
       return None
     return scales.of_stem(
       np.array(part.heard.scales, np.float32),

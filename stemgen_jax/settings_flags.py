@@ -16,7 +16,7 @@ SETTINGS = {
   "w_confidence": "rank paper: weight of a code's probability",
   "w_causal": "rank paper: weight of being early",
   "w_random": "rank paper: weight of chance",
-  "rank_temperature": "rank gumbel: noise at first, 0 or more, per level",
+  "rank_temperature": "rank gumbel: noise at first, 0 to 1e6, per level",
   "guidance_form": f"{', '.join(settings_lib.GUIDANCE_FORMS)}: how scales add",
   "guidance.context": "scale of the music that is heard, per level",
   "guidance.category": "scale of the instrument, per level",
@@ -24,7 +24,7 @@ SETTINGS = {
   "guidance.role": "scale of --role, per level",
   "guidance_interval": "FROM,TO in 0,1: the steps that are guided",
   "guidance_ramp": "FIRST,LAST: strength of guidance over the steps",
-  "temperature": "above 0, 1 as learned, per level",
+  "temperature": "1e-6 to 1e6, 1 as learned, per level",
   "top_k": "only so many likeliest codes, 0 for all, per level",
   "top_p": "only so likely codes, up to 1 for all, per level",
 }
@@ -46,8 +46,8 @@ def define(values: flags.FlagValues, *, of_take: bool) -> None:
     None if of_take else "default",
     list(settings_lib.PRESETS),
     "How to sample: for each window that the model hears, 'fast' takes 24 "
-    "passes of it, 'default' 64, 'paper' the paper's 768."
-    + (default if of_take else ""),
+    "passes of it, 'default' 64, 'paper' the paper's 768, with a codec of four "
+    "levels." + (default if of_take else ""),
     flag_values=values,
   )
   flags.DEFINE_list(

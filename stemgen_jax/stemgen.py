@@ -219,7 +219,7 @@ class StemGen(Player):
       take: of these weights.
       seed: of the new part; the take's own and 1 if left out.
       share: of the time that is played anew, above 0 and at most 1, in runs
-        of half a second.
+        of half a second; at least one run, so all of a shorter take.
       from_level: codec levels coarser than this one stay in any case: 0 plays
         all anew; 1 and above keep the notes and change the sound.
       settings: how to sample; the take's own if left out.
@@ -247,7 +247,7 @@ class StemGen(Player):
     part = dataclasses.replace(
       part,
       free=free,
-      origin=f"varied {share:g} from level {from_level} of {take.name}",
+      origin=f"varied {share:g} from level {from_level} of {take.history}",
     )
     return next(self.play(part, [seed]))
 
@@ -284,7 +284,7 @@ class StemGen(Player):
       free=np.repeat(frames[:, None], self.codec.levels, axis=1),
       spliced=frames,
       old=take.audio.samples,
-      origin=f"regenerated {said} of {take.name}",
+      origin=f"regenerated {said} of {take.history}",
     )
     return next(self.play(part, [seed]))
 
@@ -328,7 +328,7 @@ class StemGen(Player):
       sound,
       self.reference_db,
       # Silence says nothing of how loud the music is that follows it.
-      gain=None if old.from_nothing else old.gain,
+      gain=None if old.level_db < hearing.SILENCE_DB else old.gain,
       from_nothing=context is None,
     )
     _check_beginning(self.codec, take, heard, sound)
@@ -341,7 +341,7 @@ class StemGen(Player):
       known=_fit(take.codes[:kept], len(new)),
       spliced=new,
       old=_fit(take.audio.samples, heard.samples),
-      origin=f"extended {take.name} from {old.seconds:.2f} s",
+      origin=f"extended from {old.seconds:.2f} s: {take.history}",
     )
     return next(self.play(part, [seed]))
 
@@ -357,6 +357,7 @@ class StemGen(Player):
         f"not {self.codec.checksum[:12]}): load the weights that played it, "
         f"{take.weights}"
       )
+    self._check_conditions(genre=take.genre, role=take.role)
     settings = self.with_scales(
       settings or take.settings, _given(take.genre, take.role)
     )
@@ -426,7 +427,7 @@ def _check_beginning(
 ) -> None:
   """Raises ValueError if a context begins otherwise than the take's own."""
   old = take.heard
-  begins = sound.samples[: old.samples] * np.float32(heard.gain)
+  begins = sound.samples[: old.samples] * np.float32(old.gain)
   level_db = max(old.level_db, audio_lib.rms_db(begins))
   if old.from_nothing or level_db < hearing.SILENCE_DB:
     return

@@ -6,6 +6,7 @@ import os
 import pathlib
 import warnings
 import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,16 @@ from stemgen_jax.hearing import Heard
 from stemgen_jax.sampling import Settings
 
 CODES_SUFFIX = ".codes.npz"
+# What tells one take from another, of those that are played alike.
+_IDENTITY = ("stem", "seed", "settings", "weights", "origin")
+_DAMAGED = (
+  EOFError,
+  KeyError,
+  TypeError,
+  ValueError,
+  zipfile.BadZipFile,
+  zlib.error,
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -66,6 +77,11 @@ class Take:
     return f"{self.stem}-seed{self.seed}"
 
   @property
+  def history(self) -> str:
+    """Its name, with what was done to which take before."""
+    return f"{self.name}, {self.origin}" if self.origin else self.name
+
+  @property
   def metadata(self) -> dict[str, Any]:
     """All that is needed to have the take again, fit for JSON."""
     return {
@@ -76,6 +92,7 @@ class Take:
       "seed": self.seed,
       "settings": dataclasses.asdict(self.settings),
       "weights": self.weights,
+      "loop": self.heard.loop,
       "origin": self.origin,
       "cost": {
         "passes": self.passes,
@@ -193,7 +210,7 @@ class Take:
         elapsed=about["cost"]["seconds"],
         compiling=about["cost"].get("seconds_to_compile", 0.0),
       )
-    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
       raise ValueError(
         f"{beside} is damaged, or of another version: {error}"
       ) from error
@@ -203,6 +220,16 @@ class Take:
         f"{path} has {found[0]} samples at {found[1]} Hz in {found[2]} "
         f"channels, but {beside.name} belongs to {heard.samples} at "
         f"{heard.sample_rate} in {heard.channels}: the audio was changed"
+      )
+    # An editor may have dropped what the file said of itself.
+    said = audio_lib.read_metadata(path)
+    different = [
+      name for name in _IDENTITY if name in said and said[name] != about[name]
+    ]
+    if different:
+      raise ValueError(
+        f"{path} and {beside.name} are of different takes "
+        f"({', '.join(different)}): one of them was replaced"
       )
     return take
 

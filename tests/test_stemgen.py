@@ -410,6 +410,15 @@ def test_what_came_from_nothing_goes_on(improviser):
   )
 
 
+def test_music_after_a_silent_file_is_heard_as_loud_as_in_training(improviser):
+  longer = Audio(_music(2).samples / 64, RATE)
+  longer.samples[:RATE] = 0
+  with pytest.warns(UserWarning, match="context is silent"):
+    take = improviser.generate((longer.samples[:RATE], RATE))
+  new = improviser.extend(take, longer)
+  assert new.heard.level_db == pytest.approx(improviser.reference_db, abs=0.1)
+
+
 def test_a_loop_can_be_varied_and_has_no_end(improviser):
   take = improviser.generate(_music(1.003), loop=True, seed=1)
   assert take.audio.samples.shape == (8024, 1)
@@ -474,6 +483,19 @@ def test_codes_that_do_not_belong_are_refused(improviser, tmp_path):
     stemgen_lib.Take.load(path)
   (tmp_path / "a.codes.npz").unlink()
   with pytest.raises(FileNotFoundError, match="generate` writes beside"):
+    stemgen_lib.Take.load(path)
+  (tmp_path / "a.codes.npz").touch()
+  with pytest.raises(ValueError, match="damaged"):
+    stemgen_lib.Take.load(path)
+  # Another take in its place, without or with codes of its own.
+  other = improviser.generate(_music(), seed=1)
+  take.save(path, overwrite=True)
+  other.save(path, codes=False, overwrite=True)
+  with pytest.raises(ValueError, match=r"different takes \(seed\)"):
+    stemgen_lib.Take.load(path)
+  take.save(tmp_path / "a.flac", overwrite=True)
+  assert stemgen_lib.Take.load(tmp_path / "a.flac").seed == 0
+  with pytest.raises(ValueError, match="different takes"):
     stemgen_lib.Take.load(path)
   (tmp_path / "b.codes.npz").touch()
   with pytest.raises(FileExistsError):

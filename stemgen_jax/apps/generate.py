@@ -179,7 +179,9 @@ def _print_costs(player: "StemGen", seconds: float, asked: Settings) -> None:
     given=[name for name, value in asked_for.items() if value],
     loop=FLAGS.loop,
   )
-  print(f"one stem of {seconds:.1f} s, on {estimate.device()}:")
+  print(
+    f"one stem of {seconds:.1f} s, on {estimate.device()}, without the codec:"
+  )
   for name, takes, passes, flops, time in costs:
     together = f", {takes} takes at once" if takes > 1 else ""
     print(

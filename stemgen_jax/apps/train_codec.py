@@ -18,9 +18,11 @@ Or how well another codec does, such as the one in the package:
   stemgen-jax train_codec --out=out/codec --report --codec=demo
 """
 
+import importlib
 import json
 import pathlib
 import signal
+import tempfile
 import time
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,7 @@ from stemgen_jax import audio, source_flags
 
 if TYPE_CHECKING:
   from stemgen_jax.codec import Codec
+  from stemgen_jax.codec.clips import Clips
   from stemgen_jax.codec.training import Training, TrainingConfig
 
 FLAGS = flags.FlagValues()
@@ -45,6 +48,13 @@ _EXPORT = flags.DEFINE_string(
   None,
   "Where the weights go, a .safetensors file. Default: codec.safetensors in "
   "--out.",
+  flag_values=FLAGS,
+)
+_OVERWRITE = flags.DEFINE_bool(
+  "overwrite",
+  False,
+  "Replace weights of another codec, such as those of a shorter run. What was "
+  "encoded with them needs them.",
   flag_values=FLAGS,
 )
 _NAME = flags.DEFINE_string(
@@ -81,7 +91,7 @@ _CHECKPOINT_MINUTES = flags.DEFINE_float(
 _REPORT = flags.DEFINE_bool(
   "report",
   False,
-  "Do not train: export and report on what there is.",
+  "Do not train: judge what there is, into report.json in --out.",
   flag_values=FLAGS,
 )
 _FILES = flags.DEFINE_string(
@@ -93,11 +103,14 @@ _FILES = flags.DEFINE_string(
 _CODEC = flags.DEFINE_string(
   "codec",
   None,
-  "With --report: judge this mono codec of 32 kHz in place of the run's: demo, "
-  "encodec_32khz or a .safetensors file.",
+  "With --report: judge this mono codec of 32 kHz, demo, encodec_32khz or a "
+  ".safetensors file, and no run.",
   flag_values=FLAGS,
 )
 _CLIP_SECONDS = 2
+_TO_REPLACE = (
+  "give another --export; or --overwrite, if nothing was encoded with it"
+)
 _SHOWN = ("waveform", "log_mel", "perplexity_0")
 
 
@@ -106,6 +119,8 @@ def main(argv: list[str]) -> None:
 
   Raises:
     ValueError: a flag is out of range, or the run has other settings.
+    FileNotFoundError: there is nothing to report on.
+    FileExistsError: weights of another codec would be replaced.
   """
   del argv
   if not _OUT.value:
@@ -118,35 +133,54 @@ def main(argv: list[str]) -> None:
     if flag.value and not _REPORT.value:
       raise ValueError(f"--{flag.name}={flag.value}: it goes with --report")
   files = audio.matching(_FILES.value) if _FILES.value else []
+  out.mkdir(parents=True, exist_ok=True)
   weights.parent.mkdir(parents=True, exist_ok=True)
-  # Its own export of an earlier call is replaced.
+  # What this run itself has exported may be there, see `_export`.
   audio.check_writable(weights, True, (".safetensors",))
 
   # Here, so that --help and mistakes in the flags answer at once.
-  from stemgen_jax import codec
-  from stemgen_jax.codec import clips, training
+  from stemgen_jax.codec import training
 
   config = training.TrainingConfig(
     steps=_STEPS.value, batch=_BATCH.value, seed=FLAGS.seed
   )
   config.validate()
   cache = pathlib.Path(_CACHE.value or out / "songs")
-  if _CODEC.value:
-    other = codec.load(_CODEC.value)
-    _check_rate(other, config.network.sample_rate)
-    _render(cache, config)
-    _write_report(out / "report.json", other, cache, files)
-    return
-  _render(cache, config)
-  samples = config.frames * config.network.hop
-  heard = clips.Clips(cache, "train", samples, config.seed)
-  run = training.Training(config, heard, out)
   if _REPORT.value:
-    run.export(weights, _NAME.value)
-    _write_report(out / "report.json", codec.load(weights), cache, files)
-  elif _train(run):
-    run.export(weights, _NAME.value)
-    print(f"wrote {weights}")
+    _report(config, out, cache, files)
+    return
+  done = training.steps_done(out) >= config.steps
+  if weights.exists() and not done and not _OVERWRITE.value:
+    raise FileExistsError(f"{weights} exists: {_TO_REPLACE}")
+  _render(cache, config, ("train", "valid"))
+  run = training.Training(config, _heard(config, cache), out)
+  if _train(run):
+    _export(run, weights)
+
+
+def _heard(config: "TrainingConfig", cache: pathlib.Path) -> "Clips":
+  from stemgen_jax.codec import clips
+
+  samples = config.frames * config.network.hop
+  return clips.Clips(cache, "train", samples, config.seed)
+
+
+def _export(run: "Training", weights: pathlib.Path) -> None:
+  """Writes the weights, unless another codec's are there to stay."""
+  from stemgen_jax import codec
+
+  with tempfile.TemporaryDirectory() as folder:
+    trained = pathlib.Path(folder) / "codec.safetensors"
+    run.export(trained, _NAME.value)
+    same = weights.exists() and codec.checksum(weights) == codec.checksum(
+      trained
+    )
+  if weights.exists() and not same and not _OVERWRITE.value:
+    raise FileExistsError(
+      f"{weights} has another codec than {_OUT.value}: {_TO_REPLACE}"
+    )
+  run.export(weights, _NAME.value)
+  print(f"wrote {weights}")
 
 
 def _check_rate(codec: "Codec", sample_rate: int) -> None:
@@ -157,7 +191,9 @@ def _check_rate(codec: "Codec", sample_rate: int) -> None:
     )
 
 
-def _render(cache: pathlib.Path, config: "TrainingConfig") -> None:
+def _render(
+  cache: pathlib.Path, config: "TrainingConfig", splits: tuple[str, ...]
+) -> None:
   from stemgen_jax.codec import clips
   from stemgen_jax.data import band
 
@@ -171,8 +207,9 @@ def _render(cache: pathlib.Path, config: "TrainingConfig") -> None:
     sample_rate=config.network.sample_rate,
     soundfonts=tuple(FLAGS.soundfont),
   )
-  rendered = clips.render(source, cache, config.network.sample_rate)
-  total = FLAGS.songs + held_out
+  rate = config.network.sample_rate
+  rendered = clips.render(source, cache, rate, splits)
+  total = held_out + FLAGS.songs * ("train" in splits)
   for _ in tqdm.tqdm(rendered, desc="rendering", total=total, unit="song"):
     pass
 
@@ -200,24 +237,49 @@ def _train(run: "Training") -> bool:
       if stop:
         break
   run.save()
-  return run.step == run.config.steps
+  if run.step < run.config.steps:
+    print(f"stopped at step {run.step}, saved; the same command goes on")
+    return False
+  return True
 
 
-def _write_report(
-  path: pathlib.Path,
-  tested: "Codec",
+def _report(
+  config: "TrainingConfig",
+  out: pathlib.Path,
   cache: pathlib.Path,
   files: list[pathlib.Path],
 ) -> None:
-  from stemgen_jax.codec import clips, report
+  """Judges the run's codec, or that of --codec, and writes report.json."""
+  from stemgen_jax import codec
+  from stemgen_jax.codec import clips, report, training
 
-  samples = _CLIP_SECONDS * tested.sample_rate
-  held_out = clips.Clips(cache, "valid", samples, FLAGS.seed)
+  importlib.import_module("stemgen_jax.evaluation.agreement")  # extra packages
+  rate = config.network.sample_rate
+  samples = _CLIP_SECONDS * rate
+  recordings = report.clips_of_files(files, rate, samples) if files else None
+  tested = None
+  if _CODEC.value:
+    tested = codec.load(_CODEC.value)
+    _check_rate(tested, rate)
+  elif not training.steps_done(out):
+    raise FileNotFoundError(
+      f"no checkpoint in {out}: train first, or name a codec, as --codec=demo"
+    )
+  _render(cache, config, ("valid",) if tested else ("train", "valid"))
+  if tested is None:
+    run = training.Training(config, _heard(config, cache), out)
+    with tempfile.TemporaryDirectory() as folder:
+      weights = pathlib.Path(folder) / "codec.safetensors"
+      run.export(weights, _NAME.value)
+      tested = codec.load(weights)
+  held_out = clips.Clips(cache, "valid", samples, config.seed)
   results = report.report(tested, held_out)
-  if files:
-    recordings = report.clips_of_files(files, tested.sample_rate, samples)
+  if recordings is not None:
     results["files"] = report.judge(tested, recordings)
-  path.write_text(json.dumps(results, indent=2) + "\n")
+  about = {"codec": tested.name, "checksum": tested.checksum}
+  path = out / "report.json"
+  with audio.replacing(path) as partial:
+    partial.write_text(json.dumps(about | results, indent=2) + "\n")
   for category, figures in results.items():
     print(f"{category:22}", *(f"{k} {v} " for k, v in figures.items()))
   print(f"wrote {path}")

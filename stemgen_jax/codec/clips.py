@@ -4,7 +4,7 @@ import collections
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import soxr
@@ -26,9 +26,12 @@ _TRIES = 8
 
 
 def render(
-  source: Songs, folder: pathlib.Path, sample_rate: int
+  source: Songs,
+  folder: pathlib.Path,
+  sample_rate: int,
+  splits: Sequence[str] = ("train", "valid"),
 ) -> Iterator[str]:
-  """Writes a source's songs as mono float16, yielding each song's id.
+  """Writes the songs of some splits as mono float16, yielding each song's id.
 
   One `SONG.npy` [stems, samples] per song and an index of those that are
   complete. They are not rendered again, so that a stopped run goes on where it
@@ -48,6 +51,8 @@ def render(
         "--cache, or delete it"
       )
   for song in source.songs():
+    if song.split not in splits:
+      continue
     if song.id not in index:
       stems = [_mono(stem.read(), sample_rate) for stem in song.stems]
       np.save(folder / f"{song.id}.npy", np.stack(stems).astype(np.float16))

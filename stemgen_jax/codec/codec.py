@@ -170,6 +170,8 @@ def check_name(text: str) -> None:
   """Raises ValueError if nothing that is called so can be a codec."""
   names = [*_SHIPPED, *weight_files.PUBLISHED]
   known = text in names or text.partition(":")[0] in weight_files.PUBLISHED
+  if known and text.endswith(":"):
+    raise ValueError(f"codec {text!r}: the file behind the colon is missing")
   if not known and not text.endswith(".safetensors"):
     raise ValueError(
       f"unknown codec {text!r}: expected one of {names} or the path of a"
@@ -187,5 +189,6 @@ def _check_checksum(codec: str, actual: str, expected: str | None) -> None:
   if expected is not None and actual != expected:
     raise ValueError(
       f"codec {codec!r} has checksum {actual[:12]}, but codec {expected[:12]}"
-      " made these codes or trained this model: pass that codec's weights"
+      " made these codes or trained this model: pass that codec's weights, as"
+      " --codec=PATH"
     )

@@ -7,6 +7,7 @@ import pathlib
 import re
 import sys
 
+import filelock
 import requests
 import tqdm
 
@@ -16,7 +17,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def download(url: str, path: pathlib.Path, checksum: str = "") -> None:
-  """Fetches a file, or the rest of one that was begun.
+  """Fetches a file, or the rest of one that was begun; none that is there.
 
   What has come is kept beside `path` in a file that ends in .partial; it gets
   its name when it is complete and its checksum is right.
@@ -28,11 +29,18 @@ def download(url: str, path: pathlib.Path, checksum: str = "") -> None:
       server states, as the Hugging Face Hub does, is verified as well.
 
   Raises:
-    OSError: the server is out of reach, refuses, or broke off; calling again
-      goes on where it stopped.
+    OSError: the server is out of reach, refuses, states no checksum where
+      none is given, or broke off; calling again goes on where it stopped.
     ValueError: the checksum is wrong. What came is deleted.
   """
   path.parent.mkdir(parents=True, exist_ok=True)
+  # Others of this machine, or of a shared disk, may want the same file.
+  with filelock.FileLock(path.with_name(f"{path.name}.lock")):
+    if not path.exists():
+      _download(url, path, checksum)
+
+
+def _download(url: str, path: pathlib.Path, checksum: str) -> None:
   partial = path.with_name(f"{path.name}.partial")
   done = partial.stat().st_size if partial.exists() else 0
   headers = {"Accept-Encoding": "identity"}  # Sizes are those of the file.
@@ -40,6 +48,8 @@ def download(url: str, path: pathlib.Path, checksum: str = "") -> None:
     headers["Range"] = f"bytes={done}-"
   with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as got:
     stated = {checksum, *_stated_checksums(got)} - {""}
+    if got.ok and not stated:
+      raise OSError(f"{url} comes without a checksum: it could not be verified")
     if got.status_code == requests.codes.requested_range_not_satisfiable:
       total = _total(got)  # Of "bytes */TOTAL".
       if total != done:

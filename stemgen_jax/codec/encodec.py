@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 from jaxtyping import Float, Int
 
+from stemgen_jax import audio as audio_files
 from stemgen_jax.codec import long
 from stemgen_jax.codec.framing import Framing
 from stemgen_jax.codec.networks import Network, NetworkConfig
@@ -108,6 +109,10 @@ class EncodecCodec:
         f"audio has shape {audio.shape}: codec {self.name!r} expects"
         f" [batch, samples, {self.channels}]"
       )
+    if not np.issubdtype(audio.dtype, np.floating):
+      raise ValueError(
+        f"audio is {audio.dtype}: expected floating point, full scale 1"
+      )
     if not np.isfinite(audio).all():
       raise ValueError("audio has NaN or infinite samples")
 
@@ -117,6 +122,8 @@ class EncodecCodec:
         f"codes have shape {codes.shape}: codec {self.name!r} expects"
         f" [batch, frames, {self.levels}]"
       )
+    if not np.issubdtype(codes.dtype, np.integer):
+      raise ValueError(f"codes are {codes.dtype}: expected integers")
     last = self.codes_per_level - 1
     if codes.size and not 0 <= codes.min() <= codes.max() <= last:
       raise ValueError(
@@ -143,7 +150,8 @@ def save(
 
   tensors = {k: v.contiguous() for k, v in network.state_dict().items()}
   path.parent.mkdir(parents=True, exist_ok=True)
-  path.write_bytes(safetensors.torch.save(tensors))
+  with audio_files.replacing(path) as partial:
+    partial.write_bytes(safetensors.torch.save(tensors))
   checksum = codec.checksum(path)
   description = {
     "name": name,
@@ -151,7 +159,8 @@ def save(
     "config": dataclasses.asdict(config),
     "metadata": metadata,
   }
-  path.with_suffix(".json").write_text(json.dumps(description, indent=2) + "\n")
+  with audio_files.replacing(path.with_suffix(".json")) as partial:
+    partial.write_text(json.dumps(description, indent=2) + "\n")
   return checksum
 
 

@@ -71,13 +71,18 @@ class Framing:
       for start in range(0, self._covering(samples) * self.stride, self.stride)
     ]
 
-  def starts(self, frames: int) -> Int[np.ndarray, " t"]:
-    """The first sample that each frame stands for."""
-    numbers = np.arange(frames)
+  def begins(self, frames: Int[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
+    """The sample that a frame begins with and the one before it ends with.
+
+    In the overlap of two segments, that is where the later one begins.
+
+    Args:
+      frames: their numbers.
+    """
     if not self.segment:
-      return numbers * self.hop
-    segment, within = np.divmod(numbers, self.segment_frames)
-    return segment * self.stride + within * self.hop
+      return frames * self.hop
+    segment, within = np.divmod(frames, self.segment_frames)
+    return segment * self.stride + np.minimum(within * self.hop, self.stride)
 
   def _covering(self, samples: int) -> int:
     """The least number of segments that hold so many samples."""

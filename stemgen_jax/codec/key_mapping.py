@@ -90,12 +90,14 @@ def read(path: pathlib.Path) -> dict[str, Any]:
     pickle.UnpicklingError,
     RuntimeError,
     EOFError,
+    KeyError,
     OSError,
   ) as error:
     reason = str(error).partition("\n")[0]
-    raise ValueError(f"{path} holds no weights, or is damaged: {reason}") from (
-      error
-    )
+    raise ValueError(
+      f"{path} holds no weights, or is damaged ({reason}): delete it, and get "
+      "it again"
+    ) from error
   if isinstance(content, dict) and "pretrained" in content:
     raise ValueError(
       f"{path} holds no weights, only the name of others:"

@@ -25,7 +25,7 @@ def importable_torchaudio():
     import torchaudio  # noqa: F401
 
     stand_ins = {}
-  except (ImportError, OSError):
+  except (ImportError, OSError, RuntimeError):
     for name in [n for n in sys.modules if n.partition(".")[0] == names[0]]:
       del sys.modules[name]
     stand_ins = {name: types.ModuleType(name) for name in names}

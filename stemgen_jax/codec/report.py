@@ -1,11 +1,11 @@
 """How well a codec keeps what it was not trained on, by instrument or file."""
 
 import pathlib
+import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import soxr
 import torch
 from jaxtyping import Float, Int
 
@@ -103,14 +103,21 @@ def _figures(codec: Codec, trip: _RoundTrip) -> dict[str, Any]:
     _, figures = SpectralLoss(codec.sample_rate)(
       channels_first(trip.output), channels_first(trip.audio)
     )
-  figures["onset_f1"] = np.nanmean(trip.onset_f1)
-  figures["chroma_cosine"] = np.nanmean(trip.chroma_cosine)
+  figures["onset_f1"] = trip.onset_f1
+  figures["chroma_cosine"] = trip.chroma_cosine
   used = trip.codes[_audible_frames(trip.audio, codec.hop)]
   return {
-    **{name: round(float(value), 3) for name, value in figures.items()},
+    **{name: _mean(value) for name, value in figures.items()},
     "si_sdr": round(float(np.median(si_sdr(trip.output, trip.audio))), 2),
     **_codes_in_use(used, codec),
   }
+
+
+def _mean(values: np.ndarray | float) -> float | None:
+  """Of the clips that have the figure; None if none has, as silent ones."""
+  known = np.asarray(values, np.float64)
+  known = known[np.isfinite(known)]
+  return round(float(known.mean()), 3) if known.size else None
 
 
 def clips_of_files(
@@ -125,9 +132,18 @@ def clips_of_files(
   clips = []
   for path in paths:
     sound = audio_files.read(path)
-    mono = soxr.resample(sound.samples.mean(1), sound.sample_rate, sample_rate)
+    mono = audio_files.resample(
+      audio_files.fold_down(sound.samples), sound.sample_rate, sample_rate
+    )
     whole = len(mono) // samples
     clips.append(mono[: whole * samples].reshape(whole, samples, 1))
+  shorter = sum(not len(clip) for clip in clips)
+  if shorter:
+    print(
+      f"{shorter} of {len(paths)} files are shorter than "
+      f"{samples / sample_rate:g} s and not judged",
+      file=sys.stderr,
+    )
   result = np.concatenate(clips) if clips else np.zeros((0, samples, 1))
   if not len(result):
     raise ValueError(
@@ -150,7 +166,7 @@ def si_sdr(
 
 
 def _audible_frames(audio: np.ndarray, hop: int) -> np.ndarray:
-  """[b, t], whole frames only; an incomplete last one counts as silent."""
+  """[b, t], an incomplete last frame is filled up with silence."""
   b, samples, _ = audio.shape
   t = -(-samples // hop)
   frames = np.pad(audio[..., 0], ((0, 0), (0, t * hop - samples)))
@@ -165,6 +181,8 @@ def _used_codes(
 
 
 def _codes_in_use(used: Int[np.ndarray, "n q"], codec: Codec) -> dict[str, Any]:
+  if not len(used):
+    return {"perplexity": None, "frames": 0}
   counts = [np.bincount(ids, minlength=codec.codes_per_level) for ids in used.T]
   usage = torch.from_numpy(np.stack(counts)).float()
   values = quantizer.perplexity(usage).tolist()

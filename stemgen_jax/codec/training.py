@@ -1,5 +1,6 @@
 """Training of a codec on one machine: a loop, its checkpoint and its log."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -7,7 +8,7 @@ import os
 import pathlib
 import time
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import safetensors.torch
@@ -15,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from stemgen_jax import audio as audio_files
 from stemgen_jax.codec import (
   encodec,
   losses,
@@ -149,6 +151,7 @@ class Training:
     distance of the latents from the lesson; after the warm-up `commitment` and,
     of each level over the recent steps, `perplexity_0` ...
     """
+    self._cut_log()
     with open(self._folder / _LOG, "a") as log:
       while self.step < self.config.steps:
         started = time.monotonic()
@@ -160,6 +163,21 @@ class Training:
         if self.step % _LOG_EVERY == 0 or self.step == self.config.steps:
           self._write(log, figures)
         yield figures
+
+  def _cut_log(self) -> None:
+    """Takes out the steps that a killed run wrote after its checkpoint."""
+    path = self._folder / _LOG
+    if not path.exists():
+      return
+    lines = path.read_text().splitlines(keepends=True)
+    with audio_files.replacing(path) as partial:
+      partial.write_text("".join(x for x in lines if self._is_done(x)))
+
+  def _is_done(self, line: str) -> bool:
+    try:
+      return json.loads(line)["step"] <= self.step
+    except ValueError:
+      return False  # the line that a killed run was writing
 
   def save(self) -> None:
     """Writes the checkpoint: whole or not at all."""
@@ -223,8 +241,8 @@ class Training:
     # One bad step would spoil the averages for good.
     if not math.isfinite(norm):
       raise ValueError(
-        f"the gradient is no finite number at step {self.step}: go on from "
-        "the last checkpoint with another seed, or a smaller learning rate"
+        f"the gradient is no finite number at step {self.step}: this run "
+        "cannot go on; begin another, in another folder with another seed"
       )
     self._optimizer.step()
     self._error += (1 - _SMOOTHING) * (waveform.item() - self._error)
@@ -316,7 +334,7 @@ class Training:
 
   def _restore(self) -> None:
     path = self._folder / _CHECKPOINT
-    with safetensors.safe_open(path, "pt") as file:
+    with _opened(path) as file:
       progress = json.loads(file.metadata()["progress"])
       tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     ours = json.loads(json.dumps(dataclasses.asdict(self.config)))
@@ -346,6 +364,31 @@ class Training:
       state.setdefault(int(number), {})[name] = value
     groups = self._optimizer.state_dict()["param_groups"]
     self._optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def steps_done(folder: pathlib.Path) -> int:
+  """Steps of the run in a folder; 0 if there is none.
+
+  Raises:
+    ValueError: its checkpoint is damaged.
+  """
+  path = folder / _CHECKPOINT
+  if not path.exists():
+    return 0
+  with _opened(path) as file:
+    return json.loads(file.metadata()["progress"])["step"]
+
+
+@contextlib.contextmanager
+def _opened(path: pathlib.Path) -> Iterator[Any]:
+  try:
+    with safetensors.safe_open(path, "pt") as file:
+      yield file
+  except safetensors.SafetensorError as error:
+    raise ValueError(
+      f"{path} is damaged ({error}): put a copy there, or begin again in "
+      "another folder"
+    ) from error
 
 
 def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

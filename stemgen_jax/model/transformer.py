@@ -239,16 +239,24 @@ class Transformer(nnx.Module):
 
   def _logits(self, x: Array, level: Array) -> Float[Array, "b t v"]:
     head = self.head[...].astype(x.dtype)
+    # What is sampled is not rounded to the activations' dtype first.
+    product = {"preferred_element_type": jnp.float32}
     placed = spec("batch", None, None)
     if level.ndim == 0:
-      logits = jnp.einsum("btd,dv->btv", x, head[level], out_sharding=placed)
+      logits = jnp.einsum(
+        "btd,dv->btv", x, head[level], out_sharding=placed, **product
+      )
     elif alone() and jax.default_backend() == "cpu":
       # As in attention: 2-D products are what the CPU backend is fast at.
-      logits = jax.lax.map(lambda xl: xl[0] @ head[xl[1]], (x, level))
+      logits = jax.lax.map(
+        lambda xl: jnp.matmul(xl[0], head[xl[1]], **product), (x, level)
+      )
     else:
       heads = head.at[level].get(out_sharding=placed)
-      logits = jnp.einsum("btd,bdv->btv", x, heads, out_sharding=placed)
-    return logits.astype(jnp.float32)
+      logits = jnp.einsum(
+        "btd,bdv->btv", x, heads, out_sharding=placed, **product
+      )
+    return logits
 
 
 def init_params(config: ModelConfig, key: Array) -> Params:

@@ -97,7 +97,8 @@ def decode_codes(
   An item's codes depend on its own arguments alone. The last bits of a
   product may still depend on the number of items in it and tip a candidate
   that is all but tied: `at_once=1` rules that out. Under a mesh set by
-  `jax.set_mesh` the items are split over its axis `data`.
+  `jax.set_mesh` the items are split over its axis `data`, and every device
+  has the whole model.
 
   Args:
     config: of the model.
@@ -120,9 +121,17 @@ def decode_codes(
     Codes of every valid frame, int32; 0 in padding.
 
   Raises:
-    ValueError: see `guidance.branches`.
+    ValueError: an argument is not as above, or see `guidance.branches`.
   """
   b, t, levels = np.shape(context)
+  if (known is None) != (known_mask is None):
+    raise ValueError("known and known_mask: give both, or none")
+  if at_once is not None and at_once < 1:
+    raise ValueError(f"at_once {at_once}: expected 1 or more")
+  if not all(0 <= seed < 2**32 for seed in np.ravel(seeds)):
+    raise ValueError(f"seeds {seeds}: expected 0 to {2**32 - 1}")
+  if missing := set(config.conditions) - set(conditions):
+    raise ValueError(f"conditions: {', '.join(sorted(missing))} missing")
   numbers = [
     _numbers(settings, tuple(config.conditions), q) for q in range(levels)
   ]

@@ -85,9 +85,10 @@ def best(
 ) -> Bool[Array, "b t"]:
   """Marks the `count` masked frames of highest rank.
 
-  The places come from a stable argsort, so the count is exact when ranks tie
-  (the earlier frame stays), where a threshold would keep all of the tied.
+  The places come from a stable sort, so the count is exact when ranks tie
+  (the earlier frame stays), where a threshold would keep all of the tied. It
+  is exact, too, when ranks are no numbers: these come last.
   """
-  order = jnp.argsort(jnp.where(masked, -rank, jnp.inf), axis=-1, stable=True)
+  order = jnp.lexsort((-rank, ~masked), axis=-1)
   position = jnp.argsort(order, axis=-1)
   return masked & (position < count[:, None])

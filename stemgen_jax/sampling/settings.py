@@ -1,7 +1,6 @@
 """How a take is sampled: steps, ranking, guidance. Presets by name."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,8 +45,8 @@ class Settings:
     w_confidence: eq. 1, weight of the candidate's probability.
     w_causal: eq. 1, weight of being early in the window.
     w_random: eq. 1, weight of a uniform random number.
-    rank_temperature: PerLevel, noise of rank "gumbel" at the first step of a
-      level, falling linearly to 0.
+    rank_temperature: PerLevel, noise of rank "gumbel", 0 to 1e6; falls linearly
+      over the steps of a level, to 0 at the last.
     guidance_form: "paper" is eq. 3, each source against nothing; "nested"
       adds one source after the other, the context last.
     guidance: for "context" and for each condition of the model a scale,
@@ -58,8 +57,8 @@ class Settings:
     guidance_ramp: strength of the guidance at the first and the last step of
       each level, linear between: 0 is the plain prediction from all sources,
       1 the scales as given.
-    temperature: PerLevel, of the candidates' distribution, above 0; 1 leaves
-      it as is.
+    temperature: PerLevel, of the candidates' distribution, 1e-6 to 1e6; 1
+      leaves it as is.
     top_k: PerLevel, candidates come from so many likeliest codes; 0 for all.
     top_p: PerLevel, candidates come from the fewest likeliest codes that hold
       this much probability, above 0; 1 for all.
@@ -86,10 +85,14 @@ class Settings:
   top_p: PerLevel = 1.0
 
   def __post_init__(self):
-    if not self.steps or any(steps < 1 for steps in self.steps):
+    if (
+      not isinstance(self.steps, tuple | list)
+      or not self.steps
+      or not all(x >= 1 and float(x).is_integer() for x in self.steps)
+    ):
       raise ValueError(
-        f"steps {self.steps}: give at least one step for each level, "
-        "such as (16, 8, 8, 4)"
+        f"steps {self.steps}: give a whole number of steps, 1 or more, "
+        "for each level, such as (16, 8, 8, 4)"
       )
     for name, choices in (
       ("schedule", SCHEDULES),
@@ -102,8 +105,8 @@ class Settings:
           f"{', '.join(choices)}"
         )
     for name, lawful, expected in (
-      ("rank_temperature", lambda x: 0 <= x < math.inf, "0 or more"),
-      ("temperature", lambda x: 0 < x < math.inf, "above 0"),
+      ("rank_temperature", lambda x: 0 <= x <= 1e6, "0 to 1e6"),
+      ("temperature", lambda x: 1e-6 <= x <= 1e6, "1e-6 to 1e6"),
       ("top_k", lambda x: x >= 0 and x == int(x), "a whole number, 0 for all"),
       ("top_p", lambda x: 0 < x <= 1, "above 0 and at most 1"),
     ):
@@ -113,11 +116,17 @@ class Settings:
         raise ValueError(
           f"{name} {value}: expected {expected}, one number or one per level"
         )
+    for name in ("guidance_interval", "guidance_ramp"):
+      if np.shape(getattr(self, name)) != (2,):
+        raise ValueError(
+          f"{name} {getattr(self, name)}: expected two numbers, such as "
+          "(0.0, 1.0)"
+        )
     for name in ("w_confidence", "w_causal", "w_random", "guidance_ramp"):
       if not np.isfinite(getattr(self, name)).all():
         raise ValueError(f"{name} {getattr(self, name)}: expected finite")
     for source, scale in self.guidance.items():
-      if not np.isfinite(scale).all():
+      if not np.size(scale) or not np.isfinite(scale).all():
         raise ValueError(
           f"guidance of {source} {scale}: expected finite numbers, one or one "
           "per level"

@@ -8,6 +8,7 @@ import pytest
 
 from stemgen_jax import __main__, audio, hearing, sampling, stemgen
 from stemgen_jax.audio import Audio
+from stemgen_jax.codec.framing import Framing
 
 RATE = 8000
 
@@ -51,7 +52,8 @@ def studio(tmp_path, monkeypatch):
         samples=RATE,
         sample_rate=RATE,
         channels=channels,
-        samples_per_frame=RATE / 50,
+        framing=Framing(hop=RATE // 50),
+        stretch=1.0,
       ),
       seed=3,
       settings=sampling.preset("fast"),

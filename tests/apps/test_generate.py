@@ -19,6 +19,7 @@ from stemgen_jax import (
 )
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import encodec, networks
+from stemgen_jax.codec.framing import Framing
 
 RATE = 22050
 
@@ -79,7 +80,8 @@ class Player:
           samples=len(form.samples),
           sample_rate=form.sample_rate,
           channels=form.channels,
-          samples_per_frame=form.sample_rate / 50,
+          framing=Framing(hop=1),
+          stretch=form.sample_rate / 50,
         ),
         seed=seed,
         settings=settings,

@@ -41,14 +41,14 @@ def test_frames_cover_the_samples_and_tell_the_segments(samples):
 
 
 def test_frames_lie_in_their_segments():
-  starts = SECONDS.starts(310)
-  np.testing.assert_array_equal(starts[:3], [0, 320, 640])
-  assert starts[149] == 47_680  # in the overlap with the next
-  assert starts[150] == 47_520
-  assert starts[300] == 2 * 47_520
+  begins = SECONDS.begins(np.arange(310))
+  np.testing.assert_array_equal(begins[:3], [0, 320, 640])
+  assert begins[149] == 47_520  # in the overlap, where the next one begins
+  assert begins[150] == 47_520
+  assert begins[300] == 2 * 47_520
   # The mean rate tells the time of a frame to within the overlap, 10 ms.
   times = np.arange(310) / SECONDS.frame_rate(48_000)
-  assert np.abs(times - starts / 48_000).max() <= 0.01
+  assert np.abs(times - begins / 48_000).max() <= 0.01
 
 
 def test_without_segments_frames_are_a_uniform_grid():
@@ -56,4 +56,4 @@ def test_without_segments_frames_are_a_uniform_grid():
   assert PLAIN.samples(3) == 1920
   assert PLAIN.segments(3) == 0
   assert PLAIN.frame_rate(32_000) == 50
-  np.testing.assert_array_equal(PLAIN.starts(3), [0, 640, 1280])
+  np.testing.assert_array_equal(PLAIN.begins(np.arange(3)), [0, 640, 1280])

@@ -99,6 +99,28 @@ def test_taught_dimensions_fit_the_latents(taught):
     dataclasses.replace(CONFIG, taught=taught).validate()
 
 
+def test_a_damaged_checkpoint_is_named(cache, tmp_path):
+  run(cache, tmp_path, 2)
+  checkpoint = tmp_path / "checkpoint.safetensors"
+  assert training.steps_done(tmp_path) == 2
+  checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+  with pytest.raises(ValueError, match="is damaged"):
+    run(cache, tmp_path)
+
+
+def test_steps_after_the_checkpoint_are_logged_once(cache, tmp_path):
+  killed = training.Training(CONFIG, train_clips(cache), tmp_path)
+  for number, _ in enumerate(killed.run()):
+    if number == 5:
+      killed.save()
+  with (tmp_path / "log.jsonl").open("a") as log:
+    log.write('{"step": 30, "lo')
+  run(cache, tmp_path)
+  lines = (tmp_path / "log.jsonl").read_text().splitlines()
+  steps = [json.loads(line)["step"] for line in lines]
+  assert steps == sorted(set(steps))
+
+
 def test_log_and_other_settings(cache, tmp_path):
   run(cache, tmp_path, 12)
   lines = (tmp_path / "log.jsonl").read_text().splitlines()

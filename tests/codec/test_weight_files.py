@@ -5,6 +5,7 @@ import http.server
 import pathlib
 import re
 import threading
+from concurrent import futures
 from typing import Any
 
 import numpy as np
@@ -98,11 +99,16 @@ def cache(tmp_path, monkeypatch):
   return tmp_path / "cache"
 
 
+def left_in(folder):
+  """Names of all files but the lock that keeps two from fetching one file."""
+  return [f.name for f in folder.iterdir() if f.suffix != ".lock"]
+
+
 def test_a_file_comes_whole(server, tmp_path, capsys):
   path = tmp_path / "new" / "weights.th"
   download.download(f"{server.url}/weights.th", path, SHA256[:8])
   assert path.read_bytes() == CONTENT
-  assert [file.name for file in path.parent.iterdir()] == ["weights.th"]
+  assert left_in(path.parent) == ["weights.th"]
   assert "weights.th" in capsys.readouterr().err  # the bar
 
 
@@ -117,7 +123,7 @@ def test_what_was_begun_is_gone_on_with(server, tmp_path):
   download.download(f"{server.url}/weights.th", path, SHA256)
   assert path.read_bytes() == CONTENT
   assert server.asked == [None, f"bytes={begun}-"]
-  assert list(tmp_path.iterdir()) == [path]
+  assert left_in(tmp_path) == ["weights.th"]
 
 
 @pytest.mark.parametrize("ranges", [True, False])
@@ -134,9 +140,26 @@ def test_a_wrong_checksum_leaves_nothing(server, tmp_path):
   (tmp_path / "weights.th.partial").write_bytes(b"of another file")
   with pytest.raises(ValueError, match="try again"):
     download.download(f"{server.url}/weights.th", path, SHA256[:8])
-  assert not list(tmp_path.iterdir())
+  assert not left_in(tmp_path)
   download.download(f"{server.url}/weights.th", path, SHA256[:8])
   assert path.read_bytes() == CONTENT
+
+
+def test_two_who_want_a_file_fetch_it_once(server, tmp_path):
+  path = tmp_path / "weights.th"
+  wanted = (f"{server.url}/weights.th", path, SHA256)
+  with futures.ThreadPoolExecutor(2) as pool:
+    for fetched in [pool.submit(download.download, *wanted) for _ in range(2)]:
+      fetched.result()
+  assert path.read_bytes() == CONTENT
+  assert server.asked == [None]
+
+
+def test_what_cannot_be_verified_is_not_fetched(server, tmp_path):
+  url = f"{server.url}/facebook/encodec_32khz/resolve/main/model.safetensors"
+  with pytest.raises(OSError, match="without a checksum"):
+    download.download(url, tmp_path / "weights")
+  assert not left_in(tmp_path)
 
 
 def test_the_hubs_own_checksum_counts(server, tmp_path):

@@ -85,6 +85,13 @@ def test_with_the_head_inside_codes_agree(frames, codes):
   np.testing.assert_allclose(fused.log_p[same], plain.log_p[same], atol=1e-3)
 
 
+def test_with_the_head_inside_no_logit_is_rounded_as_activations_are():
+  given = problem(2, 5, 1000, 700, d=24, dtype=jnp.bfloat16)
+  plain = pick(REFERENCE, given, codes=700)
+  fused = pick(dataclasses.replace(TPU, head=True, frames=64), given, codes=700)
+  assert (fused.codes == plain.codes).mean() >= 0.9999
+
+
 def test_on_eight_devices_codes_are_the_same():
   given = problem(1, 8, 21, 300)
   plain = pick(REFERENCE, given, codes=300)

@@ -495,6 +495,19 @@ def test_a_level_that_is_wholly_known_is_not_computed():
   np.testing.assert_array_equal(codes, known)
 
 
+@pytest.mark.parametrize(
+  ("given", "told"),
+  [
+    ({"known": np.zeros((1, 16, 2), int)}, "known and known_mask"),
+    ({"known_mask": np.ones((1, 16, 2), bool)}, "known and known_mask"),
+    ({"at_once": 0}, "at_once 0"),
+  ],
+)
+def test_arguments_that_do_not_fit_are_named(given, told):
+  with pytest.raises(ValueError, match=told):
+    _decode(_tables, _config(), Settings(), **given)
+
+
 def test_progress_counts_the_steps():
   done = []
   _decode(

@@ -43,6 +43,16 @@ def test_low_discrepancy_is_van_der_corputs_order_rolled():
     np.testing.assert_array_equal(order, expected)
 
 
+def test_ranks_that_are_no_numbers_come_last_and_count():
+  masked = jnp.array([[True, False, True, True]])
+  rank = jnp.array([[jnp.nan, jnp.nan, 1.0, -jnp.inf]])
+  for count in (1, 2, 3):
+    stay = ranking.best(rank, masked, jnp.array([count]))
+    assert stay.sum() == count
+    assert (stay <= masked).all()
+  assert ranking.best(rank, masked, jnp.array([1]))[0, 2]
+
+
 def test_exact_count_when_all_ranks_tie():
   masked = jnp.array([[True, False, True, True, True], [True] * 5])
   stay = ranking.best(jnp.ones((2, 5)), masked, jnp.array([2, 3]))

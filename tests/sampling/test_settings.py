@@ -22,6 +22,13 @@ def test_finer_levels_take_the_last_entry():
   [
     {"steps": ()},
     {"steps": (4, 0)},
+    {"steps": 8},
+    {"steps": (2.5,)},
+    {"guidance_interval": 0.5},
+    {"guidance_ramp": (1.0, 1.0, 1.0)},
+    {"guidance": {"context": (), "category": 1.0}},
+    {"temperature": 1e-39},
+    {"rank_temperature": 1e39},
     {"rank": "best"},
     {"guidance_form": "none"},
     {"temperature": 0.0},

@@ -108,7 +108,9 @@ def pick(
   """
   if kernel.launcher == "reference" or top is not None:
     if head is not None:
-      values = jnp.einsum("btd,dv->btv", values, head)
+      values = jnp.einsum(
+        "btd,dv->btv", values, head, preferred_element_type=jnp.float32
+      )
     return reference.pick(
       values,
       weights,
