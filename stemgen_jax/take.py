@@ -14,6 +14,7 @@ from jaxtyping import Int
 
 from stemgen_jax import audio as audio_lib
 from stemgen_jax.audio import Audio
+from stemgen_jax.codec.framing import Framing
 from stemgen_jax.hearing import Heard
 from stemgen_jax.sampling import Settings
 
@@ -159,6 +160,7 @@ class Take:
       if field.name != "codes"
     }
     heard["back"] *= 10 ** (gain_db / 20)
+    heard["framing"] = dataclasses.asdict(self.heard.framing)
     about = self.metadata | {
       "codec_checksum": self.codec_checksum,
       "heard": heard,
@@ -192,7 +194,9 @@ class Take:
           file[name].astype(np.int32) for name in ("codes", "context")
         )
         about = json.loads(str(file["about"]))
-      heard = Heard(codes=context, **about["heard"])
+      said = about["heard"]
+      framing = Framing(**said.pop("framing"))
+      heard = Heard(codes=context, framing=framing, **said)
       take = cls(
         audio=sound,
         codes=codes,
@@ -222,9 +226,11 @@ class Take:
         f"{heard.sample_rate} in {heard.channels}: the audio was changed"
       )
     # An editor may have dropped what the file said of itself.
-    said = audio_lib.read_metadata(path)
+    stated = audio_lib.read_metadata(path)
     different = [
-      name for name in _IDENTITY if name in said and said[name] != about[name]
+      name
+      for name in _IDENTITY
+      if name in stated and stated[name] != about[name]
     ]
     if different:
       raise ValueError(
