@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib import colormaps, ticker
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from stemgen_jax import audio
@@ -52,7 +51,6 @@ def draw(
 
   left, height = 0.075, 0.9 + 2.4 * len(lanes)
   figure = Figure(figsize=(12, height), dpi=120, facecolor=_PAPER)
-  FigureCanvasAgg(figure)
   grid = figure.add_gridspec(
     2 * len(lanes),
     1,

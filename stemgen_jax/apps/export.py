@@ -92,9 +92,10 @@ def main(argv: list[str]) -> None:
   )
   about = out.with_suffix(".md")
   about.write_text(card.card(out, weights.config, metadata), "utf-8")
-  validations = weights.metadata["course"]
-  if validations:
-    course.draw(out.with_suffix(".png"), validations)
+  picture = out.with_suffix(".png")
+  picture.unlink(missing_ok=True)  # A run without validations has none.
+  if weights.metadata["course"]:
+    course.draw(picture, weights.metadata["course"])
   size = out.stat().st_size / 1e6
   print(f"wrote {out}: step {metadata['steps']}, {size:.1f} MB; {about}")
 

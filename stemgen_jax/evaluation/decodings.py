@@ -368,11 +368,9 @@ def _said(value: float | None) -> str:
 
 def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:
   """Draws quality against passes into a PNG, named by setting."""
-  from matplotlib.backends.backend_agg import FigureCanvasAgg
   from matplotlib.figure import Figure
 
   figure = Figure(figsize=(9, 5.5), dpi=110, layout="constrained")
-  FigureCanvasAgg(figure)
   axes = figure.add_subplot()
   for name, row in result["rows"].items():
     best = all(

@@ -46,11 +46,9 @@ def table(rows: Sequence[Mapping[str, Any]], most: int = 12) -> str:
 
 def draw(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
   """Draws a course into a PNG: the levels' loss, and whether it listens."""
-  from matplotlib.backends.backend_agg import FigureCanvasAgg
   from matplotlib.figure import Figure
 
   figure = Figure(figsize=(9, 3.6), dpi=100, layout="constrained")
-  FigureCanvasAgg(figure)
   steps = [row["step"] for row in rows]
   losses, listening = figure.subplots(1, 2)
   for q, levels in enumerate(zip(*(row["loss_per_level"] for row in rows))):
