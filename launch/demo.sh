@@ -17,8 +17,9 @@ music=("--context=$context" "--mix=out/mix.wav")
 overwrite=--overwrite
 for flag in "$@"; do
   case $flag in
-    --seconds*) music=() ;; # from nothing
-    --out* | --mix* | --picture*) overwrite=--nooverwrite ;; # not our files
+    -seconds* | --seconds*) music=() ;; # from nothing
+    -out* | --out* | -mix* | --mix* | -picture* | --picture* | *flagfile*)
+      overwrite=--nooverwrite ;; # not our files
   esac
 done
 if [ ! -d out ]; then

@@ -38,6 +38,8 @@ find_python() {
 make_venv() {
   local python=$1
   rm -rf "$venv"
+  mkdir -p "$venv"
+  echo "$root unfinished" >"$stamp"
   # Debian's Python may lack ensurepip, but has a pip outside to install with.
   "$python" -m venv "$venv" >/dev/null 2>&1 ||
     { "$python" -m venv --without-pip "$venv" &&
@@ -58,15 +60,20 @@ if ! "$venv/bin/python" -c '' 2>/dev/null ||
   { [ "$have" != "$version test" ] && [ "$have" != "$version $wanted" ]; }
 then
   python=$(find_python)
+  if [ -z "$have" ] && [ -e "$venv" ] && ! new_enough "$venv/bin/python"; then
+    echo "$venv is not of this script's making, and has no Python 3.$oldest:" \
+      "move it away." >&2
+    return 1
+  fi
   echo "Preparing $venv with $("$python" --version) (a few minutes, once) ..."
-  rm -f "$stamp"
-  # Another version of the lists is installed over the old; a venv that was
-  # moved or does not run is made anew.
-  if [[ $have != "$root "* ]] || ! "$venv/bin/python" -m pip --version \
-    >/dev/null 2>&1
+  # Another version of the lists is installed over the old, and into a venv that
+  # was made by hand; one of ours that was moved or does not run is made anew.
+  if [[ -n $have && $have != "$root "* ]] ||
+    ! "$venv/bin/python" -m pip --version >/dev/null 2>&1
   then
     make_venv "$python"
   fi
+  echo "$root unfinished" >"$stamp"
   pip=("$venv/bin/python" -m pip install -q --disable-pip-version-check)
   if [ "$wanted" = kernels ]; then
     "${pip[@]}" -r "$root/launch/requirements-kernels.txt"

@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import secrets
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -45,6 +46,16 @@ _MP3_SLACK = 2 * 1152
 # folds as loud as in stereo. Channel order of wav files: L R C LFE Ls Rs.
 _SURROUND = np.array([1, 1, math.sqrt(2), 0, math.sqrt(0.5), math.sqrt(0.5)])
 _SURROUND = (_SURROUND / 2).astype(np.float32)
+# Where wav's channels are in ogg's order, L C R (Ls Rs) LFE (Vorbis I, 4.3.9).
+_OF_OGG = {
+  3: (0, 2, 1),
+  5: (0, 2, 1, 3, 4),
+  6: (0, 2, 1, 5, 3, 4),
+  7: (0, 2, 1, 6, 5, 3, 4),
+  8: (0, 2, 1, 7, 5, 6, 3, 4),
+}
+# Far beyond what any recording has, and far below where squares overflow.
+_LOUDEST = 1e6
 # What flac can hold.
 _FLAC_CHANNELS, _FLAC_RATE = 8, 655_350
 
@@ -98,8 +109,9 @@ def read(path: Path, *, longest: float | None = None) -> Audio:
 
   Raises:
     FileNotFoundError, IsADirectoryError: there is no file at `path`.
+    PermissionError: it may not be read.
     ValueError: it is empty, not audio, broken off, without samples, or has
-      samples that are no numbers.
+      samples that are no numbers, or far beyond full scale.
   """
   path = pathlib.Path(path)
   if path.is_dir():
@@ -108,6 +120,30 @@ def read(path: Path, *, longest: float | None = None) -> Audio:
     raise FileNotFoundError(f"no such file: {path}{_similar_file(path)}")
   if path.stat().st_size == 0:
     raise ValueError(f"{path} is empty (0 bytes): expected {READABLE}")
+  with open(path, "rb"):
+    pass  # One that may not be read is told so.
+  with _silent_decoder():
+    return _read(path, longest)
+
+
+@contextlib.contextmanager
+def _silent_decoder() -> Iterator[None]:
+  """Keeps what libmpg123 thinks of a file from the user's terminal.
+
+  It writes past Python, and says more than the error that follows.
+  """
+  sys.stderr.flush()
+  terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+  os.dup2(nowhere, 2)
+  try:
+    yield
+  finally:
+    os.dup2(terminal, 2)
+    os.close(terminal)
+    os.close(nowhere)
+
+
+def _read(path: pathlib.Path, longest: float | None) -> Audio:
   try:
     file = soundfile.SoundFile(path)
   except (soundfile.LibsndfileError, TypeError):  # TypeError: headerless .raw
@@ -123,6 +159,8 @@ def read(path: Path, *, longest: float | None = None) -> Audio:
       )
     _check_whole(file, path)
     samples = _decode(file, path, stated)
+    if file.format == "OGG" and file.channels in _OF_OGG:
+      samples = samples[:, _OF_OGG[file.channels]]
     sample_rate = file.samplerate
   if not len(samples):
     raise ValueError(f"{path} holds no samples: expected some audio")
@@ -131,6 +169,11 @@ def read(path: Path, *, longest: float | None = None) -> Audio:
     raise ValueError(
       f"{path} has samples that are not numbers (NaN or infinite, first at "
       f"{bad:.3f} s): export it again"
+    )
+  if (peak := float(np.abs(samples).max())) > _LOUDEST:
+    raise ValueError(
+      f"{path} has samples of up to {peak:.3g}: expected -1 to 1, as audio "
+      "has; export it again"
     )
   return Audio(samples, sample_rate)
 

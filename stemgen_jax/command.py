@@ -184,7 +184,8 @@ def check_weights(values: flags.FlagValues) -> None:
     path = values[name].value or "demo"
     known = path == "demo" or path.partition(":")[0] in published
     run = name == "weights" and (pathlib.Path(path) / "checkpoints").is_dir()
-    if not known and not run and not pathlib.Path(path).is_file():
+    there = exported(path) if name == "weights" else pathlib.Path(path)
+    if not known and not run and not there.is_file():
       raise FileNotFoundError(f"--{name}={path}: no such file")
 
 

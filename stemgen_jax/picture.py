@@ -15,6 +15,7 @@ _COLUMNS = 1400
 _ROWS = 240
 _LOWEST, _HIGHEST = 30.0, 16000.0  # Hz
 _RANGE_DB = 75.0
+_FLOOR_DB = -45.0  # What is brightest where nothing is louder.
 # Long windows tell bass notes apart, short ones drum hits: from the lower to
 # the upper frequency the picture goes over from the one to the other.
 _WINDOWS = (0.18, 0.045)  # s
@@ -46,7 +47,7 @@ def draw(
   lanes = {"context": context, "stem": stem, "mix": mix}
   lanes = {name: sound for name, sound in lanes.items() if sound is not None}
   images = {name: spectrogram(sound) for name, sound in lanes.items()}
-  loudest = max(float(image.max()) for image in images.values())
+  loudest = max(_FLOOR_DB, *(float(image.max()) for image in images.values()))
   top = max(0.95, max(np.abs(a.samples).max() for a in lanes.values()))
 
   left, height = 0.075, 0.9 + 2.4 * len(lanes)

@@ -1,6 +1,7 @@
 """A take: one generated stem, its seed, its settings and its codes."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
@@ -20,7 +21,7 @@ from stemgen_jax.sampling import Settings
 
 CODES_SUFFIX = ".codes.npz"
 # What tells one take from another, of those that are played alike.
-_IDENTITY = ("stem", "seed", "settings", "weights", "origin")
+_IDENTITY = ("stem", "seed", "settings", "weights", "origin", "codes")
 _DAMAGED = (
   EOFError,
   KeyError,
@@ -95,6 +96,7 @@ class Take:
       "weights": self.weights,
       "loop": self.heard.loop,
       "origin": self.origin,
+      "codes": _digest(self.heard.codes, self.codes),
       "cost": {
         "passes": self.passes,
         "flops": self.flops,
@@ -230,7 +232,7 @@ class Take:
     different = [
       name
       for name in _IDENTITY
-      if name in stated and stated[name] != about[name]
+      if name in stated and stated[name] != about.get(name)
     ]
     if different:
       raise ValueError(
@@ -293,6 +295,14 @@ class Take:
 def codes_path(path: str | os.PathLike[str]) -> pathlib.Path:
   """Where the codes of a stem are kept, beside the stem itself."""
   return pathlib.Path(path).with_suffix(CODES_SUFFIX)
+
+
+def _digest(*codes: Int[np.ndarray, "t q"]) -> str:
+  """Tells a take's codes, and those of what it heard, from all others."""
+  digest = hashlib.sha256()
+  for each in codes:
+    digest.update(each.astype("<u2").tobytes())
+  return digest.hexdigest()[:16]
 
 
 def _settings_of(fields: dict[str, Any]) -> Settings:

@@ -209,6 +209,19 @@ def test_surround_folds_as_itu_without_the_lfe():
   np.testing.assert_allclose([left, right], stereo)
 
 
+def test_channels_of_ogg_are_put_in_the_order_of_wav(tmp_path):
+  # Each channel has a level of its own: L C R Ls Rs LFE, as Vorbis has them.
+  levels = np.array([0.6, 0.5, 0.4, 0.3, 0.2, 0.1])
+  tone = np.sin(2 * np.pi * 50 * np.arange(44100) / 44100)[:, None]
+  soundfile.write(tmp_path / "surround.ogg", tone * levels, 44100)
+  samples = audio.read(tmp_path / "surround.ogg").samples
+  np.testing.assert_allclose(
+    samples.std(axis=0) * math.sqrt(2),
+    [0.6, 0.4, 0.5, 0.1, 0.3, 0.2],
+    atol=0.03,
+  )
+
+
 @pytest.mark.parametrize("suffix", ["wav", "aiff", "ogg", "flac"])
 def test_half_a_file_is_refused(suffix, tmp_path):
   path = tmp_path / f"music.{suffix}"

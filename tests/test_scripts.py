@@ -1,7 +1,9 @@
 """The scripts of launch/, in the environment that they made."""
 
 import pathlib
+import shutil
 import subprocess
+import sys
 
 import numpy as np
 import soundfile
@@ -49,10 +51,11 @@ def test_demo_writes_its_three_files_and_no_others(tmp_path):
 def test_demo_replaces_no_file_of_the_users(tmp_path):
   mine = tmp_path / "mine.wav"
   mine.write_text("mine")
-  done = demo(tmp_path, "--out=mine.wav")
-  assert done.returncode == 1
-  assert "mine.wav exists" in done.stderr
-  assert mine.read_text() == "mine"
+  for flag in ("--out=mine.wav", "-out=mine.wav"):
+    done = demo(tmp_path, flag)
+    assert done.returncode == 1
+    assert "mine.wav exists" in done.stderr
+    assert mine.read_text() == "mine"
 
 
 def test_demo_that_cannot_play_leaves_no_folder(tmp_path):
@@ -60,6 +63,47 @@ def test_demo_that_cannot_play_leaves_no_folder(tmp_path):
   assert done.returncode == 1
   assert "no such file: nope.wav" in done.stderr
   assert list(tmp_path.iterdir()) == []
+
+
+def test_an_environment_made_by_hand_is_installed_into_and_kept(tmp_path):
+  (tmp_path / "launch").mkdir()
+  for name in ("environment.sh", "constraints.txt"):
+    shutil.copy(ROOT / "launch" / name, tmp_path / "launch" / name)
+  (tmp_path / "setup.py").touch()
+  for name in ("requirements-nodeps.txt", "requirements-kernels.txt"):
+    (tmp_path / "launch" / name).touch()
+  binaries, log = tmp_path / ".venv" / "bin", tmp_path / "installed"
+  binaries.mkdir(parents=True)
+  (binaries / "activate").touch()
+  mine = tmp_path / ".venv" / "mine"
+  mine.write_text("mine")
+  python = binaries / "python"
+  python.write_text(
+    f'#!/bin/sh\ncase "$*" in *install*) echo "$*" >> {log} ;; '
+    f'*) exec {sys.executable} "$@" ;; esac\n'
+  )
+  python.chmod(0o755)
+
+  def source():
+    return subprocess.run(
+      ["bash", "-c", f"source {tmp_path}/launch/environment.sh demo"],
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+
+  done = source()
+  assert done.returncode == 0, done.stderr
+  assert mine.read_text() == "mine"
+  installed = log.read_text()
+  assert f"-e {tmp_path}" in installed
+  # The second time nothing is to do, until a list changes.
+  assert source().stdout == ""
+  assert log.read_text() == installed
+  (tmp_path / "launch" / "constraints.txt").write_text("numpy==2.0.0\n")
+  assert "Preparing" in source().stdout
+  assert len(log.read_text()) == 2 * len(installed)
+  assert mine.read_text() == "mine"
 
 
 def test_kubernetes_gives_every_process_its_number():

@@ -491,8 +491,15 @@ def test_codes_that_do_not_belong_are_refused(improviser, tmp_path):
   other = improviser.generate(_music(), seed=1)
   take.save(path, overwrite=True)
   other.save(path, codes=False, overwrite=True)
-  with pytest.raises(ValueError, match=r"different takes \(seed\)"):
+  with pytest.raises(ValueError, match=r"different takes \(seed, codes\)"):
     stemgen_lib.Take.load(path)
+  # Nor one that was played alike to other music.
+  alike = improviser.generate(_music(seed=1))
+  take.save(path, overwrite=True)
+  alike.save(path, codes=False, overwrite=True)
+  with pytest.raises(ValueError, match=r"different takes \(codes\)"):
+    stemgen_lib.Take.load(path)
+  other.save(path, codes=False, overwrite=True)
   take.save(tmp_path / "a.flac", overwrite=True)
   assert stemgen_lib.Take.load(tmp_path / "a.flac").seed == 0
   with pytest.raises(ValueError, match="different takes"):

@@ -54,10 +54,11 @@ from stemgen_jax.sampling.settings import PRESETS
 
 if TYPE_CHECKING:
   from stemgen_jax.data.examples import Examples
+  from stemgen_jax.evaluation.descriptors import Describe
   from stemgen_jax.evaluation.embeddings import Embedding
   from stemgen_jax.evaluation.protocol import Example, ExampleList
   from stemgen_jax.evaluation.subject import Subject
-  from stemgen_jax.model import ModelConfig
+  from stemgen_jax.model import ModelConfig, Weights
   from stemgen_jax.stemgen import StemGen
 
 WHAT = ("all", "listening", "sound", "loops", "decoding")
@@ -91,9 +92,10 @@ _DATA = flags.DEFINE_string(
   "data",
   None,
   "A prepared folder, of which the test split is used; for listening and "
-  "sound also an .npz of `stemgen-jax prepare --export_heldout`. Default: the "
-  "songs of the band that the weights were not trained on; for listening and "
-  "sound the examples that come with the demo weights.",
+  "sound also an .npz of `stemgen-jax prepare --export_heldout`. Default: test "
+  "songs of the source that the weights were trained on, for the demo the "
+  "band; for listening and sound the examples that come with the demo "
+  "weights.",
   flag_values=FLAGS,
 )
 _EXAMPLES = flags.DEFINE_integer(
@@ -118,8 +120,9 @@ _PRESET = flags.DEFINE_enum(
 )
 _MIRDD = flags.DEFINE_bool(
   "mirdd",
-  True,
-  "Describe every mix for MIRDD: half a minute an example.",
+  None,
+  "Describe every mix for MIRDD: half a minute an example, for decoding half a "
+  "minute a take. Default: yes, for decoding no.",
   flag_values=FLAGS,
 )
 _VGGISH = flags.DEFINE_string(
@@ -207,18 +210,16 @@ def _all() -> dict[str, Any]:
   from stemgen_jax.evaluation import layers, report, suite, summary
 
   count = _count(_OF_ALL)
+  for name, value in (("shown", _SHOWN), ("variations", _VARIATIONS)):
+    if value.value < 0:
+      raise ValueError(f"--{name}={value.value}: expected 0 or more")
   subject = _subject()
   settings = sampling.preset(_PRESET.value)
   embeddings = _embeddings(subject.player)
   out = pathlib.Path(_OUT.value or "")
-  describe = None
-  if _MIRDD.value:
-    from stemgen_jax.evaluation import descriptors
-
-    descriptors.check()
-    describe = descriptors.describe
+  describe = _describe(usual=True)
   # First, as it is quick, and its mistakes are not found out after hours.
-  heard = _listening() if _data_fits(subject.player) else None
+  heard = _listening_of_all(subject.player)
   judged = suite.run(
     subject.player,
     subject.examples,
@@ -227,7 +228,7 @@ def _all() -> dict[str, Any]:
     recipe=_recipe(subject, embeddings)
     | {
       "settings": dataclasses.asdict(settings),
-      "mirdd": _MIRDD.value,
+      "mirdd": describe is not None,
     },
     settings=settings,
     seed=_SEED.value,
@@ -238,7 +239,7 @@ def _all() -> dict[str, Any]:
   result |= {
     "weights": _WEIGHTS.value,
     "preset": _PRESET.value,
-    "data": _DATA.value or "the band",
+    "data": _DATA.value or subject.source.name,
   }
   if heard:
     result["listening"] = heard
@@ -271,6 +272,7 @@ def _decoding() -> dict[str, Any]:
   count = _count(_OF_DECODING)
   subject = _subject()
   embeddings = _embeddings(subject.player)
+  describe = _describe(usual=False)
   out = pathlib.Path(_OUT.value or "")
   found = decodings.run(
     subject.player,
@@ -279,8 +281,9 @@ def _decoding() -> dict[str, Any]:
     settings,
     count=count,
     seeds=range(_SEED.value, _SEED.value + _SEEDS.value),
-    recipe=_recipe(subject, embeddings),
+    recipe=_recipe(subject, embeddings) | ({"mirdd": True} if describe else {}),
     embeddings=embeddings,
+    describe=describe,
   )
   result = decodings.summarise(found, reference, _SEED.value)
   table = decodings.table(result)
@@ -288,6 +291,15 @@ def _decoding() -> dict[str, Any]:
   decodings.draw(out / "decoding.png", result)
   print(table)
   return result
+
+
+def _describe(*, usual: bool) -> "Describe | None":
+  if not (usual if _MIRDD.value is None else _MIRDD.value):
+    return None
+  from stemgen_jax.evaluation import descriptors
+
+  descriptors.check()
+  return descriptors.describe
 
 
 def _count(usual: int) -> int:
@@ -307,16 +319,6 @@ def _subject() -> "Subject":
     seconds=_SECONDS.value,
     seed=_SEED.value,
   )
-
-
-def _data_fits(player: "StemGen") -> bool:
-  """Whether there are codes to predict: of --data, or the package's."""
-  from stemgen_jax.data import examples
-
-  if _DATA.value:
-    return True
-  shipped = examples.Examples.load(examples.HELDOUT)
-  return shipped.checksum == player.config.codec_checksum
 
 
 def _embeddings(player: "StemGen") -> dict[str, "Embedding"]:
@@ -342,7 +344,16 @@ def _recipe(
   subject: "Subject", embeddings: Mapping[str, "Embedding"]
 ) -> dict[str, Any]:
   """What the result of an example depends on, besides the settings."""
-  return subject.identity | {"embeddings": list(embeddings)}
+  from stemgen_jax.codec.codec import checksum
+
+  recipe = subject.identity | {"embeddings": list(embeddings)}
+  for name, path in (("vggish", _VGGISH.value), ("clap", _CLAP.value)):
+    if path:
+      file = pathlib.Path(path)
+      if file.is_dir():
+        file = file / "model.safetensors"
+      recipe[name] = checksum(file)
+  return recipe
 
 
 def _shown(
@@ -359,18 +370,38 @@ def _shown(
 
 def _listening() -> dict[str, Any]:
   from stemgen_jax import model
-  from stemgen_jax.evaluation import listening
 
   weights = model.load_weights(_WEIGHTS.value)
-  count = _EXAMPLES.value or _OF_LISTENING
-  if _WHAT.value == "all":
-    count = min(count, _OF_LISTENING, _test_pairs())
-  examples = _examples(weights.config, count).first(count)
+  count = _count(_OF_LISTENING)
+  return _listen(weights, _examples(weights.config, count).first(count))
+
+
+def _listening_of_all(player: "StemGen") -> dict[str, Any] | None:
+  """The same of fewer examples, or None where there are none to predict."""
+  from stemgen_jax import model
+  from stemgen_jax.evaluation import listening
+
+  count = min(_count(_OF_ALL), _OF_LISTENING, _test_pairs())
+  examples = _examples(player.config, count).first(count)
+  if examples.checksum != player.config.codec_checksum and not _DATA.value:
+    return None  # The package's are of another codec.
+  if not listening.can_exchange(examples.song):
+    print(
+      f"listening is left out: one song has more than half of the "
+      f"{len(examples)} test pairs, so contexts cannot be exchanged"
+    )
+    return None
+  return _listen(model.load_weights(_WEIGHTS.value), examples)
+
+
+def _listen(weights: "Weights", examples: "Examples") -> dict[str, Any]:
+  from stemgen_jax.evaluation import listening
+
   result = listening.listening(weights, examples, seed=_SEED.value)
   print(_table(result))
   return result | {
     "steps": weights.metadata.get("steps"),
-    "data": _DATA.value or "demo",
+    "data": _DATA.value or "the examples in the package",
     "codec": examples.codec,
     "codec_checksum": examples.checksum,
   }
@@ -387,14 +418,19 @@ def _test_pairs() -> int:
 
 
 def _sound() -> dict[str, Any]:
-  from stemgen_jax import stemgen
+  from stemgen_jax import sampling, stemgen
   from stemgen_jax.evaluation import sound
 
+  count = _count(_OF_LISTENING)
   player = stemgen.StemGen.load(_WEIGHTS.value, codec=_CODEC.value)
-  examples = _examples(player.config, _EXAMPLES.value or _OF_LISTENING)
-  result = sound.sound(player, examples, seed=_SEED.value)
+  result = sound.sound(
+    player,
+    _examples(player.config, count).first(count),
+    settings=sampling.preset(_PRESET.value),
+    seed=_SEED.value,
+  )
   print(sound.table(result))
-  return result
+  return result | {"preset": _PRESET.value}
 
 
 def _loops() -> dict[str, Any]:
@@ -403,6 +439,7 @@ def _loops() -> dict[str, Any]:
 
   if not _FILES.value:
     raise ValueError("--files is missing: name loops, as 'my_loops/*.wav'")
+  audio.check_seconds(_SECONDS.value, "--seconds")
   files = audio.matching(_FILES.value)
   player = stemgen.StemGen.load(_WEIGHTS.value, codec=_CODEC.value)
   result = loops.loops(
@@ -431,6 +468,8 @@ def _examples(config: "ModelConfig", count: int) -> "Examples":
 
 
 def _table(result: dict[str, Any]) -> str:
+  from stemgen_jax.evaluation import listening
+
   names = ("true", "shuffled", "silent", "null")
   rows = [
     f"bits per masked frame, {result['examples']} examples of "
@@ -441,9 +480,9 @@ def _table(result: dict[str, Any]) -> str:
     rows.append(
       f"{percent + ' %':>8}"
       + "".join(f"{figures[name]:>10.2f}" for name in names)
-      + f"   {figures['gain']:.2f} ({figures['gain_low']:.2f} to "
-      f"{figures['gain_high']:.2f})"
+      + f"   {listening.said(figures)}"
     )
   low = result["masked"]["100"]["gain_low"]
-  rows.append("It listens." if low > 0 else "It does not listen.")
+  if low is not None:
+    rows.append("It listens." if low > 0 else "It does not listen.")
   return "\n".join(rows)

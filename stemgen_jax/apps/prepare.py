@@ -163,6 +163,9 @@ _EXPORT_HELDOUT = flags.DEFINE_string(
   "Do not prepare: write examples of the test split of --out to this .npz.",
   flag_values=FLAGS,
 )
+_OVERWRITE = flags.DEFINE_boolean(
+  "overwrite", False, "Replace the .npz of --export_heldout.", FLAGS
+)
 _HELDOUT = flags.DEFINE_integer(
   "heldout", 96, "How many examples to export.", flag_values=FLAGS
 )
@@ -316,8 +319,7 @@ def _inspect(out: pathlib.Path) -> None:
 
 
 def _export(data_dir: str, path: pathlib.Path) -> None:
-  if path.suffix != ".npz":
-    raise ValueError(f"--export_heldout={path}: expected an .npz file")
+  audio.check_writable(path, _OVERWRITE.value, (".npz",))
 
   from stemgen_jax.data import batches
 

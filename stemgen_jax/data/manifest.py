@@ -5,6 +5,7 @@ The manifest is written last, so a folder that has one is complete.
 
 import dataclasses
 import json
+import math
 import os
 import pathlib
 from typing import Any
@@ -124,7 +125,21 @@ def bound_recipe(data_dir: str | os.PathLike) -> dict[str, Any]:
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
-  """Writes a JSON file in one step: it is there whole or not at all."""
+  """Writes a JSON file in one step: it is there whole or not at all.
+
+  Numbers that JSON does not know, NaN and infinity, are written as null.
+  """
   partial = path.with_name(path.name + ".partial")
-  partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+  text = json.dumps(_known_to_json(value), indent=2, allow_nan=False)
+  partial.write_text(text + "\n", encoding="utf-8")
   os.replace(partial, path)
+
+
+def _known_to_json(value: Any) -> Any:
+  if isinstance(value, dict):
+    return {name: _known_to_json(entry) for name, entry in value.items()}
+  if isinstance(value, list | tuple):
+    return [_known_to_json(entry) for entry in value]
+  if isinstance(value, float) and not math.isfinite(value):
+    return None
+  return value

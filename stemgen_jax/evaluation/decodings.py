@@ -18,7 +18,8 @@ import tqdm
 from jaxtyping import Float
 
 from stemgen_jax import audio
-from stemgen_jax.evaluation import frechet, summary
+from stemgen_jax.evaluation import frechet, mirdd, summary
+from stemgen_jax.evaluation.descriptors import Describe
 from stemgen_jax.evaluation.embeddings import Embedding
 from stemgen_jax.evaluation.protocol import ExampleList
 from stemgen_jax.evaluation.suite import (
@@ -46,6 +47,7 @@ def run(
   seeds: Sequence[int],
   recipe: Mapping[str, Any],
   embeddings: Mapping[str, Embedding],
+  describe: Describe | None = None,
 ) -> dict[str, list[Judged]]:
   """Plays and judges the first `count` examples under every setting.
 
@@ -59,6 +61,7 @@ def run(
     recipe: what results depend on besides the settings; the folder is bound
       to it.
     embeddings: to take of every stem and mix.
+    describe: descriptors to take of mixes, if any.
 
   Returns:
     By the name of the setting, and for `ANCHORS` as "anchors", the examples.
@@ -92,7 +95,13 @@ def run(
           bar.initial += 1  # so that the rate is that of this run
         else:
           _judge(
-            player, examples, place, grid.get(name), seeds, embeddings
+            player,
+            examples,
+            place,
+            grid.get(name),
+            seeds,
+            embeddings,
+            describe,
           ).save(path)
         found[name].append(Judged.load(path))
         bar.update()
@@ -106,6 +115,7 @@ def _judge(
   settings: Settings | None,
   seeds: Sequence[int],
   embeddings: Mapping[str, Embedding],
+  describe: Describe | None,
 ) -> Judged:
   """The anchors of an example, or what is played to it under `settings`."""
   began = time.perf_counter()
@@ -113,7 +123,7 @@ def _judge(
   if settings is None:
     stems = anchors(player.codec, example)
     stems = {name: stems[name] for name in ANCHORS if name in stems}
-    return measure(example, stems, embeddings, began=began)
+    return measure(example, stems, embeddings, describe=describe, began=began)
   takes = list(
     player.takes(
       example.context,
@@ -127,6 +137,8 @@ def _judge(
     example,
     {str(seed): take.audio for seed, take in zip(seeds, takes)},
     embeddings,
+    describe=describe,
+    described=[str(seed) for seed in seeds],
     began=began,
     passes=takes[0].passes,
     playing=round(sum(take.elapsed for take in takes) / len(takes), 3),
@@ -152,8 +164,9 @@ def summarise(
   Returns:
     A dict for JSON: `examples`, `seeds`, `reference`, and by setting `rows` of
     `passes`, `playing` (seconds a take, as it came), `scores`, `differences`,
-    `figures`, `frechet`, `quality` and its `spread` over the seeds; `anchors`
-    have `figures` and `frechet`.
+    `figures`, `frechet`, `mirdd` (None where mixes were not described),
+    `quality` and its `spread` over the seeds; `anchors` have `figures`,
+    `frechet` and `mirdd`.
 
   Raises:
     ValueError: there are fewer than two examples to compare.
@@ -195,6 +208,7 @@ def summarise(
           for figure in FIGURES
         },
         "frechet": _distances(fixed, fixed, system),
+        "mirdd": _mirdd(fixed, fixed, [system]),
       }
       for system in ANCHORS
     },
@@ -261,6 +275,7 @@ def _row(
       }
       for embedding, measures in distances[0].items()
     },
+    "mirdd": _mirdd(judged, fixed, seeds),
     "quality": _mean(quality),
     "spread": _mean([quality.std(ddof=1)]) if len(seeds) > 1 else None,
   }
@@ -308,6 +323,21 @@ def _distances(
   return found
 
 
+def _mirdd(
+  judged: Sequence[Judged], fixed: Sequence[Judged], systems: Sequence[str]
+) -> float | None:
+  """MIRDD of the mixes of each system, mean; None where none was described."""
+  real = [one.descriptors["real"] for one in fixed if one.descriptors]
+  if len(real) < len(fixed):
+    return None
+  found = []
+  for system in systems:
+    if all(system in one.descriptors for one in judged):
+      mixes = [one.descriptors[system] for one in judged]
+      found.append(mirdd.mirdd(real, mixes)["mean"])
+  return _mean(found)
+
+
 def _mean(values: Sequence[float] | np.ndarray) -> float | None:
   there = np.asarray(values)[np.isfinite(values)]
   return round(float(there.mean()), 4) if len(there) else None
@@ -318,7 +348,9 @@ def table(result: Mapping[str, Any]) -> str:
   embeddings = list(result["anchors"]["real"]["frechet"])
   groups = list(summary.groups())
   heads = ["setting", "passes", *groups, "APA"]
-  heads += [f"FAD {name}" for name in embeddings] + ["quality"]
+  heads += [f"FAD {name}" for name in embeddings]
+  described = result["anchors"]["real"]["mirdd"] is not None
+  heads += ["MIRDD"] * described + ["quality"]
   lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
   rows = sorted(
     result["rows"].items(), key=lambda row: -(row[1]["quality"] or 0)
@@ -329,6 +361,7 @@ def table(result: Mapping[str, Any]) -> str:
       cells.append(_score(row["scores"][group], row["differences"][group]))
     cells.append(_said(row["frechet"][embeddings[0]]["apa"]))
     cells += [_said(row["frechet"][x]["fad"]) for x in embeddings]
+    cells += [_said(row["mirdd"])] * described
     spread = "" if row["spread"] is None else f" ± {row['spread']:.2f}"
     cells.append(f"{_said(row['quality'])}{spread}")
     lines.append("| " + " | ".join(cells) + " |")
@@ -337,7 +370,8 @@ def table(result: Mapping[str, Any]) -> str:
     distances = result["anchors"][system]["frechet"]
     cells = [f"*{system.replace('_', ' ')}*", ""] + [known] * len(groups)
     cells.append(_said(distances[embeddings[0]]["apa"]))
-    cells += [_said(distances[x]["fad"]) for x in embeddings] + [""]
+    cells += [_said(distances[x]["fad"]) for x in embeddings]
+    cells += [_said(result["anchors"][system]["mirdd"])] * described + [""]
     lines.append("| " + " | ".join(cells) + " |")
   lines.append(
     f"\n{result['examples']} examples of {result['songs']} songs, "

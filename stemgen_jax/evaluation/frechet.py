@@ -16,7 +16,7 @@ Population = Sequence[Float[np.ndarray, "windows d"]]
 
 _SIZES = 15  # of subsets, of which the line through FAD over 1/N is fitted
 _NOTHING = 1e-9  # of the variance: what rounding leaves of a distance of 0
-_FEWEST = 4  # sizes that a line is fitted to
+_FEWEST = 8  # examples
 _SMALLEST = 0.5  # share of the examples in the smallest subset
 
 
@@ -72,26 +72,31 @@ def fad_infinity(
   FAD is taken from subsets of N examples, half of them to all; the line that
   fits it best as a function of 1/N is followed to 1/N = 0. Subsets are of
   examples, as windows of one are not independent, and of as many on either
-  side, since both sides bias it.
+  side, since both sides bias it. Both sides belong to the same examples, as a
+  stem and the real one do: a subset has both of an example, or neither. Drawn
+  one by one they would agree the less the smaller the subset, and the line
+  would end too low.
+
+  Args:
+    one: a population.
+    reference: another one, of the same examples in the same order.
+    seed: of the subsets.
 
   Returns:
     May be slightly below 0 for equal populations; NaN for fewer than eight
     examples, which make no line.
   """
-  most = min(len(one), len(reference))
+  most = len(one)
   rng = np.random.default_rng(seed)
   sizes = np.unique(
     np.linspace(max(2, _SMALLEST * most), most, _SIZES).astype(int)
   )
-  if len(sizes) < _FEWEST:
+  if most < _FEWEST:
     return float("nan")
   found = []
   for size in sizes:
-    ours, theirs = (
-      [side[i] for i in rng.choice(len(side), size, replace=False)]
-      for side in (one, reference)
-    )
-    found.append(fad(ours, theirs))
+    rows = rng.choice(most, size, replace=False)
+    found.append(fad([one[i] for i in rows], [reference[i] for i in rows]))
   _, intercept = np.polyfit(1 / sizes, found, 1)
   return float(intercept)
 

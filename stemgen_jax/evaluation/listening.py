@@ -9,7 +9,7 @@ of a masked frame give it away.
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -21,6 +21,8 @@ from stemgen_jax import categories, model
 from stemgen_jax.data.examples import Examples
 
 CONTEXTS = ("true", "shuffled", "silent", "null")
+FEWEST_SONGS = 3
+"""Songs that an interval takes: of fewer the resamples say next to nothing."""
 RESAMPLES = 4000
 
 
@@ -38,7 +40,8 @@ def listening(
   all frames hidden, at each level. Coarser codes than those of the level are
   shown, finer ones hidden, and the conditions always given. All contexts of
   an example share its mask. `gain` is shuffled - true, `null_gain` null -
-  true; `_low` to `_high` are their 95 % bootstrap intervals over songs.
+  true; `_low` to `_high` are their 95 % bootstrap intervals over songs, None
+  for fewer than `FEWEST_SONGS`.
 
   Args:
     weights: of the model.
@@ -50,8 +53,8 @@ def listening(
 
   Returns:
     A dict for JSON: `examples`, `songs`, `window` in frames, `masked` with
-    the figures by percentage, `categories` with `examples` and the same of
-    each, `levels` with the figures by level, from 0 on.
+    the figures by percentage, `categories` with `examples`, `songs` and the
+    same of each, `levels` with the figures by level, from 0 on.
 
   Raises:
     ValueError: the examples come from another codec than the model's, or one
@@ -110,7 +113,11 @@ def listening(
       rows = examples.category == number
       of_category = result["categories"].setdefault(
         categories.CATEGORIES[number],
-        {"examples": int(rows.sum()), "masked": {}},
+        {
+          "examples": int(rows.sum()),
+          "songs": len(np.unique(examples.song[rows])),
+          "masked": {},
+        },
       )
       of_category["masked"][str(percent)] = _figures(found, rows, examples, rng)
   hidden = np.ones((n, t), bool)
@@ -127,9 +134,11 @@ def _figures(
   rows: Bool[np.ndarray, " n"],
   examples: Examples,
   rng: np.random.Generator,
-) -> dict[str, float]:
+) -> dict[str, float | None]:
   """Means over the rows, and what the true context is worth to them."""
-  figures = {name: float(bits[name][rows].mean()) for name in CONTEXTS}
+  figures: dict[str, float | None] = {
+    name: float(bits[name][rows].mean()) for name in CONTEXTS
+  }
   for gain, other in (("gain", "shuffled"), ("null_gain", "null")):
     won = (bits[other] - bits["true"])[rows]
     low, high = bootstrap(won, examples.song[rows], rng)
@@ -138,7 +147,10 @@ def _figures(
       f"{gain}_low": low,
       f"{gain}_high": high,
     }
-  return {name: round(value, 4) for name, value in figures.items()}
+  return {
+    name: None if value is None else round(value, 4)
+    for name, value in figures.items()
+  }
 
 
 def _bits(
@@ -173,6 +185,20 @@ def _bits(
   return nats / math.log(2)
 
 
+def said(figures: Mapping[str, Any]) -> str:
+  """The gain with its interval, in a few characters."""
+  interval = "too few songs for an interval"
+  if figures["gain_low"] is not None:
+    interval = f"{figures['gain_low']:.2f} to {figures['gain_high']:.2f}"
+  return f"{figures['gain']:.2f} ({interval})"
+
+
+def can_exchange(songs: np.ndarray) -> bool:
+  """Whether each example can have the context of another song's."""
+  _, counts = np.unique(songs, return_counts=True)
+  return len(songs) >= 2 and 2 * counts.max() <= len(songs)
+
+
 def other_songs(
   songs: np.ndarray, rng: np.random.Generator
 ) -> Int[np.ndarray, " n"]:
@@ -185,7 +211,7 @@ def other_songs(
     songs, return_inverse=True, return_counts=True
   )
   n, most = len(songs), counts.max(initial=0)
-  if n < 2 or 2 * most > n:
+  if not can_exchange(songs):
     raise ValueError(
       f"{n} examples of {len(names)} songs, {most} of them of one: contexts "
       "cannot be exchanged between songs; take more songs"
@@ -202,12 +228,15 @@ def bootstrap(
   values: Float[np.ndarray, " n"],
   songs: np.ndarray,
   rng: np.random.Generator,
-) -> tuple[float, float]:
+) -> tuple[float, float] | tuple[None, None]:
   """95 % percentile interval of the mean, songs drawn with replacement.
 
-  Examples of one song are not independent: they are drawn together.
+  Examples of one song are not independent: they are drawn together. There is
+  none of fewer than `FEWEST_SONGS`.
   """
-  _, song = np.unique(songs, return_inverse=True)
+  names, song = np.unique(songs, return_inverse=True)
+  if len(names) < FEWEST_SONGS:
+    return None, None
   sums, counts = np.bincount(song, values), np.bincount(song)
   drawn = rng.integers(len(sums), size=(RESAMPLES, len(sums)))
   means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)

@@ -119,7 +119,7 @@ def _repeated(sound: Audio, seconds: float) -> Audio:
 
 def _figures(sound: Audio, true: truth.Truth) -> dict[str, float | None]:
   found = rhythm.figures(
-    audio.mono(sound), sound.sample_rate, true.beats, true.steps
+    audio.mono(sound), sound.sample_rate, true.beats, true.grid
   )
   # As JSON has no NaN.
   return {name: x if np.isfinite(x) else None for name, x in found.items()}

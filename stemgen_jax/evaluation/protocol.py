@@ -140,13 +140,22 @@ class ExampleList:
     )
 
   def other_context(self, place: int) -> Audio:
-    """The context of the next example, which is of another song."""
-    following = place + 1
-    while (segment := self._segment(following)).pair is None or (
-      segment.song.id == self._segment(place).song.id
-    ):
-      following += 1
-    return self._context(segment)
+    """The context of the next example of another song, as long as its own.
+
+    Raises:
+      ValueError: no other song gives an example.
+    """
+    own = self._segment(place)
+    for following in range(place + 1, place + 2 + 2 * len(self._songs)):
+      segment = self._segment(following)
+      if segment.pair is not None and segment.song.id != own.song.id:
+        context = self._context(segment)
+        samples = audio.fit(context.samples, own.stems.shape[1])
+        return Audio(samples, context.sample_rate)
+    raise ValueError(
+      f"no test song of {self._source.name} but {own.song.id} has two stems "
+      "that sound together: there is no other context to play to"
+    )
 
   def _cut(self, place: int) -> _Segment:
     """The segment at a place: songs in turn, and then again."""
@@ -171,7 +180,8 @@ class ExampleList:
       if found:
         (pair,) = found
         break
-    return _Segment(song, start, part, pair)
+    # A copy, which does not keep the whole song in memory.
+    return _Segment(song, start, part.copy(), pair)
 
   def _context(self, segment: _Segment) -> Audio:
     assert segment.pair is not None

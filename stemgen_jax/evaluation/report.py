@@ -6,7 +6,7 @@ from typing import Any
 
 from stemgen_jax import audio, page
 from stemgen_jax.audio import Audio
-from stemgen_jax.evaluation import mirdd
+from stemgen_jax.evaluation import listening, mirdd
 from stemgen_jax.evaluation.layers import Step
 from stemgen_jax.evaluation.protocol import Example
 from stemgen_jax.evaluation.suite import FIGURES, SYSTEMS
@@ -34,8 +34,8 @@ def write(
 
   Args:
     path: of the page; replaced if it is there.
-    result: what `summary.summarise` returns, with `weights` and, where it was
-      judged, `listening`.
+    result: what `summary.summarise` returns, with `weights`, `data` and, where
+      it was judged, `listening`.
     shown: examples and the stems that were played to them.
     sessions: by name, as `layers.play` returns them.
   """
@@ -54,7 +54,7 @@ def write(
   sections = {name: body for name, body in sections.items() if body}
   lead = (
     f"{result['weights']}: {result['examples']} examples of "
-    f"{result['songs']} songs that it was not trained on, judged in "
+    f"{result['songs']} test songs ({result['data']}), judged in "
     f"{page.duration(result['seconds'])} of work. "
     + "Systems: "
     + "; ".join(f"{name}: {text}" for name, text in SYSTEMS.items())
@@ -183,28 +183,26 @@ def _listening(found: Mapping[str, Any] | None) -> str:
     (
       label,
       *(f"{figures[name]:.2f}" for name in names),
-      f"{figures['gain']:.2f} ({figures['gain_low']:.2f} to "
-      f"{figures['gain_high']:.2f})",
+      listening.said(figures),
     )
     for label, figures in (
       *((f"{share} % masked", x) for share, x in found["masked"].items()),
       *((f"level {level}", x) for level, x in found["levels"].items()),
     )
   ]
-  lines = {
-    name: tuple(
-      figures["masked"]["100"][gain]
-      for gain in ("gain", "gain_low", "gain_high")
-    )
-    for name, figures in {"all": found, **found["categories"]}.items()
-  }
+  lines = {}
+  for name, of_category in {"all": found, **found["categories"]}.items():
+    figures = of_category["masked"]["100"]
+    if figures["gain_low"] is not None:
+      lines[name] = tuple(figures[x] for x in ("gain", "gain_low", "gain_high"))
   return (
     page.table(("", *names, "gain, 95 % interval"), rows)
     + page.intervals(lines, (0.0,))
     + "<p>Bits per frame, less is better, of "
-    f"{found['examples']} examples: of the coarsest level (0), and with all "
-    "masked of each. The gain, which the plot has by instrument at 100 %, is "
-    "what the true context is worth against another song's.</p>"
+    f"{found['examples']} examples ({found['data']}): of the coarsest level "
+    "(0), and with all masked of each. The gain, which the plot has by "
+    "instrument at 100 %, is what the true context is worth against another "
+    "song's.</p>"
   )
 
 
@@ -254,6 +252,8 @@ def _mirdd(table: Mapping[str, Mapping[str, float | None]] | None) -> str:
   return (
     page.table(("", *table), rows, bars)
     + "<p>KL divergence from real mixes, in nats; bars: generated. "
-    "Floor: real mixes against other real mixes; random: real stems of other "
+    "Floor: half of the real mixes against the other half, which are half as "
+    "many, of other contexts; so a system, whose mixes have the contexts of "
+    "the real ones, may come out below it. Random: real stems of other "
     "songs.</p>"
   )

@@ -1,5 +1,7 @@
 """Does a stem keep the beat of its context?"""
 
+import dataclasses
+
 import numpy as np
 from jaxtyping import Float
 
@@ -7,6 +9,33 @@ from stemgen_jax.evaluation.agreement import librosa, mir_eval, quiet
 
 _HOP = 256
 _RATE = 22050
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+  """Lines on which notes begin.
+
+  Attributes:
+    steps: of the grid in a beat: 4, or 6 where a beat has three parts.
+    swing: share of a pair of notes that its first takes; 0.5 is straight.
+    pair: beats that such a pair lasts; a whole number of them is a beat.
+  """
+
+  steps: int
+  swing: float = 0.5
+  pair: float = 1.0
+
+  def straight(
+    self, number: Float[np.ndarray, " n"]
+  ) -> Float[np.ndarray, " n"]:
+    """Where in beats a note would be, if nothing swung."""
+    pairs, inside = np.divmod(number / self.pair, 1.0)
+    inside = np.where(
+      inside < self.swing,
+      inside * 0.5 / self.swing,
+      0.5 + (inside - self.swing) * 0.5 / (1 - self.swing),
+    )
+    return (pairs + inside) * self.pair
 
 
 def beats(
@@ -83,7 +112,7 @@ def beat_f1(
 def grid_agreement(
   wanted: Float[np.ndarray, " beats"],
   found: Float[np.ndarray, " onsets"],
-  steps: int,
+  grid: Grid,
 ) -> float:
   """How closely onsets keep to the grid of the beats.
 
@@ -93,7 +122,7 @@ def grid_agreement(
   Args:
     wanted: seconds of the beats; the grid goes on evenly beyond them.
     found: seconds of the stem's onsets.
-    steps: of the grid in a beat.
+    grid: of the beats.
 
   Returns:
     -1..1; 0 without onsets, NaN with fewer than two beats.
@@ -107,19 +136,19 @@ def grid_agreement(
   number[before] = (found[before] - wanted[0]) / (wanted[1] - wanted[0])
   number[after] = len(wanted) - 1
   number[after] += (found[after] - wanted[-1]) / (wanted[-1] - wanted[-2])
-  return float(np.cos(2 * np.pi * steps * number).mean())
+  return float(np.cos(2 * np.pi * grid.steps * grid.straight(number)).mean())
 
 
 def figures(
   samples: Float[np.ndarray, " n"],
   sample_rate: int,
   wanted: Float[np.ndarray, " beats"],
-  steps: int,
+  grid: Grid,
 ) -> dict[str, float]:
   """`beat_f1` and `grid_agreement` of a stem; NaN with fewer than two beats."""
   return {
     "beat_f1": beat_f1(wanted, beats(samples, sample_rate)),
     "grid_agreement": grid_agreement(
-      wanted, onsets(samples, sample_rate), steps
+      wanted, onsets(samples, sample_rate), grid
     ),
   }

@@ -18,6 +18,7 @@ from stemgen_jax import audio, categories
 from stemgen_jax.codec import Codec, decode
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.model.weights import check_codec
+from stemgen_jax.sampling import Settings
 from stemgen_jax.stemgen import StemGen
 
 LOOPS = pathlib.Path(stemgen_jax.__file__).parent / "assets" / "loops"
@@ -91,13 +92,16 @@ def ranges(
   }
 
 
-def sound(player: StemGen, examples: Examples, *, seed: int) -> dict[str, Any]:
+def sound(
+  player: StemGen, examples: Examples, *, settings: Settings, seed: int
+) -> dict[str, Any]:
   """Plays to the package's loops, and describes takes and real stems.
 
   Args:
     player: model and codec.
     examples: of real stems, as codes of the same codec; they are decoded, so
       that what the codec loses is lost on both sides.
+    settings: how to sample.
     seed: of the takes.
 
   Returns:
@@ -122,7 +126,10 @@ def sound(player: StemGen, examples: Examples, *, seed: int) -> dict[str, Any]:
         ]
       )
     take = player.generate(
-      audio.read(LOOPS / f"{loop}.flac"), instrument, seed=seed
+      audio.read(LOOPS / f"{loop}.flac"),
+      instrument,
+      seed=seed,
+      settings=settings,
     )
     result["takes"][f"{loop} loop, {instrument}"] = {
       name: round(value, 4)

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import pathlib
 from typing import Any
 
 from stemgen_jax.codec.codec import checksum
@@ -52,12 +53,18 @@ def load(
     seed: of the list.
 
   Raises:
-    ValueError: a length out of range, nothing says which songs to take, or
-      the songs are no longer those that `data` was prepared from.
+    ValueError: a length out of range, weights that are a run, nothing says
+      which songs to take, or the songs are no longer those that `data` was
+      prepared from.
     OSError: weights, data or songs are not there.
   """
   if not 2 <= seconds <= 60:
     raise ValueError(f"--seconds={seconds:g}: expected 2 to 60")
+  if pathlib.Path(weights).is_dir():
+    raise ValueError(
+      f"--weights={weights} is a folder: what is judged shall stay what it is; "
+      "export the run, `stemgen-jax export --help`, and give the .safetensors"
+    )
   player = StemGen.load(weights, codec=codec)
   if data:
     recipe = Manifest.load(data).config

@@ -12,7 +12,8 @@ import pathlib
 import sys
 import time
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,14 @@ FIGURES = {
 DESCRIBED = ("generated", "real", "round_trip", "random")
 """Systems whose mixes are described for MIRDD."""
 
+_DAMAGED = (
+  EOFError,
+  KeyError,
+  TypeError,
+  ValueError,
+  zipfile.BadZipFile,
+  zlib.error,
+)
 _FOLDER, _RECIPE = "examples", "evaluation.json"
 
 
@@ -101,7 +110,7 @@ class Judged:
             sides = embeddings.setdefault(name, {})
             sides.setdefault(side, {})[system] = arrays[key]
       return cls(**about, embeddings=embeddings)
-    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
       raise ValueError(
         f"{path} is damaged ({error}): delete it and evaluate again"
       ) from error
@@ -257,6 +266,7 @@ def measure(
   embeddings: Mapping[str, Embedding],
   *,
   describe: Describe | None = None,
+  described: Collection[str] = DESCRIBED,
   began: float,
   **about: Any,
 ) -> Judged:
@@ -266,13 +276,14 @@ def measure(
     example: the context, and what is true of it.
     stems: by system.
     embeddings: to take of every stem and mix.
-    describe: descriptors to take of the mixes of `DESCRIBED`, if any.
+    describe: descriptors to take of mixes, if any.
+    described: the systems whose mixes they are taken of.
     began: `time.perf_counter()` when the work on the example began.
     **about: said of the example, besides.
   """
   context = audio.mono(example.context)
   chroma = harmony.chroma(context, example.context.sample_rate)
-  figures, vectors, described = {}, {}, {}
+  figures, vectors, descriptors = {}, {}, {}
   for name, stem in stems.items():
     figures[name] = _figures(stem, example, chroma)
     sounds = {"stem": stem, "mix": audio.mix(example.context, stem)[0]}
@@ -280,8 +291,8 @@ def measure(
       for side, sound in sounds.items():
         sides = vectors.setdefault(embedding, {"stem": {}, "mix": {}})
         sides[side][name] = embed(sound.samples, sound.sample_rate)
-    if describe and name in DESCRIBED:
-      described[name] = describe(sounds["mix"].samples, stem.sample_rate)
+    if describe and name in described:
+      descriptors[name] = describe(sounds["mix"].samples, stem.sample_rate)
   return Judged(
     about={
       "number": example.number,
@@ -296,7 +307,7 @@ def measure(
     },
     figures=figures,
     embeddings=vectors,
-    descriptors=described,
+    descriptors=descriptors,
   )
 
 
@@ -306,7 +317,7 @@ def _figures(
   """`FIGURES` of a stem against the context, whose chroma is given."""
   samples, rate, true = audio.mono(stem), stem.sample_rate, example.truth
   figures = dict.fromkeys(FIGURES, float("nan"))
-  figures |= rhythm.figures(samples, rate, true.beats, true.steps)
+  figures |= rhythm.figures(samples, rate, true.beats, true.grid)
   if example.pitched:
     played = harmony.chroma(samples, rate)
     figures |= {

@@ -10,7 +10,9 @@ import numpy as np
 from jaxtyping import Float
 
 from stemgen_jax.data.band import Score
+from stemgen_jax.data.band.genres import BOOK
 from stemgen_jax.data.band.harmony import MODES
+from stemgen_jax.data.band.rhythm import METERS
 from stemgen_jax.evaluation import harmony, rhythm
 
 
@@ -20,14 +22,14 @@ class Truth:
 
   Attributes:
     beats: in seconds, ascending.
-    steps: of the grid in a beat: 4, or 6 where a beat has three parts.
+    grid: that onsets lie on.
     chords: those that sound, in order.
     key: tonic and mode, as mir_eval writes it: "A minor".
     estimated: heard in the music, not known.
   """
 
   beats: Float[np.ndarray, " n"]
-  steps: int
+  grid: rhythm.Grid
   chords: tuple[harmony.Span, ...]
   key: str
   estimated: bool
@@ -39,7 +41,7 @@ def of_score(score: Score, start: float, seconds: float) -> Truth:
   minor = 3 in MODES[score.mode]
   return Truth(
     beats=beats[(beats >= 0) & (beats < seconds)],
-    steps=6 if score.meter == "6/8" else 4,
+    grid=_grid(score),
     chords=tuple(
       harmony.Span(
         max(0.0, chord.start - start),
@@ -54,12 +56,19 @@ def of_score(score: Score, start: float, seconds: float) -> Truth:
   )
 
 
+def _grid(score: Score) -> rhythm.Grid:
+  if score.meter == "6/8":
+    return rhythm.Grid(6)
+  pair = BOOK[score.genre].pair / METERS[score.meter].beat
+  return rhythm.Grid(4, score.swing, pair)
+
+
 def heard_in(context: Float[np.ndarray, " samples"], sample_rate: int) -> Truth:
   """Of music that nobody wrote down, as it is heard."""
   chroma = harmony.chroma(context, sample_rate)
   return Truth(
     beats=rhythm.beats(context, sample_rate),
-    steps=4,
+    grid=rhythm.Grid(4),
     chords=harmony.chords(chroma),
     key=harmony.key(chroma),
     estimated=True,

@@ -80,7 +80,9 @@ def save_weights(
   # Not by `save_file`, whose files only their owner may read.
   part.write_bytes(safetensors.numpy.save(tensors))
   about = {"config": dataclasses.asdict(config), "metadata": metadata}
-  path.with_suffix(".json").write_text(json.dumps(about, indent=2) + "\n")
+  part_about = path.with_suffix(".json.part")
+  part_about.write_text(json.dumps(about, indent=2) + "\n")
+  os.replace(part_about, path.with_suffix(".json"))
   os.replace(part, path)
 
 

@@ -27,6 +27,11 @@ def studio(tmp_path_factory):
   soundfile.write(folder / "whole.flac", noise, 44100)
   whole = (folder / "whole.flac").read_bytes()
   (folder / "truncated.flac").write_bytes(whole[: len(whole) // 2])
+  soundfile.write(folder / "whole.mp3", noise, 44100)
+  whole = (folder / "whole.mp3").read_bytes()
+  (folder / "truncated.mp3").write_bytes(whole[: len(whole) // 2])
+  (folder / "text.mp3").write_text("These are words, not sounds. " * 99)
+  soundfile.write(folder / "huge.wav", noise * 0 + 1e20, 44100, "FLOAT")
   (folder / "empty.wav").touch()
   (folder / "text.wav").write_text("These are words, not sounds. " * 99)
   soundfile.write(folder / "none.wav", noise[:0], 44100)
@@ -85,6 +90,9 @@ GENERATE = ("generate", "--context=mix.wav", "--stem=bass", "--out=new.wav")
     (["--context=folder.wav"], ["folder.wav is a folder"]),
     (["--context=empty.wav"], ["empty.wav is empty", "expected wav, flac"]),
     (["--context=text.wav"], ["text.wav is not audio", "expected wav, flac"]),
+    (["--context=text.mp3"], ["text.mp3 is not audio", "expected wav, flac"]),
+    (["--context=truncated.mp3"], ["truncated.mp3", "cut off", "of 1.0 s"]),
+    (["--context=huge.wav"], ["huge.wav", "up to 1e+20", "expected -1 to 1"]),
     (["--context=truncated.flac"], ["truncated.flac", "cut off", "of 1.0 s"]),
     (["--context=none.wav"], ["none.wav holds no samples"]),
     (["--context=short.wav"], ["0.0181 s", "expected 0.2 to"]),

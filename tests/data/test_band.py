@@ -213,8 +213,9 @@ def test_impossible_style_is_refused(change, message):
 def test_impossible_band_is_refused():
   with pytest.raises(ValueError, match="train is -1"):
     band.Band(train=-1)
-  with pytest.raises(ValueError, match="seconds"):
-    band.Band(seconds=0)
+  for seconds in (0, float("nan"), float("inf")):
+    with pytest.raises(ValueError, match="seconds"):
+      band.Band(seconds=seconds)
 
 
 def test_splits_are_disjoint_and_keep_their_songs_as_they_grow():

@@ -62,6 +62,24 @@ def test_another_evaluation_does_not_mix_with_it(out, capsys):
   assert len(error.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+  ("arguments", "message"),
+  [
+    (("--variations=-1",), "--variations=-1: expected 0 or more"),
+    (("--shown=-1",), "--shown=-1: expected 0 or more"),
+    (("--what=listening", "--examples=0"), "--examples=0: expected at least"),
+    (("--what=sound", "--examples=-3"), "--examples=-3: expected at least"),
+    (("--what=loops", "--files=*", "--seconds=-5"), "--seconds: -5 s"),
+    (("--weights=.",), "is a folder"),
+  ],
+)
+def test_wrong_flags_are_told_before_any_work(
+  tmp_path, capsys, arguments, message
+):
+  assert evaluate(tmp_path, *arguments) == 1
+  assert message in capsys.readouterr().err
+
+
 def test_decodings_are_compared_and_others_join(tmp_path):
   grid = tmp_path / "grid.py"
   grid.write_text(

@@ -56,6 +56,17 @@ def test_infinity_takes_the_bias_away():
   assert abs(frechet.fad_infinity(one, alike)) < frechet.fad(one, alike) / 2
 
 
+def test_infinity_of_populations_that_belong_together():
+  rng = np.random.default_rng(3)
+  d, size = 24, 60
+  real = population(rng, size, np.zeros(d), np.eye(d))
+  near = [windows + rng.normal(0, 0.1, windows.shape) for windows in real]
+  # Of examples drawn for each side alone the line would end far below 0.
+  assert abs(frechet.fad_infinity(near, real)) < 0.02
+  assert np.isnan(frechet.fad_infinity(near[:7], real[:7]))
+  assert np.isfinite(frechet.fad_infinity(near[:8], real[:8]))
+
+
 def test_apa_from_the_three_distances_and_its_ends():
   rng = np.random.default_rng(2)
   real = population(rng, 40, np.zeros(3), np.eye(3))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from stemgen_jax.audio import Audio
-from stemgen_jax.evaluation import layers, mirdd, report, summary, truth
+from stemgen_jax.evaluation import layers, mirdd, report, rhythm, summary, truth
 from stemgen_jax.evaluation.protocol import Example
 from stemgen_jax.evaluation.suite import FIGURES, SYSTEMS, Judged
 from stemgen_jax.sampling import preset
@@ -120,7 +120,7 @@ def page(tmp_path_factory) -> pathlib.Path:
     real=tone(110),
     stranger=None,
     pitched=True,
-    truth=truth.Truth(np.arange(4) / 2, 4, (), "A minor", False),
+    truth=truth.Truth(np.arange(4) / 2, rhythm.Grid(4), (), "A minor", False),
   )
   steps = layers.play(
     Player(),  # pyright: ignore[reportArgumentType]

@@ -2,10 +2,12 @@ import mir_eval
 import numpy as np
 import pytest
 
+from stemgen_jax.data.band.rhythm import METERS, Clock
 from stemgen_jax.evaluation import rhythm
 
 RATE = 22050
 BEATS = np.arange(0.4, 9.6, 0.5)
+FOUR = rhythm.Grid(4)
 
 
 def clicks(times, seconds=10.0):
@@ -50,20 +52,29 @@ def test_half_double_and_off_beats_count_and_other_tempi_do_not():
 
 def test_grid_agreement_by_hand():
   # Sixteenths at 120 bpm are 0.125 s apart.
-  assert rhythm.grid_agreement(BEATS, BEATS + 0.125, 4) == pytest.approx(1)
-  assert rhythm.grid_agreement(BEATS, BEATS + 0.0625, 4) == pytest.approx(-1)
-  assert rhythm.grid_agreement(BEATS, BEATS + 0.125 / 4, 4) == pytest.approx(
+  assert rhythm.grid_agreement(BEATS, BEATS + 0.125, FOUR) == pytest.approx(1)
+  assert rhythm.grid_agreement(BEATS, BEATS + 0.0625, FOUR) == pytest.approx(-1)
+  assert rhythm.grid_agreement(BEATS, BEATS + 0.125 / 4, FOUR) == pytest.approx(
     0, abs=1e-9
   )
   sixth = BEATS + 0.5 / 6
-  assert rhythm.grid_agreement(BEATS, sixth, 6) == pytest.approx(1)
+  assert rhythm.grid_agreement(BEATS, sixth, rhythm.Grid(6)) == pytest.approx(1)
   # Before and behind the beats the grid goes on.
   outside = np.array([0.4 - 0.25, 9.4 + 0.375])
-  assert rhythm.grid_agreement(BEATS, outside, 4) == pytest.approx(1)
+  assert rhythm.grid_agreement(BEATS, outside, FOUR) == pytest.approx(1)
 
 
 def test_onsets_at_random_and_none_agree_with_no_grid():
   random = np.random.default_rng(0).uniform(0, 10, 2000)
-  assert abs(rhythm.grid_agreement(BEATS, random, 4)) < 0.05
-  assert rhythm.grid_agreement(BEATS, np.zeros(0), 4) == 0
-  assert np.isnan(rhythm.grid_agreement(BEATS[:1], random, 4))
+  assert abs(rhythm.grid_agreement(BEATS, random, FOUR)) < 0.05
+  assert rhythm.grid_agreement(BEATS, np.zeros(0), FOUR) == 0
+  assert np.isnan(rhythm.grid_agreement(BEATS[:1], random, FOUR))
+
+
+@pytest.mark.parametrize("pair", [4, 2])
+def test_the_grid_swings_as_the_band_does(pair):
+  clock = Clock(METERS["4/4"], 120, 0.66, pair)
+  onsets = np.array([clock.seconds(step) for step in range(64)])
+  swung = rhythm.Grid(4, 0.66, pair / 4)
+  assert rhythm.grid_agreement(onsets[::4], onsets, swung) == pytest.approx(1)
+  assert rhythm.grid_agreement(onsets[::4], onsets, FOUR) < 0.6

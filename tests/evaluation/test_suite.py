@@ -127,6 +127,36 @@ def test_other_music_is_listened_to(codec, tmp_path):
     assert one.real.sample_rate == codec.sample_rate
 
 
+def test_songs_of_different_lengths_are_played_to_each_others(codec, tmp_path):
+  for name, seconds in (("Short", 2.5), ("Long", 4.0)):
+    samples = round(seconds * codec.sample_rate)
+    song = tmp_path / "music" / "test" / name
+    song.mkdir(parents=True)
+    rng = np.random.default_rng(samples)
+    for stem in ("Bass", "Drums"):
+      noise = rng.normal(0, 0.1, (samples, 1)).astype(np.float32)
+      audio.write(song / f"{stem}.wav", audio.Audio(noise, codec.sample_rate))
+  listed = examples(codec, source=Folder(str(tmp_path / "music")))
+  lengths = set()
+  for place in places(listed, 2):
+    own = listed.example(place).context
+    other = listed.other_context(place)
+    assert len(other.samples) == len(own.samples)
+    lengths.add(len(own.samples))
+  assert len(lengths) == 2
+
+
+def test_one_song_alone_has_no_other_context(codec, tmp_path):
+  trees.folder(tmp_path / "music" / "test", songs=2)
+  stems = sorted((tmp_path / "music" / "test" / "Song 1").iterdir())
+  for stem in stems[1:]:
+    stem.unlink()
+  listed = examples(codec, source=Folder(str(tmp_path / "music")))
+  (place,) = places(listed, 1)
+  with pytest.raises(ValueError, match="no other context"):
+    listed.other_context(place)
+
+
 def test_figures_and_anchors_of_every_system(whole):
   _, judged = whole
   assert len(judged) == 3
@@ -181,9 +211,11 @@ def test_a_damaged_file_is_named(codec, whole, tmp_path):
   path = tmp_path / "one.npz"
   judged[0].save(path)
   assert suite.Judged.load(path).about == judged[0].about
-  path.write_bytes(path.read_bytes()[:100])
-  with pytest.raises(ValueError, match=r"one\.npz is damaged"):
-    suite.Judged.load(path)
+  whole_file = path.read_bytes()
+  for damaged in (whole_file[:100], b""):
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match=r"one\.npz is damaged"):
+      suite.Judged.load(path)
 
 
 def test_the_songs_of_a_recipe_are_found_again(tmp_path):

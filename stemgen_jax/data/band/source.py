@@ -15,6 +15,7 @@ from stemgen_jax.data.band.writer import write
 # for, none of one split ever becomes one of another.
 FIRST = {"train": 0, "valid": 800_000, "test": 900_000}
 MOST = {"train": 800_000, "valid": 100_000, "test": 100_000}
+_LONGEST = 3600.0  # seconds
 # Of the band's players, one of `categories.ROLES`.
 _ROLES = {
   "drums": "percussive",
@@ -61,8 +62,8 @@ class Band:
         )
     if self.seed < 0:
       raise ValueError(f"seed is {self.seed}, expected 0 or more")
-    if self.seconds < 2:
-      raise ValueError(f"seconds is {self.seconds}, expected 2 or more")
+    if not 2 <= self.seconds <= _LONGEST:
+      raise ValueError(f"seconds is {self.seconds}, expected 2 to {_LONGEST:g}")
     if not 8000 <= self.sample_rate <= 192_000:
       raise ValueError(
         f"sample_rate is {self.sample_rate}, expected 8000 to 192000 Hz"
