@@ -8,8 +8,8 @@ Crops of 5 s. A fifth of the examples has a run of frames masked, as redoing a
 part and going on ask for.
 
 The weights in the package took a shorter way: 1500 steps of an earlier form of
-this file (AdamW, crops of 4 s, half as many songs), then 1800 of this one,
-begun from those:
+this file (AdamW, crops of 4 s, half as many songs; in the history, at the
+commit "Demo weights, second set"), then 1800 of this one, begun from those:
 
   stemgen-jax train --config=configs/demo.py --data=data/demo --out=runs/demo \\
     --start=EARLIER.safetensors --config.steps=1800 \\

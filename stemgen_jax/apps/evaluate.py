@@ -30,7 +30,7 @@ stems played to the package's loops, beside those of real stems:
   stemgen-jax evaluate --what=sound --out=out/sound
 
 Does it keep time with loops of any kind? Drums and bass are played to each, and
-their beats held against the loop's:
+their beats held against the loop's; loops/ in --out has them to listen to:
 
   stemgen-jax evaluate --what=loops --files='my_loops/*.wav' --out=out/loops
 
@@ -445,6 +445,7 @@ def _loops() -> dict[str, Any]:
   result = loops.loops(
     player,
     files,
+    pathlib.Path(_OUT.value or "") / "loops",
     seconds=_SECONDS.value,
     settings=sampling.preset(_PRESET.value),
     seed=_SEED.value,

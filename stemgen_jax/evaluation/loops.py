@@ -31,6 +31,7 @@ FIGURES = ("beat_f1", "grid_agreement")
 def loops(
   player: StemGen,
   files: Sequence[pathlib.Path],
+  out: pathlib.Path,
   *,
   stems: Sequence[str] = ("drums", "bass"),
   seconds: float = 10.0,
@@ -42,6 +43,8 @@ def loops(
   Args:
     player: model and codec.
     files: at least two loops.
+    out: a folder, made if it is not there, for what is played: 000-LOOP.wav
+      and 000-LOOP-STEM.wav, which replace those of the last time.
     stems: that are played to each.
     seconds: that each loop is repeated to; longer ones are cut.
     settings: how to sample.
@@ -55,7 +58,7 @@ def loops(
 
   Raises:
     ValueError: there are fewer than two loops, or a file is no sound.
-    OSError: a file is not there.
+    OSError: a file is not there, or `out` cannot be written.
   """
   if len(files) < 2:
     raise ValueError(
@@ -63,6 +66,10 @@ def loops(
     )
   sounds = [_repeated(audio.read(path), seconds) for path in files]
   heard = [truth.heard_in(audio.mono(x), x.sample_rate) for x in sounds]
+  names = [f"{n:03d}-{path.stem}" for n, path in enumerate(files)]
+  out.mkdir(parents=True, exist_ok=True)
+  for name, sound in zip(names, sounds):
+    audio.write(out / f"{name}.wav", sound, bits=16, overwrite=True)
   takes: dict[str, list[Audio]] = {stem: [] for stem in stems}
   with tqdm.tqdm(
     total=len(stems) * len(sounds),
@@ -76,6 +83,8 @@ def loops(
           sound, stem, seed=seed + number, settings=settings
         )
         takes[stem].append(take.audio)
+        path = out / f"{names[number]}-{stem}.wav"
+        audio.write(path, take.audio, bits=16, overwrite=True)
         bar.update()
   draws = summary.draws(np.arange(len(files)), np.random.default_rng(seed))
   each, means = {}, {}

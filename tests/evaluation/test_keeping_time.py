@@ -48,10 +48,16 @@ def files(tmp_path_factory):
   return audio.matching(str(folder / "*.wav"))
 
 
-def test_who_plays_the_loop_is_as_good_as_the_loop(files):
+def test_who_plays_the_loop_is_as_good_as_the_loop(files, tmp_path):
   player: Any = Player()
-  result = loops.loops(player, files, stems=["drums"], seconds=9.0, seed=5)
+  result = loops.loops(
+    player, files, tmp_path / "out", stems=["drums"], seconds=9.0, seed=5
+  )
   assert player.seeds == [("drums", 5), ("drums", 6), ("drums", 7)]
+  heard = audio.read(tmp_path / "out" / "001-140.wav")
+  played = audio.read(tmp_path / "out" / "001-140-drums.wav")
+  assert heard.seconds == 9.0
+  np.testing.assert_array_equal(played.samples, heard.samples)
   beats = result["stems"]["drums"]["beat_f1"]
   assert beats["generated"] == beats["loop"]
   assert beats["loop"]["mean"] == 1.0
@@ -62,9 +68,11 @@ def test_who_plays_the_loop_is_as_good_as_the_loop(files):
   assert "drums beat_f1" in loops.table(result)
 
 
-def test_who_does_not_listen_is_as_good_as_the_other(files):
+def test_who_does_not_listen_is_as_good_as_the_other(files, tmp_path):
   player: Any = Player(clicks(117.0, 9.0))
-  result = loops.loops(player, files, stems=["bass"], seconds=9.0)
+  result = loops.loops(
+    player, files, tmp_path / "out", stems=["bass"], seconds=9.0
+  )
   figures = result["stems"]["bass"]["beat_f1"]
   assert figures["generated"]["mean"] == figures["other"]["mean"] < 0.8
 
@@ -73,7 +81,9 @@ def test_a_loop_without_a_beat_counts_for_nothing(files, tmp_path):
   silent = tmp_path / files[0].name  # of the same name, in another folder
   audio.write(silent, Audio(np.zeros((RATE, 1), np.float32), RATE), bits=16)
   player: Any = Player()
-  result = loops.loops(player, [*files, silent], stems=["drums"], seconds=9.0)
+  result = loops.loops(
+    player, [*files, silent], tmp_path / "out", stems=["drums"], seconds=9.0
+  )
   each = result["each"]["drums"]
   assert len(each) == 4
   assert each[str(silent)]["generated"] == {
@@ -84,7 +94,7 @@ def test_a_loop_without_a_beat_counts_for_nothing(files, tmp_path):
   json.dumps(result, allow_nan=False)
 
 
-def test_one_loop_has_no_other(files):
+def test_one_loop_has_no_other(files, tmp_path):
   player: Any = Player()
   with pytest.raises(ValueError, match="two or more"):
-    loops.loops(player, files[:1])
+    loops.loops(player, files[:1], tmp_path)
