@@ -23,6 +23,11 @@ new_enough() {
   "$1" -c "import sys; sys.exit(sys.version_info < (3, $oldest))" 2>/dev/null
 }
 
+can_take() {
+  new_enough "$1" && { "$1" -m pip --version || "$1" -m ensurepip; } \
+    >/dev/null 2>&1
+}
+
 find_python() {
   local python
   for python in "${pythons[@]}"; do
@@ -60,9 +65,9 @@ if ! "$venv/bin/python" -c '' 2>/dev/null ||
   { [ "$have" != "$version test" ] && [ "$have" != "$version $wanted" ]; }
 then
   python=$(find_python)
-  if [ -z "$have" ] && [ -e "$venv" ] && ! new_enough "$venv/bin/python"; then
-    echo "$venv is not of this script's making, and has no Python 3.$oldest:" \
-      "move it away." >&2
+  if [ -z "$have" ] && [ -e "$venv" ] && ! can_take "$venv/bin/python"; then
+    echo "$venv is not of this script's making, and has no Python 3.$oldest" \
+      "with pip: move it away." >&2
     return 1
   fi
   echo "Preparing $venv with $("$python" --version) (a few minutes, once) ..."

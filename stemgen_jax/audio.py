@@ -14,7 +14,7 @@ import os
 import pathlib
 import re
 import secrets
-import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -54,6 +54,7 @@ _OF_OGG = {
   7: (0, 2, 1, 6, 5, 3, 4),
   8: (0, 2, 1, 7, 5, 6, 3, 4),
 }
+_ONE_DECODER = threading.Lock()
 # Far beyond what any recording has, and far below where squares overflow.
 _LOUDEST = 1e6
 # What flac can hold.
@@ -130,17 +131,23 @@ def read(path: Path, *, longest: float | None = None) -> Audio:
 def _silent_decoder() -> Iterator[None]:
   """Keeps what libmpg123 thinks of a file from the user's terminal.
 
-  It writes past Python, and says more than the error that follows.
+  It writes past Python, and says more than the error that follows. One thread
+  at a time: the place that it writes to is the whole process's.
   """
-  sys.stderr.flush()
-  terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-  os.dup2(nowhere, 2)
-  try:
-    yield
-  finally:
-    os.dup2(terminal, 2)
-    os.close(terminal)
-    os.close(nowhere)
+  with _ONE_DECODER:
+    try:
+      terminal = os.dup(2)
+    except OSError:  # There is none.
+      yield
+      return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+      yield
+    finally:
+      os.dup2(terminal, 2)
+      os.close(terminal)
+      os.close(nowhere)
 
 
 def _read(path: pathlib.Path, longest: float | None) -> Audio:

@@ -30,7 +30,7 @@ stems played to the package's loops, beside those of real stems:
   stemgen-jax evaluate --what=sound --out=out/sound
 
 Does it keep time with loops of any kind? Drums and bass are played to each, and
-their beats held against the loop's; loops/ in --out has them to listen to:
+their beats held against the loop's; played/ in --out has them to listen to:
 
   stemgen-jax evaluate --what=loops --files='my_loops/*.wav' --out=out/loops
 
@@ -102,7 +102,7 @@ _EXAMPLES = flags.DEFINE_integer(
   "examples",
   None,
   f"How many examples. Default: {_OF_ALL}, for listening {_OF_LISTENING}, for "
-  f"decoding {_OF_DECODING}.",
+  f"decoding {_OF_DECODING}; for sound, {_OF_LISTENING} of a prepared --data.",
   flag_values=FLAGS,
 )
 _SEED = flags.DEFINE_integer(
@@ -425,7 +425,7 @@ def _sound() -> dict[str, Any]:
   player = stemgen.StemGen.load(_WEIGHTS.value, codec=_CODEC.value)
   result = sound.sound(
     player,
-    _examples(player.config, count).first(count),
+    _examples(player.config, count),
     settings=sampling.preset(_PRESET.value),
     seed=_SEED.value,
   )
@@ -445,7 +445,7 @@ def _loops() -> dict[str, Any]:
   result = loops.loops(
     player,
     files,
-    pathlib.Path(_OUT.value or "") / "loops",
+    pathlib.Path(_OUT.value or "") / "played",
     seconds=_SECONDS.value,
     settings=sampling.preset(_PRESET.value),
     seed=_SEED.value,

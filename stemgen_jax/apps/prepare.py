@@ -319,6 +319,10 @@ def _inspect(out: pathlib.Path) -> None:
 
 
 def _export(data_dir: str, path: pathlib.Path) -> None:
+  if path.suffix != ".npz":
+    raise ValueError(f"--export_heldout={path}: expected an .npz file")
+  audio.check_folder(path.parent)
+  path.parent.mkdir(parents=True, exist_ok=True)
   audio.check_writable(path, _OVERWRITE.value, (".npz",))
 
   from stemgen_jax.data import batches

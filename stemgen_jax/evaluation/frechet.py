@@ -82,11 +82,19 @@ def fad_infinity(
     reference: another one, of the same examples in the same order.
     seed: of the subsets.
 
+  Raises:
+    ValueError: one has more examples than the other.
+
   Returns:
     May be slightly below 0 for equal populations; NaN for fewer than eight
     examples, which make no line.
   """
   most = len(one)
+  if len(reference) != most:
+    raise ValueError(
+      f"populations of {most} and {len(reference)} examples: expected the same "
+      "examples"
+    )
   rng = np.random.default_rng(seed)
   sizes = np.unique(
     np.linspace(max(2, _SMALLEST * most), most, _SIZES).astype(int)

@@ -150,7 +150,9 @@ def fit(stem: Audio, context: Audio, instrument: str) -> float:
   rate = stem.sample_rate
   if not len(onsets := rhythm.onsets(ours, rate)):
     return -1.0
-  found = [rhythm.grid_agreement(rhythm.beats(theirs, rate), onsets, 4)]
+  found = [
+    rhythm.grid_agreement(rhythm.beats(theirs, rate), onsets, rhythm.Grid(4))
+  ]
   if instrument not in harmony.UNPITCHED:
     found.append(
       harmony.chroma_agreement(

@@ -139,9 +139,12 @@ def _figures(
   figures: dict[str, float | None] = {
     name: float(bits[name][rows].mean()) for name in CONTEXTS
   }
+  songs = examples.song[rows]
   for gain, other in (("gain", "shuffled"), ("null_gain", "null")):
     won = (bits[other] - bits["true"])[rows]
-    low, high = bootstrap(won, examples.song[rows], rng)
+    low = high = None
+    if len(np.unique(songs)) >= FEWEST_SONGS:
+      low, high = bootstrap(won, songs, rng)
     figures |= {
       gain: float(won.mean()),
       f"{gain}_low": low,
@@ -228,15 +231,12 @@ def bootstrap(
   values: Float[np.ndarray, " n"],
   songs: np.ndarray,
   rng: np.random.Generator,
-) -> tuple[float, float] | tuple[None, None]:
+) -> tuple[float, float]:
   """95 % percentile interval of the mean, songs drawn with replacement.
 
-  Examples of one song are not independent: they are drawn together. There is
-  none of fewer than `FEWEST_SONGS`.
+  Examples of one song are not independent: they are drawn together.
   """
-  names, song = np.unique(songs, return_inverse=True)
-  if len(names) < FEWEST_SONGS:
-    return None, None
+  _, song = np.unique(songs, return_inverse=True)
   sums, counts = np.bincount(song, values), np.bincount(song)
   drawn = rng.integers(len(sums), size=(RESAMPLES, len(sums)))
   means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)

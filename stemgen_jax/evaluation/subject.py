@@ -60,7 +60,7 @@ def load(
   """
   if not 2 <= seconds <= 60:
     raise ValueError(f"--seconds={seconds:g}: expected 2 to 60")
-  if pathlib.Path(weights).is_dir():
+  if not exported(weights).is_file() and pathlib.Path(weights).is_dir():
     raise ValueError(
       f"--weights={weights} is a folder: what is judged shall stay what it is; "
       "export the run, `stemgen-jax export --help`, and give the .safetensors"

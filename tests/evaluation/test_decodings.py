@@ -10,7 +10,7 @@ import pytest
 from stemgen_jax import codec as codecs
 from stemgen_jax.audio import Audio
 from stemgen_jax.data import band
-from stemgen_jax.evaluation import decodings, embeddings, grid, protocol
+from stemgen_jax.evaluation import decodings, embeddings, grid, mirdd, protocol
 from stemgen_jax.sampling import Settings
 
 STYLE = band.Style(
@@ -60,7 +60,7 @@ def player():
   return Player(codec, protocol.ExampleList(BAND, codec, 3.0, 0))
 
 
-def run(player, out, settings=None):
+def run(player, out, settings=None, describe=None):
   return decodings.run(
     player,
     player.examples,
@@ -70,6 +70,7 @@ def run(player, out, settings=None):
     seeds=range(2),
     recipe={"seed": 0},
     embeddings={"codec": embeddings.codec_latents(player.codec)},
+    describe=describe,
   )
 
 
@@ -115,6 +116,22 @@ def test_a_picture_of_it(found, tmp_path):
   path = tmp_path / "decoding.png"
   decodings.draw(path, decodings.summarise(found[1], "bad"))
   assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_mixes_are_described_where_it_is_asked_for(found, player, tmp_path):
+  def describe(samples, rate):
+    loud = float(np.abs(samples).mean()) > 0
+    return {name: [float(loud)] for name in mirdd.BINS}
+
+  again = run(player, tmp_path, describe=describe)
+  result = decodings.summarise(again, "good")
+  assert result["anchors"]["real"]["mirdd"] == 0
+  assert result["rows"]["bad"]["mirdd"] == pytest.approx(0)
+  assert "| MIRDD |" in decodings.table(result)
+  # Not where it was not.
+  plain = decodings.summarise(found[1], "good")
+  assert plain["rows"]["good"]["mirdd"] is None
+  assert "MIRDD" not in decodings.table(plain)
 
 
 @pytest.mark.parametrize(

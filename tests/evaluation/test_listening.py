@@ -80,11 +80,17 @@ def test_figures_of_a_model_that_copies_its_context(monkeypatch):
       assert figures[name] == pytest.approx(2, abs=1e-3)
   assert (found["examples"], found["songs"], found["window"]) == (8, 4, T)
   assert sum(c["examples"] for c in found["categories"].values()) == 8
-  piano = found["categories"]["piano"]["masked"]["100"]
-  for name in ("gain", "gain_low", "gain_high"):
-    assert piano[name] == pytest.approx(2, abs=1e-3)
   for name in ("null_gain", "null_gain_low", "null_gain_high"):
-    assert piano[name] == pytest.approx(math.log2(5) - 1, abs=1e-3)
+    found_gain = found["masked"]["100"][name]
+    assert found_gain == pytest.approx(math.log2(5) - 1, abs=1e-3)
+  # Of two songs there is no interval.
+  assert found["categories"]["piano"]["songs"] == 2
+  piano = found["categories"]["piano"]["masked"]["100"]
+  assert piano["gain"] == pytest.approx(2, abs=1e-3)
+  assert piano["null_gain"] == pytest.approx(math.log2(5) - 1, abs=1e-3)
+  assert piano["gain_low"] is piano["null_gain_high"] is None
+  assert lib.said(piano) == "2.00 (too few songs for an interval)"
+  assert lib.said(found["masked"]["100"]) == "2.00 (2.00 to 2.00)"
 
 
 def test_hidden_codes_are_hidden_and_shown_codes_are_shown(monkeypatch):

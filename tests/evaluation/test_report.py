@@ -135,7 +135,9 @@ def page(tmp_path_factory) -> pathlib.Path:
   masked = {"masked": {"100": figures}}
   result = summary.summarise([judged(number) for number in range(4)]) | {
     "weights": "mine",
+    "data": "band-0",
     "listening": {
+      "data": "the examples in the package",
       "examples": 4,
       **masked,
       "categories": {"drums": masked},

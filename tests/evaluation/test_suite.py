@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import shutil
 import types
 
 import numpy as np
@@ -150,7 +151,10 @@ def test_one_song_alone_has_no_other_context(codec, tmp_path):
   trees.folder(tmp_path / "music" / "test", songs=2)
   stems = sorted((tmp_path / "music" / "test" / "Song 1").iterdir())
   for stem in stems[1:]:
-    stem.unlink()
+    if stem.is_dir():
+      shutil.rmtree(stem)
+    else:
+      stem.unlink()
   listed = examples(codec, source=Folder(str(tmp_path / "music")))
   (place,) = places(listed, 1)
   with pytest.raises(ValueError, match="no other context"):
