@@ -33,42 +33,36 @@ def get_settings() -> dict[str, Settings]:
 
   found = {
     "base": base(),
-    # Rank.
-    "gumbel 1": base(rank_temperature=1.0),
-    "gumbel 3": base(rank_temperature=3.0),
-    "gumbel 20": base(rank_temperature=20.0),
-    "eq. 1": base(rank="paper"),
-    "eq. 1 no causal bias": base(rank="paper", w_causal=0.0),
-    "eq. 1 confident": base(rank="paper", w_confidence=1.0, w_random=0.1),
-    "random": base(rank="random"),
-    "low discrepancy": base(rank="low_discrepancy"),
-    # Guidance: its scale, and its form.
-    "unguided": base(**context(1.0)),
-    "unguided 24 12 6 6": base(steps=(24, 12, 6, 6), **context(1.0)),
-    "guidance 1.5": base(**context(1.5)),
-    "guidance 4": base(**context(4.0)),
-    "guidance 6": base(**context(6.0)),
-    "nested both 2.5": base(steps=(8, 4, 2, 2), **context(2.5, category=2.5)),
-    "eq. 3 3 3": base(
-      steps=(8, 4, 2, 2), guidance_form="paper", **context(3.0, category=3.0)
-    ),
-    "eq. 3 1.5 1.5": base(
-      steps=(8, 4, 2, 2), guidance_form="paper", **context(1.5, category=1.5)
-    ),
-    # Where in the steps of a level.
-    "first half": base(steps=(16, 8, 4, 4), guidance_interval=(0.0, 0.5)),
-    "last half": base(steps=(16, 8, 4, 4), guidance_interval=(0.5, 1.0)),
-    "falling": base(guidance_ramp=(2.0, 0.0)),
-    "rising": base(guidance_ramp=(0.0, 2.0)),
     # Steps of each level; a level of one step is unguided there.
-    "16 4 1 1": base(steps=(16, 4, 1, 1), **context(2.5, 2.5, 1.0)),
     "8 3 1 1": base(steps=(8, 3, 1, 1), **context(2.5, 2.5, 1.0)),
-    "8 1 1 1": base(steps=(8, 1, 1, 1), **context(2.5, 1.0)),
     "4 2 1 1": base(steps=(4, 2, 1, 1), **context(2.5, 2.5, 1.0)),
     "4 1 1 1": base(steps=(4, 1, 1, 1), **context(2.5, 1.0)),
     "2 1 1 1": base(steps=(2, 1, 1, 1), **context(2.5, 1.0)),
+    "8 1 1 1": base(steps=(8, 1, 1, 1), **context(2.5, 1.0)),
+    "16 4 1 1": base(steps=(16, 4, 1, 1), **context(2.5, 2.5, 1.0)),
     "low discrepancy 8 3 1 1": base(
       rank="low_discrepancy", steps=(8, 3, 1, 1), **context(2.5, 2.5, 1.0)
+    ),
+    # Rank.
+    "eq. 1": base(rank="paper"),
+    "random": base(rank="random"),
+    "low discrepancy": base(rank="low_discrepancy"),
+    "gumbel 1": base(rank_temperature=1.0),
+    "gumbel 20": base(rank_temperature=20.0),
+    # Guidance: its scale, and its form.
+    "unguided": base(**context(1.0)),
+    "guidance 1.5": base(**context(1.5)),
+    "guidance 4": base(**context(4.0)),
+    "eq. 3 3 3": base(
+      steps=(8, 4, 2, 2), guidance_form="paper", **context(3.0, category=3.0)
+    ),
+    "nested both 2.5": base(steps=(8, 4, 2, 2), **context(2.5, category=2.5)),
+    # Where in the steps of a level.
+    "falling": base(guidance_ramp=(2.0, 0.0)),
+    "rising": base(guidance_ramp=(0.0, 2.0)),
+    "first half": base(steps=(16, 8, 4, 4), guidance_interval=(0.0, 0.5)),
+    "falling 4 2 1 1": base(
+      steps=(4, 2, 1, 1), guidance_ramp=(2.0, 0.0), **context(2.5, 2.5, 1.0)
     ),
     # How sharp.
     "temperature 0.8": base(temperature=0.8),

@@ -351,7 +351,7 @@ def _write(
     )
     lowered = f"lowered by {-gain_db:.1f} dB so as not to clip"
     if path == files.stem:
-      lowered += ": its file is not as loud as in a mix"
+      lowered += ": add as much where you mix it yourself"
     print(f"  wrote {path}" + (f" ({lowered})" if gain_db else ""))
     return gain_db
 

@@ -45,8 +45,8 @@ def define(values: flags.FlagValues, *, of_take: bool) -> None:
     "preset",
     None if of_take else "default",
     list(settings_lib.PRESETS),
-    "How to sample: for each window that the model hears, 'fast' takes 24 "
-    "passes of it, 'default' 64, 'paper' the paper's 768, with a codec of four "
+    "How to sample: for each window that the model hears, 'fast' takes 12 "
+    "passes of it, 'default' 44, 'paper' the paper's 768, with a codec of four "
     "levels." + (default if of_take else ""),
     flag_values=values,
   )

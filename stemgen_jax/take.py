@@ -143,7 +143,7 @@ class Take:
     if gain_db < 0:
       warnings.warn(
         f"{path}: the stem was lowered by {-gain_db:.1f} dB so as not to clip: "
-        "its file is not as loud as in a mix",
+        "add as much where you mix it yourself",
         stacklevel=2,
       )
     return path

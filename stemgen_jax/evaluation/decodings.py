@@ -35,6 +35,7 @@ from stemgen_jax.stemgen import StemGen
 
 ANCHORS = ("real", "round_trip", "random")
 _RECIPE = "recipe.json"
+_LABEL = 0.035  # height of a label, as a share of the range of qualities
 
 
 def run(
@@ -402,11 +403,19 @@ def _said(value: float | None) -> str:
 
 def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:
   """Draws quality against passes into a PNG, named by setting."""
+  from matplotlib import ticker
   from matplotlib.figure import Figure
 
   figure = Figure(figsize=(9, 5.5), dpi=110, layout="constrained")
   axes = figure.add_subplot()
-  for name, row in result["rows"].items():
+  rows = sorted(
+    result["rows"].items(),
+    key=lambda row: (row[1]["passes"], row[1]["quality"]),
+  )
+  qualities = [row["quality"] for _, row in rows]
+  line = _LABEL * max(max(qualities) - min(qualities), 0.1)
+  passes, above = None, 0.0  # of the last label in a column
+  for name, row in rows:
     best = all(
       (apart["high"] or 0) >= 0 for apart in row["differences"].values()
     )
@@ -420,15 +429,21 @@ def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:
       markersize=4,
       linewidth=0.8,
     )
+    place = row["quality"]
+    if row["passes"] == passes:
+      place = max(place, above + line)
+    passes, above = row["passes"], place
     axes.annotate(
       name,
-      (row["passes"], row["quality"]),
+      (passes, place),
       xytext=(5, 3),
       textcoords="offset points",
       fontsize=7,
       color=colour,
     )
   axes.set_xscale("log", base=2)
+  axes.margins(x=0.2)
+  axes.xaxis.set_major_formatter(ticker.ScalarFormatter())
   axes.set_xlabel("passes of the model, a window")
   axes.set_ylabel("quality (0: random pairing, 1: the real stem's codes)")
   axes.grid(alpha=0.25)

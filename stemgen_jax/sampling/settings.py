@@ -158,6 +158,7 @@ PRESETS = {
   "fast": Settings(
     steps=(4, 2, 1, 1),
     guidance={"context": (2.5, 2.5, 1.0, 1.0), "category": 1.0},
+    guidance_ramp=(2.0, 0.0),
   ),
   # All of the paper's numbers, so that other defaults do not change them.
   "paper": Settings(
@@ -183,7 +184,7 @@ def preset(name: str) -> Settings:
 
   "paper" has exactly the paper's numbers; "default" is what our ablation found
   best (configs/README.md, 44 passes of the model); "fast" has the fewest passes
-  without a loss that it could show, 14.
+  without a loss that it could show, 12.
 
   Raises:
     ValueError: no preset has this name.

@@ -206,7 +206,7 @@ def test_says_when_a_stem_is_quieter_in_its_file(studio, player, capsys):
   player.level = 1.5
   run("--context=mix.wav", "--out=loud.wav", "--mix=both.wav")
   out = capsys.readouterr().out
-  assert "its file is not as loud as in a mix" in out
+  assert "add as much where you mix it yourself" in out
   assert out.count("not as loud") == 1
 
 
