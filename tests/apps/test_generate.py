@@ -147,7 +147,7 @@ def test_one_take_writes_exactly_what_is_asked_for(studio, player, capsys):
   metadata = audio.read_metadata("my bass.wav")
   assert metadata["seed"] == 3
   assert metadata["stem"] == "bass"
-  assert metadata["settings"]["steps"] == [16, 8, 4, 4]
+  assert metadata["settings"]["steps"] == [12, 6, 3, 3]
   out, err = capsys.readouterr()
   assert err == ""
   for word in ("seed 3", "my bass.wav", "both.flac", "look.png", "2.0 s"):
@@ -396,13 +396,13 @@ def test_costs_are_told_for_every_preset_and_for_what_is_asked(
 
   # A second is 200 frames, in three windows of 100.
   presets = [
-    (["--preset=default", "192"], ""),
-    (["--preset=fast", "72"], ""),
+    (["--preset=default", "132"], ""),
+    (["--preset=fast", "36"], ""),
     (["--preset=paper", "2304"], ""),
   ]
   assert passes("--takes=3") == presets  # on a CPU one after the other
   monkeypatch.setattr(stemgen, "at_once", lambda exact: 1 if exact else 2)
-  rows = [*presets, (["as", "asked", "30"], "")]
+  rows = [*presets, (["as", "asked", "27"], "")]
   rows += [(name, "2 takes at once") for name, _ in rows]
   assert passes("--takes=3", "--steps=2,1") == rows
   assert files() == ["mix.wav"]
