@@ -15,4 +15,4 @@ def exported(name: str) -> pathlib.Path:
   path = pathlib.Path(name)
   if path.suffix == ".safetensors":
     return path
-  return path.with_name(f"{path.name}.safetensors")
+  return path.parent / f"{path.name}.safetensors"  # "." has no name
