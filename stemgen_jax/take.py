@@ -6,14 +6,13 @@ import json
 import os
 import pathlib
 import warnings
-import zipfile
-import zlib
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from stemgen_jax import audio as audio_lib
+from stemgen_jax import npz
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec.framing import Framing
 from stemgen_jax.hearing import Heard
@@ -22,14 +21,6 @@ from stemgen_jax.sampling import Settings
 CODES_SUFFIX = ".codes.npz"
 # What tells one take from another, of those that are played alike.
 _IDENTITY = ("stem", "seed", "settings", "weights", "origin", "codes")
-_DAMAGED = (
-  EOFError,
-  KeyError,
-  TypeError,
-  ValueError,
-  zipfile.BadZipFile,
-  zlib.error,
-)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -216,7 +207,7 @@ class Take:
         elapsed=about["cost"]["seconds"],
         compiling=about["cost"].get("seconds_to_compile", 0.0),
       )
-    except _DAMAGED as error:
+    except npz.DAMAGED as error:
       raise ValueError(
         f"{beside} is damaged, or of another version: {error}"
       ) from error

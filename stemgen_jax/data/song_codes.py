@@ -6,13 +6,13 @@ import json
 import os
 import pathlib
 import urllib.parse
-import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
+from stemgen_jax import npz
 from stemgen_jax.categories import ROLES
 from stemgen_jax.data.songs import Problem
 
@@ -129,7 +129,7 @@ COLUMNS = tuple(
 """Names of the arrays of every codec."""
 # Of a file's 255 characters, what endings and digests leave.
 _LONGEST_NAME = 180
-_DAMAGES = (TypeError, ValueError, KeyError, OSError, zipfile.BadZipFile)
+_DAMAGES = (OSError, *npz.DAMAGED)
 
 
 def _damaged(path: pathlib.Path, error: Exception) -> ValueError:

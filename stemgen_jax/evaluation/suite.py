@@ -11,15 +11,13 @@ import json
 import pathlib
 import sys
 import time
-import zipfile
-import zlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 import tqdm
 
-from stemgen_jax import audio
+from stemgen_jax import audio, npz
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec, ScaledCodec, decode
 from stemgen_jax.data.manifest import write_json
@@ -49,14 +47,6 @@ FIGURES = {
 DESCRIBED = ("generated", "real", "round_trip", "random")
 """Systems whose mixes are described for MIRDD."""
 
-_DAMAGED = (
-  EOFError,
-  KeyError,
-  TypeError,
-  ValueError,
-  zipfile.BadZipFile,
-  zlib.error,
-)
 _FOLDER, _RECIPE = "examples", "evaluation.json"
 
 
@@ -110,7 +100,7 @@ class Judged:
             sides = embeddings.setdefault(name, {})
             sides.setdefault(side, {})[system] = arrays[key]
       return cls(**about, embeddings=embeddings)
-    except _DAMAGED as error:
+    except npz.DAMAGED as error:
       raise ValueError(
         f"{path} is damaged ({error}): delete it and evaluate again"
       ) from error
