@@ -6,16 +6,13 @@ of models or codecs.
 
 import contextlib
 import dataclasses
-import difflib
-import glob
 import json
 import math
 import os
 import pathlib
 import re
-import secrets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -23,7 +20,7 @@ import soundfile
 import soxr
 from jaxtyping import Float32
 
-from stemgen_jax import __version__
+from stemgen_jax import __version__, disk
 
 Samples = Float32[np.ndarray, "samples channels"]
 Bits = Literal[16, 24, "float"]
@@ -89,18 +86,6 @@ class Audio:
     return self.samples.shape[1]
 
 
-def matching(pattern: str) -> list[pathlib.Path]:
-  """The files that a pattern such as "loops/*.wav" matches, in order.
-
-  Raises:
-    FileNotFoundError: there is none.
-  """
-  found = sorted(map(pathlib.Path, glob.glob(pattern)))
-  if not found:
-    raise FileNotFoundError(f"--files={pattern}: no such file")
-  return found
-
-
 def read(path: Path, *, longest: float | None = None) -> Audio:
   """Decodes the whole of a wav, flac, ogg, mp3 or aiff file.
 
@@ -118,7 +103,7 @@ def read(path: Path, *, longest: float | None = None) -> Audio:
   if path.is_dir():
     raise IsADirectoryError(f"{path} is a folder: expected an audio file")
   if not path.is_file():
-    raise FileNotFoundError(f"no such file: {path}{_similar_file(path)}")
+    raise FileNotFoundError(f"no such file: {path}{disk.similar(path)}")
   if path.stat().st_size == 0:
     raise ValueError(f"{path} is empty (0 bytes): expected {READABLE}")
   with open(path, "rb"):
@@ -243,9 +228,9 @@ def write(
 
   Raises:
     ValueError: unknown suffix or bits, or as `check_format`.
-    FileExistsError, FileNotFoundError, OSError: as `check_writable`.
+    FileExistsError, FileNotFoundError, OSError: as `disk.check_writable`.
   """
-  path = check_writable(path, overwrite)
+  path = disk.check_writable(path, overwrite, WRITABLE)
   check_bits(path, bits)
   check_format(path, audio)
   samples, gain_db = audio.samples, 0.0
@@ -255,7 +240,7 @@ def write(
   metadata = dict(metadata or {})
   try:
     with (
-      replacing(path) as temporary,
+      disk.replacing(path) as temporary,
       soundfile.SoundFile(
         temporary,
         "w",
@@ -272,17 +257,6 @@ def write(
   except soundfile.LibsndfileError as error:
     raise OSError(f"cannot write {path}: {error.error_string}") from error
   return gain_db
-
-
-@contextlib.contextmanager
-def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """A temporary name beside `path`, moved there if all goes well."""
-  temporary = path.with_name(f".{secrets.token_hex(8)}.part")
-  try:
-    yield temporary
-    os.replace(temporary, path)
-  finally:
-    temporary.unlink(missing_ok=True)
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
@@ -316,67 +290,6 @@ def check_format(path: Path, audio: Audio) -> None:
       f"{audio.sample_rate} Hz, at most {_FLAC_CHANNELS} at {_FLAC_RATE} Hz; "
       "write .wav"
     )
-
-
-def check_writable(
-  path: Path, overwrite: bool, suffixes: Sequence[str] = WRITABLE
-) -> pathlib.Path:
-  """Makes sure that `path` can be written, without touching what is there.
-
-  Tries it, by making and removing an empty file beside it: permission bits
-  alone do not tell (root, read-only mounts, full disks).
-
-  Raises:
-    ValueError: the suffix is none of `suffixes`.
-    FileExistsError: the file exists and `overwrite` is False.
-    FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError,
-      OSError: there is no such folder, or it cannot be written to.
-  """
-  path = pathlib.Path(path)
-  if path.is_dir():
-    raise IsADirectoryError(f"{path} is a folder: expected a file name")
-  if path.suffix.lower() not in suffixes:
-    raise ValueError(
-      f"{path}: cannot write {path.suffix or 'a file without suffix'}; "
-      f"expected {' or '.join(suffixes)}"
-    )
-  folder = path.parent
-  if not folder.is_dir():
-    nearest = next((p for p in path.parents if p.exists()), folder)
-    if nearest.is_file():
-      raise NotADirectoryError(f"{path}: {nearest} is a file, not a folder")
-    raise FileNotFoundError(f"no such folder: {folder}; make it first")
-  if path.exists() and not overwrite:
-    raise FileExistsError(
-      f"{path} exists: choose another name, or replace it by --overwrite "
-      "(overwrite=True in Python)"
-    )
-  _probe(folder)
-  return path
-
-
-def check_folder(folder: Path) -> pathlib.Path:
-  """Makes sure that a folder is there or can be made, and written to.
-
-  Raises:
-    NotADirectoryError: it, or what it would lie in, is a file.
-    OSError: it cannot be written to.
-  """
-  folder = pathlib.Path(folder)
-  nearest = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-  if not nearest.is_dir():
-    raise NotADirectoryError(f"--out={folder}: {nearest} is a file, no folder")
-  _probe(nearest)
-  return folder
-
-
-def _probe(folder: pathlib.Path) -> None:
-  probe = folder / f".{secrets.token_hex(8)}.part"
-  try:
-    probe.touch(exist_ok=False)
-    probe.unlink()
-  except OSError as error:
-    raise type(error)(f"cannot write to {folder}: {error.strerror}") from error
 
 
 def resample(
@@ -481,14 +394,3 @@ def rms_db(samples: Samples) -> float:
 def to_db(amplitude: float) -> float:
   """20 log10 of an amplitude, -inf at 0."""
   return 20 * math.log10(amplitude) if amplitude > 0 else -math.inf
-
-
-def _similar_file(path: pathlib.Path) -> str:
-  if not path.parent.is_dir():
-    return f" (there is no folder {path.parent})"
-  try:
-    names = os.listdir(path.parent)
-  except OSError:
-    return ""
-  near = difflib.get_close_matches(path.name, names, 1)
-  return f"; did you mean {path.with_name(near[0])}?" if near else ""

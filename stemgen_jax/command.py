@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import tqdm
 from absl import flags
 
-from stemgen_jax import audio, settings_flags
+from stemgen_jax import audio, disk, settings_flags
 from stemgen_jax.codec import weight_files
 from stemgen_jax.take import Take, codes_path
 from stemgen_jax.weight_paths import exported
@@ -167,11 +167,11 @@ def plan_files(
   for files in plans:
     for path in files:
       if path in files.sounds:
-        audio.check_writable(path, values.overwrite)
+        disk.check_writable(path, values.overwrite, audio.WRITABLE)
         audio.check_bits(path, _BITS[values.bits])
       else:
         kind = ".png" if path == files.picture else ".npz"
-        audio.check_writable(path, values.overwrite, (kind,))
+        disk.check_writable(path, values.overwrite, (kind,))
       if path.resolve() in taken:
         raise ValueError(f"{path} is named twice: give each file its own name")
       taken.add(path.resolve())

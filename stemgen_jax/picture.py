@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 from matplotlib import colormaps, ticker
 from matplotlib.figure import Figure
 
-from stemgen_jax import audio
+from stemgen_jax import audio, disk
 from stemgen_jax.audio import Audio
 
 _COLUMNS = 1400
@@ -27,7 +27,7 @@ _COLOURS = {"context": "#7fb4d9", "stem": "#f6a35c", "mix": "#b9a3e3"}
 
 
 def draw(
-  path: audio.Path,
+  path: disk.Path,
   context: Audio | None,
   stem: Audio,
   mix: Audio | None,
@@ -93,7 +93,7 @@ def draw(
   figure.text(
     left, 1 - 0.25 / height, title, color=_INK, fontsize=15, va="center"
   )
-  with audio.replacing(pathlib.Path(path)) as temporary:
+  with disk.replacing(pathlib.Path(path)) as temporary:
     figure.savefig(temporary, format="png", facecolor=_PAPER)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 from stemgen_jax import audio as audio_lib
-from stemgen_jax import npz
+from stemgen_jax import disk, npz
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec.framing import Framing
 from stemgen_jax.hearing import Heard
@@ -125,7 +125,7 @@ class Take:
       path.mkdir(parents=True, exist_ok=True)
       path = path / f"{self.name}.wav"
     if codes:
-      audio_lib.check_writable(codes_path(path), overwrite, (".npz",))
+      disk.check_writable(codes_path(path), overwrite, (".npz",))
     gain_db = audio_lib.write(
       path, self.audio, bits=bits, metadata=self.metadata, overwrite=overwrite
     )
@@ -158,7 +158,7 @@ class Take:
       "codec_checksum": self.codec_checksum,
       "heard": heard,
     }
-    with audio_lib.replacing(path) as temporary, open(temporary, "wb") as file:
+    with disk.replacing(path) as temporary, open(temporary, "wb") as file:
       np.savez_compressed(
         file,
         codes=self.codes.astype(np.uint16),

@@ -126,33 +126,6 @@ def test_a_file_of_others_has_no_metadata(tmp_path):
   assert audio.read_metadata(tmp_path / "a.wav") == {}
 
 
-def test_check_writable(tmp_path, monkeypatch):
-  (tmp_path / "there.wav").write_bytes(b"precious")
-  check = audio.check_writable
-  assert check(tmp_path / "new.flac", False) == tmp_path / "new.flac"
-  assert check(tmp_path / "there.wav", True) == tmp_path / "there.wav"
-  with pytest.raises(FileExistsError, match="--overwrite"):
-    check(tmp_path / "there.wav", False)
-  with pytest.raises(ValueError, match=r"expected \.wav or \.flac"):
-    check(tmp_path / "new.mp3", False)
-  with pytest.raises(FileNotFoundError, match="no such folder"):
-    check(tmp_path / "nowhere" / "new.wav", False)
-  with pytest.raises(NotADirectoryError, match=r"there\.wav is a file"):
-    check(tmp_path / "there.wav" / "deep" / "new.wav", False)
-  with pytest.raises(IsADirectoryError):
-    check(tmp_path, False)
-
-  # Permission bits do not stop root, so the refusal is played.
-  def refuse(*args, **kwargs):
-    raise PermissionError(13, "Permission denied")
-
-  monkeypatch.setattr("pathlib.Path.touch", refuse)
-  with pytest.raises(PermissionError, match="cannot write to"):
-    check(tmp_path / "new.wav", False)
-  assert os.listdir(tmp_path) == ["there.wav"]
-  assert (tmp_path / "there.wav").read_bytes() == b"precious"
-
-
 def test_bits_that_a_file_cannot_have(tmp_path):
   with pytest.raises(ValueError, match="expected 16, 24 or 'float'"):
     audio.write(tmp_path / "a.wav", noise(0.1), bits=12)  # pyright: ignore

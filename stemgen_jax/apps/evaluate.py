@@ -49,7 +49,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from stemgen_jax import audio
+from stemgen_jax import audio, disk
 from stemgen_jax.sampling.settings import PRESETS
 
 if TYPE_CHECKING:
@@ -184,13 +184,12 @@ def main(argv: list[str]) -> None:
     raise ValueError("--out is missing: name a folder, as --out=out/listening")
   name = "report" if _WHAT.value == "all" else _WHAT.value
   path = pathlib.Path(_OUT.value) / f"{name}.json"
-  audio.check_folder(path.parent)
+  disk.check_folder(path.parent)
   path.parent.mkdir(parents=True, exist_ok=True)
-  audio.check_writable(path, True, (".json",))
+  disk.check_writable(path, True, (".json",))
 
   # Here, so that --help and mistakes in the flags answer at once.
   from stemgen_jax import compilation
-  from stemgen_jax.data.manifest import write_json
 
   work = {
     "all": _all,
@@ -201,7 +200,9 @@ def main(argv: list[str]) -> None:
   }
   compilation.keep_programs()
   result = work[_WHAT.value]()
-  write_json(path, result | {"weights": _WEIGHTS.value, "seed": _SEED.value})
+  disk.write_json(
+    path, result | {"weights": _WEIGHTS.value, "seed": _SEED.value}
+  )
   print(f"wrote {path}")
 
 
@@ -440,7 +441,7 @@ def _loops() -> dict[str, Any]:
   if not _FILES.value:
     raise ValueError("--files is missing: name loops, as 'my_loops/*.wav'")
   audio.check_seconds(_SECONDS.value, "--seconds")
-  files = audio.matching(_FILES.value)
+  files = disk.matching(_FILES.value)
   player = stemgen.StemGen.load(_WEIGHTS.value, codec=_CODEC.value)
   result = loops.loops(
     player,

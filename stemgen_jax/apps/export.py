@@ -12,7 +12,7 @@ import pathlib
 
 from absl import flags
 
-from stemgen_jax import audio
+from stemgen_jax import disk
 
 DTYPES = ("float16", "float32")
 
@@ -74,10 +74,10 @@ def main(argv: list[str]) -> None:
   if step not in ("best", "last") and not step.isdecimal():
     raise ValueError(f"--step={step}: expected best, last or a number")
   out.parent.mkdir(parents=True, exist_ok=True)
-  audio.check_writable(out, _OVERWRITE.value, (".safetensors",))
+  disk.check_writable(out, _OVERWRITE.value, (".safetensors",))
   for suffix in (".json", ".md", ".png"):
     beside = out.with_suffix(suffix)
-    audio.check_writable(beside, _OVERWRITE.value, (suffix,))
+    disk.check_writable(beside, _OVERWRITE.value, (suffix,))
 
   from stemgen_jax import model
   from stemgen_jax.training import card, course, runs

@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from stemgen_jax import audio, source_flags
+from stemgen_jax import disk, source_flags
 from stemgen_jax.codec import weight_files
 from stemgen_jax.data import pairs
 from stemgen_jax.data.manifest import bound_recipe
@@ -191,7 +191,7 @@ def main(argv: list[str]) -> None:
     _inspect(pathlib.Path(_OUT.value))
     return
   source_flags.check(FLAGS)
-  out = audio.check_folder(_OUT.value)
+  out = disk.check_folder(_OUT.value)
   _check_codec(out)
   workers = _WORKERS.value
   if workers is None:
@@ -321,9 +321,9 @@ def _inspect(out: pathlib.Path) -> None:
 def _export(data_dir: str, path: pathlib.Path) -> None:
   if path.suffix != ".npz":
     raise ValueError(f"--export_heldout={path}: expected an .npz file")
-  audio.check_folder(path.parent)
+  disk.check_folder(path.parent)
   path.parent.mkdir(parents=True, exist_ok=True)
-  audio.check_writable(path, _OVERWRITE.value, (".npz",))
+  disk.check_writable(path, _OVERWRITE.value, (".npz",))
 
   from stemgen_jax.data import batches
 

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 import tqdm
 from absl import flags
 
-from stemgen_jax import audio, source_flags
+from stemgen_jax import disk, source_flags
 
 if TYPE_CHECKING:
   from stemgen_jax.codec import Codec
@@ -132,11 +132,11 @@ def main(argv: list[str]) -> None:
   for flag in (_FILES, _CODEC):
     if flag.value and not _REPORT.value:
       raise ValueError(f"--{flag.name}={flag.value}: it goes with --report")
-  files = audio.matching(_FILES.value) if _FILES.value else []
+  files = disk.matching(_FILES.value) if _FILES.value else []
   out.mkdir(parents=True, exist_ok=True)
   weights.parent.mkdir(parents=True, exist_ok=True)
   # What this run itself has exported may be there, see `_export`.
-  audio.check_writable(weights, True, (".safetensors",))
+  disk.check_writable(weights, True, (".safetensors",))
 
   # Here, so that --help and mistakes in the flags answer at once.
   from stemgen_jax.codec import training
@@ -278,7 +278,7 @@ def _report(
     results["files"] = report.judge(tested, recordings)
   about = {"codec": tested.name, "checksum": tested.checksum}
   path = out / "report.json"
-  with audio.replacing(path) as partial:
+  with disk.replacing(path) as partial:
     partial.write_text(json.dumps(about | results, indent=2) + "\n")
   for category, figures in results.items():
     print(f"{category:22}", *(f"{k} {v} " for k, v in figures.items()))

@@ -2,7 +2,6 @@
 
 import collections
 import json
-import os
 import pathlib
 from collections.abc import Iterator, Sequence
 
@@ -10,6 +9,7 @@ import numpy as np
 import soxr
 from jaxtyping import Float
 
+from stemgen_jax import disk
 from stemgen_jax.audio import Audio
 from stemgen_jax.data.songs import Songs
 
@@ -58,9 +58,8 @@ def render(
       np.save(folder / f"{song.id}.npy", np.stack(stems).astype(np.float16))
       categories = [stem.category for stem in song.stems]
       index[song.id] = {"split": song.split, "categories": categories}
-      partial = index_path.with_suffix(".partial")
-      partial.write_text(json.dumps({"recipe": recipe, "songs": index}))
-      os.replace(partial, index_path)
+      with disk.replacing(index_path) as partial:
+        partial.write_text(json.dumps({"recipe": recipe, "songs": index}))
     yield song.id
 
 

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from jaxtyping import Float, Int
 
-from stemgen_jax import audio as audio_files
+from stemgen_jax import disk
 from stemgen_jax.codec import long
 from stemgen_jax.codec.framing import Framing
 from stemgen_jax.codec.networks import Network, NetworkConfig
@@ -150,7 +150,7 @@ def save(
 
   tensors = {k: v.contiguous() for k, v in network.state_dict().items()}
   path.parent.mkdir(parents=True, exist_ok=True)
-  with audio_files.replacing(path) as partial:
+  with disk.replacing(path) as partial:
     partial.write_bytes(safetensors.torch.save(tensors))
   checksum = codec.checksum(path)
   description = {
@@ -159,7 +159,7 @@ def save(
     "config": dataclasses.asdict(config),
     "metadata": metadata,
   }
-  with audio_files.replacing(path.with_suffix(".json")) as partial:
+  with disk.replacing(path.with_suffix(".json")) as partial:
     partial.write_text(json.dumps(description, indent=2) + "\n")
   return checksum
 

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from stemgen_jax import audio as audio_files
+from stemgen_jax import disk
 from stemgen_jax.codec import (
   encodec,
   losses,
@@ -170,7 +170,7 @@ class Training:
     if not path.exists():
       return
     lines = path.read_text().splitlines(keepends=True)
-    with audio_files.replacing(path) as partial:
+    with disk.replacing(path) as partial:
       partial.write_text("".join(x for x in lines if self._is_done(x)))
 
   def _is_done(self, line: str) -> bool:

@@ -8,7 +8,6 @@ and the builder of `stem_codes` packs them where the command was given.
 import contextlib
 import dataclasses
 import io
-import os
 import pathlib
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import tqdm
 
+from stemgen_jax import disk
 from stemgen_jax.codec import Codec
 from stemgen_jax.data import pairs, song_codes, song_files, songs
 
@@ -118,10 +118,11 @@ class Cluster:
       unit="song",
       mininterval=0.2 if sys.stderr.isatty() else 30,
     ):
-      partial = folder / f"{name}.partial"
-      with FileSystems.open(paths[name]) as file:
+      with (
+        FileSystems.open(paths[name]) as file,
+        disk.replacing(folder / name) as partial,
+      ):
         partial.write_bytes(file.read())
-      os.replace(partial, folder / name)
 
 
 class _Encode(beam.DoFn):

@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 from jaxtyping import Float32, Int32
 
+from stemgen_jax import disk
 from stemgen_jax.categories import ROLES
 
 HELDOUT = pathlib.Path(__file__).parents[1] / "assets/demo/heldout.npz"
@@ -77,15 +78,13 @@ class Examples:
     """Writes an .npz, codes as uint16, in one step."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
     arrays = {
       name: value.astype(np.uint16) if name in _CODES else value
       for name, value in vars(self).items()
       if value is not None
     }
-    with open(partial, "wb") as file:
+    with disk.replacing(path) as partial, open(partial, "wb") as file:
       np.savez_compressed(file, **arrays)
-    os.replace(partial, path)
 
   @classmethod
   def load(cls, path: str | os.PathLike) -> "Examples":

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from stemgen_jax import categories, page
-from stemgen_jax.audio import Audio, replacing
+from stemgen_jax import categories, disk, page
+from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec, decode
 from stemgen_jax.data.crops import active_shares, both_active
 from stemgen_jax.data.manifest import Manifest
@@ -70,7 +70,7 @@ def write(
     f"{manifest.codes} codes at {manifest.frame_rate:g} frames/s; segments of "
     f"{manifest.segment_seconds:g} s"
   )
-  with replacing(path) as partial:
+  with disk.replacing(path) as partial:
     partial.write_text(page.page(manifest.name, lead, sections), "utf-8")
 
 

@@ -5,13 +5,14 @@ The manifest is written last, so a folder that has one is complete.
 
 import dataclasses
 import json
-import math
 import os
 import pathlib
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int32
+
+from stemgen_jax import disk
 
 RECIPE = "prepare.json"
 """What the records of a folder depend on, written first."""
@@ -110,7 +111,7 @@ class Manifest:
     }
     np.save(folder / _CODEBOOKS, fields.pop("codebooks"))
     np.save(folder / _SILENCE, fields.pop("silence").astype(np.uint16))
-    write_json(folder / _FILE, fields)
+    disk.write_json(folder / _FILE, fields)
 
   @staticmethod
   def remove(data_dir: str | os.PathLike) -> None:
@@ -122,24 +123,3 @@ def bound_recipe(data_dir: str | os.PathLike) -> dict[str, Any]:
   """The recipe that a folder is bound to; {} if it is to none yet."""
   path = pathlib.Path(data_dir, RECIPE)
   return json.loads(path.read_text("utf-8")) if path.is_file() else {}
-
-
-def write_json(path: pathlib.Path, value: Any) -> None:
-  """Writes a JSON file in one step: it is there whole or not at all.
-
-  Numbers that JSON does not know, NaN and infinity, are written as null.
-  """
-  partial = path.with_name(path.name + ".partial")
-  text = json.dumps(_known_to_json(value), indent=2, allow_nan=False)
-  partial.write_text(text + "\n", encoding="utf-8")
-  os.replace(partial, path)
-
-
-def _known_to_json(value: Any) -> Any:
-  if isinstance(value, dict):
-    return {name: _known_to_json(entry) for name, entry in value.items()}
-  if isinstance(value, list | tuple):
-    return [_known_to_json(entry) for entry in value]
-  if isinstance(value, float) and not math.isfinite(value):
-    return None
-  return value

@@ -6,7 +6,7 @@ import io
 import pathlib
 from collections.abc import Iterable, Sequence
 
-from stemgen_jax.audio import replacing
+from stemgen_jax import disk
 from stemgen_jax.data import song_codes
 from stemgen_jax.data.songs import Problem
 
@@ -46,7 +46,7 @@ def write(out: pathlib.Path, problems: Sequence[tuple[str, Problem]]) -> None:
     writer.writerow(
       (song, problem.stem, problem.kind, left_out, problem.message)
     )
-  with replacing(out / FILE) as partial:
+  with disk.replacing(out / FILE) as partial:
     partial.write_text(text.getvalue(), encoding="utf-8")
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from stemgen_jax import audio, categories, scales
+from stemgen_jax import categories, disk, scales
 from stemgen_jax.codec import Codec, ScaledCodec
 from stemgen_jax.data import (
   listing,
@@ -38,7 +38,6 @@ from stemgen_jax.data.manifest import (
   RECIPE,
   Manifest,
   bound_recipe,
-  write_json,
 )
 
 _PACKAGES = (
@@ -98,7 +97,7 @@ def prepare(
   recipe = check(source, codec, out, config)
   out.mkdir(parents=True, exist_ok=True)
   if not (out / RECIPE).is_file():
-    write_json(out / RECIPE, recipe)
+    disk.write_json(out / RECIPE, recipe)
   folder = out / "songs"
   ids = [song_id for split in split_songs.values() for song_id in split]
   with contextlib.suppress(FileNotFoundError):
@@ -225,7 +224,7 @@ def check(
     "codec_checksum": codec.checksum,
     "pairs": _plain(config),
   }
-  audio.check_folder(out)
+  disk.check_folder(out)
   if bound := bound_recipe(out):
     differing = [
       f"{name} {ours!r} there, {theirs!r} now"

@@ -17,7 +17,7 @@ import numpy as np
 import tqdm
 from jaxtyping import Float
 
-from stemgen_jax import audio
+from stemgen_jax import disk
 from stemgen_jax.evaluation import frechet, mirdd, summary
 from stemgen_jax.evaluation.descriptors import Describe
 from stemgen_jax.evaluation.embeddings import Embedding
@@ -447,5 +447,5 @@ def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:
   axes.set_xlabel("passes of the model, a window")
   axes.set_ylabel("quality (0: random pairing, 1: the real stem's codes)")
   axes.grid(alpha=0.25)
-  with audio.replacing(path) as partial:
+  with disk.replacing(path) as partial:
     figure.savefig(partial, format="png")

@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stemgen_jax import audio, page
+from stemgen_jax import audio, disk, page
 from stemgen_jax.audio import Audio
 from stemgen_jax.evaluation import listening, mirdd
 from stemgen_jax.evaluation.layers import Step
@@ -60,7 +60,7 @@ def write(
     + "; ".join(f"{name}: {text}" for name, text in SYSTEMS.items())
     + "."
   )
-  with audio.replacing(path) as partial:
+  with disk.replacing(path) as partial:
     partial.write_text(page.page("What it plays", lead, sections), "utf-8")
 
 

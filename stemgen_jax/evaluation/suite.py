@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from stemgen_jax import audio, npz
+from stemgen_jax import audio, disk, npz
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec, ScaledCodec, decode
-from stemgen_jax.data.manifest import write_json
 from stemgen_jax.evaluation import harmony, rhythm
 from stemgen_jax.evaluation.descriptors import Describe
 from stemgen_jax.evaluation.embeddings import Embedding
@@ -80,7 +79,7 @@ class Judged:
       "figures": self.figures,
       "descriptors": self.descriptors,
     }
-    with audio.replacing(path) as partial, open(partial, "wb") as file:
+    with disk.replacing(path) as partial, open(partial, "wb") as file:
       np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
 
   @classmethod
@@ -193,7 +192,7 @@ def bind(path: pathlib.Path, recipe: Mapping[str, Any]) -> None:
         f"({'; '.join(differing[:3])}): give another --out, or delete it"
       )
     return
-  write_json(path, recipe)
+  disk.write_json(path, recipe)
 
 
 def _judge(

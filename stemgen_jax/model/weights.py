@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 
+from stemgen_jax import disk
 from stemgen_jax.model.config import ModelConfig
 from stemgen_jax.model.transformer import Params, init_params
 from stemgen_jax.weight_paths import exported
@@ -71,19 +72,19 @@ def save_weights(
   if path.suffix != ".safetensors":
     raise ValueError(f"{path}: weights are written to a .safetensors file")
   path.parent.mkdir(parents=True, exist_ok=True)
-  # Whole or not at all, as the checkpoints are.
-  part = path.with_suffix(".part")
   tensors = {
     name: np.asarray(x, np.float32 if "codebooks" in name else dtype)
     for name, x in _flatten(jax.device_get(params)).items()
   }
-  # Not by `save_file`, whose files only their owner may read.
-  part.write_bytes(safetensors.numpy.save(tensors))
   about = {"config": dataclasses.asdict(config), "metadata": metadata}
-  part_about = path.with_suffix(".json.part")
-  part_about.write_text(json.dumps(about, indent=2) + "\n")
-  os.replace(part_about, path.with_suffix(".json"))
-  os.replace(part, path)
+  # Whole or not at all, as the checkpoints are.
+  with (
+    disk.replacing(path) as part,
+    disk.replacing(path.with_suffix(".json")) as part_about,
+  ):
+    # Not by `save_file`, whose files only their owner may read.
+    part.write_bytes(safetensors.numpy.save(tensors))
+    part_about.write_text(json.dumps(about, indent=2) + "\n")
 
 
 def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:

@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stemgen_jax import audio
+from stemgen_jax import disk
 
 _FIGURES = (
   "step",
@@ -68,5 +68,5 @@ def draw(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
     axes.set_ylabel("nats")
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8)
-  with audio.replacing(path) as partial:
+  with disk.replacing(path) as partial:
     figure.savefig(partial, format="png")

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib import image
 
-from stemgen_jax import audio, categories, page, picture, sampling
+from stemgen_jax import audio, categories, disk, page, picture, sampling
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec, decode
 from stemgen_jax.data.examples import Examples
@@ -109,7 +109,7 @@ class Listener:
     given = list(self._write(self._folder / "given", self._given))
     folder = self._folder / f"step-{step:07d}"
     sounds = list(self._write(folder, played))
-    with audio.replacing(self._folder / "index.html") as partial:
+    with disk.replacing(self._folder / "index.html") as partial:
       partial.write_text(self._page(step), "utf-8")
     return [*given, *sounds]
 

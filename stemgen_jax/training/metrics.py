@@ -9,6 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from stemgen_jax import disk
+
 # Of masked tokens, by active level and by bin of mask ratios.
 _SUMS = ("level", "ratio")
 
@@ -87,9 +89,8 @@ class Log:
       for line in read_log(self._path)
       if line["step"] <= start and line["kind"] != "end"
     ]
-    part = self._path.with_suffix(".part")
-    part.write_text("".join(json.dumps(line) + "\n" for line in kept))
-    os.replace(part, self._path)
+    with disk.replacing(self._path) as part:
+      part.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
   def write(self, step: int, kind: str, figures: dict[str, Any]) -> None:
     """Adds a line."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stemgen_jax import audio
+from stemgen_jax import audio, disk
 from stemgen_jax.audio import Audio
 from stemgen_jax.evaluation import loops
 
@@ -45,7 +45,7 @@ def files(tmp_path_factory):
   for bpm in (84, 100, 140):
     # Two bars of 4/4 that go round without a gap.
     audio.write(folder / f"{bpm}.wav", clicks(bpm, 8 * 60 / bpm), bits=16)
-  return audio.matching(str(folder / "*.wav"))
+  return disk.matching(str(folder / "*.wav"))
 
 
 def test_who_plays_the_loop_is_as_good_as_the_loop(files, tmp_path):

@@ -1,0 +1,130 @@
+"""Files: which there are, which can be written, and writing them whole."""
+
+import contextlib
+import difflib
+import glob
+import json
+import math
+import os
+import pathlib
+import secrets
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+Path = str | os.PathLike[str]
+
+
+def matching(pattern: str) -> list[pathlib.Path]:
+  """The files that a pattern such as "loops/*.wav" matches, in order.
+
+  Raises:
+    FileNotFoundError: there is none.
+  """
+  found = sorted(map(pathlib.Path, glob.glob(pattern)))
+  if not found:
+    raise FileNotFoundError(f"--files={pattern}: no such file")
+  return found
+
+
+def similar(path: pathlib.Path) -> str:
+  """For the message of an absent file: the nearest name in its folder."""
+  if not path.parent.is_dir():
+    return f" (there is no folder {path.parent})"
+  try:
+    names = os.listdir(path.parent)
+  except OSError:
+    return ""
+  near = difflib.get_close_matches(path.name, names, 1)
+  return f"; did you mean {path.with_name(near[0])}?" if near else ""
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+  """A temporary name beside `path`, moved there if all goes well."""
+  temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+  try:
+    yield temporary
+    os.replace(temporary, path)
+  finally:
+    temporary.unlink(missing_ok=True)
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+  """Writes a JSON file in one step: it is there whole or not at all.
+
+  Numbers that JSON does not know, NaN and infinity, are written as null.
+  """
+  text = json.dumps(_known_to_json(value), indent=2, allow_nan=False)
+  with replacing(path) as partial:
+    partial.write_text(text + "\n", encoding="utf-8")
+
+
+def check_writable(
+  path: Path, overwrite: bool, suffixes: Sequence[str]
+) -> pathlib.Path:
+  """Makes sure that `path` can be written, without touching what is there.
+
+  Tries it, by making and removing an empty file beside it: permission bits
+  alone do not tell (root, read-only mounts, full disks).
+
+  Raises:
+    ValueError: the suffix is none of `suffixes`.
+    FileExistsError: the file exists and `overwrite` is False.
+    FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError,
+      OSError: there is no such folder, or it cannot be written to.
+  """
+  path = pathlib.Path(path)
+  if path.is_dir():
+    raise IsADirectoryError(f"{path} is a folder: expected a file name")
+  if path.suffix.lower() not in suffixes:
+    raise ValueError(
+      f"{path}: cannot write {path.suffix or 'a file without suffix'}; "
+      f"expected {' or '.join(suffixes)}"
+    )
+  folder = path.parent
+  if not folder.is_dir():
+    nearest = next((p for p in path.parents if p.exists()), folder)
+    if nearest.is_file():
+      raise NotADirectoryError(f"{path}: {nearest} is a file, not a folder")
+    raise FileNotFoundError(f"no such folder: {folder}; make it first")
+  if path.exists() and not overwrite:
+    raise FileExistsError(
+      f"{path} exists: choose another name, or replace it by --overwrite "
+      "(overwrite=True in Python)"
+    )
+  _probe(folder)
+  return path
+
+
+def check_folder(folder: Path) -> pathlib.Path:
+  """Makes sure that a folder is there or can be made, and written to.
+
+  Raises:
+    NotADirectoryError: it, or what it would lie in, is a file.
+    OSError: it cannot be written to.
+  """
+  folder = pathlib.Path(folder)
+  nearest = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+  if not nearest.is_dir():
+    raise NotADirectoryError(f"--out={folder}: {nearest} is a file, no folder")
+  _probe(nearest)
+  return folder
+
+
+def _probe(folder: pathlib.Path) -> None:
+  probe = folder / f".{secrets.token_hex(8)}.part"
+  try:
+    probe.touch(exist_ok=False)
+    probe.unlink()
+  except OSError as error:
+    raise type(error)(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def _known_to_json(value: Any) -> Any:
+  if isinstance(value, dict):
+    return {name: _known_to_json(entry) for name, entry in value.items()}
+  if isinstance(value, list | tuple):
+    return [_known_to_json(entry) for entry in value]
+  if isinstance(value, float) and not math.isfinite(value):
+    return None
+  return value
