@@ -24,7 +24,6 @@ from stemgen_jax import __version__, disk
 
 Samples = Float32[np.ndarray, "samples channels"]
 Bits = Literal[16, 24, "float"]
-Path = str | os.PathLike[str]
 
 READABLE = "wav, flac, ogg, mp3 or aiff"
 WRITABLE = (".wav", ".flac")
@@ -86,7 +85,7 @@ class Audio:
     return self.samples.shape[1]
 
 
-def read(path: Path, *, longest: float | None = None) -> Audio:
+def read(path: disk.Path, *, longest: float | None = None) -> Audio:
   """Decodes the whole of a wav, flac, ogg, mp3 or aiff file.
 
   Args:
@@ -205,7 +204,7 @@ def _decode(
 
 
 def write(
-  path: Path,
+  path: disk.Path,
   audio: Audio,
   *,
   bits: Bits = 24,
@@ -259,7 +258,7 @@ def write(
   return gain_db
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
+def read_metadata(path: disk.Path) -> dict[str, Any]:
   """The `metadata` that `write` put into a file; {} in a file of others."""
   with soundfile.SoundFile(path) as file:
     comment = file.comment
@@ -270,7 +269,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
   return metadata if isinstance(metadata, dict) else {}
 
 
-def check_bits(path: Path, bits: Bits) -> None:
+def check_bits(path: disk.Path, bits: Bits) -> None:
   """Raises ValueError if a file of that name cannot have that depth."""
   if bits not in _SUBTYPES:
     raise ValueError(f"bits {bits!r}: expected 16, 24 or 'float'")
@@ -280,7 +279,7 @@ def check_bits(path: Path, bits: Bits) -> None:
     )
 
 
-def check_format(path: Path, audio: Audio) -> None:
+def check_format(path: disk.Path, audio: Audio) -> None:
   """Raises ValueError if a file of that name cannot hold such audio."""
   if pathlib.Path(path).suffix.lower() != ".flac":
     return
