@@ -3,7 +3,7 @@
 All there is to know, as report.html and report.json: 400 stems are played to
 contexts of held-out songs, and judged beside the real stems, another song's,
 and the real ones through the codec. It takes hours, may be stopped at any
-time, and goes on where it was:
+time, and goes on where it was; calls at the same time share the work:
 
   stemgen-jax evaluate --out=out/report
 

@@ -2,23 +2,22 @@
 
 Every example is played under every setting with every seed; figures and
 embeddings are kept in a file for each setting and example, so that a run that
-was stopped goes on, and settings that are added later join those that are done.
+was stopped goes on, several at once share the work, and settings that are added
+later join those that are done.
 """
 
 import dataclasses
 import itertools
 import pathlib
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import tqdm
 from jaxtyping import Float
 
 from stemgen_jax import disk
-from stemgen_jax.evaluation import frechet, mirdd, summary
+from stemgen_jax.evaluation import frechet, mirdd, sharing, summary
 from stemgen_jax.evaluation.descriptors import Describe
 from stemgen_jax.evaluation.embeddings import Embedding
 from stemgen_jax.evaluation.protocol import ExampleList
@@ -79,34 +78,26 @@ def run(
     folder = out / "settings" / name
     folder.mkdir(parents=True, exist_ok=True)
     bind(folder / "settings.json", dataclasses.asdict(settings))
-  places = list(itertools.islice(examples, count))
-  found: dict[str, list[Judged]] = {name: [] for name in ("anchors", *grid)}
   (out / "anchors").mkdir(exist_ok=True)
-  with tqdm.tqdm(
-    total=(len(grid) + 1) * count,
-    desc="decoding",
-    unit="example",
-    mininterval=0.5 if sys.stderr.isatty() else 30,
-  ) as bar:
-    for name in found:
-      folder = out / "anchors" if name == "anchors" else out / "settings" / name
-      for place in places:
-        path = folder / f"{place:05d}.npz"
-        if path.is_file():
-          bar.initial += 1  # so that the rate is that of this run
-        else:
-          _judge(
-            player,
-            examples,
-            place,
-            grid.get(name),
-            seeds,
-            embeddings,
-            describe,
-          ).save(path)
-        found[name].append(Judged.load(path))
-        bar.update()
-  return found
+
+  def judge(path: pathlib.Path, place: int, settings: Settings | None) -> None:
+    _judge(player, examples, place, settings, seeds, embeddings, describe).save(
+      path
+    )
+
+  folders = {"anchors": out / "anchors"}
+  folders |= {name: out / "settings" / name for name in grid}
+  places = list(itertools.islice(examples, count))
+  jobs = [
+    (folder / f"{place:05d}.npz", place, grid.get(name))
+    for name, folder in folders.items()
+    for place in places
+  ]
+  done = sharing.fill(jobs, judge, count=len(jobs), desc="decoding")
+  return {
+    name: [Judged.load(path) for path in done if path.parent == folder]
+    for name, folder in folders.items()
+  }
 
 
 def _judge(

@@ -2,25 +2,23 @@
 
 Every example leaves a file in the folder, with the figures and embeddings of
 each system, and the stem that was played. A run that was stopped goes on; a
-longer one continues a shorter one.
+longer one continues a shorter one; several at once share the work.
 """
 
 import dataclasses
 import itertools
 import json
 import pathlib
-import sys
 import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
-import tqdm
 
 from stemgen_jax import audio, disk, npz
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec, ScaledCodec, decode
-from stemgen_jax.evaluation import harmony, rhythm
+from stemgen_jax.evaluation import harmony, rhythm, sharing
 from stemgen_jax.evaluation.descriptors import Describe
 from stemgen_jax.evaluation.embeddings import Embedding
 from stemgen_jax.evaluation.protocol import Example, ExampleList
@@ -137,34 +135,25 @@ def run(
   folder = out / _FOLDER
   folder.mkdir(parents=True, exist_ok=True)
   bind(out / _RECIPE, recipe)
-  judged = []
-  with tqdm.tqdm(
-    total=count,
-    desc="judging",
-    unit="example",
-    mininterval=0.5 if sys.stderr.isatty() else 30,
-  ) as bar:
-    for place in itertools.islice(examples, count):
-      path = folder / f"{place:05d}.npz"
-      if path.is_file():
-        judged.append(Judged.load(path))
-        bar.initial += 1  # so that the rate is that of this run
-      else:
-        judged.append(
-          _judge(
-            player,
-            examples,
-            place,
-            stem_path(out, place),
-            settings=settings,
-            seed=seed + place,
-            embeddings=embeddings,
-            describe=describe,
-          )
-        )
-        judged[-1].save(path)
-      bar.update()
-  return judged
+
+  def judge(path: pathlib.Path, place: int) -> None:
+    _judge(
+      player,
+      examples,
+      place,
+      stem_path(out, place),
+      settings=settings,
+      seed=seed + place,
+      embeddings=embeddings,
+      describe=describe,
+    ).save(path)
+
+  jobs = (
+    (folder / f"{place:05d}.npz", place)
+    for place in itertools.islice(examples, count)
+  )
+  done = sharing.fill(jobs, judge, count=count, desc="judging")
+  return [Judged.load(path) for path in done]
 
 
 def stem_path(out: pathlib.Path, number: int) -> pathlib.Path:
