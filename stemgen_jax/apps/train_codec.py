@@ -19,7 +19,6 @@ Or how well another codec does, such as the one in the package:
 """
 
 import importlib
-import json
 import pathlib
 import signal
 import tempfile
@@ -278,8 +277,7 @@ def _report(
     results["files"] = report.judge(tested, recordings)
   about = {"codec": tested.name, "checksum": tested.checksum}
   path = out / "report.json"
-  with disk.replacing(path) as partial:
-    partial.write_text(json.dumps(about | results, indent=2) + "\n")
+  disk.write_json(path, about | results)
   for category, figures in results.items():
     print(f"{category:22}", *(f"{k} {v} " for k, v in figures.items()))
   print(f"wrote {path}")

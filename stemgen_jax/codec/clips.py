@@ -58,8 +58,7 @@ def render(
       np.save(folder / f"{song.id}.npy", np.stack(stems).astype(np.float16))
       categories = [stem.category for stem in song.stems]
       index[song.id] = {"split": song.split, "categories": categories}
-      with disk.replacing(index_path) as partial:
-        partial.write_text(json.dumps({"recipe": recipe, "songs": index}))
+      disk.write_json(index_path, {"recipe": recipe, "songs": index})
     yield song.id
 
 

@@ -159,8 +159,7 @@ def save(
     "config": dataclasses.asdict(config),
     "metadata": metadata,
   }
-  with disk.replacing(path.with_suffix(".json")) as partial:
-    partial.write_text(json.dumps(description, indent=2) + "\n")
+  disk.write_json(path.with_suffix(".json"), description)
   return checksum
 
 

@@ -93,9 +93,11 @@ def run(
     for name, folder in folders.items()
     for place in places
   ]
-  done = sharing.fill(jobs, judge, count=len(jobs), desc="decoding")
+  done = sharing.fill(
+    jobs, judge, Judged.load, count=len(jobs), desc="decoding"
+  )
   return {
-    name: [Judged.load(path) for path in done if path.parent == folder]
+    name: [judged for path, judged in done.items() if path.parent == folder]
     for name, folder in folders.items()
   }
 

@@ -152,8 +152,8 @@ def run(
     (folder / f"{place:05d}.npz", place)
     for place in itertools.islice(examples, count)
   )
-  done = sharing.fill(jobs, judge, count=count, desc="judging")
-  return [Judged.load(path) for path in done]
+  done = sharing.fill(jobs, judge, Judged.load, count=count, desc="judging")
+  return list(done.values())
 
 
 def stem_path(out: pathlib.Path, number: int) -> pathlib.Path:

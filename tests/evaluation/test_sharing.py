@@ -1,5 +1,6 @@
 """Files that several processes make together."""
 
+import pathlib
 import subprocess
 import sys
 import threading
@@ -22,7 +23,8 @@ def make(path):
 
 out = pathlib.Path(sys.argv[1])
 jobs = ((out / f"{n}.npz",) for n in range(12))
-assert len(sharing.fill(jobs, make, count=12, desc="x")) == 12
+found = sharing.fill(jobs, make, pathlib.Path.read_text, count=12, desc="x")
+assert len(found) == 12
 """
 
 
@@ -30,13 +32,18 @@ def write(path, *words):
   path.write_text(" ".join(words))
 
 
+def fill(jobs, make):
+  return sharing.fill(
+    jobs, make, pathlib.Path.read_text, count=len(jobs), desc="x"
+  )
+
+
 def test_what_is_there_is_left_as_it_is(tmp_path):
   (tmp_path / "a.npz").write_text("before")
   jobs = [(tmp_path / "a.npz", "x"), (tmp_path / "b.npz", "y", "z")]
-  assert sharing.fill(jobs, write, count=2, desc="x") == [
-    tmp_path / "a.npz",
-    tmp_path / "b.npz",
-  ]
+  found = fill(jobs, write)
+  assert list(found) == [tmp_path / "a.npz", tmp_path / "b.npz"]
+  assert list(found.values()) == ["before", "y z"]
   assert (tmp_path / "a.npz").read_text() == "before"
   assert (tmp_path / "b.npz").read_text() == "y z"
   assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npz", "b.npz"]
@@ -70,7 +77,7 @@ def test_what_another_process_is_at_work_on_comes_last(tmp_path, monkeypatch):
   lock.acquire()
   other = threading.Thread(target=stop_without_a_result)
   other.start()
-  assert sharing.fill([(a,), (b,)], make, count=2, desc="x") == [a, b]
+  assert list(fill([(a,), (b,)], make)) == [a, b]
   other.join()
   assert made == [b, a]
 
@@ -81,6 +88,13 @@ def test_a_failure_leaves_the_job_to_be_done(tmp_path):
 
   job = (tmp_path / "a.npz", "done")
   with pytest.raises(RuntimeError, match="no memory"):
-    sharing.fill([job[:1]], fail, count=1, desc="x")
-  sharing.fill([job], write, count=1, desc="x")
+    fill([job[:1]], fail)
+  fill([job], write)
   assert job[0].read_text() == "done"
+
+
+def test_a_damaged_file_is_told_before_more_is_made(tmp_path):
+  (tmp_path / "a.npz").write_bytes(b"\xff")
+  with pytest.raises(UnicodeDecodeError):
+    fill([(tmp_path / "a.npz",), (tmp_path / "b.npz", "late")], write)
+  assert not (tmp_path / "b.npz").exists()
