@@ -260,7 +260,7 @@ def _all() -> dict[str, Any]:
 
 
 def _decoding() -> dict[str, Any]:
-  from stemgen_jax.evaluation import decodings, grid
+  from stemgen_jax.evaluation import decodings, decodings_table, grid
 
   settings = grid.load(_GRID.value)
   reference = _REFERENCE.value or next(iter(settings))
@@ -287,9 +287,9 @@ def _decoding() -> dict[str, Any]:
     describe=describe,
   )
   result = decodings.summarise(found, reference, _SEED.value)
-  table = decodings.table(result)
+  table = decodings_table.table(result)
   (out / "decoding.md").write_text(table + "\n", encoding="utf-8")
-  decodings.draw(out / "decoding.png", result)
+  decodings_table.draw(out / "decoding.png", result)
   print(table)
   return result
 
@@ -399,7 +399,7 @@ def _listen(weights: "Weights", examples: "Examples") -> dict[str, Any]:
   from stemgen_jax.evaluation import listening
 
   result = listening.listening(weights, examples, seed=_SEED.value)
-  print(_table(result))
+  print(listening.table(result))
   return result | {
     "steps": weights.metadata.get("steps"),
     "data": _DATA.value or "the examples in the package",
@@ -467,24 +467,3 @@ def _examples(config: "ModelConfig", count: int) -> "Examples":
   from stemgen_jax.data import batches
 
   return batches.eval_examples(data, "test", config.window, count, _SEED.value)
-
-
-def _table(result: dict[str, Any]) -> str:
-  from stemgen_jax.evaluation import listening
-
-  names = ("true", "shuffled", "silent", "null")
-  rows = [
-    f"bits per masked frame, {result['examples']} examples of "
-    f"{result['songs']} songs",
-    f"{'masked':>8}" + "".join(f"{name:>10}" for name in names) + "   gain",
-  ]
-  for percent, figures in result["masked"].items():
-    rows.append(
-      f"{percent + ' %':>8}"
-      + "".join(f"{figures[name]:>10.2f}" for name in names)
-      + f"   {listening.said(figures)}"
-    )
-  low = result["masked"]["100"]["gain_low"]
-  if low is not None:
-    rows.append("It listens." if low > 0 else "It does not listen.")
-  return "\n".join(rows)

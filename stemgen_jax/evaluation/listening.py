@@ -188,6 +188,25 @@ def _bits(
   return nats / math.log(2)
 
 
+def table(result: Mapping[str, Any]) -> str:
+  """What `listening` returns, to print, and what it comes to."""
+  rows = [
+    f"bits per masked frame, {result['examples']} examples of "
+    f"{result['songs']} songs",
+    f"{'masked':>8}" + "".join(f"{name:>10}" for name in CONTEXTS) + "   gain",
+  ]
+  for percent, figures in result["masked"].items():
+    rows.append(
+      f"{percent + ' %':>8}"
+      + "".join(f"{figures[name]:>10.2f}" for name in CONTEXTS)
+      + f"   {said(figures)}"
+    )
+  low = result["masked"]["100"]["gain_low"]
+  if low is not None:
+    rows.append("It listens." if low > 0 else "It does not listen.")
+  return "\n".join(rows)
+
+
 def said(figures: Mapping[str, Any]) -> str:
   """The gain with its interval, in a few characters."""
   interval = "too few songs for an interval"

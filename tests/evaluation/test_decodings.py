@@ -10,7 +10,14 @@ import pytest
 from stemgen_jax import codec as codecs
 from stemgen_jax.audio import Audio
 from stemgen_jax.data import band
-from stemgen_jax.evaluation import decodings, embeddings, grid, mirdd, protocol
+from stemgen_jax.evaluation import (
+  decodings,
+  decodings_table,
+  embeddings,
+  grid,
+  mirdd,
+  protocol,
+)
 from stemgen_jax.sampling import Settings
 
 STYLE = band.Style(
@@ -90,7 +97,7 @@ def test_the_better_setting_comes_out_better(found):
   assert good["quality"] > bad["quality"] + 0.5
   assert good["differences"]["rhythm"] == {"mean": 0, "low": 0, "high": 0}
   assert bad["differences"]["rhythm"]["mean"] < -0.5
-  table = decodings.table(result).splitlines()
+  table = decodings_table.table(result).splitlines()
   assert [row.split("|")[1].strip() for row in table[2:7]] == [
     "good",
     "bad",
@@ -114,7 +121,7 @@ def test_what_is_done_is_kept_and_settings_join(found, player):
 
 def test_a_picture_of_it(found, tmp_path):
   path = tmp_path / "decoding.png"
-  decodings.draw(path, decodings.summarise(found[1], "bad"))
+  decodings_table.draw(path, decodings.summarise(found[1], "bad"))
   assert path.read_bytes().startswith(b"\x89PNG")
 
 
@@ -127,11 +134,11 @@ def test_mixes_are_described_where_it_is_asked_for(found, player, tmp_path):
   result = decodings.summarise(again, "good")
   assert result["anchors"]["real"]["mirdd"] == 0
   assert result["rows"]["bad"]["mirdd"] == pytest.approx(0)
-  assert "| MIRDD |" in decodings.table(result)
+  assert "| MIRDD |" in decodings_table.table(result)
   # Not where it was not.
   plain = decodings.summarise(found[1], "good")
   assert plain["rows"]["good"]["mirdd"] is None
-  assert "MIRDD" not in decodings.table(plain)
+  assert "MIRDD" not in decodings_table.table(plain)
 
 
 @pytest.mark.parametrize(
