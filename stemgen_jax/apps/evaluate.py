@@ -346,8 +346,12 @@ def _recipe(
 ) -> dict[str, Any]:
   """What the result of an example depends on, besides the settings."""
   from stemgen_jax.codec.codec import checksum
+  from stemgen_jax.evaluation import suite
 
-  recipe = subject.identity | {"embeddings": list(embeddings)}
+  recipe = subject.identity | {
+    "embeddings": list(embeddings),
+    "measured": suite.MEASURED,
+  }
   for name, path in (("vggish", _VGGISH.value), ("clap", _CLAP.value)):
     if path:
       file = pathlib.Path(path)

@@ -44,6 +44,10 @@ FIGURES = {
 DESCRIBED = ("generated", "real", "round_trip", "random")
 """Systems whose mixes are described for MIRDD."""
 
+MEASURED = 2
+"""Raised with each change of what a figure, embedding or descriptor is, so that
+results from before and after it never meet in one folder."""
+
 _FOLDER, _RECIPE = "examples", "evaluation.json"
 
 
