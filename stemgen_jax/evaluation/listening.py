@@ -188,31 +188,44 @@ def _bits(
   return nats / math.log(2)
 
 
+def rows(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+  """What `listening` returns, as figures by what they are of."""
+  found = {f"{share} % masked": x for share, x in result["masked"].items()}
+  found |= {f"level {level}": x for level, x in result["levels"].items()}
+  if "100 % masked" in found:
+    del found["level 0"]  # is the same
+  for name, of_category in result["categories"].items():
+    if everything := of_category["masked"].get("100"):
+      found[name] = everything
+  return found
+
+
 def table(result: Mapping[str, Any]) -> str:
   """What `listening` returns, to print, and what it comes to."""
-  rows = [
+  named = rows(result)
+  width = max(map(len, named))
+  heads = "".join(f"{name:>9}" for name in CONTEXTS)
+  lines = [
     f"bits per masked frame, {result['examples']} examples of "
-    f"{result['songs']} songs",
-    f"{'masked':>8}" + "".join(f"{name:>10}" for name in CONTEXTS) + "   gain",
+    f"{result['songs']} songs; levels and instruments with all masked",
+    f"{'':<{width}}{heads}   {'gain':<21}   gain over null",
   ]
-  for percent, figures in result["masked"].items():
-    rows.append(
-      f"{percent + ' %':>8}"
-      + "".join(f"{figures[name]:>10.2f}" for name in CONTEXTS)
-      + f"   {said(figures)}"
-    )
-  low = result["masked"]["100"]["gain_low"]
+  for name, figures in named.items():
+    bits = "".join(f"{figures[context]:>9.2f}" for context in CONTEXTS)
+    gain, null_gain = said(figures, "gain"), said(figures, "null_gain")
+    lines.append(f"{name:<{width}}{bits}   {gain:<21}   {null_gain}")
+  low = result["masked"].get("100", {}).get("gain_low")
   if low is not None:
-    rows.append("It listens." if low > 0 else "It does not listen.")
-  return "\n".join(rows)
+    lines.append("It listens." if low > 0 else "Not shown to listen.")
+  return "\n".join(lines)
 
 
-def said(figures: Mapping[str, Any]) -> str:
-  """The gain with its interval, in a few characters."""
-  interval = "too few songs for an interval"
-  if figures["gain_low"] is not None:
-    interval = f"{figures['gain_low']:.2f} to {figures['gain_high']:.2f}"
-  return f"{figures['gain']:.2f} ({interval})"
+def said(figures: Mapping[str, Any], gain: str) -> str:
+  """A gain, "gain" or "null_gain", with its interval, in a few characters."""
+  low, high = figures[f"{gain}_low"], figures[f"{gain}_high"]
+  if low is None:
+    return f"{figures[gain]:.2f} (too few songs)"
+  return f"{figures[gain]:.2f} ({low:.2f} to {high:.2f})"
 
 
 def can_exchange(songs: np.ndarray) -> bool:

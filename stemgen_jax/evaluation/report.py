@@ -178,17 +178,15 @@ def _figures(result: Mapping[str, Any]) -> str:
 def _listening(found: Mapping[str, Any] | None) -> str:
   if not found:
     return ""
-  names = ("true", "shuffled", "silent", "null")
+  names = listening.CONTEXTS
   rows = [
     (
       label,
       *(f"{figures[name]:.2f}" for name in names),
-      listening.said(figures),
+      listening.said(figures, "gain"),
+      listening.said(figures, "null_gain"),
     )
-    for label, figures in (
-      *((f"{share} % masked", x) for share, x in found["masked"].items()),
-      *((f"level {level}", x) for level, x in found["levels"].items()),
-    )
+    for label, figures in listening.rows(found).items()
   ]
   lines = {}
   for name, of_category in {"all": found, **found["categories"]}.items():
@@ -196,13 +194,15 @@ def _listening(found: Mapping[str, Any] | None) -> str:
     if figures["gain_low"] is not None:
       lines[name] = tuple(figures[x] for x in ("gain", "gain_low", "gain_high"))
   return (
-    page.table(("", *names, "gain, 95 % interval"), rows)
+    page.table(
+      ("", *names, "gain, 95 % interval", "gain over null, 95 % interval"), rows
+    )
     + page.intervals(lines, (0.0,))
     + "<p>Bits per frame, less is better, of "
     f"{found['examples']} examples ({found['data']}): of the coarsest level "
-    "(0), and with all masked of each. The gain, which the plot has by "
-    "instrument at 100 %, is what the true context is worth against another "
-    "song's.</p>"
+    "(0); with all masked of each level, and of level 0 by instrument. The "
+    "gain, which the plot has by instrument, is what the true context is worth "
+    "against another song's; the gain over null, against none at all.</p>"
   )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from stemgen_jax import __main__ as command
 from stemgen_jax import model
+from stemgen_jax.categories import CATEGORIES
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.evaluation import listening as lib
 
@@ -89,8 +90,24 @@ def test_figures_of_a_model_that_copies_its_context(monkeypatch):
   assert piano["gain"] == pytest.approx(2, abs=1e-3)
   assert piano["null_gain"] == pytest.approx(math.log2(5) - 1, abs=1e-3)
   assert piano["gain_low"] is piano["null_gain_high"] is None
-  assert lib.said(piano) == "2.00 (too few songs for an interval)"
-  assert lib.said(found["masked"]["100"]) == "2.00 (2.00 to 2.00)"
+  assert lib.said(piano, "gain") == "2.00 (too few songs)"
+  everything = found["masked"]["100"]
+  assert lib.said(everything, "gain") == "2.00 (2.00 to 2.00)"
+  assert lib.said(everything, "null_gain") == "1.32 (1.32 to 1.32)"
+
+
+def test_a_table_of_them(monkeypatch):
+  monkeypatch.setattr(model, "apply", copying)
+  lines = lib.table(lib.listening(tiny_weights(), examples())).splitlines()
+  names = ["70 % masked", "100 % masked", "level 1", *CATEGORIES[:3]]
+  width = max(map(len, names))
+  assert [line[:width].strip() for line in lines[2:-1]] == names
+  assert lines[-1] == "It listens."
+  assert lines[3].split()[-4:] == ["1.32", "(1.32", "to", "1.32)"]
+  # All of the masked shares may be smaller.
+  some = lib.table(lib.listening(tiny_weights(), examples(), masked=(70,)))
+  assert "level 0" in some
+  assert "isten" not in some
 
 
 def test_hidden_codes_are_hidden_and_shown_codes_are_shown(monkeypatch):

@@ -131,7 +131,8 @@ def page(tmp_path_factory) -> pathlib.Path:
     seed=3,
   )
   figures = dict.fromkeys(("true", "shuffled", "silent", "null", "gain"), 1.0)
-  figures |= {"gain_low": 0.5, "gain_high": 1.5}
+  figures |= {"gain_low": 0.5, "gain_high": 1.5, "null_gain": 0.25}
+  figures |= {"null_gain_low": 0.125, "null_gain_high": 0.375}
   masked = {"masked": {"100": figures}}
   result = summary.summarise([judged(number) for number in range(4)]) | {
     "weights": "mine",
@@ -165,6 +166,7 @@ def test_the_page_has_examples_sessions_and_tables(page):
     assert html.escape(name) in text
   for name in FIGURES:
     assert name.replace("_", " ") in text
+  assert text.count("0.25 (0.12 to 0.38)") == 2  # all, and drums
   assert not re.findall(r'(?:src|href)="(?!data:)', text)  # nothing from afar
   assert text.count('<svg class="intervals"') >= 1 + len(FIGURES) + 1
 
