@@ -144,7 +144,8 @@ def summarise(
 
   Scores are those of `summary.score`, over all seeds; distances are means over
   the seeds, each against the real stems of the same examples. The quality of a
-  setting is the mean of its scores and its APA of the first embedding. A
+  setting is the mean of its scores, each at most 1, and its APA of the first
+  embedding. A
   setting's difference from the reference is taken example by example, and its
   interval over the songs.
 
@@ -158,7 +159,7 @@ def summarise(
     `passes`, `playing` (seconds a take, as it came), `scores`, `differences`,
     `figures`, `frechet`, `mirdd` (None where mixes were not described),
     `quality` and its `spread` over the seeds; `anchors` have `figures`,
-    `frechet` and `mirdd`.
+    `frechet` and `mirdd`; `mirdd_floor` is real mixes against other real ones.
 
   Raises:
     ValueError: there are fewer than two examples to compare.
@@ -193,6 +194,7 @@ def summarise(
       name: _row(ones, fixed, seeds, compared, weights)
       for name, ones in judged.items()
     },
+    "mirdd_floor": _mirdd_floor(fixed, seed),
     "anchors": {
       system: {
         "figures": {
@@ -249,7 +251,8 @@ def _row(
     differences[group] = summary.interval(
       float(apart(weights.alike)[0]), apart(weights.draws)
     )
-    qualities.append(summary.standing(mine, "generated", weights.seeds))
+    of_seeds = summary.standing(mine, "generated", weights.seeds)
+    qualities.append(np.minimum(of_seeds, 1))
   quality = np.nanmean(qualities, axis=0)
   playing = float(np.median([one.about["playing"] for one in judged]))
   return {
@@ -313,6 +316,11 @@ def _distances(
       ),
     }
   return found
+
+
+def _mirdd_floor(fixed: Sequence[Judged], seed: int) -> float | None:
+  real = [one.descriptors["real"] for one in fixed if one.descriptors]
+  return _mean([mirdd.floor(real, seed)["mean"]]) if len(real) > 1 else None
 
 
 def _mirdd(

@@ -183,8 +183,8 @@ def preset(name: str) -> Settings:
   """Settings by name.
 
   "paper" has exactly the paper's numbers; "default" is what our ablation found
-  best (configs/README.md, 44 passes of the model); "fast" has the fewest passes
-  without a loss that it could show, 12.
+  best (configs/README.md, 44 passes of the model); "fast" takes 12, with
+  which it could show no loss of rhythm or harmony.
 
   Raises:
     ValueError: no preset has this name.
