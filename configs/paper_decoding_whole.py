@@ -1,7 +1,7 @@
 """The paper's best and naive decoding at its own 128/64/32/32 steps.
 
   stemgen-jax evaluate --what=decoding --grid=configs/paper_decoding_whole.py \\
-    --seconds=5 --examples=32 --seeds=1 --out=out/paper_decoding_whole
+    --seconds=5 --examples=32 --seeds=1 --mirdd --out=out/paper_decoding_whole
 """
 
 import dataclasses

@@ -106,7 +106,7 @@ def check_folder(folder: Path) -> pathlib.Path:
   folder = pathlib.Path(folder)
   nearest = next(p for p in (folder, *folder.absolute().parents) if p.exists())
   if not nearest.is_dir():
-    raise NotADirectoryError(f"--out={folder}: {nearest} is a file, no folder")
+    raise NotADirectoryError(f"{folder}: {nearest} is a file, not a folder")
   _probe(nearest)
   return folder
 

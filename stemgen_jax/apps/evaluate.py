@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 
 WHAT = ("all", "listening", "sound", "loops", "decoding")
 _OF_ALL, _OF_LISTENING, _OF_DECODING = 400, 96, 48
+_LAST_SEED = 2**31 - 1  # examples and takes add to it
 
 FLAGS = flags.FlagValues()
 _WHAT = flags.DEFINE_string(
@@ -135,8 +136,8 @@ _VGGISH = flags.DEFINE_string(
 _CLAP = flags.DEFINE_string(
   "clap",
   None,
-  "FAD with CLAP too: a folder with config.json and model.safetensors, as "
-  "laion/larger_clap_music's.",
+  "FAD with CLAP too: a folder with config.json, preprocessor_config.json and "
+  "model.safetensors, as laion/larger_clap_music's.",
   flag_values=FLAGS,
 )
 _FILES = flags.DEFINE_string(
@@ -167,6 +168,22 @@ _VARIATIONS = flags.DEFINE_integer(
   "How often each step of the page's sessions is tried; 0 leaves them out.",
   flag_values=FLAGS,
 )
+_GOES_WITH = {
+  "data": ("all", "listening", "sound", "decoding"),
+  "examples": ("all", "listening", "sound", "decoding"),
+  "seconds": ("all", "loops", "decoding"),
+  "preset": ("all", "sound", "loops"),
+  "mirdd": ("all", "decoding"),
+  "vggish": ("all", "decoding"),
+  "clap": ("all", "decoding"),
+  "shown": ("all",),
+  "variations": ("all",),
+  "files": ("loops",),
+  "grid": ("decoding",),
+  "reference": ("decoding",),
+  "seeds": ("decoding",),
+}
+"""Flags, and what they say something of."""
 
 
 def main(argv: list[str]) -> None:
@@ -180,6 +197,14 @@ def main(argv: list[str]) -> None:
   del argv
   if _WHAT.value not in WHAT:
     raise ValueError(f"--what={_WHAT.value}: expected {' or '.join(WHAT)}")
+  for flag, what in _GOES_WITH.items():
+    if FLAGS[flag].present and _WHAT.value not in what:
+      raise ValueError(
+        f"--{flag} says nothing of --what={_WHAT.value}: it goes with "
+        f"--what={' or '.join(what)}"
+      )
+  if not 0 <= _SEED.value <= _LAST_SEED:
+    raise ValueError(f"--seed={_SEED.value}: expected 0 to {_LAST_SEED}")
   if not _OUT.value:
     raise ValueError("--out is missing: name a folder, as --out=out/listening")
   name = "report" if _WHAT.value == "all" else _WHAT.value
@@ -219,6 +244,11 @@ def _all() -> dict[str, Any]:
   embeddings = _embeddings(subject.player)
   out = pathlib.Path(_OUT.value or "")
   describe = _describe(usual=True)
+  recipe = _recipe(subject, embeddings) | {
+    "settings": dataclasses.asdict(settings),
+    "mirdd": describe is not None,
+  }
+  suite.bind(out / suite.RECIPE, recipe)
   # First, as it is quick, and its mistakes are not found out after hours.
   heard = _listening_of_all(subject.player)
   judged = suite.run(
@@ -226,11 +256,7 @@ def _all() -> dict[str, Any]:
     subject.examples,
     out,
     count=count,
-    recipe=_recipe(subject, embeddings)
-    | {
-      "settings": dataclasses.asdict(settings),
-      "mirdd": describe is not None,
-    },
+    recipe=recipe,
     settings=settings,
     seed=_SEED.value,
     embeddings=embeddings,
@@ -288,7 +314,8 @@ def _decoding() -> dict[str, Any]:
   )
   result = decodings.summarise(found, reference, _SEED.value)
   table = decodings_table.table(result)
-  (out / "decoding.md").write_text(table + "\n", encoding="utf-8")
+  with disk.replacing(out / "decoding.md") as partial:
+    partial.write_text(table + "\n", encoding="utf-8")
   decodings_table.draw(out / "decoding.png", result)
   print(table)
   return result
@@ -389,7 +416,11 @@ def _listening_of_all(player: "StemGen") -> dict[str, Any] | None:
   count = min(_count(_OF_ALL), _OF_LISTENING, _test_pairs())
   examples = _examples(player.config, count).first(count)
   if examples.checksum != player.config.codec_checksum and not _DATA.value:
-    return None  # The package's are of another codec.
+    print(
+      "listening is left out: the examples in the package are of the codec "
+      f"{examples.codec}, the weights of {player.config.codec}; give --data"
+    )
+    return None
   if not listening.can_exchange(examples.song):
     print(
       f"listening is left out: one song has more than half of the "

@@ -28,9 +28,14 @@ def load(path: str | None) -> dict[str, Settings]:
   for name, settings in found.items():
     if not isinstance(settings, Settings):
       raise ValueError(f"{path}: {name!r} is no Settings")
-    if not re.fullmatch(r"\w[\w., +-]*", str(name)) or name == "anchors":
+    if (
+      not isinstance(name, str)
+      or not re.fullmatch(r"\w[\w., +-]*", name)
+      or name == "anchors"
+    ):
       raise ValueError(
-        f"{path}: {name!r} is no name of a setting: a letter or digit, then "
-        "also spaces and . , + - _ (and not anchors, which are the real stems)"
+        f"{path}: {name!r} is no name of a setting: expected text that begins "
+        "with a letter or digit, then also spaces and . , + - _ (and not "
+        "anchors, which are the real stems)"
       )
   return found

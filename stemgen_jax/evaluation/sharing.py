@@ -26,10 +26,10 @@ def fill(
 ) -> dict[pathlib.Path, T]:
   """Makes the files that are not there yet, with a progress bar, and reads all.
 
-  Processes that are given the same files, on one machine or on a shared disk,
-  each make what no other is at work on. A lock tells, which goes with the
-  process that holds it: what one that was stopped left half done is taken up by
-  the others.
+  Processes that are given the same files, on one machine or on a shared disk
+  that has flock, each make what no other is at work on. A lock tells, which
+  goes with the process that holds it: what one that was stopped left half done
+  is taken up by the others.
 
   Args:
     jobs: in turn; each is asked for after the one before is done.
@@ -69,6 +69,7 @@ def fill(
         bar.initial += 1  # so that the rate is that of this run
       others = work([*others, job])
     while others:
+      bar.set_postfix_str(f"another process makes {others[0][0].name}")
       time.sleep(_PAUSE)
       others = work(others)
   return {path: found[path] for path in order}

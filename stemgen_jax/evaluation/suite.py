@@ -48,7 +48,8 @@ MEASURED = 2
 """Raised with each change of what a figure, embedding or descriptor is, so that
 results from before and after it never meet in one folder."""
 
-_FOLDER, _RECIPE = "examples", "evaluation.json"
+RECIPE = "evaluation.json"
+_FOLDER = "examples"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -138,7 +139,7 @@ def run(
   """
   folder = out / _FOLDER
   folder.mkdir(parents=True, exist_ok=True)
-  bind(out / _RECIPE, recipe)
+  bind(out / RECIPE, recipe)
 
   def judge(path: pathlib.Path, place: int) -> None:
     _judge(
@@ -169,11 +170,17 @@ def bind(path: pathlib.Path, recipe: Mapping[str, Any]) -> None:
   """Ties a folder to a recipe by a file in it, or refuses it.
 
   Raises:
-    ValueError: it is tied to another one.
+    ValueError: it is tied to another one, or the file is damaged.
   """
   recipe = json.loads(json.dumps(recipe, default=str))  # as it is read again
   if path.is_file():
-    there = json.loads(path.read_text(encoding="utf-8"))
+    try:
+      there = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+      raise ValueError(
+        f"{path} is damaged ({error}): give another --out, or delete {path}, "
+        "if the results there are of the same evaluation"
+      ) from error
     differing = [
       f"{name} {there.get(name)!r} there, {recipe.get(name)!r} now"
       for name in sorted(there.keys() | recipe.keys())

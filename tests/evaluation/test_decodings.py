@@ -17,6 +17,7 @@ from stemgen_jax.evaluation import (
   grid,
   mirdd,
   protocol,
+  summary,
 )
 from stemgen_jax.sampling import Settings
 
@@ -119,6 +120,26 @@ def test_what_is_done_is_kept_and_settings_join(found, player):
     run(player, out, {"good": Settings(steps=(2, 1, 1, 1))})
 
 
+def test_no_score_counts_for_more_than_the_real_stem(found, monkeypatch):
+  monkeypatch.setattr(
+    summary, "standing", lambda figures, system, draws: np.full(len(draws), 3.0)
+  )
+  for row in decodings.summarise(found[1], "good")["rows"].values():
+    assert row["scores"]["rhythm"]["score"] == 3
+    apa = row["frechet"]["codec"]["apa"]
+    assert row["quality"] == pytest.approx((1 + 1 + apa) / 3, abs=1e-3)
+
+
+def test_labels_lie_beside_each_other():
+  points = [(48, 0.1), (44, 0.1), (48, 0.1), (12, 0.1), (48, 0.11), (48, 0.9)]
+  places = decodings_table._label_places(points)
+  sides = [side for _, side in places]
+  assert sides == [1, -1, 1, 1, 1, 1]
+  right = [height for (height, _), (n, _) in zip(places, points) if n == 48]
+  line = 0.8 * decodings_table._LABEL
+  assert right == pytest.approx([0.1, 0.1 + line, 0.1 + 2 * line, 0.9])
+
+
 def test_a_picture_of_it(found, tmp_path):
   path = tmp_path / "decoding.png"
   decodings_table.draw(path, decodings.summarise(found[1], "bad"))
@@ -134,7 +155,11 @@ def test_mixes_are_described_where_it_is_asked_for(found, player, tmp_path):
   result = decodings.summarise(again, "good")
   assert result["anchors"]["real"]["mirdd"] == 0
   assert result["rows"]["bad"]["mirdd"] == pytest.approx(0)
-  assert "| MIRDD |" in decodings_table.table(result)
+  assert result["mirdd_floor"] == pytest.approx(0)
+  table = decodings_table.table(result)
+  assert "| MIRDD |" in table
+  (floor,) = (x for x in table.splitlines() if x.startswith("| *other real"))
+  assert floor.count("|") == table.splitlines()[0].count("|")
   # Not where it was not.
   plain = decodings.summarise(found[1], "good")
   assert plain["rows"]["good"]["mirdd"] is None
@@ -151,6 +176,11 @@ def test_mixes_are_described_where_it_is_asked_for(found, player, tmp_path):
       "from stemgen_jax.sampling import Settings\n"
       "def get_settings(): return {'../a': Settings()}",
       "'../a' is no name",
+    ),
+    (
+      "from stemgen_jax.sampling import Settings\n"
+      "def get_settings(): return {8: Settings()}",
+      "8 is no name",
     ),
   ],
 )

@@ -6,13 +6,7 @@ import pytest
 
 from stemgen_jax import __main__ as command
 
-TINY = (
-  "--seconds=2",
-  "--preset=fast",
-  "--mirdd=false",
-  "--variations=1",
-  "--shown=1",
-)
+TINY = ("--seconds=2", "--preset=fast", "--variations=1", "--shown=1")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +17,11 @@ def out(tmp_path_factory):
 
 
 def evaluate(folder, *arguments) -> int:
-  return command.main(["evaluate", f"--out={folder}", *TINY, *arguments])
+  return judge(folder, *TINY, "--mirdd=false", *arguments)
+
+
+def judge(folder, *arguments) -> int:
+  return command.main(["evaluate", f"--out={folder}", *arguments])
 
 
 def test_it_writes_a_page_and_its_figures(out):
@@ -71,12 +69,16 @@ def test_another_evaluation_does_not_mix_with_it(out, capsys):
     (("--what=sound", "--examples=-3"), "--examples=-3: expected at least"),
     (("--what=loops", "--files=*", "--seconds=-5"), "--seconds: -5 s"),
     (("--weights=.",), "is a folder"),
+    (("--seed=-1",), "--seed=-1: expected 0 to 2147483647"),
+    (("--grid=configs/decoding.py",), "it goes with --what=decoding"),
+    (("--files=*",), "--files says nothing of --what=all"),
+    (("--what=listening", "--mirdd"), "it goes with --what=all or decoding"),
   ],
 )
 def test_wrong_flags_are_told_before_any_work(
   tmp_path, capsys, arguments, message
 ):
-  assert evaluate(tmp_path, *arguments) == 1
+  assert judge(tmp_path, *arguments) == 1
   assert message in capsys.readouterr().err
 
 
@@ -90,8 +92,17 @@ def test_decodings_are_compared_and_others_join(tmp_path):
   text = grid.read_text()
   for numbers in ((1,), (1, 2)):
     grid.write_text(f"NUMBERS = {numbers}\n{text}")
-    arguments = ("--what=decoding", f"--grid={grid}", "--seeds=1")
-    assert evaluate(tmp_path / "out", *arguments, "--examples=2") == 0
+    assert (
+      judge(
+        tmp_path / "out",
+        "--what=decoding",
+        f"--grid={grid}",
+        "--seeds=1",
+        "--examples=2",
+        "--seconds=2",
+      )
+      == 0
+    )
     result = json.loads((tmp_path / "out" / "decoding.json").read_text())
     assert [int(name) for name in result["rows"]] == list(numbers)
   assert result["rows"]["2"]["passes"] == 10

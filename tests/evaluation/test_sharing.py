@@ -15,13 +15,17 @@ WORKER = """
 import pathlib, sys, time
 from stemgen_jax.evaluation import sharing
 
+out, name, other = pathlib.Path(sys.argv[1]), *sys.argv[2:]
+
 def make(path):
-  time.sleep(0.1)
+  # The first one that each makes takes until the other is at work too.
+  (out / name).touch()
+  while not (out / other).exists():
+    time.sleep(0.01)
   with open(path.with_suffix(".log"), "a") as log:
     log.write("made\\n")
-  path.write_text(sys.argv[2])
+  path.write_text(name)
 
-out = pathlib.Path(sys.argv[1])
 jobs = ((out / f"{n}.npz",) for n in range(12))
 found = sharing.fill(jobs, make, pathlib.Path.read_text, count=12, desc="x")
 assert len(found) == 12
@@ -51,12 +55,14 @@ def test_what_is_there_is_left_as_it_is(tmp_path):
 
 def test_processes_share_the_work(tmp_path):
   workers = [
-    subprocess.Popen([sys.executable, "-c", WORKER, tmp_path, name])
-    for name in ("one", "two")
+    subprocess.Popen([sys.executable, "-c", WORKER, tmp_path, *names])
+    for names in (("one", "two"), ("two", "one"))
   ]
   assert [worker.wait(120) for worker in workers] == [0, 0]
   logs = [(tmp_path / f"{n}.log").read_text() for n in range(12)]
   assert logs == ["made\n"] * 12
+  makers = [(tmp_path / f"{n}.npz").read_text() for n in range(12)]
+  assert set(makers) == {"one", "two"}
   assert not list(tmp_path.glob("*.lock"))
 
 

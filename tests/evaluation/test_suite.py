@@ -286,3 +286,15 @@ def test_a_summary_of_everything(whole):
   text = summary.table(result)
   assert "3 examples of 3 songs" in text
   assert "beat_f1" in text
+
+
+def test_a_folder_belongs_to_one_evaluation(tmp_path):
+  path = tmp_path / "evaluation.json"
+  suite.bind(path, {"seed": 0, "paths": (1, 2)})
+  suite.bind(path, {"seed": 0, "paths": (1, 2)})
+  with pytest.raises(ValueError, match="seed 0 there, 1 now"):
+    suite.bind(path, {"seed": 1, "paths": (1, 2)})
+  for damaged in ("{", "null"):
+    path.write_text(damaged)
+    with pytest.raises(ValueError, match=r"evaluation\.json is damaged"):
+      suite.bind(path, {"seed": 0})
