@@ -31,7 +31,7 @@ from stemgen_jax.evaluation.suite import (
 from stemgen_jax.sampling import Settings
 from stemgen_jax.stemgen import StemGen
 
-ANCHORS = ("real", "round_trip", "random")
+ANCHORS = ("real", "round_trip", "random", "random_codes")
 _RECIPE = "recipe.json"
 
 
@@ -144,10 +144,9 @@ def summarise(
 
   Scores are those of `summary.score`, over all seeds; distances are means over
   the seeds, each against the real stems of the same examples. The quality of a
-  setting is the mean of its scores, each at most 1, and its APA of the first
-  embedding. A
-  setting's difference from the reference is taken example by example, and its
-  interval over the songs.
+  setting is the mean of its scores, each at most 1, and its APA of codes by the
+  first embedding. A setting's difference from the reference is taken example by
+  example, and its interval over the songs.
 
   Args:
     found: what `run` returns.
@@ -237,7 +236,7 @@ def _row(
   distances = [_distances(judged, fixed, system) for system in seeds]
   first = next(iter(distances[0]))
   scores, differences = {}, {}
-  qualities = [np.array([of_seed[first]["apa"] for of_seed in distances])]
+  qualities = [np.array([of_seed[first]["apa_codes"] for of_seed in distances])]
   for group, names in summary.groups().items():
     mine = [columns[name] for name in names]
     theirs = [compared[name] for name in names]
@@ -294,7 +293,7 @@ def _columns(
 def _distances(
   judged: Sequence[Judged], fixed: Sequence[Judged], system: str
 ) -> dict[str, dict[str, float]]:
-  """FAD and APA of a system, by embedding."""
+  """FAD and APA of codes of a system, by embedding."""
   found = {}
   for name in fixed[0].embeddings:
 
@@ -306,11 +305,11 @@ def _distances(
         frechet.fad(side(judged, "stem", system), side(fixed, "stem", "real")),
         4,
       ),
-      "apa": round(
+      "apa_codes": round(
         frechet.apa(
           side(judged, "mix", system),
-          side(fixed, "mix", "real"),
-          side(fixed, "mix", "random"),
+          side(fixed, "mix", "round_trip"),
+          side(fixed, "mix", "random_codes"),
         ),
         4,
       ),

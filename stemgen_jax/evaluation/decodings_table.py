@@ -30,7 +30,7 @@ def table(result: Mapping[str, Any]) -> str:
     cells = [f"{name}", str(row["passes"])]
     for group in groups:
       cells.append(_score(row["scores"][group], row["differences"][group]))
-    cells.append(_said(row["frechet"][embeddings[0]]["apa"]))
+    cells.append(_said(row["frechet"][embeddings[0]]["apa_codes"]))
     cells += [_said(row["frechet"][x]["fad"]) for x in embeddings]
     cells += [_said(row["mirdd"])] * described
     spread = "" if row["spread"] is None else f" ± {row['spread']:.2f}"
@@ -40,7 +40,7 @@ def table(result: Mapping[str, Any]) -> str:
     known = {"round_trip": "100 %", "random": "0 %"}.get(system, "")
     distances = result["anchors"][system]["frechet"]
     cells = [f"*{system.replace('_', ' ')}*", ""] + [known] * len(groups)
-    cells.append(_said(distances[embeddings[0]]["apa"]))
+    cells.append(_said(distances[embeddings[0]]["apa_codes"]))
     cells += [_said(distances[x]["fad"]) for x in embeddings]
     cells += [_said(result["anchors"][system]["mirdd"])] * described + [""]
     lines.append("| " + " | ".join(cells) + " |")
@@ -53,8 +53,9 @@ def table(result: Mapping[str, Any]) -> str:
     f"{result['seeds']} seeds. Rhythm and harmony: from random pairing (0 %) "
     "to the real stem through the codec (100 %); - and + mark a 95 % interval "
     f"of the difference from {result['reference']} that is below or above 0. "
-    f"APA of {embeddings[0]}. Quality: mean of the scores, each at most 100 %, "
-    "and APA, ± standard deviation over the seeds."
+    f"APA of codes, by {embeddings[0]}: 1 for the real stem's, 0 for another "
+    "song's. Quality: mean of the scores, each at most 100 %, and APA, ± "
+    "standard deviation over the seeds."
   )
   return "\n".join(lines)
 

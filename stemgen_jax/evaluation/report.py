@@ -6,7 +6,7 @@ from typing import Any
 
 from stemgen_jax import audio, disk, page
 from stemgen_jax.audio import Audio
-from stemgen_jax.evaluation import listening, mirdd
+from stemgen_jax.evaluation import listening, mirdd, summary
 from stemgen_jax.evaluation.layers import Step
 from stemgen_jax.evaluation.protocol import Example
 from stemgen_jax.evaluation.suite import FIGURES, SYSTEMS
@@ -214,9 +214,7 @@ def _frechet(tables: Mapping[str, Any]) -> str:
         system,
         *(
           "" if value is None else f"{value:.3f}"
-          for value in (
-            found[x] for x in ("fad", "fad_infinity", "sub_fad", "apa")
-          )
+          for value in (found[x] for x in summary.DISTANCES)
         ),
       )
       for system, found in table["systems"].items()
@@ -225,7 +223,7 @@ def _frechet(tables: Mapping[str, Any]) -> str:
     parts.append(
       page.card(
         f"embedding: {name}",
-        page.table(("", "FAD", "FAD-infinity", "sub-FAD", "APA"), rows, bars),
+        page.table(("", *summary.DISTANCES.values()), rows, bars),
         f"{table['dimensions']} dimensions, {table['windows']} windows of "
         f"{table['examples']} examples; reference: {table['reference']}",
       )

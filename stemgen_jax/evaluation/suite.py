@@ -31,6 +31,7 @@ SYSTEMS = {
   "real": "the stem that was really played",
   "round_trip": "the real stem through the codec: what codes can reach",
   "random": "a real stem of the instrument from another song",
+  "random_codes": "the same through the codec",
   "silence": "nothing",
 }
 FIGURES = {
@@ -44,7 +45,7 @@ FIGURES = {
 DESCRIBED = ("generated", "real", "round_trip", "random")
 """Systems whose mixes are described for MIRDD."""
 
-MEASURED = 2
+MEASURED = 3
 """Raised with each change of what a figure, embedding or descriptor is, so that
 results from before and after it never meet in one folder."""
 
@@ -237,6 +238,7 @@ def anchors(codec: Codec, example: Example) -> dict[str, Audio]:
   }
   if example.stranger is not None:
     stems["random"] = example.stranger
+    stems["random_codes"] = round_trip(codec, example.stranger)
   return stems
 
 

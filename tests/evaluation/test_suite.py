@@ -280,6 +280,10 @@ def test_a_summary_of_everything(whole):
   table = result["frechet"]["codec"]
   assert table["dimensions"] == 128
   assert table["systems"]["random"]["apa"] == 0
+  assert table["systems"]["random_codes"]["apa_codes"] == 0
+  assert table["systems"]["round_trip"]["apa_codes"] == 1
+  # What was decoded is far from both of what was not.
+  assert 0 < table["systems"]["generated"]["apa_codes"] < 1
   assert table["systems"]["generated"]["fad"] > 0
   fads = {x: y["fad"] for x, y in table["systems"].items()}
   assert fads["round_trip"] < fads["silence"]
