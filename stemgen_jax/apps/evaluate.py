@@ -169,6 +169,7 @@ _VARIATIONS = flags.DEFINE_integer(
   flag_values=FLAGS,
 )
 _GOES_WITH = {
+  "codec": ("all", "sound", "loops", "decoding"),
   "data": ("all", "listening", "sound", "decoding"),
   "examples": ("all", "listening", "sound", "decoding"),
   "seconds": ("all", "loops", "decoding"),
@@ -206,7 +207,7 @@ def main(argv: list[str]) -> None:
   if not 0 <= _SEED.value <= _LAST_SEED:
     raise ValueError(f"--seed={_SEED.value}: expected 0 to {_LAST_SEED}")
   if not _OUT.value:
-    raise ValueError("--out is missing: name a folder, as --out=out/listening")
+    raise ValueError("--out is missing: name a folder, as --out=out/report")
   name = "report" if _WHAT.value == "all" else _WHAT.value
   path = pathlib.Path(_OUT.value) / f"{name}.json"
   disk.check_folder(path.parent)
@@ -394,10 +395,17 @@ def _shown(
   """Examples for the page, and the stems that were played to them."""
   from stemgen_jax.evaluation import suite
 
-  return [
-    (examples.example(number), audio.read(suite.stem_path(out, number)))
-    for number in numbers[: _SHOWN.value]
-  ]
+  shown = []
+  for number in numbers[: _SHOWN.value]:
+    path = suite.stem_path(out, number)
+    try:
+      stem = audio.read(path)
+    except ValueError as error:
+      raise ValueError(
+        f"{error}: delete {path} and evaluate again, it is played anew"
+      ) from error
+    shown.append((examples.example(number), stem))
+  return shown
 
 
 def _listening() -> dict[str, Any]:

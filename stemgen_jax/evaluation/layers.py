@@ -124,9 +124,12 @@ def sessions(
   """
   known = player.metadata.get("categories")
   played = {}
-  with tqdm.tqdm(desc="sessions", unit="take") as bar:
+  steps = sum(len(_known(wanted, known)) for _, wanted in SESSIONS.values())
+  with tqdm.tqdm(
+    total=steps * variations, desc="sessions", unit=" take"
+  ) as bar:
     for name, (loop, wanted) in SESSIONS.items():
-      instruments = [one for one in wanted if not known or one in known]
+      instruments = _known(wanted, known)
       if instruments and variations:
         played[name] = play(
           player,
@@ -138,6 +141,10 @@ def sessions(
           progress=bar.update,
         )
   return played
+
+
+def _known(wanted: Sequence[str], known: Sequence[str] | None) -> list[str]:
+  return [one for one in wanted if not known or one in known]
 
 
 def fit(stem: Audio, context: Audio, instrument: str) -> float:

@@ -19,11 +19,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from stemgen_jax import categories, model
 from stemgen_jax.data.examples import Examples
+from stemgen_jax.evaluation import intervals
+from stemgen_jax.evaluation.intervals import FEWEST_SONGS, RESAMPLES
 
 CONTEXTS = ("true", "shuffled", "silent", "null")
-FEWEST_SONGS = 3
-"""Songs that an interval takes: of fewer the resamples say next to nothing."""
-RESAMPLES = 4000
 
 
 def listening(
@@ -222,10 +221,9 @@ def table(result: Mapping[str, Any]) -> str:
 
 def said(figures: Mapping[str, Any], gain: str) -> str:
   """A gain, "gain" or "null_gain", with its interval, in a few characters."""
-  low, high = figures[f"{gain}_low"], figures[f"{gain}_high"]
-  if low is None:
-    return f"{figures[gain]:.2f} (too few songs)"
-  return f"{figures[gain]:.2f} ({low:.2f} to {high:.2f})"
+  return intervals.said(
+    *(figures[name] for name in (gain, f"{gain}_low", f"{gain}_high"))
+  )
 
 
 def can_exchange(songs: np.ndarray) -> bool:

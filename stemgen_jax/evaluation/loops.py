@@ -16,7 +16,7 @@ import tqdm
 
 from stemgen_jax import audio
 from stemgen_jax.audio import Audio
-from stemgen_jax.evaluation import rhythm, summary, truth
+from stemgen_jax.evaluation import intervals, rhythm, summary, truth
 from stemgen_jax.sampling import Settings
 from stemgen_jax.stemgen import StemGen
 
@@ -141,12 +141,12 @@ def table(result: dict[str, Any]) -> str:
   for stem, figures in result["stems"].items():
     for name, systems in figures.items():
       cells = (
-        f"{x['mean']:.2f} ({x['low']:.2f} to {x['high']:.2f})"
-        if x["mean"] is not None
-        else "-"
-        for x in systems.values()
+        intervals.said(x["mean"], x["low"], x["high"]) for x in systems.values()
       )
       lines.append(
         f"{stem + ' ' + name:<24}" + "".join(f"{cell:>24}" for cell in cells)
       )
+  deaf = [path for path, beats in result["beats"].items() if not beats]
+  if deaf:
+    lines.append(f"no beats were heard in, and left out: {', '.join(deaf)}")
   return "\n".join(lines)

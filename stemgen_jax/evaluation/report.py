@@ -6,7 +6,7 @@ from typing import Any
 
 from stemgen_jax import audio, disk, page
 from stemgen_jax.audio import Audio
-from stemgen_jax.evaluation import listening, mirdd, summary
+from stemgen_jax.evaluation import intervals, listening, mirdd, summary
 from stemgen_jax.evaluation.layers import Step
 from stemgen_jax.evaluation.protocol import Example
 from stemgen_jax.evaluation.suite import FIGURES, SYSTEMS
@@ -89,7 +89,8 @@ def _session(name: str, steps: Sequence[Step]) -> str:
         )
       ),
       "Italics: the variation that the next step goes on from, which is the "
-      "one that keeps best to the beat and the tones of what it heard.",
+      "one that fits best. Fit: how well it keeps to the beat and the tones of "
+      "what it heard, 1 at most, 0 by chance for the beat.",
     )
   ]
   for number, step in enumerate(steps, 1):
@@ -117,24 +118,19 @@ def _scores(result: Mapping[str, Any]) -> str:
   rows, lines = [], {}
   for group, systems in result["scores"].items():
     for system, found in systems.items():
-      rows.append((f"{group}, {system}", _percent(found)))
-      if found["score"] is not None:
+      rows.append((f"{group}, {system}", summary.said_score(found)))
+      if found["low"] is not None:
         lines[f"{group}, {system}"] = tuple(
           100 * found[name] for name in ("score", "low", "high")
         )
   return (
     page.table(("", "score, 95 % interval"), rows)
     + page.intervals(lines, (0.0, 100.0))
-    + "<p>0 %: random pairing; 100 %: the real stem through the codec. Under "
-    "another song's context (shuffled) a model that listens is near 0 %.</p>"
+    + "<p>0 %: random pairing; 100 %: the real stem through the codec; of "
+    "rhythm beat F1 and grid agreement, of harmony the other three figures "
+    "below, in the mean. Under another song's context (shuffled) a model that "
+    "listens is near 0 %.</p>"
   )
-
-
-def _percent(found: Mapping[str, float | None]) -> str:
-  if found["score"] is None:
-    return "anchors are not apart"
-  score, low, high = (100 * (found[x] or 0) for x in ("score", "low", "high"))
-  return f"{score:.0f} % ({low:.0f} to {high:.0f})"
 
 
 def _figures(result: Mapping[str, Any]) -> str:
@@ -148,11 +144,12 @@ def _figures(result: Mapping[str, Any]) -> str:
     lines = {
       system: (found["mean"], found["low"], found["high"])
       for system, found in means.items()
+      if found["low"] is not None
     }
     rows = [
       (
         system,
-        f"{found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})",
+        intervals.said(found["mean"], found["low"], found["high"], digits=3),
         found["examples"],
       )
       for system, found in means.items()
@@ -199,7 +196,9 @@ def _listening(found: Mapping[str, Any] | None) -> str:
     )
     + page.intervals(lines, (0.0,))
     + "<p>Bits per frame, less is better, of "
-    f"{found['examples']} examples ({found['data']}): of the coarsest level "
+    f"{found['examples']} examples ({found['data']}), predicted from their "
+    "true context, another song's (shuffled), silence, and what the model has "
+    "learned to hear where there is none (null): of the coarsest level "
     "(0); with all masked of each level, and of level 0 by instrument. The "
     "gain, which the plot has by instrument, is what the true context is worth "
     "against another song's; the gain over null, against none at all.</p>"
@@ -228,7 +227,13 @@ def _frechet(tables: Mapping[str, Any]) -> str:
         f"{table['examples']} examples; reference: {table['reference']}",
       )
     )
-  return "".join(parts)
+  return "".join(parts) + (
+    "<p>FAD: distance of the stems from real ones, less is better; "
+    "FAD-infinity: what it would be with ever more examples, from 8 on; "
+    "sub-FAD: of the mixes. APA: 1 where mixes are as near to the real ones, 0 "
+    "where they are as near to the random ones, as these are to themselves; of "
+    "codes: where both went through the codec, too. Bars: FAD.</p>"
+  )
 
 
 def _mirdd(table: Mapping[str, Mapping[str, float | None]] | None) -> str:

@@ -65,9 +65,9 @@ def fill(
 
     for job in jobs:
       order.append(job[0])
-      if job[0].is_file():
-        bar.initial += 1  # so that the rate is that of this run
+      made_before = job[0].is_file()
       others = work([*others, job])
+      bar.initial += made_before  # so that the rate is that of this run
     while others:
       bar.set_postfix_str(f"another process makes {others[0][0].name}")
       time.sleep(_PAUSE)

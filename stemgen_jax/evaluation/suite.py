@@ -10,7 +10,7 @@ import itertools
 import json
 import pathlib
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -142,6 +142,13 @@ def run(
   folder.mkdir(parents=True, exist_ok=True)
   bind(out / RECIPE, recipe)
 
+  def jobs() -> Iterator[tuple[pathlib.Path, int]]:
+    for place in itertools.islice(examples, count):
+      path = folder / f"{place:05d}.npz"
+      if not stem_path(out, place).is_file():  # lost: it is played anew
+        path.unlink(missing_ok=True)
+      yield path, place
+
   def judge(path: pathlib.Path, place: int) -> None:
     _judge(
       player,
@@ -154,11 +161,7 @@ def run(
       describe=describe,
     ).save(path)
 
-  jobs = (
-    (folder / f"{place:05d}.npz", place)
-    for place in itertools.islice(examples, count)
-  )
-  done = sharing.fill(jobs, judge, Judged.load, count=count, desc="judging")
+  done = sharing.fill(jobs(), judge, Judged.load, count=count, desc="judging")
   return list(done.values())
 
 
@@ -171,13 +174,16 @@ def bind(path: pathlib.Path, recipe: Mapping[str, Any]) -> None:
   """Ties a folder to a recipe by a file in it, or refuses it.
 
   Raises:
-    ValueError: it is tied to another one, or the file is damaged.
+    ValueError: it is tied to another one, or has results without such a file,
+      or a damaged one.
   """
   recipe = json.loads(json.dumps(recipe, default=str))  # as it is read again
   if path.is_file():
     try:
-      there = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+      there = json.loads(path.read_text(encoding="utf-8"))
+      if not isinstance(there, dict):
+        raise ValueError("no table of names")
+    except ValueError as error:
       raise ValueError(
         f"{path} is damaged ({error}): give another --out, or delete {path}, "
         "if the results there are of the same evaluation"
@@ -193,6 +199,11 @@ def bind(path: pathlib.Path, recipe: Mapping[str, Any]) -> None:
         f"({'; '.join(differing[:3])}): give another --out, or delete it"
       )
     return
+  if any(path.parent.rglob("*.npz")):
+    raise ValueError(
+      f"{path} is not there, which says of what evaluation the results in "
+      f"{path.parent} are: give another --out, or delete them"
+    )
   disk.write_json(path, recipe)
 
 

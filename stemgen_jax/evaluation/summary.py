@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from stemgen_jax.evaluation import frechet, mirdd
-from stemgen_jax.evaluation.listening import RESAMPLES
+from stemgen_jax.evaluation import frechet, intervals, mirdd
+from stemgen_jax.evaluation.intervals import FEWEST_SONGS, RESAMPLES
 from stemgen_jax.evaluation.suite import FIGURES, SYSTEMS, Judged
 
+_ENDS = (0.025, 0.975)  # of an interval
 SCORED = ("generated", "shuffled")
 DISTANCES = {
   "fad": "FAD",
@@ -88,7 +89,7 @@ def score(
 
   Returns:
     `score` with its 95 % interval, `low` and `high`; None where the two
-    anchors are not apart.
+    anchors are not apart, `low` and `high` also where there are no draws.
   """
 
   middle = float(standing(figures, system, np.ones((1, draws.shape[1])))[0])
@@ -101,17 +102,15 @@ def interval(
 ) -> dict[str, float | None]:
   """A `mean` with the 95 % interval of its resamples, `low` and `high`.
 
-  All are None where there is no mean, or none of a resample.
+  These are None where there are no resamples, all where there is no mean.
   """
+  low = high = None
   around = around[np.isfinite(around)]
-  if not np.isfinite(middle) or not len(around):
+  if not np.isfinite(middle):
     return {"mean": None, "low": None, "high": None}
-  low, high = np.quantile(around, [0.025, 0.975])
-  return {
-    "mean": round(middle, 4),
-    "low": round(float(low), 4),
-    "high": round(float(high), 4),
-  }
+  if len(around):
+    low, high = (round(float(x), 4) for x in np.quantile(around, _ENDS))
+  return {"mean": round(middle, 4), "low": low, "high": high}
 
 
 def standing(
@@ -145,9 +144,14 @@ def groups() -> dict[str, list[str]]:
 def draws(
   songs: np.ndarray, rng: np.random.Generator
 ) -> Float[np.ndarray, "resamples n"]:
-  """How often each example counts when songs are drawn with replacement."""
+  """How often each example counts when songs are drawn with replacement.
+
+  There are no resamples of fewer songs than `FEWEST_SONGS`.
+  """
   _, song = np.unique(songs, return_inverse=True)
   count = song.max() + 1
+  if count < FEWEST_SONGS:
+    return np.zeros((0, len(song)))
   taken = rng.integers(count, size=(RESAMPLES, count))
   times = np.zeros((RESAMPLES, count))
   np.add.at(times, (np.arange(RESAMPLES)[:, None], taken), 1)
@@ -157,20 +161,18 @@ def draws(
 def mean(
   values: Float[np.ndarray, " n"], draws: Float[np.ndarray, "resamples n"]
 ) -> dict[str, float | int | None]:
-  """Mean of the values that there are, and its 95 % interval."""
+  """Mean of the values that there are, and its 95 % interval.
+
+  There is none of fewer values than `FEWEST_SONGS`.
+  """
   there = np.isfinite(values)
   if not there.any():
     return {"mean": None, "low": None, "high": None, "examples": 0}
-  weights = draws[:, there]
+  weights = draws[:, there] if there.sum() >= FEWEST_SONGS else draws[:0, there]
   some = weights.sum(1) > 0
   means = (weights[some] @ values[there]) / weights[some].sum(1)
-  low, high = np.quantile(means, [0.025, 0.975])
-  return {
-    "mean": round(float(values[there].mean()), 4),
-    "low": round(float(low), 4),
-    "high": round(float(high), 4),
-    "examples": int(there.sum()),
-  }
+  found = interval(float(values[there].mean()), means)
+  return {**found, "examples": int(there.sum())}
 
 
 def values_of(
@@ -255,13 +257,7 @@ def table(result: Mapping[str, Any]) -> str:
     )
   for group, systems in result["scores"].items():
     for system, found in systems.items():
-      said = "anchors are not apart"
-      if found["score"] is not None:
-        said = (
-          f"{100 * found['score']:.0f} % ({100 * found['low']:.0f} to "
-          f"{100 * found['high']:.0f})"
-        )
-      lines.append(f"{group}, {system}: {said}")
+      lines.append(f"{group}, {system}: {said_score(found)}")
   for name, one in result["frechet"].items():
     lines.append(f"{name:<20}" + "".join(f"{x:>14}" for x in _POPULATIONS))
     for measure in DISTANCES:
@@ -271,6 +267,15 @@ def table(result: Mapping[str, Any]) -> str:
     means = (f"{x} {y['mean']:.3f}" for x, y in result["mirdd"].items())
     lines.append(f"MIRDD: {', '.join(means)}")
   return "\n".join(lines)
+
+
+def said_score(found: Mapping[str, float | None]) -> str:
+  """What `score` returns, in words."""
+  if found["score"] is None:
+    return "anchors are not apart"
+  return intervals.said(
+    found["score"], found["low"], found["high"], digits=0, percent=True
+  )
 
 
 def _said(value: float | None) -> str:

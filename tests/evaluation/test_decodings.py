@@ -97,7 +97,8 @@ def test_the_better_setting_comes_out_better(found):
   apa = [row["frechet"]["codec"]["apa_codes"] for row in (good, bad)]
   assert apa[0] > apa[1] + 0.3
   assert good["quality"] > bad["quality"] + 0.5
-  assert good["differences"]["rhythm"] == {"mean": 0, "low": 0, "high": 0}
+  none = {"low": None, "high": None}  # of four songs
+  assert good["differences"]["rhythm"] == {"mean": 0} | none
   assert bad["differences"]["rhythm"]["mean"] < -0.5
   table = decodings_table.table(result).splitlines()
   assert [row.split("|")[1].strip() for row in table[2:8]] == [
@@ -173,6 +174,8 @@ def test_mixes_are_described_where_it_is_asked_for(found, player, tmp_path):
   [
     ("", "no get_settings"),
     ("def get_settings(): return {}", "no dict"),
+    ("def get_settings(): return {", "does not run: SyntaxError"),
+    ("def get_settings(): return lost", "NameError: name 'lost'"),
     ("def get_settings(): return {'a': 1}", "'a' is no Settings"),
     (
       "from stemgen_jax.sampling import Settings\n"

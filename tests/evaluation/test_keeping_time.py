@@ -90,7 +90,10 @@ def test_a_loop_without_a_beat_counts_for_nothing(files, tmp_path):
     "beat_f1": None,
     "grid_agreement": None,
   }
-  assert result["stems"]["drums"]["beat_f1"]["generated"]["examples"] == 3
+  beats = result["stems"]["drums"]["beat_f1"]["generated"]
+  assert (beats["examples"], beats["low"], beats["high"]) == (3, None, None)
+  *_, told = loops.table(result).splitlines()
+  assert told == f"no beats were heard in, and left out: {silent}"
   json.dumps(result, allow_nan=False)
 
 

@@ -70,6 +70,7 @@ def test_figures_of_a_model_that_copies_its_context(monkeypatch):
   # true context, 3 under another song's and under silence, whose codes are all
   # different; without a context log2 5.
   monkeypatch.setattr(model, "apply", copying)
+  monkeypatch.setattr(lib, "FEWEST_SONGS", 4)
   found = lib.listening(tiny_weights(), examples(songs=4), batch=3)
   for percent in ("70", "100"):
     figures = found["masked"][percent]

@@ -134,7 +134,7 @@ def page(tmp_path_factory) -> pathlib.Path:
   figures |= {"gain_low": 0.5, "gain_high": 1.5, "null_gain": 0.25}
   figures |= {"null_gain_low": 0.125, "null_gain_high": 0.375}
   masked = {"masked": {"100": figures}}
-  result = summary.summarise([judged(number) for number in range(4)]) | {
+  result = summary.summarise([judged(number) for number in range(6)]) | {
     "weights": "mine",
     "data": "band-0",
     "listening": {

@@ -188,6 +188,9 @@ def test_what_is_done_is_kept(codec, whole, tmp_path):
   idle = Echo(codec)
   run(idle, tmp_path, 2)  # a shorter list is the beginning of a longer one
   assert not idle.played
+  suite.stem_path(tmp_path, again[0].about["number"]).unlink()
+  run(idle, tmp_path, 2)  # what was lost is played anew, and no more
+  assert len(idle.played) == 2
   for one, same in zip(judged, again):
     assert one.about | {"seconds": 0} == same.about | {"seconds": 0}
     assert json.dumps(one.figures) == json.dumps(same.figures)
@@ -237,11 +240,11 @@ def test_the_songs_of_a_recipe_are_found_again(tmp_path):
 
 def test_scores_by_hand():
   values = {
-    "generated": np.array([0.5, 0.7, np.nan]),
-    "random": np.array([0.2, 0.4, 0.9]),
-    "round_trip": np.array([0.8, 1.0, 0.9]),
+    "generated": np.array([0.5, 0.7, np.nan, 0.5, 0.5]),
+    "random": np.array([0.2, 0.4, 0.9, 0.2, 0.2]),
+    "round_trip": np.array([0.8, 1.0, 0.9, 0.8, 0.8]),
   }
-  draws = summary.draws(np.array(["a", "b", "c"]), np.random.default_rng(0))
+  draws = summary.draws(np.array(list("abcde")), np.random.default_rng(0))
   found = summary.score([values], "generated", draws)
   assert found["score"] == pytest.approx(0.5)
   assert found["low"] == found["high"] == pytest.approx(0.5)
@@ -276,7 +279,8 @@ def test_a_summary_of_everything(whole):
   assert (result["examples"], result["songs"]) == (3, 3)
   assert result["estimated"] == 0
   real = result["figures"]["beat_f1"]["real"]
-  assert real["low"] <= real["mean"] <= real["high"]
+  assert 0 < real["mean"] <= 1
+  assert real["low"] is real["high"] is None  # of three songs
   table = result["frechet"]["codec"]
   assert table["dimensions"] == 128
   assert table["systems"]["random"]["apa"] == 0
@@ -298,7 +302,12 @@ def test_a_folder_belongs_to_one_evaluation(tmp_path):
   suite.bind(path, {"seed": 0, "paths": (1, 2)})
   with pytest.raises(ValueError, match="seed 0 there, 1 now"):
     suite.bind(path, {"seed": 1, "paths": (1, 2)})
-  for damaged in ("{", "null"):
+  (tmp_path / "examples").mkdir()
+  (tmp_path / "examples" / "00000.npz").touch()
+  for damaged in ("{", "null", "[]"):
     path.write_text(damaged)
     with pytest.raises(ValueError, match=r"evaluation\.json is damaged"):
       suite.bind(path, {"seed": 0})
+  path.unlink()
+  with pytest.raises(ValueError, match=r"evaluation\.json is not there"):
+    suite.bind(path, {"seed": 0})
