@@ -3,11 +3,12 @@
 import dataclasses
 import os
 import pathlib
+import zipfile
 
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from stemgen_jax import disk
+from stemgen_jax import disk, npz
 from stemgen_jax.categories import ROLES
 
 HELDOUT = pathlib.Path(__file__).parents[1] / "assets/demo/heldout.npz"
@@ -96,13 +97,18 @@ class Examples:
     """
     if not pathlib.Path(path).is_file():
       raise FileNotFoundError(f"no file {path} with held-out examples")
+    if not zipfile.is_zipfile(path):  # of which numpy would say, unpickle it
+      raise ValueError(
+        f"{path} is no file of held-out examples: expected an .npz of "
+        "stemgen-jax prepare --export_heldout"
+      )
     try:
       with np.load(path, allow_pickle=False) as arrays:
         fields = {name: arrays[name] for name in arrays.files}
       fields |= {name: fields[name].astype(np.int32) for name in _CODES}
       fields |= {name: str(fields[name]) for name in ("codec", "checksum")}
       return cls(**fields)
-    except Exception as error:  # zipfile, zlib and numpy each have their own
+    except npz.DAMAGED as error:
       raise ValueError(
         f"{path} is no file of held-out examples, or a damaged one: {error}"
       ) from error

@@ -50,9 +50,10 @@ def table(result: Mapping[str, Any]) -> str:
     lines.append("| " + " | ".join(cells) + " |")
   lines.append(
     f"\n{result['examples']} examples of {result['songs']} songs, "
-    f"{result['seeds']} seeds. Rhythm and harmony: from random pairing (0 %) "
-    "to the real stem through the codec (100 %); - and + mark a 95 % interval "
-    f"of the difference from {result['reference']} that is below or above 0. "
+    f"seeds: {result['seeds']}. Rhythm (beat F1, grid agreement) and harmony "
+    "(chord tones, chroma, key): from random pairing (0 %) to the real stem "
+    "through the codec (100 %); - and + mark a 95 % interval of the difference "
+    f"from {result['reference']} that is below or above 0. "
     f"APA of codes, by {embeddings[0]}: 1 for the real stem's, 0 for another "
     "song's. Quality: mean of the scores, each at most 100 %, and APA, ± "
     "standard deviation over the seeds."

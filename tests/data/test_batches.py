@@ -11,7 +11,7 @@ import tiny
 from stemgen_jax import categories
 from stemgen_jax.data import batches as lib
 from stemgen_jax.data import packing, pairs, song_codes, stem_codes
-from stemgen_jax.data.examples import Examples
+from stemgen_jax.data.examples import HELDOUT, Examples
 
 WINDOW = 20  # of 40 frames, 10 a second
 
@@ -343,5 +343,15 @@ def test_a_broken_file_of_examples_is_named(tmp_path):
   with pytest.raises(FileNotFoundError, match="no file"):
     Examples.load(tmp_path / "none.npz")
   (tmp_path / "bad.npz").write_text("text")
-  with pytest.raises(ValueError, match=r"bad\.npz is no file of held-out"):
-    Examples.load(tmp_path / "bad.npz")
+  whole = bytearray(HELDOUT.read_bytes())
+  whole[len(whole) // 2] ^= 255
+  (tmp_path / "changed.npz").write_bytes(whole)
+  (tmp_path / "short.npz").write_bytes(whole[:1000])
+  np.savez(tmp_path / "other.npz", x=np.zeros(3))
+  np.savez(tmp_path / "objects.npz", context=np.array([{}]))
+  for name in ("bad", "changed", "short", "other", "objects"):
+    path = tmp_path / f"{name}.npz"
+    with pytest.raises(
+      ValueError, match=rf"{name}\.npz is no file of held-out"
+    ):
+      Examples.load(path)
