@@ -33,9 +33,15 @@ SMALLER = {
   "train": f"--config.steps=4 --config.batch=2 {_SMALL_MODEL} "
   "--config.validate_batches=1 --config.mesh_data=1",
   "export": "",
-  "evaluate": "--examples=2 --seconds=2 --preset=fast --mirdd=false "
-  "--variations=1 --shown=1",
+  "evaluate": "",
   "train_codec": "--steps=2 --batch=2 --songs=2 --song_seconds=4",
+}
+SMALLER_EVALUATION = {
+  "all": "--examples=2 --seconds=2 --preset=fast --mirdd=false --variations=1 "
+  "--shown=1",
+  "listening": "--examples=2",
+  "sound": "--preset=fast",
+  "loops": "--seconds=2 --preset=fast",
 }
 SMALLER_BAND = "--songs=4 --valid_songs=2 --test_songs=4 --seconds=4"
 # No weights of published codecs are here, nor a minute of music.
@@ -102,6 +108,9 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     if arguments[0] == "prepare":
       of_files = any(argument.startswith("--root=") for argument in arguments)
       arguments += shlex.split(SMALLER_FILES if of_files else SMALLER_BAND)
+    if arguments[0] == "evaluate":
+      whats = [x[7:] for x in arguments if x.startswith("--what=")]
+      arguments += shlex.split(SMALLER_EVALUATION[(whats or ["all"])[0]])
     if any(argument.startswith("--runner=") for argument in arguments):
       arguments.append("--dry_run")  # there is no cluster here
     # Where ml_collections looks for --config.x flags.

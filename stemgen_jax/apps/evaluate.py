@@ -249,7 +249,7 @@ def _all() -> dict[str, Any]:
     "settings": dataclasses.asdict(settings),
     "mirdd": describe is not None,
   }
-  suite.bind(out / suite.RECIPE, recipe)
+  suite.claim(out, recipe)
   # First, as it is quick, and its mistakes are not found out after hours.
   heard = _listening_of_all(subject.player)
   judged = suite.run(

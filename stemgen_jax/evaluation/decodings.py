@@ -71,7 +71,7 @@ def run(
     OSError: `out` cannot be written.
   """
   out.mkdir(parents=True, exist_ok=True)
-  bind(out / _RECIPE, {**recipe, "seeds": list(seeds)})
+  bind(out / _RECIPE, {**recipe, "seeds": list(seeds)}, "anchors/*.npz")
   for name, settings in grid.items():
     folder = out / "settings" / name
     folder.mkdir(parents=True, exist_ok=True)

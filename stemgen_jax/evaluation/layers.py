@@ -125,9 +125,7 @@ def sessions(
   known = player.metadata.get("categories")
   played = {}
   steps = sum(len(_known(wanted, known)) for _, wanted in SESSIONS.values())
-  with tqdm.tqdm(
-    total=steps * variations, desc="sessions", unit=" take"
-  ) as bar:
+  with tqdm.tqdm(total=steps * variations, desc="sessions", unit="take") as bar:
     for name, (loop, wanted) in SESSIONS.items():
       instruments = _known(wanted, known)
       if instruments and variations:

@@ -49,8 +49,7 @@ MEASURED = 3
 """Raised with each change of what a figure, embedding or descriptor is, so that
 results from before and after it never meet in one folder."""
 
-RECIPE = "evaluation.json"
-_FOLDER = "examples"
+_FOLDER, _RECIPE = "examples", "evaluation.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,7 +139,7 @@ def run(
   """
   folder = out / _FOLDER
   folder.mkdir(parents=True, exist_ok=True)
-  bind(out / RECIPE, recipe)
+  claim(out, recipe)
 
   def jobs() -> Iterator[tuple[pathlib.Path, int]]:
     for place in itertools.islice(examples, count):
@@ -170,8 +169,20 @@ def stem_path(out: pathlib.Path, number: int) -> pathlib.Path:
   return out / _FOLDER / f"{number:05d}.flac"
 
 
-def bind(path: pathlib.Path, recipe: Mapping[str, Any]) -> None:
+def claim(out: pathlib.Path, recipe: Mapping[str, Any]) -> None:
+  """Binds the folder of `run` to what its results depend on, or refuses it."""
+  bind(out / _RECIPE, recipe, f"{_FOLDER}/*.npz")
+
+
+def bind(
+  path: pathlib.Path, recipe: Mapping[str, Any], results: str = "*.npz"
+) -> None:
   """Ties a folder to a recipe by a file in it, or refuses it.
+
+  Args:
+    path: of the file.
+    recipe: what results depend on.
+    results: pattern of the results in the folder.
 
   Raises:
     ValueError: it is tied to another one, or has results without such a file,
@@ -199,7 +210,7 @@ def bind(path: pathlib.Path, recipe: Mapping[str, Any]) -> None:
         f"({'; '.join(differing[:3])}): give another --out, or delete it"
       )
     return
-  if any(path.parent.rglob("*.npz")):
+  if any(path.parent.glob(results)):
     raise ValueError(
       f"{path} is not there, which says of what evaluation the results in "
       f"{path.parent} are: give another --out, or delete them"

@@ -213,6 +213,13 @@ def test_results_of_something_else_are_refused(codec, whole):
     run(Echo(codec), out, 3, recipe={"seed": 1})
 
 
+def test_results_of_nobody_knows_what_are_refused(codec, tmp_path):
+  (tmp_path / "examples").mkdir()
+  (tmp_path / "examples" / "00000.npz").touch()
+  with pytest.raises(ValueError, match=r"evaluation\.json is not there"):
+    run(Echo(codec), tmp_path, 3)
+
+
 def test_a_damaged_file_is_named(codec, whole, tmp_path):
   _, judged = whole
   path = tmp_path / "one.npz"
@@ -302,8 +309,7 @@ def test_a_folder_belongs_to_one_evaluation(tmp_path):
   suite.bind(path, {"seed": 0, "paths": (1, 2)})
   with pytest.raises(ValueError, match="seed 0 there, 1 now"):
     suite.bind(path, {"seed": 1, "paths": (1, 2)})
-  (tmp_path / "examples").mkdir()
-  (tmp_path / "examples" / "00000.npz").touch()
+  (tmp_path / "00000.npz").touch()
   for damaged in ("{", "null", "[]"):
     path.write_text(damaged)
     with pytest.raises(ValueError, match=r"evaluation\.json is damaged"):
