@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from stemgen_jax import flag_owners
 from stemgen_jax.categories import parse_category
 
 if TYPE_CHECKING:
@@ -135,14 +136,11 @@ def check(values: flags.FlagValues) -> None:
     raise ValueError(
       f"--source={values.source}: expected one of {', '.join(SOURCES)}"
     )
-  own = SOURCES[values.source]
-  for name in sorted({flag for of in SOURCES.values() for flag in of}):
-    if values[name].present and name not in own:
-      owners = [source for source, of in SOURCES.items() if name in of]
-      raise ValueError(
-        f"--{name} is for --source={' or '.join(owners)}, not "
-        f"{values.source}: leave it out"
-      )
+  owners: dict[str, list[str]] = {}
+  for source, own in SOURCES.items():
+    for name in own:
+      owners.setdefault(name, []).append(source)
+  flag_owners.check(values, "source", owners)
 
 
 def make(values: flags.FlagValues) -> "Songs":

@@ -182,7 +182,7 @@ class Take:
         "writes beside a take"
       )
     try:
-      with np.load(beside, allow_pickle=False) as file:
+      with npz.opened(beside) as file:
         codes, context = (
           file[name].astype(np.int32) for name in ("codes", "context")
         )

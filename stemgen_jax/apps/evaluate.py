@@ -49,7 +49,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from stemgen_jax import audio, disk
+from stemgen_jax import audio, disk, flag_owners
 from stemgen_jax.sampling.settings import PRESETS
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ _VARIATIONS = flags.DEFINE_integer(
   "How often each step of the page's sessions is tried; 0 leaves them out.",
   flag_values=FLAGS,
 )
-_GOES_WITH = {
+_OWNERS = {
   "codec": ("all", "sound", "loops", "decoding"),
   "data": ("all", "listening", "sound", "decoding"),
   "examples": ("all", "listening", "sound", "decoding"),
@@ -184,7 +184,7 @@ _GOES_WITH = {
   "reference": ("decoding",),
   "seeds": ("decoding",),
 }
-"""Flags, and what they say something of."""
+"""Flags, and what they are for."""
 
 
 def main(argv: list[str]) -> None:
@@ -198,12 +198,7 @@ def main(argv: list[str]) -> None:
   del argv
   if _WHAT.value not in WHAT:
     raise ValueError(f"--what={_WHAT.value}: expected {' or '.join(WHAT)}")
-  for flag, what in _GOES_WITH.items():
-    if FLAGS[flag].present and _WHAT.value not in what:
-      raise ValueError(
-        f"--{flag} says nothing of --what={_WHAT.value}: it goes with "
-        f"--what={' or '.join(what)}"
-      )
+  flag_owners.check(FLAGS, "what", _OWNERS)
   if not 0 <= _SEED.value <= _LAST_SEED:
     raise ValueError(f"--seed={_SEED.value}: expected 0 to {_LAST_SEED}")
   if not _OUT.value:

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import pathlib
-import zipfile
 
 import numpy as np
 from jaxtyping import Float32, Int32
@@ -97,20 +96,16 @@ class Examples:
     """
     if not pathlib.Path(path).is_file():
       raise FileNotFoundError(f"no file {path} with held-out examples")
-    if not zipfile.is_zipfile(path):  # of which numpy would say, unpickle it
-      raise ValueError(
-        f"{path} is no file of held-out examples: expected an .npz of "
-        "stemgen-jax prepare --export_heldout"
-      )
     try:
-      with np.load(path, allow_pickle=False) as arrays:
+      with npz.opened(path) as arrays:
         fields = {name: arrays[name] for name in arrays.files}
       fields |= {name: fields[name].astype(np.int32) for name in _CODES}
       fields |= {name: str(fields[name]) for name in ("codec", "checksum")}
       return cls(**fields)
     except npz.DAMAGED as error:
       raise ValueError(
-        f"{path} is no file of held-out examples, or a damaged one: {error}"
+        f"{path} is no file of held-out examples, or a damaged one ({error}): "
+        "expected an .npz of stemgen-jax prepare --export_heldout"
       ) from error
 
 

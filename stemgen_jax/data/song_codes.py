@@ -87,7 +87,7 @@ class SongCodes:
       ValueError: it is damaged.
     """
     try:
-      with np.load(path, allow_pickle=False) as arrays:
+      with npz.opened(path) as arrays:
         absent = {"role", *SCALES} - set(arrays)
         columns = {
           name: arrays[name]
@@ -143,7 +143,7 @@ def facts_of(path: pathlib.Path) -> tuple[tuple[Problem, ...], str]:
     ValueError: it is damaged.
   """
   try:
-    with np.load(path, allow_pickle=False) as arrays:
+    with npz.opened(path) as arrays:
       problems = tuple(
         Problem(**fields) for fields in json.loads(str(arrays["problems"]))
       )

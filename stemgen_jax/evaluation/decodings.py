@@ -317,17 +317,23 @@ def _distances(
   return found
 
 
-def _mirdd_floor(fixed: Sequence[Judged], seed: int) -> float | None:
+def _real_mixes(fixed: Sequence[Judged]) -> Sequence[mirdd.Described]:
+  """What was described of the real mixes; nothing where one was not."""
   real = [one.descriptors["real"] for one in fixed if one.descriptors]
-  return _mean([mirdd.floor(real, seed)["mean"]]) if len(real) > 1 else None
+  return real if len(real) == len(fixed) else []
+
+
+def _mirdd_floor(fixed: Sequence[Judged], seed: int) -> float | None:
+  real = _real_mixes(fixed)
+  return _mean([mirdd.floor(real, seed)["mean"]]) if real else None
 
 
 def _mirdd(
   judged: Sequence[Judged], fixed: Sequence[Judged], systems: Sequence[str]
 ) -> float | None:
   """MIRDD of the mixes of each system, mean; None where none was described."""
-  real = [one.descriptors["real"] for one in fixed if one.descriptors]
-  if len(real) < len(fixed):
+  real = _real_mixes(fixed)
+  if not real:
     return None
   found = []
   for system in systems:

@@ -21,12 +21,12 @@ def load(path: str | None) -> dict[str, Settings]:
     raise FileNotFoundError(f"--grid={path}: there is no such file")
   try:
     get_settings = runpy.run_path(path).get("get_settings")
-    if not callable(get_settings):
-      raise ValueError("it has no get_settings()")
-    found = get_settings()
+    found = get_settings() if callable(get_settings) else None
   except Exception as error:  # whatever the user's code may raise
     kind = type(error).__name__
     raise ValueError(f"--grid={path} does not run: {kind}: {error}") from error
+  if not callable(get_settings):
+    raise ValueError(f"{path} has no get_settings()")
   if not isinstance(found, dict) or not found:
     raise ValueError(f"{path}: get_settings() returns no dict of settings")
   for name, settings in found.items():

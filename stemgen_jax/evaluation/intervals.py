@@ -1,8 +1,17 @@
-"""What 95 % intervals over songs have in common: how many, and in words."""
+"""What 95 % intervals over songs have in common: their ends, and in words."""
+
+import numpy as np
+from jaxtyping import Float
 
 RESAMPLES = 4000
 FEWEST_SONGS = 5
 """Songs that an interval takes: of fewer the resamples say next to nothing."""
+
+
+def ends(resamples: Float[np.ndarray, " n"]) -> tuple[float, float]:
+  """The 2.5 % and 97.5 % quantiles."""
+  low, high = np.quantile(resamples, (0.025, 0.975))
+  return float(low), float(high)
 
 
 def said(

@@ -20,7 +20,6 @@ from jaxtyping import Array, Bool, Float, Int
 from stemgen_jax import categories, model
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.evaluation import intervals
-from stemgen_jax.evaluation.intervals import FEWEST_SONGS, RESAMPLES
 
 CONTEXTS = ("true", "shuffled", "silent", "null")
 
@@ -40,7 +39,7 @@ def listening(
   shown, finer ones hidden, and the conditions always given. All contexts of
   an example share its mask. `gain` is shuffled - true, `null_gain` null -
   true; `_low` to `_high` are their 95 % bootstrap intervals over songs, None
-  for fewer than `FEWEST_SONGS`.
+  for fewer than `intervals.FEWEST_SONGS`.
 
   Args:
     weights: of the model.
@@ -142,7 +141,7 @@ def _figures(
   for gain, other in (("gain", "shuffled"), ("null_gain", "null")):
     won = (bits[other] - bits["true"])[rows]
     low = high = None
-    if len(np.unique(songs)) >= FEWEST_SONGS:
+    if len(np.unique(songs)) >= intervals.FEWEST_SONGS:
       low, high = bootstrap(won, songs, rng)
     figures |= {
       gain: float(won.mean()),
@@ -268,7 +267,6 @@ def bootstrap(
   """
   _, song = np.unique(songs, return_inverse=True)
   sums, counts = np.bincount(song, values), np.bincount(song)
-  drawn = rng.integers(len(sums), size=(RESAMPLES, len(sums)))
+  drawn = rng.integers(len(sums), size=(intervals.RESAMPLES, len(sums)))
   means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-  low, high = np.quantile(means, [0.025, 0.975])
-  return float(low), float(high)
+  return intervals.ends(means)

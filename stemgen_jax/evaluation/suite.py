@@ -94,7 +94,7 @@ class Judged:
     """
     embeddings: dict[str, Any] = {}
     try:
-      with np.load(path, allow_pickle=False) as arrays:
+      with npz.opened(path) as arrays:
         about = json.loads(str(arrays["about"]))
         for key in arrays.files:
           if key != "about":

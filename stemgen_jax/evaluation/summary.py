@@ -7,10 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from stemgen_jax.evaluation import frechet, intervals, mirdd
-from stemgen_jax.evaluation.intervals import FEWEST_SONGS, RESAMPLES
 from stemgen_jax.evaluation.suite import FIGURES, SYSTEMS, Judged
 
-_ENDS = (0.025, 0.975)  # of an interval
 SCORED = ("generated", "shuffled")
 DISTANCES = {
   "fad": "FAD",
@@ -104,12 +102,12 @@ def interval(
 
   These are None where there are no resamples, all where there is no mean.
   """
-  low = high = None
-  around = around[np.isfinite(around)]
   if not np.isfinite(middle):
     return {"mean": None, "low": None, "high": None}
+  low = high = None
+  around = around[np.isfinite(around)]
   if len(around):
-    low, high = (round(float(x), 4) for x in np.quantile(around, _ENDS))
+    low, high = (round(end, 4) for end in intervals.ends(around))
   return {"mean": round(middle, 4), "low": low, "high": high}
 
 
@@ -146,15 +144,16 @@ def draws(
 ) -> Float[np.ndarray, "resamples n"]:
   """How often each example counts when songs are drawn with replacement.
 
-  There are no resamples of fewer songs than `FEWEST_SONGS`.
+  There are no resamples of fewer songs than `intervals.FEWEST_SONGS`.
   """
   _, song = np.unique(songs, return_inverse=True)
   count = song.max() + 1
-  if count < FEWEST_SONGS:
+  if count < intervals.FEWEST_SONGS:
     return np.zeros((0, len(song)))
-  taken = rng.integers(count, size=(RESAMPLES, count))
-  times = np.zeros((RESAMPLES, count))
-  np.add.at(times, (np.arange(RESAMPLES)[:, None], taken), 1)
+  n = intervals.RESAMPLES
+  taken = rng.integers(count, size=(n, count))
+  times = np.zeros((n, count))
+  np.add.at(times, (np.arange(n)[:, None], taken), 1)
   return times[:, song]
 
 
@@ -163,12 +162,14 @@ def mean(
 ) -> dict[str, float | int | None]:
   """Mean of the values that there are, and its 95 % interval.
 
-  There is none of fewer values than `FEWEST_SONGS`.
+  There is none of fewer values than `intervals.FEWEST_SONGS`.
   """
   there = np.isfinite(values)
   if not there.any():
     return {"mean": None, "low": None, "high": None, "examples": 0}
-  weights = draws[:, there] if there.sum() >= FEWEST_SONGS else draws[:0, there]
+  if there.sum() < intervals.FEWEST_SONGS:
+    draws = draws[:0]
+  weights = draws[:, there]
   some = weights.sum(1) > 0
   means = (weights[some] @ values[there]) / weights[some].sum(1)
   found = interval(float(values[there].mean()), means)

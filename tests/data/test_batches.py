@@ -355,3 +355,5 @@ def test_a_broken_file_of_examples_is_named(tmp_path):
       ValueError, match=rf"{name}\.npz is no file of held-out"
     ):
       Examples.load(path)
+  with pytest.raises(ValueError, match=r"it is no \.npz"):  # not: unpickle it
+    Examples.load(tmp_path / "bad.npz")

@@ -70,9 +70,9 @@ def test_another_evaluation_does_not_mix_with_it(out, capsys):
     (("--what=loops", "--files=*", "--seconds=-5"), "--seconds: -5 s"),
     (("--weights=.",), "is a folder"),
     (("--seed=-1",), "--seed=-1: expected 0 to 2147483647"),
-    (("--grid=configs/decoding.py",), "it goes with --what=decoding"),
-    (("--files=*",), "--files says nothing of --what=all"),
-    (("--what=listening", "--mirdd"), "it goes with --what=all or decoding"),
+    (("--grid=configs/decoding.py",), "--grid is for --what=decoding, not all"),
+    (("--files=*",), "--files is for --what=loops, not all"),
+    (("--what=listening", "--mirdd"), "--mirdd is for --what=all or decoding"),
   ],
 )
 def test_wrong_flags_are_told_before_any_work(

@@ -12,6 +12,7 @@ from stemgen_jax import __main__ as command
 from stemgen_jax import model
 from stemgen_jax.categories import CATEGORIES
 from stemgen_jax.data.examples import Examples
+from stemgen_jax.evaluation import intervals
 from stemgen_jax.evaluation import listening as lib
 
 V, T, Q = 5, 12, 2
@@ -70,7 +71,7 @@ def test_figures_of_a_model_that_copies_its_context(monkeypatch):
   # true context, 3 under another song's and under silence, whose codes are all
   # different; without a context log2 5.
   monkeypatch.setattr(model, "apply", copying)
-  monkeypatch.setattr(lib, "FEWEST_SONGS", 4)
+  monkeypatch.setattr(intervals, "FEWEST_SONGS", 3)
   found = lib.listening(tiny_weights(), examples(songs=4), batch=3)
   for percent in ("70", "100"):
     figures = found["masked"][percent]
