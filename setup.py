@@ -20,7 +20,6 @@ _TEST = [
   "nbformat>=5.10",
   "pyright[nodejs]>=1.1.400",
   "pytest>=8.0",
-  "pytest-xdist[psutil]>=3.6",
   "ruff>=0.9",
   "transformers>=5",
 ]

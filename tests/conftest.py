@@ -7,14 +7,6 @@ import tempfile
 
 import jax
 
-# Tests that run beside each other do not share cores, where there are enough:
-# two that do are no faster than one after the other.
-workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
-if workers and hasattr(os, "sched_setaffinity"):
-  cores = sorted(os.sched_getaffinity(0))
-  number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
-  os.sched_setaffinity(0, cores[number % len(cores) :: workers])
-
 # Before the first computation: eight simulated devices stand for a mesh.
 jax.config.update("jax_num_cpu_devices", 8)
 os.environ.setdefault("OMP_NUM_THREADS", "2")
