@@ -64,6 +64,9 @@ def get_settings() -> dict[str, Settings]:
     "falling 4 2 1 1": base(
       steps=(4, 2, 1, 1), guidance_ramp=(2.0, 0.0), **context(2.5, 2.5, 1.0)
     ),
+    "falling 8 3 1 1": base(
+      steps=(8, 3, 1, 1), guidance_ramp=(2.0, 0.0), **context(2.5, 2.5, 1.0)
+    ),
     # How sharp.
     "temperature 0.8": base(temperature=0.8),
     "top-p 0.9": base(top_p=0.9),

@@ -10,6 +10,7 @@ import numpy as np
 DAMAGED = (
   EOFError,
   KeyError,
+  RuntimeError,
   TypeError,
   ValueError,
   zipfile.BadZipFile,

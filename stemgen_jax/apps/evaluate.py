@@ -56,7 +56,6 @@ if TYPE_CHECKING:
   from stemgen_jax.data.examples import Examples
   from stemgen_jax.evaluation.descriptors import Describe
   from stemgen_jax.evaluation.embeddings import Embedding
-  from stemgen_jax.evaluation.protocol import Example, ExampleList
   from stemgen_jax.evaluation.subject import Subject
   from stemgen_jax.model import ModelConfig, Weights
   from stemgen_jax.stemgen import StemGen
@@ -102,8 +101,8 @@ _DATA = flags.DEFINE_string(
 _EXAMPLES = flags.DEFINE_integer(
   "examples",
   None,
-  f"How many examples. Default: {_OF_ALL}, for listening {_OF_LISTENING}, for "
-  f"decoding {_OF_DECODING}; for sound, {_OF_LISTENING} of a prepared --data.",
+  f"How many examples. Default: {_OF_ALL}, for listening and "
+  f"sound {_OF_LISTENING}, for decoding {_OF_DECODING}.",
   flag_values=FLAGS,
 )
 _SEED = flags.DEFINE_integer(
@@ -244,6 +243,7 @@ def _all() -> dict[str, Any]:
     "settings": dataclasses.asdict(settings),
     "mirdd": describe is not None,
   }
+  playing = {"settings": settings, "seed": _SEED.value}
   suite.claim(out, recipe)
   # First, as it is quick, and its mistakes are not found out after hours.
   heard = _listening_of_all(subject.player)
@@ -253,8 +253,7 @@ def _all() -> dict[str, Any]:
     out,
     count=count,
     recipe=recipe,
-    settings=settings,
-    seed=_SEED.value,
+    **playing,
     embeddings=embeddings,
     describe=describe,
   )
@@ -272,7 +271,10 @@ def _all() -> dict[str, Any]:
   report.write(
     page,
     result,
-    _shown(subject.examples, out, numbers),
+    [
+      (example, suite.stem(subject.player, example, out, **playing))
+      for example in map(subject.examples.example, numbers[: _SHOWN.value])
+    ],
     layers.sessions(
       subject.player, settings, variations=_VARIATIONS.value, seed=_SEED.value
     ),
@@ -384,31 +386,12 @@ def _recipe(
   return recipe
 
 
-def _shown(
-  examples: "ExampleList", out: pathlib.Path, numbers: list[int]
-) -> list[tuple["Example", audio.Audio]]:
-  """Examples for the page, and the stems that were played to them."""
-  from stemgen_jax.evaluation import suite
-
-  shown = []
-  for number in numbers[: _SHOWN.value]:
-    path = suite.stem_path(out, number)
-    try:
-      stem = audio.read(path)
-    except ValueError as error:
-      raise ValueError(
-        f"{error}: delete {path} and evaluate again, it is played anew"
-      ) from error
-    shown.append((examples.example(number), stem))
-  return shown
-
-
 def _listening() -> dict[str, Any]:
   from stemgen_jax import model
 
   weights = model.load_weights(_WEIGHTS.value)
   count = _count(_OF_LISTENING)
-  return _listen(weights, _examples(weights.config, count).first(count))
+  return _listen(weights, _examples(weights.config, count))
 
 
 def _listening_of_all(player: "StemGen") -> dict[str, Any] | None:
@@ -417,7 +400,7 @@ def _listening_of_all(player: "StemGen") -> dict[str, Any] | None:
   from stemgen_jax.evaluation import listening
 
   count = min(_count(_OF_ALL), _OF_LISTENING, _test_pairs())
-  examples = _examples(player.config, count).first(count)
+  examples = _examples(player.config, count)
   if examples.checksum != player.config.codec_checksum and not _DATA.value:
     print(
       "listening is left out: the examples in the package are of the codec "
@@ -494,13 +477,12 @@ def _loops() -> dict[str, Any]:
 
 
 def _examples(config: "ModelConfig", count: int) -> "Examples":
+  """The first `count` examples, of the package or of --data."""
   from stemgen_jax.data import examples
 
   data = _DATA.value
-  if not data:
-    return examples.Examples.load(examples.HELDOUT)
-  if not pathlib.Path(data).is_dir():
-    return examples.Examples.load(data)
+  if not data or not pathlib.Path(data).is_dir():
+    return examples.Examples.load(data or examples.HELDOUT).first(count)
 
   from stemgen_jax.data import batches
 

@@ -16,7 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from stemgen_jax.evaluation import frechet, mirdd, sharing, summary
+from stemgen_jax.evaluation import (
+  frechet,
+  intervals,
+  mirdd,
+  sharing,
+  summary,
+)
 from stemgen_jax.evaluation.descriptors import Describe
 from stemgen_jax.evaluation.embeddings import Embedding
 from stemgen_jax.evaluation.protocol import ExampleList
@@ -67,15 +73,21 @@ def run(
 
   Raises:
     ValueError: `out` has results of another recipe, or of other settings of
-      the same name, or a damaged file.
+      the same name, or a damaged file; or fewer than two examples can be
+      compared with another song's stem.
     OSError: `out` cannot be written.
   """
   out.mkdir(parents=True, exist_ok=True)
-  bind(out / _RECIPE, {**recipe, "seeds": list(seeds)}, "anchors/*.npz")
+  bind(
+    out / _RECIPE,
+    {**recipe, "seeds": list(seeds)},
+    "anchors/*.npz",
+    "settings/*/*.npz",
+  )
   for name, settings in grid.items():
     folder = out / "settings" / name
     folder.mkdir(parents=True, exist_ok=True)
-    bind(folder / "settings.json", dataclasses.asdict(settings))
+    bind(folder / "settings.json", dataclasses.asdict(settings), "*.npz")
   (out / "anchors").mkdir(exist_ok=True)
 
   def judge(path: pathlib.Path, place: int, settings: Settings | None) -> None:
@@ -83,21 +95,44 @@ def run(
       path
     )
 
-  folders = {"anchors": out / "anchors"}
-  folders |= {name: out / "settings" / name for name in grid}
   places = list(itertools.islice(examples, count))
-  jobs = [
-    (folder / f"{place:05d}.npz", place, grid.get(name))
-    for name, folder in folders.items()
-    for place in places
-  ]
-  done = sharing.fill(
-    jobs, judge, Judged.load, count=len(jobs), desc="decoding"
+
+  def fill(settings: Mapping[pathlib.Path, Settings | None], desc: str):
+    jobs = [
+      (folder / f"{place:05d}.npz", place, of_folder)
+      for folder, of_folder in settings.items()
+      for place in places
+    ]
+    done = sharing.fill(jobs, judge, Judged.load, count=len(jobs), desc=desc)
+    return {
+      folder: [one for path, one in done.items() if path.parent == folder]
+      for folder in settings
+    }
+
+  anchored = fill({out / "anchors": None}, "anchors")[out / "anchors"]
+  _comparable(anchored)
+  folders = {name: out / "settings" / name for name in grid}
+  played = fill(
+    {folder: grid[name] for name, folder in folders.items()}, "decoding"
   )
-  return {
-    name: [judged for path, judged in done.items() if path.parent == folder]
-    for name, folder in folders.items()
+  return {"anchors": anchored} | {
+    name: played[folder] for name, folder in folders.items()
   }
+
+
+def _comparable(anchored: Sequence[Judged]) -> list[Judged]:
+  """Those that have a stem of the category in another song.
+
+  Raises:
+    ValueError: there are fewer than two.
+  """
+  found = [one for one in anchored if "random" in one.figures]
+  if len(found) < 2:
+    raise ValueError(
+      "fewer than two examples have a stem of the category in another song: "
+      "take more --examples"
+    )
+  return found
 
 
 def _judge(
@@ -142,11 +177,12 @@ def summarise(
 ) -> dict[str, Any]:
   """The table of a run.
 
-  Scores are those of `summary.score`, over all seeds; distances are means over
-  the seeds, each against the real stems of the same examples. The quality of a
-  setting is the mean of its scores, each at most 1, and its APA of codes by the
-  first embedding. A setting's difference from the reference is taken example by
-  example, and its interval over the songs.
+  Scores are those of `summary.score`, over all seeds; distances are those of
+  `summary.summarise`, means over the seeds. The quality of a setting is the
+  mean of its scores, each at most 1, and its APA of codes by the last
+  embedding: the codec's latents, which are the first, have as much of it for a
+  stem that was played to another song's context. A setting's difference from
+  the reference is taken example by example, and its interval over the songs.
 
   Args:
     found: what `run` returns.
@@ -163,12 +199,7 @@ def summarise(
   Raises:
     ValueError: there are fewer than two examples to compare.
   """
-  fixed = [one for one in found["anchors"] if "random" in one.figures]
-  if len(fixed) < 2:
-    raise ValueError(
-      "fewer than two examples have a stem of the category in another song: "
-      "take more --examples"
-    )
+  fixed = _comparable(found["anchors"])
   keep = {one.about["number"] for one in fixed}
   judged = {
     name: [one for one in ones if one.about["number"] in keep]
@@ -178,7 +209,7 @@ def summarise(
   seeds = list(judged[reference][0].figures)
   songs = [one.about["song"] for one in fixed]
   weights = _Weights(
-    draws=summary.draws(
+    draws=intervals.draws(
       np.array(songs * len(seeds)), np.random.default_rng(seed)
     ),
     seeds=np.repeat(np.eye(len(seeds)), len(fixed), axis=1),
@@ -211,13 +242,13 @@ def summarise(
 class _Weights(NamedTuple):
   """How often each example counts, one seed after another."""
 
-  draws: Float[np.ndarray, "resamples n"]
+  draws: intervals.Draws
   seeds: Float[np.ndarray, "seeds n"]
 
   @property
   def alike(self) -> Float[np.ndarray, "1 n"]:
     """All once."""
-    return np.ones((1, self.draws.shape[1]))
+    return np.ones((1, len(self.draws.songs)))
 
 
 _Columns = Mapping[str, Mapping[str, Float[np.ndarray, " n"]]]
@@ -234,9 +265,9 @@ def _row(
   """What `summarise` says of one setting."""
   columns = _columns(judged, fixed, seeds)
   distances = [_distances(judged, fixed, system) for system in seeds]
-  first = next(iter(distances[0]))
+  last = list(distances[0])[-1]
   scores, differences = {}, {}
-  qualities = [np.array([of_seed[first]["apa_codes"] for of_seed in distances])]
+  qualities = [np.array([of_seed[last]["apa_codes"] for of_seed in distances])]
   for group, names in summary.groups().items():
     mine = [columns[name] for name in names]
     theirs = [compared[name] for name in names]
@@ -247,8 +278,9 @@ def _row(
       )
 
     scores[group] = summary.score(mine, "generated", weights.draws)
-    differences[group] = summary.interval(
-      float(apart(weights.alike)[0]), apart(weights.draws)
+    differences[group] = intervals.around(
+      float(apart(weights.alike)[0]),
+      apart(summary.resamples(mine, "generated", weights.draws)),
     )
     of_seeds = summary.standing(mine, "generated", weights.seeds)
     qualities.append(np.minimum(of_seeds, 1))
@@ -293,7 +325,7 @@ def _columns(
 def _distances(
   judged: Sequence[Judged], fixed: Sequence[Judged], system: str
 ) -> dict[str, dict[str, float]]:
-  """FAD and APA of codes of a system, by embedding."""
+  """FAD and both kinds of APA of a system, by embedding."""
   found = {}
   for name in fixed[0].embeddings:
 
@@ -305,14 +337,17 @@ def _distances(
         frechet.fad(side(judged, "stem", system), side(fixed, "stem", "real")),
         4,
       ),
-      "apa_codes": round(
-        frechet.apa(
-          side(judged, "mix", system),
-          side(fixed, "mix", "round_trip"),
-          side(fixed, "mix", "random_codes"),
-        ),
-        4,
-      ),
+      **{
+        measure: round(
+          frechet.apa(
+            side(judged, "mix", system),
+            side(fixed, "mix", near),
+            side(fixed, "mix", far),
+          ),
+          4,
+        )
+        for measure, (near, far) in summary.APA_ENDS.items()
+      },
     }
   return found
 

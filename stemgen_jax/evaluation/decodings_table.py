@@ -18,7 +18,8 @@ def table(result: Mapping[str, Any]) -> str:
   """What `decodings.summarise` returns, as Markdown: best settings first."""
   embeddings = list(result["anchors"]["real"]["frechet"])
   groups = list(summary.groups())
-  heads = ["setting", "passes", *groups, "APA"]
+  heads = ["setting", "passes", *groups]
+  heads += [summary.DISTANCES[measure] for measure in summary.APA_ENDS]
   heads += [f"FAD {name}" for name in embeddings]
   described = result["mirdd_floor"] is not None
   heads += ["MIRDD"] * described + ["quality"]
@@ -30,7 +31,9 @@ def table(result: Mapping[str, Any]) -> str:
     cells = [f"{name}", str(row["passes"])]
     for group in groups:
       cells.append(_score(row["scores"][group], row["differences"][group]))
-    cells.append(_said(row["frechet"][embeddings[0]]["apa_codes"]))
+    cells += [
+      _said(row["frechet"][embeddings[-1]][x]) for x in summary.APA_ENDS
+    ]
     cells += [_said(row["frechet"][x]["fad"]) for x in embeddings]
     cells += [_said(row["mirdd"])] * described
     spread = "" if row["spread"] is None else f" ± {row['spread']:.2f}"
@@ -40,7 +43,7 @@ def table(result: Mapping[str, Any]) -> str:
     known = {"round_trip": "100 %", "random": "0 %"}.get(system, "")
     distances = result["anchors"][system]["frechet"]
     cells = [f"*{system.replace('_', ' ')}*", ""] + [known] * len(groups)
-    cells.append(_said(distances[embeddings[0]]["apa_codes"]))
+    cells += [_said(distances[embeddings[-1]][x]) for x in summary.APA_ENDS]
     cells += [_said(distances[x]["fad"]) for x in embeddings]
     cells += [_said(result["anchors"][system]["mirdd"])] * described + [""]
     lines.append("| " + " | ".join(cells) + " |")
@@ -54,9 +57,10 @@ def table(result: Mapping[str, Any]) -> str:
     "(chord tones, chroma, key): from random pairing (0 %) to the real stem "
     "through the codec (100 %); - and + mark a 95 % interval of the difference "
     f"from {result['reference']} that is below or above 0. "
-    f"APA of codes, by {embeddings[0]}: 1 for the real stem's, 0 for another "
-    "song's. Quality: mean of the scores, each at most 100 %, and APA, ± "
-    "standard deviation over the seeds."
+    f"APA, by {embeddings[-1]}: 1 for the real stem's mixes, 0 for another "
+    "song's; of codes: 1 and 0 for the same two through the codec. Quality: "
+    "mean of the scores, each at most 100 %, and APA of codes, ± standard "
+    "deviation over the seeds."
   )
   return "\n".join(lines)
 
@@ -117,7 +121,7 @@ def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:
   axes.margins(x=0.2)
   axes.xaxis.set_major_formatter(ticker.ScalarFormatter())
   axes.set_xlabel("passes of the model, a window")
-  axes.set_ylabel("quality: mean of rhythm, harmony and APA")
+  axes.set_ylabel("quality: mean of rhythm, harmony and APA of codes")
   axes.grid(alpha=0.25)
   with disk.replacing(path) as partial:
     figure.savefig(partial, format="png")

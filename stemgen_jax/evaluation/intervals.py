@@ -1,17 +1,81 @@
-"""What 95 % intervals over songs have in common: their ends, and in words."""
+"""95 % intervals over songs: examples of one song are drawn together."""
+
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 RESAMPLES = 4000
 FEWEST_SONGS = 5
 """Songs that an interval takes: of fewer the resamples say next to nothing."""
 
 
-def ends(resamples: Float[np.ndarray, " n"]) -> tuple[float, float]:
-  """The 2.5 % and 97.5 % quantiles."""
-  low, high = np.quantile(resamples, (0.025, 0.975))
-  return float(low), float(high)
+class Draws(NamedTuple):
+  """Songs drawn with replacement.
+
+  Attributes:
+    songs: of each example.
+    times: how often each example counts in each resample. There are no
+      resamples of fewer songs than `FEWEST_SONGS`.
+  """
+
+  songs: np.ndarray
+  times: Float[np.ndarray, "resamples n"]
+
+  def enough(self, there: Bool[np.ndarray, " n"]) -> bool:
+    """Whether these examples are of enough songs for an interval."""
+    return len(np.unique(self.songs[there])) >= FEWEST_SONGS
+
+
+def draws(songs: np.ndarray, rng: np.random.Generator) -> Draws:
+  """Draws as many songs as there are, `RESAMPLES` times.
+
+  Args:
+    songs: of each example.
+    rng: drawn from where there are enough songs.
+  """
+  _, song = np.unique(songs, return_inverse=True)
+  count = song.max() + 1
+  if count < FEWEST_SONGS:
+    return Draws(songs, np.zeros((0, len(song))))
+  taken = rng.integers(count, size=(RESAMPLES, count))
+  times = np.zeros((RESAMPLES, count))
+  np.add.at(times, (np.arange(RESAMPLES)[:, None], taken), 1)
+  return Draws(songs, times[:, song])
+
+
+def mean(
+  values: Float[np.ndarray, " n"], draws: Draws
+) -> dict[str, float | int | None]:
+  """Mean of the values that are finite, with its interval as `around`.
+
+  Also `examples`, how many these are.
+  """
+  there = np.isfinite(values)
+  if not there.any():
+    return {"mean": None, "low": None, "high": None, "examples": 0}
+  times = draws.times[:, there]
+  times = times[times.sum(1) > 0] if draws.enough(there) else times[:0]
+  means = times @ values[there] / times.sum(1)
+  found = around(float(values[there].mean()), means)
+  return {**found, "examples": int(there.sum())}
+
+
+def around(
+  middle: float, resamples: Float[np.ndarray, " resamples"]
+) -> dict[str, float | None]:
+  """A `mean` with the 95 % interval of its resamples, `low` and `high`.
+
+  These are None where there are no resamples, all where there is no mean.
+  """
+  if not np.isfinite(middle):
+    return {"mean": None, "low": None, "high": None}
+  low = high = None
+  resamples = resamples[np.isfinite(resamples)]
+  if len(resamples):
+    ends = np.quantile(resamples, (0.025, 0.975))
+    low, high = (round(float(end), 4) for end in ends)
+  return {"mean": round(middle, 4), "low": low, "high": high}
 
 
 def said(

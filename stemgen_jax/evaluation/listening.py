@@ -140,13 +140,11 @@ def _figures(
   songs = examples.song[rows]
   for gain, other in (("gain", "shuffled"), ("null_gain", "null")):
     won = (bits[other] - bits["true"])[rows]
-    low = high = None
-    if len(np.unique(songs)) >= intervals.FEWEST_SONGS:
-      low, high = bootstrap(won, songs, rng)
+    found = intervals.mean(won, intervals.draws(songs, rng))
     figures |= {
-      gain: float(won.mean()),
-      f"{gain}_low": low,
-      f"{gain}_high": high,
+      gain: found["mean"],
+      f"{gain}_low": found["low"],
+      f"{gain}_high": found["high"],
     }
   return {
     name: None if value is None else round(value, 4)
@@ -254,19 +252,3 @@ def other_songs(
   strangers = np.empty(n, int)
   strangers[order] = np.roll(order, most)
   return strangers
-
-
-def bootstrap(
-  values: Float[np.ndarray, " n"],
-  songs: np.ndarray,
-  rng: np.random.Generator,
-) -> tuple[float, float]:
-  """95 % percentile interval of the mean, songs drawn with replacement.
-
-  Examples of one song are not independent: they are drawn together.
-  """
-  _, song = np.unique(songs, return_inverse=True)
-  sums, counts = np.bincount(song, values), np.bincount(song)
-  drawn = rng.integers(len(sums), size=(intervals.RESAMPLES, len(sums)))
-  means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-  return intervals.ends(means)

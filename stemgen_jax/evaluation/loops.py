@@ -16,7 +16,7 @@ import tqdm
 
 from stemgen_jax import audio
 from stemgen_jax.audio import Audio
-from stemgen_jax.evaluation import intervals, rhythm, summary, truth
+from stemgen_jax.evaluation import intervals, rhythm, truth
 from stemgen_jax.sampling import Settings
 from stemgen_jax.stemgen import StemGen
 
@@ -53,8 +53,8 @@ def loops(
   Returns:
     A dict for JSON: `loops`; by stem and figure of `FIGURES` each system's
     `mean` with its 95 % interval over the loops, `low` and `high`; `each`, the
-    figures of every loop, None where no beats were heard in it, and `beats`,
-    how many were.
+    figures of every loop, None where fewer than two beats were heard in it,
+    and `beats`, how many were.
 
   Raises:
     ValueError: there are fewer than two loops, or a file is no sound.
@@ -86,7 +86,7 @@ def loops(
         path = out / f"{names[number]}-{stem}.wav"
         audio.write(path, take.audio, bits=16, overwrite=True)
         bar.update()
-  draws = summary.draws(np.arange(len(files)), np.random.default_rng(seed))
+  draws = intervals.draws(np.arange(len(files)), np.random.default_rng(seed))
   each, means = {}, {}
   for stem, played in takes.items():
     systems = {
@@ -104,7 +104,7 @@ def loops(
     }
     means[stem] = {
       figure: {
-        system: summary.mean(
+        system: intervals.mean(
           np.array([one[figure] for one in ones], float), draws
         )
         for system, ones in found.items()
@@ -146,7 +146,9 @@ def table(result: dict[str, Any]) -> str:
       lines.append(
         f"{stem + ' ' + name:<24}" + "".join(f"{cell:>24}" for cell in cells)
       )
-  deaf = [path for path, beats in result["beats"].items() if not beats]
+  deaf = [path for path, beats in result["beats"].items() if beats < 2]
   if deaf:
-    lines.append(f"no beats were heard in, and left out: {', '.join(deaf)}")
+    lines.append(
+      f"fewer than two beats were heard in, and left out: {', '.join(deaf)}"
+    )
   return "\n".join(lines)

@@ -206,6 +206,11 @@ def _listening(found: Mapping[str, Any] | None) -> str:
 
 
 def _frechet(tables: Mapping[str, Any]) -> str:
+  if not tables:
+    return (
+      "<p>Nothing to compare: fewer than two examples have a stem of their "
+      "instrument in another song.</p>"
+    )
   parts = []
   for name, table in tables.items():
     rows = [

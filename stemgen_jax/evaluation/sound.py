@@ -113,16 +113,23 @@ def sound(
       have no stem of an instrument that is played.
   """
   check_codec(player.config, examples.codec, examples.checksum)
+  real = {
+    instrument: examples.category == categories.category_id(instrument)
+    for _, instrument in PLAYED
+  }
+  for instrument, rows in real.items():
+    if not rows.any():
+      raise ValueError(
+        f"of {len(examples)} examples none is of a real {instrument} to "
+        "compare to: take more --examples, or others"
+      )
   result: dict[str, Any] = {"takes": {}, "real": {}}
   for loop, instrument in PLAYED:
-    rows = examples.category == categories.category_id(instrument)
-    if not rows.any():
-      raise ValueError(f"the examples have no real {instrument} to compare to")
     if instrument not in result["real"]:
       result["real"][instrument] = ranges(
         [
           describe(stem, player.codec.sample_rate)
-          for stem in _decode(player.codec, examples, rows)
+          for stem in _decode(player.codec, examples, real[instrument])
         ]
       )
     take = player.generate(

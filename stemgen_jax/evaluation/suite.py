@@ -10,7 +10,7 @@ import itertools
 import json
 import pathlib
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -141,13 +141,6 @@ def run(
   folder.mkdir(parents=True, exist_ok=True)
   claim(out, recipe)
 
-  def jobs() -> Iterator[tuple[pathlib.Path, int]]:
-    for place in itertools.islice(examples, count):
-      path = folder / f"{place:05d}.npz"
-      if not stem_path(out, place).is_file():  # lost: it is played anew
-        path.unlink(missing_ok=True)
-      yield path, place
-
   def judge(path: pathlib.Path, place: int) -> None:
     _judge(
       player,
@@ -155,12 +148,16 @@ def run(
       place,
       stem_path(out, place),
       settings=settings,
-      seed=seed + place,
+      seed=seed,
       embeddings=embeddings,
       describe=describe,
     ).save(path)
 
-  done = sharing.fill(jobs(), judge, Judged.load, count=count, desc="judging")
+  jobs = (
+    (folder / f"{place:05d}.npz", place)
+    for place in itertools.islice(examples, count)
+  )
+  done = sharing.fill(jobs, judge, Judged.load, count=count, desc="judging")
   return list(done.values())
 
 
@@ -169,36 +166,68 @@ def stem_path(out: pathlib.Path, number: int) -> pathlib.Path:
   return out / _FOLDER / f"{number:05d}.flac"
 
 
+def stem(
+  player: StemGen,
+  example: Example,
+  out: pathlib.Path,
+  *,
+  settings: Settings,
+  seed: int,
+) -> Audio:
+  """The stem that `run` played to an example, played anew where it was lost.
+
+  Args:
+    player: model and codec.
+    example: of the list.
+    out: the folder of `run`.
+    settings: those of `run`.
+    seed: that of `run`.
+
+  Raises:
+    ValueError: the file is damaged.
+  """
+  path = stem_path(out, example.number)
+  if not path.is_file():
+    heard = _play(player, example, example.context, settings, seed)
+    audio.write(path, heard, bits=16)
+  try:
+    return audio.read(path)
+  except ValueError as error:
+    raise ValueError(
+      f"{error}: delete {path} and evaluate again, it is played anew"
+    ) from error
+
+
 def claim(out: pathlib.Path, recipe: Mapping[str, Any]) -> None:
   """Binds the folder of `run` to what its results depend on, or refuses it."""
   bind(out / _RECIPE, recipe, f"{_FOLDER}/*.npz")
 
 
-def bind(
-  path: pathlib.Path, recipe: Mapping[str, Any], results: str = "*.npz"
-) -> None:
+def bind(path: pathlib.Path, recipe: Mapping[str, Any], *results: str) -> None:
   """Ties a folder to a recipe by a file in it, or refuses it.
 
   Args:
     path: of the file.
     recipe: what results depend on.
-    results: pattern of the results in the folder.
+    *results: patterns of the results in the folder.
 
   Raises:
     ValueError: it is tied to another one, or has results without such a file,
       or a damaged one.
   """
   recipe = json.loads(json.dumps(recipe, default=str))  # as it is read again
+  mend = (
+    f"give another --out, which will have a {path.name} of its own; if the "
+    f"results in {path.parent} came of the same call, that file is the one "
+    "they need"
+  )
   if path.is_file():
     try:
       there = json.loads(path.read_text(encoding="utf-8"))
       if not isinstance(there, dict):
         raise ValueError("no table of names")
     except ValueError as error:
-      raise ValueError(
-        f"{path} is damaged ({error}): give another --out, or delete {path}, "
-        "if the results there are of the same evaluation"
-      ) from error
+      raise ValueError(f"{path} is damaged ({error}): {mend}") from error
     differing = [
       f"{name} {there.get(name)!r} there, {recipe.get(name)!r} now"
       for name in sorted(there.keys() | recipe.keys())
@@ -210,10 +239,10 @@ def bind(
         f"({'; '.join(differing[:3])}): give another --out, or delete it"
       )
     return
-  if any(path.parent.glob(results)):
+  if any(any(path.parent.glob(pattern)) for pattern in results):
     raise ValueError(
-      f"{path} is not there, which says of what evaluation the results in "
-      f"{path.parent} are: give another --out, or delete them"
+      f"{path} is not there, which says of what evaluation the results beside "
+      f"it are: {mend}"
     )
   disk.write_json(path, recipe)
 
@@ -236,17 +265,27 @@ def _judge(
     ("generated", example.context),
     ("shuffled", examples.other_context(place)),
   ):
-    take = player.generate(
-      heard,
-      example.category,
-      **told(player, example),
-      seed=seed,
-      settings=settings,
-    )
-    stems[name] = take.audio
+    stems[name] = _play(player, example, heard, settings, seed)
     if name == "generated":
-      audio.write(played, take.audio, bits=16, overwrite=True)
+      audio.write(played, stems[name], bits=16, overwrite=True)
   return measure(example, stems, embeddings, describe=describe, began=began)
+
+
+def _play(
+  player: StemGen,
+  example: Example,
+  heard: Audio,
+  settings: Settings,
+  seed: int,
+) -> Audio:
+  """A stem of the example's category to what is heard."""
+  return player.generate(
+    heard,
+    example.category,
+    **told(player, example),
+    seed=seed + example.number,
+    settings=settings,
+  ).audio
 
 
 def anchors(codec: Codec, example: Example) -> dict[str, Audio]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from stemgen_jax.evaluation import frechet, intervals, mirdd
 from stemgen_jax.evaluation.suite import FIGURES, SYSTEMS, Judged
@@ -17,6 +17,13 @@ DISTANCES = {
   "apa": "APA",
   "apa_codes": "APA of codes",
 }
+APA_ENDS = {
+  "apa": ("real", "random"),
+  "apa_codes": ("round_trip", "random_codes"),
+}
+"""What has 1 and what has 0 in each kind of APA."""
+_ENDS = ("random", "round_trip")
+"""What is 0 in a score, and what is 1."""
 _POPULATIONS = tuple(system for system in SYSTEMS if system != "real")
 
 
@@ -47,10 +54,11 @@ def summarise(judged: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
     name: {system: values_of(judged, system, name) for system in SYSTEMS}
     for name in FIGURES
   }
-  drawn = draws(songs, rng)
+  drawn = intervals.draws(songs, rng)
   for name, of_system in values.items():
     result["figures"][name] = {
-      system: mean(found, drawn) for system, found in of_system.items()
+      system: intervals.mean(found, drawn)
+      for system, found in of_system.items()
     }
   for group, names in groups().items():
     result["scores"][group] = {
@@ -72,7 +80,7 @@ def summarise(judged: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
 def score(
   figures: Sequence[Mapping[str, Float[np.ndarray, " n"]]],
   system: str,
-  draws: Float[np.ndarray, "resamples n"],
+  draws: intervals.Draws,
 ) -> dict[str, float | None]:
   """Where a system stands between random pairing (0) and round trip (1).
 
@@ -83,32 +91,29 @@ def score(
   Args:
     figures: by system, the values of the examples.
     system: which is scored.
-    draws: how often each example counts in each resample, as `draws`.
+    draws: of the songs.
 
   Returns:
     `score` with its 95 % interval, `low` and `high`; None where the two
-    anchors are not apart, `low` and `high` also where there are no draws.
+    anchors are not apart, `low` and `high` also where a figure has too few
+    songs.
   """
-
-  middle = float(standing(figures, system, np.ones((1, draws.shape[1])))[0])
-  found = interval(middle, standing(figures, system, draws))
+  alike = np.ones((1, len(draws.songs)))
+  middle = float(standing(figures, system, alike)[0])
+  resampled = standing(figures, system, resamples(figures, system, draws))
+  found = intervals.around(middle, resampled)
   return {"score": found.pop("mean"), **found}
 
 
-def interval(
-  middle: float, around: Float[np.ndarray, " resamples"]
-) -> dict[str, float | None]:
-  """A `mean` with the 95 % interval of its resamples, `low` and `high`.
-
-  These are None where there are no resamples, all where there is no mean.
-  """
-  if not np.isfinite(middle):
-    return {"mean": None, "low": None, "high": None}
-  low = high = None
-  around = around[np.isfinite(around)]
-  if len(around):
-    low, high = (round(end, 4) for end in intervals.ends(around))
-  return {"mean": round(middle, 4), "low": low, "high": high}
+def resamples(
+  figures: Sequence[Mapping[str, Float[np.ndarray, " n"]]],
+  system: str,
+  draws: intervals.Draws,
+) -> Float[np.ndarray, "resamples n"]:
+  """Weights for `standing`; none where a figure has too few songs."""
+  there = [_compared(of_system, system) for of_system in figures]
+  enough = all(draws.enough(ones) for ones in there if ones.any())
+  return draws.times if enough else draws.times[:0]
 
 
 def standing(
@@ -119,16 +124,24 @@ def standing(
   """`score` under each resample, given as how often each example counts."""
   found = []
   for of_system in figures:
-    rows = np.stack([of_system[x] for x in (system, "random", "round_trip")])
-    there = np.isfinite(rows).all(0)
+    there = _compared(of_system, system)
     if not there.any():
       continue
-    sums = weights[:, there] @ rows[:, there].T  # [resamples, 3]
+    rows = np.stack([of_system[x][there] for x in (system, *_ENDS)])
+    sums = weights[:, there] @ rows.T  # [resamples, 3]
     mine, low, high = sums.T
     # Both have the same number of examples, which so need not be known.
     apart = np.where(high - low > 0, high - low, np.nan)
     found.append((mine - low) / apart)
   return np.mean(found, axis=0) if found else np.full(len(weights), np.nan)
+
+
+def _compared(
+  of_system: Mapping[str, Float[np.ndarray, " n"]], system: str
+) -> Bool[np.ndarray, " n"]:
+  """The examples that a figure has for a system and for both ends."""
+  rows = np.stack([of_system[x] for x in (system, *_ENDS)])
+  return np.logical_and.reduce(np.isfinite(rows))
 
 
 def groups() -> dict[str, list[str]]:
@@ -137,43 +150,6 @@ def groups() -> dict[str, list[str]]:
   for name, group in FIGURES.items():
     found.setdefault(group, []).append(name)
   return found
-
-
-def draws(
-  songs: np.ndarray, rng: np.random.Generator
-) -> Float[np.ndarray, "resamples n"]:
-  """How often each example counts when songs are drawn with replacement.
-
-  There are no resamples of fewer songs than `intervals.FEWEST_SONGS`.
-  """
-  _, song = np.unique(songs, return_inverse=True)
-  count = song.max() + 1
-  if count < intervals.FEWEST_SONGS:
-    return np.zeros((0, len(song)))
-  n = intervals.RESAMPLES
-  taken = rng.integers(count, size=(n, count))
-  times = np.zeros((n, count))
-  np.add.at(times, (np.arange(n)[:, None], taken), 1)
-  return times[:, song]
-
-
-def mean(
-  values: Float[np.ndarray, " n"], draws: Float[np.ndarray, "resamples n"]
-) -> dict[str, float | int | None]:
-  """Mean of the values that there are, and its 95 % interval.
-
-  There is none of fewer values than `intervals.FEWEST_SONGS`.
-  """
-  there = np.isfinite(values)
-  if not there.any():
-    return {"mean": None, "low": None, "high": None, "examples": 0}
-  if there.sum() < intervals.FEWEST_SONGS:
-    draws = draws[:0]
-  weights = draws[:, there]
-  some = weights.sum(1) > 0
-  means = (weights[some] @ values[there]) / weights[some].sum(1)
-  found = interval(float(values[there].mean()), means)
-  return {**found, "examples": int(there.sum())}
 
 
 def values_of(
@@ -192,9 +168,10 @@ def _count(judged: Sequence[Judged]) -> dict[str, int]:
 def _frechet(judged: Sequence[Judged], seed: int) -> dict[str, Any]:
   """FAD of stems, sub-FAD of mixes and APA, by embedding and system.
 
-  The codec's sound moves a mix by more than another song's stem does: APA as it
-  is defined finds all that was decoded as far from the real as from the random
-  mixes. `apa_codes` is that of the same two through the codec.
+  Where the codec's sound moves a mix by more than another song's stem does, as
+  the demo's does by its own latents, APA as it is defined is near 0 for all
+  that was decoded, well played or not. `apa_codes` is between real and random
+  stems that went through the codec, too.
   """
   tables: dict[str, Any] = {}
   for name in judged[0].embeddings:
@@ -226,14 +203,12 @@ def _frechet(judged: Sequence[Judged], seed: int) -> dict[str, Any]:
           side("stem", system), side("stem", "real"), seed
         ),
         "sub_fad": frechet.fad(side("mix", system), side("mix", "real")),
-        "apa": frechet.apa(
-          side("mix", system), side("mix", "real"), side("mix", "random")
-        ),
-        "apa_codes": frechet.apa(
-          side("mix", system),
-          side("mix", "round_trip"),
-          side("mix", "random_codes"),
-        ),
+        **{
+          measure: frechet.apa(
+            side("mix", system), side("mix", near), side("mix", far)
+          )
+          for measure, (near, far) in APA_ENDS.items()
+        },
       }
     tables[name] = _rounded(table)
   return tables

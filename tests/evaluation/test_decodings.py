@@ -126,6 +126,34 @@ def test_what_is_done_is_kept_and_settings_join(found, player):
     run(player, out, {"good": Settings(steps=(2, 1, 1, 1))})
 
 
+def test_what_cannot_be_compared_is_told_before_it_is_played(
+  player, tmp_path, monkeypatch
+):
+  example = player.examples.example
+  monkeypatch.setattr(
+    player.examples,
+    "example",
+    lambda place: dataclasses.replace(example(place), stranger=None),
+  )
+  player.played.clear()
+  with pytest.raises(ValueError, match="take more --examples"):
+    run(player, tmp_path)
+  assert not player.played
+
+
+def test_results_without_their_recipe_are_refused(found, player):
+  out, _ = found
+  recipe = (out / "recipe.json").read_bytes()
+  (out / "anchors").rename(out / "gone")
+  (out / "recipe.json").unlink()
+  try:
+    with pytest.raises(ValueError, match=r"recipe\.json is not there"):
+      run(player, out)
+  finally:
+    (out / "gone").rename(out / "anchors")
+    (out / "recipe.json").write_bytes(recipe)
+
+
 def test_no_score_counts_for_more_than_the_real_stem(found, monkeypatch):
   monkeypatch.setattr(
     summary, "standing", lambda figures, system, draws: np.full(len(draws), 3.0)

@@ -67,6 +67,7 @@ def test_another_evaluation_does_not_mix_with_it(out, capsys):
     (("--shown=-1",), "--shown=-1: expected 0 or more"),
     (("--what=listening", "--examples=0"), "--examples=0: expected at least"),
     (("--what=sound", "--examples=-3"), "--examples=-3: expected at least"),
+    (("--what=sound", "--examples=2"), "of 2 examples none is of a real"),
     (("--what=loops", "--files=*", "--seconds=-5"), "--seconds: -5 s"),
     (("--weights=.",), "is a folder"),
     (("--seed=-1",), "--seed=-1: expected 0 to 2147483647"),

@@ -219,17 +219,6 @@ def test_too_few_songs_are_refused(counts):
     lib.other_songs(songs, np.random.default_rng(0))
 
 
-def test_the_interval_is_over_songs():
-  rng = np.random.default_rng(0)
-  of_song = rng.normal(1.0, 0.5, 50)
-  alone = lib.bootstrap(of_song, np.arange(50), rng)
-  twins = lib.bootstrap(np.repeat(of_song, 8), np.repeat(np.arange(50), 8), rng)
-  expected = 2 * 1.96 * of_song.std() / math.sqrt(50)
-  for low, high in (alone, twins):
-    assert low < of_song.mean() < high
-    assert high - low == pytest.approx(expected, rel=0.1)
-
-
 def test_fewer_examples():
   mine = examples()
   few = mine.first(3)

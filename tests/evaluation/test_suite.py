@@ -76,6 +76,16 @@ def run(player, out, count, recipe=None):
   )
 
 
+def stem(player, out, number):
+  return suite.stem(
+    player,
+    examples(player.codec).example(number),
+    out,
+    settings=preset("fast"),
+    seed=10,
+  )
+
+
 @pytest.fixture(scope="module")
 def whole(codec, tmp_path_factory):
   out = tmp_path_factory.mktemp("whole")
@@ -194,15 +204,30 @@ def test_what_is_done_is_kept(codec, whole, tmp_path):
   idle = Echo(codec)
   run(idle, tmp_path, 2)  # a shorter list is the beginning of a longer one
   assert not idle.played
-  suite.stem_path(tmp_path, again[0].about["number"]).unlink()
-  run(idle, tmp_path, 2)  # what was lost is played anew, and no more
-  assert len(idle.played) == 2
   for one, same in zip(judged, again):
     assert one.about | {"seconds": 0} == same.about | {"seconds": 0}
     assert json.dumps(one.figures) == json.dumps(same.figures)
     number = one.about["number"]
     take = audio.read(suite.stem_path(tmp_path, number))
     assert take.seconds == pytest.approx(SECONDS)
+
+
+def test_a_lost_stem_is_played_anew_and_no_figure_is(codec, tmp_path):
+  player = Echo(codec)
+  (one,) = run(player, tmp_path, 1)
+  number = one.about["number"]
+  path = suite.stem_path(tmp_path, number)
+  player.played.clear()
+
+  there = stem(player, tmp_path, number)
+  assert not player.played
+  path.unlink()
+  again = stem(player, tmp_path, number)
+  assert len(player.played) == 1
+  np.testing.assert_array_equal(there.samples, again.samples)
+  path.write_bytes(b"no sound")
+  with pytest.raises(ValueError, match=r"delete .*, it is played anew"):
+    stem(player, tmp_path, number)
 
 
 def test_a_model_is_told_what_it_knows_of(codec, tmp_path):
@@ -252,16 +277,20 @@ def test_the_songs_of_a_recipe_are_found_again(tmp_path):
 
 
 def test_scores_by_hand(monkeypatch):
-  monkeypatch.setattr(intervals, "FEWEST_SONGS", 3)
+  monkeypatch.setattr(intervals, "FEWEST_SONGS", 2)
   values = {
     "generated": np.array([0.5, 0.7, np.nan]),
     "random": np.array([0.2, 0.4, 0.9]),
     "round_trip": np.array([0.8, 1.0, 0.9]),
   }
-  draws = summary.draws(np.array(["a", "b", "c"]), np.random.default_rng(0))
+  draws = intervals.draws(np.array(["a", "b", "c"]), np.random.default_rng(0))
   found = summary.score([values], "generated", draws)
   assert found["score"] == pytest.approx(0.5)
   assert found["low"] == found["high"] == pytest.approx(0.5)
+  # Of three songs two have the figure.
+  monkeypatch.setattr(intervals, "FEWEST_SONGS", 3)
+  found = summary.score([values], "generated", draws)
+  assert (found["score"], found["low"], found["high"]) == (0.5, None, None)
   ends = {
     x: summary.score([values], x, draws)["score"]
     for x in ("random", "round_trip")
@@ -279,7 +308,7 @@ def test_intervals_are_over_songs():
     "random": np.zeros(200),
     "round_trip": np.ones(200),
   }
-  draws = summary.draws(np.repeat(np.arange(40), 5), rng)
+  draws = intervals.draws(np.repeat(np.arange(40), 5), rng)
   found = summary.score([values], "generated", draws)
   width = 2 * 1.96 * of_song.std() / np.sqrt(40)
   assert (found["high"] or 0) - (found["low"] or 0) == pytest.approx(
@@ -323,4 +352,10 @@ def test_a_folder_belongs_to_one_evaluation(tmp_path):
       suite.bind(path, {"seed": 0})
   path.unlink()
   with pytest.raises(ValueError, match=r"evaluation\.json is not there"):
-    suite.bind(path, {"seed": 0})
+    suite.bind(path, {"seed": 0}, "anchors/*.npz", "*.npz")
+  # As it is told: the file that another folder has of the same call.
+  other = tmp_path / "other" / "evaluation.json"
+  other.parent.mkdir()
+  suite.bind(other, {"seed": 0})
+  other.rename(path)
+  suite.bind(path, {"seed": 0}, "anchors/*.npz", "*.npz")
