@@ -41,6 +41,7 @@ th, td { padding: .3rem 1.4rem .3rem 0; text-align: right;
   border-bottom: 1px solid var(--line); }
 th { font-weight: 500; color: var(--faint); }
 th:first-child, td:first-child { text-align: left; }
+td + td { white-space: nowrap; }
 td.bar { width: 14rem; padding-right: 0; }
 td.bar i { display: block; height: .6rem; border-radius: 2px;
   background: var(--accent); }

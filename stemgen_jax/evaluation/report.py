@@ -147,19 +147,17 @@ def _figures(result: Mapping[str, Any]) -> str:
       if found["low"] is not None
     }
     rows = [
-      (
-        system,
-        intervals.said(found["mean"], found["low"], found["high"], digits=3),
-        found["examples"],
-      )
+      (system, intervals.said(found["mean"], found["low"], found["high"]))
       for system, found in means.items()
     ]
-    body = page.table(("", "mean, 95 % interval", "examples"), rows)
+    counts = sorted({found["examples"] for found in means.values()})
+    of = " to ".join(str(count) for count in counts[:1] + counts[1:][-1:])
+    body = page.table(("", "mean, 95 % interval"), rows)
     parts.append(
       page.card(
         name.replace("_", " "),
         body + page.intervals(lines),
-        _MEANINGS[name],
+        f"{_MEANINGS[name]}; {of or 'no'} examples",
       )
     )
   heard = result["estimated"]
