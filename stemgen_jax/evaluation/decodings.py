@@ -68,8 +68,9 @@ def run(
     describe: descriptors to take of mixes, if any.
 
   Returns:
-    By the name of the setting, and for `ANCHORS` as "anchors", the examples.
-    The systems of a setting's examples are the seeds, as text.
+    By the name of the setting the examples that can be compared with another
+    song's stem, and for `ANCHORS` as "anchors" all. The systems of a setting's
+    examples are the seeds, as text.
 
   Raises:
     ValueError: `out` has results of another recipe, or of other settings of
@@ -95,9 +96,11 @@ def run(
       path
     )
 
-  places = list(itertools.islice(examples, count))
-
-  def fill(settings: Mapping[pathlib.Path, Settings | None], desc: str):
+  def fill(
+    settings: Mapping[pathlib.Path, Settings | None],
+    places: Sequence[int],
+    desc: str,
+  ) -> dict[pathlib.Path, list[Judged]]:
     jobs = [
       (folder / f"{place:05d}.npz", place, of_folder)
       for folder, of_folder in settings.items()
@@ -109,11 +112,15 @@ def run(
       for folder in settings
     }
 
-  anchored = fill({out / "anchors": None}, "anchors")[out / "anchors"]
-  _comparable(anchored)
+  fixed = out / "anchors"
+  anchored = fill(
+    {fixed: None}, list(itertools.islice(examples, count)), "anchors"
+  )[fixed]
   folders = {name: out / "settings" / name for name in grid}
   played = fill(
-    {folder: grid[name] for name, folder in folders.items()}, "decoding"
+    {folder: grid[name] for name, folder in folders.items()},
+    [one.about["number"] for one in _comparable(anchored)],
+    "decoding",
   )
   return {"anchors": anchored} | {
     name: played[folder] for name, folder in folders.items()
@@ -190,7 +197,8 @@ def summarise(
     seed: of the intervals.
 
   Returns:
-    A dict for JSON: `examples`, `seeds`, `reference`, and by setting `rows` of
+    A dict for JSON: `examples`, `seeds`, `reference`, `apa_by`, the embedding
+    of the quality's APA, and by setting `rows` of
     `passes`, `playing` (seconds a take, as it came), `scores`, `differences`,
     `figures`, `frechet`, `mirdd` (None where mixes were not described),
     `quality` and its `spread` over the seeds; `anchors` have `figures`,
@@ -220,6 +228,7 @@ def summarise(
     "songs": len(set(songs)),
     "seeds": len(seeds),
     "reference": reference,
+    "apa_by": list(fixed[0].embeddings)[-1],
     "rows": {
       name: _row(ones, fixed, seeds, compared, weights)
       for name, ones in judged.items()
@@ -248,7 +257,7 @@ class _Weights(NamedTuple):
   @property
   def alike(self) -> Float[np.ndarray, "1 n"]:
     """All once."""
-    return np.ones((1, len(self.draws.songs)))
+    return np.ones((1, len(self.draws.song)))
 
 
 _Columns = Mapping[str, Mapping[str, Float[np.ndarray, " n"]]]

@@ -1,6 +1,7 @@
 """What many ways to decode are worth, as a table and as a picture."""
 
 import itertools
+import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,7 +33,7 @@ def table(result: Mapping[str, Any]) -> str:
     for group in groups:
       cells.append(_score(row["scores"][group], row["differences"][group]))
     cells += [
-      _said(row["frechet"][embeddings[-1]][x]) for x in summary.APA_ENDS
+      _said(row["frechet"][result["apa_by"]][x]) for x in summary.APA_ENDS
     ]
     cells += [_said(row["frechet"][x]["fad"]) for x in embeddings]
     cells += [_said(row["mirdd"])] * described
@@ -43,7 +44,7 @@ def table(result: Mapping[str, Any]) -> str:
     known = {"round_trip": "100 %", "random": "0 %"}.get(system, "")
     distances = result["anchors"][system]["frechet"]
     cells = [f"*{system.replace('_', ' ')}*", ""] + [known] * len(groups)
-    cells += [_said(distances[embeddings[-1]][x]) for x in summary.APA_ENDS]
+    cells += [_said(distances[result["apa_by"]][x]) for x in summary.APA_ENDS]
     cells += [_said(distances[x]["fad"]) for x in embeddings]
     cells += [_said(result["anchors"][system]["mirdd"])] * described + [""]
     lines.append("| " + " | ".join(cells) + " |")
@@ -57,7 +58,7 @@ def table(result: Mapping[str, Any]) -> str:
     "(chord tones, chroma, key): from random pairing (0 %) to the real stem "
     "through the codec (100 %); - and + mark a 95 % interval of the difference "
     f"from {result['reference']} that is below or above 0. "
-    f"APA, by {embeddings[-1]}: 1 for the real stem's mixes, 0 for another "
+    f"APA, by {result['apa_by']}: 1 for the real stem's mixes, 0 for another "
     "song's; of codes: 1 and 0 for the same two through the codec. Quality: "
     "mean of the scores, each at most 100 %, and APA of codes, ± standard "
     "deviation over the seeds."
@@ -78,7 +79,7 @@ def _score(
 
 
 def _said(value: float | None) -> str:
-  return "-" if value is None else f"{value:.2f}"
+  return "-" if value is None or math.isnan(value) else f"{value:.2f}"
 
 
 def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:
@@ -121,7 +122,9 @@ def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:
   axes.margins(x=0.2)
   axes.xaxis.set_major_formatter(ticker.ScalarFormatter())
   axes.set_xlabel("passes of the model, a window")
-  axes.set_ylabel("quality: mean of rhythm, harmony and APA of codes")
+  axes.set_ylabel(
+    "quality: mean of rhythm, harmony and APA of codes, by " + result["apa_by"]
+  )
   axes.grid(alpha=0.25)
   with disk.replacing(path) as partial:
     figure.savefig(partial, format="png")

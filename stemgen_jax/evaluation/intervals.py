@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 RESAMPLES = 4000
 FEWEST_SONGS = 5
@@ -14,17 +14,22 @@ class Draws(NamedTuple):
   """Songs drawn with replacement.
 
   Attributes:
-    songs: of each example.
-    times: how often each example counts in each resample. There are no
+    song: of each example, counted from 0.
+    of_songs: how often each song counts in each resample. There are no
       resamples of fewer songs than `FEWEST_SONGS`.
   """
 
-  songs: np.ndarray
-  times: Float[np.ndarray, "resamples n"]
+  song: Int[np.ndarray, " n"]
+  of_songs: Float[np.ndarray, "resamples songs"]
+
+  @property
+  def times(self) -> Float[np.ndarray, "resamples n"]:
+    """How often each example counts in each resample."""
+    return self.of_songs[:, self.song]
 
   def enough(self, there: Bool[np.ndarray, " n"]) -> bool:
     """Whether these examples are of enough songs for an interval."""
-    return len(np.unique(self.songs[there])) >= FEWEST_SONGS
+    return len(np.unique(self.song[there])) >= FEWEST_SONGS
 
 
 def draws(songs: np.ndarray, rng: np.random.Generator) -> Draws:
@@ -37,11 +42,11 @@ def draws(songs: np.ndarray, rng: np.random.Generator) -> Draws:
   _, song = np.unique(songs, return_inverse=True)
   count = song.max() + 1
   if count < FEWEST_SONGS:
-    return Draws(songs, np.zeros((0, len(song))))
+    return Draws(song, np.zeros((0, count)))
   taken = rng.integers(count, size=(RESAMPLES, count))
   times = np.zeros((RESAMPLES, count))
   np.add.at(times, (np.arange(RESAMPLES)[:, None], taken), 1)
-  return Draws(songs, times[:, song])
+  return Draws(song, times)
 
 
 def mean(
@@ -54,9 +59,12 @@ def mean(
   there = np.isfinite(values)
   if not there.any():
     return {"mean": None, "low": None, "high": None, "examples": 0}
-  times = draws.times[:, there]
-  times = times[times.sum(1) > 0] if draws.enough(there) else times[:0]
-  means = times @ values[there] / times.sum(1)
+  count = draws.of_songs.shape[1]
+  sums = np.bincount(draws.song[there], values[there], count)
+  counts = np.bincount(draws.song[there], minlength=count)
+  times = draws.of_songs if draws.enough(there) else draws.of_songs[:0]
+  times = times[times @ counts > 0]
+  means = (times @ sums) / (times @ counts)
   found = around(float(values[there].mean()), means)
   return {**found, "examples": int(there.sum())}
 

@@ -56,7 +56,7 @@ def listening(
 
   Raises:
     ValueError: the examples come from another codec than the model's, or one
-      song has more than half of them.
+      song has more than half of them; or the weights give no numbers.
   """
   config = weights.config
   weights.check_codec(examples.codec, examples.checksum)
@@ -140,6 +140,11 @@ def _figures(
   songs = examples.song[rows]
   for gain, other in (("gain", "shuffled"), ("null_gain", "null")):
     won = (bits[other] - bits["true"])[rows]
+    if not np.isfinite(won).all():
+      raise ValueError(
+        "the weights give codes a likelihood that is no number: their training "
+        "diverged, take an earlier checkpoint"
+      )
     found = intervals.mean(won, intervals.draws(songs, rng))
     figures |= {
       gain: found["mean"],

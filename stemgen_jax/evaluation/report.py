@@ -123,9 +123,14 @@ def _scores(result: Mapping[str, Any]) -> str:
         lines[f"{group}, {system}"] = tuple(
           100 * found[name] for name in ("score", "low", "high")
         )
+  by_category = [
+    (name, *(summary.said_score(found["generated"]) for found in of.values()))
+    for name, of in result["of_category"].items()
+  ]
   return (
     page.table(("", "score, 95 % interval"), rows)
     + page.intervals(lines, (0.0, 100.0))
+    + page.table(("generated", *result["scores"]), by_category)
     + "<p>0 %: random pairing; 100 %: the real stem through the codec; of "
     "rhythm beat F1 and grid agreement, of harmony the other three figures "
     "below, in the mean. Under another song's context (shuffled) a model that "

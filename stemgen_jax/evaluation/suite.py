@@ -189,7 +189,8 @@ def stem(
   path = stem_path(out, example.number)
   if not path.is_file():
     heard = _play(player, example, example.context, settings, seed)
-    audio.write(path, heard, bits=16)
+    # Another process may have played it meanwhile: the same.
+    audio.write(path, heard, bits=16, overwrite=True)
   try:
     return audio.read(path)
   except ValueError as error:

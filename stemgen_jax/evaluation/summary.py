@@ -36,8 +36,9 @@ def summarise(judged: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
 
   Returns:
     A dict for JSON: `examples`, `songs`, `estimated` (examples whose truth was
-    heard, not known), `seconds` of work; `figures`, `scores`, `frechet`, and
-    `mirdd` where mixes were described.
+    heard, not known), `seconds` of work, `categories`, how many of each;
+    `figures`, `scores`, those `of_category`, `frechet`, and `mirdd` where mixes
+    were described.
   """
   songs = np.array([one.about["song"] for one in judged])
   rng = np.random.default_rng(seed)
@@ -48,7 +49,7 @@ def summarise(judged: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
     "seconds": round(sum(one.about["seconds"] for one in judged), 1),
     "categories": _count(judged),
     "figures": {},
-    "scores": {},
+    "of_category": {},
   }
   values = {
     name: {system: values_of(judged, system, name) for system in SYSTEMS}
@@ -60,11 +61,17 @@ def summarise(judged: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
       system: intervals.mean(found, drawn)
       for system, found in of_system.items()
     }
-  for group, names in groups().items():
-    result["scores"][group] = {
-      system: score([values[name] for name in names], system, drawn)
-      for system in SCORED
+  result["scores"] = _scores(values, drawn)
+  category = np.array([one.about["category"] for one in judged])
+  for name in result["categories"]:
+    rows = category == name
+    mine = {
+      figure: {system: found[rows] for system, found in of_system.items()}
+      for figure, of_system in values.items()
     }
+    result["of_category"][name] = _scores(
+      mine, intervals.draws(songs[rows], rng)
+    )
   result["frechet"] = _frechet(judged, seed)
   if any(one.descriptors for one in judged):
     described = {
@@ -75,6 +82,20 @@ def summarise(judged: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
     }
     result["mirdd"] = _rounded(mirdd.table(described, seed))
   return result
+
+
+def _scores(
+  values: Mapping[str, Mapping[str, Float[np.ndarray, " n"]]],
+  draws: intervals.Draws,
+) -> dict[str, Any]:
+  """`score` of rhythm and of harmony, by system."""
+  return {
+    group: {
+      system: score([values[name] for name in names], system, draws)
+      for system in SCORED
+    }
+    for group, names in groups().items()
+  }
 
 
 def score(
@@ -98,7 +119,7 @@ def score(
     anchors are not apart, `low` and `high` also where a figure has too few
     songs.
   """
-  alike = np.ones((1, len(draws.songs)))
+  alike = np.ones((1, len(draws.song)))
   middle = float(standing(figures, system, alike)[0])
   resampled = standing(figures, system, resamples(figures, system, draws))
   found = intervals.around(middle, resampled)

@@ -80,7 +80,11 @@ def run(player, out, settings=None, describe=None):
     count=4,
     seeds=range(2),
     recipe={"seed": 0},
-    embeddings={"codec": embeddings.codec_latents(player.codec)},
+    # The last is what quality takes APA by; the first tells nothing apart.
+    embeddings={
+      "deaf": lambda samples, rate: np.eye(3),
+      "codec": embeddings.codec_latents(player.codec),
+    },
     describe=describe,
   )
 
@@ -103,7 +107,11 @@ def test_the_better_setting_comes_out_better(found, monkeypatch):
   assert good["quality"] > bad["quality"] + 0.5
   assert good["differences"]["rhythm"] == {"mean": 0, "low": 0, "high": 0}
   assert bad["differences"]["rhythm"]["mean"] < -0.5
+  assert result["apa_by"] == "codec"
   table = decodings_table.table(result).splitlines()
+  assert "| APA | APA of codes | FAD deaf | FAD codec | quality |" in table[0]
+  codes = [float(row.split("|")[6]) for row in table[2:8]]
+  assert codes == pytest.approx([apa[0], apa[1], 1, 1, 0, 0], abs=0.2)
   assert [row.split("|")[1].strip() for row in table[2:8]] == [
     "good",
     "bad",

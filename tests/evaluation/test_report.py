@@ -155,6 +155,20 @@ def page(tmp_path_factory) -> pathlib.Path:
   return path
 
 
+def test_what_cannot_be_compared_is_said():
+  assert "Nothing to compare" in report._frechet({})
+
+
+def test_scores_of_each_instrument(page):
+  result = summary.summarise([judged(number) for number in range(6)])
+  assert set(result["of_category"]) == {"bass"}
+  for group, whole in result["scores"].items():
+    found = result["of_category"]["bass"][group]["generated"]
+    assert found["score"] == whole["generated"]["score"]  # all are of a bass
+    text = summary.said_score(found)
+    assert f"<td>{text}</td>" in page.read_text("utf-8")
+
+
 def test_the_page_has_examples_sessions_and_tables(page):
   text = page.read_text("utf-8")
   # Four of the example; one that is heard first, and two of each of four.

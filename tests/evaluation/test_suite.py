@@ -257,7 +257,10 @@ def test_a_damaged_file_is_named(codec, whole, tmp_path):
   judged[0].save(path)
   assert suite.Judged.load(path).about == judged[0].about
   whole_file = path.read_bytes()
-  for damaged in (whole_file[:100], b""):
+  encrypted = bytearray(whole_file)
+  encrypted[6] |= 1  # in the header of the first array, and in the directory
+  encrypted[whole_file.index(b"PK\1\2") + 8] |= 1
+  for damaged in (whole_file[:100], b"", bytes(encrypted)):
     path.write_bytes(damaged)
     with pytest.raises(ValueError, match=r"one\.npz is damaged"):
       suite.Judged.load(path)
