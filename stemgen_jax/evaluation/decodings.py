@@ -16,13 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from stemgen_jax.evaluation import (
-  frechet,
-  intervals,
-  mirdd,
-  sharing,
-  summary,
-)
+from stemgen_jax.evaluation import frechet, intervals, mirdd, sharing, summary
 from stemgen_jax.evaluation.descriptors import Describe
 from stemgen_jax.evaluation.embeddings import Embedding
 from stemgen_jax.evaluation.protocol import ExampleList
@@ -97,34 +91,24 @@ def run(
     )
 
   def fill(
-    settings: Mapping[pathlib.Path, Settings | None],
-    places: Sequence[int],
-    desc: str,
-  ) -> dict[pathlib.Path, list[Judged]]:
+    folders: Mapping[str, pathlib.Path], places: Sequence[int], desc: str
+  ) -> dict[str, list[Judged]]:
     jobs = [
-      (folder / f"{place:05d}.npz", place, of_folder)
-      for folder, of_folder in settings.items()
+      (folder / f"{place:05d}.npz", place, grid.get(name))
+      for name, folder in folders.items()
       for place in places
     ]
     done = sharing.fill(jobs, judge, Judged.load, count=len(jobs), desc=desc)
     return {
-      folder: [one for path, one in done.items() if path.parent == folder]
-      for folder in settings
+      name: [one for path, one in done.items() if path.parent == folder]
+      for name, folder in folders.items()
     }
 
-  fixed = out / "anchors"
-  anchored = fill(
-    {fixed: None}, list(itertools.islice(examples, count)), "anchors"
-  )[fixed]
+  places = list(itertools.islice(examples, count))
+  anchored = fill({"anchors": out / "anchors"}, places, "anchors")
+  comparable = [one.about["number"] for one in _comparable(anchored["anchors"])]
   folders = {name: out / "settings" / name for name in grid}
-  played = fill(
-    {folder: grid[name] for name, folder in folders.items()},
-    [one.about["number"] for one in _comparable(anchored)],
-    "decoding",
-  )
-  return {"anchors": anchored} | {
-    name: played[folder] for name, folder in folders.items()
-  }
+  return anchored | fill(folders, comparable, "decoding")
 
 
 def _comparable(anchored: Sequence[Judged]) -> list[Judged]:
@@ -208,12 +192,7 @@ def summarise(
     ValueError: there are fewer than two examples to compare.
   """
   fixed = _comparable(found["anchors"])
-  keep = {one.about["number"] for one in fixed}
-  judged = {
-    name: [one for one in ones if one.about["number"] in keep]
-    for name, ones in found.items()
-    if name != "anchors"
-  }
+  judged = {name: ones for name, ones in found.items() if name != "anchors"}
   seeds = list(judged[reference][0].figures)
   songs = [one.about["song"] for one in fixed]
   weights = _Weights(
@@ -228,7 +207,7 @@ def summarise(
     "songs": len(set(songs)),
     "seeds": len(seeds),
     "reference": reference,
-    "apa_by": list(fixed[0].embeddings)[-1],
+    "apa_by": _apa_by(fixed),
     "rows": {
       name: _row(ones, fixed, seeds, compared, weights)
       for name, ones in judged.items()
@@ -274,9 +253,11 @@ def _row(
   """What `summarise` says of one setting."""
   columns = _columns(judged, fixed, seeds)
   distances = [_distances(judged, fixed, system) for system in seeds]
-  last = list(distances[0])[-1]
+  apa_by = _apa_by(fixed)
   scores, differences = {}, {}
-  qualities = [np.array([of_seed[last]["apa_codes"] for of_seed in distances])]
+  qualities = [
+    np.array([of_seed[apa_by]["apa_codes"] for of_seed in distances])
+  ]
   for group, names in summary.groups().items():
     mine = [columns[name] for name in names]
     theirs = [compared[name] for name in names]
@@ -331,6 +312,11 @@ def _columns(
   return found
 
 
+def _apa_by(fixed: Sequence[Judged]) -> str:
+  """The embedding of the quality's APA: the last."""
+  return list(fixed[0].embeddings)[-1]
+
+
 def _distances(
   judged: Sequence[Judged], fixed: Sequence[Judged], system: str
 ) -> dict[str, dict[str, float]]:
@@ -341,23 +327,13 @@ def _distances(
     def side(ones: Sequence[Judged], which: str, who: str, name=name) -> list:
       return [one.embeddings[name][which][who] for one in ones]
 
-    found[name] = {
-      "fad": round(
-        frechet.fad(side(judged, "stem", system), side(fixed, "stem", "real")),
-        4,
-      ),
-      **{
-        measure: round(
-          frechet.apa(
-            side(judged, "mix", system),
-            side(fixed, "mix", near),
-            side(fixed, "mix", far),
-          ),
-          4,
-        )
-        for measure, (near, far) in summary.APA_ENDS.items()
-      },
-    }
+    stems = side(judged, "stem", system), side(fixed, "stem", "real")
+    apas = summary.apas(
+      side(judged, "mix", system),
+      lambda anchor, side=side: side(fixed, "mix", anchor),
+    )
+    distances = {"fad": frechet.fad(*stems), **apas}
+    found[name] = {x: round(value, 4) for x, value in distances.items()}
   return found
 
 

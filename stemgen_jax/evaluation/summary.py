@@ -1,6 +1,6 @@
 """Figures of single examples into figures of a model, with their intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -224,15 +224,22 @@ def _frechet(judged: Sequence[Judged], seed: int) -> dict[str, Any]:
           side("stem", system), side("stem", "real"), seed
         ),
         "sub_fad": frechet.fad(side("mix", system), side("mix", "real")),
-        **{
-          measure: frechet.apa(
-            side("mix", system), side("mix", near), side("mix", far)
-          )
-          for measure, (near, far) in APA_ENDS.items()
-        },
+        **apas(
+          side("mix", system), lambda anchor, side=side: side("mix", anchor)
+        ),
       }
     tables[name] = _rounded(table)
   return tables
+
+
+def apas(
+  mixes: frechet.Population, of: Callable[[str], frechet.Population]
+) -> dict[str, float]:
+  """Each kind of APA of mixes, where `of` gives those of an anchor."""
+  return {
+    measure: frechet.apa(mixes, of(near), of(far))
+    for measure, (near, far) in APA_ENDS.items()
+  }
 
 
 def _rounded(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Intervals in words, and where there are none."""
+"""Intervals: over songs, in words, and where there are none."""
 
 import math
 

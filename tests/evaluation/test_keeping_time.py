@@ -93,7 +93,7 @@ def test_a_loop_without_a_beat_counts_for_nothing(files, tmp_path):
   beats = result["stems"]["drums"]["beat_f1"]["generated"]
   assert (beats["examples"], beats["low"], beats["high"]) == (3, None, None)
   *_, told = loops.table(result).splitlines()
-  assert told == (f"fewer than two beats were heard in, and left out: {silent}")
+  assert told == f"fewer than two beats were heard in, and left out: {silent}"
   json.dumps(result, allow_nan=False)
 
 

@@ -219,6 +219,13 @@ def test_too_few_songs_are_refused(counts):
     lib.other_songs(songs, np.random.default_rng(0))
 
 
+def test_weights_without_numbers_are_told():
+  weights = tiny_weights()
+  params = jax.tree.map(lambda x: x * np.nan, weights.params)
+  with pytest.raises(ValueError, match="take an earlier checkpoint"):
+    lib.listening(dataclasses.replace(weights, params=params), examples())
+
+
 def test_fewer_examples():
   mine = examples()
   few = mine.first(3)
