@@ -19,12 +19,15 @@ from collections.abc import Callable
 import numpy as np
 
 import stemgen_jax
-from stemgen_jax import audio, codec, estimate, hearing, sampling
+from stemgen_jax import audio, codec, sampling
 from stemgen_jax.codec import weight_files
-from stemgen_jax.data import batches, packing, song_codes
+from stemgen_jax.data import batches
 from stemgen_jax.data.manifest import Manifest
-from stemgen_jax.playing import Part
-from stemgen_jax.stemgen import StemGen
+from stemgen_jax.data.preparation import packing, song_codes
+from stemgen_jax.generation import context as context_lib
+from stemgen_jax.generation import estimate
+from stemgen_jax.generation.engine import Part
+from stemgen_jax.generation.stemgen import StemGen
 
 # The paper's run (arXiv 2312.08723, section 3) on a GPU of today.
 _RUN_FLOPS = 1.05e19
@@ -197,7 +200,7 @@ def _load_or_random(name: str) -> tuple[codec.Codec, str]:
 
 
 def _kernels(arguments: argparse.Namespace) -> None:
-  from stemgen_jax.kernels.masked_sampling import mosaic_tpu
+  from stemgen_jax.sampling.kernels import mosaic_tpu
 
   print(
     "MB of a step: plain path, as XLA counts it here, kernel, head inside\n"
@@ -229,11 +232,11 @@ def _counted(n: int, b: int, t: int, v: int, d: int) -> float:
   import jax
   import jax.numpy as jnp
 
-  from stemgen_jax.kernels import masked_sampling
+  from stemgen_jax.sampling import kernels
 
   def pick(values, head, weights, temperature, keys, order, w_confidence):
-    return masked_sampling.pick(
-      masked_sampling.REFERENCE,
+    return kernels.pick(
+      kernels.REFERENCE,
       values,
       weights,
       temperature,
@@ -269,7 +272,7 @@ def _agreement(arguments: argparse.Namespace) -> None:
   """The default against --exact, which differ on accelerators."""
   player = StemGen.load(arguments.weights)
   context = audio.read(_LOOPS / "chords.flac")
-  heard = hearing.hear(player.codec, context, player.reference_db)
+  heard = context_lib.hear(player.codec, context, player.reference_db)
   settings = player.with_scales(sampling.preset(arguments.preset))
   if arguments.steps:
     steps = tuple(map(int, arguments.steps.split(",")))

@@ -10,10 +10,11 @@ take.save("out")
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-  from stemgen_jax.stemgen import StemGen, Take
+from stemgen_jax.version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+  from stemgen_jax.generation.stemgen import StemGen, Take
+
 __all__ = ["StemGen", "Take", "__version__"]
 
 
@@ -21,7 +22,7 @@ def __getattr__(name: str) -> Any:
   # Imported on first use: the command line answers before jax is loaded.
   if name not in ("StemGen", "Take"):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-  from stemgen_jax import stemgen
+  from stemgen_jax.generation import stemgen
 
   return getattr(stemgen, name)
 

@@ -3,13 +3,18 @@
 import contextlib
 import difflib
 import glob
+import hashlib
 import json
 import math
 import os
 import pathlib
 import secrets
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 Path = str | os.PathLike[str]
 
@@ -47,6 +52,12 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     os.replace(temporary, path)
   finally:
     temporary.unlink(missing_ok=True)
+
+
+def checksum(path: Path) -> str:
+  """Return the sha256 of a file in hexadecimal digits."""
+  with open(path, "rb") as file:
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
@@ -128,3 +139,27 @@ def _known_to_json(value: Any) -> Any:
   if isinstance(value, float) and not math.isfinite(value):
     return None
   return value
+
+
+NPZ_ERRORS = (
+  EOFError,
+  KeyError,
+  RuntimeError,
+  TypeError,
+  ValueError,
+  zipfile.BadZipFile,
+  zlib.error,
+)
+"""Errors of `open_npz` and of reading arrays from a corrupt or foreign file."""
+
+
+def open_npz(path: str | os.PathLike[str]) -> Any:
+  """The arrays of an .npz by name, to be closed by `with`.
+
+  Raises:
+    One of `NPZ_ERRORS`, or an OSError.
+  """
+  # Of another file numpy says that it should be unpickled.
+  if os.path.isfile(path) and not zipfile.is_zipfile(path):
+    raise zipfile.BadZipFile("not an .npz file")
+  return np.load(path, allow_pickle=False)

@@ -5,8 +5,9 @@ from typing import Any
 
 import torch
 
-from stemgen_jax.codec import networks, published, quantizer
+from stemgen_jax.codec import networks, published
 from stemgen_jax.codec.encodec import EncodecCodec
+from stemgen_jax.codec.training import quantizer
 
 
 def random_codec(name: str, *, filters: int = 2) -> EncodecCodec:

@@ -13,8 +13,8 @@ import soundfile
 import trees
 
 from stemgen_jax import __main__ as command
-from stemgen_jax.codec import report
-from stemgen_jax.evaluation.sound import LOOPS
+from stemgen_jax.codec.training import report
+from stemgen_jax.paths import LOOPS
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

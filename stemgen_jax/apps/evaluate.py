@@ -49,16 +49,17 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from stemgen_jax import audio, disk, flag_owners
+from stemgen_jax import audio, disk
+from stemgen_jax.cli.flags import owners
 from stemgen_jax.sampling.settings import PRESETS
 
 if TYPE_CHECKING:
   from stemgen_jax.data.examples import Examples
-  from stemgen_jax.evaluation.descriptors import Describe
-  from stemgen_jax.evaluation.embeddings import Embedding
+  from stemgen_jax.evaluation.metrics.descriptors import Describe
+  from stemgen_jax.evaluation.metrics.embeddings import Embedding
   from stemgen_jax.evaluation.subject import Subject
+  from stemgen_jax.generation.stemgen import StemGen
   from stemgen_jax.model import ModelConfig, Weights
-  from stemgen_jax.stemgen import StemGen
 
 WHAT = ("all", "listening", "sound", "loops", "decoding")
 _OF_ALL, _OF_LISTENING, _OF_DECODING = 400, 96, 48
@@ -197,7 +198,7 @@ def main(argv: list[str]) -> None:
   del argv
   if _WHAT.value not in WHAT:
     raise ValueError(f"--what={_WHAT.value}: expected {' or '.join(WHAT)}")
-  flag_owners.check(FLAGS, "what", _OWNERS)
+  owners.check(FLAGS, "what", _OWNERS)
   if not 0 <= _SEED.value <= _LAST_SEED:
     raise ValueError(f"--seed={_SEED.value}: expected 0 to {_LAST_SEED}")
   if not _OUT.value:
@@ -209,7 +210,7 @@ def main(argv: list[str]) -> None:
   disk.check_writable(path, True, (".json",))
 
   # Here, so that --help and mistakes in the flags answer at once.
-  from stemgen_jax import compilation
+  from stemgen_jax.generation import compilation
 
   work = {
     "all": _all,
@@ -228,7 +229,9 @@ def main(argv: list[str]) -> None:
 
 def _all() -> dict[str, Any]:
   from stemgen_jax import sampling
-  from stemgen_jax.evaluation import layers, report, suite, summary
+  from stemgen_jax.evaluation.reporting import page as page_lib
+  from stemgen_jax.evaluation.reporting import sessions, summary
+  from stemgen_jax.evaluation.studies import full
 
   count = _count(_OF_ALL)
   for name, value in (("shown", _SHOWN), ("variations", _VARIATIONS)):
@@ -244,10 +247,10 @@ def _all() -> dict[str, Any]:
     "mirdd": describe is not None,
   }
   playing = {"settings": settings, "seed": _SEED.value}
-  suite.claim(out, recipe)
+  full.claim(out, recipe)
   # First, as it is quick, and its mistakes are not found out after hours.
   heard = _listening_of_all(subject.player)
-  judged = suite.run(
+  judged = full.run(
     subject.player,
     subject.examples,
     out,
@@ -268,14 +271,14 @@ def _all() -> dict[str, Any]:
   print(summary.table(result))
   page = out / "report.html"
   numbers = [one.about["number"] for one in judged]
-  report.write(
+  page_lib.write(
     page,
     result,
     [
-      (example, suite.stem(subject.player, example, out, **playing))
+      (example, full.stem(subject.player, example, out, **playing))
       for example in map(subject.examples.example, numbers[: _SHOWN.value])
     ],
-    layers.sessions(
+    sessions.sessions(
       subject.player, settings, variations=_VARIATIONS.value, seed=_SEED.value
     ),
   )
@@ -284,7 +287,8 @@ def _all() -> dict[str, Any]:
 
 
 def _decoding() -> dict[str, Any]:
-  from stemgen_jax.evaluation import decodings, decodings_table, grid
+  from stemgen_jax.evaluation.reporting import decoding_table
+  from stemgen_jax.evaluation.studies import decoding, grid
 
   settings = grid.load(_GRID.value)
   reference = _REFERENCE.value or next(iter(settings))
@@ -299,7 +303,7 @@ def _decoding() -> dict[str, Any]:
   embeddings = _embeddings(subject.player)
   describe = _describe(usual=False)
   out = pathlib.Path(_OUT.value or "")
-  found = decodings.run(
+  found = decoding.run(
     subject.player,
     subject.examples,
     out,
@@ -310,11 +314,11 @@ def _decoding() -> dict[str, Any]:
     embeddings=embeddings,
     describe=describe,
   )
-  result = decodings.summarise(found, reference, _SEED.value)
-  table = decodings_table.table(result)
+  result = decoding.summarise(found, reference, _SEED.value)
+  table = decoding_table.table(result)
   with disk.replacing(out / "decoding.md") as partial:
     partial.write_text(table + "\n", encoding="utf-8")
-  decodings_table.draw(out / "decoding.png", result)
+  decoding_table.draw(out / "decoding.png", result)
   print(table)
   return result
 
@@ -322,7 +326,7 @@ def _decoding() -> dict[str, Any]:
 def _describe(*, usual: bool) -> "Describe | None":
   if not (usual if _MIRDD.value is None else _MIRDD.value):
     return None
-  from stemgen_jax.evaluation import descriptors
+  from stemgen_jax.evaluation.metrics import descriptors
 
   descriptors.check()
   return descriptors.describe
@@ -348,7 +352,7 @@ def _subject() -> "Subject":
 
 
 def _embeddings(player: "StemGen") -> dict[str, "Embedding"]:
-  from stemgen_jax.evaluation import embeddings, notes
+  from stemgen_jax.evaluation.metrics import embeddings, notes
 
   notes.check()
   found: dict[str, Embedding] = {
@@ -356,11 +360,11 @@ def _embeddings(player: "StemGen") -> dict[str, "Embedding"]:
     "notes": embeddings.keys,
   }
   if _VGGISH.value:
-    from stemgen_jax.evaluation import vggish
+    from stemgen_jax.evaluation.metrics import vggish
 
     found["vggish"] = vggish.load(_VGGISH.value)
   if _CLAP.value:
-    from stemgen_jax.evaluation import clap
+    from stemgen_jax.evaluation.metrics import clap
 
     found["clap"] = clap.load(_CLAP.value)
   return found
@@ -370,19 +374,18 @@ def _recipe(
   subject: "Subject", embeddings: Mapping[str, "Embedding"]
 ) -> dict[str, Any]:
   """What the result of an example depends on, besides the settings."""
-  from stemgen_jax.codec.codec import checksum
-  from stemgen_jax.evaluation import suite
+  from stemgen_jax.evaluation.studies import full
 
   recipe = subject.identity | {
     "embeddings": list(embeddings),
-    "measured": suite.MEASURED,
+    "measured": full.MEASURED,
   }
   for name, path in (("vggish", _VGGISH.value), ("clap", _CLAP.value)):
     if path:
       file = pathlib.Path(path)
       if file.is_dir():
         file = file / "model.safetensors"
-      recipe[name] = checksum(file)
+      recipe[name] = disk.checksum(file)
   return recipe
 
 
@@ -397,7 +400,7 @@ def _listening() -> dict[str, Any]:
 def _listening_of_all(player: "StemGen") -> dict[str, Any] | None:
   """The same of fewer examples, or None where there are none to predict."""
   from stemgen_jax import model
-  from stemgen_jax.evaluation import listening
+  from stemgen_jax.evaluation.studies import listening
 
   count = min(_count(_OF_ALL), _OF_LISTENING, _test_pairs())
   examples = _examples(player.config, count)
@@ -417,7 +420,7 @@ def _listening_of_all(player: "StemGen") -> dict[str, Any] | None:
 
 
 def _listen(weights: "Weights", examples: "Examples") -> dict[str, Any]:
-  from stemgen_jax.evaluation import listening
+  from stemgen_jax.evaluation.studies import listening
 
   result = listening.listening(weights, examples, seed=_SEED.value)
   print(listening.table(result))
@@ -440,8 +443,9 @@ def _test_pairs() -> int:
 
 
 def _sound() -> dict[str, Any]:
-  from stemgen_jax import sampling, stemgen
-  from stemgen_jax.evaluation import sound
+  from stemgen_jax import sampling
+  from stemgen_jax.evaluation.studies import sound
+  from stemgen_jax.generation import stemgen
 
   count = _count(_OF_LISTENING)
   player = stemgen.StemGen.load(_WEIGHTS.value, codec=_CODEC.value)
@@ -456,8 +460,9 @@ def _sound() -> dict[str, Any]:
 
 
 def _loops() -> dict[str, Any]:
-  from stemgen_jax import sampling, stemgen
-  from stemgen_jax.evaluation import loops
+  from stemgen_jax import sampling
+  from stemgen_jax.evaluation.studies import loops
+  from stemgen_jax.generation import stemgen
 
   if not _FILES.value:
     raise ValueError("--files is missing: name loops, as 'my_loops/*.wav'")
@@ -478,11 +483,12 @@ def _loops() -> dict[str, Any]:
 
 def _examples(config: "ModelConfig", count: int) -> "Examples":
   """The first `count` examples, of the package or of --data."""
+  from stemgen_jax import paths
   from stemgen_jax.data import examples
 
   data = _DATA.value
   if not data or not pathlib.Path(data).is_dir():
-    return examples.Examples.load(data or examples.HELDOUT).first(count)
+    return examples.Examples.load(data or paths.DEMO_HELDOUT).first(count)
 
   from stemgen_jax.data import batches
 

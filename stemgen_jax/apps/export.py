@@ -80,7 +80,7 @@ def main(argv: list[str]) -> None:
     disk.check_writable(beside, _OVERWRITE.value, (suffix,))
 
   from stemgen_jax import model
-  from stemgen_jax.training import card, course, runs
+  from stemgen_jax.training import history, model_card, runs
 
   weights = runs.load_run(run, step)
   metadata = weights.metadata | {
@@ -91,11 +91,11 @@ def main(argv: list[str]) -> None:
     out, weights.config, weights.params, metadata, dtype=_DTYPE.value
   )
   about = out.with_suffix(".md")
-  about.write_text(card.card(out, weights.config, metadata), "utf-8")
+  about.write_text(model_card.card(out, weights.config, metadata), "utf-8")
   picture = out.with_suffix(".png")
   picture.unlink(missing_ok=True)  # A run without validations has none.
   if weights.metadata["course"]:
-    course.draw(picture, weights.metadata["course"])
+    history.draw(picture, weights.metadata["course"])
   size = out.stat().st_size / 1e6
   print(f"wrote {out}: step {metadata['steps']}, {size:.1f} MB; {about}")
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from stemgen_jax import audio, command
-from stemgen_jax.take import Take
+from stemgen_jax import audio
+from stemgen_jax.cli import takes
+from stemgen_jax.generation.take import Take
 
 if TYPE_CHECKING:
-  from stemgen_jax.stemgen import StemGen
+  from stemgen_jax.generation.stemgen import StemGen
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string(
@@ -40,7 +41,7 @@ flags.DEFINE_float(
   "Without --context: the new length of a take from nothing.",
   flag_values=FLAGS,
 )
-command.define_flags(FLAGS, of_take=True)
+takes.define_flags(FLAGS, of_take=True)
 
 
 def main(argv: list[str]) -> None:
@@ -57,7 +58,7 @@ def main(argv: list[str]) -> None:
     )
   if FLAGS.seconds is not None:
     audio.check_seconds(FLAGS.seconds, f"--seconds={FLAGS.seconds:g}")
-  command.change_take(
+  takes.change_take(
     FLAGS,
     FLAGS.context,
     _extend,

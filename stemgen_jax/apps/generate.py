@@ -37,11 +37,13 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from stemgen_jax import audio, categories, command, settings_flags
+from stemgen_jax import audio, categories
+from stemgen_jax.cli import takes as takes_lib
+from stemgen_jax.cli.flags import settings as settings_lib
 from stemgen_jax.sampling.settings import PRESETS, Settings
 
 if TYPE_CHECKING:
-  from stemgen_jax.stemgen import StemGen
+  from stemgen_jax.generation.stemgen import StemGen
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string(
@@ -91,7 +93,7 @@ flags.DEFINE_bool(
   "Print what a stem of this length costs, write nothing.",
   flag_values=FLAGS,
 )
-command.define_flags(FLAGS, of_take=False)
+takes_lib.define_flags(FLAGS, of_take=False)
 
 
 def main(argv: list[str]) -> None:
@@ -104,29 +106,29 @@ def main(argv: list[str]) -> None:
   category = categories.parse_category(FLAGS.stem)
   genre = categories.parse_genre(FLAGS.genre) if FLAGS.genre else ""
   role = categories.parse_role(FLAGS.role) if FLAGS.role else ""
-  settings = settings_flags.parse(FLAGS)
-  settings_flags.check_scales(FLAGS, genre=genre, role=role)
+  settings = settings_lib.parse(FLAGS)
+  settings_lib.check_scales(FLAGS, genre=genre, role=role)
   plans = []
   if not FLAGS.dry_run:
     if FLAGS.mix and not FLAGS.context:
       raise ValueError(f"--mix={FLAGS.mix}: there is no --context to mix with")
-    plans = command.plan_files(FLAGS, [FLAGS.context], FLAGS.seed)
+    plans = takes_lib.plan_files(FLAGS, [FLAGS.context], FLAGS.seed)
   context, seconds = _read_context()
   if context:
     for path in (path for files in plans for path in files.sounds):
       audio.check_format(path, context)
-  command.check_weights(FLAGS)
-  command.check_conditions(FLAGS, genre=genre, role=role)
+  takes_lib.check_weights(FLAGS)
+  takes_lib.check_conditions(FLAGS, genre=genre, role=role)
   if re.sub(r"[\W_]+", "", FLAGS.stem.lower()) != category.replace("_", ""):
     print(f"{FLAGS.stem!r} is played as {category}")
 
-  player = command.load_player(FLAGS)
+  player = takes_lib.load_player(FLAGS)
   if FLAGS.dry_run:
     _print_costs(player, seconds, settings)
     return
   if untrained := player.untrained(category):
     print(f"warning: {untrained}", file=sys.stderr)
-  command.write_takes(
+  takes_lib.write_takes(
     FLAGS,
     plans,
     lambda progress: player.takes(
@@ -165,7 +167,7 @@ def _read_context() -> tuple[audio.Audio | None, float]:
 
 def _print_costs(player: "StemGen", seconds: float, asked: Settings) -> None:
   """Passes, operations and time of a stem, for every preset and batch."""
-  from stemgen_jax import estimate, stemgen
+  from stemgen_jax.generation import estimate, stemgen
 
   settings = {f"--preset={name}": each for name, each in PRESETS.items()}
   if asked not in PRESETS.values():

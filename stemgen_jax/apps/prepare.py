@@ -39,14 +39,15 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from stemgen_jax import disk, source_flags
+from stemgen_jax import disk
+from stemgen_jax.cli.flags import sources
 from stemgen_jax.codec import weight_files
-from stemgen_jax.data import pairs
 from stemgen_jax.data.manifest import bound_recipe
+from stemgen_jax.data.preparation import pairs
 
 if TYPE_CHECKING:
-  from stemgen_jax.data.cluster import Cluster
   from stemgen_jax.data.manifest import Manifest
+  from stemgen_jax.data.preparation.beam import Cluster
   from stemgen_jax.data.songs import Songs
 
 _LONGEST = 60.0  # seconds of a segment
@@ -58,7 +59,7 @@ _MISSED = {
 }
 
 FLAGS = flags.FlagValues()
-source_flags.define(FLAGS)
+sources.define(FLAGS)
 _OUT = flags.DEFINE_string(
   "out", None, "Folder of the training set.", flag_values=FLAGS
 )
@@ -190,7 +191,7 @@ def main(argv: list[str]) -> None:
   if _INSPECT.value:
     _inspect(pathlib.Path(_OUT.value))
     return
-  source_flags.check(FLAGS)
+  sources.check(FLAGS)
   out = disk.check_folder(_OUT.value)
   _check_codec(out)
   workers = _WORKERS.value
@@ -211,9 +212,10 @@ def main(argv: list[str]) -> None:
 
   # Here, so that --help and mistakes in the flags answer at once.
   from stemgen_jax import codec
-  from stemgen_jax.data import plan, report, stem_codes
+  from stemgen_jax.data.preparation import plan, prepare
+  from stemgen_jax.data.preparation import problems as problems_lib
 
-  source = source_flags.make(FLAGS)
+  source = sources.make(FLAGS)
   if _SEGMENT_SECONDS.value is None:
     seconds = _segment_seconds(source, bound_recipe(out))
     config = dataclasses.replace(config, segment_seconds=seconds)
@@ -229,7 +231,7 @@ def main(argv: list[str]) -> None:
     )
     _warn_of_splits({x: len(ids) for x, ids in listed.splits.items()})
     return
-  manifest = stem_codes.prepare(
+  manifest = prepare.prepare(
     source,
     load_codec,
     out,
@@ -239,10 +241,10 @@ def main(argv: list[str]) -> None:
     strict=_STRICT.value,
   )
   print(_summary(manifest))
-  problems = report.read(out)
-  print(report.table(problems))
+  problems = problems_lib.read(out)
+  print(problems_lib.table(problems))
   if problems:
-    print(f"all of them: {out / report.FILE}")
+    print(f"all of them: {out / problems_lib.FILE}")
   _warn_of_splits({x: count["pairs"] for x, count in manifest.counts.items()})
   print(f"wrote {out}")
 
@@ -264,7 +266,7 @@ def _segment_seconds(source: "Songs", recipe: dict[str, Any]) -> float:
     return recipe["pairs"]["segment_seconds"]
   if FLAGS.source == "band":
     return min(FLAGS.seconds, _LONGEST)
-  from stemgen_jax.data import multitracks
+  from stemgen_jax.data.sources import multitracks
 
   return multitracks.longest_seconds(source, _LONGEST)
 
@@ -295,7 +297,7 @@ def _cluster() -> "Cluster | None":
         "--beam and --song_files are for a cluster: name its --runner"
       )
     return None
-  from stemgen_jax.data.cluster import Cluster
+  from stemgen_jax.data.preparation.beam import Cluster
 
   cluster = Cluster(_RUNNER.value, tuple(_BEAM.value), _SONG_FILES.value)
   cluster.pipeline()  # mistakes in its options, before work starts
@@ -305,8 +307,8 @@ def _cluster() -> "Cluster | None":
 def _inspect(out: pathlib.Path) -> None:
   _check_codec(out)
   from stemgen_jax import codec
-  from stemgen_jax.data import inspect_page
   from stemgen_jax.data.manifest import Manifest
+  from stemgen_jax.data.preparation import inspect_page
 
   checksum = Manifest.load(out).checksum
   path = out / "inspect.html"

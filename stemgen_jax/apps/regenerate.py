@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from stemgen_jax import command, regions
-from stemgen_jax.hearing import Region
-from stemgen_jax.take import Take
+from stemgen_jax.cli import takes
+from stemgen_jax.generation import regions
+from stemgen_jax.generation.context import Region
+from stemgen_jax.generation.take import Take
 
 if TYPE_CHECKING:
-  from stemgen_jax.stemgen import StemGen
+  from stemgen_jax.generation.stemgen import StemGen
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string(
@@ -52,7 +53,7 @@ flags.DEFINE_integer(
 flags.DEFINE_float(
   "first_beat", 0.0, "When bar 1 begins, in seconds.", flag_values=FLAGS
 )
-command.define_flags(FLAGS, of_take=True)
+takes.define_flags(FLAGS, of_take=True)
 
 
 def main(argv: list[str]) -> None:
@@ -67,7 +68,7 @@ def main(argv: list[str]) -> None:
   def regenerate(player: "StemGen", take: Take, new: dict[str, Any]) -> Take:
     return player.regenerate(take, wanted, **new)
 
-  command.change_take(
+  takes.change_take(
     FLAGS,
     FLAGS.context,
     regenerate,

@@ -30,8 +30,8 @@ from ml_collections import config_flags
 
 if TYPE_CHECKING:
   from stemgen_jax.data.batches import Mixture
+  from stemgen_jax.training.audition import Listener
   from stemgen_jax.training.config import TrainConfig
-  from stemgen_jax.training.listen import Listener
 
 FLAGS = flags.FlagValues()
 _CONFIG = config_flags.DEFINE_config_file(
@@ -188,7 +188,8 @@ def main(argv: list[str]) -> None:
 def _dry_run(config: "TrainConfig") -> None:
   """Prints the plan of a run, for --data's codes or as it is configured."""
   from stemgen_jax.data import batches as data
-  from stemgen_jax.training import dry_run, hardware, trainer
+  from stemgen_jax.training import trainer
+  from stemgen_jax.training.planning import dry_run, hardware
 
   devices = list(hardware.HARDWARE.values())
   if _DEVICE.value:
@@ -219,12 +220,12 @@ def _listener(
 
   from stemgen_jax import codec
   from stemgen_jax.data import batches
-  from stemgen_jax.training import listen
+  from stemgen_jax.training import audition
 
   count = 0
   if validated is not None:
     valid = batches.Manifest.load(validated.folders[0]).counts["valid"]
-    count = min(listen.EXAMPLES, valid["pairs"] - valid["empty"])
+    count = min(audition.EXAMPLES, valid["pairs"] - valid["empty"])
   if validated is None or not count:
     print("no listening: no validation pair has a context", file=sys.stderr)
     return None
@@ -241,7 +242,7 @@ def _listener(
   examples = batches.eval_examples(
     validated.folders[0], "valid", config.model.window, count
   )
-  return listen.Listener(config.model, examples, player, pathlib.Path(out))
+  return audition.Listener(config.model, examples, player, pathlib.Path(out))
 
 
 def _required(flag: flags.FlagHolder, example: str) -> Any:

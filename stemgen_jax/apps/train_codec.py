@@ -28,12 +28,13 @@ from typing import TYPE_CHECKING
 import tqdm
 from absl import flags
 
-from stemgen_jax import disk, source_flags
+from stemgen_jax import disk
+from stemgen_jax.cli.flags import sources
 
 if TYPE_CHECKING:
   from stemgen_jax.codec import Codec
-  from stemgen_jax.codec.clips import Clips
-  from stemgen_jax.codec.training import Training, TrainingConfig
+  from stemgen_jax.codec.training.clips import Clips
+  from stemgen_jax.codec.training.loop import Training, TrainingConfig
 
 FLAGS = flags.FlagValues()
 _OUT = flags.DEFINE_string(
@@ -65,7 +66,7 @@ _STEPS = flags.DEFINE_integer(
 _BATCH = flags.DEFINE_integer(
   "batch", 8, "Clips of 0.8 seconds in a step.", flag_values=FLAGS
 )
-source_flags.define_band(
+sources.define_band(
   FLAGS,
   songs=320,
   songs_help="How many songs to learn from; an eighth more are kept for the "
@@ -138,9 +139,9 @@ def main(argv: list[str]) -> None:
   disk.check_writable(weights, True, (".safetensors",))
 
   # Here, so that --help and mistakes in the flags answer at once.
-  from stemgen_jax.codec import training
+  from stemgen_jax.codec.training import loop
 
-  config = training.TrainingConfig(
+  config = loop.TrainingConfig(
     steps=_STEPS.value, batch=_BATCH.value, seed=FLAGS.seed
   )
   config.validate()
@@ -148,17 +149,17 @@ def main(argv: list[str]) -> None:
   if _REPORT.value:
     _report(config, out, cache, files)
     return
-  done = training.steps_done(out) >= config.steps
+  done = loop.steps_done(out) >= config.steps
   if weights.exists() and not done and not _OVERWRITE.value:
     raise FileExistsError(f"{weights} exists: {_TO_REPLACE}")
   _render(cache, config, ("train", "valid"))
-  run = training.Training(config, _heard(config, cache), out)
+  run = loop.Training(config, _heard(config, cache), out)
   if _train(run):
     _export(run, weights)
 
 
 def _heard(config: "TrainingConfig", cache: pathlib.Path) -> "Clips":
-  from stemgen_jax.codec import clips
+  from stemgen_jax.codec.training import clips
 
   samples = config.frames * config.network.hop
   return clips.Clips(cache, "train", samples, config.seed)
@@ -166,14 +167,11 @@ def _heard(config: "TrainingConfig", cache: pathlib.Path) -> "Clips":
 
 def _export(run: "Training", weights: pathlib.Path) -> None:
   """Writes the weights, unless another codec's are there to stay."""
-  from stemgen_jax import codec
 
   with tempfile.TemporaryDirectory() as folder:
     trained = pathlib.Path(folder) / "codec.safetensors"
     run.export(trained, _NAME.value)
-    same = weights.exists() and codec.checksum(weights) == codec.checksum(
-      trained
-    )
+    same = weights.exists() and disk.checksum(weights) == disk.checksum(trained)
   if weights.exists() and not same and not _OVERWRITE.value:
     raise FileExistsError(
       f"{weights} has another codec than {_OUT.value}: {_TO_REPLACE}"
@@ -193,8 +191,8 @@ def _check_rate(codec: "Codec", sample_rate: int) -> None:
 def _render(
   cache: pathlib.Path, config: "TrainingConfig", splits: tuple[str, ...]
 ) -> None:
-  from stemgen_jax.codec import clips
-  from stemgen_jax.data import band
+  from stemgen_jax.codec.training import clips
+  from stemgen_jax.data.sources import band
 
   held_out = max(1, FLAGS.songs // 8)
   source = band.Band(
@@ -250,9 +248,11 @@ def _report(
 ) -> None:
   """Judges the run's codec, or that of --codec, and writes report.json."""
   from stemgen_jax import codec
-  from stemgen_jax.codec import clips, report, training
+  from stemgen_jax.codec.training import clips, loop, report
 
-  importlib.import_module("stemgen_jax.evaluation.agreement")  # extra packages
+  importlib.import_module(
+    "stemgen_jax.codec.training.agreement"
+  )  # extra packages
   rate = config.network.sample_rate
   samples = _CLIP_SECONDS * rate
   recordings = report.clips_of_files(files, rate, samples) if files else None
@@ -260,13 +260,13 @@ def _report(
   if _CODEC.value:
     tested = codec.load(_CODEC.value)
     _check_rate(tested, rate)
-  elif not training.steps_done(out):
+  elif not loop.steps_done(out):
     raise FileNotFoundError(
       f"no checkpoint in {out}: train first, or name a codec, as --codec=demo"
     )
   _render(cache, config, ("valid",) if tested else ("train", "valid"))
   if tested is None:
-    run = training.Training(config, _heard(config, cache), out)
+    run = loop.Training(config, _heard(config, cache), out)
     with tempfile.TemporaryDirectory() as folder:
       weights = pathlib.Path(folder) / "codec.safetensors"
       run.export(weights, _NAME.value)

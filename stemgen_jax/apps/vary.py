@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from stemgen_jax import command
 from stemgen_jax.audio import Audio
-from stemgen_jax.take import Take
+from stemgen_jax.cli import takes
+from stemgen_jax.generation.take import Take
 
 if TYPE_CHECKING:
-  from stemgen_jax.stemgen import StemGen
+  from stemgen_jax.generation.stemgen import StemGen
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string(
@@ -46,7 +46,7 @@ flags.DEFINE_integer(
   "above keep the notes and change their sound.",
   flag_values=FLAGS,
 )
-command.define_flags(FLAGS, of_take=True)
+takes.define_flags(FLAGS, of_take=True)
 
 
 def main(argv: list[str]) -> None:
@@ -60,7 +60,7 @@ def main(argv: list[str]) -> None:
     raise ValueError(f"--share={FLAGS.share:g}: expected above 0, at most 1")
   if FLAGS.from_level < 0:
     raise ValueError(f"--from_level={FLAGS.from_level}: expected 0 or more")
-  command.change_take(FLAGS, FLAGS.context, _vary, _check_level)
+  takes.change_take(FLAGS, FLAGS.context, _vary, _check_level)
 
 
 def _check_level(take: Take, context: Audio | None) -> None:

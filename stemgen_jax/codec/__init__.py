@@ -3,20 +3,13 @@
 PyTorch is imported when a codec is loaded or trained, not with this package.
 """
 
-from stemgen_jax.codec.codec import (
-  Codec,
-  ScaledCodec,
-  check_name,
-  checksum,
-  decode,
-  load,
-)
+from stemgen_jax.codec.load import check_name, load
+from stemgen_jax.codec.protocol import Codec, ScaledCodec, decode
 
 __all__ = [
   "Codec",
   "ScaledCodec",
   "check_name",
-  "checksum",
   "decode",
   "load",
 ]

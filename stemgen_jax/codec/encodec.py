@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 
 from stemgen_jax import disk
-from stemgen_jax.codec import long
+from stemgen_jax.codec import chunked
 from stemgen_jax.codec.framing import Framing
 from stemgen_jax.codec.networks import Network, NetworkConfig
 
@@ -98,10 +98,10 @@ class EncodecCodec:
     if self._zeros:
       missing = -audio.shape[1] % self.hop
       audio = torch.nn.functional.pad(audio, (0, missing))
-    return long.encode(self._network, audio)
+    return chunked.encode(self._network, audio)
 
   def _decode(self, codes: Int[torch.Tensor, "t q"]) -> torch.Tensor:
-    return long.decode(self._network, codes)
+    return chunked.decode(self._network, codes)
 
   def _check_audio(self, audio: np.ndarray) -> None:
     if audio.ndim != 3 or audio.shape[2] != self.channels:
@@ -146,13 +146,11 @@ def save(
   metadata: dict,
 ) -> str:
   """Writes PATH.safetensors and PATH.json; returns the weights' checksum."""
-  from stemgen_jax.codec import codec
-
   tensors = {k: v.contiguous() for k, v in network.state_dict().items()}
   path.parent.mkdir(parents=True, exist_ok=True)
   with disk.replacing(path) as partial:
     partial.write_bytes(safetensors.torch.save(tensors))
-  checksum = codec.checksum(path)
+  checksum = disk.checksum(path)
   description = {
     "name": name,
     "checksum": checksum,

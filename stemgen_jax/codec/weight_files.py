@@ -9,7 +9,7 @@ import os
 import pathlib
 import sys
 
-import platformdirs
+from stemgen_jax import paths
 
 _HUB = "https://huggingface.co"
 _META = "https://dl.fbaipublicfiles.com/encodec/v0"
@@ -81,17 +81,9 @@ _OTHER_FILES = (
 _NOTICE = "LICENCE.txt"
 
 
-def cache_folder() -> pathlib.Path:
-  """STEMGEN_JAX_CACHE, or a folder in the platform's cache."""
-  chosen = os.environ.get("STEMGEN_JAX_CACHE")
-  if chosen:
-    return pathlib.Path(chosen).expanduser()
-  return platformdirs.user_cache_path("stemgen-jax")
-
-
 def cached(name: str) -> pathlib.Path | None:
   """The file with a published codec's weights in the cache folder."""
-  return _in_place(cache_folder() / name, PUBLISHED[name])
+  return _in_place(paths.cache_folder() / name, PUBLISHED[name])
 
 
 def find(name: str, given: str = "") -> pathlib.Path:
@@ -109,7 +101,7 @@ def find(name: str, given: str = "") -> pathlib.Path:
     ValueError: what was downloaded is damaged.
   """
   weights = PUBLISHED[name]
-  folder = cache_folder() / name
+  folder = paths.cache_folder() / name
   if given:
     path = _in_place(pathlib.Path(given).expanduser(), weights)
     if path is None:

@@ -7,10 +7,9 @@ import pathlib
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from stemgen_jax import disk, npz
+from stemgen_jax import disk
 from stemgen_jax.categories import ROLES
 
-HELDOUT = pathlib.Path(__file__).parents[1] / "assets/demo/heldout.npz"
 """The held-out examples that come with the demo weights."""
 
 
@@ -97,12 +96,12 @@ class Examples:
     if not pathlib.Path(path).is_file():
       raise FileNotFoundError(f"no file {path} with held-out examples")
     try:
-      with npz.opened(path) as arrays:
+      with disk.open_npz(path) as arrays:
         fields = {name: arrays[name] for name in arrays.files}
       fields |= {name: fields[name].astype(np.int32) for name in _CODES}
       fields |= {name: str(fields[name]) for name in ("codec", "checksum")}
       return cls(**fields)
-    except npz.DAMAGED as error:
+    except disk.NPZ_ERRORS as error:
       raise ValueError(
         f"{path} is no file of held-out examples, or a damaged one ({error}): "
         "expected an .npz of stemgen-jax prepare --export_heldout"

@@ -16,9 +16,12 @@ from jaxtyping import Float
 from stemgen_jax import audio
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec
-from stemgen_jax.data import pairs, song_audio, songs, sources
-from stemgen_jax.data.band.source import FIRST, Band
-from stemgen_jax.evaluation import harmony, truth
+from stemgen_jax.data import songs
+from stemgen_jax.data.preparation import pairs, song_audio
+from stemgen_jax.data.sources import restore
+from stemgen_jax.data.sources.band.source import FIRST, Band
+from stemgen_jax.evaluation import reference_annotations
+from stemgen_jax.evaluation.metrics import harmony
 
 _TRIES = 4  # segments of a song in which a pair is looked for
 _STRANGERS = 200  # songs that are searched for a stem of a category
@@ -55,7 +58,7 @@ class Example:
   real: Audio
   stranger: Audio | None
   pitched: bool
-  truth: truth.Truth
+  truth: reference_annotations.Truth
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -88,7 +91,7 @@ class ExampleList:
     if not 2 <= seconds <= 60:
       raise ValueError(f"{seconds:g} s an example: expected 2 to 60")
     self._source, self._codec = source, codec
-    self._songs = sources.test_songs(source)
+    self._songs = restore.test_songs(source)
     self._seconds = seconds
     self._config = pairs.PairConfig(
       segment_seconds=seconds, pairs=1, empty_share=0.0, seed=seed
@@ -209,11 +212,15 @@ class ExampleList:
         return self._audio(audio.fit(stem, own.stems.shape[1]))
     return None
 
-  def _truth(self, segment: _Segment, context: Audio) -> truth.Truth:
+  def _truth(
+    self, segment: _Segment, context: Audio
+  ) -> reference_annotations.Truth:
     if isinstance(self._source, Band):
       number = int(segment.song.id.rpartition("-")[2])
       assert number >= FIRST["test"]
-      return truth.of_score(
+      return reference_annotations.of_score(
         self._source.score(number), segment.start, context.seconds
       )
-    return truth.heard_in(audio.mono(context), context.sample_rate)
+    return reference_annotations.heard_in(
+      audio.mono(context), context.sample_rate
+    )

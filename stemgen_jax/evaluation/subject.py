@@ -6,14 +6,15 @@ import json
 import pathlib
 from typing import Any
 
-from stemgen_jax.codec.codec import checksum
-from stemgen_jax.data import records, sources
-from stemgen_jax.data.band import Band
+from stemgen_jax import disk
+from stemgen_jax.data import records
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.songs import Songs
+from stemgen_jax.data.sources import restore
+from stemgen_jax.data.sources.band import Band
 from stemgen_jax.evaluation.protocol import ExampleList
-from stemgen_jax.stemgen import StemGen
-from stemgen_jax.weight_paths import exported
+from stemgen_jax.generation.stemgen import StemGen
+from stemgen_jax.paths import exported
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,11 +71,11 @@ def load(
     recipe = Manifest.load(data).config
   else:
     recipe = player.metadata.get("data", {}).get("config", {})
-  source = sources.restore(recipe)
+  source = restore.restore(recipe)
   prepared = {}
   if data and not isinstance(source, Band):
     prepared = records.song_ids(data)
-  listed = sources.held_out(source, prepared)
+  listed = restore.held_out(source, prepared)
   fields = (
     dataclasses.asdict(source) if dataclasses.is_dataclass(source) else {}
   )
@@ -83,7 +84,7 @@ def load(
     source=listed,
     examples=ExampleList(listed, player.codec, seconds, seed),
     identity={
-      "weights": checksum(exported(weights)),
+      "weights": disk.checksum(exported(weights)),
       "codec": player.codec.checksum,
       "songs": source.name,
       "songs_config": fields,

@@ -14,7 +14,7 @@ import safetensors.numpy
 from stemgen_jax import disk
 from stemgen_jax.model.config import ModelConfig
 from stemgen_jax.model.transformer import Params, init_params
-from stemgen_jax.weight_paths import exported
+from stemgen_jax.paths import exported
 
 
 @dataclasses.dataclass(frozen=True)

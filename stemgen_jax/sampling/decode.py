@@ -12,10 +12,9 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, UInt32
 
-from stemgen_jax.kernels import masked_sampling
 from stemgen_jax.model import config as config_lib
 from stemgen_jax.model import transformer
-from stemgen_jax.sampling import guidance, noise, ranking, schedule
+from stemgen_jax.sampling import guidance, kernels, noise, ranking, schedule
 from stemgen_jax.sampling import settings as settings_lib
 
 
@@ -38,7 +37,7 @@ class Form(NamedTuple):
   schedule: str
   truncated: bool
   rests: bool
-  kernel: masked_sampling.Kernel
+  kernel: kernels.Kernel
 
 
 class Numbers(NamedTuple):
@@ -87,7 +86,7 @@ def decode_codes(
   at_once: int | None = None,
   progress: Callable[[int], object] | None = None,
   apply: Callable = transformer.apply,
-  kernel: masked_sampling.Kernel | None = None,
+  kernel: kernels.Kernel | None = None,
 ) -> Int[np.ndarray, "b t q"]:
   """Samples the target's codes, coarse to fine (StemGen, section 2.3).
 
@@ -156,7 +155,7 @@ def decode_codes(
     settings.schedule,
     settings.truncated,
     guidance.may_rest(settings),
-    kernel or masked_sampling.for_backend(),
+    kernel or kernels.for_backend(),
   )
   mesh = jax.sharding.get_mesh()
   devices, split = 1, None
@@ -285,7 +284,7 @@ def _decode_level(
     def pick(keep, weights):
       predicted = predict(keep, partial_target)
       values, head = predicted if form.kernel.head else (predicted, None)
-      return masked_sampling.pick(
+      return kernels.pick(
         form.kernel,
         values,
         weights,

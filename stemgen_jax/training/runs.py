@@ -8,7 +8,7 @@ from typing import Any
 from stemgen_jax.model import ModelConfig, Weights, load_weights
 from stemgen_jax.training import metrics
 from stemgen_jax.training.checkpoint import About, Checkpoints, state_like
-from stemgen_jax.training.course import validations
+from stemgen_jax.training.history import validations
 
 
 def is_run(path: str | os.PathLike) -> bool:

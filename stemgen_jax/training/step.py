@@ -8,11 +8,16 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from stemgen_jax.masking import RATIO_BINS, hide, ratio_bin, training_mask
 from stemgen_jax.model.config import CONDITION_SIZES
 from stemgen_jax.model.sharding import spec
 from stemgen_jax.model.transformer import Params, apply, init_params
 from stemgen_jax.training.config import TrainConfig
+from stemgen_jax.training.masking import (
+  RATIO_BINS,
+  hide,
+  ratio_bin,
+  training_mask,
+)
 from stemgen_jax.training.optimizer import learning_rate, make_optimizer
 
 State = dict[str, Any]

@@ -28,13 +28,14 @@ from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.model import Params, init_params, sharding
 from stemgen_jax.model.attention import check_form
 from stemgen_jax.training import processes, runs
+from stemgen_jax.training.audition import Listener
 from stemgen_jax.training.checkpoint import About, Checkpoints, abstract
 from stemgen_jax.training.config import (
   DropConfig,
   TrainConfig,
   check_same_run,
 )
-from stemgen_jax.training.listen import Listener
+from stemgen_jax.training.early_stopping import Best
 from stemgen_jax.training.metrics import read_log, summarize
 from stemgen_jax.training.prefetch import (
   Batches,
@@ -43,14 +44,13 @@ from stemgen_jax.training.prefetch import (
   OneBatch,
   place,
 )
+from stemgen_jax.training.reporter import Watch
 from stemgen_jax.training.step import (
   State,
   init_state,
   make_train_step,
   make_validation_step,
 )
-from stemgen_jax.training.stopping import Best
-from stemgen_jax.training.watch import Watch
 
 
 def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:

@@ -6,9 +6,10 @@ import pathlib
 import numpy as np
 import pytest
 
-from stemgen_jax import __main__, audio, hearing, sampling, stemgen
+from stemgen_jax import __main__, audio, sampling
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec.framing import Framing
+from stemgen_jax.generation import context, stemgen
 
 RATE = 8000
 
@@ -42,7 +43,7 @@ def studio(tmp_path, monkeypatch):
     stemgen.Take(
       audio=sound(channels=channels),
       codes=np.zeros((50, 4), np.int32),
-      heard=hearing.Heard(
+      heard=context.Heard(
         codes=np.zeros((50, 4), np.int32),
         gain=1.0,
         back=1.0,

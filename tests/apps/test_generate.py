@@ -8,18 +8,12 @@ import pytest
 import torch
 from matplotlib import image
 
-from stemgen_jax import (
-  __main__,
-  audio,
-  categories,
-  hearing,
-  model,
-  sampling,
-  stemgen,
-)
+from stemgen_jax import __main__, audio, categories, model, sampling
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import encodec, networks
 from stemgen_jax.codec.framing import Framing
+from stemgen_jax.generation import context as context_lib
+from stemgen_jax.generation import stemgen
 
 RATE = 22050
 
@@ -70,7 +64,7 @@ class Player:
           form.sample_rate,
         ),
         codes=np.zeros((50, 4), np.int32),
-        heard=hearing.Heard(
+        heard=context_lib.Heard(
           codes=np.zeros((50, 4), np.int32),
           gain=1.0,
           back=1.0,

@@ -8,11 +8,12 @@ import signal
 import pytest
 import tones
 
-from stemgen_jax import codec
+from stemgen_jax import codec, disk
 from stemgen_jax.apps import train_codec
-from stemgen_jax.codec import networks, training
-from stemgen_jax.data import band
-from stemgen_jax.evaluation.sound import LOOPS
+from stemgen_jax.codec import networks
+from stemgen_jax.codec.training import loop
+from stemgen_jax.data.sources import band
+from stemgen_jax.paths import LOOPS
 
 
 @pytest.fixture
@@ -20,11 +21,11 @@ def call(monkeypatch, tmp_path):
   """Calls the app with flags, in one folder, on very little audio."""
   monkeypatch.setattr(band, "Band", lambda **_: tones.Tones())
   small = functools.partial(
-    training.TrainingConfig,
+    loop.TrainingConfig,
     network=networks.NetworkConfig(filters=2, codes_per_level=16),
     kmeans_batches=4,
   )
-  monkeypatch.setattr(training, "TrainingConfig", small)
+  monkeypatch.setattr(loop, "TrainingConfig", small)
   signals = (signal.SIGTERM, signal.SIGINT)
   handlers = [signal.getsignal(number) for number in signals]
 
@@ -42,7 +43,7 @@ def call(monkeypatch, tmp_path):
 
 def test_stopped_resumed_exported_reported(call, tmp_path, monkeypatch):
   flags = "--steps=4", "--batch=2", "--songs=3"
-  run = training.Training.run
+  run = loop.Training.run
 
   def stopped_after_two_steps(self):
     for figures in run(self):
@@ -52,13 +53,13 @@ def test_stopped_resumed_exported_reported(call, tmp_path, monkeypatch):
 
   weights = tmp_path / "codec.safetensors"
   with monkeypatch.context() as patch:
-    patch.setattr(training.Training, "run", stopped_after_two_steps)
+    patch.setattr(loop.Training, "run", stopped_after_two_steps)
     call(*flags)
   assert not weights.exists()
 
   steps = []
   monkeypatch.setattr(
-    training.Training,
+    loop.Training,
     "run",
     lambda self: (steps.append(self.step) or f for f in run(self)),
   )
@@ -68,7 +69,7 @@ def test_stopped_resumed_exported_reported(call, tmp_path, monkeypatch):
 
   call(*flags, "--report", f"--files={LOOPS}/*.flac")
   report = json.loads((tmp_path / "report.json").read_text())
-  checksum = codec.checksum(weights)
+  checksum = disk.checksum(weights)
   assert report.pop("codec") == "demo"
   assert report.pop("checksum") == checksum
   assert set(report) == {"piano", "drums", "mix", "all", "files"}
@@ -78,11 +79,11 @@ def test_stopped_resumed_exported_reported(call, tmp_path, monkeypatch):
   longer = ("--steps=5", *flags[1:])
   with pytest.raises(FileExistsError, match="--overwrite"):
     call(*longer)
-  assert codec.checksum(weights) == checksum
+  assert disk.checksum(weights) == checksum
   call(*longer, "--overwrite")
-  assert codec.checksum(weights) != checksum
+  assert disk.checksum(weights) != checksum
   call(*flags, f"--export={tmp_path}/shorter.safetensors")  # it is done
-  assert codec.checksum(tmp_path / "shorter.safetensors") == codec.checksum(
+  assert disk.checksum(tmp_path / "shorter.safetensors") == disk.checksum(
     weights
   )
 

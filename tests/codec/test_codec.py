@@ -8,14 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from stemgen_jax import codec
-from stemgen_jax.codec import (
-  encodec,
-  long,
-  networks,
-  normalization,
-  quantizer,
-)
+from stemgen_jax import codec, disk
+from stemgen_jax.codec import chunked, encodec, networks
+from stemgen_jax.codec.training import normalization, quantizer
 
 CONFIG = networks.NetworkConfig(filters=4, latent=16, levels=3)
 
@@ -49,7 +44,7 @@ def test_attributes(random_codec, path):
   assert random_codec.hop == 640
   assert random_codec.frame_rate == 50
   assert (random_codec.levels, random_codec.codes_per_level) == (3, 1024)
-  assert random_codec.checksum == codec.checksum(path)
+  assert random_codec.checksum == disk.checksum(path)
   books = random_codec.codebooks()
   assert books.shape == (3, 1024, 16)
   assert books.dtype == np.float32
@@ -93,14 +88,14 @@ def test_margin_covers_what_the_networks_see(random_codec, monkeypatch):
   audio = noise(1, 90 * 640, 1)
   codes = random_codec.encode(audio)
   decoded = random_codec.decode(codes)
-  monkeypatch.setattr(long, "_STRETCH", 30)
+  monkeypatch.setattr(chunked, "_STRETCH", 30)
   np.testing.assert_array_equal(random_codec.encode(audio), codes)
   np.testing.assert_allclose(random_codec.decode(codes), decoded, atol=1e-6)
 
 
 def test_a_long_file_takes_no_more_memory_at_once(monkeypatch):
   network = networks.Network(CONFIG)
-  monkeypatch.setattr(long, "_STRETCH", 30)
+  monkeypatch.setattr(chunked, "_STRETCH", 30)
   sizes = []
   for layer in network.modules():
     layer.register_forward_hook(
@@ -114,8 +109,8 @@ def test_a_long_file_takes_no_more_memory_at_once(monkeypatch):
   def largest(frames: int) -> tuple[int, int]:
     found = []
     for work in (
-      lambda: long.encode(network, torch.zeros(1, frames * 640)),
-      lambda: long.decode(network, torch.zeros(frames, 2, dtype=torch.long)),
+      lambda: chunked.encode(network, torch.zeros(1, frames * 640)),
+      lambda: chunked.decode(network, torch.zeros(frames, 2, dtype=torch.long)),
     ):
       sizes.clear()
       work()
@@ -196,7 +191,7 @@ def test_damaged_files(tmp_path, path):
     codec.load(weights)
 
   # Its description is of this very file, which still is none.
-  described["checksum"] = codec.checksum(weights)
+  described["checksum"] = disk.checksum(weights)
   description.write_text(json.dumps(described))
   with pytest.raises(ValueError, match="damaged"):
     codec.load(weights)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stemgen_jax import codec
-from stemgen_jax.codec import report
+from stemgen_jax.codec.training import report
 
 RATE = 32_000
 

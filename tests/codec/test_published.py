@@ -14,7 +14,7 @@ import torch
 import transformers
 
 from stemgen_jax import codec
-from stemgen_jax.codec import ScaledCodec, long, published
+from stemgen_jax.codec import ScaledCodec, chunked, published
 
 NAMES = ("encodec_24khz", "encodec_32khz", "encodec_48khz")
 # What facebook/encodec_24khz, _32khz and _48khz have in their config.json that
@@ -288,7 +288,7 @@ def test_a_long_file_gives_what_it_gives_in_one_piece(name, monkeypatch):
   audio = noise(1, 130 * small.hop - 123, 1)
   codes = small.encode(audio)
   decoded = small.decode(codes)
-  monkeypatch.setattr(long, "_STRETCH", 40)
+  monkeypatch.setattr(chunked, "_STRETCH", 40)
   assert (small.encode(audio) == codes).mean() > 0.999
   difference = np.abs(small.decode(codes) - decoded).max()
   # -100 dB, at the seams too: the LSTM's state is handed on.
@@ -313,7 +313,7 @@ def test_the_margin_is_more_than_the_networks_see(name):
   samples = difference.abs().amax((0, 1)).numpy()
   for seen in (np.flatnonzero(frames), np.flatnonzero(samples) // hop):
     assert 22 <= seen.min() <= 30 <= seen.max() <= 38
-  assert long._MARGIN > 8
+  assert chunked._MARGIN > 8
 
 
 def test_scales_bring_back_the_level_of_every_segment():

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stemgen_jax import codec
+from stemgen_jax import codec, paths
 from stemgen_jax.codec import download, weight_files
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
@@ -245,9 +245,9 @@ def test_the_licence_is_shown_the_first_time(cache, tmp_path, capsys):
 
 def test_the_cache_is_the_platforms_unless_it_is_named(monkeypatch):
   monkeypatch.setenv("STEMGEN_JAX_CACHE", "~/mine")
-  assert weight_files.cache_folder() == pathlib.Path.home() / "mine"
+  assert paths.cache_folder() == pathlib.Path.home() / "mine"
   monkeypatch.delenv("STEMGEN_JAX_CACHE")
-  assert weight_files.cache_folder().name == "stemgen-jax"
+  assert paths.cache_folder().name == "stemgen-jax"
 
 
 def test_checksums_are_those_in_the_publishers_file_names():

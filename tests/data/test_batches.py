@@ -10,8 +10,9 @@ import tiny
 
 from stemgen_jax import categories
 from stemgen_jax.data import batches as lib
-from stemgen_jax.data import packing, pairs, song_codes, stem_codes
-from stemgen_jax.data.examples import HELDOUT, Examples
+from stemgen_jax.data.examples import Examples
+from stemgen_jax.data.preparation import packing, pairs, prepare, song_codes
+from stemgen_jax.paths import DEMO_HELDOUT
 
 WINDOW = 20  # of 40 frames, 10 a second
 
@@ -20,7 +21,7 @@ WINDOW = 20  # of 40 frames, 10 a second
 def prepared(tmp_path_factory):
   out = tmp_path_factory.mktemp("prepared") / "codes"
   config = pairs.PairConfig(segment_seconds=4.0, pairs=6, empty_share=0.1)
-  stem_codes.prepare(tiny.Sines(test=5), tiny.FrameEnergies, out, config)
+  prepare.prepare(tiny.Sines(test=5), tiny.FrameEnergies, out, config)
   return out
 
 
@@ -89,7 +90,7 @@ def test_data_sets_of_before_there_were_roles_have_none(tmp_path, monkeypatch):
   monkeypatch.setattr(packing.StemCodes, "_info", old_info)
   monkeypatch.setattr(song_codes.SongCodes, "rows", old_rows)
   config = pairs.PairConfig(segment_seconds=4.0, pairs=2)
-  stem_codes.prepare(tiny.Sines(), tiny.FrameEnergies, tmp_path, config)
+  prepare.prepare(tiny.Sines(), tiny.FrameEnergies, tmp_path, config)
   (batch,) = run(tmp_path, 1)
   assert batch["role"].tolist() == [len(categories.ROLES)] * 4
   examples = lib.eval_examples(tmp_path, "test", WINDOW, 1)
@@ -188,7 +189,7 @@ def other(tmp_path_factory):
   out = tmp_path_factory.mktemp("other") / "codes"
   config = pairs.PairConfig(segment_seconds=3.0, pairs=6, empty_share=0.0)
   source = tiny.Sines(train=2, valid=0, test=0, name="others", first=20)
-  stem_codes.prepare(source, tiny.FrameEnergies, out, config)
+  prepare.prepare(source, tiny.FrameEnergies, out, config)
   return out
 
 
@@ -250,7 +251,7 @@ def test_codes_of_two_codecs_are_not_mixed(prepared, tmp_path):
     return tiny.FrameEnergies("f" * 64)
 
   config = pairs.PairConfig(segment_seconds=4.0)
-  stem_codes.prepare(tiny.Sines(), load, tmp_path / "codes", config)
+  prepare.prepare(tiny.Sines(), load, tmp_path / "codes", config)
   mixture = lib.Mixture.parse(f"{prepared}:1,{tmp_path / 'codes'}:1")
   for use in (mixture.manifest, lambda: run(mixture)):
     with pytest.raises(ValueError, match="codes of two codecs do not mix"):
@@ -343,7 +344,7 @@ def test_a_broken_file_of_examples_is_named(tmp_path):
   with pytest.raises(FileNotFoundError, match="no file"):
     Examples.load(tmp_path / "none.npz")
   (tmp_path / "bad.npz").write_text("text")
-  whole = bytearray(HELDOUT.read_bytes())
+  whole = bytearray(DEMO_HELDOUT.read_bytes())
   whole[len(whole) // 2] ^= 255
   (tmp_path / "changed.npz").write_bytes(whole)
   (tmp_path / "short.npz").write_bytes(whole[:1000])

@@ -7,9 +7,10 @@ import pytest
 import tiny
 import trees
 
-from stemgen_jax.data import pairs, stem_codes
-from stemgen_jax.data.folder import Folder
-from stemgen_jax.evaluation import subject, suite
+from stemgen_jax.data.preparation import pairs, prepare
+from stemgen_jax.data.sources.folder import Folder
+from stemgen_jax.evaluation import subject
+from stemgen_jax.evaluation.studies import full
 
 CONFIG = pairs.PairConfig(segment_seconds=4.0, pairs=3, empty_share=0.0)
 SPLITS = {"A": "train", "B": "valid", "C": "test", "D": "test"}
@@ -33,9 +34,7 @@ def label(root, **changed):
 def data(root, tmp_path, request):
   """A set; an older one's manifest has no songs' ids."""
   out = tmp_path / "codes"
-  manifest = stem_codes.prepare(
-    Folder(str(root)), tiny.FrameEnergies, out, CONFIG
-  )
+  manifest = prepare.prepare(Folder(str(root)), tiny.FrameEnergies, out, CONFIG)
   if request.param == "older":
     dataclasses.replace(manifest, song_ids={}).save(out)
   return out
@@ -80,12 +79,12 @@ def test_an_evaluation_does_not_go_on_with_other_songs(
   root, data, tmp_path, change
 ):
   recipe = tmp_path / "recipe.json"
-  suite.bind(recipe, load(data).identity)
-  suite.bind(recipe, load(data).identity)
+  full.bind(recipe, load(data).identity)
+  full.bind(recipe, load(data).identity)
   if change == "stem":
     trees.sound(root / "C" / "organ.wav", rate=800)
   else:
     with open(root / "stems.csv", "a") as file:
       file.write("C,piano.wav,organ,\n")
   with pytest.raises(ValueError, match=r"test_songs '2 songs, .* now"):
-    suite.bind(recipe, load(data).identity)
+    full.bind(recipe, load(data).identity)

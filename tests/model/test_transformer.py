@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from configs import slakh
-from stemgen_jax.masking import training_mask
 from stemgen_jax.model import (
   CONDITION_SIZES,
   ModelConfig,
@@ -15,6 +14,7 @@ from stemgen_jax.model import (
   init_params,
 )
 from stemgen_jax.model.sharding import make_mesh
+from stemgen_jax.training.masking import training_mask
 
 B, T, Q, V = 4, 12, 3, 32
 SMALL = ModelConfig(

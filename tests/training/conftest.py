@@ -4,7 +4,7 @@ import tones
 from jax.experimental.compilation_cache import compilation_cache
 from loudness import Loudness
 
-from stemgen_jax.data import pairs, stem_codes
+from stemgen_jax.data.preparation import pairs, prepare
 
 
 @pytest.fixture(autouse=True, scope="package")
@@ -28,5 +28,5 @@ def codes(tmp_path_factory):
   """Prepared codes of tones; beside them, room for compiled programs."""
   out = tmp_path_factory.mktemp("codes") / "codes"
   config = pairs.PairConfig(segment_seconds=2.0, pairs=4)
-  stem_codes.prepare(tones.Tones(), Loudness, out, config)
+  prepare.prepare(tones.Tones(), Loudness, out, config)
   return out

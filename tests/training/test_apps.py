@@ -8,7 +8,8 @@ import pytest
 from loudness import Loudness
 
 from stemgen_jax import __main__ as command
-from stemgen_jax import model, stemgen
+from stemgen_jax import model
+from stemgen_jax.generation import stemgen
 from stemgen_jax.training import runs
 from stemgen_jax.training.metrics import read_log
 

@@ -9,11 +9,11 @@ import pytest
 from fake_data import FakeBatches, fake_data, tiny_config
 
 from configs import demo, slakh
-from stemgen_jax.masking import RATIO_BINS, training_mask
 from stemgen_jax.model import CONDITION_SIZES
 from stemgen_jax.model.sharding import make_mesh, place_batch
 from stemgen_jax.training import trainer
 from stemgen_jax.training.config import DropConfig, MaskConfig, from_dict
+from stemgen_jax.training.masking import RATIO_BINS, training_mask
 from stemgen_jax.training.metrics import summarize
 from stemgen_jax.training.optimizer import (
   OptimizerConfig,

@@ -188,7 +188,7 @@ def test_killed_outright_it_goes_on_from_the_last_checkpoint(whole, tmp_path):
   killed = subprocess.run(
     [sys.executable, "-c", script, str(tmp_path / "run")],
     capture_output=True,
-    cwd=pathlib.Path(__file__).parent,
+    cwd=pathlib.Path(__file__).parents[1],
     timeout=120,
   )
   assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()

@@ -1,0 +1,250 @@
+"""Read and write audio files in the caller's own format."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import soundfile
+
+from stemgen_jax import disk
+from stemgen_jax.audio.sound import CEILING, Audio, Samples, to_db
+from stemgen_jax.version import __version__
+
+Bits = Literal[16, 24, "float"]
+
+READABLE = "wav, flac, ogg, mp3 or aiff"
+WRITABLE = (".wav", ".flac")
+
+# libsndfile mends the header of a file that was cut off, and says so.
+_CUT_CHUNK = re.compile(r"(?:data|SSND)\s*: (\d+) \(should be (\d+)\)")
+_CUT_OGG = "Last page lacks an end-of-stream bit"
+_STREAMED = 0x7FFF0000  # sizes from here on stand for "unknown"
+_SUBTYPES = {16: "PCM_16", 24: "PCM_24", "float": "FLOAT"}
+_BLOCK = 1 << 18
+# An mp3 header states its length to within the encoder's padding only.
+_MP3_SLACK = 2 * 1152
+# Where wav's channels are in ogg's order, L C R (Ls Rs) LFE (Vorbis I, 4.3.9).
+_OF_OGG = {
+  3: (0, 2, 1),
+  5: (0, 2, 1, 3, 4),
+  6: (0, 2, 1, 5, 3, 4),
+  7: (0, 2, 1, 6, 5, 3, 4),
+  8: (0, 2, 1, 7, 5, 6, 3, 4),
+}
+_ONE_DECODER = threading.Lock()
+# Far beyond what any recording has, and far below where squares overflow.
+_LOUDEST = 1e6
+# What flac can hold.
+_FLAC_CHANNELS, _FLAC_RATE = 8, 655_350
+
+
+def read(path: disk.Path, *, longest: float | None = None) -> Audio:
+  """Decodes the whole of a wav, flac, ogg, mp3 or aiff file.
+
+  Args:
+    path: the file.
+    longest: refuse files of more than this many seconds, before decoding.
+
+  Raises:
+    FileNotFoundError, IsADirectoryError: there is no file at `path`.
+    PermissionError: it may not be read.
+    ValueError: it is empty, not audio, broken off, without samples, or has
+      samples that are no numbers, or far beyond full scale.
+  """
+  path = pathlib.Path(path)
+  if path.is_dir():
+    raise IsADirectoryError(f"{path} is a folder: expected an audio file")
+  if not path.is_file():
+    raise FileNotFoundError(f"no such file: {path}{disk.similar(path)}")
+  if path.stat().st_size == 0:
+    raise ValueError(f"{path} is empty (0 bytes): expected {READABLE}")
+  with open(path, "rb"):
+    pass  # One that may not be read is told so.
+  with _silent_decoder():
+    return _read(path, longest)
+
+
+@contextlib.contextmanager
+def _silent_decoder() -> Iterator[None]:
+  """Keeps what libmpg123 thinks of a file from the user's terminal.
+
+  It writes past Python, and says more than the error that follows. One thread
+  at a time: the place that it writes to is the whole process's.
+  """
+  with _ONE_DECODER:
+    try:
+      terminal = os.dup(2)
+    except OSError:  # There is none.
+      yield
+      return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+      yield
+    finally:
+      os.dup2(terminal, 2)
+      os.close(terminal)
+      os.close(nowhere)
+
+
+def _read(path: pathlib.Path, longest: float | None) -> Audio:
+  try:
+    file = soundfile.SoundFile(path)
+  except (soundfile.LibsndfileError, TypeError):  # TypeError: headerless .raw
+    raise ValueError(
+      f"{path} is not audio that can be read: expected {READABLE}"
+    ) from None
+  with file:
+    stated = file.frames if file.frames < 2**62 else None  # None: a stream's
+    if longest and stated and stated > longest * file.samplerate:
+      raise ValueError(
+        f"{path} is {stated / file.samplerate:.0f} s long: expected at most "
+        f"{longest:g} s; cut it into parts"
+      )
+    _check_whole(file, path)
+    samples = _decode(file, path, stated)
+    if file.format == "OGG" and file.channels in _OF_OGG:
+      samples = samples[:, _OF_OGG[file.channels]]
+    sample_rate = file.samplerate
+  if not len(samples):
+    raise ValueError(f"{path} holds no samples: expected some audio")
+  if not np.isfinite(samples).all():
+    bad = np.argmin(np.isfinite(samples).all(axis=1)) / sample_rate
+    raise ValueError(
+      f"{path} has samples that are not numbers (NaN or infinite, first at "
+      f"{bad:.3f} s): export it again"
+    )
+  if (peak := float(np.abs(samples).max())) > _LOUDEST:
+    raise ValueError(
+      f"{path} has samples of up to {peak:.3g}: expected -1 to 1, as audio "
+      "has; export it again"
+    )
+  return Audio(samples, sample_rate)
+
+
+def _check_whole(file: soundfile.SoundFile, path: pathlib.Path) -> None:
+  notes = file.extra_info
+  chunk = _CUT_CHUNK.search(notes)
+  cut = chunk and int(chunk[2]) < int(chunk[1]) < _STREAMED
+  if cut or _CUT_OGG in notes:
+    raise ValueError(
+      f"{path} is cut off after {file.frames / file.samplerate:.1f} s: copy or "
+      "export it again"
+    )
+
+
+def _decode(
+  file: soundfile.SoundFile, path: pathlib.Path, stated: int | None
+) -> Samples:
+  blocks, count = [], 0
+  slack = _MP3_SLACK if file.format in ("MP3", "MPEG") else 0
+  try:
+    while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+      blocks.append(block)
+      count += len(block)
+    broken = stated is not None and count + slack < stated
+  except soundfile.LibsndfileError:
+    broken = True
+  if broken:
+    of = f" of {stated / file.samplerate:.1f} s" if stated else ""
+    raise ValueError(
+      f"{path} cannot be decoded beyond {count / file.samplerate:.1f} s{of}: "
+      "it is cut off or damaged; copy or export it again"
+    )
+  if not blocks:
+    return np.zeros((0, file.channels), np.float32)
+  return np.concatenate(blocks)
+
+
+def write(
+  path: disk.Path,
+  audio: Audio,
+  *,
+  bits: Bits = 24,
+  metadata: Mapping[str, Any] | None = None,
+  overwrite: bool = False,
+) -> float:
+  """Writes a wav or flac file (by suffix), whole or not at all.
+
+  Args:
+    path: ends in .wav or .flac.
+    audio: what to write.
+    bits: 16, 24, or "float" (32-bit, wav only).
+    metadata: kept in the file's comment as JSON, and its "title" as the
+      file's title: `read_metadata` reads it back.
+    overwrite: replace a file that is there.
+
+  Returns:
+    The gain in dB by which the audio was lowered, as a whole, because a
+    fixed-point file clips at full scale; 0.0 when it was written as it is.
+
+  Raises:
+    ValueError: unknown suffix or bits, or as `check_format`.
+    FileExistsError, FileNotFoundError, OSError: as `disk.check_writable`.
+  """
+  path = disk.check_writable(path, overwrite, WRITABLE)
+  check_bits(path, bits)
+  check_format(path, audio)
+  samples, gain_db = audio.samples, 0.0
+  peak = float(np.abs(samples).max(initial=0.0))
+  if bits != "float" and peak > 1:
+    samples, gain_db = samples * (CEILING / peak), to_db(CEILING / peak)
+  metadata = dict(metadata or {})
+  try:
+    with (
+      disk.replacing(path) as temporary,
+      soundfile.SoundFile(
+        temporary,
+        "w",
+        samplerate=audio.sample_rate,
+        channels=audio.channels,
+        subtype=_SUBTYPES[bits],
+        format=path.suffix[1:].upper(),
+      ) as file,
+    ):
+      file.title = str(metadata.get("title", path.stem))
+      file.software = f"stemgen-jax {__version__}"
+      file.comment = json.dumps(metadata)
+      file.write(samples)
+  except soundfile.LibsndfileError as error:
+    raise OSError(f"cannot write {path}: {error.error_string}") from error
+  return gain_db
+
+
+def read_metadata(path: disk.Path) -> dict[str, Any]:
+  """The `metadata` that `write` put into a file; {} in a file of others."""
+  with soundfile.SoundFile(path) as file:
+    comment = file.comment
+  try:
+    metadata = json.loads(comment)
+  except json.JSONDecodeError:
+    return {}
+  return metadata if isinstance(metadata, dict) else {}
+
+
+def check_bits(path: disk.Path, bits: Bits) -> None:
+  """Raises ValueError if a file of that name cannot have that depth."""
+  if bits not in _SUBTYPES:
+    raise ValueError(f"bits {bits!r}: expected 16, 24 or 'float'")
+  if bits == "float" and pathlib.Path(path).suffix.lower() == ".flac":
+    raise ValueError(
+      f"{path}: flac has no floating-point samples; use 24 bits, or .wav"
+    )
+
+
+def check_format(path: disk.Path, audio: Audio) -> None:
+  """Raises ValueError if a file of that name cannot hold such audio."""
+  if pathlib.Path(path).suffix.lower() != ".flac":
+    return
+  if audio.channels > _FLAC_CHANNELS or audio.sample_rate > _FLAC_RATE:
+    raise ValueError(
+      f"{path}: flac cannot hold {audio.channels} channels at "
+      f"{audio.sample_rate} Hz, at most {_FLAC_CHANNELS} at {_FLAC_RATE} Hz; "
+      "write .wav"
+    )

@@ -1,0 +1,1 @@
+"""The command line: dispatch, help and what several commands share."""

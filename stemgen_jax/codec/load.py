@@ -1,0 +1,74 @@
+"""Load a codec by name or from a file."""
+
+import os
+import pathlib
+
+from stemgen_jax import disk, paths
+from stemgen_jax.codec import weight_files
+from stemgen_jax.codec.protocol import Codec
+
+_SHIPPED = {"demo": paths.DEMO_CODEC}
+
+
+def load(
+  name_or_path: str | os.PathLike[str] = "demo",
+  *,
+  expected_checksum: str | None = None,
+) -> Codec:
+  """Loads a codec by name or from a file.
+
+  Args:
+    name_or_path: "demo", which is part of the package; the path of a
+      `.safetensors` file beside which lies a `.json` of the same name; or
+      "encodec_24khz", "encodec_32khz", "encodec_48khz", whose weights
+      `weight_files.find` gets, or whose file is named behind a colon:
+      "encodec_32khz:model.safetensors".
+    expected_checksum: checksum of the codec that made the codes at hand.
+
+  Raises:
+    FileNotFoundError: the weights or their description are missing.
+    ValueError: the name is unknown, a file is damaged, files do not belong
+      together, or the checksum is not the expected one.
+  """
+  text = os.fspath(name_or_path)
+  check_name(text)
+  name, _, given = text.partition(":")
+  # PyTorch is imported within: it takes seconds, and machines that train or
+  # sample on codes need not have it.
+  if name in weight_files.PUBLISHED:
+    path = weight_files.find(name, given)
+    from stemgen_jax.codec import published
+
+    codec = published.load(name, path)
+    _check_checksum(text, codec.checksum, expected_checksum)
+    return codec
+  path = _SHIPPED.get(text, pathlib.Path(text))
+  if not path.is_file():
+    raise FileNotFoundError(f"no codec weights at {path}")
+  actual = disk.checksum(path)
+  _check_checksum(text, actual, expected_checksum)
+  from stemgen_jax.codec import encodec
+
+  return encodec.load(path, actual)
+
+
+def check_name(text: str) -> None:
+  """Raises ValueError if nothing that is called so can be a codec."""
+  names = [*_SHIPPED, *weight_files.PUBLISHED]
+  known = text in names or text.partition(":")[0] in weight_files.PUBLISHED
+  if known and text.endswith(":"):
+    raise ValueError(f"codec {text!r}: the file behind the colon is missing")
+  if not known and not text.endswith(".safetensors"):
+    raise ValueError(
+      f"unknown codec {text!r}: expected one of {names} or the path of a"
+      " .safetensors file"
+    )
+
+
+def _check_checksum(codec: str, actual: str, expected: str | None) -> None:
+  if expected is not None and actual != expected:
+    raise ValueError(
+      f"codec {codec!r} has checksum {actual[:12]}, but codec {expected[:12]}"
+      " made these codes or trained this model: pass that codec's weights, as"
+      " --codec=PATH"
+    )

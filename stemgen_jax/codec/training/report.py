@@ -1,0 +1,196 @@
+"""How well a codec keeps what it was not trained on, by instrument or file."""
+
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from stemgen_jax import audio as audio_files
+from stemgen_jax.codec.protocol import Codec
+from stemgen_jax.codec.training import quantizer
+from stemgen_jax.codec.training.clips import Clips
+from stemgen_jax.codec.training.losses import SpectralLoss
+
+_AUDIBLE = 1e-3  # RMS of a frame, -60 dB.
+# A held note is few codes: how many are in use takes many sounds to tell.
+_SOUNDS = 5
+
+
+def report(codec: Codec, clips: Clips, count: int = 24) -> dict[str, dict]:
+  """The round trip of each category, of mixes of stems, and of all together.
+
+  Args:
+    codec: a mono codec.
+    clips: held-out clips at the codec's sample rate.
+    count: clips per category.
+
+  Returns:
+    The figures of `judge` by category, of "mix", and of "all" of these, whose
+    `perplexity` counts `_SOUNDS` times as many clips of a second.
+  """
+  kinds = (*clips.categories, "mix")
+  trips = {
+    kind: _round_trip(codec, clips.of_category(kind, count).transpose(0, 2, 1))
+    for kind in kinds
+  }
+  trips["all"] = _RoundTrip(*map(np.concatenate, zip(*trips.values())))
+  results = {kind: _figures(codec, trip) for kind, trip in trips.items()}
+  used = [
+    _used_codes(codec, audio[:, : codec.sample_rate])
+    for kind in kinds
+    for audio in [clips.of_category(kind, _SOUNDS * count).transpose(0, 2, 1)]
+  ]
+  results["all"] |= _codes_in_use(np.concatenate(used), codec)
+  return results
+
+
+def judge(
+  codec: Codec, audio: Float[np.ndarray, "b samples 1"]
+) -> dict[str, Any]:
+  """The round trip of these clips in figures.
+
+  Returns:
+    `log_mel`, the L1 distance of log-mel spectra in nepers over four window
+    sizes; `plateau`, the same for a constant guess; `pitch`, that of spectra in
+    semitones; `si_sdr`, the median scale-invariant signal-to-distortion ratio
+    in dB; `onset_f1` and `chroma_cosine`, agreement of the round trip with the
+    original, see `evaluation.agreement`; `perplexity`, the number of codes in
+    use at each level on audible frames; `frames`, how many those are (they
+    bound the perplexity).
+
+  Raises:
+    ModuleNotFoundError: the packages that hear onsets and chroma are absent.
+  """
+  return _figures(codec, _round_trip(codec, audio))
+
+
+class _RoundTrip(NamedTuple):
+  """Clips, what became of them, and the agreement of each."""
+
+  audio: Float[np.ndarray, "b samples 1"]
+  codes: Int[np.ndarray, "b t q"]
+  output: Float[np.ndarray, "b samples 1"]
+  onset_f1: Float[np.ndarray, " b"]
+  chroma_cosine: Float[np.ndarray, " b"]
+
+
+def _round_trip(
+  codec: Codec, audio: Float[np.ndarray, "b samples 1"]
+) -> _RoundTrip:
+  from stemgen_jax.codec.training import agreement
+
+  codes = np.concatenate([codec.encode(clip[None]) for clip in audio])
+  output = np.concatenate([codec.decode(clip[None]) for clip in codes])
+  output = output[:, : audio.shape[1]]
+  agreements = [
+    np.array(
+      [
+        agree(out[:, 0], clip[:, 0], codec.sample_rate)
+        for out, clip in zip(output, audio)
+      ]
+    )
+    for agree in (agreement.onset_f1, agreement.chroma_cosine)
+  ]
+  return _RoundTrip(audio, codes, output, *agreements)
+
+
+def _figures(codec: Codec, trip: _RoundTrip) -> dict[str, Any]:
+  with torch.inference_mode():
+    _, figures = SpectralLoss(codec.sample_rate)(
+      channels_first(trip.output), channels_first(trip.audio)
+    )
+  figures["onset_f1"] = trip.onset_f1
+  figures["chroma_cosine"] = trip.chroma_cosine
+  used = trip.codes[_audible_frames(trip.audio, codec.hop)]
+  return {
+    **{name: _mean(value) for name, value in figures.items()},
+    "si_sdr": round(float(np.median(si_sdr(trip.output, trip.audio))), 2),
+    **_codes_in_use(used, codec),
+  }
+
+
+def _mean(values: np.ndarray | float) -> float | None:
+  """Of the clips that have the figure; None if none has, as silent ones."""
+  known = np.asarray(values, np.float64)
+  known = known[np.isfinite(known)]
+  return round(float(known.mean()), 3) if known.size else None
+
+
+def clips_of_files(
+  paths: Sequence[pathlib.Path], sample_rate: int, samples: int
+) -> Float[np.ndarray, "b samples 1"]:
+  """Recordings in mono, cut into clips; a rest shorter than a clip is left.
+
+  Raises:
+    ValueError: a file is no audio, or none is as long as a clip.
+    FileNotFoundError: a path leads nowhere.
+  """
+  clips = []
+  for path in paths:
+    sound = audio_files.read(path)
+    mono = audio_files.resample(
+      audio_files.fold_down(sound.samples), sound.sample_rate, sample_rate
+    )
+    whole = len(mono) // samples
+    clips.append(mono[: whole * samples].reshape(whole, samples, 1))
+  shorter = sum(not len(clip) for clip in clips)
+  if shorter:
+    print(
+      f"{shorter} of {len(paths)} files are shorter than "
+      f"{samples / sample_rate:g} s and not judged",
+      file=sys.stderr,
+    )
+  result = np.concatenate(clips) if clips else np.zeros((0, samples, 1))
+  if not len(result):
+    raise ValueError(
+      f"none of {len(paths)} files is {samples / sample_rate:g} s long: "
+      "give longer ones"
+    )
+  return result.astype(np.float32)
+
+
+def si_sdr(
+  output: Float[np.ndarray, "b samples 1"],
+  target: Float[np.ndarray, "b samples 1"],
+) -> Float[np.ndarray, " b"]:
+  """Scale-invariant signal-to-distortion ratio in dB (arXiv 1811.02508)."""
+  output, target = output[..., 0], target[..., 0]
+  energy = np.square(target).sum(1, keepdims=True) + 1e-9
+  wanted = target * (output * target).sum(1, keepdims=True) / energy
+  noise = np.square(output - wanted).sum(1) + 1e-9
+  return 10 * np.log10((np.square(wanted).sum(1) + 1e-9) / noise)
+
+
+def _audible_frames(audio: np.ndarray, hop: int) -> np.ndarray:
+  """[b, t], an incomplete last frame is filled up with silence."""
+  b, samples, _ = audio.shape
+  t = -(-samples // hop)
+  frames = np.pad(audio[..., 0], ((0, 0), (0, t * hop - samples)))
+  return np.square(frames).reshape(b, t, hop).mean(2) > _AUDIBLE**2
+
+
+def _used_codes(
+  codec: Codec, audio: Float[np.ndarray, "b samples 1"]
+) -> Int[np.ndarray, "n q"]:
+  codes = np.concatenate([codec.encode(clip[None]) for clip in audio])
+  return codes[_audible_frames(audio, codec.hop)]
+
+
+def _codes_in_use(used: Int[np.ndarray, "n q"], codec: Codec) -> dict[str, Any]:
+  if not len(used):
+    return {"perplexity": None, "frames": 0}
+  counts = [np.bincount(ids, minlength=codec.codes_per_level) for ids in used.T]
+  usage = torch.from_numpy(np.stack(counts)).float()
+  values = quantizer.perplexity(usage).tolist()
+  return {"perplexity": [round(x, 1) for x in values], "frames": len(used)}
+
+
+def channels_first(
+  audio: Float[np.ndarray, "b samples c"],
+) -> Float[torch.Tensor, "b c samples"]:
+  """PyTorch's layout of audio."""
+  return torch.from_numpy(np.ascontiguousarray(audio.transpose(0, 2, 1)))

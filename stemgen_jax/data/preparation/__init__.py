@@ -1,0 +1,1 @@
+"""From songs to pairs, and from pairs to codes on disk."""

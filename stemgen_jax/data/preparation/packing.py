@@ -1,0 +1,167 @@
+"""Songs' files into records: the TFDS data set `stem_codes`, as ArrayRecord.
+
+TensorFlow is not needed.
+"""
+
+import contextlib
+import dataclasses
+import io
+import pathlib
+import shutil
+import tempfile
+from typing import cast
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from stemgen_jax.data.preparation import encoding, song_codes
+
+
+@dataclasses.dataclass(kw_only=True)
+class StemCodesConfig(tfds.core.BuilderConfig):
+  """One (source, codec): `name` is "SOURCE_CODEC".
+
+  Attributes:
+    songs: split -> ids of its songs.
+    folder: where the songs' files lie.
+    levels: q, codes per frame.
+    scaled: whether the codec has scales (`codec.ScaledCodec`).
+  """
+
+  # Not in the repr, which TFDS logs.
+  songs: dict[str, list[str]] = dataclasses.field(
+    default_factory=dict, repr=False
+  )
+  folder: pathlib.Path = pathlib.Path()
+  levels: int = 0
+  scaled: bool = False
+
+
+class StemCodes(tfds.core.GeneratorBasedBuilder):
+  """Packs the songs' files; a record is a pair over one whole segment."""
+
+  VERSION = tfds.core.Version("1.0.0")
+  RELEASE_NOTES = {"1.0.0": "Pairs of context and target codes."}  # noqa: RUF012
+
+  @property
+  def _config(self) -> StemCodesConfig:
+    return cast(StemCodesConfig, self.builder_config)
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    def tensor(shape, dtype, doc):
+      return tfds.features.Tensor(
+        # As bytes: read twice as fast as lists of integers.
+        shape=shape,
+        dtype=dtype,
+        encoding="bytes",
+        doc=doc,
+      )
+
+    codes = (None, self._config.levels)
+    more = {}
+    if self._config.scaled:
+      for side in ("context", "target"):
+        doc = f"of the {side}'s segments, as the codec cuts them"
+        more[f"{side}_scales"] = tensor((None,), np.float32, doc)
+    return tfds.core.DatasetInfo(
+      builder=self,
+      description="Context mix and target stem of songs, as codec codes.",
+      features=tfds.features.FeaturesDict(
+        {
+          "context": tensor(codes, np.uint16, "codes of the context mix"),
+          "target": tensor(codes, np.uint16, "codes of the target stem"),
+          "context_active": tensor((None,), np.bool_, "per second"),
+          "target_active": tensor((None,), np.bool_, "per second"),
+          "gains": tensor((None,), np.float32, "of each stem in the context"),
+          "context_rms_db": np.float32,
+          "stem": np.int32,
+          "category": np.int32,
+          "genre": np.int32,
+          "role": np.int32,
+          "song_id": tfds.features.Text(),
+          "start": np.float32,
+        }
+        | more
+      ),
+    )
+
+  def _split_generators(self, dl_manager):
+    return {
+      split: self._generate_examples(ids)
+      for split, ids in self._config.songs.items()
+    }
+
+  def _generate_examples(self, ids):
+    for song_id in ids:
+      path = song_codes.song_path(self._config.folder, song_id)
+      for record in song_codes.SongCodes.load(path).rows():
+        key = f"{song_id}/{record.pop('segment')}/{record.pop('index')}"
+        yield key, record | {"song_id": song_id}
+
+
+def pack(builder: StemCodes) -> None:
+  """Writes the records; TFDS keeps nothing of an unfinished build.
+
+  Raises:
+    OSError: they could not be written, e.g. for want of space.
+  """
+  _remove_unfinished(builder)
+  try:
+    _write(builder)
+  except Exception as error:  # the writer of records raises whatever it likes
+    _remove_unfinished(builder)
+    lines = str(error).strip().splitlines() or [repr(error)]
+    raise OSError(
+      f"cannot write the records in {builder.data_dir}: {lines[-1]}; the songs "
+      f"that are encoded are kept: {encoding.remedy(error)} the same command "
+      "again"
+    ) from error
+
+
+def _write(builder: tfds.core.GeneratorBasedBuilder) -> None:
+  tfds.disable_progress_bar()
+  with (
+    tempfile.TemporaryDirectory() as downloads,
+    contextlib.redirect_stdout(io.StringIO()),
+  ):
+    builder.download_and_prepare(download_dir=downloads)
+
+
+def check_packing() -> None:
+  """Packs a number, to know before hours of work that records can be written.
+
+  Raises:
+    ImportError, OSError: they cannot; TFDS imports much of itself only then.
+  """
+  with tempfile.TemporaryDirectory() as folder:
+    builder = _Probe(data_dir=folder, file_format="array_record")
+    try:
+      _write(builder)
+    except Exception as error:
+      if encoding.is_full(error):
+        return  # this is another disk than the records'
+      lines = str(error).strip().splitlines() or [repr(error)]
+      kind = ImportError if isinstance(error, ImportError) else OSError
+      raise kind(f"cannot write records: {lines[-1]}") from error
+
+
+class _Probe(tfds.core.GeneratorBasedBuilder):
+  """A set of one number."""
+
+  VERSION = tfds.core.Version("1.0.0")
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    features = tfds.features.FeaturesDict({"number": np.int32})
+    return tfds.core.DatasetInfo(builder=self, features=features)
+
+  def _split_generators(self, dl_manager):
+    return {"train": [("0", {"number": 0})]}
+
+  def _generate_examples(self):
+    raise NotImplementedError
+
+
+def _remove_unfinished(builder: StemCodes) -> None:
+  """Removes what a build that was killed has left."""
+  for stale in pathlib.Path(builder.data_dir).parent.glob("incomplete.*"):
+    shutil.rmtree(stale)

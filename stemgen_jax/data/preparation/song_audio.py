@@ -1,0 +1,79 @@
+"""The stems of a song as a codec wants them, and how they differed."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float
+
+from stemgen_jax import audio
+from stemgen_jax.codec import Codec
+from stemgen_jax.data import songs
+from stemgen_jax.data.preparation import pairs
+from stemgen_jax.data.sources import multitracks
+
+# Differences between lengths that are none: renderers' tails, codecs' padding.
+_SAME_SECONDS = 0.1
+
+
+def read_stems(
+  song: songs.Song, codec: Codec, config: pairs.PairConfig
+) -> tuple[Float[np.ndarray, "stems samples channels"], list[songs.Problem]]:
+  """All stems in the codec's rate and channels, as long as the longest.
+
+  One that cannot be read is silent, so that the others keep their numbers.
+  """
+  stems, problems, formats = [], [], {}
+  for stem in song.stems:
+    try:
+      sound = stem.read()
+    except (ValueError, OSError) as error:
+      if not stem.files:  # no bad data: the renderer's own trouble
+        raise
+      stems.append(np.zeros((0, codec.channels), np.float32))
+      problems.append(songs.Problem("unreadable file", str(error), stem.name))
+      continue
+    stems.append(multitracks.convert(sound, codec.sample_rate, codec.channels))
+    formats[stem.name] = (sound.sample_rate, sound.channels, sound.seconds)
+  problems += _differences(formats, config)
+  length = max(map(len, stems))
+  return np.stack([audio.fit(stem, length) for stem in stems]), problems
+
+
+def _differences(
+  formats: dict[str, tuple[int, int, float]], config: pairs.PairConfig
+) -> Iterator[songs.Problem]:
+  """What the owner should know of stems' rates, channels and seconds."""
+  if not formats:
+    return
+  rates, channels, seconds = map(set, zip(*formats.values()))
+  longest = max(seconds)
+  for kind, values, unit in (
+    ("mixed rates", rates, "Hz"),
+    ("mixed channels", channels, "channels"),
+  ):
+    if len(values) > 1:
+      said = " and ".join(map(str, sorted(values)))
+      message = f"stems of {said} {unit}: all are converted"
+      yield songs.Problem(kind, message, left_out=False)
+  if longest < config.segment_seconds:
+    yield songs.Problem(
+      "short song",
+      f"{longest:.2f} s, less than a segment of {config.segment_seconds:g} s: "
+      "the rest is silence, or give --segment_seconds",
+      left_out=False,
+    )
+  if longest - min(seconds) > _SAME_SECONDS:
+    yield songs.Problem(
+      "unequal lengths",
+      f"stems of {min(seconds):.2f} to {longest:.2f} s: the shorter ones end "
+      "in silence",
+      left_out=False,
+    )
+  for name, (_, _, lasts) in formats.items():
+    if lasts < min(config.segment_seconds, longest - _SAME_SECONDS):
+      yield songs.Problem(
+        "short stem",
+        f"{lasts:.2f} s of the song's {longest:.2f} s: the rest is silence",
+        name,
+        left_out=False,
+      )

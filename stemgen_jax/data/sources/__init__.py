@@ -1,0 +1,1 @@
+"""Where songs come from: multitrack data sets, folders, the band."""

@@ -1,0 +1,26 @@
+"""A band that writes and plays its own songs: the embedded data set.
+
+A song is a function of (seed, number). `writer.write` draws its genre, tempo,
+key, form and chords, then lets `players` play the genre's grooves over them;
+`render` turns a part into audio. To add a genre, add a file in `genres/`.
+
+Licences: the scores are this project's (Apache-2.0). Audio is rendered with
+tinysoundfont (MIT) from the soundfont that pretty_midi ships (TimGM6mb.sf2,
+GPL-2) or any other General MIDI soundfont.
+"""
+
+from stemgen_jax.data.sources.band.render import default_soundfont, render
+from stemgen_jax.data.sources.band.score import Chord, Note, Part, Score
+from stemgen_jax.data.sources.band.source import Band
+from stemgen_jax.data.sources.band.style import Style
+
+__all__ = [
+  "Band",
+  "Chord",
+  "Note",
+  "Part",
+  "Score",
+  "Style",
+  "default_soundfont",
+  "render",
+]

@@ -1,0 +1,106 @@
+"""Who plays: instruments for the roles of a song, and their registers."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from stemgen_jax import categories
+from stemgen_jax.data.sources.band.genre import ROLES, Genre, Groove
+from stemgen_jax.data.sources.band.style import Style
+
+# Programs of each category that the band uses, the most typical first.
+PROGRAMS = {
+  "piano": (0, 4, 5, 1, 7, 2, 3, 6),
+  "chromatic_percussion": (11, 12, 8, 13, 10, 9, 14),
+  "organ": (16, 18, 17, 19, 21, 22, 20),
+  "guitar": (25, 27, 24, 26, 29, 30, 28),
+  "bass": (33, 38, 32, 39, 34, 35, 36, 37),
+  "strings": (40, 42, 46, 45, 44, 41),
+  "ensemble": (48, 50, 52, 49, 51, 54, 53),
+  "brass": (61, 56, 57, 62, 60, 63, 59),
+  "reed": (65, 66, 71, 68, 64, 67, 69),
+  "pipe": (73, 75, 77, 74, 72, 79),
+  "synth_lead": (81, 80, 82, 87, 84, 85, 83),
+  "synth_pad": (89, 88, 90, 95, 91, 94, 92),
+  "synth_effects": (99, 98, 96, 103, 100, 102),
+  "ethnic": (108, 107, 105, 104, 106, 110),
+  "percussive": (115, 116, 117, 113, 118, 114),
+  "drums": (0, 25, 32, 24, 8, 40, 16),
+}
+
+# Where an instrument sounds best when it is not where its role usually is.
+_CENTER = {
+  "lead": {
+    9: 84, 10: 79, 26: 67, 27: 67, 29: 67, 30: 64, 41: 65, 42: 55, 57: 57,
+    59: 69, 60: 62, 66: 63, 67: 55, 68: 74, 71: 69, 72: 84, 75: 74, 104: 62,
+    110: 74, 87: 64,
+  },
+  "comp": {24: 57, 25: 57, 26: 57, 27: 57, 61: 62},
+  "percussion": {113: 76, 115: 72, 116: 52, 117: 55, 118: 58},
+}  # fmt: skip
+_USUAL = {"bass": 28, "comp": 60, "pad": 60, "lead": 72, "arp": 69}
+_FEWEST = 3
+
+
+def center(role: str, program: int) -> int:
+  """Middle of a role's register (lowest note for bass), a MIDI pitch."""
+  usual = _USUAL.get(role, 64)
+  return _CENTER.get(role, {}).get(program, usual)
+
+
+def draw(
+  stream: Callable[[str], np.random.Generator],
+  genre: Genre,
+  groove: Groove,
+  style: Style,
+) -> dict[str, int]:
+  """Program by role, for the roles that this song has, at least three.
+
+  No two roles share a category if that can be helped. Roles come in the order
+  of `ROLES`, so that a role added at its end leaves the others alone.
+
+  Raises:
+    ValueError: the style's categories leave nobody to play in this genre.
+  """
+  members: dict[str, int] = {}
+  spare: dict[str, int] = {}
+  for role in ROLES:
+    rng = stream(role)
+    programs = _allowed(genre.cast.get(role, ()), role, style)
+    if not programs or not getattr(groove, role):
+      continue
+    taken = {_category(other, members[other]) for other in members}
+    fresh = [p for p in programs if _category(role, p) not in taken]
+    program = int(rng.choice(fresh or programs))
+    chosen = rng.random() < genre.presence.get(role, 0.0)
+    (members if chosen and fresh else spare)[role] = program
+  for role in [role for role in ROLES if role in spare]:
+    if len(members) < _FEWEST:
+      members[role] = spare[role]
+  if not members:
+    raise ValueError(
+      f"genre {genre.name!r} has no instrument in the style's categories"
+      f" {style.categories}"
+    )
+  return {role: members[role] for role in ROLES if role in members}
+
+
+def _category(role: str, program: int) -> str:
+  return categories.category_of_program(program, role == "drums")
+
+
+def _allowed(programs: tuple[int, ...], role: str, style: Style) -> list[int]:
+  """The genre's programs within the style's categories and program counts.
+
+  A program beyond the count gives way to one of its category within it.
+  """
+  allowed = []
+  for program in programs:
+    category = _category(role, program)
+    if category in style.categories:
+      typical = PROGRAMS[category][: style.programs]
+      if program not in typical and style.programs is not None:
+        program = typical[program % len(typical)]
+      if program not in allowed:
+        allowed.append(program)
+  return allowed

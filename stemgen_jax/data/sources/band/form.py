@@ -1,0 +1,68 @@
+"""The form of a song: its sections and where its chords fall."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from stemgen_jax.data.sources.band import rhythm
+from stemgen_jax.data.sources.band.harmony import Harmony
+from stemgen_jax.data.sources.band.sheet import Section, Span
+
+
+def draw_sections(
+  rng: np.random.Generator,
+  clock: rhythm.Clock,
+  seconds: float,
+  beats: tuple[str, ...],
+  bars: dict[str, int],
+) -> tuple[Section, ...]:
+  """Sections of 4 or 8 bars that cover the song, each letter its own beat.
+
+  `bars` is the length of each letter's progression: long ones get 8 bars.
+  """
+  bar_seconds = clock.step_seconds * clock.meter.bar
+  form = ["AB", "AAB", "ABAB", "AABA", "ABB"][rng.integers(5)]
+  length = {
+    letter: 8
+    if bar_seconds < 1.9 and rng.random() < (0.8 if bars[letter] > 4 else 0.3)
+    else 4
+    for letter in "AB"
+  }
+  order = rng.permutation(len(beats))
+  beat = {"A": beats[order[0]], "B": beats[order[-1]]}
+  sections, start = [], 0
+  while clock.seconds(start) < seconds:
+    letter = form[len(sections) % len(form)]
+    energy = float(rng.uniform(0.45, 1.0))
+    section = Section(letter, start, length[letter], energy, beat[letter])
+    sections.append(section)
+    start += section.bars * clock.meter.bar
+  return tuple(sections)
+
+
+def lay_chords(
+  progressions: dict[str, list[list[Harmony]]],
+  sections: tuple[Section, ...],
+  meter: rhythm.Meter,
+) -> tuple[Span, ...]:
+  """Chords of all sections; the progression starts anew with each."""
+  spans: list[Span] = []
+  for section in sections:
+    bars = progressions[section.letter]
+    for number in range(section.bars):
+      chords = bars[number % len(bars)]
+      # Chords change on beats: two in three beats last two and one.
+      beats = meter.bar // meter.beat
+      edges = [
+        section.start
+        + number * meter.bar
+        + meter.beat * math.ceil(beats * i / len(chords))
+        for i in range(len(chords) + 1)
+      ]
+      for chord, start, end in zip(chords, edges, edges[1:]):
+        if spans and spans[-1].chord == chord and number:
+          spans[-1] = dataclasses.replace(spans[-1], end=end)
+        else:
+          spans.append(Span(start, end, chord))
+  return tuple(spans)

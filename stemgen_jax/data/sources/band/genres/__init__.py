@@ -1,0 +1,40 @@
+"""The genre book: one file per genre, one table each.
+
+To add one: write a file like its neighbours, list it here, and add its name
+to `categories.GENRES`.
+"""
+
+from stemgen_jax.data.sources.band.genre import Genre
+from stemgen_jax.data.sources.band.genres import (
+  ambient,
+  bossa_nova,
+  electronic,
+  folk,
+  funk,
+  hip_hop,
+  jazz,
+  lofi,
+  pop,
+  reggae,
+  rock,
+  techno,
+)
+
+BOOK: dict[str, Genre] = {
+  module.GENRE.name: module.GENRE
+  for module in (
+    lofi,
+    techno,
+    electronic,
+    hip_hop,
+    pop,
+    rock,
+    funk,
+    jazz,
+    bossa_nova,
+    reggae,
+    folk,
+    ambient,
+  )
+}
+"""Every genre the band plays, by name."""

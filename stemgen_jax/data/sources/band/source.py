@@ -1,0 +1,115 @@
+"""The band as a source of songs."""
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+
+from stemgen_jax.audio import Audio
+from stemgen_jax.data import songs
+from stemgen_jax.data.sources.band.render import render
+from stemgen_jax.data.sources.band.score import Part, Score
+from stemgen_jax.data.sources.band.style import Style
+from stemgen_jax.data.sources.band.writer import write
+
+# Splits are ranges of song numbers, far apart: however many songs are asked
+# for, none of one split ever becomes one of another.
+FIRST = {"train": 0, "valid": 800_000, "test": 900_000}
+MOST = {"train": 800_000, "valid": 100_000, "test": 100_000}
+_LONGEST = 3600.0  # seconds
+# Of the band's players, one of `categories.ROLES`.
+_ROLES = {
+  "drums": "percussive",
+  "percussion": "percussive",
+  "bass": "bass",
+  "comp": "harmonic",
+  "pad": "harmonic",
+  "arp": "harmonic",
+  "lead": "melodic",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Band:
+  """Songs written by the computer, in any number: a `songs.Songs`.
+
+  Attributes:
+    seed: another seed, another set of songs.
+    train, valid, test: how many songs of each split.
+    seconds: length of every song, exactly.
+    sample_rate: of the rendered stems, which are mono, in Hz.
+    soundfonts: paths of .sf2/.sf3 files, one drawn for every part; empty
+      means the one that pretty_midi ships.
+    style: the slice of the band's world to draw from.
+
+  Raises:
+    ValueError: a count, length or rate that is out of range.
+  """
+
+  seed: int = 0
+  train: int = 2000
+  valid: int = 100
+  test: int = 100
+  seconds: float = 30.0
+  sample_rate: int = 32000
+  soundfonts: tuple[str, ...] = ()
+  style: Style = dataclasses.field(default_factory=Style)
+
+  def __post_init__(self):
+    for split, most in MOST.items():
+      if not 0 <= getattr(self, split) <= most:
+        raise ValueError(
+          f"{split} is {getattr(self, split)}, expected 0 to {most} songs"
+        )
+    if self.seed < 0:
+      raise ValueError(f"seed is {self.seed}, expected 0 or more")
+    if not 2 <= self.seconds <= _LONGEST:
+      raise ValueError(f"seconds is {self.seconds}, expected 2 to {_LONGEST:g}")
+    if not 8000 <= self.sample_rate <= 192_000:
+      raise ValueError(
+        f"sample_rate is {self.sample_rate}, expected 8000 to 192000 Hz"
+      )
+
+  @property
+  def name(self) -> str:
+    """Changes with the seed; the songs' ids begin with it."""
+    return f"band-{self.seed}"
+
+  def score(self, number: int) -> Score:
+    """The score of song `number`: tempo, beats, chords, notes."""
+    return write(self.seed, number, self.seconds, self.style)
+
+  def song(self, number: int) -> songs.Song:
+    """Song `number`; its stems are rendered when they are read."""
+    split = max(
+      (name for name in FIRST if FIRST[name] <= number),
+      key=lambda name: FIRST[name],
+    )
+    score = self.score(number)
+    return songs.Song(
+      id=f"{self.name}-{number:06d}",
+      split=split,
+      genre=score.genre,
+      stems=tuple(
+        songs.Stem(
+          part.name,
+          part.category,
+          functools.partial(
+            _play, part, self.seconds, self.sample_rate, self.soundfonts
+          ),
+          role=_ROLES[part.name],
+        )
+        for part in score.parts
+      ),
+    )
+
+  def songs(self) -> Iterator[songs.Song]:
+    """All songs, split by split."""
+    for split, first in FIRST.items():
+      for number in range(first, first + getattr(self, split)):
+        yield self.song(number)
+
+
+def _play(
+  part: Part, seconds: float, sample_rate: int, soundfonts: tuple[str, ...]
+) -> Audio:
+  return Audio(render(part, seconds, sample_rate, soundfonts), sample_rate)

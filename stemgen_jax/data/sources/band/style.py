@@ -1,0 +1,87 @@
+"""The slice of the band's world that songs are drawn from."""
+
+import dataclasses
+
+from stemgen_jax import categories
+from stemgen_jax.data.sources.band import genres, harmony, rhythm
+from stemgen_jax.data.sources.band.genre import Genre
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+  """What songs may be; the default is everything the band can play.
+
+  Attributes:
+    genres: names from `categories.GENRES`.
+    keys: tonics, as in `harmony.KEYS`.
+    modes: as in `harmony.MODES`.
+    meters: "4/4", "3/4", "6/8".
+    tempo: slowest and fastest, beats per minute.
+    swing: False plays everything straight.
+    categories: instruments that may be in the band.
+    programs: how many General MIDI programs (or drum kits) of each category
+      are used, the most typical first; None is all that a genre asks for.
+
+  Raises:
+    ValueError: an unknown name, or a slice in which no genre can play.
+  """
+
+  genres: tuple[str, ...] = tuple(genres.BOOK)
+  keys: tuple[str, ...] = harmony.KEYS
+  modes: tuple[str, ...] = tuple(harmony.MODES)
+  meters: tuple[str, ...] = tuple(rhythm.METERS)
+  tempo: tuple[float, float] = (70.0, 160.0)
+  swing: bool = True
+  categories: tuple[str, ...] = categories.CATEGORIES
+  programs: int | None = None
+
+  def __post_init__(self):
+    for field, known in (
+      ("genres", genres.BOOK),
+      ("keys", harmony.KEYS),
+      ("modes", harmony.MODES),
+      ("meters", rhythm.METERS),
+      ("categories", categories.CATEGORIES),
+    ):
+      unknown = [name for name in getattr(self, field) if name not in known]
+      if unknown or not getattr(self, field):
+        raise ValueError(
+          f"style {field} {getattr(self, field)}: expected one or more of"
+          f" {', '.join(known)}"
+        )
+    if not 0 < self.tempo[0] <= self.tempo[1]:
+      raise ValueError(f"style tempo {self.tempo}: expected slowest, fastest")
+    if self.programs is not None and self.programs < 1:
+      raise ValueError(f"style programs {self.programs}: expected 1 or more")
+    if not self.playable():
+      raise ValueError(
+        "no genre of this style plays in its tempo, meters and modes; widen"
+        f" one of them: {self}"
+      )
+
+  def tempo_of(self, genre: Genre) -> tuple[float, float]:
+    """Tempi of the genre within the style's; empty if low > high."""
+    return (
+      max(self.tempo[0], genre.tempo[0]),
+      min(self.tempo[1], genre.tempo[1]),
+    )
+
+  def progressions_of(self, genre: Genre) -> list[str]:
+    """The genre's progressions in the style's modes."""
+    return [
+      line
+      for family in genre.harmony
+      for line in harmony.PROGRESSIONS[family]
+      if harmony.mode_of(line) in self.modes
+    ]
+
+  def playable(self) -> tuple[str, ...]:
+    """Names of the genres that this style leaves something to play."""
+    return tuple(
+      name
+      for name in self.genres
+      if self.tempo_of(genres.BOOK[name])[0]
+      <= self.tempo_of(genres.BOOK[name])[1]
+      and set(genres.BOOK[name].grooves) & set(self.meters)
+      and self.progressions_of(genres.BOOK[name])
+    )

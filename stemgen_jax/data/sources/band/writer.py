@@ -1,0 +1,184 @@
+"""Writes a song's score from (seed, number, style).
+
+Every decision of the song as a whole and every part draw from random streams
+of their own, so that one part does not change another.
+"""
+
+import zlib
+
+import numpy as np
+
+from stemgen_jax import categories
+from stemgen_jax.data.sources.band import (
+  cast,
+  form,
+  genres,
+  harmony,
+  players,
+  rhythm,
+)
+from stemgen_jax.data.sources.band.genre import Genre
+from stemgen_jax.data.sources.band.performance import draw_rests, perform
+from stemgen_jax.data.sources.band.players import Stroke
+from stemgen_jax.data.sources.band.score import Chord, Part, Score
+from stemgen_jax.data.sources.band.sheet import Sheet
+from stemgen_jax.data.sources.band.style import Style
+
+# Headroom each role gets, against the others; peaky ones get more.
+_SHARE = {
+  "drums": 1.8,
+  "bass": 1.2,
+  "comp": 1.0,
+  "pad": 0.8,
+  "lead": 1.1,
+  "arp": 0.8,
+  "percussion": 0.8,
+}
+_HEADROOM = 0.98
+
+
+def write(seed: int, number: int, seconds: float, style: Style) -> Score:
+  """The score of song `number`. Same arguments, same score.
+
+  Raises:
+    ValueError: the style leaves nothing to play.
+  """
+
+  def stream(name: str) -> np.random.Generator:
+    return np.random.default_rng([seed, number, zlib.crc32(name.encode())])
+
+  rng = stream("song")
+  genre, meter_name, progressions = _draw_world(rng, style)
+  groove = genre.grooves[meter_name]
+  slowest, fastest = style.tempo_of(genre)
+  # Half steps of tempo, as people set them.
+  tempo = float(
+    np.clip(np.round(2 * rng.uniform(slowest, fastest)) / 2, slowest, fastest)
+  )
+  key = str(rng.choice(style.keys))
+  swing = _draw_swing(rng, genre, meter_name, style)
+  clock = rhythm.Clock(rhythm.METERS[meter_name], tempo, swing, genre.pair)
+  mode = harmony.mode_of(progressions["A"])
+  tonic = harmony.KEYS.index(key)
+
+  changes = {
+    letter: harmony.parse_progression(line, tonic, genre.sevenths)
+    for letter, line in progressions.items()
+  }
+  sections = form.draw_sections(
+    stream("form"),
+    clock,
+    seconds,
+    groove.drums,
+    {letter: len(bars) for letter, bars in changes.items()},
+  )
+  sheet = Sheet(
+    clock=clock,
+    groove=groove,
+    scale=tuple((tonic + tone) % 12 for tone in harmony.MODES[mode]),
+    sections=sections,
+    spans=form.lay_chords(changes, sections, clock.meter),
+  )
+
+  members = cast.draw(lambda role: stream("cast " + role), genre, groove, style)
+  always = stream("anchors").permutation(
+    [role for role in ("drums", "bass", "comp") if role in members]
+  )[:2]
+  total = sum(_SHARE[role] for role in members)
+  parts = []
+  for role, program in members.items():
+    part_rng = stream(role)
+    strokes = _play(role, program, sheet, part_rng)
+    steps = seconds / clock.step_seconds
+    rests = draw_rests(part_rng, sheet, steps, role in always)
+    notes = perform(strokes, sheet, rests, part_rng, genre.loose, seconds)
+    if notes:
+      parts.append(
+        Part(
+          name=role,
+          category=categories.category_of_program(program, role == "drums"),
+          program=program,
+          is_drum=role == "drums",
+          notes=notes,
+          ceiling=_HEADROOM * _SHARE[role] / total,
+          timbre=int(part_rng.integers(1 << 16)),
+        )
+      )
+
+  def grid(step: int) -> tuple[float, ...]:
+    last = sheet.spans[-1].end
+    times = (clock.seconds(at) for at in range(0, last, step))
+    return tuple(time for time in times if time < seconds)
+
+  return Score(
+    genre=genre.name,
+    tempo=tempo,
+    meter=meter_name,
+    swing=swing,
+    key=key,
+    mode=mode,
+    progression=progressions["A"],
+    seconds=seconds,
+    beats=grid(clock.meter.beat),
+    downbeats=grid(clock.meter.bar),
+    chords=tuple(
+      Chord(
+        clock.seconds(span.start),
+        min(clock.seconds(span.end), seconds),
+        span.chord.label,
+        span.chord.pitch_classes,
+      )
+      for span in sheet.spans
+      if clock.seconds(span.start) < seconds
+    ),
+    parts=tuple(parts),
+  )
+
+
+def _draw_world(
+  rng: np.random.Generator, style: Style
+) -> tuple[Genre, str, dict[str, str]]:
+  """Genre, meter, and a progression for A and another of its mode for B."""
+  playable = style.playable()
+  genre = genres.BOOK[playable[rng.integers(len(playable))]]
+  meters = [name for name in genre.grooves if name in style.meters]
+  # Four-four is the common case; the others still turn up often enough.
+  weights = np.array([3.0 if name == "4/4" else 1.0 for name in meters])
+  meter = str(rng.choice(meters, p=weights / weights.sum()))
+  lines = style.progressions_of(genre)
+  first = str(rng.choice(lines))
+  kin = [
+    line
+    for line in lines
+    if line != first and harmony.mode_of(line) == harmony.mode_of(first)
+  ]
+  second = str(rng.choice(kin)) if kin and rng.random() < 0.8 else first
+  return genre, meter, {"A": first, "B": second}
+
+
+def _draw_swing(
+  rng: np.random.Generator, genre: Genre, meter: str, style: Style
+) -> float:
+  amount = rng.uniform(*genre.swing)
+  if meter == "6/8" or not style.swing:  # 6/8 has its triplets written out
+    return 0.5
+  return float(round(amount, 3))
+
+
+def _play(
+  role: str, program: int, sheet: Sheet, rng: np.random.Generator
+) -> list[Stroke]:
+  groove, center = sheet.groove, cast.center(role, program)
+  match role:
+    case "drums":
+      return players.drums(sheet, rng)
+    case "bass":
+      return players.bass(sheet, rng, center)
+    case "lead":
+      return players.lead(sheet, rng, center)
+    case "percussion":
+      return players.percussion(sheet, rng, center)
+  grids = {"comp": groove.comp, "pad": groove.pad, "arp": groove.arp}[role]
+  voices = 3 if role == "arp" else int(rng.integers(3, 5))
+  center += int(rng.integers(-4, 5))
+  return players.chords(sheet, rng, grids, program, center, voices)

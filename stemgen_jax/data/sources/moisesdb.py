@@ -1,0 +1,132 @@
+"""MoisesDB: 240 songs whose stems are kept as the tracks they are mixed of.
+
+PROVIDER/SONG/data.json lists a song's stems and their tracks, which lie in
+PROVIDER/SONG/STEM/TRACK.wav. Pereira et al., "MoisesDB: A dataset for source
+separation beyond 4-stems", ISMIR 2023, https://github.com/moises-ai/moises-db.
+"""
+
+import dataclasses
+import json
+import pathlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from stemgen_jax import categories
+from stemgen_jax.data.songs import Problem, Song, Stem
+from stemgen_jax.data.sources import multitracks
+
+_OF_STEM = {
+  "bass": "bass",
+  "bowed_strings": "strings",
+  "drums": "drums",
+  "guitar": "guitar",
+  "other_plucked": "ethnic",
+  "percussion": "percussive",
+  "piano": "piano",
+  "vocals": "ensemble",
+}
+# Within the other stems, and against the category of theirs.
+_OF_TRACK = {
+  "organ": "organ",
+  "synth pad": "synth_pad",
+  "synth lead": "synth_lead",
+  "brass": "brass",
+  "flutes": "pipe",
+  "reeds": "reed",
+  "fx": "sound_effects",
+  "pitched percussion": "chromatic_percussion",
+  "violin section": "ensemble",
+  "viola section": "ensemble",
+  "cello section": "ensemble",
+  "string section": "ensemble",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Moisesdb:
+  """MoisesDB in a folder: a `songs.Songs`.
+
+  Tracks of one stem and one category are one stem here, their sum: a drum kit
+  is one instrument, while pads and organs, both "other keys", are two. Click
+  tracks are left out. The data set has no splits: they are by song id.
+
+  Attributes:
+    root: moisesdb/ or moisesdb_v0.1/ in it.
+    vocals: whether vocals may be what is to be played; they are heard anyway.
+
+  Raises:
+    ValueError: the folder holds something else.
+    FileNotFoundError, NotADirectoryError: there is no such folder.
+  """
+
+  root: str
+  vocals: bool = False
+  name: str = "moisesdb"
+
+  def __post_init__(self):
+    multitracks.check_root(self.root, "MoisesDB")
+    if not self._described():
+      raise ValueError(
+        f"--root={self.root} holds no MoisesDB: expected SONG/data.json or "
+        "moisesdb_v0.1/SONG/data.json in it"
+      )
+
+  def songs(self) -> Iterator[Song]:
+    """All songs, by folder."""
+    for path in self._described():
+      genre, found = "other", []
+      try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+        genre = _genre(str(described.get("genre")))
+        found = list(self._stems(path.parent, described["stems"]))
+      except (ValueError, KeyError, TypeError, AttributeError, OSError) as e:
+        reason = f"{path}: {type(e).__name__} {e}"
+        found = [Problem("damaged metadata", reason)]
+      stems, problems = multitracks.sorted_out(found)
+      song_id = path.parent.name
+      split = multitracks.split_of(song_id)
+      yield Song(song_id, split, genre, stems, problems)
+
+  def _described(self) -> list[pathlib.Path]:
+    root = pathlib.Path(self.root)
+    return sorted([*root.glob("*/data.json"), *root.glob("*/*/data.json")])
+
+  def _stems(
+    self, folder: pathlib.Path, described: list[dict[str, Any]]
+  ) -> Iterator[Stem | Problem]:
+    files: dict[tuple[str, str], list[pathlib.Path]] = {}
+    for stem in described:
+      name = stem["stemName"]
+      for track in stem["tracks"]:
+        words = " ".join(re.findall(r"[a-z]+", track["trackType"].lower()))
+        if not words.startswith("click"):
+          file = f"{track['id']}.{track['extension']}"
+          key = name, _category(name, words)
+          files.setdefault(key, []).append(folder / name / file)
+    for (name, category), paths in files.items():
+      kinds = sum(stem_name == name for stem_name, _ in files)
+      yield multitracks.stem(
+        f"{name}/{category}" if kinds > 1 else name,
+        category,
+        paths,
+        target=self.vocals or name != "vocals",
+      )
+
+
+def _category(stem: str, track: str) -> str:
+  """Category of a track, given the words of its type."""
+  if stem not in ("bass", "drums", "vocals"):
+    for words, category in _OF_TRACK.items():
+      if track.startswith(words):
+        return category
+  return _OF_STEM.get(stem, "other")
+
+
+def _genre(name: str) -> str:
+  """Ours for one of MoisesDB's genres, "other" where we have none."""
+  names = {"rap": "hip_hop", "world/folk": "folk"}
+  try:
+    return categories.parse_genre(names.get(name.lower(), name))
+  except ValueError:
+    return "other"

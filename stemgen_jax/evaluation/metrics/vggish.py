@@ -1,0 +1,131 @@
+"""VGGish (arXiv 1609.09430), the embedding of the paper's FAD.
+
+Its weights are not shipped. They are read as data from a file in the layout
+of torchvggish: tensors `features.N` (convolutions) and `embeddings.N`.
+"""
+
+import functools
+import os
+import pathlib
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from stemgen_jax.evaluation.metrics import notes
+from stemgen_jax.evaluation.metrics.embeddings import Embedding
+
+_RATE, _WINDOW, _HOP, _FFT = 16000, 400, 160, 512
+_FRAMES, _MELS = 96, 64  # of an example, 0.96 s
+_LOWEST, _HIGHEST = 125.0, 7500.0  # Hz
+_OFFSET = 0.01  # before the logarithm
+# Of torchvggish's layers: a convolution's number, and whether pooling follows.
+_CONVOLUTIONS = ((0, True), (3, True), (6, False), (8, True), (11, False))
+_CONVOLUTIONS += ((13, True),)
+_DENSE = (0, 2, 4)
+_CHANNELS = (64, 128, 256, 256, 512, 512)
+_WIDTHS = (4096, 4096, 128)
+
+
+def load(path: str | os.PathLike[str]) -> Embedding:
+  """128 dimensions of every 0.96 s, before any whitening or quantisation.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: it has other tensors than VGGish's.
+  """
+  if not pathlib.Path(path).is_file():
+    raise FileNotFoundError(f"no weights of VGGish at {path}")
+  from stemgen_jax.codec import key_mapping  # it imports PyTorch
+
+  tensors = {
+    name: np.asarray(tensor, np.float32)
+    for name, tensor in key_mapping.read(pathlib.Path(path)).items()
+    if name in _shapes()
+  }
+  for name, shape in _shapes().items():
+    if name not in tensors or tensors[name].shape != shape:
+      found = tensors[name].shape if name in tensors else "none"
+      raise ValueError(
+        f"{path} is no VGGish: {name} has shape {found}, expected {shape}; "
+        "give the weights of torchvggish"
+      )
+  weights = {name: jnp.asarray(tensors[name]) for name in _shapes()}
+  network = jax.jit(_network)
+
+  def embed(sound: np.ndarray, sample_rate: int) -> np.ndarray:
+    examples = log_mel(notes.resampled(sound.mean(1), sample_rate, _RATE))
+    return np.asarray(network(weights, examples))
+
+  return embed
+
+
+def log_mel(
+  samples: Float[np.ndarray, " n"],
+) -> Float[np.ndarray, "examples 96 64"]:
+  """Log mel magnitudes of sound in 16 kHz, as VGGish was trained on."""
+  least = _WINDOW + (_FRAMES - 1) * _HOP
+  padded = np.pad(samples, (0, max(0, least - len(samples))))
+  count = 1 + (len(padded) - _WINDOW) // _HOP
+  frames = padded[np.arange(count)[:, None] * _HOP + np.arange(_WINDOW)]
+  turn = 2 * np.pi * np.arange(_WINDOW) / _WINDOW
+  magnitudes = np.abs(np.fft.rfft(frames * (0.5 - 0.5 * np.cos(turn)), _FFT))
+  mels = np.log(magnitudes @ _mel_weights() + _OFFSET)
+  whole = len(mels) // _FRAMES
+  return (
+    mels[: whole * _FRAMES].reshape(whole, _FRAMES, _MELS).astype(np.float32)
+  )
+
+
+@functools.cache
+def _mel_weights() -> Float[np.ndarray, "bins 64"]:
+  """Triangles that are even in mel, without the constant part."""
+
+  def mel(hertz):
+    return 1127.0 * np.log1p(np.asarray(hertz) / 700.0)
+
+  edges = np.linspace(mel(_LOWEST), mel(_HIGHEST), _MELS + 2)
+  low, middle, high = edges[:-2], edges[1:-1], edges[2:]
+  bins = mel(np.fft.rfftfreq(_FFT, 1 / _RATE))[:, None]
+  rising, falling = (
+    (bins - low) / (middle - low),
+    (high - bins) / (high - middle),
+  )
+  weights = np.minimum(rising, falling).clip(0)
+  weights[0] = 0
+  return weights
+
+
+def _shapes() -> Mapping[str, tuple[int, ...]]:
+  shapes: dict[str, tuple[int, ...]] = {}
+  inputs = 1
+  for (layer, _), channels in zip(_CONVOLUTIONS, _CHANNELS):
+    shapes[f"features.{layer}.weight"] = (channels, inputs, 3, 3)
+    shapes[f"features.{layer}.bias"] = (channels,)
+    inputs = channels
+  inputs *= (_FRAMES // 16) * (_MELS // 16)
+  for layer, width in zip(_DENSE, _WIDTHS):
+    shapes[f"embeddings.{layer}.weight"] = (width, inputs)
+    shapes[f"embeddings.{layer}.bias"] = (width,)
+    inputs = width
+  return shapes
+
+
+def _network(
+  weights: Mapping[str, Array], examples: Float[Array, "b 96 64"]
+) -> Float[Array, "b 128"]:
+  x = examples[:, None]  # [b, channels, frames, mels]
+  for layer, pooled in _CONVOLUTIONS:
+    x = jax.lax.conv(x, weights[f"features.{layer}.weight"], (1, 1), "SAME")
+    x = jax.nn.relu(x + weights[f"features.{layer}.bias"][:, None, None])
+    if pooled:
+      x = jax.lax.reduce_window(
+        x, -jnp.inf, jax.lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID"
+      )
+  x = x.transpose(0, 2, 3, 1).reshape(len(x), -1)  # channels last, as TF's
+  for layer in _DENSE:
+    x = x @ weights[f"embeddings.{layer}.weight"].T
+    x = jax.nn.relu(x + weights[f"embeddings.{layer}.bias"])
+  return x

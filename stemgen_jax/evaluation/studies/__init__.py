@@ -1,0 +1,1 @@
+"""The evaluations that a user can run."""

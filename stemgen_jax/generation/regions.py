@@ -1,0 +1,71 @@
+"""Regions of time as musicians write them: seconds, or bars of a tempo."""
+
+from stemgen_jax.generation.context import Region
+
+
+def parse_seconds(text: str) -> list[Region]:
+  """Regions from "2.5-4,10-12.25", in seconds.
+
+  Raises:
+    ValueError: the text is not of that form.
+  """
+  regions = []
+  for part in text.split(","):
+    try:
+      start, end = (float(number) for number in part.split("-"))
+    except ValueError:
+      raise ValueError(
+        f"{part.strip()!r} is no region: expected FROM-TO in seconds, as 2.5-4"
+      ) from None
+    regions.append((start, end))
+  return regions
+
+
+def parse_bars(text: str) -> list[tuple[int, int]]:
+  """First and last bars from "5-8,12".
+
+  Raises:
+    ValueError: the text is not of that form.
+  """
+  found = []
+  for part in text.split(","):
+    first, dash, last = part.partition("-")
+    try:
+      found.append((int(first), int(last if dash else first)))
+    except ValueError:
+      raise ValueError(
+        f"{part.strip()!r} is no bar: expected a number, or FIRST-LAST, as 5-8"
+      ) from None
+  return found
+
+
+def bars(
+  first: int,
+  last: int,
+  *,
+  bpm: float,
+  beats_per_bar: int = 4,
+  first_beat: float = 0.0,
+) -> Region:
+  """The region from the first bar's beginning to the last bar's end.
+
+  Args:
+    first, last: counted from 1.
+    bpm: beats per minute, above 0.
+    beats_per_bar: at least 1.
+    first_beat: when bar 1 begins, in seconds; what is before it belongs to no
+      bar.
+
+  Raises:
+    ValueError: a value is outside the range given here.
+  """
+  if not bpm > 0:
+    raise ValueError(f"bpm {bpm:g}: expected beats per minute, above 0")
+  if beats_per_bar < 1:
+    raise ValueError(f"beats_per_bar {beats_per_bar}: expected 1 or more")
+  if not 1 <= first <= last:
+    raise ValueError(f"bars {first}-{last}: expected FIRST-LAST, from 1")
+  if first_beat < 0:
+    raise ValueError(f"first_beat {first_beat:g}: expected 0 s or more")
+  bar = beats_per_bar * 60.0 / bpm
+  return first_beat + (first - 1) * bar, first_beat + last * bar

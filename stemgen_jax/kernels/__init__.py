@@ -1,1 +1,0 @@
-"""Kernels: what a compiler does not fuse by itself."""

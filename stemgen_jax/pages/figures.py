@@ -1,0 +1,197 @@
+"""Histograms, intervals and audio players of HTML pages."""
+
+import base64
+import html
+import io
+import math
+import urllib.parse
+from collections.abc import Mapping
+
+import numpy as np
+import soundfile
+from jaxtyping import Float, Real
+from matplotlib import image
+
+from stemgen_jax import audio
+from stemgen_jax.audio import Audio
+from stemgen_jax.pages import spectrogram
+
+_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+
+
+_MP3_BLOCK = 1 << 16
+
+
+def histogram(
+  values: Real[np.ndarray, " n"], unit: str = "", most: int = 16
+) -> str:
+  """Columns that count the values, over an axis with its ends named.
+
+  Whole numbers of a small range have a column each, others `most` columns of
+  equal width.
+  """
+  if not len(values):
+    return "<p>none</p>"
+  data = values.astype(float)
+  low, high = float(data.min()), float(data.max())
+  whole = bool((data == np.round(data)).all()) and high - low < most
+  if whole:
+    edges = np.arange(low, high + 2) - 0.5
+  else:
+    edges = np.linspace(low, high if high > low else low + 1, most + 1)
+  counts, _ = np.histogram(data, edges)
+  width, height, columns = 300.0, 90.0, len(counts)
+  step = width / columns
+  shapes = []
+  for number, count in enumerate(counts):
+    tall = height * count / counts.max()
+    name = f"{edges[number] + 0.5 if whole else edges[number]:.4g}"
+    shapes.append(
+      f'<rect x="{number * step + 0.5:.1f}" y="{16 + height - tall:.1f}" '
+      f'width="{max(step - 1, 0.5):.1f}" height="{tall:.1f}" rx="1">'
+      f"<title>{name}{' ' + unit if unit else ''}: {count}</title></rect>"
+    )
+  middle = float(np.median(data))
+  base = 16 + height + 14
+  return (
+    f'<svg viewBox="0 0 {width:.0f} {base + 4:.0f}">{"".join(shapes)}'
+    f'<text x="0" y="{base}">{low:.3g}</text>'
+    f'<text x="{width / 2}" y="{base}" text-anchor="middle">'
+    f"median {middle:.3g} {html.escape(unit)}</text>"
+    f'<text x="{width}" y="{base}" text-anchor="end">{high:.3g}</text>'
+    f'<text x="{width}" y="10" text-anchor="end">most: {counts.max()}</text>'
+    "</svg>"
+  )
+
+
+def intervals(
+  rows: Mapping[str, tuple[float, float, float]],
+  marks: tuple[float, ...] = (),
+) -> str:
+  """A line for every row: its value as a dot on its interval.
+
+  Args:
+    rows: by name, (value, low, high), all on one axis.
+    marks: values at which a line stands upright.
+  """
+  if not rows:
+    return "<p>none</p>"
+  every = [x for row in rows.values() for x in row] + list(marks)
+  least, most = min(every), max(every)
+  span = most - least or 1.0
+  left, width, line = 130.0, 440.0, 20.0
+
+  def place(x: float) -> str:
+    return f"{left + width * (x - least) / span:.1f}"
+
+  height = line * len(rows)
+  shapes = [
+    f'<line class="mark" x1="{place(x)}" x2="{place(x)}" y1="0" '
+    f'y2="{height}"/>'
+    f'<text x="{place(x)}" y="{height + 14}" text-anchor="middle">{x:g}</text>'
+    for x in marks
+  ]
+  for number, (name, (value, low, high)) in enumerate(rows.items()):
+    y = line * (number + 0.5)
+    shapes.append(
+      f'<text x="{left - 12}" y="{y + 4}" text-anchor="end">'
+      f"{html.escape(name)}</text>"
+      f'<line x1="{place(low)}" x2="{place(high)}" y1="{y}" y2="{y}"/>'
+      f'<circle cx="{place(value)}" cy="{y}" r="4">'
+      f"<title>{value:.3g} ({low:.3g} to {high:.3g})</title></circle>"
+    )
+  if not marks:
+    shapes += [
+      f'<text x="{place(x)}" y="{height + 14}" text-anchor="{anchor}">'
+      f"{x:.3g}</text>"
+      for x, anchor in ((least, "start"), (most, "end"))
+    ]
+  return (
+    f'<svg class="intervals" viewBox="0 0 {left + width + 20:.0f} '
+    f'{height + 20:.0f}">{"".join(shapes)}</svg>'
+  )
+
+
+def sounds(*players: str) -> str:
+  """Players side by side."""
+  return f'<div class="sounds">{"".join(players)}</div>'
+
+
+def player(sound: Audio, label: str, loudest_db: float) -> str:
+  """A spectrogram over a player.
+
+  Args:
+    sound: within -1..1; as mp3 in the page, so of one or two channels.
+    label: what it is.
+    loudest_db: what is drawn brightest, the same for all that are compared.
+  """
+  pixels = _encoded(_spectrogram(sound, loudest_db), "image/jpeg")
+  return _figure(label, pixels, _encoded(_mp3(sound), "audio/mpeg"))
+
+
+def linked_player(path: str, label: str) -> str:
+  """The same for files beside the page, loaded when they come into view.
+
+  Args:
+    path: of the sound, a .wav, and of its spectrogram, a .png; relative to
+      the page, without suffix.
+    label: what it is.
+  """
+  path = urllib.parse.quote(path)
+  return _figure(label, f"{path}.png", f"{path}.wav", preload="none")
+
+
+def _figure(
+  label: str, pixels: str, tune: str, preload: str = "metadata"
+) -> str:
+  return (
+    f"<figure><figcaption>{html.escape(label)}</figcaption>"
+    f'<div class="view"><img src="{pixels}" loading="lazy" alt=""><b></b></div>'
+    f'<audio controls preload="{preload}" src="{tune}"></audio></figure>'
+  )
+
+
+def _spectrogram(sound: Audio, loudest_db: float) -> bytes:
+  file = io.BytesIO()
+  pixels = spectrogram.pixels(sound, loudest_db)
+  image.imsave(file, pixels, format="jpg", pil_kwargs={"quality": 80})
+  return file.getvalue()
+
+
+def _mp3(sound: Audio) -> bytes:
+  """As mp3, which every browser plays."""
+  rate = next(
+    (rate for rate in _MP3_RATES if rate >= sound.sample_rate), _MP3_RATES[-1]
+  )
+  samples = audio.resample(sound.samples, sound.sample_rate, rate)
+  file = io.BytesIO()
+  with soundfile.SoundFile(
+    file, "w", rate, samples.shape[1], format="MP3"
+  ) as writer:
+    for first in range(0, len(samples), _MP3_BLOCK):
+      writer.write(samples[first : first + _MP3_BLOCK].clip(-1, 1))
+  return file.getvalue()
+
+
+def _encoded(content: bytes, kind: str) -> str:
+  return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def loudest(*sounds: Audio) -> float:
+  """Level of the loudest place of their spectrograms, in dB."""
+  return max(float(spectrogram.spectrogram(sound).max()) for sound in sounds)
+
+
+def duration(seconds: float) -> str:
+  """Seconds as "3 h 20 min", "2 min 5 s" or "7.5 s"."""
+  if seconds < 60:
+    return f"{seconds:.3g} s"
+  minutes, rest = divmod(round(seconds), 60)
+  if minutes < 60:
+    return f"{minutes} min {rest} s"
+  return f"{math.floor(minutes / 60)} h {minutes % 60} min"
+
+
+def peak(samples: Float[np.ndarray, "samples channels"]) -> float:
+  """The largest magnitude."""
+  return float(np.abs(samples).max(initial=0.0))

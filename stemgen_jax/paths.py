@@ -1,0 +1,34 @@
+"""Where shipped assets, the cache and exported weights are."""
+
+import os
+import pathlib
+
+import platformdirs
+
+ASSETS = pathlib.Path(__file__).parent / "assets"
+DEMO_MODEL = ASSETS / "demo" / "model.safetensors"
+DEMO_CODEC = ASSETS / "demo" / "codec.safetensors"
+DEMO_HELDOUT = ASSETS / "demo" / "heldout.npz"
+LOOPS = ASSETS / "loops"
+SLAKH_SPLITS = ASSETS / "slakh_splits.json"
+
+
+def cache_folder() -> pathlib.Path:
+  """STEMGEN_JAX_CACHE, or a folder in the platform's cache."""
+  chosen = os.environ.get("STEMGEN_JAX_CACHE")
+  if chosen:
+    return pathlib.Path(chosen).expanduser()
+  return platformdirs.user_cache_path("stemgen-jax")
+
+
+def exported(name: str) -> pathlib.Path:
+  """Return the .safetensors file of "demo" or of a path without its suffix.
+
+  The name of a folder may contain a dot, as mine.v2; it is not a suffix.
+  """
+  if name == "demo":
+    return DEMO_MODEL
+  path = pathlib.Path(name)
+  if path.suffix == ".safetensors":
+    return path
+  return path.parent / f"{path.name}.safetensors"  # "." has no name

@@ -1,0 +1,11 @@
+"""From a level's logits to candidates and their ranks, in one pass."""
+
+from stemgen_jax.sampling.kernels.api import (
+  REFERENCE,
+  Kernel,
+  for_backend,
+  pick,
+)
+from stemgen_jax.sampling.kernels.reference import Picks
+
+__all__ = ["REFERENCE", "Kernel", "Picks", "for_backend", "pick"]

@@ -1,0 +1,285 @@
+"""What a run would take, before there is any hardware or data for it.
+
+The step is compiled for as many simulated CPU devices as the mesh has. Its
+shardings and its collectives are those of the real thing, since they are
+decided before XLA's backends differ. Memory beyond the state is counted here,
+as the CPU computes in float32 and fuses little.
+"""
+
+import contextlib
+import copy
+import dataclasses
+import math
+import pathlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import jaxprs_in_params
+
+from stemgen_jax.model import sharding
+from stemgen_jax.training.checkpoint import state_like
+from stemgen_jax.training.config import TrainConfig
+from stemgen_jax.training.planning.collectives import (
+  Collective,
+  read_collectives,
+)
+from stemgen_jax.training.planning.flops import StepFlops, step_flops
+from stemgen_jax.training.planning.hardware import Hardware
+from stemgen_jax.training.step import make_train_step
+from stemgen_jax.training.trainer import check_batch
+
+# Assumed: what matrix products of this size reach of a device's peak, and
+# what allocator and compiler leave of its memory.
+_UTILISATION, _USABLE = 0.4, 0.92
+
+_LATENT = 128  # EnCodec's, where no data set says otherwise
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+  """Bytes on each device.
+
+  Attributes:
+    state: Parameters, AdamW's two moments and the average, with the batch:
+      the compiled step's arguments.
+    gradients: In float32, placed as the parameters are; where a step has
+      several passes, twice.
+    kept: Activations that the backward pass reads, from the traced step.
+    work: While one layer, or the head, is being computed: an estimate.
+    compiled: XLA's own figure for everything but the state, on CPU devices.
+  """
+
+  state: int
+  gradients: int
+  kept: int
+  work: int
+  compiled: int
+
+  @property
+  def total(self) -> int:
+    """What a device needs."""
+    return self.state + self.gradients + self.kept + self.work
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """All that is known of a step before it runs."""
+
+  config: TrainConfig
+  parameters: int
+  block_parameters: int
+  flops: StepFlops
+  memory: Memory
+  collectives: list[Collective]
+
+  @property
+  def devices(self) -> int:
+    """In the mesh."""
+    return self.config.mesh_data * self.config.mesh_model
+
+  def fits(self, hardware: Hardware) -> bool:
+    """Whether each device has the memory."""
+    return self.memory.total <= _USABLE * hardware.memory
+
+  def seconds(self, hardware: Hardware) -> tuple[float, float]:
+    """Of a step: with all communication hidden behind work, and with none."""
+    work = sum(self.flops) / (self.devices * hardware.flops * _UTILISATION)
+    sent = sum(x.sent_bytes for x in self.collectives)
+    talk = sent / hardware.bandwidth(self.devices)
+    return max(work, talk), work + talk
+
+
+def simulate(config: TrainConfig) -> None:
+  """Has JAX stand in CPU devices for the mesh, if it has not begun yet."""
+  jax.config.update("jax_platforms", "cpu")
+  devices = max(config.mesh_data, 1) * config.mesh_model
+  settings: Any = jax.config
+  if devices > settings.jax_num_cpu_devices:
+    with contextlib.suppress(RuntimeError):  # `plan` says if they are too few
+      jax.config.update("jax_num_cpu_devices", devices)
+
+
+def plan(config: TrainConfig) -> Plan:
+  """Compiles a step for the mesh of a run.
+
+  Args:
+    config: Of the run. `mesh_data=0` means one device along that axis.
+
+  Raises:
+    ValueError: the configuration makes no sense, or JAX was in use before
+      `simulate` and has too few devices.
+  """
+  fused = config.model.attention in ("cudnn", "splash")
+  config = _for_accelerators(config)
+  config.validate()
+  check_batch(config, config.mesh_data)
+  mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
+  if mesh is None:  # one device, but none of the CPU's own ways
+    mesh = jax.make_mesh((1, 1), ("data", "model"), devices=jax.devices()[:1])
+  with jax.set_mesh(mesh), tempfile.TemporaryDirectory() as folder:
+    state, batch = state_like(config), batch_like(config, mesh)
+    step: Any = make_train_step(config)
+    traced = step.trace(state, batch, jax.random.key(0))
+    compiled = traced.lower().compile(
+      compiler_options={
+        "xla_dump_to": folder,
+        "xla_dump_hlo_as_text": True,
+        "xla_dump_hlo_pass_re": "spmd-partitioning",
+        # Machine code is not what is asked for.
+        "xla_backend_optimization_level": 0,
+        "xla_llvm_disable_expensive_passes": True,
+      }
+    )
+    found = sorted(pathlib.Path(folder).glob("*.after_spmd-partitioning.*"))
+    collectives = read_collectives(found[-1].read_text()) if found else []
+  xla = compiled.memory_analysis()
+  params = state["params"]
+  passes = config.accumulate * (2 if config.mask.complementary else 1)
+  kept = max(_kept(traced.jaxpr.jaxpr, config.model.depth), default=0)
+  return Plan(
+    config=config,
+    parameters=_count(params),
+    block_parameters=_count(params["blocks"]),
+    flops=step_flops(config),
+    memory=Memory(
+      state=xla.argument_size_in_bytes,
+      # The sum over passes, and those of the pass at work.
+      gradients=(1 if passes == 1 else 2)
+      * sum(_local_bytes(x) for x in jax.tree.leaves(params)),
+      kept=kept,
+      work=_work(config, kept, fused),
+      compiled=xla.temp_size_in_bytes,
+    ),
+    collectives=collectives,
+  )
+
+
+def _for_accelerators(config: TrainConfig) -> TrainConfig:
+  config = copy.deepcopy(config)
+  config.mesh_data = config.mesh_data or 1
+  model = config.model
+  if model.dtype == "auto":
+    model.dtype = "bfloat16"
+  # The fused kernels do not compile for a CPU.
+  model.attention = "dot_product"
+  if model.embedding == "codebook":
+    model.latent = model.latent or _LATENT
+  return config
+
+
+def batch_like(config: TrainConfig, mesh: Any) -> dict[str, Any]:
+  """Shapes and placement of a step's batch."""
+  model = config.model
+  rows = jax.NamedSharding(mesh, jax.P(sharding.RULES["batch"]))
+  codes = (config.batch, model.window, model.levels)
+  shapes = {"context": codes, "target": codes}
+  shapes |= {name: codes[:1] for name in model.conditions}
+  return {
+    name: jax.ShapeDtypeStruct(shape, jnp.int32, sharding=rows)
+    for name, shape in shapes.items()
+  }
+
+
+def _count(tree: Any) -> int:
+  return sum(math.prod(x.shape) for x in jax.tree.leaves(tree))
+
+
+def _local_bytes(x: Any) -> int:
+  return math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize
+
+
+def _kept(jaxpr: Any, depth: int) -> Iterator[int]:
+  """Bytes that each forward scan over the layers stacks for the backward."""
+  for equation in jaxpr.eqns:
+    params = equation.params
+    if (
+      equation.primitive.name == "scan"
+      and params["length"] == depth
+      and not params["reverse"]
+    ):
+      stacked = equation.outvars[params["num_carry"] :]
+      yield sum(_local_bytes(x.aval) for x in stacked)
+    for inner in jaxprs_in_params(params):
+      yield from _kept(inner, depth)
+
+
+def _work(config: TrainConfig, kept: int, fused: bool) -> int:
+  """The larger of a layer and the head, each with its gradients.
+
+  Fused attention keeps no scores; the plain one has scores, weights and their
+  gradient in float32.
+  """
+  model, split = config.model, config.mesh_model
+  size = jnp.dtype(model.dtype).itemsize
+  b, t = config.batch // config.mesh_data // config.accumulate, model.window
+  scores = 0 if fused else 3 * 4 * b * -(-model.heads // split) * t * t
+  wide = 6 * model.width + 2 * -(-model.mlp // split)
+  layer = scores + 2 * size * b * t * wide
+  # What is not kept now was counted above; what is kept, once only.
+  layer = max(layer - kept // model.depth, scores)
+  logits = 3 * 4 * b * t * model.codes
+  heads = 2 * size * b * model.width * model.codes
+  return max(layer, logits + heads)
+
+
+def report(plan: Plan, devices: Iterable[Hardware]) -> str:
+  """The plan in words and tables."""
+  config, memory = plan.config, plan.memory
+  model = config.model
+  useful, again = plan.flops
+  lines = [
+    f"mesh {config.mesh_data} x {config.mesh_model} (data x model), batch "
+    f"{config.batch} x {model.window} frames, {model.levels} levels x "
+    f"{model.codes} codes, {model.dtype}, remat {model.remat}",
+    f"parameters {plan.parameters / 1e6:.1f} M, of them in the blocks "
+    f"{plan.block_parameters / 1e6:.1f} M",
+    f"operations a step {(useful + again) / 1e12:.4g} TFLOP, of them "
+    f"recomputed {again / 1e12:.4g}",
+    "",
+    "memory of each device, GB",
+    _row(memory.state, "state and batch: from the compiled step"),
+    _row(memory.gradients, "gradients: float32, placed as the parameters"),
+    _row(memory.kept, "activations kept: from the traced step"),
+    _row(memory.work, "a layer or the head at work: estimated"),
+    _row(memory.total, "in all"),
+    _row(memory.compiled, "all but the state, as XLA says of simulated CPUs,"),
+    " " * 10 + "which compute in float32 and fuse little: for comparison",
+    "",
+    "what each device and its group exchange in a step, MB",
+  ]
+  for x in plan.collectives:
+    lines.append(
+      f"{x.sent_bytes / 1e6:8.1f}  sent by {x.count} {x.kind} among "
+      f"{x.devices}, results {x.result_bytes / 1e6:.1f}"
+    )
+  if not plan.collectives:
+    lines.append("     0.0  nothing")
+  lines += [
+    "",
+    f"estimates, with {_UTILISATION:.0%} of the peak in matrix products and "
+    "communication hidden or not",
+    f"{plan.devices} x{'':<11} fits        GB   s a step        "
+    f"{config.steps} steps",
+  ]
+  for hardware in devices:
+    least, most = plan.seconds(hardware)
+    lines.append(
+      f"{hardware.name:<14} {'yes' if plan.fits(hardware) else 'no':<4} "
+      f"{memory.total / 1e9:6.1f} of {hardware.memory / 1e9:<4.0f} "
+      f"{least:.3f} - {most:.3f}   "
+      f"{_days(least * config.steps)} - {_days(most * config.steps)}"
+    )
+  return "\n".join(lines)
+
+
+def _row(size: int, words: str) -> str:
+  return f"{size / 1e9:8.3f}  {words}"
+
+
+def _days(seconds: float) -> str:
+  if seconds < 2 * 86400:
+    return f"{seconds / 3600:.1f} hours"
+  return f"{seconds / 86400:.1f} days"

@@ -1,0 +1,79 @@
+import math
+
+import pytest
+import torch
+
+from stemgen_jax.codec.training import teacher
+
+RATE, HOP, SIZE = 32_000, 640, 8
+
+
+def tone(pitch: float, phase: float = 0.0) -> torch.Tensor:
+  """Half a second of a note and two overtones. [1, samples]"""
+  time = torch.arange(RATE // 2) / RATE
+  hertz = 440 * 2 ** ((pitch - 69) / 12)
+  partials = [
+    torch.sin(2 * math.pi * n * hertz * time + phase) / n for n in (1, 2, 3)
+  ]
+  return 0.1 * torch.stack(partials).sum(0)[None]
+
+
+@pytest.fixture(scope="module")
+def clips():
+  noise = torch.Generator().manual_seed(0)
+  notes = [tone(pitch) for pitch in range(36, 84)]
+  bursts = [
+    torch.randn(1, RATE // 2, generator=noise) * 10 ** (-level / 20)
+    for level in range(10, 58)
+  ]
+  return torch.stack(notes + bursts)
+
+
+@pytest.fixture(scope="module")
+def fitted(clips):
+  one = teacher.Teacher(RATE, HOP, SIZE)
+  one.fit(clips)
+  return one
+
+
+def test_lessons_are_even(fitted, clips):
+  lessons = fitted(clips)
+  assert lessons.shape == (len(clips), SIZE, RATE // 2 // HOP)
+  numbers = lessons.transpose(1, 2).flatten(0, 1)
+  torch.testing.assert_close(
+    numbers.mean(0), torch.zeros(SIZE), atol=1e-3, rtol=0
+  )
+  torch.testing.assert_close(
+    numbers.var(0), torch.ones(SIZE), atol=1e-2, rtol=0
+  )
+
+
+def test_lessons_know_pitch_and_not_phase(fitted):
+  def lesson(pitch: float, phase: float = 0.0) -> torch.Tensor:
+    return fitted(tone(pitch, phase)[None])[0, :, 5:-5]
+
+  def distance(a: torch.Tensor, b: torch.Tensor) -> float:
+    return (a - b).norm(dim=0).mean().item()
+
+  other_phase = distance(lesson(57), lesson(57, 1.0))
+  assert distance(lesson(57), lesson(58)) > 10 * other_phase
+
+
+def test_a_lesson_is_of_its_own_frame(fitted):
+  audio = torch.zeros(1, 1, 40 * HOP)
+  audio[..., 20 * HOP + HOP // 2] = 1.0
+  quiet, loud = fitted(torch.zeros_like(audio)), fitted(audio)
+  change = (loud - quiet).norm(dim=1)[0]
+  assert change.argmax() == 20
+  # The attack's window reaches no further; the pitches' four frames.
+  reach = (teacher.SEMITONE_WINDOW // 2) // HOP + 1
+  assert not change[: 20 - reach].any()
+  assert not change[21 + reach :].any()
+  torch.testing.assert_close(
+    change[20 - reach : 20], change[21 : 21 + reach].flip(0)
+  )
+
+
+def test_size(fitted):
+  with pytest.raises(ValueError, match="12 taught dimensions"):
+    teacher.Teacher(RATE, HOP, 12)

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from stemgen_jax.data.sources import band
+from stemgen_jax.evaluation.metrics import descriptors, harmony, mirdd
+
+SECONDS = 6.0
+
+
+@pytest.fixture(scope="module")
+def score():
+  style = band.Style(
+    genres=("pop",), meters=("4/4",), tempo=(100, 130), swing=False
+  )
+  return band.Band(seconds=SECONDS, style=style).score(7)
+
+
+@pytest.fixture(scope="module")
+def described(score):
+  mix = np.sum([band.render(part, SECONDS) for part in score.parts], axis=0)
+  return descriptors.describe(mix, 32000)
+
+
+def test_a_song_of_the_band_is_heard_as_it_was_written(score, described):
+  assert set(described) == set(mirdd.BINS)
+  assert described["beats_per_bar"] == [4.0]
+  written = {label_number(chord) for chord in score.chords}
+  heard = set(described["chord_triads"])
+  assert len(heard & written) >= 0.6 * len(written)
+  assert described["chord_variety"] == [len(heard)]
+  pitched = [
+    note for part in score.parts if not part.is_drum for note in part.notes
+  ]
+  classes = {note.pitch % 12 for note in pitched}
+  found = np.array(described["note_pitch_classes"])
+  assert np.isin(found, list(classes)).mean() > 0.8
+  low, high = min(n.pitch for n in pitched), max(n.pitch for n in pitched)
+  assert low - 12 <= min(described["note_pitches"])
+  assert max(described["note_pitches"]) <= high + 24
+
+
+def label_number(chord):
+  root, tones = chord.pitch_classes[0], set(chord.pitch_classes)
+  return root + 12 * ((root + 3) % 12 in tones)
+
+
+def test_silence_has_descriptors_too():
+  described = descriptors.describe(np.zeros((2 * 32000, 1), np.float32), 32000)
+  assert set(described) == set(mirdd.BINS)
+  assert described["note_pitches"] == []
+  assert described["percussive_density"] == [0.0]
+
+
+def test_most_within_six_tenths_of_a_second():
+  times = np.array([0.0, 0.2, 0.5, 0.61, 2.0, 2.5])
+  assert descriptors.most_within(times) == 3
+  assert descriptors.most_within(times[:0]) == 0
+
+
+def test_changes_between_major_and_minor():
+  c, a_minor, none, f = 0, 21, 24, 5
+  changes = descriptors.tonality_changes
+  assert changes([c, c, a_minor, none, f, c]) == pytest.approx(2 / 3)
+  assert changes([c, c]) == changes([]) == 0
+
+
+def test_sections_that_come_again_have_one_label():
+  frames = round(4 * harmony.FRAME_RATE)
+
+  def section(*tones):
+    chroma = np.zeros((frames, 12))
+    chroma[:, list(tones)] = 1
+    return chroma
+
+  a, b = section(0, 4, 7), section(1, 6, 10)
+  labels = descriptors.structure_labels
+  assert labels(np.concatenate([a, b, a])) == 2
+  assert labels(a) == labels(np.concatenate([a, a, a])) == 1

@@ -1,0 +1,362 @@
+"""The suite with a player that echoes: all but the model's own work."""
+
+import dataclasses
+import itertools
+import json
+import shutil
+import types
+
+import numpy as np
+import pytest
+import trees
+
+from stemgen_jax import audio, categories
+from stemgen_jax import codec as codecs
+from stemgen_jax.data import songs
+from stemgen_jax.data.sources import band, restore
+from stemgen_jax.data.sources.folder import Folder
+from stemgen_jax.evaluation import protocol
+from stemgen_jax.evaluation.metrics import embeddings, intervals
+from stemgen_jax.evaluation.reporting import summary
+from stemgen_jax.evaluation.studies import full
+from stemgen_jax.sampling import preset
+
+SECONDS = 3.0
+STYLE = band.Style(
+  genres=("techno",), meters=("4/4",), categories=("bass", "synth_pad", "drums")
+)
+BAND = band.Band(seconds=4.0, style=STYLE)
+
+
+@dataclasses.dataclass
+class Echo:
+  """Plays what it hears; counts how often, and can be stopped."""
+
+  codec: codecs.Codec
+  config: types.SimpleNamespace = dataclasses.field(
+    default_factory=lambda: types.SimpleNamespace(conditions=("category",))
+  )
+  played: list = dataclasses.field(default_factory=list)
+  most: int = 1000
+
+  def generate(self, context, stem, *, seed, settings, **told):
+    self.told = told
+    if len(self.played) == self.most:
+      raise KeyboardInterrupt
+    self.played.append((stem, seed))
+    return dataclasses.make_dataclass("Take", ["audio"])(context)
+
+
+@pytest.fixture(scope="module")
+def codec():
+  return codecs.load("demo")
+
+
+def examples(codec, seed=0, source: songs.Songs = BAND):
+  return protocol.ExampleList(source, codec, SECONDS, seed)
+
+
+def places(listed, count):
+  return list(itertools.islice(listed, count))
+
+
+def run(player, out, count, recipe=None):
+  return full.run(
+    player,
+    examples(player.codec),
+    out,
+    count=count,
+    recipe=recipe or {"seed": 0},
+    settings=preset("fast"),
+    seed=10,
+    embeddings={"codec": embeddings.codec_latents(player.codec)},
+    describe=None,
+  )
+
+
+def stem(player, out, number):
+  return full.stem(
+    player,
+    examples(player.codec).example(number),
+    out,
+    settings=preset("fast"),
+    seed=10,
+  )
+
+
+@pytest.fixture(scope="module")
+def whole(codec, tmp_path_factory):
+  out = tmp_path_factory.mktemp("whole")
+  return out, run(Echo(codec), out, 3)
+
+
+def test_the_list_is_fixed_by_its_seed(codec):
+  first, again, other = (examples(codec, seed) for seed in (0, 0, 1))
+  for place in places(first, 2):
+    one, same = first.example(place), again.example(place)
+    np.testing.assert_array_equal(one.context.samples, same.context.samples)
+    np.testing.assert_array_equal(one.real.samples, same.real.samples)
+    assert (one.song, one.category, one.stems) == (
+      same.song,
+      same.category,
+      same.stems,
+    )
+    assert one.start != other.example(place).start
+
+
+def test_an_example_is_what_its_song_says(codec):
+  listed = examples(codec)
+  for place in places(listed, 3):
+    one = listed.example(place)
+    number = int(one.song.rpartition("-")[2])
+    assert number >= 900_000  # of the test split
+    song = BAND.song(number)
+    by_name = {stem.name: stem for stem in song.stems}
+    first = round(one.start * codec.sample_rate)
+    last = first + round(SECONDS * codec.sample_rate)
+    heard = sum(by_name[name].read().samples[first:last] for name in one.stems)
+    np.testing.assert_allclose(one.context.samples, heard, atol=1e-6)
+    assert one.category not in {by_name[name].category for name in one.stems}
+    assert one.stranger is not None
+    assert np.abs(one.stranger.samples - one.real.samples).max() > 0.01
+    # The beats of the score, from the start of the segment.
+    beats = np.array(BAND.score(number).beats) - one.start
+    np.testing.assert_allclose(
+      one.truth.beats, beats[(beats >= 0) & (beats < SECONDS)]
+    )
+    assert one.truth.chords[0].start == 0
+    assert one.truth.chords[-1].end == pytest.approx(SECONDS)
+    other = listed.other_context(place)
+    assert other.samples.shape == one.context.samples.shape
+    assert np.abs(other.samples - one.context.samples).max() > 0.01
+
+
+def test_other_music_is_listened_to(codec, tmp_path):
+  trees.folder(tmp_path / "music" / "test", songs=2)
+  listed = examples(codec, source=Folder(str(tmp_path / "music")))
+  for place in places(listed, 3):  # each song gives one before any a second
+    one = listed.example(place)
+    assert one.song == f"Song {place % 2}"
+    assert one.truth.estimated
+    assert one.stranger is not None
+    assert one.real.sample_rate == codec.sample_rate
+
+
+def test_songs_of_different_lengths_are_played_to_each_others(codec, tmp_path):
+  for name, seconds in (("Short", 2.5), ("Long", 4.0)):
+    samples = round(seconds * codec.sample_rate)
+    song = tmp_path / "music" / "test" / name
+    song.mkdir(parents=True)
+    rng = np.random.default_rng(samples)
+    for stem in ("Bass", "Drums"):
+      noise = rng.normal(0, 0.1, (samples, 1)).astype(np.float32)
+      audio.write(song / f"{stem}.wav", audio.Audio(noise, codec.sample_rate))
+  listed = examples(codec, source=Folder(str(tmp_path / "music")))
+  lengths = set()
+  for place in places(listed, 2):
+    own = listed.example(place).context
+    other = listed.other_context(place)
+    assert len(other.samples) == len(own.samples)
+    lengths.add(len(own.samples))
+  assert len(lengths) == 2
+
+
+def test_one_song_alone_has_no_other_context(codec, tmp_path):
+  trees.folder(tmp_path / "music" / "test", songs=2)
+  stems = sorted((tmp_path / "music" / "test" / "Song 1").iterdir())
+  for stem in stems[1:]:
+    if stem.is_dir():
+      shutil.rmtree(stem)
+    else:
+      stem.unlink()
+  listed = examples(codec, source=Folder(str(tmp_path / "music")))
+  (place,) = places(listed, 1)
+  with pytest.raises(ValueError, match="no other context"):
+    listed.other_context(place)
+
+
+def test_figures_and_anchors_of_every_system(whole):
+  _, judged = whole
+  assert len(judged) == 3
+  for one in judged:
+    assert set(one.figures) == set(full.SYSTEMS)
+    assert one.figures["silence"]["beat_f1"] == 0
+    for sides in one.embeddings["codec"].values():
+      assert set(sides) == set(full.SYSTEMS)
+      assert {vectors.shape for vectors in sides.values()} == {(3, 128)}
+    # The echo of the context is in harmony with it as nothing else is.
+    if one.about["pitched"]:
+      agreement = {x: one.figures[x]["chroma_agreement"] for x in one.figures}
+      assert agreement["generated"] == pytest.approx(1)
+      assert agreement["real"] < 1
+
+
+def test_what_is_done_is_kept(codec, whole, tmp_path):
+  _, judged = whole
+  stopped = Echo(codec, most=3)  # in the middle of the second example
+  with pytest.raises(KeyboardInterrupt):
+    run(stopped, tmp_path, 3)
+  resumed = Echo(codec)
+  again = run(resumed, tmp_path, 3)
+  assert len(resumed.played) == 4  # two of the second, two of the third
+  idle = Echo(codec)
+  run(idle, tmp_path, 2)  # a shorter list is the beginning of a longer one
+  assert not idle.played
+  for one, same in zip(judged, again):
+    assert one.about | {"seconds": 0} == same.about | {"seconds": 0}
+    assert json.dumps(one.figures) == json.dumps(same.figures)
+    number = one.about["number"]
+    take = audio.read(full.stem_path(tmp_path, number))
+    assert take.seconds == pytest.approx(SECONDS)
+
+
+def test_a_lost_stem_is_played_anew_and_no_figure_is(codec, tmp_path):
+  player = Echo(codec)
+  (one,) = run(player, tmp_path, 1)
+  number = one.about["number"]
+  path = full.stem_path(tmp_path, number)
+  player.played.clear()
+
+  there = stem(player, tmp_path, number)
+  assert not player.played
+  path.unlink()
+  again = stem(player, tmp_path, number)
+  assert len(player.played) == 1
+  np.testing.assert_array_equal(there.samples, again.samples)
+  path.write_bytes(b"no sound")
+  with pytest.raises(ValueError, match=r"delete .*, it is played anew"):
+    stem(player, tmp_path, number)
+
+
+def test_a_model_is_told_what_it_knows_of(codec, tmp_path):
+  player = Echo(codec)
+  player.config.conditions = ("category", "genre", "role")
+  run(player, tmp_path, 1)
+  assert player.told["genre"] == "techno"
+  assert player.told["role"] in categories.ROLES
+
+
+def test_results_of_something_else_are_refused(codec, whole):
+  out, _ = whole
+  with pytest.raises(ValueError, match="seed 0 there, 1 now"):
+    run(Echo(codec), out, 3, recipe={"seed": 1})
+
+
+def test_results_of_nobody_knows_what_are_refused(codec, tmp_path):
+  (tmp_path / "examples").mkdir()
+  (tmp_path / "examples" / "00000.npz").touch()
+  with pytest.raises(ValueError, match=r"evaluation\.json is not there"):
+    run(Echo(codec), tmp_path, 3)
+
+
+def test_a_damaged_file_is_named(codec, whole, tmp_path):
+  _, judged = whole
+  path = tmp_path / "one.npz"
+  judged[0].save(path)
+  assert full.Judged.load(path).about == judged[0].about
+  whole_file = path.read_bytes()
+  encrypted = bytearray(whole_file)
+  encrypted[6] |= 1  # in the header of the first array, and in the directory
+  encrypted[whole_file.index(b"PK\1\2") + 8] |= 1
+  for damaged in (whole_file[:100], b"", bytes(encrypted)):
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match=r"one\.npz is damaged"):
+      full.Judged.load(path)
+
+
+def test_the_songs_of_a_recipe_are_found_again(tmp_path):
+  recipe = {
+    "source": BAND.name,
+    "source_config": json.loads(json.dumps(dataclasses.asdict(BAND))),
+  }
+  assert restore.restore(recipe) == BAND
+  with pytest.raises(ValueError, match="give --data"):
+    restore.restore({})
+  gone = {"source": "x", "source_config": {"root": str(tmp_path / "gone")}}
+  with pytest.raises(FileNotFoundError, match="gone"):
+    restore.restore(gone)
+
+
+def test_scores_by_hand(monkeypatch):
+  monkeypatch.setattr(intervals, "FEWEST_SONGS", 2)
+  values = {
+    "generated": np.array([0.5, 0.7, np.nan]),
+    "random": np.array([0.2, 0.4, 0.9]),
+    "round_trip": np.array([0.8, 1.0, 0.9]),
+  }
+  draws = intervals.draws(np.array(["a", "b", "c"]), np.random.default_rng(0))
+  found = summary.score([values], "generated", draws)
+  assert found["score"] == pytest.approx(0.5)
+  assert found["low"] == found["high"] == pytest.approx(0.5)
+  # Of three songs two have the figure.
+  monkeypatch.setattr(intervals, "FEWEST_SONGS", 3)
+  found = summary.score([values], "generated", draws)
+  assert (found["score"], found["low"], found["high"]) == (0.5, None, None)
+  ends = {
+    x: summary.score([values], x, draws)["score"]
+    for x in ("random", "round_trip")
+  }
+  assert ends == {"random": 0, "round_trip": 1}
+  alike = values | {"round_trip": values["random"]}
+  assert summary.score([alike], "generated", draws)["score"] is None
+
+
+def test_intervals_are_over_songs():
+  rng = np.random.default_rng(0)
+  of_song = rng.normal(0.5, 0.1, 40)
+  values = {
+    "generated": np.repeat(of_song, 5),
+    "random": np.zeros(200),
+    "round_trip": np.ones(200),
+  }
+  draws = intervals.draws(np.repeat(np.arange(40), 5), rng)
+  found = summary.score([values], "generated", draws)
+  width = 2 * 1.96 * of_song.std() / np.sqrt(40)
+  assert (found["high"] or 0) - (found["low"] or 0) == pytest.approx(
+    width, rel=0.15
+  )
+
+
+def test_a_summary_of_everything(whole, monkeypatch):
+  monkeypatch.setattr(intervals, "FEWEST_SONGS", 3)
+  _, judged = whole
+  result = json.loads(json.dumps(summary.summarise(judged)))
+  assert (result["examples"], result["songs"]) == (3, 3)
+  assert result["estimated"] == 0
+  real = result["figures"]["beat_f1"]["real"]
+  assert real["low"] <= real["mean"] <= real["high"]
+  table = result["frechet"]["codec"]
+  assert table["dimensions"] == 128
+  assert table["systems"]["random"]["apa"] == 0
+  assert table["systems"]["random_codes"]["apa_codes"] == 0
+  assert table["systems"]["round_trip"]["apa_codes"] == 1
+  # What was decoded is far from both of what was not.
+  assert 0 < table["systems"]["generated"]["apa_codes"] < 1
+  assert table["systems"]["generated"]["fad"] > 0
+  fads = {x: y["fad"] for x, y in table["systems"].items()}
+  assert fads["round_trip"] < fads["silence"]
+  text = summary.table(result)
+  assert "3 examples of 3 songs" in text
+  assert "beat_f1" in text
+
+
+def test_a_folder_belongs_to_one_evaluation(tmp_path):
+  path = tmp_path / "evaluation.json"
+  full.bind(path, {"seed": 0, "paths": (1, 2)})
+  full.bind(path, {"seed": 0, "paths": (1, 2)})
+  with pytest.raises(ValueError, match="seed 0 there, 1 now"):
+    full.bind(path, {"seed": 1, "paths": (1, 2)})
+  (tmp_path / "00000.npz").touch()
+  for damaged in ("{", "null", "[]"):
+    path.write_text(damaged)
+    with pytest.raises(ValueError, match=r"evaluation\.json is damaged"):
+      full.bind(path, {"seed": 0})
+  path.unlink()
+  with pytest.raises(ValueError, match=r"evaluation\.json is not there"):
+    full.bind(path, {"seed": 0}, "anchors/*.npz", "*.npz")
+  # As it is told: the file that another folder has of the same call.
+  other = tmp_path / "other" / "evaluation.json"
+  other.parent.mkdir()
+  full.bind(other, {"seed": 0})
+  other.rename(path)
+  full.bind(path, {"seed": 0}, "anchors/*.npz", "*.npz")

@@ -1,0 +1,84 @@
+"""What is compiled once is there for the next run, without a word of it."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+
+from stemgen_jax.generation import compilation
+
+SCRIPT = """
+import jax, jax.numpy as jnp
+from stemgen_jax import compilation
+
+compilation._SHORTEST = 0.0  # on a fast machine, too
+compilation.keep_programs()
+
+@jax.jit
+def play(x):
+  return jnp.sin(x @ x).sum()
+
+with compilation.timed() as compiling:
+  print(play(jnp.ones((8, 8))))
+assert compiling.seconds > 0
+"""
+
+
+def play(cache, **environment) -> str:
+  done = subprocess.run(
+    [sys.executable, "-c", SCRIPT],
+    env=os.environ | {"STEMGEN_JAX_CACHE": str(cache)} | environment,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  assert done.stderr == ""
+  return done.stdout
+
+
+def test_programs_are_kept_for_the_next_run(tmp_path):
+  cache = tmp_path / "cache"
+  said = play(cache)
+  (folder,) = cache.iterdir()
+
+  def kept():
+    return {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+  written = kept()
+  assert written
+  assert play(cache) == said
+  assert kept() == written
+  # Another run stopped while it wrote.
+  for path in written:
+    path.write_bytes(path.read_bytes()[:100])
+  assert play(cache) == said
+
+
+def test_no_place_to_keep_them_does_not_matter(tmp_path):
+  (tmp_path / "file").touch()
+  play(tmp_path / "file")
+
+
+def test_the_users_own_place_stays(tmp_path):
+  own = tmp_path / "own"
+  play(
+    tmp_path / "cache",
+    JAX_COMPILATION_CACHE_DIR=str(own),
+    JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
+  )
+  assert list(own.iterdir())
+  assert not (tmp_path / "cache").exists()
+
+
+def test_programs_within_programs_are_timed_once():
+  spans = [(1.0, 2.0), (0.0, 4.0), (5.0, 6.0), (5.5, 7.0)]
+  assert compilation.Compiling(spans).seconds == 6.0
+  with compilation.timed() as compiling:
+    jax.jit(lambda x: x + 7.25)(np.ones(3))
+  found = list(compiling.spans)
+  assert found
+  jax.jit(lambda x: x + 8.25)(np.ones(3))
+  assert compiling.spans == found

@@ -1,0 +1,85 @@
+"""Tests of what lies between the caller's audio and the codec's codes."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from pcm import RATE, PcmCodec
+
+from stemgen_jax import audio
+from stemgen_jax.audio import Audio
+from stemgen_jax.generation import context, stem_audio
+
+
+def _noise(samples, channels=1, seed=0):
+  draw = np.random.default_rng(seed).normal(size=(samples, channels))
+  return Audio((0.1 * draw).astype(np.float32), RATE)
+
+
+def _hear(sound, **given):
+  return context.hear(PcmCodec(), sound, -20.0, **given)
+
+
+def test_a_context_is_brought_to_the_level_of_the_training():
+  sound = _noise(4000).samples
+  gain = context.gain_to_reference(sound, -30.0)
+  assert audio.rms_db(sound * np.float32(gain)) == pytest.approx(
+    -30.0, abs=0.01
+  )
+  peaky = np.zeros((1000, 1), np.float32)
+  peaky[3] = -0.5
+  assert context.gain_to_reference(peaky, -12.0) == pytest.approx(2.0)
+  assert context.gain_to_reference(0 * sound, -12.0) == 1.0
+
+
+@pytest.mark.parametrize("period", [2000, 4037, 12345])
+@pytest.mark.parametrize("rate", [8000, 11025, 44100])
+def test_a_loop_comes_back_as_long_and_without_an_edge(period, rate):
+  time = np.arange(period) / period  # whole turns: a loop without a jump
+  angles = 2 * np.pi * np.outer(time + 0.1, (1, 2, 3))
+  wave = 0.1 * np.sin(angles).sum(axis=1, keepdims=True)
+  sound = Audio(wave.astype(np.float32), rate)
+  codec = PcmCodec(hop=10)
+  heard = context.hear(codec, sound, -20.0, loop=True)
+  assert heard.samples_per_frame * len(heard.codes) == pytest.approx(period)
+  back = stem_audio.to_audio(codec, heard.codes, heard)
+  assert back.samples.shape == sound.samples.shape
+  # The codec holds a sample for `hop`: a stair, the same at the seam.
+  steps = np.abs(np.diff(back.samples[:, 0], append=back.samples[0, 0]))
+  assert steps[-1] <= np.quantile(steps, 0.99) + 1e-3
+  smooth = np.corrcoef(back.samples[:, 0], sound.samples[:, 0])[0, 1]
+  assert smooth > 0.97
+
+
+def test_regions_are_widened_to_whole_frames():
+  heard = _hear(_noise(8000))  # a frame is 10 ms
+  frames = heard.frames_of([(0.105, 0.2), (0.5, 0.5001)])
+  assert np.flatnonzero(frames).tolist() == [*range(10, 20), 50]
+  assert heard.frames_of([(0.0, 99.0)]).all()
+
+
+@pytest.mark.parametrize(
+  "wrong", [[], [(-0.1, 0.2)], [(0.5, 0.5)], [(0.7, 0.2)], [(1.0, 2.0)]]
+)
+def test_wrong_regions_are_named(wrong):
+  with pytest.raises(ValueError, match="region"):
+    _hear(_noise(8000)).frames_of(wrong)
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_splice_changes_nothing_beyond_its_cross_fade(loop):
+  old, new = _noise(8000, 2).samples, _noise(8000, 2, seed=1).samples
+  heard = _hear(Audio(old, RATE))
+  heard = dataclasses.replace(heard, loop=loop)
+  frames = heard.frames_of([(0.0, 0.1), (0.4, 0.45)])
+  spliced = stem_audio.splice(old, new, frames, heard)
+  inside = np.repeat(frames, 80)
+  np.testing.assert_allclose(spliced[inside], new[inside], atol=1e-7)
+  fade = np.zeros(8000, bool)
+  fade[4 * 800 - 80 : 4 * 800] = fade[800:880] = fade[3600:3680] = True
+  fade[-80:] = loop  # around the corner
+  outside = ~inside & ~fade
+  np.testing.assert_array_equal(spliced[outside], old[outside])
+  assert (spliced[fade] != old[fade]).mean() > 0.9
+  between = (spliced - old) / (new - old)
+  assert np.nanmax(np.abs(np.diff(between[800:880, 0]))) < 0.02

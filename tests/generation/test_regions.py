@@ -1,0 +1,45 @@
+"""Tests of regions as musicians write them."""
+
+import pytest
+
+from stemgen_jax.generation import regions
+
+
+def test_seconds_and_bars_are_read():
+  assert regions.parse_seconds("2.5-4, 10-12.25") == [(2.5, 4.0), (10.0, 12.25)]
+  assert regions.parse_bars("5-8, 12") == [(5, 8), (12, 12)]
+
+
+def test_bars_follow_tempo_metre_and_first_beat():
+  assert regions.bars(5, 8, bpm=120) == (8.0, 16.0)
+  assert regions.bars(1, 1, bpm=90, beats_per_bar=3, first_beat=0.25) == (
+    0.25,
+    2.25,
+  )
+
+
+@pytest.mark.parametrize("text", ["", "2", "2-3-4", "a-b", "1-2,,3-4"])
+def test_wrong_regions_are_named(text):
+  with pytest.raises(ValueError, match="region"):
+    regions.parse_seconds(text)
+
+
+@pytest.mark.parametrize("text", ["", "x", "5-", "-", "1.5"])
+def test_wrong_bars_are_named(text):
+  with pytest.raises(ValueError, match="bar"):
+    regions.parse_bars(text)
+
+
+@pytest.mark.parametrize(
+  ("given", "name"),
+  [
+    ({"bpm": 0}, "bpm 0"),
+    ({"first": 0}, "bars 0-2"),
+    ({"first": 3}, "bars 3-2"),
+    ({"beats_per_bar": 0}, "beats_per_bar 0"),
+    ({"first_beat": -1}, "first_beat -1"),
+  ],
+)
+def test_wrong_tempo_is_named(given, name):
+  with pytest.raises(ValueError, match=name):
+    regions.bars(**{"first": 1, "last": 2, "bpm": 120} | given)

@@ -1,0 +1,574 @@
+"""Tests of the StemGen object, with a codec that is plain PCM."""
+
+import dataclasses
+import os
+
+import jax
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from pcm import RATE, PcmCodec
+
+from stemgen_jax import StemGen, audio, model, sampling
+from stemgen_jax.audio import Audio
+from stemgen_jax.generation import stemgen as stemgen_lib
+
+FAST = sampling.Settings(steps=(3, 2))
+
+
+def _config(window=50):
+  return model.ModelConfig(
+    levels=2,
+    codes=256,
+    width=16,
+    depth=1,
+    heads=2,
+    mlp=16,
+    window=window,
+    frame_rate=100.0,
+    codec="pcm",
+    codec_checksum="abc",
+  )
+
+
+@pytest.fixture(scope="module")
+def params():
+  return model.init_params(_config(), jax.random.key(0))
+
+
+@pytest.fixture
+def player(params):
+  return StemGen(_config(), params, PcmCodec(), {})
+
+
+@pytest.fixture
+def parrot(monkeypatch):
+  """Plays what it hears: PCM of single samples, and no model."""
+  monkeypatch.setattr(
+    sampling, "decode_codes", lambda config, params, heard, *_, **__: heard
+  )
+  return StemGen(_config(4000), {}, PcmCodec(1, 32000), {})
+
+
+def _music(seconds=0.5, rate=RATE, channels=1, seed=0):
+  """Noise up to 3 kHz, so that every sample rate can carry it."""
+  draw = np.random.default_rng(seed).normal(size=(round(seconds * 6000), 1))
+  wide = soxr.resample(0.1 * draw.astype(np.float32), 6000, rate)
+  sound = audio.fit(wide.reshape(-1, 1), round(seconds * rate))
+  return Audio(np.tile(sound, (1, channels)), rate)
+
+
+def _lag(stem, context):
+  """Samples by which the stem is late, by cross-correlation."""
+  n = len(stem) + len(context)
+  spectrum = np.fft.rfft(stem, n) * np.conj(np.fft.rfft(context, n))
+  place = int(np.argmax(np.fft.irfft(spectrum, n)))
+  return place if place < n // 2 else place - n
+
+
+@pytest.mark.parametrize(
+  "rate", [8000, 16000, 22050, 32000, 44100, 48000, 96000]
+)
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_the_stem_has_the_callers_format_without_lag(parrot, rate, channels):
+  context = _music(0.4321, rate, channels)
+  stem = parrot.generate(context, "bass").audio
+  assert stem.samples.shape == context.samples.shape
+  assert stem.sample_rate == rate
+  heard, played = context.samples[:, 0], stem.samples[:, 0]
+  assert _lag(played, heard) == 0
+  assert np.corrcoef(played, heard)[0, 1] > 0.99
+  if channels == 2:
+    np.testing.assert_array_equal(played, stem.samples[:, 1])
+
+
+@pytest.mark.parametrize("frames", [20, 49, 50, 51, 165])
+def test_any_length_comes_back_exactly(player, frames):
+  context = _music(frames / 100 - 0.0013 * (frames > 20))
+  take = player.generate(context, "drums", settings=FAST)
+  assert take.audio.samples.shape == context.samples.shape
+  assert take.codes.shape == (frames, 2)
+  assert np.isfinite(take.audio.samples).all()
+
+
+def test_a_seed_gives_the_same_samples_alone_and_beside_others(player):
+  context = _music(0.7)
+  takes = list(player.takes(context, "bass", [4, 5, 6], settings=FAST))
+  assert player.codec.encoded == 1
+  alone = player.generate(context, "bass", seed=5, settings=FAST)
+  np.testing.assert_array_equal(alone.audio.samples, takes[1].audio.samples)
+  assert (takes[0].codes != takes[1].codes).mean() > 0.5
+
+
+def test_stems_differ_with_what_is_heard_and_asked_for(player):
+  take = player.generate(_music(), "bass", settings=FAST)
+  for context, stem in ((_music(seed=1), "bass"), (_music(), "e-piano")):
+    other = player.generate(context, stem, settings=FAST)
+    assert (other.codes != take.codes).any()
+  assert other.stem == "piano"
+
+
+def test_contexts_come_as_file_audio_or_array(player, tmp_path):
+  context = _music(channels=2)
+  audio.write(tmp_path / "mix.wav", context, bits="float")
+  forms = (
+    tmp_path / "mix.wav",
+    str(tmp_path / "mix.wav"),
+    context,
+    (context.samples.astype(np.float64), RATE),
+  )
+  stems = [player.generate(form, settings=FAST).audio for form in forms]
+  for stem in stems[1:]:
+    np.testing.assert_array_equal(stem.samples, stems[0].samples)
+  mono = player.generate((context.samples[:, 0], RATE), settings=FAST).audio
+  assert mono.channels == 1
+
+
+def test_a_quiet_context_gets_a_stem_as_much_quieter(player):
+  loud = _music()
+  quiet = Audio(loud.samples / 64, RATE)
+  takes = [player.generate(x, settings=FAST) for x in (loud, quiet)]
+  np.testing.assert_array_equal(takes[0].codes, takes[1].codes)
+  np.testing.assert_allclose(
+    takes[0].audio.samples, takes[1].audio.samples * 64, rtol=1e-4
+  )
+
+
+def test_from_nothing_plays_in_the_codecs_format(player):
+  take = player.generate(None, "drums", seconds=0.333, settings=FAST)
+  assert take.audio.samples.shape == (round(0.333 * RATE), 1)
+  assert take.audio.sample_rate == RATE
+
+
+def test_a_stem_that_is_far_too_quiet_is_called_so(player, monkeypatch):
+  silence = np.tile([128, 1], (1, 50, 1))
+  monkeypatch.setattr(sampling, "decode_codes", lambda *_, **__: silence)
+  with pytest.warns(UserWarning, match="dB quieter than the context"):
+    take = player.generate(_music())
+  assert len(take.warnings) == 1
+  with pytest.warns(UserWarning, match="dB quieter than music"):
+    player.generate(None, seconds=0.5)
+  silence[..., 1] = 0
+  with pytest.warns(UserWarning, match="the stem is silent"):
+    player.generate(_music())
+
+
+def test_a_category_that_was_not_trained_is_called_so(player):
+  player = dataclasses.replace(player, metadata={"categories": ["drums"]})
+  with pytest.warns(UserWarning, match="not trained on 'bass'"):
+    # Before anything is played, which is when the takes are asked for.
+    takes = player.takes(_music(), "bass", [0], settings=FAST)
+  take = next(takes)
+  assert take.audio.samples.any()
+  assert not player.generate(_music(), "drums", settings=FAST).warnings
+
+
+def test_progress_adds_up_to_the_steps_of_all_windows(player):
+  done = []
+  list(
+    player.takes(
+      _music(0.76),
+      "bass",
+      [1, 2],
+      settings=FAST,
+      progress=lambda steps, total: done.append((steps, total)),
+    )
+  )
+  assert done == [(3, 30), (2, 30)] * 6
+
+
+def test_a_take_is_saved_with_its_seed_and_settings(player, tmp_path):
+  take = player.generate(_music(), "Drum Kit", seed=3, settings=FAST)
+  path = take.save(tmp_path / "new")
+  assert path == tmp_path / "new" / "drums-seed3.wav"
+  metadata = audio.read_metadata(path)
+  assert metadata["seed"] == 3
+  assert metadata["stem"] == "drums"
+  assert metadata["settings"]["steps"] == [3, 2]
+  np.testing.assert_allclose(
+    audio.read(path).samples, take.audio.samples, atol=1e-6
+  )
+  with pytest.raises(FileExistsError):
+    take.save(tmp_path / "new")
+  assert take.save(tmp_path / "x.flac", bits=16) == tmp_path / "x.flac"
+  take = dataclasses.replace(take, audio=Audio(4 * take.audio.samples, RATE))
+  with pytest.warns(UserWarning, match="lowered by"):
+    take.save(tmp_path / "x.flac", overwrite=True)
+
+
+THREE = ("category", "genre", "role")
+
+
+@pytest.fixture(scope="module")
+def listener():
+  """Weights that listen to genre and role too, and loudly."""
+  config = dataclasses.replace(_config(), conditions=THREE)
+  params = jax.jit(lambda: model.init_params(config, jax.random.key(0)))()
+  return StemGen(config, params | {"head": 30 * params["head"]}, PcmCodec(), {})
+
+
+def test_genre_and_role_are_heard_and_each_has_its_scale(listener):
+  def codes(**given):
+    scales = {"context": 2.0, "category": 1.0, **given.pop("scales", {})}
+    settings = dataclasses.replace(FAST, guidance=scales)
+    return listener.generate(_music(), seed=1, settings=settings, **given).codes
+
+  plain = codes()
+  techno = codes(genre="Techno")
+  lead = codes(genre="Techno", role="melodic")
+  more = codes(genre="Techno", role="melodic", scales={"genre": 4.0})
+  most = codes(
+    genre="Techno", role="melodic", scales={"genre": 4.0, "role": 6.0}
+  )
+  takes = [plain, techno, lead, more, most]
+  for i, one in enumerate(takes):
+    for other in takes[:i]:
+      assert (one != other).any()
+  # What is not given is null, whatever its scale.
+  np.testing.assert_array_equal(codes(scales={"role": 6.0}), plain)
+
+
+@pytest.mark.parametrize(
+  ("preset", "given", "scales", "passes"),
+  [
+    ("default", ("category",), (1, 1, 1, 2.5), 2),
+    ("default", THREE, (1, 1, 1, 2.5), 2),
+    ("paper", ("category",), (3, 0, 0, 3), 3),
+    ("paper", ("category", "role"), (3, 0, 3, 3), 4),
+    ("paper", THREE, (3, 3, 3, 3), 5),
+  ],
+)
+def test_a_condition_that_is_not_given_costs_no_pass(
+  listener, preset, given, scales, passes
+):
+  settings = listener.with_scales(sampling.preset(preset), given)
+  assert tuple(settings.guidance.values()) == scales
+  assert tuple(settings.guidance) == (*THREE, "context")
+  branches = sampling.guidance.branches(settings, THREE)
+  assert len(branches.weights) == passes
+  assert branches.weights.sum() == 1
+
+
+def test_a_condition_that_these_weights_do_not_know_is_refused(player):
+  with pytest.raises(ValueError, match="genre 'techno': these weights do not"):
+    player.generate(_music(), genre="techno")
+  with pytest.raises(ValueError, match="unknown role 'loud'"):
+    player.generate(_music(), role="loud")
+
+
+def test_a_changed_take_keeps_its_genre_and_role(monkeypatch, tmp_path):
+  asked = []
+
+  def decode(config, params, heard, conditions, *_, **__):
+    asked.append({name: int(ids[0]) for name, ids in conditions.items()})
+    return heard
+
+  monkeypatch.setattr(sampling, "decode_codes", decode)
+  config = dataclasses.replace(_config(), conditions=THREE)
+  player = StemGen(config, {}, PcmCodec(), {})
+  take = _saved(
+    player.generate(_music(), "drums", genre="jazz", role="percussive"),
+    tmp_path,
+  )
+  assert (take.genre, take.role) == ("jazz", "percussive")
+  player.vary(take)
+  jazz = stemgen_lib.categories.GENRES.index("jazz")
+  assert asked == [{"category": 16, "genre": jazz, "role": 0}] * 2
+  player.generate(_music(), "drums")
+  sizes = model.CONDITION_SIZES
+  assert asked[-1] == {
+    "category": 16,
+    "genre": sizes["genre"],
+    "role": sizes["role"],
+  }
+
+
+@pytest.fixture
+def improviser(monkeypatch):
+  """Plays random codes of its seed and window; no model."""
+
+  def decode(config, params, heard, conditions, seeds, *_, **given):
+    assert given["known"].shape == given["known_mask"].shape == heard.shape
+    draws = [
+      np.random.default_rng((seed, given["frame_offset"])).integers(
+        100, 150, heard.shape[1:]
+      )
+      for seed in seeds
+    ]
+    return np.where(given["known_mask"], given["known"], np.stack(draws))
+
+  monkeypatch.setattr(sampling, "decode_codes", decode)
+  return StemGen(_config(), {}, PcmCodec(), {})
+
+
+FRAME = 80  # samples
+
+
+def _saved(take, folder):
+  """The take as it is read back from its files."""
+  return stemgen_lib.Take.load(take.save(folder, bits="float"))
+
+
+def test_regenerated_regions_are_new_and_nothing_else(improviser, tmp_path):
+  take = _saved(improviser.generate(_music(2), seed=4), tmp_path)
+  new = improviser.regenerate(take, [(0.5, 0.7), (1.2, 1.3)])
+  assert new.seed == 5
+  inside = np.zeros(200, bool)
+  inside[50:70] = inside[120:130] = True
+  np.testing.assert_array_equal(new.codes[~inside], take.codes[~inside])
+  assert (new.codes[inside] != take.codes[inside]).mean() > 0.9
+  fade = np.convolve(inside, np.ones(3), "same") > 0
+  outside = ~np.repeat(fade, FRAME)
+  np.testing.assert_array_equal(
+    new.audio.samples[outside], take.audio.samples[outside]
+  )
+  sounding = np.repeat(inside, FRAME)
+  assert (new.audio.samples != take.audio.samples)[sounding].mean() > 0.9
+  assert "0.50-0.70 s" in new.metadata["origin"]
+  again = improviser.regenerate(take, [(0.5, 0.7), (1.2, 1.3)], seed=5)
+  np.testing.assert_array_equal(again.audio.samples, new.audio.samples)
+
+
+@pytest.mark.parametrize(
+  ("share", "from_level"), [(0.25, 0), (1.0, 1), (0.5, 1)]
+)
+def test_variations_keep_what_they_shall(improviser, share, from_level):
+  every = sampling.Settings()  # guided in every step: two passes each
+  take = improviser.generate(_music(4), seed=1, settings=every)
+  new = improviser.vary(take, share=share, from_level=from_level)
+  changed = new.codes != take.codes
+  assert not changed[:, :from_level].any()
+  if share == 1.0:  # in as many windows, without the coarser levels
+    each, whole = (
+      sum(every.steps_at(q) for q in range(level, 2))
+      for level in (from_level, 0)
+    )
+    assert new.passes == take.passes * each // whole
+  frames = changed.any(axis=1)
+  assert share - 0.05 < frames.mean() <= share
+  # In runs, so that a neighbour does not give a frame away.
+  assert np.count_nonzero(np.diff(frames.astype(int))) <= 60
+  other = improviser.vary(take, share=share, from_level=from_level, seed=9)
+  assert (other.codes != new.codes).any()
+
+
+@pytest.mark.parametrize("seconds", [1.0, 0.987])
+def test_extending_keeps_what_was_played(improviser, tmp_path, seconds):
+  longer = _music(3)
+  n = round(seconds * RATE)
+  take = improviser.generate((longer.samples[:n], RATE), "drums", seed=2)
+  new = improviser.extend(_saved(take, tmp_path), longer)
+  assert new.audio.samples.shape == longer.samples.shape
+  kept = n // FRAME
+  np.testing.assert_array_equal(new.codes[:kept], take.codes[:kept])
+  join = (kept - 1) * FRAME
+  np.testing.assert_allclose(
+    new.audio.samples[:join], take.audio.samples[:join], atol=1e-7
+  )
+  assert new.heard.gain == take.heard.gain
+  assert new.stem == "drums"
+  with pytest.raises(ValueError, match="more than the take's"):
+    improviser.extend(new, longer)
+  with pytest.raises(ValueError, match="has 16000 Hz and 1"):
+    improviser.extend(take, _music(4, rate=16000))
+
+
+def test_music_that_begins_otherwise_is_no_longer_context(improviser, tmp_path):
+  longer = _music(3)
+  take = improviser.generate((longer.samples[:RATE], RATE), seed=2)
+  audio.write(tmp_path / "16.wav", longer, bits=16)
+  soundfile.write(tmp_path / "a.mp3", longer.samples, RATE)
+  quieter = Audio(longer.samples / 2, RATE)
+  late = Audio(np.pad(longer.samples, ((800, 0), (0, 0))), RATE)
+  other, silence = _music(3, seed=1), Audio(0 * longer.samples, RATE)
+  for context in (longer, tmp_path / "16.wav", tmp_path / "a.mp3", quieter):
+    assert len(improviser.extend(take, context).codes) == 300
+  for context in (other, late, silence):
+    with pytest.raises(ValueError, match="does not begin with what bass-seed2"):
+      improviser.extend(take, context)
+  with pytest.warns(UserWarning, match="context is silent"):
+    quiet = improviser.generate((silence.samples[:RATE], RATE))
+  with pytest.raises(ValueError, match="does not begin with"):
+    improviser.extend(quiet, longer)
+  # The noise of 16 bits is silence, too.
+  dither = np.random.default_rng(0).normal(0, 2**-16, silence.samples.shape)
+  with pytest.warns(UserWarning, match="context is silent"):
+    improviser.extend(quiet, (dither, RATE))
+
+
+def test_what_came_from_nothing_goes_on(improviser):
+  take = improviser.generate(None, seconds=1.0)
+  new = improviser.extend(take, seconds=2.5)
+  assert new.audio.seconds == 2.5
+  np.testing.assert_array_equal(new.codes[:100], take.codes)
+  with pytest.raises(ValueError, match=r"more than .* 1\.00 s, by 10 ms"):
+    improviser.extend(take, seconds=1.004)
+  # Music after silence is heard at the level of the training.
+  quiet = Audio(_music(2).samples / 64, RATE)
+  under = improviser.extend(take, quiet)
+  assert under.heard.level_db == pytest.approx(improviser.reference_db, abs=0.1)
+  np.testing.assert_allclose(
+    under.audio.samples[: 99 * FRAME], take.audio.samples[: 99 * FRAME]
+  )
+
+
+def test_music_after_a_silent_file_is_heard_as_loud_as_in_training(improviser):
+  longer = Audio(_music(2).samples / 64, RATE)
+  longer.samples[:RATE] = 0
+  with pytest.warns(UserWarning, match="context is silent"):
+    take = improviser.generate((longer.samples[:RATE], RATE))
+  new = improviser.extend(take, longer)
+  assert new.heard.level_db == pytest.approx(improviser.reference_db, abs=0.1)
+
+
+def test_a_loop_can_be_varied_and_has_no_end(improviser):
+  take = improviser.generate(_music(1.003), loop=True, seed=1)
+  assert take.audio.samples.shape == (8024, 1)
+  assert take.codes.shape == (100, 2)
+  new = improviser.regenerate(take, [(0.9, 1.0)])
+  changed = np.flatnonzero((new.codes != take.codes).any(axis=1))
+  assert 89 <= changed.min() <= changed.max() == 99
+  # The cross-fade goes around the corner.
+  np.testing.assert_array_equal(
+    new.audio.samples[81:7000], take.audio.samples[81:7000]
+  )
+  with pytest.raises(ValueError, match="is a loop"):
+    improviser.extend(take, _music(3))
+
+
+@pytest.mark.parametrize(
+  ("change", "given", "told"),
+  [
+    ("vary", {"share": 0.0}, "share 0"),
+    ("vary", {"from_level": 2}, "from_level 2"),
+    ("vary", {"seed": -1}, "seed -1"),
+    ("regenerate", {"regions": [(0.2, 0.1)]}, "region 0.2 to 0.1"),
+    ("regenerate", {"regions": []}, "no region"),
+    ("extend", {"seconds": 2.0}, "bass-seed0 was played to music"),
+  ],
+)
+def test_changes_that_cannot_be_are_told(improviser, change, given, told):
+  take = improviser.generate(_music())
+  with pytest.raises(ValueError, match=told):
+    getattr(improviser, change)(take, **given)
+  other = dataclasses.replace(take, codec_checksum="of another codec")
+  given = {"regions": [(0, 0.1)]} if change == "regenerate" else {}
+  with pytest.raises(ValueError, match="another codec"):
+    getattr(improviser, change)(other, **given)
+
+
+def test_a_saved_take_is_the_take(improviser, tmp_path):
+  settings = sampling.Settings(
+    steps=(3, 2), guidance={"context": (2.0, 1.0), "category": 1.0}
+  )
+  take = improviser.generate(_music(), "drums", seed=3, settings=settings)
+  back = _saved(take, tmp_path)
+  np.testing.assert_array_equal(back.codes, take.codes)
+  np.testing.assert_array_equal(back.heard.codes, take.heard.codes)
+  assert back.settings == take.settings
+  assert (back.stem, back.seed) == ("drums", 3)
+  assert back.metadata["cost"]["passes"] == 2 * 3 + 2
+  # Written quieter, so as not to clip: what is new later is as quiet.
+  loud = dataclasses.replace(take, audio=Audio(20 * take.audio.samples, RATE))
+  with pytest.warns(UserWarning, match="lowered by"):
+    back = stemgen_lib.Take.load(loud.save(tmp_path / "loud.wav"))
+  with pytest.raises(FileExistsError, match="overwrite=True"):
+    loud.save(tmp_path / "loud.wav")
+  assert back.heard.back < take.heard.back
+
+
+def test_codes_that_do_not_belong_are_refused(improviser, tmp_path):
+  take = improviser.generate(_music())
+  path = take.save(tmp_path / "a.wav")
+  (tmp_path / "a.codes.npz").write_bytes(b"PK damaged")
+  with pytest.raises(ValueError, match="damaged"):
+    stemgen_lib.Take.load(path)
+  (tmp_path / "a.codes.npz").unlink()
+  with pytest.raises(FileNotFoundError, match="generate` writes beside"):
+    stemgen_lib.Take.load(path)
+  (tmp_path / "a.codes.npz").touch()
+  with pytest.raises(ValueError, match="damaged"):
+    stemgen_lib.Take.load(path)
+  # Another take in its place, without or with codes of its own.
+  other = improviser.generate(_music(), seed=1)
+  take.save(path, overwrite=True)
+  other.save(path, codes=False, overwrite=True)
+  with pytest.raises(ValueError, match=r"different takes \(seed, codes\)"):
+    stemgen_lib.Take.load(path)
+  # Nor one that was played alike to other music.
+  alike = improviser.generate(_music(seed=1))
+  take.save(path, overwrite=True)
+  alike.save(path, codes=False, overwrite=True)
+  with pytest.raises(ValueError, match=r"different takes \(codes\)"):
+    stemgen_lib.Take.load(path)
+  other.save(path, codes=False, overwrite=True)
+  take.save(tmp_path / "a.flac", overwrite=True)
+  assert stemgen_lib.Take.load(tmp_path / "a.flac").seed == 0
+  with pytest.raises(ValueError, match="different takes"):
+    stemgen_lib.Take.load(path)
+  (tmp_path / "b.codes.npz").touch()
+  with pytest.raises(FileExistsError):
+    take.save(tmp_path / "b.wav")
+  assert not (tmp_path / "b.wav").exists()
+  take.save(tmp_path / "b.wav", codes=False)
+  take.save(tmp_path / "b.wav", overwrite=True)
+  audio.write(tmp_path / "b.wav", _music(1.0), overwrite=True)
+  with pytest.raises(ValueError, match="audio was changed"):
+    stemgen_lib.Take.load(tmp_path / "b.wav")
+
+
+def test_the_mix_of_a_take_never_clips(player):
+  context = Audio(np.full((RATE, 1), 0.9, np.float32), RATE)
+  take = player.generate(context, settings=FAST)
+  mix, gain_db = take.mix(context)
+  assert np.abs(mix.samples).max() < 1
+  assert gain_db < 0
+
+
+@pytest.mark.parametrize(
+  ("context", "given", "told"),
+  [
+    (_music(0.1), {}, "0.1 s of audio"),
+    ((np.zeros(8 * 601, np.float32), 8), {}, "0.2 to 600 s"),
+    ((np.zeros(0, np.float32), RATE), {}, "0 s of audio"),
+    ((np.zeros(RATE, np.int16), RATE), {}, "floating-point"),
+    ((np.zeros((2, RATE)), RATE), {}, "transpose"),
+    ((np.full(RATE, np.nan), RATE), {}, "NaN"),
+    (np.zeros(RATE), {}, r"ndarray: expected an Audio, a path, or \(samples"),
+    (_music(), {"stem": "basz"}, "did you mean bass"),
+    (_music(), {"seed": -1}, "seed -1"),
+    (_music(), {"seconds": 1.0}, "seconds 1"),
+    (None, {}, "seconds=10"),
+    (None, {"seconds": 0.0}, "0 s of audio"),
+  ],
+)
+def test_what_cannot_be_is_told_in_plain_words(player, context, given, told):
+  with pytest.raises(ValueError, match=told):
+    player.generate(context, **given)
+
+
+def test_weights_load_with_and_without_suffix(params, tmp_path, monkeypatch):
+  monkeypatch.setattr(stemgen_lib, "load_codec", lambda *_, **__: PcmCodec())
+  model.save_weights(tmp_path / "mine.safetensors", _config(), params, {"a": 1})
+  take = StemGen(_config(), params, PcmCodec(), {}).generate(
+    _music(), settings=FAST
+  )
+  jax.config.update("jax_compilation_cache_dir", None)
+  for name in ("mine", "mine.safetensors"):
+    loaded = StemGen.load(tmp_path / name)
+    assert loaded.metadata == {"a": 1}
+    again = loaded.generate(_music(), settings=FAST)
+    np.testing.assert_array_equal(again.codes, take.codes)
+  # What it compiles is kept for the next time.
+  kept = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
+  assert kept.startswith(os.environ["STEMGEN_JAX_CACHE"])
+  with pytest.raises(FileNotFoundError, match="yours"):
+    StemGen.load(tmp_path / "yours")
+
+
+def test_a_codec_of_another_model_is_refused(params, tmp_path):
+  model.save_weights(tmp_path / "mine.safetensors", _config(), params, {})
+  (tmp_path / "codec.safetensors").write_bytes(b"other")
+  with pytest.raises(ValueError, match="checksum"):
+    StemGen.load(tmp_path / "mine", codec=tmp_path / "codec.safetensors")

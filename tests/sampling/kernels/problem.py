@@ -1,0 +1,41 @@
+"""Logits, keys and numbers to pick from."""
+
+import jax
+import jax.numpy as jnp
+
+from stemgen_jax.sampling import kernels, noise
+
+WEIGHTS = jnp.array([-1.5, 2.0, 0.5])
+
+
+def problem(n, b, t, v, *, d=0, dtype=jnp.float32):
+  """Arguments of `pick`, those that a trace can be of; with a head if d."""
+  draw = jax.random.split(jax.random.key(n + v), 3)
+  values = jax.random.normal(draw[0], (n * b, t, d or v), dtype)
+  head = 5 * d**-0.5 * jax.random.normal(draw[1], (d, v), dtype) if d else None
+  frames = jnp.broadcast_to(jnp.arange(t) + 70, (b, t))
+  keys = noise.frame_keys(jnp.arange(b, dtype=jnp.uint32), frames, 1, 3, 0)
+  order = jax.random.uniform(draw[2], (b, t))
+  return {
+    "values": values if d else 5 * values,
+    "weights": WEIGHTS[:n] / WEIGHTS[:n].sum(),
+    "temperature": jnp.float32(0.9),
+    "keys": keys,
+    "order": order,
+    "w_confidence": jnp.float32(0.3),
+    "head": head,
+  }
+
+
+def pick(kernel, given, *, rank="paper", codes, top=None):
+  """`masked_sampling.pick`, compiled."""
+  return jax.jit(
+    lambda given: kernels.pick(kernel, **given, rank=rank, codes=codes, top=top)
+  )(given)
+
+
+def shapes(given, sharding=None):
+  """The problem without its numbers, to lower or compile for elsewhere."""
+  return jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), given
+  )

@@ -1,0 +1,238 @@
+import json
+import struct
+import time
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from fake_data import tiny_config
+from tensorboardX.proto import event_pb2
+
+from stemgen_jax.model import sharding
+from stemgen_jax.training import reporter, tensorboard
+from stemgen_jax.training.metrics import read_log
+from stemgen_jax.training.planning.flops import step_flops
+
+
+class Later:
+  """A figure on a device, which notes when it is fetched."""
+
+  def __init__(self, value, fetched):
+    self.value, self.fetched = value, fetched
+
+  def __array__(self, dtype=None, copy=None):
+    self.fetched.append(self.value)
+    return np.array(self.value, dtype)
+
+
+def metrics(loss):
+  sums = {"loss": [8.0, 4.0], "correct": [2.0, 1.0], "tokens": [4.0, 4.0]}
+  ratios = {name: [0.0, *x, 0.0, 0.0] for name, x in sums.items()}
+  return {
+    "loss": loss,
+    "gradient_norm": 1.5,
+    "learning_rate": 1e-3,
+    **{f"level_{name}": np.array(x) for name, x in sums.items()},
+    **{f"ratio_{name}": np.array(x) for name, x in ratios.items()},
+  }
+
+
+def validation():
+  return {
+    "loss_per_level": [2.0, 1.0],
+    "accuracy_per_level": [0.5, 0.25],
+    "accuracy": 0.375,
+    "all_masked_true": 1.0,
+    "all_masked_shuffled": 3.0,
+    "listening_gain": 2.0,
+  }
+
+
+def read_events(folder):
+  """Yields what the event files of a folder hold."""
+  messages: Any = event_pb2
+  for path in folder.iterdir():
+    data, place = path.read_bytes(), 0
+    while place < len(data):
+      (length,) = struct.unpack_from("<Q", data, place)
+      yield messages.Event.FromString(data[place + 12 : place + 12 + length])
+      place += 16 + length
+
+
+def events(folder):
+  """Values of all event files, by tag and step."""
+  return {
+    (value.tag, event.step): value
+    for event in read_events(folder)
+    for value in event.summary.value
+  }
+
+
+@pytest.fixture
+def config():
+  config = tiny_config(steps=6, log_every=2)
+  config.model.latent = 3
+  return config
+
+
+def test_a_step_is_reported_when_the_next_one_was_handed_over(config, tmp_path):
+  fetched = []
+  with reporter.Watch(config, tmp_path, 0, "") as seen:
+    seen.stepped(1, metrics(Later(5.0, fetched)), 0.0)
+    seen.stepped(2, metrics(Later(3.0, fetched)), 0.0)
+    assert fetched == []
+    seen.stepped(3, metrics(Later(1.0, fetched)), 0.0)
+    assert set(fetched) == {5.0, 3.0}
+  (line,) = [
+    x for x in read_log(tmp_path / "log.jsonl") if x["kind"] == "train"
+  ]
+  assert line["step"] == 2
+  assert line["loss"] == 4.0
+
+
+def test_what_is_seen_is_in_the_log_in_tensorboard_and_on_the_terminal(
+  config, tmp_path, capsys
+):
+  with reporter.Watch(config, tmp_path, 0, "stemgen-jax train --x=1") as seen:
+    for step in range(1, 7):
+      seen.stepped(step, metrics(4.0), 0.25 * step)
+      if step == 4:
+        seen.validated(4, validation())
+    seen.settle()
+    seen.ended(6, "steps")
+
+  lines = read_log(tmp_path / "log.jsonl")
+  kinds = ["start", "train", "validation", "train", "train", "end"]
+  assert [line["kind"] for line in lines] == kinds
+  assert lines[0]["command"] == "stemgen-jax train --x=1"
+  assert lines[0]["devices"] == "1 x cpu"
+  # Seconds a step: steps 1 and 2, 3 and 4, 5 and 6.
+  waits = [line["data_wait"] for line in lines if line["kind"] == "train"]
+  assert waits == pytest.approx([0.375, 0.875, 1.375])
+  assert "share_of_peak" not in lines[1]  # of a CPU it is not known
+
+  found = events(tmp_path / "tensorboard")
+  shown = {
+    "train/loss": 4.0,
+    "train/loss_per_level/0": 2.0,
+    "train/accuracy_per_level/1": 0.25,
+    "train/loss_per_ratio/1": 2.0,
+    "train/accuracy_per_ratio/2": 0.25,
+    "train/gradient_norm": 1.5,
+    "train/learning_rate": 1e-3,
+    "train/data_wait": 0.375,
+    "train/examples_per_second": lines[1]["examples_per_second"],
+  }
+  for tag, value in shown.items():
+    assert found[tag, 2].simple_value == pytest.approx(value), tag
+  assert ("train/loss_per_ratio/0", 2) not in found  # none had that share
+  assert found["validation/listening_gain", 4].simple_value == 2.0
+
+  said = capsys.readouterr().err
+  assert "step 4: loss per level 2.000 1.000, accuracy 0.500 0.250" in said
+  last = said.rpartition("\r")[2]
+  assert last.startswith("step 6/6, loss 4.000, ")
+  assert "examples/s" in last
+  assert last.rstrip().endswith(" left")
+
+
+def test_the_share_of_peak_is_the_models_operations(
+  config, tmp_path, monkeypatch
+):
+  # The eight devices together: what four examples a second take.
+  needed = step_flops(config).useful / config.batch * 4
+  monkeypatch.setattr(reporter, "peak_flops", lambda kind: needed / 8)
+  mesh = sharding.make_mesh(4, 2)
+  with jax.set_mesh(mesh), reporter.Watch(config, tmp_path, 0, "") as seen:
+    for step in (1, 2, 3):
+      seen.stepped(step, metrics(4.0), 0.0)
+  start, line = read_log(tmp_path / "log.jsonl")
+  assert start["devices"] == "8 x cpu"
+  assert line["share_of_peak"] == pytest.approx(
+    line["examples_per_second"] / 4, rel=1e-3
+  )
+
+
+def test_what_is_done_beside_training_does_not_slow_it(config, tmp_path):
+  with reporter.Watch(config, tmp_path, 0, "") as seen:
+    began = time.monotonic()
+    seen.stepped(1, metrics(4.0), 0.0)
+    with seen.paused():
+      time.sleep(0.5)
+    seen.stepped(2, metrics(4.0), 0.0)
+    seen.settle()
+    whole = time.monotonic() - began
+  line = read_log(tmp_path / "log.jsonl")[1]
+  assert 2 * config.batch / line["examples_per_second"] < whole - 0.4
+
+
+@pytest.mark.parametrize("name", ["loss", "gradient_norm"])
+def test_what_is_no_number_is_an_error(config, tmp_path, name):
+  with reporter.Watch(config, tmp_path, 0, "") as seen:
+    seen.stepped(1, metrics(4.0), 0.0)
+    seen.stepped(2, metrics(4.0) | {name: np.float32("nan")}, 0.0)
+    words = name.replace("_", " ")
+    with pytest.raises(FloatingPointError, match=f"{words} is no finite"):
+      seen.check(2)
+
+
+def test_a_resumed_run_writes_its_later_steps_anew(config, tmp_path):
+  lines = [
+    {"step": 2, "kind": "train"},
+    {"step": 2, "kind": "end"},
+    {"step": 4, "kind": "train"},
+  ]
+  text = "".join(json.dumps(line) + "\n" for line in lines) + '{"step": 5, "k'
+  (tmp_path / "log.jsonl").write_text(text)
+  with reporter.Watch(config, tmp_path, 2, "again"):
+    pass
+  kept = read_log(tmp_path / "log.jsonl")
+  assert [(x["step"], x["kind"]) for x in kept] == [(2, "train"), (2, "start")]
+
+
+@pytest.mark.parametrize("start", [0, 3])
+def test_tensorboard_forgets_the_steps_that_are_done_again(
+  config, tmp_path, start
+):
+  # TensorBoard's own rule: a START drops what it has of this step and later.
+  # From 0, too: the run may have been killed before it saved anything.
+  with reporter.Watch(config, tmp_path, start, "") as seen:
+    seen.validated(start + 1, validation())
+  found = read_events(tmp_path / "tensorboard")
+  begun = [x.step for x in found if x.HasField("session_log")]
+  assert begun == [start + 1]
+
+
+def test_what_is_saved_is_in_tensorboard_though_the_run_is_killed(
+  config, tmp_path
+):
+  with reporter.Watch(config, tmp_path, 0, "") as seen:
+    for step in (1, 2):
+      seen.stepped(step, metrics(4.0), 0.0)
+    seen.check(2)  # as before a checkpoint
+    assert ("train/loss", 2) in events(tmp_path / "tensorboard")
+
+
+def test_without_tensorboardx_there_is_just_no_such_folder(
+  config, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(tensorboard, "available", lambda: False)
+  with reporter.Watch(config, tmp_path, 0, "") as seen:
+    seen.validated(1, validation())
+    seen.heard(1, [])
+  assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+
+
+@pytest.mark.parametrize(
+  ("kind", "peak"),
+  [
+    ("NVIDIA H100 80GB HBM3", 989e12),
+    ("NVIDIA A100-SXM4-80GB", 312e12),
+    ("TPU v5 lite", 197e12),
+    ("TPU v5p", 459e12),
+    ("cpu", None),
+  ],
+)
+def test_peaks_are_those_of_the_data_sheets(kind, peak):
+  assert reporter.peak_flops(kind) == peak
