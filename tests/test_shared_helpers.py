@@ -51,7 +51,7 @@ def test_a_folder_keeps_its_recipe(tmp_path):
     recipes.check_or_create(path, recipe, "*.npz")
   path.unlink()
   (tmp_path / "1.npz").write_bytes(b"")
-  with pytest.raises(ValueError, match="not found, but .* has results"):
+  with pytest.raises(ValueError, match=r"not found, but .* has results"):
     recipes.check_or_create(path, recipe, "*.npz")
 
 
