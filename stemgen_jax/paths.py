@@ -32,3 +32,8 @@ def exported(name: str) -> pathlib.Path:
   if path.suffix == ".safetensors":
     return path
   return path.parent / f"{path.name}.safetensors"  # "." has no name
+
+
+def is_run(path: str | os.PathLike) -> bool:
+  """Return whether `path` is the folder of a training run."""
+  return (pathlib.Path(path) / "checkpoints").is_dir()

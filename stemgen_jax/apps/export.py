@@ -13,14 +13,15 @@ import pathlib
 from absl import flags
 
 from stemgen_jax import disk
+from stemgen_jax.cli.flags.required import required
 
 DTYPES = ("float16", "float32")
 
 FLAGS = flags.FlagValues()
-_RUN = flags.DEFINE_string(
+flags.DEFINE_string(
   "run", None, "Folder that `stemgen-jax train` made.", flag_values=FLAGS
 )
-_OUT = flags.DEFINE_string(
+flags.DEFINE_string(
   "out", None, "File to write, .safetensors.", flag_values=FLAGS
 )
 _STEP = flags.DEFINE_string(
@@ -64,8 +65,8 @@ def main(argv: list[str]) -> None:
       already.
   """
   del argv
-  run = pathlib.Path(_required(_RUN, "runs/demo"))
-  out = pathlib.Path(_required(_OUT, "model.safetensors"))
+  run = pathlib.Path(required(FLAGS, "run", "runs/demo"))
+  out = pathlib.Path(required(FLAGS, "out", "model.safetensors"))
   if _DTYPE.value not in DTYPES:
     raise ValueError(
       f"--dtype={_DTYPE.value}: expected one of {', '.join(DTYPES)}"
@@ -98,9 +99,3 @@ def main(argv: list[str]) -> None:
     history.draw(picture, weights.metadata["course"])
   size = out.stat().st_size / 1e6
   print(f"wrote {out}: step {metadata['steps']}, {size:.1f} MB; {about}")
-
-
-def _required(flag: flags.FlagHolder[str | None], example: str) -> str:
-  if not flag.value:
-    raise ValueError(f"--{flag.name} is missing, as --{flag.name}={example}")
-  return flag.value

@@ -23,10 +23,12 @@ import dataclasses
 import json
 import shlex
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from absl import flags
 from ml_collections import config_flags
+
+from stemgen_jax.cli.flags.required import required
 
 if TYPE_CHECKING:
   from stemgen_jax.data.batches import Mixture
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
   from stemgen_jax.training.config import TrainConfig
 
 FLAGS = flags.FlagValues()
-_CONFIG = config_flags.DEFINE_config_file(
+config_flags.DEFINE_config_file(
   "config",
   None,
   "File with the configuration of the run, such as configs/demo.py.",
@@ -47,7 +49,7 @@ _DATA = flags.DEFINE_string(
   "data/a:0.7,data/b:0.3.",
   flag_values=FLAGS,
 )
-_OUT = flags.DEFINE_string(
+flags.DEFINE_string(
   "out",
   None,
   "Folder of the run: log, checkpoints. One that has a run goes on with it.",
@@ -111,12 +113,12 @@ def main(argv: list[str]) -> None:
     ConnectionError: the processes do not find each other.
   """
   del argv
-  run = _required(_CONFIG, "configs/demo.py")
+  run = required(FLAGS, "config", "configs/demo.py")
   if _DRY_RUN.value:
     _dry_run(run)
     return
-  mixture = _required(_DATA, "data/demo")
-  out = _required(_OUT, "runs/demo")
+  mixture = required(FLAGS, "data", "data/demo")
+  out = required(FLAGS, "out", "runs/demo")
 
   # Here, so that --help and mistakes in the flags answer at once.
   import jax
@@ -243,9 +245,3 @@ def _listener(
     validated.folders[0], "valid", config.model.window, count
   )
   return audition.Listener(config.model, examples, player, pathlib.Path(out))
-
-
-def _required(flag: flags.FlagHolder, example: str) -> Any:
-  if not flag.value:
-    raise ValueError(f"--{flag.name} is missing, as --{flag.name}={example}")
-  return flag.value

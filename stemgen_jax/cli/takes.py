@@ -19,7 +19,7 @@ from stemgen_jax import audio, disk
 from stemgen_jax.cli.flags import settings as settings_lib
 from stemgen_jax.codec import weight_files
 from stemgen_jax.generation.take import Take, codes_path
-from stemgen_jax.paths import exported
+from stemgen_jax.paths import exported, is_run
 
 if TYPE_CHECKING:
   from stemgen_jax.generation.engine import Progress
@@ -184,7 +184,7 @@ def check_weights(values: flags.FlagValues) -> None:
   for name, published in (("weights", ()), ("codec", weight_files.PUBLISHED)):
     path = values[name].value or "demo"
     known = path == "demo" or path.partition(":")[0] in published
-    run = name == "weights" and (pathlib.Path(path) / "checkpoints").is_dir()
+    run = name == "weights" and is_run(path)
     there = exported(path) if name == "weights" else pathlib.Path(path)
     if not known and not run and not there.is_file():
       raise FileNotFoundError(f"--{name}={path}: no such file")

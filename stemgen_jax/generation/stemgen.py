@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from stemgen_jax import audio as audio_lib
-from stemgen_jax import categories, model, sampling
+from stemgen_jax import categories, model, paths, sampling
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec
 from stemgen_jax.codec import load as load_codec
@@ -411,7 +411,7 @@ def _given(genre: str, role: str) -> list[str]:
 def load_weights(name: str) -> model.Weights:
   """The weights that `StemGen.load` finds under a name; errors as there."""
   path = pathlib.Path(name)
-  if (path / "checkpoints").is_dir():
+  if paths.is_run(path):
     # Here: who plays exported weights needs no Orbax.
     from stemgen_jax.training import runs
 

@@ -5,15 +5,11 @@ import os
 import pathlib
 from typing import Any
 
+from stemgen_jax import paths
 from stemgen_jax.model import ModelConfig, Weights, load_weights
 from stemgen_jax.training import metrics
 from stemgen_jax.training.checkpoint import About, Checkpoints, state_like
 from stemgen_jax.training.history import validations
-
-
-def is_run(path: str | os.PathLike) -> bool:
-  """Whether it is a folder that `stemgen-jax train` made."""
-  return (pathlib.Path(path) / "checkpoints").is_dir()
 
 
 def load_run(run: str | os.PathLike, step: str | int = "best") -> Weights:
@@ -32,7 +28,7 @@ def load_run(run: str | os.PathLike, step: str | int = "best") -> Weights:
     ValueError: the checkpoint is damaged or another version's.
   """
   run = pathlib.Path(run)
-  if not is_run(run):
+  if not paths.is_run(run):
     raise FileNotFoundError(f"no run at {run}: it has no folder checkpoints")
   with Checkpoints(run) as checkpoints:
     wanted = {"best": checkpoints.best, "last": None}.get(str(step), step)
@@ -54,7 +50,7 @@ def load_start(path: str | os.PathLike, config: ModelConfig) -> Weights:
     FileNotFoundError: there are none.
     ValueError: they are damaged, or of another codec or shape.
   """
-  weights = load_run(path) if is_run(path) else load_weights(path)
+  weights = load_run(path) if paths.is_run(path) else load_weights(path)
   try:
     weights.check_codec(config.codec, config.codec_checksum)
   except ValueError as error:
