@@ -41,13 +41,9 @@ class Training:
   def __init__(self, data, out, *flags, devices=1, **environment):
     self.out = pathlib.Path(out)
     argv = [f"--config.{name}={value}" for name, value in _FIELDS.items()]
-    fast = {
+    alone = {
       "JAX_NUM_CPU_DEVICES": str(devices),
       "JAX_PLATFORMS": "cpu",
-      # To compile is most of the time of such a run.
-      "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-      "JAX_COMPILATION_CACHE_DIR": str(pathlib.Path(data).parent / "compiled"),
-      "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
       "PYTHONPATH": str(ROOT),
     }
     self.process = subprocess.Popen(
@@ -65,7 +61,7 @@ class Training:
       stdout=subprocess.PIPE,
       stderr=subprocess.PIPE,
       text=True,
-      env=os.environ | fast | environment,
+      env=os.environ | alone | environment,
     )
 
   def end(self, timeout=600):

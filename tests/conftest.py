@@ -5,17 +5,25 @@ import os
 import shutil
 import tempfile
 
-import jax
+# What a test downloads or compiles is not the user's. Tiny programs: to compile
+# them is most of the time of these tests, and of the commands that they run. So
+# the compiler does as little as it can (`optimized_compilation` undoes that),
+# and one cache serves the whole run, processes started by tests included.
+_cache = tempfile.mkdtemp(prefix="stemgen-jax-")
+atexit.register(shutil.rmtree, _cache, ignore_errors=True)
+os.environ |= {
+  "STEMGEN_JAX_CACHE": _cache,
+  "JAX_COMPILATION_CACHE_DIR": os.path.join(_cache, "compiled"),
+  "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+  "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+}
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import jax  # noqa: E402  (reads the variables above)
+import pytest  # noqa: E402
 
 # Before the first computation: eight simulated devices stand for a mesh.
 jax.config.update("jax_num_cpu_devices", 8)
-os.environ.setdefault("OMP_NUM_THREADS", "2")
-
-# What a test downloads or compiles is not the user's.
-_cache = tempfile.mkdtemp(prefix="stemgen-jax-")
-atexit.register(shutil.rmtree, _cache, ignore_errors=True)
-os.environ["STEMGEN_JAX_CACHE"] = _cache
-os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)  # of the commands run here
 
 
 def pytest_addoption(parser):
@@ -30,3 +38,11 @@ def pytest_collection_modifyitems(config, items):
   left_out = [item for item in items if item.get_closest_marker("soak")]
   items[:] = [item for item in items if item not in left_out]
   config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture(scope="module")
+def optimized_compilation():
+  """Compile as outside of tests: programs that run longer than they compile."""
+  jax.config.update("jax_disable_most_optimizations", False)
+  yield
+  jax.config.update("jax_disable_most_optimizations", True)

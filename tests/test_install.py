@@ -98,14 +98,8 @@ def _closure(asked: Iterable[str]) -> set[str]:
   return set(found)
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
-  """Room for compiled programs."""
-  return tmp_path_factory.mktemp("compiled")
-
-
 @pytest.fixture
-def run(tmp_path, compiled, monkeypatch):
+def run(tmp_path, monkeypatch):
   """Runs commands, with an install of one extra and in `tmp_path`."""
 
   def run(extra: str, *lines: str, no_deps: bool = False) -> None:
@@ -125,16 +119,10 @@ def run(tmp_path, compiled, monkeypatch):
     site.mkdir(exist_ok=True)
     (site / "sitecustomize.py").write_text(_HIDE.format(hidden=hidden))
     monkeypatch.chdir(tmp_path)
-    fast = {
-      "JAX_NUM_CPU_DEVICES": "1",
-      # To compile is most of the time of such runs.
-      "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-      "JAX_COMPILATION_CACHE_DIR": str(compiled),
-      "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    }
     done = subprocess.run(
       [sys.executable, "-c", _RUN, *lines],
-      env=os.environ | fast | {"PYTHONPATH": f"{site}:{ROOT}"},
+      env=os.environ
+      | {"JAX_NUM_CPU_DEVICES": "1", "PYTHONPATH": f"{site}:{ROOT}"},
       capture_output=True,
       text=True,
       check=False,

@@ -27,9 +27,14 @@ assert compiling.seconds > 0
 
 
 def play(cache, **environment) -> str:
+  inherited = {
+    name: value
+    for name, value in os.environ.items()
+    if name != "JAX_COMPILATION_CACHE_DIR"  # of the tests
+  }
   done = subprocess.run(
     [sys.executable, "-c", SCRIPT],
-    env=os.environ | {"STEMGEN_JAX_CACHE": str(cache)} | environment,
+    env=inherited | {"STEMGEN_JAX_CACHE": str(cache)} | environment,
     capture_output=True,
     text=True,
     check=False,

@@ -548,13 +548,25 @@ def test_what_cannot_be_is_told_in_plain_words(player, context, given, told):
     player.generate(context, **given)
 
 
-def test_weights_load_with_and_without_suffix(params, tmp_path, monkeypatch):
+@pytest.fixture
+def no_cache_of_programs():
+  """As in a process that sets none."""
+  settings = ("compilation_cache_dir", "persistent_cache_min_compile_time_secs")
+  before = {f"jax_{x}": getattr(jax.config, f"jax_{x}") for x in settings}
+  jax.config.update("jax_compilation_cache_dir", None)
+  yield
+  for name, value in before.items():
+    jax.config.update(name, value)
+
+
+def test_weights_load_with_and_without_suffix(
+  params, tmp_path, monkeypatch, no_cache_of_programs
+):
   monkeypatch.setattr(stemgen_lib, "load_codec", lambda *_, **__: PcmCodec())
   model.save_weights(tmp_path / "mine.safetensors", _config(), params, {"a": 1})
   take = StemGen(_config(), params, PcmCodec(), {}).generate(
     _music(), settings=FAST
   )
-  jax.config.update("jax_compilation_cache_dir", None)
   for name in ("mine", "mine.safetensors"):
     loaded = StemGen.load(tmp_path / name)
     assert loaded.metadata == {"a": 1}

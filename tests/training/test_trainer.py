@@ -170,8 +170,6 @@ def test_killed_outright_it_goes_on_from_the_last_checkpoint(whole, tmp_path):
   script = textwrap.dedent(
     """
     import os, signal, sys
-    import jax
-    jax.config.update("jax_disable_most_optimizations", True)
     from stemgen_jax.training import trainer
     from fake_data import FakeBatches, fake_data, tiny_config
 
