@@ -5,10 +5,11 @@ import os
 import shutil
 import tempfile
 
-# What a test downloads or compiles is not the user's. Tiny programs: to compile
-# them is most of the time of these tests, and of the commands that they run. So
-# the compiler does as little as it can (`optimized_compilation` undoes that),
-# and one cache serves the whole run, processes started by tests included.
+# What a test downloads or compiles is not the user's. Tests run tiny programs,
+# and most of their time is compilation. So the compiler optimizes little
+# (`optimized_compilation` undoes that), does without the MLIR fusion emitters
+# (which take half of its time on a training step), and one cache serves the
+# whole run, including the processes that tests start.
 _cache = tempfile.mkdtemp(prefix="stemgen-jax-")
 atexit.register(shutil.rmtree, _cache, ignore_errors=True)
 os.environ |= {
@@ -16,6 +17,13 @@ os.environ |= {
   "JAX_COMPILATION_CACHE_DIR": os.path.join(_cache, "compiled"),
   "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
   "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+  "XLA_FLAGS": " ".join(
+    (
+      os.environ.get("XLA_FLAGS", ""),
+      "--xla_cpu_use_fusion_emitters=false",
+      "--xla_cpu_parallel_codegen_split_count=1",
+    )
+  ),
 }
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
