@@ -20,8 +20,11 @@ The card beside them, stemgen_jax/assets/demo/model.md, has the course of it.
 """
 
 from stemgen_jax.model.config import ModelConfig
-from stemgen_jax.training.config import MaskConfig, TrainConfig
-from stemgen_jax.training.optimizer import OptimizerConfig
+from stemgen_jax.training.config import (
+  MaskConfig,
+  OptimizerConfig,
+  TrainConfig,
+)
 
 
 def get_config() -> TrainConfig:

@@ -13,7 +13,6 @@ from stemgen_jax.model.sharding import alone, spec
 Heads = Float[Array, "b t n h"]
 Valid = Bool[Array, "b t"]
 
-FORMS = ("auto", "dot_product", "map", "cudnn", "splash")
 _LANES = 128
 _BLOCKS = (512, 256, _LANES)
 

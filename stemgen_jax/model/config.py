@@ -3,7 +3,6 @@
 import dataclasses
 
 from stemgen_jax import categories
-from stemgen_jax.model.attention import FORMS
 
 CONDITION_SIZES: dict[str, int] = {
   "category": len(categories.CATEGORIES),
@@ -14,7 +13,7 @@ CONDITION_SIZES: dict[str, int] = {
 
 _CHOICES = {
   "embedding": ("table", "codebook"),
-  "attention": FORMS,
+  "attention": ("auto", "dot_product", "map", "cudnn", "splash"),
   "remat": ("none", "dots", "full"),
   "dtype": ("auto", "float32", "bfloat16"),
 }

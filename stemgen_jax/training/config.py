@@ -1,10 +1,77 @@
 """What a training run is: the root of the configuration tree."""
 
 import dataclasses
+import re
 from typing import Any
 
 from stemgen_jax.model.config import ModelConfig
-from stemgen_jax.training.optimizer import OptimizerConfig
+
+
+@dataclasses.dataclass(kw_only=True)
+class OptimizerConfig:
+  """Learning rate over time, and what it is the rate of.
+
+  Attributes:
+    kind: "adamw", the paper's, or "muon": the matrices of the blocks take
+      orthogonal steps (Muon, arXiv 2502.16982, scaled to the size of AdamW's,
+      so that the learning rate stays), everything else AdamW's. Muon's state
+      is whole on every device.
+    learning_rate: The peak.
+    warmup_steps: Linear rise from 0 to the peak.
+    hold_steps: Steps at the peak.
+    decay_steps: Steps of the exponential decay that follows.
+    final_ratio: Of the peak, reached at the end of the decay and kept.
+    beta1: AdamW's.
+    beta2: AdamW's.
+    weight_decay: Decoupled, on kernels only: not on norms, embeddings or
+      anything else that is not a matrix.
+    clip_norm: Largest global norm of the gradients.
+    frozen: Patterns (regular expressions, searched in paths such as
+      "blocks/query/kernel") of parameters that never change; the codec's
+      codebooks never do.
+  """
+
+  kind: str = "adamw"
+  learning_rate: float = 5e-4
+  warmup_steps: int = 10_000
+  hold_steps: int = 50_000
+  decay_steps: int = 300_000
+  final_ratio: float = 0.01
+  beta1: float = 0.9
+  beta2: float = 0.98
+  weight_decay: float = 0.01
+  clip_norm: float = 1.0
+  frozen: tuple[str, ...] = ()
+
+  def validate(self) -> None:
+    """Raises ValueError, naming the field, if a value is out of range."""
+    if self.kind not in ("adamw", "muon"):
+      raise ValueError(f"optimizer.kind={self.kind!r}: expected adamw or muon")
+    for name in ("learning_rate", "clip_norm"):
+      if getattr(self, name) <= 0:
+        raise ValueError(
+          f"optimizer.{name}={getattr(self, name)}: must be more than 0"
+        )
+    for name in ("warmup_steps", "hold_steps", "weight_decay"):
+      if getattr(self, name) < 0:
+        raise ValueError(
+          f"optimizer.{name}={getattr(self, name)}: must not be negative"
+        )
+    if self.decay_steps < 1:
+      raise ValueError(
+        f"optimizer.decay_steps={self.decay_steps}: must be at least 1"
+      )
+    if not 0 < self.final_ratio <= 1:
+      raise ValueError(
+        f"optimizer.final_ratio={self.final_ratio}: must be in (0, 1]"
+      )
+    for pattern in self.frozen:
+      try:
+        re.compile(pattern)
+      except re.error as error:
+        raise ValueError(
+          f"optimizer.frozen: {pattern!r} is no regular expression ({error})"
+        ) from error
 
 
 @dataclasses.dataclass(kw_only=True)
