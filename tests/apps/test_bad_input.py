@@ -1,6 +1,7 @@
 """What a user can get wrong, each time in one line, at once, nothing lost."""
 
 import dataclasses
+import json
 import os
 import pathlib
 import re
@@ -53,22 +54,70 @@ def studio(tmp_path_factory):
 
 
 def python(studio, *arguments):
-  environment = {
-    "PATH": os.environ["PATH"],
-    "PYTHONPATH": f"{studio / 'shadows'}{os.pathsep}{ROOT}",
-  }
+  """A process in which importing jax or torch raises RuntimeError."""
   return subprocess.run(
     [sys.executable, *arguments],
     cwd=studio,
-    env=environment,
+    env=_environment(studio),
     capture_output=True,
     text=True,
     timeout=60,
   )
 
 
-def run(studio, *arguments):
-  return python(studio, "-m", "stemgen_jax", *arguments)
+def _environment(studio):
+  return {
+    "PATH": os.environ["PATH"],
+    "PYTHONPATH": f"{studio / 'shadows'}{os.pathsep}{ROOT}",
+  }
+
+
+# Reads command lines as JSON, one a line; answers each with its exit code and
+# what it printed.
+SERVER = """
+import contextlib, io, json, sys, traceback
+from stemgen_jax.__main__ import main
+
+answers = sys.stdout
+for line in sys.stdin:
+  out, err = io.StringIO(), io.StringIO()
+  with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    try:
+      code = main(json.loads(line))
+    except BaseException:
+      traceback.print_exc()
+      code = 1
+  print(json.dumps([code, out.getvalue(), err.getvalue()]), file=answers)
+  answers.flush()
+"""
+
+
+@pytest.fixture(scope="module")
+def run(studio):
+  """Run commands through the dispatcher of one process without jax and torch.
+
+  Most of the time of a command that fails at once is the start of Python.
+  """
+  with subprocess.Popen(
+    [sys.executable, "-c", SERVER],
+    cwd=studio,
+    env=_environment(studio),
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+  ) as server:
+    questions, answers = server.stdin, server.stdout
+    assert questions is not None
+    assert answers is not None
+
+    def run(*arguments):
+      print(json.dumps(arguments), file=questions, flush=True)
+      code, out, err = json.loads(answers.readline())
+      return subprocess.CompletedProcess(arguments, code, out, err)
+
+    yield run
+    questions.close()
+    assert server.wait(60) == 0
 
 
 def contents(folder: pathlib.Path):
@@ -145,9 +194,9 @@ GENERATE = ("generate", "--context=mix.wav", "--stem=bass", "--out=new.wav")
   ],
   ids=lambda value: " ".join(value) if value[0][:1] == "-" else None,
 )
-def test_one_line_at_once_and_nothing_lost(studio, arguments, words):
+def test_one_line_at_once_and_nothing_lost(studio, run, arguments, words):
   before = contents(studio)
-  done = run(studio, *GENERATE, *arguments)
+  done = run(*GENERATE, *arguments)
   assert done.returncode == 1, done.stderr
   assert len(done.stderr.splitlines()) == 1, done.stderr
   assert done.stderr.startswith("stemgen-jax: error: ")
@@ -157,9 +206,17 @@ def test_one_line_at_once_and_nothing_lost(studio, arguments, words):
   assert contents(studio) == before
 
 
+def test_a_mistake_is_the_same_as_a_process_of_its_own(studio, run):
+  mistake = (*GENERATE, "--context=mx.wav")
+  done, expected = python(studio, "-m", "stemgen_jax", *mistake), run(*mistake)
+  assert done.returncode == expected.returncode == 1
+  assert done.stderr == expected.stderr
+  assert done.stdout == expected.stdout == ""
+
+
 def test_the_checks_above_end_before_any_model_loads(studio):
   # The same command without a mistake does reach jax, which is refused.
-  done = run(studio, *GENERATE)
+  done = python(studio, "-m", "stemgen_jax", *GENERATE)
   assert "was imported" in done.stderr
   assert not (studio / "new.wav").exists()
 
@@ -180,8 +237,8 @@ def test_the_checks_above_end_before_any_model_loads(studio):
     (["generate", "--out=a.wav"], ["either --context", "or --seconds"]),
   ],
 )
-def test_wrong_app_or_length(studio, arguments, words):
-  done = run(studio, *arguments)
+def test_wrong_app_or_length(studio, run, arguments, words):
+  done = run(*arguments)
   assert done.returncode == 1
   assert len(done.stderr.splitlines()) == 1
   for word in words:
@@ -190,8 +247,8 @@ def test_wrong_app_or_length(studio, arguments, words):
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["generate", "--help"]])
-def test_help_comes_at_once_and_names_what_there_is(studio, arguments):
-  done = run(studio, *arguments)
+def test_help_comes_at_once_and_names_what_there_is(run, arguments):
+  done = run(*arguments)
   assert done.returncode == 0, done.stderr
   assert done.stderr == ""
   assert "generate" in done.stdout
@@ -209,12 +266,12 @@ def test_help_comes_at_once_and_names_what_there_is(studio, arguments):
     assert "source_flags" not in done.stdout
 
 
-def test_it_says_its_version(studio):
-  assert run(studio, "--version").stdout == f"stemgen-jax {__version__}\n"
+def test_it_says_its_version(run):
+  assert run("--version").stdout == f"stemgen-jax {__version__}\n"
 
 
-def test_trace_shows_where_an_error_came_from(studio):
-  done = run(studio, *GENERATE, "--takes=0", "--trace")
+def test_trace_shows_where_an_error_came_from(run):
+  done = run(*GENERATE, "--takes=0", "--trace")
   assert "Traceback" in done.stderr
   assert done.returncode == 1
 
@@ -240,12 +297,12 @@ def test_importing_the_package_loads_neither_jax_nor_torch(studio):
     "vary",
   ],
 )
-def test_every_app_answers_in_the_same_way(studio, app):
-  assert f"  {app} " in run(studio, "--help").stdout
-  helped = run(studio, app, "--help")
+def test_every_app_answers_in_the_same_way(run, app):
+  assert f"  {app} " in run("--help").stdout
+  helped = run(app, "--help")
   assert helped.returncode == 0, helped.stderr
   assert "--out=" in helped.stdout
-  wrong = run(studio, app, "--ouut=folder")
+  wrong = run(app, "--ouut=folder")
   assert wrong.returncode == 1
   assert "unknown flag --ouut, did you mean --out?" in wrong.stderr
   assert len(wrong.stderr.splitlines()) == 1
