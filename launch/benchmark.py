@@ -272,12 +272,14 @@ def _agreement(arguments: argparse.Namespace) -> None:
   """The default against --exact, which differ on accelerators."""
   player = StemGen.load(arguments.weights)
   context = audio.read(_LOOPS / "chords.flac")
-  heard = context_lib.hear(player.codec, context, player.reference_db)
+  encoded = context_lib.encode_context(
+    player.codec, context, player.reference_db
+  )
   settings = player.with_scales(sampling.preset(arguments.preset))
   if arguments.steps:
     steps = tuple(map(int, arguments.steps.split(",")))
     settings = dataclasses.replace(settings, steps=steps)
-  part = Part(heard, "bass", settings, None)
+  part = Part(encoded, "bass", settings, None)
   seeds = list(range(arguments.takes))
   together, alone = (
     np.stack([take.codes for take in player.play(part, seeds, at_once)])

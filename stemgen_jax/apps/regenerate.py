@@ -72,7 +72,7 @@ def main(argv: list[str]) -> None:
     FLAGS,
     FLAGS.context,
     regenerate,
-    check=lambda take, _: take.heard.frames_of(wanted),
+    check=lambda take, _: take.context.frames_of(wanted),
   )
 
 

@@ -1,8 +1,8 @@
 """Between the caller's audio and the codec's codes, in both directions.
 
-What comes back has exactly as many samples as what was heard, at the same
-sample rate, in as many channels, without lag. A loop stays one: its end meets
-its beginning without a fade.
+The stem has exactly as many samples as its context, at the same sample rate,
+in as many channels, without lag. A loop stays a loop: its end meets its
+beginning without a fade.
 """
 
 import dataclasses
@@ -27,13 +27,13 @@ Region = tuple[float, float]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class Heard:
-  """A context as the model hears it, and the format it came in.
+class EncodedContext:
+  """The codes of a context, and the format it came in.
 
   Attributes:
     codes: the codec's codes of the context.
     gain: factor that brought it to the level of the training's contexts.
-    back: factor that brings a stem from there to the context's level.
+    inverse_gain: factor that brings a stem to the level of the context.
     level_db: its root mean square after that, dB of full scale.
     from_nothing: there was no context, only silence of a wanted length.
     loop: it is one period of a loop, brought to whole frames.
@@ -43,12 +43,12 @@ class Heard:
     framing: how frames lie on the codec's samples.
     stretch: the context's samples for one of the codec's.
     scales: of the segments of a `codec.ScaledCodec`, RMS after `gain`.
-    seconds_to_hear: what the encoding took.
+    encoding_seconds: duration of the encoding.
   """
 
   codes: Int[np.ndarray, "t q"]
   gain: float
-  back: float
+  inverse_gain: float
   level_db: float
   from_nothing: bool
   loop: bool
@@ -58,7 +58,7 @@ class Heard:
   framing: Framing
   stretch: float
   scales: Sequence[float] = ()
-  seconds_to_hear: float = 0.0
+  encoding_seconds: float = 0.0
 
   @property
   def seconds(self) -> float:
@@ -109,7 +109,7 @@ class Heard:
     return inside
 
 
-def hear(
+def encode_context(
   codec: Codec,
   sound: Audio,
   reference_db: float,
@@ -117,7 +117,7 @@ def hear(
   gain: float | None = None,
   loop: bool = False,
   from_nothing: bool = False,
-) -> Heard:
+) -> EncodedContext:
   """Encodes a context, in the codec's format and at the training's level.
 
   A loop is stretched to whole frames, by half a frame at most, and encoded
@@ -129,7 +129,7 @@ def hear(
     reference_db: level of the training's contexts.
     gain: use this factor in place of the one that leads there.
     loop: the context is one period of a loop.
-    from_nothing: see `Heard`.
+    from_nothing: see `EncodedContext`.
 
   Raises:
     ValueError: a loop, for a codec that has segments of its own.
@@ -154,10 +154,10 @@ def hear(
   else:
     codes = codec.encode(samples[None])[0]
   scaled = isinstance(codec, ScaledCodec)
-  return Heard(
+  return EncodedContext(
     codes=codes,
     gain=gain,
-    back=1.0 / gain,
+    inverse_gain=1.0 / gain,
     level_db=level_db,
     from_nothing=from_nothing,
     loop=loop,
@@ -167,7 +167,7 @@ def hear(
     framing=codec.framing if scaled else Framing(hop=codec.hop),
     stretch=stretch,
     scales=codec.scales(samples[None])[0].tolist() if scaled else (),
-    seconds_to_hear=time.perf_counter() - began,
+    encoding_seconds=time.perf_counter() - began,
   )
 
 

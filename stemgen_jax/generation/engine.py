@@ -15,7 +15,7 @@ from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec, scales
 from stemgen_jax.generation import compilation, stem_audio
 from stemgen_jax.generation import context as context_lib
-from stemgen_jax.generation.context import Heard
+from stemgen_jax.generation.context import EncodedContext
 from stemgen_jax.generation.take import Take
 from stemgen_jax.sampling import cost, loops, windows
 
@@ -34,7 +34,7 @@ class Part:
   `spliced` marks the frames in which the new audio replaces `old`.
   """
 
-  heard: Heard
+  context: EncodedContext
   stem: str
   settings: sampling.Settings
   progress: Progress | None
@@ -113,10 +113,10 @@ class Player:
     self, part: Part, seeds: list[int], at_once: int = 1
   ) -> Iterator[Take]:
     """Takes of a part, sampled `at_once` together; audio one at a time."""
-    shape = part.heard.codes.shape
+    shape = part.context.codes.shape
     free = np.ones(shape, bool) if part.free is None else part.free
     known = np.zeros(shape, np.int32) if part.known is None else part.known
-    count = self.count_windows(free, part.heard.loop)
+    count = self.count_windows(free, part.context.loop)
     # A level of which nothing is free is not decoded.
     levels = np.flatnonzero(free.any(axis=0)).tolist()
     passes = count * cost.passes(part.settings, self.config, levels)
@@ -131,21 +131,21 @@ class Player:
       for seed, item in zip(group, codes):
         began = time.perf_counter()
         audio = stem_audio.to_audio(
-          self.codec, item, part.heard, self._stem_scales(part)
+          self.codec, item, part.context, self._stem_scales(part)
         )
-        notes = self._notes(part.heard, audio.samples)
+        notes = self._notes(part.context, audio.samples)
         for note in notes:
           warnings.warn(note, stacklevel=3)
         if part.spliced is not None and part.old is not None:
           samples = stem_audio.splice(
-            part.old, audio.samples, part.spliced, part.heard
+            part.old, audio.samples, part.spliced, part.context
           )
           audio = Audio(samples, audio.sample_rate)
         elapsed = time.perf_counter() - began + sampled
         yield Take(
           audio=audio,
           codes=item,
-          heard=part.heard,
+          context=part.context,
           seed=seed,
           settings=part.settings,
           stem=part.stem,
@@ -156,7 +156,7 @@ class Player:
           origin=part.origin,
           passes=passes,
           flops=passes * cost.pass_flops(self.config),
-          elapsed=elapsed + part.heard.seconds_to_hear,
+          elapsed=elapsed + part.context.encoding_seconds,
           compiling=compiled,
           warnings=notes,
         )
@@ -200,18 +200,18 @@ class Player:
         progress=progress,
       )
 
-    context, window = part.heard.codes, self.config.window
+    context, window = part.context.codes, self.config.window
     known = np.repeat(known[None], b, axis=0)
-    if part.heard.loop:
+    if part.context.loop:
       return loops.decode_loop(decode, context, window, known, free, self._seam)
     return windows.decode_long(decode, context, window, known, free)
 
   def _stem_scales(self, part: Part) -> Float32[np.ndarray, " segments"] | None:
     """What the model does not predict; None for a codec without scales."""
-    if not part.heard.framing.segment:
+    if not part.context.framing.segment:
       return None
     return scales.of_stem(
-      np.array(part.heard.scales, np.float32),
+      np.array(part.context.scales, np.float32),
       part.stem,
       self.metadata.get("scale_ratio") or {},
       10 ** (self.reference_db / 20),
@@ -228,19 +228,21 @@ class Player:
     return _REFERENCE_DB if level is None else level
 
   def _notes(
-    self, heard: Heard, stem: Float32[np.ndarray, "n c"]
+    self, encoded: EncodedContext, stem: Float32[np.ndarray, "n c"]
   ) -> tuple[str, ...]:
     """What the listener should know about a take."""
     notes = []
-    silent = heard.level_db < context_lib.SILENCE_DB
-    if silent and not heard.from_nothing:
+    silent = encoded.level_db < context_lib.SILENCE_DB
+    if silent and not encoded.from_nothing:
       notes.append(
         "the context is silent, or its channels cancel in mono: the stem was "
         "played to nothing"
       )
-    level_db = self.reference_db if silent else heard.level_db
+    level_db = self.reference_db if silent else encoded.level_db
     stem = audio_lib.with_channels(stem, self.codec.channels)
-    below_db = level_db - audio_lib.rms_db(stem / np.float32(heard.back))
+    below_db = level_db - audio_lib.rms_db(
+      stem / np.float32(encoded.inverse_gain)
+    )
     if below_db > _TOO_QUIET_DB:
       than = "music usually is" if silent else "the context"
       quiet = f"{below_db:.0f} dB quieter than {than}"

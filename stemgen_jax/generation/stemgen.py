@@ -20,7 +20,7 @@ from stemgen_jax.codec import Codec
 from stemgen_jax.codec import load as load_codec
 from stemgen_jax.generation import compilation
 from stemgen_jax.generation import context as context_lib
-from stemgen_jax.generation.context import Heard, Region
+from stemgen_jax.generation.context import EncodedContext, Region
 from stemgen_jax.generation.engine import Part, Player, Progress
 from stemgen_jax.generation.take import Take
 
@@ -195,14 +195,14 @@ class StemGen(Player):
     if untrained := self.untrained(category):
       warnings.warn(untrained, stacklevel=2)
     audio = self._audio_of(context, seconds)
-    heard = context_lib.hear(
+    encoded = context_lib.encode_context(
       self.codec,
       audio,
       self.reference_db,
       loop=loop,
       from_nothing=context is None,
     )
-    plain = Part(heard, category, settings, progress, genre=genre, role=role)
+    plain = Part(encoded, category, settings, progress, genre=genre, role=role)
     return self.play(plain, seeds, at_once(exact=exact))
 
   def vary(
@@ -279,7 +279,7 @@ class StemGen(Player):
       ValueError: an argument is not as above, or a region is outside.
     """
     seed = _new_seed(take, seed)
-    frames = take.heard.frames_of(regions)
+    frames = take.context.frames_of(regions)
     said = ", ".join(f"{start:.2f}-{end:.2f} s" for start, end in regions)
     part = dataclasses.replace(
       self._part_of(take, settings, progress),
@@ -321,11 +321,11 @@ class StemGen(Player):
         another format, is not longer than the take, or begins otherwise.
     """
     seed = _new_seed(take, seed)
-    part, old = self._part_of(take, settings, progress), take.heard
+    part, old = self._part_of(take, settings, progress), take.context
     sound = None if context is None else _audio_of(context)
     sound = take.longer(sound, seconds)
     kept = old.whole_frames
-    heard = context_lib.hear(
+    encoded = context_lib.encode_context(
       self.codec,
       sound,
       self.reference_db,
@@ -333,16 +333,16 @@ class StemGen(Player):
       gain=None if old.level_db < context_lib.SILENCE_DB else old.gain,
       from_nothing=context is None,
     )
-    _check_beginning(self.codec, take, heard, sound)
-    heard = dataclasses.replace(heard, back=old.back)
-    new = np.arange(len(heard.codes)) >= kept
+    _check_beginning(self.codec, take, encoded, sound)
+    encoded = dataclasses.replace(encoded, inverse_gain=old.inverse_gain)
+    new = np.arange(len(encoded.codes)) >= kept
     part = dataclasses.replace(
       part,
-      heard=heard,
+      context=encoded,
       free=np.repeat(new[:, None], self.codec.levels, axis=1),
       known=_fit(take.codes[:kept], len(new)),
       spliced=new,
-      old=_fit(take.audio.samples, heard.samples),
+      old=_fit(take.audio.samples, encoded.samples),
       origin=f"extended from {old.seconds:.2f} s: {take.history}",
     )
     return next(self.play(part, [seed]))
@@ -364,7 +364,7 @@ class StemGen(Player):
       settings or take.settings, _given(take.genre, take.role)
     )
     return Part(
-      take.heard,
+      take.context,
       take.stem,
       settings,
       progress,
@@ -425,16 +425,16 @@ def _check_seed(seed: int) -> None:
 
 
 def _check_beginning(
-  codec: Codec, take: Take, heard: Heard, sound: Audio
+  codec: Codec, take: Take, encoded: EncodedContext, sound: Audio
 ) -> None:
   """Raises ValueError if a context begins otherwise than the take's own."""
-  old = take.heard
+  old = take.context
   begins = sound.samples[: old.samples] * np.float32(old.gain)
   level_db = max(old.level_db, audio_lib.rms_db(begins))
   if old.from_nothing or level_db < context_lib.SILENCE_DB:
     return
   n = old.whole_frames
-  if context_lib.distance(codec, old.codes[:n], heard.codes[:n]) > _FOREIGN:
+  if context_lib.distance(codec, old.codes[:n], encoded.codes[:n]) > _FOREIGN:
     raise ValueError(
       f"the context does not begin with what {take.name} was played to: give "
       f"the same music, without a shift in time, that goes on after its "

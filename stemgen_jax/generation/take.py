@@ -15,10 +15,13 @@ from stemgen_jax import audio as audio_lib
 from stemgen_jax import disk
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec.framing import Framing
-from stemgen_jax.generation.context import Heard
+from stemgen_jax.generation.context import EncodedContext
 from stemgen_jax.sampling import Settings
 
 CODES_SUFFIX = ".codes.npz"
+_FORMAT = 2
+# Fields of the encoded context as files of format 1 call them.
+_OLD_NAMES = {"back": "inverse_gain", "seconds_to_hear": "encoding_seconds"}
 # What tells one take from another, of those that are played alike.
 _IDENTITY = ("stem", "seed", "settings", "weights", "origin", "codes")
 
@@ -30,7 +33,7 @@ class Take:
   Attributes:
     audio: the stem, in the context's format.
     codes: the codec's codes of the stem.
-    heard: what it was played to.
+    context: the encoded context of the stem.
     seed: the seed it was drawn with.
     settings: the settings it was sampled with.
     stem: its instrument category.
@@ -49,7 +52,7 @@ class Take:
 
   audio: Audio
   codes: Int[np.ndarray, "t q"]
-  heard: Heard
+  context: EncodedContext
   seed: int
   settings: Settings
   stem: str
@@ -85,9 +88,9 @@ class Take:
       "seed": self.seed,
       "settings": dataclasses.asdict(self.settings),
       "weights": self.weights,
-      "loop": self.heard.loop,
+      "loop": self.context.loop,
       "origin": self.origin,
-      "codes": _digest(self.heard.codes, self.codes),
+      "codes": _digest(self.context.codes, self.codes),
       "cost": {
         "passes": self.passes,
         "flops": self.flops,
@@ -147,22 +150,23 @@ class Take:
       gain_db: by which the audio was written louder (or quieter, so as not to
         clip): what is played anew later comes out at the same level.
     """
-    heard = {
-      field.name: getattr(self.heard, field.name)
-      for field in dataclasses.fields(Heard)
+    encoded = {
+      field.name: getattr(self.context, field.name)
+      for field in dataclasses.fields(EncodedContext)
       if field.name != "codes"
     }
-    heard["back"] *= 10 ** (gain_db / 20)
-    heard["framing"] = dataclasses.asdict(self.heard.framing)
+    encoded["inverse_gain"] *= 10 ** (gain_db / 20)
+    encoded["framing"] = dataclasses.asdict(self.context.framing)
     about = self.metadata | {
+      "format": _FORMAT,
       "codec_checksum": self.codec_checksum,
-      "heard": heard,
+      "encoded_context": encoded,
     }
     with disk.replacing(path) as temporary, open(temporary, "wb") as file:
       np.savez_compressed(
         file,
         codes=self.codes.astype(np.uint16),
-        context=self.heard.codes.astype(np.uint16),
+        context=self.context.codes.astype(np.uint16),
         about=np.array(json.dumps(about)),
       )
 
@@ -187,13 +191,13 @@ class Take:
           file[name].astype(np.int32) for name in ("codes", "context")
         )
         about = json.loads(str(file["about"]))
-      said = about["heard"]
-      framing = Framing(**said.pop("framing"))
-      heard = Heard(codes=context, framing=framing, **said)
+      fields = _context_fields(about)
+      framing = Framing(**fields.pop("framing"))
+      encoded = EncodedContext(codes=context, framing=framing, **fields)
       take = cls(
         audio=sound,
         codes=codes,
-        heard=heard,
+        context=encoded,
         seed=about["seed"],
         settings=_settings_of(about["settings"]),
         stem=about["stem"],
@@ -212,11 +216,11 @@ class Take:
         f"{beside} is damaged, or of another version: {error}"
       ) from error
     found = (len(sound.samples), sound.sample_rate, sound.channels)
-    if found != (heard.samples, heard.sample_rate, heard.channels):
+    if found != (encoded.samples, encoded.sample_rate, encoded.channels):
       raise ValueError(
         f"{path} has {found[0]} samples at {found[1]} Hz in {found[2]} "
-        f"channels, but {beside.name} belongs to {heard.samples} at "
-        f"{heard.sample_rate} in {heard.channels}: the audio was changed"
+        f"channels, but {beside.name} belongs to {encoded.samples} at "
+        f"{encoded.sample_rate} in {encoded.channels}: the audio was changed"
       )
     # An editor may have dropped what the file said of itself.
     stated = audio_lib.read_metadata(path)
@@ -242,10 +246,10 @@ class Take:
     Raises:
       ValueError: the take cannot go on so.
     """
-    heard = self.heard
-    if heard.loop:
+    encoded = self.context
+    if encoded.loop:
       raise ValueError(f"{self.name} is a loop, which has no end to go on from")
-    if context is None and not heard.from_nothing:
+    if context is None and not encoded.from_nothing:
       raise ValueError(
         f"{self.name} was played to music: give the longer context, not seconds"
       )
@@ -253,28 +257,28 @@ class Take:
       if seconds is None:
         raise ValueError("there is no context: give a length, seconds=10")
       audio_lib.check_seconds(seconds, "the new length")
-      shape = (round(seconds * heard.sample_rate), heard.channels)
-      context = Audio(np.zeros(shape, np.float32), heard.sample_rate)
+      shape = (round(seconds * encoded.sample_rate), encoded.channels)
+      context = Audio(np.zeros(shape, np.float32), encoded.sample_rate)
     elif seconds is not None:
       raise ValueError(
         f"seconds {seconds:g}, but the take goes on as long as its context: "
         "give one of them"
       )
     if (context.sample_rate, context.channels) != (
-      heard.sample_rate,
-      heard.channels,
+      encoded.sample_rate,
+      encoded.channels,
     ):
       raise ValueError(
         f"the context has {context.sample_rate} Hz and {context.channels} "
-        f"channels, but the take {heard.sample_rate} Hz and {heard.channels}: "
-        "convert it to the take's format"
+        f"channels, but the take {encoded.sample_rate} Hz and "
+        f"{encoded.channels}: convert it to the take's format"
       )
-    least = heard.edge(heard.whole_frames) + heard.samples_per_frame
+    least = encoded.edge(encoded.whole_frames) + encoded.samples_per_frame
     if len(context.samples) < least:
-      frame = heard.samples_per_frame / heard.sample_rate
+      frame = encoded.samples_per_frame / encoded.sample_rate
       raise ValueError(
         f"the new length is {context.seconds:.2f} s: expected more than the "
-        f"take's {heard.seconds:.2f} s, by {1000 * frame:.0f} ms at least"
+        f"take's {encoded.seconds:.2f} s, by {1000 * frame:.0f} ms at least"
       )
     return context
 
@@ -289,11 +293,22 @@ def codes_path(path: str | os.PathLike[str]) -> pathlib.Path:
 
 
 def _digest(*codes: Int[np.ndarray, "t q"]) -> str:
-  """Tells a take's codes, and those of what it heard, from all others."""
+  """Return a digest of the codes of a take and of its context."""
   digest = hashlib.sha256()
   for each in codes:
     digest.update(each.astype("<u2").tobytes())
   return digest.hexdigest()[:16]
+
+
+def _context_fields(about: dict[str, Any]) -> dict[str, Any]:
+  """Return the fields of the encoded context, by their present names."""
+  if about.get("format", 1) > _FORMAT:
+    raise ValueError(
+      f"format {about['format']}, expected at most {_FORMAT}: update "
+      "stemgen-jax"
+    )
+  fields = about.get("encoded_context") or about["heard"]
+  return {_OLD_NAMES.get(name, name): value for name, value in fields.items()}
 
 
 def _settings_of(fields: dict[str, Any]) -> Settings:

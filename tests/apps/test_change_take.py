@@ -43,10 +43,10 @@ def studio(tmp_path, monkeypatch):
     stemgen.Take(
       audio=sound(channels=channels),
       codes=np.zeros((50, 4), np.int32),
-      heard=context.Heard(
+      context=context.EncodedContext(
         codes=np.zeros((50, 4), np.int32),
         gain=1.0,
-        back=1.0,
+        inverse_gain=1.0,
         level_db=-20.0,
         from_nothing=False,
         loop=False,

@@ -64,10 +64,10 @@ class Player:
           form.sample_rate,
         ),
         codes=np.zeros((50, 4), np.int32),
-        heard=context_lib.Heard(
+        context=context_lib.EncodedContext(
           codes=np.zeros((50, 4), np.int32),
           gain=1.0,
-          back=1.0,
+          inverse_gain=1.0,
           level_db=-20.0,
           from_nothing=context is None,
           loop=loop,

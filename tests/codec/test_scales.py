@@ -254,7 +254,7 @@ def test_a_part_is_played_anew_and_the_rest_stays(player, tmp_path):
   take = player.generate(context, "bass", settings=FAST)
   take.save(tmp_path / "bass.wav", bits="float")
   loaded = Take.load(tmp_path / "bass.wav")
-  assert loaded.heard.scales == pytest.approx(take.heard.scales)
+  assert loaded.context.scales == pytest.approx(take.context.scales)
   again = player.regenerate(loaded, [(1.2, 1.5)])
   changed = np.flatnonzero((again.codes != take.codes).any(1))
   # Frame 150 begins at 0.99 s, and there are 150 a second.
@@ -265,21 +265,21 @@ def test_a_part_is_played_anew_and_the_rest_stays(player, tmp_path):
   assert differing.max() < 1.5 * 44_100 + 2.1 * frame
   longer = player.extend(take, music(3.1, 44_100))
   assert len(longer.audio.samples) == round(3.1 * 44_100)
-  kept = take.heard.whole_frames
+  kept = take.context.whole_frames
   assert len(take.codes) - 1 <= kept <= len(take.codes)
   np.testing.assert_array_equal(longer.codes[:kept], take.codes[:kept])
 
 
 def test_frames_in_the_overlap_belong_to_one_region(player):
-  heard = player.generate(music(2.0), "bass", settings=FAST).heard
-  assert [heard.edge(frame) for frame in (0, 148, 149, 150, 151)] == [
+  encoded = player.generate(music(2.0), "bass", settings=FAST).context
+  assert [encoded.edge(frame) for frame in (0, 148, 149, 150, 151)] == [
     *(0, 148 * 320, 47_520, 47_520, 47_520 + 320)
   ]
   for region in ((0.0, 0.5), (0.985, 0.995), (0.2, 1.9)):
-    (marked,) = np.nonzero(heard.frames_of([region]))
+    (marked,) = np.nonzero(encoded.frames_of([region]))
     assert (np.diff(marked) == 1).all()
-    assert heard.edge(marked[0]) <= region[0] * RATE
-    assert heard.edge(marked[-1] + 1) >= region[1] * RATE
+    assert encoded.edge(marked[0]) <= region[0] * RATE
+    assert encoded.edge(marked[-1] + 1) >= region[1] * RATE
 
 
 def test_a_loop_is_refused(player):

@@ -17,7 +17,7 @@ def _noise(samples, channels=1, seed=0):
 
 
 def _hear(sound, **given):
-  return context.hear(PcmCodec(), sound, -20.0, **given)
+  return context.encode_context(PcmCodec(), sound, -20.0, **given)
 
 
 def test_a_context_is_brought_to_the_level_of_the_training():
@@ -40,9 +40,9 @@ def test_a_loop_comes_back_as_long_and_without_an_edge(period, rate):
   wave = 0.1 * np.sin(angles).sum(axis=1, keepdims=True)
   sound = Audio(wave.astype(np.float32), rate)
   codec = PcmCodec(hop=10)
-  heard = context.hear(codec, sound, -20.0, loop=True)
-  assert heard.samples_per_frame * len(heard.codes) == pytest.approx(period)
-  back = stem_audio.to_audio(codec, heard.codes, heard)
+  encoded = context.encode_context(codec, sound, -20.0, loop=True)
+  assert encoded.samples_per_frame * len(encoded.codes) == pytest.approx(period)
+  back = stem_audio.to_audio(codec, encoded.codes, encoded)
   assert back.samples.shape == sound.samples.shape
   # The codec holds a sample for `hop`: a stair, the same at the seam.
   steps = np.abs(np.diff(back.samples[:, 0], append=back.samples[0, 0]))
@@ -52,10 +52,10 @@ def test_a_loop_comes_back_as_long_and_without_an_edge(period, rate):
 
 
 def test_regions_are_widened_to_whole_frames():
-  heard = _hear(_noise(8000))  # a frame is 10 ms
-  frames = heard.frames_of([(0.105, 0.2), (0.5, 0.5001)])
+  encoded = _hear(_noise(8000))  # a frame is 10 ms
+  frames = encoded.frames_of([(0.105, 0.2), (0.5, 0.5001)])
   assert np.flatnonzero(frames).tolist() == [*range(10, 20), 50]
-  assert heard.frames_of([(0.0, 99.0)]).all()
+  assert encoded.frames_of([(0.0, 99.0)]).all()
 
 
 @pytest.mark.parametrize(
@@ -69,10 +69,10 @@ def test_wrong_regions_are_named(wrong):
 @pytest.mark.parametrize("loop", [False, True])
 def test_a_splice_changes_nothing_beyond_its_cross_fade(loop):
   old, new = _noise(8000, 2).samples, _noise(8000, 2, seed=1).samples
-  heard = _hear(Audio(old, RATE))
-  heard = dataclasses.replace(heard, loop=loop)
-  frames = heard.frames_of([(0.0, 0.1), (0.4, 0.45)])
-  spliced = stem_audio.splice(old, new, frames, heard)
+  encoded = _hear(Audio(old, RATE))
+  encoded = dataclasses.replace(encoded, loop=loop)
+  frames = encoded.frames_of([(0.0, 0.1), (0.4, 0.45)])
+  spliced = stem_audio.splice(old, new, frames, encoded)
   inside = np.repeat(frames, 80)
   np.testing.assert_allclose(spliced[inside], new[inside], atol=1e-7)
   fade = np.zeros(8000, bool)

@@ -20,7 +20,7 @@ class Echo(StemGen):
   """Plays what it hears: the whole chain but the model."""
 
   def sample(self, part, seeds, known, free, steps):
-    return part.heard.codes[None]
+    return part.context.codes[None]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Tests of the StemGen object, with a codec that is plain PCM."""
 
 import dataclasses
+import json
 import os
 
 import jax
@@ -366,7 +367,7 @@ def test_extending_keeps_what_was_played(improviser, tmp_path, seconds):
   np.testing.assert_allclose(
     new.audio.samples[:join], take.audio.samples[:join], atol=1e-7
   )
-  assert new.heard.gain == take.heard.gain
+  assert new.context.gain == take.context.gain
   assert new.stem == "drums"
   with pytest.raises(ValueError, match="more than the take's"):
     improviser.extend(new, longer)
@@ -407,7 +408,9 @@ def test_what_came_from_nothing_goes_on(improviser):
   # Music after silence is heard at the level of the training.
   quiet = Audio(_music(2).samples / 64, RATE)
   under = improviser.extend(take, quiet)
-  assert under.heard.level_db == pytest.approx(improviser.reference_db, abs=0.1)
+  assert under.context.level_db == pytest.approx(
+    improviser.reference_db, abs=0.1
+  )
   np.testing.assert_allclose(
     under.audio.samples[: 99 * FRAME], take.audio.samples[: 99 * FRAME]
   )
@@ -419,7 +422,7 @@ def test_music_after_a_silent_file_is_heard_as_loud_as_in_training(improviser):
   with pytest.warns(UserWarning, match="context is silent"):
     take = improviser.generate((longer.samples[:RATE], RATE))
   new = improviser.extend(take, longer)
-  assert new.heard.level_db == pytest.approx(improviser.reference_db, abs=0.1)
+  assert new.context.level_db == pytest.approx(improviser.reference_db, abs=0.1)
 
 
 def test_a_loop_can_be_varied_and_has_no_end(improviser):
@@ -465,7 +468,7 @@ def test_a_saved_take_is_the_take(improviser, tmp_path):
   take = improviser.generate(_music(), "drums", seed=3, settings=settings)
   back = _saved(take, tmp_path)
   np.testing.assert_array_equal(back.codes, take.codes)
-  np.testing.assert_array_equal(back.heard.codes, take.heard.codes)
+  np.testing.assert_array_equal(back.context.codes, take.context.codes)
   assert back.settings == take.settings
   assert (back.stem, back.seed) == ("drums", 3)
   assert back.metadata["cost"]["passes"] == 2 * 3 + 2
@@ -475,7 +478,35 @@ def test_a_saved_take_is_the_take(improviser, tmp_path):
     back = stemgen_lib.Take.load(loud.save(tmp_path / "loud.wav"))
   with pytest.raises(FileExistsError, match="overwrite=True"):
     loud.save(tmp_path / "loud.wav")
-  assert back.heard.back < take.heard.back
+  assert back.context.inverse_gain < take.context.inverse_gain
+
+
+def test_takes_of_earlier_formats_load(improviser, tmp_path):
+  path = improviser.generate(_music(), seed=3).save(tmp_path / "a.wav")
+  expected = stemgen_lib.Take.load(path)
+  codes = tmp_path / "a.codes.npz"
+  with np.load(codes) as file:
+    arrays = dict(file)
+  about = json.loads(str(arrays["about"]))
+  assert about["format"] == 2
+
+  def rewrite():
+    np.savez(codes, **{**arrays, "about": np.array(json.dumps(about))})
+
+  fields = about.pop("encoded_context")
+  fields["back"] = fields.pop("inverse_gain")
+  fields["seconds_to_hear"] = fields.pop("encoding_seconds")
+  del about["format"]
+  about["heard"] = fields
+  rewrite()
+  loaded = stemgen_lib.Take.load(path)
+  assert loaded.metadata == expected.metadata
+  assert loaded.context.inverse_gain == expected.context.inverse_gain
+  assert loaded.context.encoding_seconds == expected.context.encoding_seconds
+  about["format"] = 3
+  rewrite()
+  with pytest.raises(ValueError, match="format 3, expected at most 2"):
+    stemgen_lib.Take.load(path)
 
 
 def test_codes_that_do_not_belong_are_refused(improviser, tmp_path):
