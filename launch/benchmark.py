@@ -1,9 +1,9 @@
-"""Measures parts of the system: python launch/benchmark.py PART [--help].
+"""Measure parts of the system: python launch/benchmark.py PART [--help].
 
-batches   examples a second from disk, against what a GPU eats in training
-codec     seconds of work per second of audio: less than 1 is faster than it
-kernels   bytes of memory moved by one sampling step behind the last layer
-agreement codes that are the same in takes sampled together and one by one
+batches    examples per second read from disk, against a GPU's consumption
+codec      processing time per second of audio; below 1 is faster than real time
+kernels    bytes moved by one sampling step after the last layer
+agreement  share of equal codes between batched and sequential sampling
 """
 
 import argparse
@@ -29,7 +29,7 @@ from stemgen_jax.generation import estimate
 from stemgen_jax.generation.engine import Part
 from stemgen_jax.generation.stemgen import StemGen
 
-# The paper's run (arXiv 2312.08723, section 3) on a GPU of today.
+# The paper's run (arXiv 2312.08723, section 3) on a current GPU.
 _RUN_FLOPS = 1.05e19
 _RUN_EXAMPLES = 150_000 * 40
 _PEAK_FLOPS = 989e12  # an H100's, dense bf16
@@ -44,32 +44,34 @@ _LOOPS = pathlib.Path(stemgen_jax.__file__).parent / "assets" / "loops"
 
 
 def main() -> None:
-  """Runs one part."""
+  """Run one part of the benchmark."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parts = parser.add_subparsers(dest="part", required=True)
-  part = parts.add_parser("batches", help="examples a second from disk")
+  part = parts.add_parser("batches", help="examples per second from disk")
   part.add_argument(
-    "--data", help="prepared folder; default: random codes of the paper's shape"
+    "--data", help="prepared folder; default: random codes in the paper's shape"
   )
   part.add_argument("--seconds", type=float, default=10.0)
   part.add_argument("--threads", type=int, default=2)
   part.set_defaults(run=_batches)
   part = parts.add_parser("codec", help="real-time factors of the codecs")
   part.add_argument("--codecs", default=",".join(_CODECS))
-  part.add_argument("--seconds", type=float, default=5.0, help="of the audio")
+  part.add_argument("--seconds", type=float, default=5.0, help="audio length")
   part.add_argument("--threads", default="1,2")
   part.set_defaults(run=_codec)
-  part = parts.add_parser("kernels", help="bytes moved by a sampling step")
+  part = parts.add_parser("kernels", help="bytes moved by one sampling step")
   part.add_argument("--width", type=int, default=1024)
   part.add_argument("--frames", type=int, default=1000)
   part.set_defaults(run=_kernels)
-  part = parts.add_parser("agreement", help="takes together and one by one")
+  part = parts.add_parser(
+    "agreement", help="batched against sequential sampling"
+  )
   part.add_argument("--weights", default="demo")
   part.add_argument("--takes", type=int, default=8)
   part.add_argument("--preset", default="default")
-  part.add_argument("--steps", help="per level, as 16,8,4,4")
+  part.add_argument("--steps", help="steps per level, such as 16,8,4,4")
   part.set_defaults(run=_agreement)
   arguments = parser.parse_args()
   arguments.run(arguments)
@@ -87,7 +89,7 @@ def _batches(arguments: argparse.Namespace) -> None:
       seed=0,
       threads=arguments.threads,
     )
-    for _ in range(20):  # what was read ahead, and first calls
+    for _ in range(20):  # drain the read-ahead and the first calls
       next(iterator)
     examples, wall, used = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - wall < arguments.seconds:
@@ -95,19 +97,19 @@ def _batches(arguments: argparse.Namespace) -> None:
       examples += _BATCH
     wall = time.perf_counter() - wall
     used = time.process_time() - used
-  eaten = _PEAK_FLOPS * _UTILISATION / (_RUN_FLOPS / _RUN_EXAMPLES)
+  consumed = _PEAK_FLOPS * _UTILISATION / (_RUN_FLOPS / _RUN_EXAMPLES)
   print(
     f"{examples / wall:.0f} examples/s of {min(_WINDOW, frames)} frames "
     f"({1e6 * used / examples:.0f} us of processor time each: "
-    f"{examples / used:.0f} a second and core)\n"
-    f"the 250M model eats {eaten:.0f} examples/s on one H100: "
-    f"{examples / wall / eaten:.1f} times that, "
-    f"{examples / used / eaten:.1f} times for every whole core"
+    f"{examples / used:.0f} per second and core)\n"
+    f"the 250M model consumes {consumed:.0f} examples/s on one H100: "
+    f"{examples / wall / consumed:.1f} times that, "
+    f"{examples / used / consumed:.1f} times per core"
   )
 
 
 def _random_codes(out: pathlib.Path) -> pathlib.Path:
-  """A data set of the paper's shape: minutes of four levels of 2048 codes."""
+  """Write a data set of random codes in the paper's shape."""
   (out / "songs").mkdir(parents=True)
   rng = np.random.default_rng(0)
   ids = [f"song {number}" for number in range(40)]
@@ -165,7 +167,8 @@ def _random_codes(out: pathlib.Path) -> pathlib.Path:
 
 
 def _codec(arguments: argparse.Namespace) -> None:
-  # As workers of `prepare` are started: see song_files.
+  # The same allocator settings as the workers of `prepare`: without them every
+  # large buffer is returned to the system and faulted in again.
   kept = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
   if any(name not in os.environ for name in kept):
     os.environ |= {name: str(1 << 33) for name in kept}
@@ -190,31 +193,32 @@ def _codec(arguments: argparse.Namespace) -> None:
 
 
 def _load_or_random(name: str) -> tuple[codec.Codec, str]:
-  """A codec; one whose weights are not here has the same speed without."""
+  """Load a codec; without its weights use random ones (equally fast)."""
   if name in weight_files.PUBLISHED and not weight_files.cached(name):
     from stemgen_jax.codec import networks, published
 
     network = networks.Network(published.CONFIGS[name])
-    return published.codec_of(name, network, ""), "random: none are here"
-  return codec.load(name), "its own"
+    return published.codec_of(name, network, ""), "random: not in the cache"
+  return codec.load(name), "trained"
 
 
 def _kernels(arguments: argparse.Namespace) -> None:
   from stemgen_jax.sampling.kernels import mosaic_tpu
 
   print(
-    "MB of a step: plain path, as XLA counts it here, kernel, head inside\n"
-    "| branches | batch | codes | plain | counted | kernel | head inside |\n"
+    "MB per step: plain path, XLA's count on this backend, kernel, fused head\n"
+    "| branches | batch | codes | plain | counted | kernel | fused head |\n"
     "|---:|---:|---:|---:|---:|---:|---:|"
   )
   d = arguments.width
   for n, b, v in itertools.product((1, 2, 3), (1, 8), (1024, 2048)):
     r = b * arguments.frames
     features, head, logits = 2 * n * r * d, 2 * d * v, 4 * n * r * v
-    # Keys and order in; code, log-probability and rank out.
+    # Inputs: keys and order; outputs: code, log-probability and rank.
     small = 24 * r
     written = features + head + logits
-    # The mix is written once and read for the draw, the peak and the sum.
+    # The guided logits are written once, and read for the draw, the maximum
+    # and the sum.
     plain = written + logits + 4 * 4 * r * v + small
     blocks = -(-r // mosaic_tpu.HEAD_BLOCK[0])
     row = (
@@ -228,7 +232,7 @@ def _kernels(arguments: argparse.Namespace) -> None:
 
 
 def _counted(n: int, b: int, t: int, v: int, d: int) -> float:
-  """Bytes that XLA counts for the plain path, compiled for this backend."""
+  """Return XLA's bytes accessed of the plain path on this backend."""
   import jax
   import jax.numpy as jnp
 
@@ -269,7 +273,7 @@ def _counted(n: int, b: int, t: int, v: int, d: int) -> float:
 
 
 def _agreement(arguments: argparse.Namespace) -> None:
-  """The default against --exact, which differ on accelerators."""
+  """Compare batched sampling with --exact; they differ on accelerators."""
   player = StemGen.load(arguments.weights)
   context = audio.read(_LOOPS / "chords.flac")
   encoded = context_lib.encode_context(
@@ -288,14 +292,14 @@ def _agreement(arguments: argparse.Namespace) -> None:
   same = together == alone
   print(
     f"{len(seeds)} takes of {same.shape[1]} frames on {estimate.device()}: "
-    f"{same.all((1, 2)).sum()} are the same in all codes"
+    f"{same.all((1, 2)).sum()} are equal in all codes"
   )
   for level in range(same.shape[2]):
     print(f"level {level}: {100 * same[..., level].mean():.3f} % of the codes")
 
 
 def _fastest(work: Callable[[], object]) -> float:
-  """Seconds of the fastest of a few calls."""
+  """Return the shortest duration of `_ROUNDS` calls, in seconds."""
   times = []
   for _ in range(_ROUNDS):
     began = time.perf_counter()

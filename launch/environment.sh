@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes the virtual environment the other scripts run in, or reuses it:
+# Create or reuse the virtual environment of the other scripts, and activate it:
 #   source launch/environment.sh [demo|test|kernels]
-# "demo" has what playing along needs; "test" adds the band's renderer and the
-# test tools. "kernels" is another one, .venv-kernels: a newer Python and JAX,
-# which the GPU kernels need, and no PyTorch. Nothing is installed again until
-# setup.py or a list of versions changes, or the folder is moved. Activates the
-# environment in the calling script.
+# "demo" installs the dependencies of generation; "test" adds the renderer of
+# the band and the test tools. "kernels" is a separate environment,
+# .venv-kernels, with a newer Python and JAX (required by the GPU kernels) and
+# without PyTorch. Packages are installed again only if setup.py or a list of
+# versions changes, or if the checkout is moved.
 set -euo pipefail
 
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
@@ -35,8 +35,9 @@ find_python() {
   done
   local variable=PYTHON
   if [ "$wanted" = kernels ]; then variable=KERNELS_PYTHON; fi
-  echo "The environment $wanted needs Python 3.$oldest or newer; found only" \
-    "$(python3 --version 2>&1 || echo none). Set $variable=/path/to/python." >&2
+  echo "environment $wanted: found" \
+    "$(python3 --version 2>&1 || echo no Python); expected Python" \
+    "3.$oldest or newer; set $variable=/path/to/python." >&2
   return 1
 }
 
@@ -45,16 +46,16 @@ make_venv() {
   rm -rf "$venv"
   mkdir -p "$venv"
   echo "$root unfinished" >"$stamp"
-  # Debian's Python may lack ensurepip, but has a pip outside to install with.
+  # Debian's Python may lack ensurepip; the system's pip can install into it.
   "$python" -m venv "$venv" >/dev/null 2>&1 ||
     { "$python" -m venv --without-pip "$venv" &&
       "$python" -m pip --python "$venv/bin/python" install -q pip; } ||
-    { echo "No virtual environment could be made in $venv with $python: it" \
-      "needs the module venv and pip (Debian: python3-venv)." >&2
+    { echo "$venv: $python could not create a virtual environment; install" \
+      "its modules venv and pip (Debian: python3-venv)." >&2
       return 1; }
 }
 
-# What is installed, in one line: where, the lists' checksum, what for.
+# The stamp is one line: checkout, checksum of the lists, environment.
 lists=("$root"/setup.py "$root"/launch/constraints.txt
   "$root"/launch/requirements-nodeps.txt "$root"/launch/requirements-kernels.txt)
 version="$root $(cat "${lists[@]}" | cksum | cut -d' ' -f1)"
@@ -66,13 +67,13 @@ if ! "$venv/bin/python" -c '' 2>/dev/null ||
 then
   python=$(find_python)
   if [ -z "$have" ] && [ -e "$venv" ] && ! can_take "$venv/bin/python"; then
-    echo "$venv is not of this script's making, and has no Python 3.$oldest" \
-      "with pip: move it away." >&2
+    echo "$venv: not created by this script, and has no Python 3.$oldest with" \
+      "pip; move or delete it." >&2
     return 1
   fi
   echo "Preparing $venv with $("$python" --version) (a few minutes, once) ..."
-  # Another version of the lists is installed over the old, and into a venv that
-  # was made by hand; one of ours that was moved or does not run is made anew.
+  # Newer lists are installed over the old ones, also in a venv created by hand.
+  # A venv of this script that was moved or does not start is created again.
   if [[ -n $have && $have != "$root "* ]] ||
     ! "$venv/bin/python" -m pip --version >/dev/null 2>&1
   then

@@ -1,17 +1,17 @@
-"""Trains every combination of some settings, and tables what came of it.
+"""Train every combination of some settings and tabulate the results.
 
   python launch/sweep.py --config=configs/demo.py --data=data/demo \\
     --out=runs/embedding --set=config.model.embedding=table,codebook \\
     --set=config.seed=0,1 --set=config.steps=400
 
-Here that is 2 x 2 runs, one after another, each in a folder of --out. Stopped
-(Ctrl-C, kill) and called again it goes on where it was; runs that are done are
-not repeated. At the end, and with --collect at any time, table.md and
-table.json in --out have a row for every run. A value with commas stands in
+This trains 2 x 2 runs, one after another, each in a folder in --out. If the
+sweep is stopped (Ctrl-C, kill), the same command resumes it; finished runs are
+not repeated. At the end, and with --collect at any time, it writes table.md and
+table.json to --out, with one row per run. Put a value that contains commas in
 brackets: --set='config.mask.level_weights=(0.4,0.2,0.2,0.2),()'.
 
-For a cluster, --print shows the commands, one a line; start each as a job, then
---collect.
+For a cluster, --print prints the commands, one per line; start each as a job,
+then run --collect.
 """
 
 import argparse
@@ -32,7 +32,7 @@ _FIGURES = "accuracy,loss_per_level,all_masked_true,listening_gain"
 
 
 class Run(NamedTuple):
-  """One combination: what is set, its folder, its command."""
+  """One combination: its settings, folder and command."""
 
   settings: dict[str, str]
   folder: pathlib.Path
@@ -40,10 +40,10 @@ class Run(NamedTuple):
 
 
 def parse(text: str) -> tuple[str, list[str]]:
-  """Splits "FLAG=VALUE,VALUE" at the commas outside of brackets and quotes.
+  """Split "FLAG=VALUE,VALUE" at the commas outside brackets and quotes.
 
   Raises:
-    ValueError: there is no flag, no value, or a value twice.
+    ValueError: the flag or a value is missing, or a value is repeated.
   """
   flag, _, values = text.partition("=")
   part = r"""(?:[^,()\[\]'"]|\([^()]*\)|\[[^\[\]]*\]|'[^']*'|"[^"]*")*"""
@@ -52,26 +52,29 @@ def parse(text: str) -> tuple[str, list[str]]:
   if not re.fullmatch(r"[A-Za-z_][\w.]*", flag) or not all(found) or not found:
     raise ValueError(
       f"--set={text}: expected a flag of `stemgen-jax train` and its values, "
-      "as --set=config.seed=0,1"
+      "such as --set=config.seed=0,1"
     )
   if len(set(found)) < len(found):
-    raise ValueError(f"--set={text}: a value is there twice")
+    raise ValueError(f"--set={text}: repeated value; expected each value once")
   return flag, found
 
 
 def expand(
   sets: Sequence[str], config: str, data: str, out: pathlib.Path
 ) -> list[Run]:
-  """All combinations, each in a folder named by what differs between them.
+  """List all combinations, each with a folder named by the varying values.
 
   Raises:
-    ValueError: as `parse`, or a flag is set twice or by the sweep itself.
+    ValueError: as for `parse`, or a flag is set twice or by the sweep itself.
   """
   choices = [parse(text) for text in sets]
   names = [flag for flag, _ in choices]
   for name in names:
     if names.count(name) > 1 or name in ("config", "data", "out"):
-      raise ValueError(f"--set={name}=...: it is given elsewhere already")
+      raise ValueError(
+        f"--set={name}=...: already set; expected each flag once, and "
+        "--config, --data and --out outside of --set"
+      )
   runs = []
   for values in itertools.product(*(values for _, values in choices)):
     settings = dict(zip(names, values))
@@ -81,7 +84,7 @@ def expand(
       if len(values) > 1
     }
     name = "+".join(f"{flag}={value}" for flag, value in differing.items())
-    # So that it needs no quotes, and is one folder.
+    # A single folder whose name needs no quotes in a shell.
     name = re.sub(r"[^\w.+=-]+", "_", name) or "run"
     folder = out / name
     runs.append(
@@ -98,45 +101,48 @@ def expand(
       )
     )
   if len({run.folder for run in runs}) < len(runs):
-    raise ValueError("two combinations have one name: " + ", ".join(names))
+    raise ValueError(
+      "--set: two combinations have the same folder name; change the values of "
+      + ", ".join(names)
+    )
   return runs
 
 
 def is_done(run: Run) -> bool:
-  """Whether a run of just this command has come to its end."""
+  """Return whether a run of exactly this command has finished."""
   log = run.folder / "log.jsonl"
   starts = [x for x in metrics.read_log(log) if x["kind"] == "start"]
   return metrics.has_ended(log) and starts[-1]["command"] == _shown(run)
 
 
 def train(runs: Sequence[Run]) -> int:
-  """Trains what is not done, one run after another.
+  """Train the unfinished runs, one after another.
 
   Returns:
-    The exit code: 0 when all are done, else that of the run that was not.
+    Exit code: 0 if all runs are finished, else that of the first that is not.
   """
   for number, run in enumerate(runs, 1):
-    said = f"{number}/{len(runs)} {run.folder.name}"
+    label = f"{number}/{len(runs)} {run.folder.name}"
     if is_done(run):
-      print(f"{said}: done", flush=True)
+      print(f"{label}: done", flush=True)
       continue
-    print(f"{said}: {_shown(run)}", flush=True)
+    print(f"{label}: {_shown(run)}", flush=True)
     code = _call([sys.executable, "-m", "stemgen_jax", *run.command])
     if code:
-      print(f"{said}: ended with exit code {code}", file=sys.stderr)
+      print(f"{label}: ended with exit code {code}", file=sys.stderr)
       return code
     if not is_done(run):
-      print(f"{said}: stopped; the same command goes on", file=sys.stderr)
+      print(f"{label}: stopped; the same command resumes it", file=sys.stderr)
       return 130
   return 0
 
 
 def _call(command: Sequence[str]) -> int:
-  """Runs a command; who asks us to stop asks it, and it saves first."""
+  """Run a command and pass SIGTERM on, so that it saves before it ends."""
   with subprocess.Popen(command) as process:
 
     def forward(number: int, _: object) -> None:
-      # Ctrl-C has reached all processes of the terminal already.
+      # The terminal sends SIGINT to the whole process group itself.
       if number == signal.SIGTERM:
         process.send_signal(number)
 
@@ -156,10 +162,10 @@ def _shown(run: Run) -> str:
 def collect(
   runs: Sequence[Run], figures: Sequence[str]
 ) -> list[dict[str, Any]]:
-  """A row for every run: what is set, and the figures that there are.
+  """Return one row per run: its settings and the available figures.
 
-  `reached` is its last step, `best_step` that of the validation with the
-  highest accuracy, which the figures are of.
+  `reached` is the last step. `best_step` is the step with the highest
+  validation accuracy; the figures are those of this step.
   """
   rows = []
   for run in runs:
@@ -186,17 +192,17 @@ def collect(
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-  """The rows as Markdown; what is set alike in all is said above."""
+  """Format the rows as Markdown, with the common settings in a line above."""
   first, *others = rows
   same = {}
   for name, value in first.items():
-    if name == "reached":  # here the settings end
+    if name == "reached":  # the first column after the settings
       break
     if others and all(row[name] == value for row in others):
       same[name.removeprefix("config.")] = value
   columns = [x for x in first if x.removeprefix("config.") not in same]
-  said = ", ".join(f"{name} {_cell(value)}" for name, value in same.items())
-  lines = [f"In all runs: {said}.", ""] if same else []
+  common = ", ".join(f"{name} {_cell(value)}" for name, value in same.items())
+  lines = [f"In all runs: {common}.", ""] if same else []
   lines += [
     "| " + " | ".join(name.removeprefix("config.") for name in columns) + " |",
     "|" + "---|" * len(columns),
@@ -217,14 +223,16 @@ def _cell(value: Any) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-  """Trains, prints or collects."""
+  """Train the runs, print their commands or collect their results."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument(
-    "--config", required=True, help="file, such as configs/demo.py"
+    "--config", required=True, help="configuration, such as configs/demo.py"
   )
-  parser.add_argument("--data", required=True, help="as of `stemgen-jax train`")
+  parser.add_argument(
+    "--data", required=True, help="as for `stemgen-jax train`"
+  )
   parser.add_argument(
     "--out", required=True, help="folder for the runs and the table"
   )
@@ -233,29 +241,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     action="append",
     default=[],
     metavar="FLAG=VALUE,VALUE,...",
-    help="a flag of `stemgen-jax train`, without dashes, and its values; of "
-    "several all combinations, the last one changing fastest",
+    help="a flag of `stemgen-jax train`, without dashes, and its values; "
+    "several --set give all combinations, the last one varying fastest",
   )
   only = parser.add_mutually_exclusive_group()
   only.add_argument(
-    "--print", action="store_true", help="only show the commands"
+    "--print", action="store_true", help="only print the commands"
   )
   only.add_argument(
-    "--collect", action="store_true", help="only make the table"
+    "--collect", action="store_true", help="only write the table"
   )
   parser.add_argument(
     "--figures",
     default=_FIGURES,
-    help="columns: figures of the best validation; with train/ in front those "
-    "of the last training line, as train/examples_per_second "
+    help="columns: figures of the best validation, or with the prefix train/ "
+    "of the last training line, such as train/examples_per_second "
     "(default: %(default)s)",
   )
   given, unknown = parser.parse_known_args(arguments)
   for text in unknown:
     flag = text.lstrip("-")
     if flag.startswith("config."):
-      parser.error(f"{text}: what runs are told is set by --set={flag}")
-    parser.error(f"{text} is no flag of this; those of a run go into --set")
+      parser.error(f"{text}: flags of the runs are set by --set={flag}")
+    parser.error(
+      f"{text}: unknown flag; flags of the runs are set by --set=FLAG=VALUES"
+    )
   out = pathlib.Path(given.out)
   try:
     runs = expand(given.set, given.config, given.data, out)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Trains on a Cloud TPU VM, one host or a whole pod:
+# Train on a Cloud TPU VM, a single host or a pod:
 #   ./launch/tpu_vm.sh NAME ZONE --config=configs/slakh.py --data=... --out=...
-# Copies this checkout to every worker, installs there and gives all of them
-# the same command; further flags are those of `stemgen-jax train`. --data and
-# --out are paths that every worker sees, as of a mounted bucket. Called again,
-# the run goes on. --dry-run prints the commands instead.
+# Copies this checkout to every worker, installs it and runs the same command on
+# all of them; further flags are passed to `stemgen-jax train`. --data and --out
+# are paths visible to every worker, such as a mounted bucket. The same command
+# resumes the run. --dry-run prints the commands instead of running them.
 set -euo pipefail
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 run=()

@@ -1,4 +1,4 @@
-"""The benchmark's parts, as short as can be."""
+"""The parts of the benchmark, each as short as possible."""
 
 import os
 import pathlib
@@ -8,7 +8,7 @@ import sys
 BENCHMARK = pathlib.Path(__file__).parents[1] / "launch/benchmark.py"
 
 
-def test_batches_are_counted_against_what_a_gpu_eats():
+def test_batches_are_compared_with_the_consumption_of_a_gpu():
   done = subprocess.run(
     [sys.executable, BENCHMARK, "batches", "--seconds=0.2"],
     capture_output=True,
@@ -17,10 +17,10 @@ def test_batches_are_counted_against_what_a_gpu_eats():
   )
   assert done.returncode == 0, done.stderr
   assert "examples/s of 1000 frames" in done.stdout
-  assert "eats 226 examples/s on one H100" in done.stdout
+  assert "consumes 226 examples/s on one H100" in done.stdout
 
 
-def test_codecs_are_timed_and_random_weights_are_said_to_be(tmp_path):
+def test_codecs_are_timed_and_random_weights_are_reported(tmp_path):
   done = subprocess.run(
     [
       sys.executable,
@@ -38,7 +38,7 @@ def test_codecs_are_timed_and_random_weights_are_said_to_be(tmp_path):
   assert done.returncode == 0, done.stderr
   _, demo, published = done.stdout.splitlines()
   assert demo.startswith("demo ")
-  assert demo.endswith("its own")
+  assert demo.endswith("trained")
   assert published.startswith("encodec_24khz ")
   assert "random" in published
   assert all(float(factor) > 0 for factor in demo.split()[2:4])
@@ -58,12 +58,12 @@ def test_kernels_move_fewer_bytes_than_the_plain_path():
   assert len(rows) == 12
   for row in rows:
     plain, counted, kernel, inside = map(float, row[3:])
-    # What is computed is the least that the plain path can do.
+    # `plain` is a lower bound of the bytes that the plain path moves.
     assert counted >= 0.8 * plain
     assert inside < kernel < plain
 
 
-def test_takes_together_agree_with_takes_alone():
+def test_batched_takes_agree_with_single_takes():
   done = subprocess.run(
     [sys.executable, BENCHMARK, "agreement", "--takes=2", "--steps=1"],
     capture_output=True,

@@ -1,4 +1,4 @@
-"""Sweeps, on a tiny model and tiny data."""
+"""Sweeps with a tiny model on tiny data."""
 
 import importlib.util
 import json
@@ -45,7 +45,7 @@ SMALL = {
 
 @pytest.fixture
 def calls(monkeypatch):
-  """Trains in this process, and keeps what was called."""
+  """Train in this process and record the calls."""
   made = []
 
   def call(argv):
@@ -64,7 +64,9 @@ def arguments(codes, out, *more):
   return [*given, *small, *more]
 
 
-def test_a_product_is_trained_once_and_tabled(codes, tmp_path, calls, capsys):
+def test_each_combination_is_trained_once_and_tabulated(
+  codes, tmp_path, calls, capsys
+):
   out = tmp_path / "sweep"
   given = arguments(
     codes,
@@ -77,7 +79,7 @@ def test_a_product_is_trained_once_and_tabled(codes, tmp_path, calls, capsys):
   assert not calls
   assert not out.exists()
 
-  # One of the two is half done: it was stopped.
+  # Simulate that the first of the two was stopped.
   (half, whole) = printed
   assert half[-1] == "--config.model.embedding=table"
   assert whole[-1] == "--config.model.embedding=codebook"
@@ -107,16 +109,16 @@ def test_a_product_is_trained_once_and_tabled(codes, tmp_path, calls, capsys):
     assert (row["reached"], row["best_step"], row["done"]) == (2, 2, True)
   table = (out / "table.md").read_text()
   assert capsys.readouterr().out.endswith(table)
-  assert " batch 4, " in table.splitlines()[0]  # said once, for all
+  assert " batch 4, " in table.splitlines()[0]  # printed once for all runs
   assert "| model.embedding | reached | done | best_step | accuracy |" in table
   assert f"| codebook | 2 | yes | 2 | {rows[1]['accuracy']:.4g} |" in table
 
-  # All are done: called again it only makes the table.
+  # Nothing is left to train: another call only writes the table.
   assert sweep.main(given) == 0
   assert len(calls) == 3
 
 
-def test_a_run_that_fails_ends_the_sweep_and_the_table_says_so(
+def test_a_failed_run_ends_the_sweep_and_is_marked_in_the_table(
   codes, tmp_path, calls, capsys
 ):
   out = tmp_path / "sweep"
@@ -142,7 +144,7 @@ def test_a_run_that_fails_ends_the_sweep_and_the_table_says_so(
     ),
   ],
 )
-def test_values_are_split_outside_of_brackets(text, expected):
+def test_values_are_split_outside_brackets(text, expected):
   assert sweep.parse(text) == expected
 
 
@@ -153,15 +155,21 @@ def test_values_are_split_outside_of_brackets(text, expected):
     (["--set=config.seed="], "expected a flag"),
     (["--set=config.seed=0,,1"], "expected a flag"),
     (["--set=--config.seed=0,1"], "expected a flag"),
-    (["--set=config.seed=1,1"], "a value is there twice"),
-    (["--set=config.a=1", "--set=config.a=2"], "given elsewhere already"),
-    (["--set=out=here"], "given elsewhere already"),
+    (["--set=config.seed=1,1"], "repeated value; expected each value once"),
+    (
+      ["--set=config.a=1", "--set=config.a=2"],
+      "--set=config.a=...: already set",
+    ),
+    (["--set=out=here"], "--set=out=...: already set"),
     (["--config.seed=0,1"], "is set by --set=config.seed=0,1"),
-    (["--steps=1"], "those of a run go into --set"),
+    (
+      ["--steps=1"],
+      "--steps=1: unknown flag; flags of the runs are set by --set",
+    ),
     (["--config=nowhere.py"], "--config=nowhere.py: no such file"),
   ],
 )
-def test_wrong_sweeps_are_named(tmp_path, capsys, more, message):
+def test_invalid_sweeps_are_refused(tmp_path, capsys, more, message):
   given = [f"--config={CONFIG}", "--data=x", f"--out={tmp_path / 'out'}"]
   with pytest.raises(SystemExit):
     sweep.main([*given, *more])
@@ -170,7 +178,7 @@ def test_wrong_sweeps_are_named(tmp_path, capsys, more, message):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_who_stops_the_sweep_lets_the_run_save_first(tmp_path, number):
+def test_stopping_the_sweep_lets_the_run_save_first(tmp_path, number):
   run = (
     "import pathlib, signal, sys, time\n"
     "stop = []\n"
@@ -193,7 +201,7 @@ def test_who_stops_the_sweep_lets_the_run_save_first(tmp_path, number):
   while not (tmp_path / "begun").exists():
     assert process.poll() is None
     time.sleep(0.05)
-  if number == signal.SIGINT:  # as a terminal does, to all of them
+  if number == signal.SIGINT:  # a terminal signals the whole process group
     os.killpg(process.pid, number)
   else:
     process.send_signal(number)
