@@ -1,11 +1,11 @@
 """Train the demo model on the band.
 
 Command:
-  stemgen-jax prepare --style=demo --songs=640 --valid_songs=8 \\
-    --test_songs=64 --seconds=12 --out=data/demo
+  stemgen-jax prepare --source=band --style=demo --songs=640 \\
+    --valid_songs=8 --test_songs=64 --seconds=12 --out=data/demo
   stemgen-jax train --config=configs/demo.py --data=data/demo --out=runs/demo
 Hardware: two CPU cores.
-Wall time: about four hours (6000 steps at 2.2 s, as measured for the run below).
+Wall time: about four hours (6000 steps at 2.2 s, measured in the run below).
 Result: the weights in the package were trained for fewer steps, see below:
   validation accuracy 0.405, listening gain 2.07 bits on held-out songs.
 

@@ -45,10 +45,16 @@ _LOOPS = pathlib.Path(stemgen_jax.__file__).parent / "assets" / "loops"
 
 def main() -> None:
   """Run one part of the benchmark."""
-  parser = argparse.ArgumentParser(
+  arguments = parser().parse_args()
+  arguments.run(arguments)
+
+
+def parser() -> argparse.ArgumentParser:
+  """Return the parser of the command line, one subcommand per part."""
+  whole = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
-  parts = parser.add_subparsers(dest="part", required=True)
+  parts = whole.add_subparsers(dest="part", required=True)
   part = parts.add_parser("batches", help="examples per second from disk")
   part.add_argument(
     "--data", help="prepared folder; default: random codes in the paper's shape"
@@ -73,8 +79,7 @@ def main() -> None:
   part.add_argument("--preset", default="default")
   part.add_argument("--steps", help="steps per level, such as 16,8,4,4")
   part.set_defaults(run=_agreement)
-  arguments = parser.parse_args()
-  arguments.run(arguments)
+  return whole
 
 
 def _batches(arguments: argparse.Namespace) -> None:
