@@ -161,7 +161,10 @@ def test_values_are_split_outside_brackets(text, expected):
       "--set=config.a=...: already set",
     ),
     (["--set=out=here"], "--set=out=...: already set"),
-    (["--config.seed=0,1"], "is set by --set=config.seed=0,1"),
+    (
+      ["--config.seed=0,1"],
+      "flags of the runs are set by --set=config.seed=0,1",
+    ),
     (
       ["--steps=1"],
       "--steps=1: unknown flag; flags of the runs are set by --set",
