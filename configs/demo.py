@@ -40,7 +40,7 @@ def get_config() -> TrainConfig:
       depth=4,
       heads=4,
       mlp=704,
-      window=250,
+      window=250,  # 5 s at the 50 frames/s of the demo codec
       embedding="codebook",
       qk_norm=True,
       remat="none",
@@ -49,12 +49,15 @@ def get_config() -> TrainConfig:
       kind="muon",
       learning_rate=3e-3,
       warmup_steps=200,
-      hold_steps=3800,
+      hold_steps=3800,  # warm-up + hold + decay = steps
       decay_steps=2000,
       final_ratio=0.05,
     ),
     mask=MaskConfig(
-      level_weights=(0.5, 0.2, 0.15, 0.15), span_share=0.1, prefix_share=0.1
+      # The coarsest level holds the notes.
+      level_weights=(0.5, 0.2, 0.15, 0.15),
+      span_share=0.1,
+      prefix_share=0.1,
     ),
     steps=6000,
     batch=16,
@@ -63,6 +66,6 @@ def get_config() -> TrainConfig:
     keep=2,
     validate_every=200,
     validate_batches=4,
-    patience=0,
+    patience=0,  # no early stopping: the decay ends at the last step
     listen_every=2000,
   )

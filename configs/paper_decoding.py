@@ -17,7 +17,7 @@ import dataclasses
 
 from stemgen_jax.sampling import PRESETS, Settings
 
-STEPS = (32, 16, 8, 8)
+STEPS = (32, 16, 8, 8)  # per level, coarse to fine; the paper: 4 times
 
 
 def guided(steps: tuple[int, ...], audio: float, instrument: float) -> Settings:

@@ -36,6 +36,7 @@ _PEAK_FLOPS = 989e12  # an H100's, dense bf16
 _UTILISATION = 0.4
 _BATCH, _WINDOW = 40, 1000
 
+# Codes per song: 24 segments of 60 s at 50 frames/s, as EnCodec 32 kHz.
 _SEGMENTS, _FRAMES, _LEVELS, _CODES = 24, 3000, 4, 2048
 
 _CODECS = ("demo", *weight_files.PUBLISHED)
@@ -119,8 +120,9 @@ def _random_codes(out: pathlib.Path) -> pathlib.Path:
   rng = np.random.default_rng(0)
   ids = [f"song {number}" for number in range(40)]
   codes = (_SEGMENTS, _FRAMES, _LEVELS)
-  whole = np.arange(_SEGMENTS, dtype=np.int32)
+  whole = np.arange(_SEGMENTS, dtype=np.int32)  # one pair per segment
   for song_id in ids:
+    # [2, segment, second]: stems change between sound and silence every 5 s.
     active = np.repeat(rng.random((2, _SEGMENTS, 12)) < 0.8, 5, axis=2)
     song_codes.SongCodes(
       context=rng.integers(_CODES, size=codes).astype(np.uint16),
@@ -184,9 +186,10 @@ def _codec(arguments: argparse.Namespace) -> None:
   print(f"{'codec':<16}{'threads':>8}{'encode':>8}{'decode':>8}  weights")
   for name in arguments.codecs.split(","):
     tested, weights = _load_or_random(name)
+    # [b, samples, channels]
     shape = (1, round(arguments.seconds * tested.sample_rate), tested.channels)
     sound = 0.1 * rng.standard_normal(shape, np.float32)
-    codes = tested.encode(sound)
+    codes = tested.encode(sound)  # also the warm-up
     for threads in map(int, arguments.threads.split(",")):
       torch.set_num_threads(threads)
       encode = _fastest(lambda t=tested, x=sound: t.encode(x))
@@ -217,7 +220,7 @@ def _kernels(arguments: argparse.Namespace) -> None:
   )
   d = arguments.width
   for n, b, v in itertools.product((1, 2, 3), (1, 8), (1024, 2048)):
-    r = b * arguments.frames
+    r = b * arguments.frames  # rows of all examples
     features, head, logits = 2 * n * r * d, 2 * d * v, 4 * n * r * v
     # Inputs: keys and order; outputs: code, log-probability and rank.
     small = 24 * r
@@ -294,7 +297,7 @@ def _agreement(arguments: argparse.Namespace) -> None:
     np.stack([take.codes for take in player.play(part, seeds, at_once)])
     for at_once in (len(seeds), 1)
   )
-  same = together == alone
+  same = together == alone  # [takes, t, q]
   print(
     f"{len(seeds)} takes of {same.shape[1]} frames on {estimate.device()}: "
     f"{same.all((1, 2)).sum()} are equal in all codes"

@@ -46,6 +46,7 @@ def parse(text: str) -> tuple[str, list[str]]:
     ValueError: the flag or a value is missing, or a value is repeated.
   """
   flag, _, values = text.partition("=")
+  # Commas inside (), [] and quotes belong to a value.
   part = r"""(?:[^,()\[\]'"]|\([^()]*\)|\[[^\[\]]*\]|'[^']*'|"[^"]*")*"""
   found = [part.strip() for part in re.findall(rf"({part})(?:,|$)", values)]
   found = found[:-1] if found and not found[-1] else found
@@ -111,6 +112,7 @@ def expand(
 def is_done(run: Run) -> bool:
   """Return whether a run of exactly this command has finished."""
   log = run.folder / "log.jsonl"
+  # A folder may hold a run of another command: compare the last start.
   starts = [x for x in metrics.read_log(log) if x["kind"] == "start"]
   return metrics.has_ended(log) and starts[-1]["command"] == _shown(run)
 
@@ -198,6 +200,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
   for name, value in first.items():
     if name == "reached":  # the first column after the settings
       break
+    # A setting that all runs share goes into the line above the table.
     if others and all(row[name] == value for row in others):
       same[name.removeprefix("config.")] = value
   columns = [x for x in first if x.removeprefix("config.") not in same]

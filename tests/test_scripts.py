@@ -1,4 +1,4 @@
-"""The scripts of launch/, in the environment that they made."""
+"""The scripts of launch/, in the environment that they create."""
 
 import pathlib
 import shutil
@@ -48,7 +48,7 @@ def test_demo_writes_its_three_files_and_no_others(tmp_path):
   assert own.read_text() == "mine"
 
 
-def test_demo_replaces_no_file_of_the_users(tmp_path):
+def test_demo_does_not_replace_files_named_by_the_user(tmp_path):
   mine = tmp_path / "mine.wav"
   mine.write_text("mine")
   for flag in ("--out=mine.wav", "-out=mine.wav"):
@@ -58,14 +58,14 @@ def test_demo_replaces_no_file_of_the_users(tmp_path):
     assert mine.read_text() == "mine"
 
 
-def test_demo_that_cannot_play_leaves_no_folder(tmp_path):
+def test_failed_demo_leaves_no_folder(tmp_path):
   done = demo(tmp_path, "nope.wav")
   assert done.returncode == 1
   assert "no such file: nope.wav" in done.stderr
   assert list(tmp_path.iterdir()) == []
 
 
-def test_an_environment_made_by_hand_is_installed_into_and_kept(tmp_path):
+def test_environment_created_by_hand_is_installed_into_and_kept(tmp_path):
   (tmp_path / "launch").mkdir()
   for name in ("environment.sh", "constraints.txt"):
     shutil.copy(ROOT / "launch" / name, tmp_path / "launch" / name)
@@ -97,7 +97,7 @@ def test_an_environment_made_by_hand_is_installed_into_and_kept(tmp_path):
   assert mine.read_text() == "mine"
   installed = log.read_text()
   assert f"-e {tmp_path}" in installed
-  # The second time nothing is to do, until a list changes.
+  # A second call does nothing until a list changes.
   assert source().stdout == ""
   assert log.read_text() == installed
   (tmp_path / "launch" / "constraints.txt").write_text("numpy==2.0.0\n")
@@ -106,7 +106,7 @@ def test_an_environment_made_by_hand_is_installed_into_and_kept(tmp_path):
   assert mine.read_text() == "mine"
 
 
-def test_kubernetes_gives_every_process_its_number():
+def test_kubernetes_numbers_every_process():
   text = (ROOT / "launch" / "jobset.yaml").read_text(encoding="utf-8")
   (hosts,) = yaml.safe_load(text)["spec"]["replicatedJobs"]
   job = hosts["template"]["spec"]

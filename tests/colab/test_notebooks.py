@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom."""
+"""Notebooks run from top to bottom."""
 
 import pathlib
 
