@@ -14,6 +14,7 @@ import json
 import pathlib
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -105,8 +106,11 @@ def expected():
 def initial_state():
   """Step 0, on the host: a step donates what is on the device."""
   model = CONFIG.model
-  codebooks = np.random.default_rng(1).normal(
-    size=(model.levels, model.codes, model.latent)
+  codebooks = jnp.asarray(
+    np.random.default_rng(1).normal(
+      size=(model.levels, model.codes, model.latent)
+    ),
+    jnp.float32,
   )
   init = jax.jit(lambda key: init_state(CONFIG, key, codebooks))
   return jax.device_get(init(jax.random.key(CONFIG.seed)))
@@ -121,7 +125,7 @@ def batch_of(config):
   }
   for name, size in CONDITION_SIZES.items():
     batch[name] = rng.integers(0, size, config.batch, np.int32)
-  return batch
+  return jax.device_put(batch)
 
 
 def norms(state):
