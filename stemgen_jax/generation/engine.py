@@ -101,8 +101,8 @@ class Player:
     """Windows in which the free codes are decoded."""
     window = self.config.window
     if loop:
-      return loops.count_windows(free, window, self._seam)
-    return len(windows.starts(free, window))
+      return loops.count_windows(~free, window, self._seam)
+    return len(windows.starts(~free, window))
 
   def untrained(self, category: str) -> str:
     """What to expect of an instrument that was not trained; "" if it was."""
@@ -185,7 +185,7 @@ class Player:
       if part.progress is not None:
         part.progress(done, steps)
 
-    def decode(context, known, free, valid, start):
+    def decode(context, known, known_mask, valid, start):
       return sampling.decode_codes(
         self.config,
         self.params,
@@ -194,7 +194,7 @@ class Player:
         np.array(seeds),
         part.settings,
         known=known,
-        known_mask=np.repeat(~free[None], b, axis=0),
+        known_mask=np.repeat(known_mask[None], b, axis=0),
         valid=np.repeat(valid[None], b, axis=0),
         frame_offset=start,
         progress=progress,
@@ -203,8 +203,10 @@ class Player:
     context, window = part.context.codes, self.config.window
     known = np.repeat(known[None], b, axis=0)
     if part.context.loop:
-      return loops.decode_loop(decode, context, window, known, free, self._seam)
-    return windows.decode_long(decode, context, window, known, free)
+      return loops.decode_loop(
+        decode, context, window, known, ~free, self._seam
+      )
+    return windows.decode_long(decode, context, window, known, ~free)
 
   def _stem_scales(self, part: Part) -> Float32[np.ndarray, " segments"] | None:
     """What the model does not predict; None for a codec without scales."""

@@ -19,7 +19,7 @@ from stemgen_jax.sampling import settings as settings_lib
 
 
 class Inputs(NamedTuple):
-  """What is heard and what is given, the same for all levels."""
+  """Arrays of a batch that all levels share; see `decode_codes`."""
 
   context: Int[Array, "b t q"]
   conditions: dict[str, Int[Array, " b"]]
@@ -30,18 +30,18 @@ class Inputs(NamedTuple):
   frames: Int[Array, "b t"]
 
 
-class Form(NamedTuple):
-  """The choices that are compiled in."""
+class StaticSettings(NamedTuple):
+  """Settings that are compiled into the program."""
 
   rank: str
   schedule: str
   truncated: bool
-  rests: bool
+  unguided_steps: bool
   kernel: kernels.Kernel
 
 
-class Numbers(NamedTuple):
-  """The settings of one level as arrays, so that none is compiled in."""
+class LevelParams(NamedTuple):
+  """Settings of one level as arrays: other values need no compilation."""
 
   steps: Int[Array, ""]
   branches: guidance.Branches
@@ -60,6 +60,7 @@ class Model:
   """A model's forward pass as a static argument, compared by value."""
 
   def __init__(self, config: config_lib.ModelConfig, apply: Callable):
+    # A config is mutable: later changes must not reach a cached program.
     self.config = copy.deepcopy(config)
     self.apply = apply
     self._value = (repr(config), apply)
@@ -88,57 +89,59 @@ def decode_codes(
   apply: Callable = transformer.apply,
   kernel: kernels.Kernel | None = None,
 ) -> Int[np.ndarray, "b t q"]:
-  """Samples the target's codes, coarse to fine (StemGen, section 2.3).
+  """Sample the target's codes, coarse to fine (StemGen, section 2.3).
 
   While a level is decoded, its known frames are given and all finer levels
   are masked in every frame, as in training.
 
   An item's codes depend on its own arguments alone. The last bits of a
-  product may still depend on the number of items in it and tip a candidate
-  that is all but tied: `at_once=1` rules that out. Under a mesh set by
-  `jax.set_mesh` the items are split over its axis `data`, and every device
-  has the whole model.
+  product may still depend on the number of items in it and change the order
+  of two candidates that almost tie: `at_once=1` excludes that. Under a mesh
+  set by `jax.set_mesh` the items are split over its axis `data`, and every
+  device has the whole model.
 
   Args:
-    config: of the model.
-    params: of the model.
-    context: codes of what is heard; padding may hold any code.
-    conditions: one id for each item and each condition of the model.
-    seeds: one for each item, 0 to 2**32 - 1.
+    config: configuration of the model.
+    params: parameters of the model.
+    context: codes of the context; any code in padding.
+    conditions: one id per item for each condition of the model.
+    seeds: one seed per item, 0 to 2**32 - 1.
     settings: see `Settings`.
     known: codes to keep where `known_mask` is True.
-    known_mask: frames that are given, for each level; none if left out.
-    valid: False marks padding, which is not heard; all True if left out.
-    frame_offset: absolute number of the first frame, for each item or all.
-    at_once: items that one device decodes together; all if left out.
-    progress: called after each level with its steps, times the items decoded.
+    known_mask: True for codes to keep; all False by default.
+    valid: False for padding, which is not attended to; all True by default.
+    frame_offset: absolute number of the first frame, per item or for all.
+    at_once: items that one device decodes together; all by default.
+    progress: function called after each level with steps times items.
     apply: forward pass with the signature of `transformer.apply`.
-    kernel: how candidates are picked; what the backend has if left out. One
-      with the head in it takes `transformer.apply_hidden` for `apply`.
+    kernel: kernel that picks candidates; the backend's by default. One with
+      the head in it takes `transformer.apply_hidden` for `apply`.
 
   Returns:
     Codes of every valid frame, int32; 0 in padding.
 
   Raises:
-    ValueError: an argument is not as above, or see `guidance.branches`.
+    ValueError: an argument is out of range, or see `guidance.branches`.
   """
   b, t, levels = np.shape(context)
   if (known is None) != (known_mask is None):
-    raise ValueError("known and known_mask: give both, or none")
+    raise ValueError("known and known_mask: one is missing; give both or none")
   if at_once is not None and at_once < 1:
     raise ValueError(f"at_once {at_once}: expected 1 or more")
   if not all(0 <= seed < 2**32 for seed in np.ravel(seeds)):
     raise ValueError(f"seeds {seeds}: expected 0 to {2**32 - 1}")
   if missing := set(config.conditions) - set(conditions):
-    raise ValueError(f"conditions: {', '.join(sorted(missing))} missing")
-  numbers = [
-    _numbers(settings, tuple(config.conditions), q) for q in range(levels)
+    raise ValueError(
+      f"conditions: {', '.join(sorted(missing))} missing; expected ids of "
+      f"{', '.join(config.conditions)}"
+    )
+  level_params = [
+    _level_params(settings, tuple(config.conditions), q) for q in range(levels)
   ]
   offset = np.broadcast_to(np.asarray(frame_offset, np.int32), b)
   if known is None:
-    known = np.zeros((b, t, levels))
-    known_mask = np.zeros((b, t, levels))
-  # On the host until the rows of a round are known.
+    known = known_mask = np.zeros((b, t, levels))
+  # Kept on the host until the rows of a round are known.
   inputs = Inputs(
     context=_array(context, np.int32),
     conditions={
@@ -150,11 +153,11 @@ def decode_codes(
     seeds=_array(seeds, np.uint32),
     frames=_array(offset[:, None] + np.arange(t), np.int32),
   )
-  form = Form(
+  static = StaticSettings(
     settings.rank,
     settings.schedule,
     settings.truncated,
-    guidance.may_rest(settings),
+    guidance.has_unguided_steps(settings),
     kernel or kernels.for_backend(),
   )
   mesh = jax.sharding.get_mesh()
@@ -165,11 +168,11 @@ def decode_codes(
   size = devices * min(at_once or b, -(-b // devices))
   codes = []
   for first in range(0, b, size):
-    # The last round is filled up with its last item: one shape compiles once.
+    # Repeat the last item to fill the last round: one shape compiles once.
     rows = np.minimum(np.arange(first, first + size), b - 1)
     count = min(size, b - first)
-    settled = inputs.known_mask | ~inputs.valid[..., None]
-    settled = _array(settled[rows].all((0, 1)), bool)
+    complete = inputs.known_mask | ~inputs.valid[..., None]
+    complete = _array(complete[rows].all((0, 1)), bool)  # [q]
     part, target = jax.device_put(
       (
         jax.tree.map(lambda x, rows=rows: x[rows], inputs),
@@ -178,45 +181,44 @@ def decode_codes(
       split,
     )
     for level in range(levels):
-      steps = settings.steps_at(level)
-      if settled[level]:
+      if complete[level]:  # The model need not run.
         target = target.at[..., level].set(part.known[..., level])
       else:
         target = decode_level(
           Model(config, apply),
-          form,
+          static,
           None if mesh.empty else mesh,
           params,
           part,
           target,
           np.int32(level),
-          numbers[level],
+          level_params[level],
         )
       if progress is not None:
         jax.block_until_ready(target)
-        progress(steps * count)
+        progress(settings.steps_at(level) * count)
     codes.append(np.asarray(target)[:count])
   return np.where(inputs.valid[..., None], np.concatenate(codes), 0)
 
 
-def _numbers(
+def _level_params(
   settings: settings_lib.Settings, conditions: tuple[str, ...], level: int
-) -> Numbers:
-  def number(name, dtype: Any = np.float32):
+) -> LevelParams:
+  def scalar(name, dtype: Any = np.float32):
     return dtype(settings_lib.at_level(getattr(settings, name), level))
 
-  return Numbers(
-    steps=number("steps", np.int32),
+  return LevelParams(
+    steps=scalar("steps", np.int32),
     branches=guidance.branches(settings, conditions, level),
     guidance_interval=_array(settings.guidance_interval, np.float32),
     guidance_ramp=_array(settings.guidance_ramp, np.float32),
-    w_confidence=number("w_confidence"),
-    w_causal=number("w_causal"),
-    w_random=number("w_random"),
-    rank_temperature=number("rank_temperature"),
-    temperature=number("temperature"),
-    top_k=number("top_k", np.int32),
-    top_p=number("top_p"),
+    w_confidence=scalar("w_confidence"),
+    w_causal=scalar("w_causal"),
+    w_random=scalar("w_random"),
+    rank_temperature=scalar("rank_temperature"),
+    temperature=scalar("temperature"),
+    top_k=scalar("top_k", np.int32),
+    top_p=scalar("top_p"),
   )
 
 
@@ -224,21 +226,22 @@ def _array(values: Any, dtype: Any) -> Any:
   return np.asarray(values, dtype)
 
 
-@functools.partial(jax.jit, static_argnames=("model", "form", "mesh"))
+@functools.partial(jax.jit, static_argnames=("model", "static", "mesh"))
 def decode_level(
   model: Model,
-  form: Form,
+  static: StaticSettings,
   mesh: Mesh | None,
   params: Any,
   inputs: Inputs,
   target: Int[Array, "b t q"],
   level: Int[Array, ""],
-  numbers: Numbers,
+  level_params: LevelParams,
 ) -> Int[Array, "b t q"]:
-  """Decodes one level on the device; `target` holds the coarser levels."""
-  decode = functools.partial(_decode_level, model, form)
+  """Decode one level on the device; `target` holds the coarser levels."""
+  decode = functools.partial(_decode_level, model, static)
   if mesh is not None:
-    # Every device works through its own items as if it were alone.
+    # Inside shard_map each device decodes its items as if it were alone, so
+    # that codes do not depend on the number of devices.
     split, whole = P("data"), P()
     decode = jax.shard_map(
       decode,
@@ -247,27 +250,27 @@ def decode_level(
       out_specs=split,
       check_vma=False,
     )
-  return decode(params, inputs, target, level, numbers)
+  return decode(params, inputs, target, level, level_params)
 
 
 def _decode_level(
   model: Model,
-  form: Form,
+  static: StaticSettings,
   params: Any,
   inputs: Inputs,
   target: Int[Array, "b t q"],
   level: Int[Array, ""],
-  numbers: Numbers,
+  level_params: LevelParams,
 ) -> Int[Array, "b t q"]:
   mask_id = model.config.codes
   predict = functools.partial(_predict, model, params, inputs, level)
-  given = inputs.known_mask[..., level] & inputs.valid
-  tokens = jnp.where(given, inputs.known[..., level], mask_id)
-  total = jnp.sum(inputs.valid & ~given, axis=-1)
+  known_mask = inputs.known_mask[..., level] & inputs.valid  # [b, t]
+  tokens = jnp.where(known_mask, inputs.known[..., level], mask_id)
+  total = jnp.sum(inputs.valid & ~known_mask, axis=-1)  # [b]
   length = jnp.maximum(jnp.sum(inputs.valid, axis=-1, keepdims=True), 1)
-  place = jnp.arange(tokens.shape[1]) / length  # [b, t]
-  keep, weights, plain = numbers.branches
-  top = (numbers.top_k, numbers.top_p) if form.truncated else None
+  place = jnp.arange(tokens.shape[1])[None] / length  # n/N of eq. 1, [b, t]
+  keep, weights, plain = level_params.branches
+  top = (level_params.top_k, level_params.top_p) if static.truncated else None
 
   def step(number, tokens):
     masked = inputs.valid & (tokens == mask_id)
@@ -276,71 +279,77 @@ def _decode_level(
       noise.frame_keys, inputs.seeds, inputs.frames, level, number
     )
     strength = guidance.strength(
-      number, numbers.steps, numbers.guidance_interval, numbers.guidance_ramp
+      number,
+      level_params.steps,
+      level_params.guidance_interval,
+      level_params.guidance_ramp,
     )
-
-    order = _order(form, inputs, numbers, level, number, place, keys)
+    order = _order(static, inputs, level_params, level, number, place, keys)
 
     def pick(keep, weights):
+      # n branches run as one batch of n * b: [n * b, t, v], or [n * b, t, d]
+      # where the kernel includes the head.
       predicted = predict(keep, partial_target)
-      values, head = predicted if form.kernel.head else (predicted, None)
+      values, head = predicted if static.kernel.head else (predicted, None)
       return kernels.pick(
-        form.kernel,
+        static.kernel,
         values,
         weights,
-        numbers.temperature,
+        level_params.temperature,
         keys(noise.CANDIDATES),
         order,
-        numbers.w_confidence,
-        rank=form.rank,
+        level_params.w_confidence,
+        rank=static.rank,
         codes=mask_id,
         head=head,
         top=top,
       )
 
     def guided():
-      # Without `plain` a guided step has the full strength, 1.
+      # Without a ramp there are no plain weights, and the strength is 1.
       mixed = strength * weights + (1.0 - strength) * plain
       return pick(keep, jnp.where(plain.any(), mixed, weights))
 
-    def resting():
+    def unguided():
       return pick(jnp.ones((1, keep.shape[1]), bool), jnp.ones(1))
 
-    if form.rests:
-      picks = jax.lax.cond(strength == 0.0, resting, guided)
+    if static.unguided_steps:
+      # A cond, not a where: an unguided step runs one branch only.
+      picks = jax.lax.cond(strength == 0.0, unguided, guided)
     else:
       picks = guided()
     left = schedule.masked_after(
-      number + 1, numbers.steps, total, form.schedule
+      number + 1, level_params.steps, total, static.schedule
     )
     stay = ranking.best(picks.rank, masked, jnp.sum(masked, axis=-1) - left)
     return jnp.where(stay, picks.codes, tokens)
 
-  tokens = jax.lax.fori_loop(0, numbers.steps, step, tokens)
+  tokens = jax.lax.fori_loop(0, level_params.steps, step, tokens)
   return target.at[..., level].set(tokens)
 
 
 def _order(
-  form: Form,
+  static: StaticSettings,
   inputs: Inputs,
-  numbers: Numbers,
+  level_params: LevelParams,
   level: Int[Array, ""],
   step: Int[Array, ""],
   place: Float[Array, "b t"],
   keys: Callable[[int], Key[Array, "b t"]],
 ) -> Float[Array, "b t"]:
-  if form.rank == "low_discrepancy":
+  """Return the part of the rank that the candidates do not change."""
+  if static.rank == "low_discrepancy":
     return ranking.low_discrepancy_order(
       inputs.frames, noise.rolls(inputs.seeds, level)
     )
   uniform = noise.uniform(keys(noise.ORDER))
-  if form.rank == "paper":
+  if static.rank == "paper":
     return ranking.paper_order(
-      place, uniform, numbers.w_causal, numbers.w_random
+      place, uniform, level_params.w_causal, level_params.w_random
     )
-  if form.rank == "gumbel":
-    left = 1.0 - (step + 1) / numbers.steps
-    return ranking.gumbel_order(uniform, numbers.rank_temperature * left)
+  if static.rank == "gumbel":
+    left = 1.0 - (step + 1) / level_params.steps
+    return ranking.gumbel_order(uniform, level_params.rank_temperature * left)
   return uniform
 
 
@@ -352,16 +361,16 @@ def _predict(
   keep: Bool[Array, "n k"],
   target: Int[Array, "b t q"],
 ) -> Any:
-  """What `apply` says of a level under each branch, in one batch of it."""
+  """Return `apply` of a level under each branch, run as one batch."""
   n, b = keep.shape[0], target.shape[0]
 
   def tile(x):
     return jnp.tile(x, (n,) + (1,) * (x.ndim - 1))
 
-  heard = jnp.repeat(keep, b, axis=0)  # [n * b, k]
+  kept = jnp.repeat(keep, b, axis=0)  # [n * b, k]
   conditions = {
     name: jnp.where(
-      heard[:, column],
+      kept[:, column],
       tile(inputs.conditions[name]),
       config_lib.CONDITION_SIZES[name],
     )
@@ -374,6 +383,6 @@ def _predict(
     tile(target),
     conditions,
     level,
-    drop_context=~heard[:, -1],
+    drop_context=~kept[:, -1],
     valid=tile(inputs.valid),
   )

@@ -1,9 +1,9 @@
-"""Guidance: predictions under several subsets of the conditions, mixed.
+"""Guidance: mix predictions under several subsets of the conditions.
 
 Both forms are a weighted sum of log-probabilities whose weights add up to 1,
-so they differ only in which branches are run and how they are weighed. As the
-weights add up to 1, the branches' normalisers only shift all codes of a frame
-alike, and logits can be mixed in place of log-probabilities.
+so they differ only in their branches and weights. As the weights add up to 1,
+the normalizers of the branches shift all codes of a frame by one amount, and
+logits can be mixed instead of log-probabilities.
 """
 
 import functools
@@ -21,14 +21,14 @@ CONTEXT = "context"
 
 
 class Branches(NamedTuple):
-  """The predictions that one level needs.
+  """The n predictions that one level needs.
 
   Attributes:
-    keep: what each branch hears, columns as the model's conditions and the
-      context last.
-    weights: of a guided step, adding up to 1.
-    plain: weights of a step without guidance: 1 for the branch that hears
-      everything. All 0 where no step mixes the two.
+    keep: conditions that each branch keeps; the k columns are the model's
+      conditions and, last, the context.
+    weights: weights of a guided step; they add up to 1.
+    plain: weights of an unguided step: 1 for the branch with all conditions.
+      All 0 where no step mixes the two.
   """
 
   keep: Bool[np.ndarray, "n k"]
@@ -41,20 +41,19 @@ def branches(
   conditions: tuple[str, ...],
   level: int = 0,
 ) -> Branches:
-  """The branches to run at a level and their weights.
+  """Return the branches of a level and their weights.
 
-  With u the prediction from nothing, l_i the one from source i alone and
+  With u the prediction without conditions, l_i the one from source i alone and
   l_1..i the one from the first i sources (conditions first, context last):
 
     paper (eq. 3)   u + sum_i s_i (l_i - u)
     nested          u + s_1 (l_1 - u) + s_2 (l_12 - l_1) + ...
 
-  A branch whose weight is exactly 0 is left out: nested with all conditions at
-  scale 1 runs two branches, l_conditions + s (l_all - l_conditions), or one if
-  s is 1 too.
+  Branches of weight 0 are left out: nested with all conditions at scale 1 has
+  two branches, l_conditions + s (l_all - l_conditions), or one if s is 1 too.
 
   Args:
-    settings: `guidance` has one scale for each source.
+    settings: settings whose `guidance` has one scale for each source.
     conditions: names of the model's conditions.
     level: codec level, 0 is the coarsest.
 
@@ -64,23 +63,26 @@ def branches(
   sources = (*conditions, CONTEXT)
   if set(settings.guidance) != set(sources):
     raise ValueError(
-      f"guidance has scales for {', '.join(sorted(settings.guidance))}, but "
-      f"these weights listen to {', '.join(sorted(sources))}: give exactly "
-      "one scale for each"
+      f"guidance: scales for {', '.join(sorted(settings.guidance))}; expected "
+      f"one for each source of these weights, {', '.join(sorted(sources))}"
     )
   scales = np.array(
     [settings_lib.at_level(settings.guidance[name], level) for name in sources],
     np.float64,
   )
   if settings.guidance_form == "paper":
+    # Rows: no source, then each source alone. [k + 1, k]
     keep = np.vstack([np.zeros(len(sources)), np.eye(len(sources))])
     weights = np.concatenate([[1.0 - scales.sum()], scales])
   else:
+    # Row i has the first i sources. The sum telescopes: l_1..i has the weight
+    # s_i - s_i+1.
     keep = np.tri(len(sources) + 1, len(sources), k=-1)
     weights = np.append(1.0, scales) - np.append(scales, 0.0)
   if tuple(settings.guidance_ramp) == (1.0, 1.0):
     needed, plain = weights != 0.0, np.zeros(len(weights))
   else:
+    # A ramp mixes in the plain prediction: the branch with all conditions.
     if not keep.all(axis=1).any():
       keep = np.vstack([keep, np.ones(len(sources))])
       weights = np.append(weights, 0.0)
@@ -99,12 +101,12 @@ def strength(
   interval: Float[Array | np.ndarray, " 2"],
   ramp: Float[Array | np.ndarray, " 2"],
 ) -> Float[Array, "*s"]:
-  """How much of the guidance a step takes; 0 is the plain prediction.
+  """Return the share of the guidance at a step; 0 is the plain prediction.
 
   Args:
-    step: within the level, from 0.
-    steps: of the level.
-    interval: see `Settings.guidance_interval`; a step counts by its middle.
+    step: number within the level, from 0.
+    steps: steps of the level.
+    interval: see `Settings.guidance_interval`; the middle of a step counts.
     ramp: see `Settings.guidance_ramp`.
   """
   step = jnp.asarray(step)
@@ -114,8 +116,8 @@ def strength(
   return jnp.where(inside, ramp[0] + (ramp[1] - ramp[0]) * place, 0.0)
 
 
-def may_rest(settings: settings_lib.Settings) -> bool:
-  """Whether some step may be without guidance, and so with one branch."""
+def has_unguided_steps(settings: settings_lib.Settings) -> bool:
+  """Return whether a step may have strength 0, which takes one branch."""
   whole = tuple(settings.guidance_interval) == (0.0, 1.0)
   return not whole or 0.0 in settings.guidance_ramp
 
@@ -124,7 +126,8 @@ def mix(
   weights: Sequence[Float[Array, ""]] | Float[Array, " n"],
   logits: Sequence[Float[Array, "*s v"]] | Float[Array, "n *s v"],
 ) -> Float[Array, "*s v"]:
-  """Weighted sum of the branches, from the first to the last."""
+  """Return the weighted sum of the branches, added from first to last."""
+  # Not an einsum: kernels and the reference must round in the same order.
   return functools.reduce(
     operator.add,
     (weight * branch for weight, branch in zip(weights, logits, strict=True)),

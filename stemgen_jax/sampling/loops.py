@@ -1,4 +1,4 @@
-"""Codes of one period of a loop, whose end leads into its beginning."""
+"""Decode one period of a loop, whose end leads into its beginning."""
 
 from collections.abc import Iterator
 
@@ -13,26 +13,26 @@ def decode_loop(
   context: Int[np.ndarray, "t q"],
   window: int,
   known: Int[np.ndarray, "b t q"],
-  free: Bool[np.ndarray, "t q"],
+  known_mask: Bool[np.ndarray, "t q"],
   seam: int,
 ) -> Int[np.ndarray, "b t q"]:
-  """Decodes a period, then once more around its seam, with both sides heard.
+  """Decode a period, then again around its seam with both sides known.
 
   The second pass is rotated by half a period, which brings the seam into the
-  middle. A period shorter than the window is heard in the middle of its own
+  middle. A period shorter than the window is in the middle of its own
   repetitions.
 
   Args:
     decode: see `windows.Decode`.
     context: codes of one period.
     window: frames of a window.
-    known: codes to keep where not `free`.
-    free: codes to sample.
+    known: codes to keep where `known_mask` is True.
+    known_mask: True where `known` is kept, False where codes are sampled.
     seam: frames on either side of the seam that are decoded again.
   """
   codes = known.copy()
   frames, number = len(context), 0
-  for order, again in _passes(free, window, seam):
+  for order, pass_mask in _passes(known_mask, window, seam):
     first = (len(order) - frames) // 2
     inner = slice(first, first + frames)
     decoded = windows.decode_long(
@@ -40,8 +40,8 @@ def decode_loop(
       context[order],
       window,
       codes[:, order],
-      again,
-      # So that the second pass has noise of its own.
+      pass_mask,
+      # Noise depends on the frame number: the second pass needs other numbers.
       first_frame=number,
     )
     codes[:, order[inner]] = decoded[:, inner]
@@ -49,28 +49,32 @@ def decode_loop(
   return codes
 
 
-def count_windows(free: Bool[np.ndarray, "t q"], window: int, seam: int) -> int:
-  """Windows that `decode_loop` decodes."""
+def count_windows(
+  known_mask: Bool[np.ndarray, "t q"], window: int, seam: int
+) -> int:
+  """Return the number of windows that `decode_loop` decodes."""
   return sum(
-    len(windows.starts(again, window))
-    for _, again in _passes(free, window, seam)
+    len(windows.starts(pass_mask, window))
+    for _, pass_mask in _passes(known_mask, window, seam)
   )
 
 
 def _passes(
-  free: Bool[np.ndarray, "t q"], window: int, seam: int
+  known_mask: Bool[np.ndarray, "t q"], window: int, seam: int
 ) -> Iterator[tuple[Int[np.ndarray, " n"], Bool[np.ndarray, "n q"]]]:
-  """Per pass the frames in the order they are heard, and what is sampled.
+  """Yield per pass the order of the frames and the known mask in that order.
 
-  Only the middle `t` of the `n` frames count, from frame `(n - t) // 2` on;
-  the others are repetitions.
+  Only the middle t of the n frames count, from frame (n - t) // 2 on; the
+  others are repetitions.
   """
-  frames = len(free)
+  frames = len(known_mask)
   length = max(frames, window)
-  order = (np.arange(length) - (length - frames) // 2) % frames
-  yield order, free[order]
+  order = (np.arange(length) - (length - frames) // 2) % frames  # [n]
+  yield order, known_mask[order]
+  # Distance from the seam, which is between the last frame and the first.
   distance = np.minimum(np.arange(frames), np.arange(frames)[::-1])
-  again = free & (distance < min(seam, frames // 4))[:, None]
+  far = distance >= min(seam, frames // 4)
+  known_mask = known_mask | far[:, None]
   order = (order + frames // 2) % frames
-  if again.any():
-    yield order, again[order]
+  if not known_mask.all():
+    yield order, known_mask[order]

@@ -1,4 +1,4 @@
-"""Codes of any length from a model that sees one window at a time."""
+"""Decode audio of any length with a model that sees one window at a time."""
 
 from collections.abc import Callable
 
@@ -15,32 +15,34 @@ Decode = Callable[
   ],
   Int[np.ndarray, "b w q"],
 ]
-"""(context, known, free, valid, first frame) -> codes, in one window."""
+"""(context, known, known_mask, valid, first frame) -> codes of one window."""
 
 
-def starts(free: Bool[np.ndarray, "t q"], window: int) -> tuple[int, ...]:
-  """First frames of the windows in which the free codes are decoded.
+def starts(known_mask: Bool[np.ndarray, "t q"], window: int) -> tuple[int, ...]:
+  """Return the first frames of windows that cover all unknown codes.
 
-  A short run of free frames lies in the middle of one window. In a longer one
-  windows lie half a window apart, so that each hears at least half a window
-  of what it continues, where there is as much.
+  A short run of unknown frames is in the middle of one window. A longer run
+  takes windows half a window apart, so that each of them sees at least half a
+  window of the codes that it continues, where there are that many.
   """
-  left, frames = np.logical_or.reduce(free, axis=1), len(free)
+  pending = ~known_mask.all(axis=1)  # [t]
+  frames = len(pending)
   half, latest = max(1, window // 2), max(0, frames - window)
   found = []
-  while left.any():
-    first = int(left.argmax())
-    run = left[first:]
+  while pending.any():
+    first = int(pending.argmax())
+    run = pending[first:]
     end = frames if run.all() else first + int(run.argmin())
     if end - first <= half and frames > window:
-      place = first - (window - (end - first)) // 2
-      new = (min(max(place, 0), latest),)
+      centered = first - (window - (end - first)) // 2
+      new = (min(max(centered, 0), latest),)
     else:
       begin = min(max(first - half, 0), latest)
       last = max(begin, min(latest, end - half))
       new = (*range(begin, last, half), last)
+    # A window may also cover later runs, which then need none of their own.
     for start in new:
-      left[start : start + window] = False
+      pending[start : start + window] = False
     found += new
   return tuple(found)
 
@@ -50,34 +52,37 @@ def decode_long(
   context: Int[np.ndarray, "t q"],
   window: int,
   known: Int[np.ndarray, "b t q"],
-  free: Bool[np.ndarray, "t q"],
+  known_mask: Bool[np.ndarray, "t q"],
   *,
   first_frame: int = 0,
 ) -> Int[np.ndarray, "b t q"]:
-  """Decodes window after window; shared frames are given to the next one.
-
-  Every window has the same shape, so that one program serves all lengths: a
-  shorter context is padded on the right, and marked so.
+  """Decode window after window; codes of earlier windows are known to later.
 
   Args:
-    decode: samples the codes of one window that are valid and free.
-    context: codes of what is heard.
+    decode: function that samples the unknown codes of one window.
+    context: codes of the context.
     window: frames of a window.
-    known: codes to keep where not `free`.
-    free: codes to sample.
+    known: codes to keep where `known_mask` is True.
+    known_mask: True where `known` is kept, False where codes are sampled.
     first_frame: absolute number of the first frame.
   """
   frames = len(context)
-  plan = starts(free, window)
+  plan = starts(known_mask, window)
+  # All windows have one shape, so that one program is compiled: pad the right
+  # by a window of frames that are not valid and need no sampling.
   context = np.pad(context, ((0, window), (0, 0)))
   codes = np.pad(known, ((0, 0), (0, window), (0, 0)))
-  left = np.pad(free, ((0, window), (0, 0)))
+  known_mask = np.pad(known_mask, ((0, window), (0, 0)), constant_values=True)
   for start in plan:
     part = slice(start, start + window)
     valid = np.arange(part.start, part.stop) < frames
     new = decode(
-      context[part], codes[:, part], left[part], valid, first_frame + start
+      context[part],
+      codes[:, part],
+      known_mask[part],
+      valid,
+      first_frame + start,
     )
-    codes[:, part] = np.where(left[part], new, codes[:, part])
-    left[part] = False
+    codes[:, part] = np.where(known_mask[part], codes[:, part], new)
+    known_mask[part] = True
   return codes[:, :frames]

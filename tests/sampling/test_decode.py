@@ -34,7 +34,7 @@ def _decode(apply, config, settings, *, b=1, t=16, **given):
 
 
 def _when(config, params, context, target, conditions, level, **_):
-  """Predicts the number of frames that are fixed: tells when each one was."""
+  """Predicts the number of fixed frames: a code is the time of its fixing."""
   fixed = jnp.sum(target[..., level] != config.codes, axis=-1)
   logits = 1e4 * jax.nn.one_hot(fixed, config.codes)
   return jnp.broadcast_to(logits[:, None], (*target.shape[:2], config.codes))
@@ -45,17 +45,18 @@ def _known_probabilities(config, params, context, *_, **__):
 
 
 def _tables(config, params, context, target, conditions, level, **drops):
-  """Logits that depend on all that is heard, on each frame by itself."""
+  """Logits that depend on all conditions, on each frame by itself."""
   logits = params["level"][level] + params["target"][target].sum(-2)
-  heard = params["context"][context].sum(-2)
-  logits += jnp.where(drops["drop_context"][:, None, None], 0.0, heard)
+  from_context = params["context"][context].sum(-2)
+  dropped = drops["drop_context"][:, None, None]
+  logits += jnp.where(dropped, 0.0, from_context)
   return logits + params["category"][conditions["category"]][:, None]
 
 
 def _one_branch(config, params, context, target, conditions, level, **drops):
-  """`_tables` that hears what `params["hears"]` says, whatever is dropped."""
-  context_heard, category = params["hears"]
-  drop_context = jnp.full(len(context), ~context_heard)
+  """`_tables` with the conditions in `params["keep"]`, whatever is dropped."""
+  keep_context, category = params["keep"]
+  drop_context = jnp.full(len(context), ~keep_context)
   null = model.CONDITION_SIZES["category"]
   conditions = {
     "category": jnp.full(len(context), jnp.where(category, 3, null))
@@ -182,12 +183,12 @@ def test_codes_come_with_the_models_probabilities(steps, given, expected):
     t=50,
     params=jnp.asarray(PROBABILITIES),
   )
-  lawful = expected > 0
-  expected = expected[lawful] * 200 * 50 / expected.sum()
+  valid = expected > 0
+  expected = expected[valid] * 200 * 50 / expected.sum()
   for level in range(2):
     counts = np.bincount(codes[..., level].ravel(), minlength=6)
-    assert counts[~lawful].sum() == 0
-    assert scipy.stats.chisquare(counts[lawful], expected).pvalue > 1e-3
+    assert counts[~valid].sum() == 0
+    assert scipy.stats.chisquare(counts[valid], expected).pvalue > 1e-3
 
 
 def test_temperature_and_truncation_are_per_level():
@@ -235,9 +236,9 @@ def test_sampling_is_in_float32_whatever_the_model_computes_in():
 )
 def test_scales_of_0_and_1_give_the_single_branches(form, context, category):
   config = _config()
-  hears = jnp.array([context, category], bool)
+  keep = jnp.array([context, category], bool)
   given = {
-    "params": _table_params(config) | {"hears": hears},
+    "params": _table_params(config) | {"keep": keep},
     "context": np.random.default_rng(1).integers(0, config.codes, (2, 16, 2)),
     "conditions": {"category": np.array([3, 3])},
     "b": 2,
@@ -282,31 +283,31 @@ def test_a_scale_per_level_runs_the_branches_of_each():
 def test_a_ramp_at_0_is_the_plain_prediction_and_at_1_the_guided(form):
   config = _config()
   given = {
-    "params": _table_params(config) | {"hears": jnp.array([True, True])},
+    "params": _table_params(config) | {"keep": jnp.array([True, True])},
     "context": np.random.default_rng(1).integers(0, config.codes, (2, 16, 2)),
     "conditions": {"category": np.array([3, 3])},
     "b": 2,
   }
   scales = {"context": 3.0, "category": 2.0}
 
-  def play(apply=_tables, **settings):
+  def take(apply=_tables, **settings):
     settings = {"guidance_form": form, "guidance": scales} | settings
     return _decode(apply, config, Settings(steps=(6, 3), **settings), **given)
 
-  plain = play(_one_branch)
-  guided = play()
-  np.testing.assert_array_equal(play(guidance_ramp=(0.0, 0.0)), plain)
+  plain = take(_one_branch)
+  guided = take()
+  np.testing.assert_array_equal(take(guidance_ramp=(0.0, 0.0)), plain)
   assert (guided != plain).any()
   # A ramp adds the plain branch with weight 0, which changes the rounding.
-  almost = play(guidance_ramp=(1.0, 1.0 - 1e-6))
+  almost = take(guidance_ramp=(1.0, 1.0 - 1e-6))
   assert (almost == guided).mean() > 0.95
-  between = play(guidance_ramp=(0.0, 1.0))
+  between = take(guidance_ramp=(0.0, 1.0))
   assert (between != plain).any()
   assert (between != guided).any()
 
 
 def test_coarser_levels_are_clean_and_finer_ones_masked_in_all_frames():
-  def lawful(config, params, context, target, conditions, level, **_):
+  def check(config, params, context, target, conditions, level, **_):
     finer = jnp.arange(config.levels) > level
     coarser = jnp.arange(config.levels) < level
     masked = target == config.codes
@@ -319,7 +320,7 @@ def test_coarser_levels_are_clean_and_finer_ones_masked_in_all_frames():
 
   known = np.full((1, 16, 4), 1)
   codes = _decode(
-    lawful,
+    check,
     _config(levels=4),
     Settings(),
     known=known,
@@ -377,7 +378,7 @@ def test_a_take_is_the_same_alone_among_eight_and_on_eight_devices(rank):
   category = draw.integers(0, 18, 8)
   seeds = np.array([7, 7, 0, 1, 2**32 - 1, 5, 6, 3])
 
-  def play(items, **given):
+  def takes(items, **given):
     return _decode(
       model.apply,
       config,
@@ -390,15 +391,15 @@ def test_a_take_is_the_same_alone_among_eight_and_on_eight_devices(rank):
       **given,
     )
 
-  alone = np.concatenate([play(np.array([item])) for item in range(8)])
-  np.testing.assert_array_equal(play(np.arange(8), at_once=1), alone)
-  assert (play(np.arange(8)) == alone).mean() > 0.99
+  alone = np.concatenate([takes(np.array([item])) for item in range(8)])
+  np.testing.assert_array_equal(takes(np.arange(8), at_once=1), alone)
+  assert (takes(np.arange(8)) == alone).mean() > 0.99
   with jax.set_mesh(sharding.make_mesh(8)):
-    np.testing.assert_array_equal(play(np.arange(8)), alone)
+    np.testing.assert_array_equal(takes(np.arange(8)), alone)
     # A number of takes that the devices do not divide.
-    np.testing.assert_array_equal(play(np.arange(3)), alone[:3])
+    np.testing.assert_array_equal(takes(np.arange(3)), alone[:3])
   with jax.set_mesh(sharding.make_mesh(2)):
-    np.testing.assert_array_equal(play(np.arange(8), at_once=1), alone)
+    np.testing.assert_array_equal(takes(np.arange(8), at_once=1), alone)
 
 
 def test_tensor_parallelism_agrees():
@@ -445,7 +446,7 @@ def test_noise_belongs_to_the_absolute_frame():
   assert (take(40, seeds=[1]) != whole).mean() > 0.8
 
 
-def test_numbers_do_not_compile_anew():
+def test_other_values_do_not_compile_again():
   program = typing.cast(typing.Any, decode.decode_level)
   program.clear_cache()
   some = Settings(
@@ -468,7 +469,7 @@ def test_numbers_do_not_compile_anew():
     top_p=0.9,
   )
   for settings, seed in itertools.product((some, others), (0, 1)):
-    # Every time with a config of its own, equal to the others.
+    # Each call has its own config, equal to the others.
     given = {"params": _table_params(_config()), "seeds": [seed]}
     _decode(_tables, _config(), settings, **given)
     _decode(
@@ -484,7 +485,7 @@ def test_numbers_do_not_compile_anew():
   assert program._cache_size() == 1
 
 
-def test_a_level_that_is_wholly_known_is_not_computed():
+def test_a_wholly_known_level_is_not_computed():
   def never(config, params, context, target, *_, **__):
     raise AssertionError("the model was run")
 
@@ -496,15 +497,15 @@ def test_a_level_that_is_wholly_known_is_not_computed():
 
 
 @pytest.mark.parametrize(
-  ("given", "told"),
+  ("given", "message"),
   [
     ({"known": np.zeros((1, 16, 2), int)}, "known and known_mask"),
     ({"known_mask": np.ones((1, 16, 2), bool)}, "known and known_mask"),
     ({"at_once": 0}, "at_once 0"),
   ],
 )
-def test_arguments_that_do_not_fit_are_named(given, told):
-  with pytest.raises(ValueError, match=told):
+def test_arguments_that_do_not_fit_are_named(given, message):
+  with pytest.raises(ValueError, match=message):
     _decode(_tables, _config(), Settings(), **given)
 
 

@@ -27,7 +27,7 @@ def test_paper_form_is_equation_3():
   )
 
 
-def test_normalisers_of_the_branches_do_not_matter():
+def test_normalizers_of_the_branches_do_not_matter():
   settings = _settings("paper", context=3.0, category=2.0)
   weights = jnp.asarray(guidance.branches(settings, ("category",)).weights)
   logits = 3 * jax.random.normal(jax.random.key(0), (3, 5, 7))
@@ -39,13 +39,13 @@ def test_normalisers_of_the_branches_do_not_matter():
 
 
 @pytest.mark.parametrize(
-  ("context", "category", "heard"),
+  ("context", "category", "kept"),
   [(1, 0, [False, True]), (0, 1, [True, False]), (0, 0, [False, False])],
 )
-def test_scales_of_0_and_1_are_one_branch(context, category, heard):
+def test_scales_of_0_and_1_are_one_branch(context, category, kept):
   settings = _settings("paper", context=context, category=category)
   keep, weights, _ = guidance.branches(settings, ("category",))
-  np.testing.assert_array_equal(keep, [heard])
+  np.testing.assert_array_equal(keep, [kept])
   np.testing.assert_array_equal(weights, [1])
 
 

@@ -13,11 +13,11 @@ def test_the_seam_is_decoded_last_with_both_its_sides_known(frames):
   context = np.arange(frames)[:, None]
   seen = []
 
-  def decode(heard, known, free, valid, start):
+  def decode(context, known, known_mask, valid, start):
     assert valid.all()
-    # Everywhere a frame is heard after the one before it, around the seam too.
-    np.testing.assert_array_equal((np.diff(heard[:, 0]) - 1) % frames, 0)
-    seen.append((heard[:, 0], known[0, :, 0], free[:, 0].copy(), start))
+    # Frames follow each other everywhere, around the seam too.
+    np.testing.assert_array_equal((np.diff(context[:, 0]) - 1) % frames, 0)
+    seen.append((context[:, 0], known[0, :, 0], known_mask[:, 0].copy(), start))
     return np.full((1, WINDOW, 1), len(seen))
 
   codes = loops.decode_loop(
@@ -25,7 +25,7 @@ def test_the_seam_is_decoded_last_with_both_its_sides_known(frames):
     context,
     WINDOW,
     np.zeros((1, frames, 1), int),
-    np.ones((frames, 1), bool),
+    np.zeros((frames, 1), bool),
     SEAM,
   )[0, :, 0]
   near = min(SEAM, frames // 4)
@@ -35,23 +35,23 @@ def test_the_seam_is_decoded_last_with_both_its_sides_known(frames):
     assert last[:near].all()
     assert last[-near:].all()
     assert last.sum() == 2 * near
-    heard, known, free, start = seen[-1]
-    assert len(np.unique(heard[free])) == 2 * near
-    assert (known[~free] > 0).all()
+    context, known, known_mask, start = seen[-1]
+    assert len(np.unique(context[~known_mask])) == 2 * near
+    assert (known[known_mask] > 0).all()
     assert start >= max(frames, WINDOW)  # noise that no other pass has
-  free = np.ones((frames, 1), bool)
-  assert loops.count_windows(free, WINDOW, SEAM) == len(seen)
+  known_mask = np.zeros((frames, 1), bool)
+  assert loops.count_windows(known_mask, WINDOW, SEAM) == len(seen)
   if frames <= WINDOW:  # one for the period and one for its seam
     assert len(seen) == 1 + (near > 0)
 
 
-def test_what_is_not_free_stays_also_at_the_seam():
+def test_known_codes_stay_also_at_the_seam():
   known = np.arange(50).reshape(1, 50, 1)
-  free = np.zeros((50, 1), bool)
-  free[45:48] = free[20:22] = True
+  known_mask = np.ones((50, 1), bool)
+  known_mask[45:48] = known_mask[20:22] = False
 
-  def decode(heard, known, free, valid, start):
+  def decode(context, known, known_mask, valid, start):
     return np.full(known.shape, -1)
 
-  codes = loops.decode_loop(decode, known[0], WINDOW, known, free, SEAM)
-  np.testing.assert_array_equal(codes, np.where(free, -1, known))
+  codes = loops.decode_loop(decode, known[0], WINDOW, known, known_mask, SEAM)
+  np.testing.assert_array_equal(codes, np.where(known_mask, known, -1))

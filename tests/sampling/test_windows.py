@@ -14,14 +14,14 @@ def test_every_frame_is_sampled_once_and_shared_frames_are_kept(frames):
   context = np.arange(frames * 2).reshape(frames, 2)
   sampled = np.zeros(frames, int)
 
-  def decode(heard, known, free, valid, start):
-    assert heard.shape == free.shape == (WINDOW, 2)
+  def decode(seen, known, known_mask, valid, start):
+    assert seen.shape == known_mask.shape == (WINDOW, 2)
     numbers = np.arange(start, start + WINDOW)
     inside = numbers[valid]
-    np.testing.assert_array_equal(heard[valid], context[inside])
-    given = valid & ~free[:, 0]
+    np.testing.assert_array_equal(seen[valid], context[inside])
+    given = valid & known_mask[:, 0]
     np.testing.assert_array_equal(known[0, given, 0], numbers[given] + 1)
-    sampled[numbers[valid & free[:, 0]]] += 1
+    sampled[numbers[valid & ~known_mask[:, 0]]] += 1
     return (np.stack([numbers + 1, numbers + 1], axis=1) * valid[:, None])[None]
 
   codes = windows.decode_long(
@@ -29,7 +29,7 @@ def test_every_frame_is_sampled_once_and_shared_frames_are_kept(frames):
     context,
     WINDOW,
     np.zeros((1, frames, 2), int),
-    np.ones((frames, 2), bool),
+    np.zeros((frames, 2), bool),
   )
   np.testing.assert_array_equal(codes[0, :, 0], np.arange(frames) + 1)
   np.testing.assert_array_equal(sampled, 1)
@@ -37,7 +37,7 @@ def test_every_frame_is_sampled_once_and_shared_frames_are_kept(frames):
 
 @pytest.mark.parametrize("frames", LENGTHS[3:])
 def test_a_window_continues_at_least_half_a_window(frames):
-  starts = windows.starts(np.ones((frames, 2), bool), WINDOW)
+  starts = windows.starts(np.zeros((frames, 2), bool), WINDOW)
   assert starts[0] == 0
   assert starts[-1] == frames - WINDOW
   assert min(np.diff(starts)) >= 1
@@ -45,7 +45,7 @@ def test_a_window_continues_at_least_half_a_window(frames):
 
 
 @pytest.mark.parametrize(
-  ("free", "starts"),
+  ("unknown", "starts"),
   [
     ([], ()),
     ([(40, 46)], (33,)),  # in the middle
@@ -56,20 +56,20 @@ def test_a_window_continues_at_least_half_a_window(frames):
     ([(50, 100)], (40, 50, 60, 70, 80)),
   ],
 )
-def test_windows_lie_around_what_is_free(free, starts):
-  frames = np.zeros((100, 1), bool)
-  for first, last in free:
-    frames[first:last] = True
-  assert windows.starts(frames, WINDOW) == starts
+def test_windows_are_around_unknown_frames(unknown, starts):
+  known_mask = np.ones((100, 1), bool)
+  for first, last in unknown:
+    known_mask[first:last] = False
+  assert windows.starts(known_mask, WINDOW) == starts
 
 
-def test_only_what_is_free_is_sampled_at_each_level():
+def test_only_unknown_codes_are_sampled_at_each_level():
   rng = np.random.default_rng(0)
-  free = rng.random((66, 3)) < 0.3
+  known_mask = rng.random((66, 3)) >= 0.3
   known = rng.integers(0, 9, (2, 66, 3))
 
-  def decode(heard, known, free, valid, start):
+  def decode(context, known, known_mask, valid, start):
     return np.full(known.shape, 99)
 
-  codes = windows.decode_long(decode, known[0], WINDOW, known, free)
-  np.testing.assert_array_equal(codes, np.where(free, 99, known))
+  codes = windows.decode_long(decode, known[0], WINDOW, known, known_mask)
+  np.testing.assert_array_equal(codes, np.where(known_mask, known, 99))
