@@ -5,6 +5,10 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.processes
+
 BENCHMARK = pathlib.Path(__file__).parents[1] / "launch/benchmark.py"
 
 

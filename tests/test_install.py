@@ -18,6 +18,8 @@ import setuptools
 import trees
 from packaging.requirements import Requirement
 
+pytestmark = pytest.mark.processes
+
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL_MODEL = (
   "--config.model.depth=1 --config.model.width=64 --config.model.heads=2 "

@@ -20,6 +20,8 @@ from stemgen_jax.codec.training import report
 from stemgen_jax.evaluation.studies import grid
 from stemgen_jax.paths import LOOPS
 
+pytestmark = pytest.mark.processes
+
 ROOT = pathlib.Path(__file__).parents[1]
 # In this order: later commands use the files of earlier ones.
 ROOMS = {

@@ -6,11 +6,14 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 import soundfile
 import yaml
 
 from stemgen_jax import audio
 from stemgen_jax.apps import train
+
+pytestmark = pytest.mark.processes
 
 ROOT = pathlib.Path(__file__).parents[1]
 

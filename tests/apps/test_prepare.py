@@ -99,6 +99,7 @@ def test_mistakes_are_one_line(codec_path, tmp_path, capsys, flags, message):
   assert not (tmp_path / "codes").exists()
 
 
+@pytest.mark.processes
 def test_a_cluster_of_processes_makes_the_same_codes(codec_path, tmp_path):
   flags = [*small(codec_path), "--test_songs=1"]
   assert prepare(tmp_path / "here", *flags) == 0

@@ -220,6 +220,7 @@ def test_folding_gives_the_function_of_frozen_statistics():
     )
 
 
+@pytest.mark.processes
 def test_importing_the_package_does_not_import_torch():
   script = (
     "import sys, stemgen_jax, stemgen_jax.codec;"

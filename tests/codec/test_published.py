@@ -358,6 +358,7 @@ assert ("torchaudio" in sys.modules) == {there}
 """
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
   ("action", "there"),
   [

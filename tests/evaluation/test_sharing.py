@@ -53,6 +53,7 @@ def test_what_is_there_is_left_as_it_is(tmp_path):
   assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npz", "b.npz"]
 
 
+@pytest.mark.processes
 def test_processes_share_the_work(tmp_path):
   workers = [
     subprocess.Popen([sys.executable, "-c", WORKER, tmp_path, *names])

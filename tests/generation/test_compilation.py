@@ -6,6 +6,7 @@ import sys
 
 import jax
 import numpy as np
+import pytest
 
 from stemgen_jax.generation import compilation
 
@@ -44,6 +45,7 @@ def play(cache, **environment) -> str:
   return done.stdout
 
 
+@pytest.mark.processes
 def test_programs_are_kept_for_the_next_run(tmp_path):
   cache = tmp_path / "cache"
   said = play(cache)
@@ -62,11 +64,13 @@ def test_programs_are_kept_for_the_next_run(tmp_path):
   assert play(cache) == said
 
 
+@pytest.mark.processes
 def test_no_place_to_keep_them_does_not_matter(tmp_path):
   (tmp_path / "file").touch()
   play(tmp_path / "file")
 
 
+@pytest.mark.processes
 def test_the_users_own_place_stays(tmp_path):
   own = tmp_path / "own"
   play(

@@ -7,6 +7,8 @@ import time
 import pytest
 from commands import Training, assert_same_run
 
+pytestmark = pytest.mark.processes
+
 STEPS = 24
 
 

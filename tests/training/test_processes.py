@@ -9,6 +9,8 @@ from commands import Training, assert_same, assert_same_run, trained
 
 from stemgen_jax.training import processes
 
+pytestmark = pytest.mark.processes
+
 STEPS = "--config.steps=8"
 
 

@@ -180,6 +180,7 @@ def test_invalid_sweeps_are_refused(tmp_path, capsys, more, message):
   assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stopping_the_sweep_lets_the_run_save_first(tmp_path, number):
   run = (

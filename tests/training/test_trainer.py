@@ -166,6 +166,7 @@ def test_a_window_longer_than_the_records_is_refused():
     trainer.resolve(config, fake_data())
 
 
+@pytest.mark.processes
 def test_killed_outright_it_goes_on_from_the_last_checkpoint(whole, tmp_path):
   script = textwrap.dedent(
     """

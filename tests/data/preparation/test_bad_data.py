@@ -315,6 +315,7 @@ except OSError as error:
 """
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
   ("limit", "workers", "songs"), [(1000, 0, 0), (1000, 1, 0), (16_000, 0, 12)]
 )

@@ -121,6 +121,7 @@ def test_no_song_is_in_two_splits(prepared):
   assert len(set.union(*ids)) == sum(len(i) for i in ids) == 6
 
 
+@pytest.mark.processes
 def test_records_do_not_depend_on_the_number_of_workers(prepared, tmp_path):
   prepare(tmp_path / "codes", workers=2)
   assert digest(tmp_path / "codes") == digest(prepared)
@@ -163,6 +164,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_killed_run_is_resumed_to_the_same_records(
   prepared, tmp_path, workers
@@ -272,6 +274,7 @@ assert "tensorflow" not in sys.modules
 """
 
 
+@pytest.mark.processes
 def test_tensorflow_is_left_alone_even_where_it_is_installed(tmp_path):
   stub = tmp_path / "stub" / "tensorflow"
   stub.mkdir(parents=True)
