@@ -3,7 +3,7 @@
 import contextlib
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import tqdm
@@ -43,7 +43,9 @@ class Stop:
 
 
 @contextlib.contextmanager
-def stop_signals(*numbers: int) -> Iterator[Stop]:
+def stop_signals(
+  *numbers: int, then: Callable[[], object] = lambda: None
+) -> Iterator[Stop]:
   """Turn SIGTERM and the first Ctrl-C into a wish to stop.
 
   A second Ctrl-C raises KeyboardInterrupt. The former handlers are restored at
@@ -51,6 +53,7 @@ def stop_signals(*numbers: int) -> Iterator[Stop]:
 
   Args:
     *numbers: signals to handle; SIGINT and SIGTERM if left out.
+    then: called at every signal that asks to stop.
   """
   stop = Stop()
 
@@ -58,6 +61,7 @@ def stop_signals(*numbers: int) -> Iterator[Stop]:
     if stop.asked and number == signal.SIGINT:
       raise KeyboardInterrupt
     stop.asked = True
+    then()
 
   numbers = numbers or (signal.SIGINT, signal.SIGTERM)
   before = {number: signal.signal(number, ask) for number in numbers}

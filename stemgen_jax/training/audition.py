@@ -53,7 +53,7 @@ class Sound(NamedTuple):
   picture: UInt8[np.ndarray, "rows columns 3"]
 
 
-class Listener:
+class Auditioner:
   """Plays fixed examples with the parameters of a moment.
 
   Args:
@@ -92,7 +92,7 @@ class Listener:
     ]
     self._given = {"context": self._contexts, "real": real}
 
-  def listen(self, step: int, params: Params) -> list[Sound]:
+  def run(self, step: int, params: Params) -> list[Sound]:
     """Plays all examples, writes the files and the page.
 
     Args:

@@ -1,4 +1,4 @@
-"""The paper's rule when to stop: validation accuracy no longer rises."""
+"""The paper's early stopping: validation accuracy has stopped rising."""
 
 import dataclasses
 import math
@@ -8,11 +8,11 @@ from typing import Any
 
 @dataclasses.dataclass
 class Best:
-  """The validation of the highest accuracy so far.
+  """The validation of highest accuracy so far.
 
   Attributes:
-    step: When it was; 0 before the first.
-    accuracy: Share of the masked tokens that were predicted, 0 to 1.
+    step: step of that validation; 0 before the first.
+    accuracy: share of the masked tokens predicted correctly, 0 to 1.
   """
 
   step: int = 0
@@ -20,24 +20,25 @@ class Best:
 
   @classmethod
   def of_log(cls, lines: Iterable[dict[str, Any]], last: int) -> "Best":
-    """The best validation up to step `last`, of a log (see `metrics.Log`)."""
+    """Return the best validation up to step `last`, see `metrics.Log`."""
     best = cls()
     for line in lines:
       if line["kind"] == "validation" and line["step"] <= last:
-        best.rises(line["step"], line.get("accuracy", -math.inf))
+        best.update(line["step"], line.get("accuracy", -math.inf))
     return best
 
-  def rises(self, step: int, accuracy: float) -> bool:
-    """Takes a validation in; whether it is better than all before."""
+  def update(self, step: int, accuracy: float) -> bool:
+    """Take a validation into account; return whether it is a new best."""
+    # So that NaN is never the best.
     if not accuracy > self.accuracy:
       return False
     self.step, self.accuracy = step, accuracy
     return True
 
   def is_stale(self, step: int, patience: int) -> bool:
-    """Whether accuracy has not risen for `patience` steps; 0 is for ever.
+    """Return whether accuracy has not risen for `patience` steps.
 
-    The paper's patience is 20k steps (arXiv 2312.08723).
+    A patience of 0 is unlimited. The paper's is 20k steps (arXiv 2312.08723).
     """
     measured = self.accuracy > -math.inf
     return patience > 0 and measured and step - self.step >= patience

@@ -1,6 +1,7 @@
-"""AdamW as the paper uses it, with what the paper leaves open; or Muon."""
+"""The optimizer: the paper's AdamW, or Muon for the matrices of the blocks."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -8,12 +9,12 @@ import optax
 from optax import contrib
 
 from stemgen_jax.model.sharding import alone
-from stemgen_jax.model.transformer import Params
-from stemgen_jax.training.config import OptimizerConfig
+from stemgen_jax.model.transformer import Params, init_params
+from stemgen_jax.training.config import OptimizerConfig, TrainConfig
 
 
 def learning_rate(config: OptimizerConfig) -> optax.Schedule:
-  """Step to learning rate: linear warm-up, hold, exponential decay."""
+  """Return the rate by step: linear warm-up, hold, exponential decay."""
   peak = config.learning_rate
   return optax.join_schedules(
     [
@@ -33,7 +34,7 @@ def learning_rate(config: OptimizerConfig) -> optax.Schedule:
 
 
 def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
-  """Clipping, AdamW or Muon, and frozen parameters."""
+  """Return the chain of freezing, clipping, and AdamW or Muon."""
   patterns = ("codebooks", *config.frozen)
 
   def decayed(params: Params) -> Params:
@@ -46,16 +47,36 @@ def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
       params, lambda name: any(re.search(p, name) for p in patterns)
     )
 
-  still = optax.masked(optax.set_to_zero(), frozen)
+  freeze = optax.masked(optax.set_to_zero(), frozen)
   return optax.chain(
-    still,  # before the norm is taken: the frozen have no part in it
+    # Before clipping: the global norm must not count frozen parameters.
+    freeze,
     optax.clip_by_global_norm(config.clip_norm),
-    _steps(config, decayed),
-    still,
+    _updates(config, decayed),
+    # After AdamW, whose weight decay would move them.
+    freeze,
   )
 
 
-def _steps(config: OptimizerConfig, decayed) -> optax.GradientTransformation:
+def check_frozen(config: TrainConfig) -> None:
+  """Check that every pattern of `optimizer.frozen` matches a parameter.
+
+  Raises:
+    ValueError: one matches none.
+  """
+  params = jax.eval_shape(lambda: init_params(config.model, jax.random.key(0)))
+  paths = [_path(path) for path, _ in jax.tree.leaves_with_path(params)]
+  for pattern in config.optimizer.frozen:
+    if not any(re.search(pattern, path) for path in paths):
+      raise ValueError(
+        f"optimizer.frozen: {pattern!r} matches no parameter; expected "
+        f"patterns of {', '.join(paths)}"
+      )
+
+
+def _updates(
+  config: OptimizerConfig, decayed: Callable[[Params], Params]
+) -> optax.GradientTransformation:
   rate = learning_rate(config)
   adamw = optax.adamw(
     rate,
@@ -69,7 +90,9 @@ def _steps(config: OptimizerConfig, decayed) -> optax.GradientTransformation:
   muon = contrib.muon(
     rate,
     weight_decay=config.weight_decay,
-    consistent_rms=0.2,  # AdamW's, as its authors measured it
+    # The RMS of AdamW's updates, measured in arXiv 2502.16982: both kinds can
+    # share a learning rate.
+    consistent_rms=0.2,
     muon_weight_dimension_numbers=_matrices,
   )
   return optax.partition(
@@ -81,57 +104,59 @@ def _steps(config: OptimizerConfig, decayed) -> optax.GradientTransformation:
 
 
 def _whole(
-  steps: optax.GradientTransformation,
+  inner: optax.GradientTransformation,
 ) -> optax.GradientTransformation:
-  """Takes the steps on every device alike, where matrices are whole."""
+  """Run `inner` on unsharded matrices, on every device alike.
 
-  def gathered(tree):
-    def whole(x):
+  Newton-Schulz iterations need whole matrices.
+  """
+
+  def gather(tree: Any) -> Any:
+    def whole(x: Any) -> Any:
       return jax.sharding.reshard(x, jax.P(*[None] * x.ndim))
 
     return tree if alone() else jax.tree.map(whole, tree)
 
   def init(params: Any) -> optax.OptState:
-    # Placed as a step returns it, or the second step would compile anew.
-    return gathered(steps.init(gathered(params)))
+    # Placed as `update` returns it; otherwise the second step recompiles.
+    return gather(inner.init(gather(params)))
 
   def update(updates: Any, state: optax.OptState, params: Any = None):
-    taken, state = steps.update(gathered(updates), state, gathered(params))
+    new, state = inner.update(gather(updates), state, gather(params))
     if alone():
-      return taken, state
+      return new, state
     return jax.tree.map(
       lambda x, like: jax.sharding.reshard(x, jax.typeof(like).sharding.spec),
-      taken,
+      new,
       updates,
     ), state
 
   return optax.GradientTransformation(init, update)
 
 
+# Input and output axes of the blocks' kernels; the others are batched.
 _MATRICES = {
-  "query": (1, 3),  # of [layer, width, head, channel], a head at a time
+  "query": (1, 3),  # [layer, width, head, channel], one matrix per head
   "key": (1, 3),
   "value": (1, 3),
-  "out": ((1, 2), 3),  # of [layer, head, channel, width]
-  "up": (1, 3),  # of [layer, width, gate or value, mlp]
-  "down": (1, 2),  # of [layer, mlp, width]
+  "out": ((1, 2), 3),  # [layer, head, channel, width]
+  "up": (1, 3),  # [layer, width, gate or value, mlp]
+  "down": (1, 2),  # [layer, mlp, width]
 }
-"""Axes of the kernels of the blocks: summed over, and put out."""
-
-
 _MATRIX = re.compile(rf"blocks/({'|'.join(_MATRICES)})/kernel")
 
 
 def _matrices(params: Any) -> Any:
-  """Which axes Muon makes orthogonal, of kernels of the blocks only."""
   return _by_path(
     params,
     lambda name: contrib.MuonDimensionNumbers(*_MATRICES[name.split("/")[1]]),
   )
 
 
-def _by_path(params: Params, of) -> Params:
-  return jax.tree_util.tree_map_with_path(
-    lambda path, _: of(jax.tree_util.keystr(path, simple=True, separator="/")),
-    params,
-  )
+def _by_path(params: Params, of: Callable[[str], Any]) -> Params:
+  return jax.tree.map_with_path(lambda path, _: of(_path(path)), params)
+
+
+def _path(path: Any) -> str:
+  """Return a path as "blocks/query/kernel"."""
+  return jax.tree_util.keystr(path, simple=True, separator="/")

@@ -1,4 +1,4 @@
-"""Several processes that train one model: how they start, stop and fail.
+"""Several processes that train one model: start, stop and failure.
 
 Every process runs the same program on its own devices; one mesh spans them
 all. Process 0 prints and writes the log.
@@ -14,7 +14,10 @@ from typing import Any
 import jax
 from jax.experimental import multihost_utils
 
-# Seconds until a process that no longer answers counts as lost.
+from stemgen_jax import progress
+from stemgen_jax.training.resolve import check_processes
+
+# Seconds without an answer after which a process counts as lost.
 _HEARTBEAT = 60
 
 
@@ -23,51 +26,29 @@ def start(
   processes: int | None = None,
   process: int | None = None,
 ) -> None:
-  """Makes this process one of several, before JAX is used for anything else.
+  """Join the processes of a run, before anything else uses JAX.
 
   Args:
-    coordinator: HOST:PORT of process 0, the same for all; "auto" where JAX
-      finds all three by itself: on TPU pods, under SLURM and Open MPI; None
-      for a run of one process.
-    processes: How many there are.
-    process: Which one this is, from 0.
+    coordinator: HOST:PORT of process 0, the same in all processes; "auto"
+      where JAX finds all three by itself, on TPU pods, under SLURM and Open
+      MPI; None for a run of one process.
+    processes: number of processes.
+    process: index of this process, from 0.
 
   Raises:
-    ValueError: one is missing or impossible.
-    ConnectionError: the others are not found.
+    ValueError: an argument is missing or out of range.
+    ConnectionError: the other processes are not found.
   """
+  check_processes(coordinator, processes, process)
   if not coordinator:
-    if processes is not None or process is not None:
-      raise ValueError(
-        "--coordinator is missing: --processes and --process need the "
-        "HOST:PORT of process 0, as --coordinator=10.0.0.1:1234"
-      )
     return
-  if coordinator == "auto":
-    address = None
-  else:
-    address = coordinator
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-      raise ValueError(
-        f"--coordinator={address}: expected HOST:PORT of process 0, or auto"
-      )
-    if processes is None or processes < 1:
-      raise ValueError(
-        f"--processes={processes}: expected how many processes there are"
-      )
-    if process is None or not 0 <= process < processes:
-      raise ValueError(
-        f"--process={process}: expected 0 to {processes - 1}, a different "
-        "one for each process"
-      )
   try:
     jax.distributed.initialize(
-      address,
+      None if coordinator == "auto" else coordinator,
       processes,
       process,
       heartbeat_timeout_seconds=_HEARTBEAT,
-      # The others of a failed process are not waited for.
+      # A process that failed must not wait for the others at exit.
       shutdown_timeout_seconds=_HEARTBEAT,
     )
   except ValueError as error:
@@ -84,57 +65,41 @@ def start(
 
 
 def is_first() -> bool:
-  """Whether this process is the one that prints and writes."""
+  """Return whether this process prints and writes the log."""
   return jax.process_index() == 0
 
 
-class Stop:
-  """A wish to stop, from a signal to any of the processes."""
-
-  def __init__(self):
-    self.asked = False
-
-  def at(self, step: int) -> bool:
-    """Whether to stop after this step: the same answer in every process.
-
-    To be called once a step, by all.
-    """
-    if jax.process_count() == 1:
-      return self.asked
-    return multihost_utils.reached_preemption_sync_point(step)
-
-
 @contextlib.contextmanager
-def stop_signals() -> Iterator[Stop]:
-  """Turns SIGTERM and the first Ctrl-C into a wish to stop."""
-  stop = Stop()
+def stop_signals() -> Iterator[progress.Stop]:
+  """Turn SIGTERM and the first Ctrl-C, in any process, into a request to stop.
 
-  def ask(number: int, _: object) -> None:
-    if stop.asked and number == signal.SIGINT:
-      raise KeyboardInterrupt
-    stop.asked = True
-    if number == signal.SIGINT and jax.process_count() > 1:
-      os.kill(os.getpid(), signal.SIGTERM)
-
-  signals = [signal.SIGINT]
+  Ask `should_stop` for it.
+  """
   if jax.process_count() == 1:
-    # With several, JAX itself listens, and tells the other processes.
-    signals.append(signal.SIGTERM)
-  before = [signal.signal(number, ask) for number in signals]
-  try:
+    with progress.stop_signals() as stop:
+      yield stop
+    return
+  # JAX itself handles SIGTERM and informs the other processes, so that a
+  # Ctrl-C is passed on to it.
+  with progress.stop_signals(
+    signal.SIGINT, then=lambda: os.kill(os.getpid(), signal.SIGTERM)
+  ) as stop:
     yield stop
-  finally:
-    for number, handler in zip(signals, before):
-      signal.signal(number, handler)
+
+
+def should_stop(stop: progress.Stop, step: int) -> bool:
+  """Return whether to stop after this step, the same in every process.
+
+  Every process has to call it once a step.
+  """
+  if jax.process_count() == 1:
+    return stop.asked
+  return multihost_utils.reached_preemption_sync_point(step)
 
 
 @contextlib.contextmanager
 def end_if_others_are_lost() -> Iterator[None]:
-  """Ends this process, with what to do, where work with another one fails.
-
-  At once: what a usual exit does, to finish a checkpoint and to take leave of
-  the others, would wait for the one that is gone.
-  """
+  """End this process with advice if work with another process fails."""
   try:
     yield
   except jax.errors.JaxRuntimeError as error:
@@ -142,12 +107,14 @@ def end_if_others_are_lost() -> Iterator[None]:
       raise
     print(
       f"\nstemgen-jax: error: process {jax.process_index()} of "
-      f"{jax.process_count()} cannot go on: another one is gone or out of "
-      f"reach ({_first_line(error)}); start all of them again, they go on from "
-      "the last checkpoint",
+      f"{jax.process_count()} cannot continue: another process is gone or out "
+      f"of reach ({_first_line(error)}); start all of them again, they resume "
+      "from the last checkpoint",
       file=sys.stderr,
       flush=True,
     )
+    # A normal exit would finish a checkpoint and sign off from the others,
+    # and so wait for the process that is gone.
     os._exit(1)
 
 

@@ -1,36 +1,45 @@
-"""Where the figures of a run go: the terminal, the log, TensorBoard."""
+"""Write the figures of a run to the terminal, the log and TensorBoard.
+
+The event files need tensorboardX alone; TensorBoard shows them:
+
+  pip install -e '.[tensorboard]' -c launch/constraints.txt
+  tensorboard --logdir=runs
+"""
 
 import contextlib
+import importlib.util
 import math
+import os
 import pathlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
-import tqdm
+import numpy as np
+from jaxtyping import Float, UInt8
 
-from stemgen_jax.training import tensorboard
+from stemgen_jax import progress
 from stemgen_jax.training.config import TrainConfig
-from stemgen_jax.training.metrics import Log, summarize
+from stemgen_jax.training.metrics import Log, flatten, summarize
 from stemgen_jax.training.planning.flops import step_flops
 from stemgen_jax.training.planning.hardware import peak_flops
 
 
-class Watch:
-  """Watches a run without making it wait.
+class Reporter:
+  """Report a run without making it wait.
 
-  The figures of a step are fetched after later steps have been handed to the
-  devices, so that these never idle. Only the first process writes.
+  The figures of a step are fetched only after later steps were dispatched, so
+  that the devices never idle. Only the first process writes.
 
   Args:
-    config: The run's.
-    out: Its folder.
-    start: Step it goes on from.
-    command: The command that was given, for the log.
+    config: configuration of the run.
+    out: folder of the run.
+    start: step that the run starts or resumes from.
+    command: command line, for the log.
 
-  Use as a context manager: leaving it closes what is open.
+  Use as a context manager, which closes the files.
   """
 
   def __init__(
@@ -38,7 +47,8 @@ class Watch:
   ):
     self._config = config
     self._recent: list[dict[str, Any]] = []
-    self._waiting: tuple[int, list[dict[str, Any]], float] | None = None
+    # Metrics that are due but not fetched: step, metrics, seconds of data wait.
+    self._pending: tuple[int, list[dict[str, Any]], float] | None = None
     self._data_wait = 0.0
     self._clock = time.monotonic()
     self._writes = jax.process_index() == 0
@@ -47,18 +57,18 @@ class Watch:
       self._log = Log(out / "log.jsonl", start)
       devices = "{} x {}".format(*_devices())
       self._log.write(start, "start", {"command": command, "devices": devices})
-      if tensorboard.available():
-        folder = out / "tensorboard"
-        self._tensorboard = tensorboard.TensorBoard(folder, start)
-    self._bar = tqdm.tqdm(
+      if tensorboard_available():
+        self._tensorboard = TensorBoard(out / "tensorboard", start)
+    self._bar = progress.bar(
+      seconds=0.5,
+      log_seconds=60,
       initial=start,
       total=config.steps,
       bar_format="step {n_fmt}/{total_fmt}{postfix}, {remaining} left",
-      mininterval=0.5 if sys.stderr.isatty() else 60,
       disable=not self._writes,
     )
 
-  def __enter__(self) -> "Watch":
+  def __enter__(self) -> "Reporter":
     return self
 
   def __exit__(self, *_: object) -> None:
@@ -66,98 +76,101 @@ class Watch:
     if self._tensorboard:
       self._tensorboard.close()
 
-  def stepped(self, step: int, metrics: dict[str, Any], waited: float) -> None:
-    """Takes in a step that was handed to the devices.
+  def step(self, step: int, metrics: dict[str, Any], waited: float) -> None:
+    """Record a step that was dispatched to the devices.
 
     Args:
-      step: Its number, from 1.
-      metrics: As the train step returns them, perhaps not there yet.
-      waited: Seconds that the step waited for its batch.
+      step: number of the step, from 1.
+      metrics: as the train step returns them, possibly not computed yet.
+      waited: seconds that the step waited for its batch.
 
     Raises:
-      FloatingPointError: an earlier step's loss or gradient is not finite.
+      FloatingPointError: loss or gradient of an earlier step is not finite.
     """
     self._bar.update()
     self._recent.append(metrics)
     self._data_wait += waited
-    self.settle()  # of an earlier step: the one just begun is not waited for
+    # An earlier step: fetching the one just dispatched would wait for it.
+    self.flush()
     if step % self._config.log_every == 0 or step == self._config.steps:
-      self._waiting = step, self._recent, self._data_wait
+      self._pending = step, self._recent, self._data_wait
       self._recent, self._data_wait = [], 0.0
 
-  def settle(self) -> None:
-    """Reports the steps that are due, and waits until they are done.
+  def flush(self) -> None:
+    """Wait for the steps that are due and report them.
 
     Raises:
-      FloatingPointError: their loss or gradient is not finite.
+      FloatingPointError: loss or gradient of one is not finite.
     """
-    if self._waiting is None:
+    if self._pending is None:
       return
-    step, metrics, waited = self._waiting
-    self._waiting = None
-    figures = summarize(metrics)  # waits until they are there
+    step, metrics, waited = self._pending
+    self._pending = None
+    figures = summarize(metrics)  # Blocks until they are computed.
     before, self._clock = self._clock, time.monotonic()
     _check_finite(step, figures)
     rate = self._config.batch * len(metrics) / (self._clock - before)
     figures["examples_per_second"] = round(rate, 3)
     figures["data_wait"] = round(waited / len(metrics), 6)
-    said = f"loss {figures['loss']:.3f}, {rate:.3g} examples/s"
+    text = f"loss {figures['loss']:.3f}, {rate:.3g} examples/s"
     count, kind = _devices()
     peak = peak_flops(kind)
     if peak:
+      # Recomputed operations are no progress and do not count.
       done = rate / self._config.batch * step_flops(self._config).useful
       share = done / (peak * count)
       figures["share_of_peak"] = round(share, 4)
-      said += f", {100 * share:.1f} % of peak"
-    self._bar.set_postfix_str(said, refresh=False)
+      text += f", {100 * share:.1f} % of peak"
+    self._bar.set_postfix_str(text, refresh=False)
     self._write(step, "train", figures)
 
   def check(self, step: int) -> None:
-    """Waits for all steps so far.
+    """Wait for all steps so far and check them.
 
     Raises:
-      FloatingPointError: the loss or gradient of one is not finite.
+      FloatingPointError: loss or gradient of one is not finite.
     """
-    self.settle()
+    self.flush()
     if self._recent:
       _check_finite(step, summarize(self._recent))
     if self._tensorboard:
-      self._tensorboard.flush()  # a run that is killed does not write it again
+      # A run killed after this checkpoint does not repeat these steps.
+      self._tensorboard.flush()
 
-  def validated(self, step: int, figures: dict[str, Any]) -> None:
-    """Takes in the figures of a validation."""
-    self.say(f"step {step}: {_sentence(figures)}")
+  def validation(self, step: int, figures: dict[str, Any]) -> None:
+    """Report the figures of a validation."""
+    self.message(f"step {step}: {_sentence(figures)}")
     self._write(step, "validation", figures)
 
-  def heard(self, step: int, sounds: Any) -> None:
-    """Takes in sounds, see `listen.Listener.listen`."""
+  def audition(self, step: int, sounds: Iterable[Any]) -> None:
+    """Add sounds, see `audition.Sound`, to TensorBoard."""
     if self._tensorboard:
       for sound in sounds:
         self._tensorboard.sound(
           step, sound.name, sound.samples, sound.sample_rate, sound.picture
         )
 
-  def ended(self, step: int, reason: str) -> None:
-    """Takes in that the run is done."""
+  def end(self, step: int, reason: str) -> None:
+    """Record that the run has ended, and not just stopped."""
     self._write(step, "end", {"reason": reason})
 
-  def say(self, text: str) -> None:
-    """Prints a line above the progress."""
+  def message(self, text: str) -> None:
+    """Print a line above the progress bar."""
     if self._writes:
       self._bar.write(text, file=sys.stderr)
 
   @contextlib.contextmanager
   def paused(self) -> Iterator[None]:
-    """The time within does not count: something other than training is done.
+    """Exclude the time within from the examples per second.
 
     Raises:
-      FloatingPointError: as `settle`, whose reports come first.
+      FloatingPointError: see `flush`, which runs first.
     """
-    self.settle()
+    self.flush()
     jax.block_until_ready(self._recent)
-    began = time.monotonic()
+    start = time.monotonic()
     yield
-    self._clock += time.monotonic() - began
+    self._clock += time.monotonic() - start
 
   def _write(self, step: int, kind: str, figures: dict[str, Any]) -> None:
     if self._writes:
@@ -168,17 +181,63 @@ class Watch:
         self._tensorboard.flush()
 
 
+class TensorBoard:
+  """Event files in a folder.
+
+  Args:
+    folder: folder of the event files.
+    start: step that the run starts or resumes from; TensorBoard hides what an
+      earlier call wrote of later steps.
+  """
+
+  def __init__(self, folder: str | os.PathLike, start: int):
+    import tensorboardX  # Optional.
+
+    self._writer: Any = tensorboardX.SummaryWriter(
+      os.fspath(folder), purge_step=start + 1
+    )
+
+  def figures(self, step: int, kind: str, figures: dict[str, Any]) -> None:
+    """Write the numbers of a log's line as scalars KIND/NAME."""
+    for name, value in flatten(figures).items():
+      self._writer.add_scalar(f"{kind}/{name}", value, step)
+
+  def sound(
+    self,
+    step: int,
+    name: str,
+    samples: Float[np.ndarray, "samples channels"],
+    sample_rate: int,
+    picture: UInt8[np.ndarray, "rows columns 3"],
+  ) -> None:
+    """Write a sound, clipped to -1..1, and its spectrogram."""
+    self._writer.add_audio(name, samples.clip(-1, 1), step, sample_rate)
+    self._writer.add_image(name, picture, step, dataformats="HWC")
+
+  def flush(self) -> None:
+    """Write buffered events."""
+    self._writer.flush()
+
+  def close(self) -> None:
+    """Write buffered events and close the files."""
+    self._writer.close()
+
+
+def tensorboard_available() -> bool:
+  """Return whether tensorboardX is installed."""
+  return importlib.util.find_spec("tensorboardX") is not None
+
+
 def _check_finite(step: int, figures: dict[str, Any]) -> None:
   for name in ("loss", "gradient_norm"):
     if not math.isfinite(figures[name]):
-      words = name.replace("_", " ")
       raise FloatingPointError(
-        f"the {words} is no finite number before step {step}"
+        f"the {name.replace('_', ' ')} is not finite before step {step}"
       )
 
 
 def _devices() -> tuple[int, str]:
-  """How many devices of which kind train."""
+  """Return number and kind of the devices that train."""
   mesh = jax.sharding.get_mesh()
   return (1 if mesh.empty else mesh.size), jax.devices()[0].device_kind
 
@@ -188,7 +247,7 @@ def _sentence(figures: dict[str, Any]) -> str:
   accuracies = " ".join(f"{x:.3f}" for x in figures["accuracy_per_level"])
   return (
     f"loss per level {losses}, accuracy {accuracies}; all masked: true "
-    f"context {figures['all_masked_true']:.3f}, another "
+    f"context {figures['all_masked_true']:.3f}, shuffled "
     f"{figures['all_masked_shuffled']:.3f}, "
     f"gain {figures['listening_gain']:.3f} nats"
   )

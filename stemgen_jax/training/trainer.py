@@ -1,42 +1,36 @@
-"""The training loop: one run in one folder, stopped and resumed at will.
+"""The training loop: one run in one folder, which can be stopped and resumed.
 
 A run folder holds `config.json` (as resolved), `log.jsonl`, `checkpoints/`
-and, where they are made, `tensorboard/` and `listen/`. The same run with the
-same seed gives the same parameters to the bit, however often it was stopped on
-the way; on GPUs with XLA_FLAGS=--xla_gpu_deterministic_ops=true, as they add up
-in any order otherwise.
+and, where they are made, `tensorboard/` and `listen/`. The same seed gives
+bit-identical parameters, however often the run was stopped; on GPUs with
+XLA_FLAGS=--xla_gpu_deterministic_ops=true, as otherwise their order of addition
+varies.
 """
 
 import contextlib
-import copy
 import dataclasses
 import functools
-import itertools
-import json
 import os
 import pathlib
-import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from stemgen_jax import disk, progress
 from stemgen_jax.data.manifest import Manifest
-from stemgen_jax.model import Params, init_params, sharding
+from stemgen_jax.model import Params, sharding
 from stemgen_jax.model.attention import check_form
 from stemgen_jax.training import processes, runs
-from stemgen_jax.training.audition import Listener
+from stemgen_jax.training.audition import Auditioner
 from stemgen_jax.training.checkpoint import About, Checkpoints, abstract
-from stemgen_jax.training.config import (
-  DropConfig,
-  TrainConfig,
-  check_same_run,
-)
+from stemgen_jax.training.config import TrainConfig, check_same_run
 from stemgen_jax.training.early_stopping import Best
 from stemgen_jax.training.metrics import read_log, summarize
+from stemgen_jax.training.optimizer import check_frozen
 from stemgen_jax.training.prefetch import (
   Batches,
   NumpyBatch,
@@ -44,59 +38,14 @@ from stemgen_jax.training.prefetch import (
   OneBatch,
   place,
 )
-from stemgen_jax.training.reporter import Watch
+from stemgen_jax.training.reporter import Reporter
+from stemgen_jax.training.resolve import check_batch
 from stemgen_jax.training.step import (
   State,
   init_state,
   make_train_step,
   make_validation_step,
 )
-
-
-def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:
-  """The configuration with what the data decide filled in, and checked.
-
-  Raises:
-    ValueError: as `TrainConfig.validate`, for a frozen parameter that does
-      not exist, or for a window longer than the data's records.
-  """
-  config = copy.deepcopy(config)
-  config.model = dataclasses.replace(
-    config.model,
-    codec=data.codec,
-    codec_checksum=data.checksum,
-    frame_rate=data.frame_rate,
-    levels=data.levels,
-    codes=data.codes,
-    latent=data.codebooks.shape[-1],
-  )
-  if config.overfit:  # what is dropped cannot be known by heart
-    config.context_drop = config.condition_drop = 0.0
-    config.drop = DropConfig()
-  config.validate()
-  _check_frozen(config)
-  if config.model.window > data.frames:
-    raise ValueError(
-      f"model.window={config.model.window} frames is longer than the "
-      f"{data.frames} frames of the data's records: give "
-      f"--config.model.window={data.frames} or less, or prepare longer songs"
-    )
-  return config
-
-
-def _check_frozen(config: TrainConfig) -> None:
-  """Raises ValueError for a pattern that no parameter's path has."""
-  params = jax.eval_shape(lambda: init_params(config.model, jax.random.key(0)))
-  paths = [
-    jax.tree_util.keystr(path, simple=True, separator="/")
-    for path, _ in jax.tree_util.tree_leaves_with_path(params)
-  ]
-  for pattern in config.optimizer.frozen:
-    if not any(re.search(pattern, path) for path in paths):
-      raise ValueError(
-        f"optimizer.frozen: no parameter's path has {pattern!r}; they are "
-        f"{', '.join(paths)}"
-      )
 
 
 def train(
@@ -107,42 +56,42 @@ def train(
   out: str | os.PathLike,
   *,
   summary: dict[str, Any] | None = None,
-  listener: Listener | None = None,
+  auditioner: Auditioner | None = None,
   command: str = "",
   restore_step: int | None = None,
 ) -> int:
-  """Trains until `config.steps`, or until SIGTERM or SIGINT asks to stop.
+  """Train until `config.steps`, or until SIGTERM or SIGINT.
 
-  Goes on from the last checkpoint if `out` has one. Stopping saves first. The
-  run ends earlier when validation accuracy has not risen for
-  `config.patience` steps, the paper's rule. In a run of several processes
-  (`processes.start`) each calls this, with its own share of the batches.
+  Resumes from the last checkpoint in `out`, if any, and saves one before it
+  returns. The run ends early when validation accuracy has not risen for
+  `config.patience` steps, as in the paper. In a run of several processes
+  (`processes.start`) each of them calls this with its share of the batches.
 
   Args:
-    config: As from `resolve`.
-    data: The data set, for its codebooks.
-    batches: This process's share of the training batches.
-    validation: Batches, taken from it once and kept.
-    out: Folder of the run.
-    summary: Of the data set, kept with the checkpoints.
-    listener: Of the first process, called every `config.listen_every` steps.
-    command: That was given, for the log.
-    restore_step: Go on from this checkpoint; later ones are set aside.
+    config: configuration, from `resolve`.
+    data: data set, for its codebooks.
+    batches: training batches of this process.
+    validation: validation batches of this process; read once and kept.
+    out: folder of the run.
+    summary: description of the data set, stored in the checkpoints.
+    auditioner: called by the first process every `config.listen_every` steps.
+    command: command line, for the log.
+    restore_step: checkpoint to resume from; later ones are set aside.
 
   Returns:
     The step reached.
 
   Raises:
     ValueError: `out` has a run of another configuration or other data, the
-      weights to start from are another model's, a checkpoint is damaged, the
-      loss or the gradient is no longer a finite number, or a device has too
-      little memory.
-    FileNotFoundError: there are no weights to start from, or no checkpoint of
+      initial weights are another model's, a checkpoint is corrupt, loss or
+      gradient is not finite, or a device has too little memory.
+    FileNotFoundError: there are no initial weights, or no checkpoint of
       `restore_step`.
   """
   mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
   check_batch(config, 1 if mesh is None else mesh.shape["data"])
   check_form(config.model.attention)
+  check_frozen(config)
   out = pathlib.Path(out)
   out.mkdir(parents=True, exist_ok=True)
   if config.overfit:
@@ -155,10 +104,9 @@ def train(
   ):
     if restore_step is not None:
       checkpoints.go_back(restore_step)
-    state = _start(config, data, batches, checkpoints, summary or {})
+    state = _initial_state(config, data, batches, checkpoints, summary or {})
     if processes.is_first():
-      text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"
-      (out / "config.json").write_text(text)
+      disk.write_json(out / "config.json", dataclasses.asdict(config))
     start = int(state["step"])
     best = Best.of_log(read_log(out / "log.jsonl"), start)
     run = _Run(
@@ -167,64 +115,49 @@ def train(
       checkpoints,
       best,
       summary or {},
-      listener,
+      auditioner,
     )
-    with Watch(config, out, start, command) as watch:
+    with Reporter(config, out, start, command) as reporter:
       try:
-        return _loop(run, state, start, batches, watch, stop)
+        return _loop(run, state, start, batches, reporter, stop)
       except FloatingPointError as error:
         good = checkpoints.latest
         kept = "there is no checkpoint yet"
         if good is not None:
           kept = f"the last good checkpoint is of step {good}"
         raise ValueError(
-          f"{error}; {kept}: try a smaller optimizer.learning_rate"
+          f"{error}; {kept}; try a smaller optimizer.learning_rate"
         ) from error
       except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
           raise
         raise ValueError(
-          "a device has too little memory for this run: try a larger "
+          "a device has too little memory for this run; try a larger "
           "config.accumulate, config.model.remat=full or more devices; "
-          f"train --dry_run says what each takes ({error})"
+          f"train --dry_run prints the memory needed ({error})"
         ) from error
 
 
 @dataclasses.dataclass
 class _Run:
-  """What the loop needs beside the state."""
+  """Constant parts of a run, and the best validation so far."""
 
   config: TrainConfig
   validation: list[NumpyBatch]
   checkpoints: Checkpoints
   best: Best
   summary: dict[str, Any]
-  listener: Listener | None
+  auditioner: Auditioner | None
 
 
-def check_batch(config: TrainConfig, shares: int) -> None:
-  """Raises ValueError if batch or kernels cannot be split over the devices."""
-  if config.batch % (shares * config.accumulate):
-    raise ValueError(
-      f"batch={config.batch}: must be a multiple of the {shares} devices "
-      f"along the mesh's data axis (mesh_data) times accumulate="
-      f"{config.accumulate}"
-    )
-  if config.model.width % shares:
-    raise ValueError(
-      f"model.width={config.model.width}: must be a multiple of the {shares} "
-      "devices along the mesh's data axis (mesh_data)"
-    )
-
-
-def _start(
+def _initial_state(
   config: TrainConfig,
   data: Manifest,
   batches: Batches,
   checkpoints: Checkpoints,
   summary: dict[str, Any],
 ) -> State:
-  """A fresh state, or the last saved one with the batches put in place."""
+  """Return a new state, or the last saved one with `batches` repositioned."""
   init = functools.partial(init_state, config)
   key = jax.random.key(config.seed)
   if checkpoints.latest is None and not config.start:
@@ -245,7 +178,7 @@ def _start(
   if about.data != summary:
     changed = [k for k in summary if about.data.get(k) != summary[k]]
     raise ValueError(
-      f"this run was started on other data ({', '.join(changed)} differ): give "
+      f"this run was started on other data ({', '.join(changed)} differ); give "
       "another --out for a new run, or the --data it was started with"
     )
   batches.set_state(about.position)
@@ -257,13 +190,13 @@ def _loop(
   state: State,
   step: int,
   batches: Batches,
-  watch: Watch,
-  stop: processes.Stop,
+  reporter: Reporter,
+  stop: progress.Stop,
 ) -> int:
   config, best = run.config, run.best
   train_step = make_train_step(config)
   validation_step = make_validation_step(config)
-  # Other draws than the parameters'.
+  # Not `config.seed`, the key of the parameters: draws must be independent.
   key, valid_key = jax.random.split(jax.random.key(config.seed + 1))
   norm = jax.jit(optax.global_norm)
   placed = OnDevice(batches)
@@ -272,54 +205,56 @@ def _loop(
     return every > 0 and (step % every == 0 or step == config.steps)
 
   def save(accuracy: float | None = None) -> None:
-    watch.check(step)
+    reporter.check(step)
+    # The loss is of the parameters before the update; check the new ones too.
     if not jnp.isfinite(norm(state["params"])):
       raise FloatingPointError(
-        f"the parameters are no finite numbers after step {step}"
+        f"the parameters are not finite after step {step}"
       )
     about = About(config, run.summary, placed.get_state())
     run.checkpoints.save(step, state, about, accuracy=accuracy)
 
   end = None
-  while step < config.steps and not stop.at(step):
+  while step < config.steps and not processes.should_stop(stop, step):
     if best.is_stale(step, config.patience):
       end = "patience"
-      watch.say(
+      reporter.message(
         f"step {step}: validation accuracy has not risen since step "
-        f"{best.step}, for {config.patience} steps: the run ends"
+        f"{best.step}, for {config.patience} steps; the run ends"
       )
       break
-    asked = time.monotonic()
+    before = time.monotonic()
     batch = next(placed)
-    waited = time.monotonic() - asked
+    waited = time.monotonic() - before
     state, metrics = train_step(state, batch, key)
     step += 1
-    watch.stepped(step, metrics, waited)
-    rises = False
+    reporter.step(step, metrics, waited)
+    improved = False
     if run.validation and due(config.validate_every):
-      with watch.paused():
+      with reporter.paused():
         figures = _validate(
           validation_step, state["ema"], run.validation, valid_key
         )
-      rises = best.rises(step, figures["accuracy"])
-      watch.validated(step, figures)
+      improved = best.update(step, figures["accuracy"])
+      reporter.validation(step, figures)
     if due(config.listen_every):
-      with watch.paused():
+      with reporter.paused():
+        # Every process gathers the parameters; only the first has sounds.
         params = on_host(state["ema"])
-        if run.listener:
-          watch.heard(step, run.listener.listen(step, params))
-    if rises or step % config.save_every == 0:
-      save(best.accuracy if rises else None)
+        if run.auditioner:
+          reporter.audition(step, run.auditioner.run(step, params))
+    if improved or step % config.save_every == 0:
+      save(best.accuracy if improved else None)
   save()
   if step >= config.steps:
     end = "steps"
   if end:
-    watch.ended(step, end)
+    reporter.end(step, end)
   return step
 
 
 def on_host(params: Params) -> Params:
-  """Whole parameters, wherever their parts are; every process takes part."""
+  """Return unsharded parameters; every process has to take part."""
   mesh = jax.sharding.get_mesh()
   if not mesh.empty:
     params = jax.device_put(params, jax.NamedSharding(mesh, jax.P()))
@@ -328,18 +263,14 @@ def on_host(params: Params) -> Params:
 
 def _validate(
   validation_step: Any,
-  params: Any,
+  params: Params,
   batches: list[NumpyBatch],
   key: jax.Array,
 ) -> dict[str, Any]:
-  sums = []
-  for number, batch in enumerate(batches):
-    sums.append(
+  # All batches are dispatched before `summarize` fetches the first sums.
+  return summarize(
+    [
       validation_step(params, place(batch), jax.random.fold_in(key, number))
-    )
-  return summarize(sums)
-
-
-def first(batches: Iterator[NumpyBatch], count: int) -> list[NumpyBatch]:
-  """The first batches of an endless iterator."""
-  return list(itertools.islice(batches, count))
+      for number, batch in enumerate(batches)
+    ]
+  )

@@ -62,7 +62,7 @@ def test_from_codes_to_weights(prepared, tmp_path, capsys, monkeypatch):
   said = capsys.readouterr()
   assert "trained 3 steps" in said.out
   assert '"depth": 1,' in said.out  # the resolved configuration
-  assert "no listening: unknown codec 'loudness'" in said.err
+  assert "no audition: unknown codec 'loudness'" in said.err
 
   last = [f"--run={run}", f"--out={weights}", "--step=last"]
   assert command.main(["export", *last, "--license=CC0-1.0"]) == 0
@@ -193,7 +193,10 @@ def test_what_an_ablation_changes_is_a_flag(prepared, tmp_path, capsys):
     ("--learning_rate=1", "mean --config.optimizer.learning_rate?"),
     ("--config.model.depth=two", "depth"),
     ("--config.overfit=maybe", "overfit"),
-    ("--config.optimizer.frozen=('blok',)", "has 'blok'; they are blocks/"),
+    (
+      "--config.optimizer.frozen=('blok',)",
+      "'blok' matches no parameter; expected patterns of blocks/",
+    ),
     ("--config.patience=-1", "patience=-1"),
     ("--config.model.heads=3", "model.heads=3"),
     ("--config.drop.genre=1.5", "drop.genre=1.5"),

@@ -13,6 +13,7 @@ from stemgen_jax.data.examples import Examples
 from stemgen_jax.model import init_params, sharding
 from stemgen_jax.training import audition, trainer
 from stemgen_jax.training.metrics import read_log
+from stemgen_jax.training.resolve import resolve
 
 HOP = 160
 
@@ -71,14 +72,16 @@ def runs(tmp_path_factory):
   for every in (2, 0):
     out = tmp_path_factory.mktemp("runs") / str(every)
     config = tiny_config(steps=4, log_every=1, listen_every=every)
-    config = trainer.resolve(config, fake_data())
+    config = resolve(config, fake_data())
     trainer.train(
       config,
       fake_data(),
       FakeBatches(config),
       [next(FakeBatches(config, seed=1))],
       out,
-      listener=audition.Listener(config.model, examples(config), Steps(), out)
+      auditioner=audition.Auditioner(
+        config.model, examples(config), Steps(), out
+      )
       if every
       else None,
     )
@@ -125,18 +128,18 @@ def test_sounds_and_spectrograms_are_in_tensorboard(runs):
 
 
 def test_what_is_known_is_kept_and_what_is_heard_matters(tmp_path):
-  config = trainer.resolve(tiny_config(), fake_data())
+  config = resolve(tiny_config(), fake_data())
   given = examples(config)
-  listener = audition.Listener(config.model, given, Steps(), tmp_path)
+  auditioner = audition.Auditioner(config.model, given, Steps(), tmp_path)
   params = init_params(config.model, jax.random.key(0))
   # Heads that say plainly what they see.
   params["head"] = 100 * params["head"]
-  sounds = {x.name: x.samples for x in listener.listen(7, params)}
+  sounds = {x.name: x.samples for x in auditioner.run(7, params)}
   # The same from parameters that lie in parts on a mesh.
   with jax.set_mesh(sharding.make_mesh(4, 2)):
     split = jax.device_put(params, split_up(params))
     assert not split["head"].is_fully_replicated
-    again = listener.listen(7, trainer.on_host(split))
+    again = auditioner.run(7, trainer.on_host(split))
   for sound in again:
     np.testing.assert_array_equal(sound.samples, sounds[sound.name])
 
@@ -162,27 +165,27 @@ def test_what_is_known_is_kept_and_what_is_heard_matters(tmp_path):
 
 
 def test_a_listener_writes_nothing_before_it_listens(tmp_path):
-  config = trainer.resolve(tiny_config(), fake_data())
-  audition.Listener(config.model, examples(config), Steps(), tmp_path)
+  config = resolve(tiny_config(), fake_data())
+  audition.Auditioner(config.model, examples(config), Steps(), tmp_path)
   # The run in this folder may be another's, and this one be refused.
   assert not list(tmp_path.iterdir())
 
 
 def test_steps_that_a_run_went_back_from_are_not_shown(tmp_path):
-  config = trainer.resolve(tiny_config(), fake_data())
-  listener = audition.Listener(
+  config = resolve(tiny_config(), fake_data())
+  auditioner = audition.Auditioner(
     config.model, examples(config), Steps(), tmp_path
   )
   params = init_params(config.model, jax.random.key(0))
   for step in (2, 4, 6, 3):  # at 6 it went back to 2, and listens more often
-    listener.listen(step, params)
+    auditioner.run(step, params)
   text = (tmp_path / "listen/index.html").read_text(encoding="utf-8")
   assert re.findall(r"Step (\d+)", text) == ["3", "2"]
 
 
 def test_another_codec_is_refused(tmp_path):
-  config = trainer.resolve(tiny_config(), fake_data())
+  config = resolve(tiny_config(), fake_data())
   other = Steps()
   other.checksum = "other"
   with pytest.raises(ValueError, match="not by 'fake'"):
-    audition.Listener(config.model, examples(config), other, tmp_path)
+    audition.Auditioner(config.model, examples(config), other, tmp_path)

@@ -15,6 +15,7 @@ from stemgen_jax.training.checkpoint import (
   Checkpoints,
   state_like,
 )
+from stemgen_jax.training.resolve import resolve
 from stemgen_jax.training.step import init_state
 
 
@@ -23,7 +24,7 @@ def config():
   config = tiny_config()
   # Arrays large enough to lie in the files as they are.
   config.model.width, config.model.mlp = 64, 256
-  return trainer.resolve(config, fake_data())
+  return resolve(config, fake_data())
 
 
 @functools.cache

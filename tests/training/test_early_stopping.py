@@ -8,11 +8,12 @@ from stemgen_jax.training.checkpoint import Checkpoints
 from stemgen_jax.training.early_stopping import Best
 from stemgen_jax.training.metrics import read_log
 from stemgen_jax.training.optimizer import OptimizerConfig
+from stemgen_jax.training.resolve import resolve
 
 
 def test_the_best_is_the_first_of_the_highest():
   best = Best()
-  rises = [best.rises(i, x) for i, x in enumerate([0.1, 0.3, 0.2, 0.3], 1)]
+  rises = [best.update(i, x) for i, x in enumerate([0.1, 0.3, 0.2, 0.3], 1)]
   assert rises == [True, True, False, False]
   assert (best.step, best.accuracy) == (2, 0.3)
 
@@ -27,7 +28,7 @@ def test_patience_counts_from_the_best_step():
 
 def test_patience_is_no_shorter_than_the_time_to_the_next_validation():
   with pytest.raises(ValueError, match="patience=2: must be at least"):
-    trainer.resolve(tiny_config(patience=2, validate_every=3), fake_data())
+    resolve(tiny_config(patience=2, validate_every=3), fake_data())
 
 
 def test_a_run_ends_when_accuracy_no_longer_rises(tmp_path, capsys):
@@ -80,7 +81,7 @@ def test_one_batch_is_learned_by_heart(tmp_path):
     validate_every=150,
   )
   config.model.width, config.model.mlp = 32, 64
-  config = trainer.resolve(config, fake_data())
+  config = resolve(config, fake_data())
   assert config.context_drop == config.condition_drop == 0
   trainer.train(config, fake_data(), FakeBatches(config), [], tmp_path)
   lines = read_log(tmp_path / "log.jsonl")

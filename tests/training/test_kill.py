@@ -57,7 +57,7 @@ def test_sigterm_saves_and_exits_well(codes, whole, tmp_path):
   run.process.terminate()
   code, out, err = run.end()
   assert code == 0, err
-  assert "saved; the same command goes on" in out
+  assert "saved; the same command resumes" in out
   (step,) = [
     int(line.split()[3].rstrip(","))
     for line in out.splitlines()

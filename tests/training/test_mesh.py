@@ -9,6 +9,7 @@ from fake_data import FakeBatches, fake_data, tiny_config
 from stemgen_jax.model import sharding
 from stemgen_jax.training import trainer
 from stemgen_jax.training.prefetch import place
+from stemgen_jax.training.resolve import resolve
 from stemgen_jax.training.step import init_state, make_train_step
 
 MESHES = [(8, 1), (4, 2), (2, 4)]
@@ -19,7 +20,7 @@ def config(kind="adamw"):
   config = tiny_config()
   config.model.heads = 4
   config.optimizer.kind = kind
-  return trainer.resolve(config, fake_data())
+  return resolve(config, fake_data())
 
 
 def train(kind, steps=4):
@@ -84,7 +85,7 @@ def test_a_model_that_the_mesh_cannot_share_is_refused(mesh, message, tmp_path):
   wanted.model.heads = 4
 
   def start():
-    whole = trainer.resolve(wanted, fake_data())
+    whole = resolve(wanted, fake_data())
     trainer.train(whole, fake_data(), FakeBatches(whole), [], tmp_path)
 
   with pytest.raises(ValueError, match=message):

@@ -75,7 +75,7 @@ def test_if_one_is_killed_the_other_ends_and_both_go_on(codes, whole, tmp_path):
   assert killed.end()[0] == -signal.SIGKILL
   code, _, err = survivor.end(timeout=180)
   assert code == 1
-  assert "process 0 of 2 cannot go on" in err
+  assert "process 0 of 2 cannot continue" in err
   assert "start all of them again" in err
 
   runs = two(codes, tmp_path)
@@ -90,7 +90,7 @@ def test_sigterm_to_one_saves_and_ends_both(codes, tmp_path):
   runs[1].process.terminate()
   (code, out, err), (other, _, other_err) = [run.end() for run in runs]
   assert (code, other) == (0, 0), err + other_err
-  assert "saved; the same command goes on" in out
+  assert "saved; the same command resumes" in out
 
 
 def test_a_slurm_step_needs_no_addresses(codes, tmp_path):

@@ -10,7 +10,7 @@ from fake_data import tiny_config
 from tensorboardX.proto import event_pb2
 
 from stemgen_jax.model import sharding
-from stemgen_jax.training import reporter, tensorboard
+from stemgen_jax.training import reporter
 from stemgen_jax.training.metrics import read_log
 from stemgen_jax.training.planning.flops import step_flops
 
@@ -78,11 +78,11 @@ def config():
 
 def test_a_step_is_reported_when_the_next_one_was_handed_over(config, tmp_path):
   fetched = []
-  with reporter.Watch(config, tmp_path, 0, "") as seen:
-    seen.stepped(1, metrics(Later(5.0, fetched)), 0.0)
-    seen.stepped(2, metrics(Later(3.0, fetched)), 0.0)
+  with reporter.Reporter(config, tmp_path, 0, "") as seen:
+    seen.step(1, metrics(Later(5.0, fetched)), 0.0)
+    seen.step(2, metrics(Later(3.0, fetched)), 0.0)
     assert fetched == []
-    seen.stepped(3, metrics(Later(1.0, fetched)), 0.0)
+    seen.step(3, metrics(Later(1.0, fetched)), 0.0)
     assert set(fetched) == {5.0, 3.0}
   (line,) = [
     x for x in read_log(tmp_path / "log.jsonl") if x["kind"] == "train"
@@ -94,13 +94,15 @@ def test_a_step_is_reported_when_the_next_one_was_handed_over(config, tmp_path):
 def test_what_is_seen_is_in_the_log_in_tensorboard_and_on_the_terminal(
   config, tmp_path, capsys
 ):
-  with reporter.Watch(config, tmp_path, 0, "stemgen-jax train --x=1") as seen:
+  with reporter.Reporter(
+    config, tmp_path, 0, "stemgen-jax train --x=1"
+  ) as seen:
     for step in range(1, 7):
-      seen.stepped(step, metrics(4.0), 0.25 * step)
+      seen.step(step, metrics(4.0), 0.25 * step)
       if step == 4:
-        seen.validated(4, validation())
-    seen.settle()
-    seen.ended(6, "steps")
+        seen.validation(4, validation())
+    seen.flush()
+    seen.end(6, "steps")
 
   lines = read_log(tmp_path / "log.jsonl")
   kinds = ["start", "train", "validation", "train", "train", "end"]
@@ -144,9 +146,9 @@ def test_the_share_of_peak_is_the_models_operations(
   needed = step_flops(config).useful / config.batch * 4
   monkeypatch.setattr(reporter, "peak_flops", lambda kind: needed / 8)
   mesh = sharding.make_mesh(4, 2)
-  with jax.set_mesh(mesh), reporter.Watch(config, tmp_path, 0, "") as seen:
+  with jax.set_mesh(mesh), reporter.Reporter(config, tmp_path, 0, "") as seen:
     for step in (1, 2, 3):
-      seen.stepped(step, metrics(4.0), 0.0)
+      seen.step(step, metrics(4.0), 0.0)
   start, line = read_log(tmp_path / "log.jsonl")
   assert start["devices"] == "8 x cpu"
   assert line["share_of_peak"] == pytest.approx(
@@ -155,13 +157,13 @@ def test_the_share_of_peak_is_the_models_operations(
 
 
 def test_what_is_done_beside_training_does_not_slow_it(config, tmp_path):
-  with reporter.Watch(config, tmp_path, 0, "") as seen:
+  with reporter.Reporter(config, tmp_path, 0, "") as seen:
     began = time.monotonic()
-    seen.stepped(1, metrics(4.0), 0.0)
+    seen.step(1, metrics(4.0), 0.0)
     with seen.paused():
       time.sleep(0.5)
-    seen.stepped(2, metrics(4.0), 0.0)
-    seen.settle()
+    seen.step(2, metrics(4.0), 0.0)
+    seen.flush()
     whole = time.monotonic() - began
   line = read_log(tmp_path / "log.jsonl")[1]
   assert 2 * config.batch / line["examples_per_second"] < whole - 0.4
@@ -169,11 +171,11 @@ def test_what_is_done_beside_training_does_not_slow_it(config, tmp_path):
 
 @pytest.mark.parametrize("name", ["loss", "gradient_norm"])
 def test_what_is_no_number_is_an_error(config, tmp_path, name):
-  with reporter.Watch(config, tmp_path, 0, "") as seen:
-    seen.stepped(1, metrics(4.0), 0.0)
-    seen.stepped(2, metrics(4.0) | {name: np.float32("nan")}, 0.0)
+  with reporter.Reporter(config, tmp_path, 0, "") as seen:
+    seen.step(1, metrics(4.0), 0.0)
+    seen.step(2, metrics(4.0) | {name: np.float32("nan")}, 0.0)
     words = name.replace("_", " ")
-    with pytest.raises(FloatingPointError, match=f"{words} is no finite"):
+    with pytest.raises(FloatingPointError, match=f"{words} is not finite"):
       seen.check(2)
 
 
@@ -185,7 +187,7 @@ def test_a_resumed_run_writes_its_later_steps_anew(config, tmp_path):
   ]
   text = "".join(json.dumps(line) + "\n" for line in lines) + '{"step": 5, "k'
   (tmp_path / "log.jsonl").write_text(text)
-  with reporter.Watch(config, tmp_path, 2, "again"):
+  with reporter.Reporter(config, tmp_path, 2, "again"):
     pass
   kept = read_log(tmp_path / "log.jsonl")
   assert [(x["step"], x["kind"]) for x in kept] == [(2, "train"), (2, "start")]
@@ -197,8 +199,8 @@ def test_tensorboard_forgets_the_steps_that_are_done_again(
 ):
   # TensorBoard's own rule: a START drops what it has of this step and later.
   # From 0, too: the run may have been killed before it saved anything.
-  with reporter.Watch(config, tmp_path, start, "") as seen:
-    seen.validated(start + 1, validation())
+  with reporter.Reporter(config, tmp_path, start, "") as seen:
+    seen.validation(start + 1, validation())
   found = read_events(tmp_path / "tensorboard")
   begun = [x.step for x in found if x.HasField("session_log")]
   assert begun == [start + 1]
@@ -207,9 +209,9 @@ def test_tensorboard_forgets_the_steps_that_are_done_again(
 def test_what_is_saved_is_in_tensorboard_though_the_run_is_killed(
   config, tmp_path
 ):
-  with reporter.Watch(config, tmp_path, 0, "") as seen:
+  with reporter.Reporter(config, tmp_path, 0, "") as seen:
     for step in (1, 2):
-      seen.stepped(step, metrics(4.0), 0.0)
+      seen.step(step, metrics(4.0), 0.0)
     seen.check(2)  # as before a checkpoint
     assert ("train/loss", 2) in events(tmp_path / "tensorboard")
 
@@ -217,10 +219,10 @@ def test_what_is_saved_is_in_tensorboard_though_the_run_is_killed(
 def test_without_tensorboardx_there_is_just_no_such_folder(
   config, tmp_path, monkeypatch
 ):
-  monkeypatch.setattr(tensorboard, "available", lambda: False)
-  with reporter.Watch(config, tmp_path, 0, "") as seen:
-    seen.validated(1, validation())
-    seen.heard(1, [])
+  monkeypatch.setattr(reporter, "tensorboard_available", lambda: False)
+  with reporter.Reporter(config, tmp_path, 0, "") as seen:
+    seen.validation(1, validation())
+    seen.audition(1, [])
   assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
 
 

@@ -10,6 +10,7 @@ from stemgen_jax import model
 from stemgen_jax.training import runs, trainer
 from stemgen_jax.training.checkpoint import About, Checkpoints
 from stemgen_jax.training.optimizer import OptimizerConfig
+from stemgen_jax.training.resolve import resolve
 from stemgen_jax.training.step import init_state
 
 
@@ -55,7 +56,7 @@ def test_fine_tuning_goes_on_from_weights_and_leaves_the_frozen_alone(
 
 
 def test_a_run_of_a_gpu_is_played_without_one(tmp_path):
-  config = trainer.resolve(tiny_config(), fake_data())
+  config = resolve(tiny_config(), fake_data())
   config.model.attention = "cudnn"
   with Checkpoints(tmp_path) as checkpoints:
     state = jax.jit(lambda key: init_state(config, key, None))(
@@ -68,17 +69,17 @@ def test_a_run_of_a_gpu_is_played_without_one(tmp_path):
 def test_another_model_or_codec_is_one_clear_error(trained, tmp_path):
   config = tiny_config(start=str(trained))
   config.model = dataclasses.replace(config.model, depth=2, mlp=8)
-  config = trainer.resolve(config, fake_data())
+  config = resolve(config, fake_data())
   with pytest.raises(
     ValueError, match=r"give --config.model.depth=1 --config.model.mlp=16$"
   ):
     trainer.train(config, fake_data(), FakeBatches(config), [], tmp_path / "a")
 
   other = fake_data(checksum="other")
-  config = trainer.resolve(tiny_config(start=str(trained)), other)
+  config = resolve(tiny_config(start=str(trained)), other)
   with pytest.raises(ValueError, match="trained on codes of codec 'fake'"):
     trainer.train(config, other, FakeBatches(config), [], tmp_path / "b")
 
-  config = trainer.resolve(tiny_config(start="nowhere"), fake_data())
+  config = resolve(tiny_config(start="nowhere"), fake_data())
   with pytest.raises(FileNotFoundError, match="no weights at nowhere"):
     trainer.train(config, fake_data(), FakeBatches(config), [], tmp_path / "c")

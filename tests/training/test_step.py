@@ -11,7 +11,6 @@ from fake_data import FakeBatches, fake_data, tiny_config
 from configs import demo, slakh
 from stemgen_jax.model import CONDITION_SIZES
 from stemgen_jax.model.sharding import make_mesh, place_batch
-from stemgen_jax.training import trainer
 from stemgen_jax.training.config import DropConfig, MaskConfig, from_dict
 from stemgen_jax.training.masking import RATIO_BINS, training_mask
 from stemgen_jax.training.metrics import summarize
@@ -20,6 +19,7 @@ from stemgen_jax.training.optimizer import (
   learning_rate,
   make_optimizer,
 )
+from stemgen_jax.training.resolve import resolve
 from stemgen_jax.training.step import (
   cross_entropy,
   init_state,
@@ -31,7 +31,7 @@ from stemgen_jax.training.step import (
 
 
 def resolved(**changes):
-  return trainer.resolve(tiny_config(**changes), fake_data())
+  return resolve(tiny_config(**changes), fake_data())
 
 
 COMPILED = {}
@@ -369,7 +369,7 @@ DECAYED = {
 def test_weight_decay_is_on_kernels_alone():
   config = tiny_config()
   config.model.qk_norm = True
-  config = trainer.resolve(config, fake_data())
+  config = resolve(config, fake_data())
   params = fresh(config)["params"]
   optimizer = make_optimizer(
     OptimizerConfig(learning_rate=1.0, warmup_steps=0, weight_decay=0.1)

@@ -1,3 +1,4 @@
+import itertools
 import os
 import pathlib
 import signal
@@ -13,13 +14,16 @@ from fake_data import FakeBatches, fake_data, tiny_config
 from stemgen_jax.training import trainer
 from stemgen_jax.training.checkpoint import Checkpoints, abstract
 from stemgen_jax.training.metrics import read_log
+from stemgen_jax.training.resolve import resolve
 from stemgen_jax.training.step import init_state
 
 
 def run(out, batches=None, **changes):
-  config = trainer.resolve(tiny_config(**changes), fake_data())
+  config = resolve(tiny_config(**changes), fake_data())
   batches = batches or FakeBatches(config)
-  valid = trainer.first(FakeBatches(config, seed=1), config.validate_batches)
+  valid = list(
+    itertools.islice(FakeBatches(config, seed=1), config.validate_batches)
+  )
   return trainer.train(config, fake_data(), batches, valid, out)
 
 
@@ -53,7 +57,7 @@ def whole(tmp_path_factory):
 
 
 def test_stopped_and_resumed_is_the_uninterrupted_run(whole, tmp_path):
-  config = trainer.resolve(tiny_config(), fake_data())
+  config = resolve(tiny_config(), fake_data())
   # Two batches are fetched ahead: the sixth is, while the fourth is trained on.
   stopped = run(tmp_path / "run", StopAfter(config, 6))
   assert stopped == saved(tmp_path / "run")[0] == 4
@@ -113,7 +117,7 @@ def test_a_run_goes_on_only_as_itself(
   whole, config_changes, data_changes, message
 ):
   data = fake_data(**data_changes)
-  config = trainer.resolve(tiny_config(**config_changes), data)
+  config = resolve(tiny_config(**config_changes), data)
   with pytest.raises(ValueError, match=message):
     trainer.train(config, data, FakeBatches(config), [], whole)
 
@@ -143,7 +147,7 @@ def test_too_little_memory_is_one_clear_error(tmp_path, monkeypatch):
 
 
 def test_a_run_goes_on_only_with_its_data(whole):
-  config = trainer.resolve(tiny_config(), fake_data())
+  config = resolve(tiny_config(), fake_data())
   with pytest.raises(ValueError, match=r"other data \(name differ\)"):
     trainer.train(
       config, fake_data(), FakeBatches(config), [], whole, summary={"name": "b"}
@@ -152,8 +156,8 @@ def test_a_run_goes_on_only_with_its_data(whole):
 
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path):
   data = fake_data(codebooks=np.full((2, 8, 3), np.nan, np.float32))
-  config = trainer.resolve(tiny_config(save_every=1), data)
-  with pytest.raises(ValueError, match="no finite number"):
+  config = resolve(tiny_config(save_every=1), data)
+  with pytest.raises(ValueError, match="is not finite"):
     trainer.train(config, data, FakeBatches(config), [], tmp_path)
   with Checkpoints(tmp_path) as checkpoints:
     assert checkpoints.latest is None
@@ -163,7 +167,7 @@ def test_a_window_longer_than_the_records_is_refused():
   config = tiny_config()
   config.model.window = 13
   with pytest.raises(ValueError, match="window=13"):
-    trainer.resolve(config, fake_data())
+    resolve(config, fake_data())
 
 
 @pytest.mark.processes
@@ -172,6 +176,7 @@ def test_killed_outright_it_goes_on_from_the_last_checkpoint(whole, tmp_path):
     """
     import os, signal, sys
     from stemgen_jax.training import trainer
+    from stemgen_jax.training.resolve import resolve
     from fake_data import FakeBatches, fake_data, tiny_config
 
     class Killed(FakeBatches):
@@ -180,7 +185,7 @@ def test_killed_outright_it_goes_on_from_the_last_checkpoint(whole, tmp_path):
           os.kill(os.getpid(), signal.SIGKILL)
         return super().__next__()
 
-    config = trainer.resolve(tiny_config(save_every=1), fake_data())
+    config = resolve(tiny_config(save_every=1), fake_data())
     trainer.train(config, fake_data(), Killed(config), [], sys.argv[1])
     """
   )

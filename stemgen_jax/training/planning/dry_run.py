@@ -28,8 +28,8 @@ from stemgen_jax.training.planning.collectives import (
 )
 from stemgen_jax.training.planning.flops import StepFlops, step_flops
 from stemgen_jax.training.planning.hardware import Hardware
+from stemgen_jax.training.resolve import check_batch
 from stemgen_jax.training.step import make_train_step
-from stemgen_jax.training.trainer import check_batch
 
 # Assumed: what matrix products of this size reach of a device's peak, and
 # what allocator and compiler leave of its memory.

@@ -8,7 +8,6 @@ from fake_data import fake_data, tiny_config
 
 from stemgen_jax import __main__ as command
 from stemgen_jax.model import sharding
-from stemgen_jax.training import trainer
 from stemgen_jax.training.checkpoint import state_like
 from stemgen_jax.training.planning import dry_run, hardware
 from stemgen_jax.training.planning.collectives import (
@@ -16,6 +15,7 @@ from stemgen_jax.training.planning.collectives import (
   read_collectives,
 )
 from stemgen_jax.training.planning.flops import step_flops
+from stemgen_jax.training.resolve import resolve
 from stemgen_jax.training.step import make_train_step
 
 ALL = hardware.HARDWARE.values()
@@ -29,7 +29,7 @@ def config(**changes):
   model.remat = "dots"
   for name, value in changes.items():
     setattr(model if hasattr(model, name) else config, name, value)
-  return trainer.resolve(config, fake_data())
+  return resolve(config, fake_data())
 
 
 @pytest.mark.parametrize("remat", ["none", "dots", "full"])

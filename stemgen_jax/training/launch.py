@@ -1,0 +1,118 @@
+"""Train from a prepared data set: its batches, examples and description."""
+
+import dataclasses
+import itertools
+import json
+import os
+import pathlib
+import sys
+from typing import Any
+
+import jax
+
+from stemgen_jax import codec as codec_lib
+from stemgen_jax.data import batches
+from stemgen_jax.data.manifest import Manifest
+from stemgen_jax.data.mixture import Mixture
+from stemgen_jax.training import metrics, processes, trainer
+from stemgen_jax.training.audition import EXAMPLES, Auditioner
+from stemgen_jax.training.config import TrainConfig
+
+
+def train(
+  config: TrainConfig,
+  mixture: Mixture,
+  manifest: Manifest,
+  out: str | os.PathLike,
+  *,
+  codec: str | None = None,
+  command: str = "",
+  restore_step: int | None = None,
+) -> None:
+  """Train on prepared data and print the outcome, in each process of a run.
+
+  Args:
+    config: configuration, from `resolve`.
+    mixture: prepared data.
+    manifest: manifest of the mixture.
+    out: folder of the run.
+    codec: codec to decode with; the one that the data name if None.
+    command: command line, for the log.
+    restore_step: checkpoint to resume from, see `trainer.train`.
+  """
+  if processes.is_first():
+    print(json.dumps(dataclasses.asdict(config), indent=2))
+  shard: dict[str, Any] = {
+    "batch": config.batch,
+    "window": config.model.window,
+    "shard_index": jax.process_index(),
+    "shard_count": jax.process_count(),
+  }
+  training = batches.batches(mixture, "train", seed=config.seed, **shard)
+  validation = []
+  validated = mixture.only("valid")
+  if config.validate_every and validated:
+    # The same for all seeds, so that runs compare.
+    endless = batches.batches(validated, "valid", seed=0, **shard)
+    validation = list(itertools.islice(endless, config.validate_batches))
+  step = trainer.train(
+    config,
+    manifest,
+    training,
+    validation,
+    out,
+    summary=_summary(manifest),
+    auditioner=_auditioner(config, validated, pathlib.Path(out), codec),
+    command=command,
+    restore_step=restore_step,
+  )
+  if not processes.is_first():
+    return
+  if not metrics.has_ended(f"{out}/log.jsonl"):
+    print(f"stopped at step {step}, saved; the same command resumes")
+  else:
+    print(f"trained {step} steps; stemgen-jax export --run={out}")
+
+
+def _summary(manifest: Manifest) -> dict[str, Any]:
+  # Compared when a run resumes: another set of names refuses older runs.
+  return {
+    "name": manifest.name,
+    "codec": manifest.codec,
+    "counts": manifest.counts,
+    "categories": manifest.categories,
+    "context_rms_db": manifest.context_rms_db,
+    "scale_ratio": manifest.scale_ratio,
+    "config": manifest.config,
+  }
+
+
+def _auditioner(
+  config: TrainConfig,
+  validated: Mixture | None,
+  out: pathlib.Path,
+  name: str | None,
+) -> Auditioner | None:
+  """Return the first process's auditioner, if examples and codec exist."""
+  if not config.listen_every or not processes.is_first():
+    return None
+  count = 0
+  if validated is not None:
+    valid = Manifest.load(validated.folders[0]).counts["valid"]
+    count = min(EXAMPLES, valid["pairs"] - valid["empty"])
+  if validated is None or not count:
+    print("no audition: no validation pair has a context", file=sys.stderr)
+    return None
+  try:
+    codec = codec_lib.load(
+      name or config.model.codec, expected_checksum=config.model.codec_checksum
+    )
+  except (ImportError, OSError, ValueError) as error:
+    if name:
+      raise
+    print(f"no audition: {error}", file=sys.stderr)
+    return None
+  examples = batches.eval_examples(
+    validated.folders[0], "valid", config.model.window, count
+  )
+  return Auditioner(config.model, examples, codec, out)

@@ -1,0 +1,98 @@
+"""Complete and check the configuration of a run, without loading jax."""
+
+import copy
+import dataclasses
+
+from stemgen_jax.data.manifest import Manifest
+from stemgen_jax.training.config import DropConfig, TrainConfig
+
+
+def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:
+  """Return a checked copy of `config` with the fields that the data set.
+
+  Raises:
+    ValueError: see `TrainConfig.validate`; or the window is longer than the
+      records of the data.
+  """
+  config = copy.deepcopy(config)
+  config.model = dataclasses.replace(
+    config.model,
+    codec=data.codec,
+    codec_checksum=data.checksum,
+    frame_rate=data.frame_rate,
+    levels=data.levels,
+    codes=data.codes,
+    latent=data.codebooks.shape[-1],
+  )
+  if config.overfit:  # With dropped conditions the loss cannot reach 0.
+    config.context_drop = config.condition_drop = 0.0
+    config.drop = DropConfig()
+  config.validate()
+  if config.model.window > data.frames:
+    raise ValueError(
+      f"model.window={config.model.window}: longer than the {data.frames} "
+      "frames of the data's records; give "
+      f"--config.model.window={data.frames} or less, or prepare longer songs"
+    )
+  return config
+
+
+def check_batch(config: TrainConfig, shards: int) -> None:
+  """Check that batch and kernels can be split over the devices.
+
+  Args:
+    config: configuration of the run.
+    shards: devices along the data axis of the mesh.
+
+  Raises:
+    ValueError: `batch` or `model.width` is not a multiple of `shards`.
+  """
+  if config.batch % (shards * config.accumulate):
+    raise ValueError(
+      f"batch={config.batch}: must be a multiple of the {shards} devices "
+      f"along the mesh's data axis (mesh_data) times accumulate="
+      f"{config.accumulate}"
+    )
+  if config.model.width % shards:
+    raise ValueError(
+      f"model.width={config.model.width}: must be a multiple of the {shards} "
+      "devices along the mesh's data axis (mesh_data)"
+    )
+
+
+def check_processes(
+  coordinator: str | None, processes: int | None, process: int | None
+) -> None:
+  """Check the flags of a run of several processes.
+
+  Args:
+    coordinator: HOST:PORT of process 0, "auto", or None for one process.
+    processes: number of processes.
+    process: index of this process, from 0.
+
+  Raises:
+    ValueError: a flag is missing or out of range.
+  """
+  if not coordinator:
+    if processes is not None or process is not None:
+      raise ValueError(
+        "--coordinator is missing: --processes and --process need the "
+        "HOST:PORT of process 0, as --coordinator=10.0.0.1:1234"
+      )
+    return
+  if coordinator == "auto":
+    return
+  host, _, port = coordinator.rpartition(":")
+  if not host or not port.isdigit():
+    raise ValueError(
+      f"--coordinator={coordinator}: expected HOST:PORT of process 0, or auto"
+    )
+  if processes is None or processes < 1:
+    raise ValueError(
+      f"--processes={processes}: expected the number of processes, at least 1"
+    )
+  if process is None or not 0 <= process < processes:
+    raise ValueError(
+      f"--process={process}: expected 0 to {processes - 1}, a different one "
+      "for each process"
+    )
