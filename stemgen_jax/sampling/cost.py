@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from stemgen_jax.model import flops
 from stemgen_jax.model.config import ModelConfig
 from stemgen_jax.sampling import guidance
 from stemgen_jax.sampling import settings as settings_lib
@@ -45,16 +46,5 @@ def passes(
 
 
 def pass_flops(config: ModelConfig) -> float:
-  """Floating-point operations of one pass over one window.
-
-  Matrix products only, two operations for a multiplication and its addition:
-  attention, SwiGLU, the active level's head, and the projection of the
-  codebooks.
-  """
-  d, t = config.width, config.window
-  per_frame = config.depth * (4 * d * d + 2 * t * d + 3 * d * config.mlp)
-  per_frame += d * config.codes
-  table = 0
-  if config.embedding == "codebook":
-    table = config.levels * config.codes * config.latent * d // 2
-  return 2.0 * (t * per_frame + table)
+  """Return the floating-point operations of one pass over one window."""
+  return float(sum(flops.pass_flops(config)))

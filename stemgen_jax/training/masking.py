@@ -1,4 +1,4 @@
-"""The training mask: which of the target's codes must be predicted."""
+"""The training mask: the codes of the target that must be predicted."""
 
 import math
 
@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Int
 from stemgen_jax.model.sharding import spec
 
 RATIO_BINS = (15, 30, 50, 75, 100)
-"""Upper edges, in percent, of the bins of mask ratios that are reported."""
+"""Upper edges, in percent, of the reported bins of mask ratios."""
 
 
 def training_mask(
@@ -22,81 +22,82 @@ def training_mask(
   span_share: float = 0.0,
   prefix_share: float = 0.0,
 ) -> tuple[Int[Array, "b t q"], Bool[Array, "b t"], Int[Array, " b"]]:
-  """Masks a batch as the paper does (after SoundStorm, arXiv 2305.09636).
+  """Mask a batch as the paper does (after SoundStorm, arXiv 2305.09636).
 
-  Per example an active level, uniform over the levels, and a ratio
-  p = cos(u), u ~ U[0, pi/2]. At the active level each frame is masked with
-  probability p, at least one frame always; coarser levels are clean, finer
-  ones all masked. In a share of the examples the masked frames are one run
-  of round(p t) frames instead: what redoing a part (span) and going on
-  (prefix known, the rest masked) ask of the model.
+  Each example has an active level and a mask ratio p = cos(u), u ~ U[0, pi/2].
+  At the active level each frame is masked with probability p, but at least
+  one; coarser levels are clean, finer levels fully masked. In a share of the
+  examples the masked frames are one run of round(p t) frames instead: the
+  tasks of `regenerate` (span) and `extend` (prefix).
 
   Args:
-    key: Decides everything.
-    codes: The target's.
-    mask_id: Id of MASK.
-    level: The same active level for all, for validation.
-    level_weights: Probabilities of the levels, up to scale.
-    span_share: Share of the examples whose masked frames are a run anywhere.
-    prefix_share: Share of the examples whose masked frames are the last.
+    key: key of all draws.
+    codes: codes of the target.
+    mask_id: id of MASK.
+    level: one active level for all examples, for validation.
+    level_weights: probabilities of the levels, up to scale; uniform if None.
+    span_share: share of the examples whose masked frames are a run anywhere.
+    prefix_share: share of the examples whose masked frames are the last ones.
 
   Returns:
-    The masked codes; the frames that were masked at the active level, which
-    alone count for the loss; the active level of each example.
+    The masked codes; the frames masked at the active level, which alone count
+    for the loss; and the active level of each example.
   """
   b, t, q = codes.shape
+  # Four are used, but runs of earlier versions drew from these five.
   keys = jax.random.split(key, 5)
   rows, cells = spec("batch"), spec("batch", None)
   if level is not None:
     levels = jnp.full((b,), level, out_sharding=rows)
   else:
     weights = jnp.asarray(level_weights or (1.0,) * q, jnp.float32)
-    edges = jnp.cumsum(weights / weights.sum())[:-1]
+    # Inverse of the cumulative distribution: the number of edges passed.
+    edges = jnp.cumsum(weights / weights.sum())[:-1]  # [q - 1]
     draw = jax.random.uniform(keys[0], (b,), out_sharding=rows)
-    levels = (draw[:, None] >= edges).sum(-1)
+    levels = (draw[:, None] >= edges).sum(-1)  # [b]
   ratio = jnp.cos(
     jax.random.uniform(keys[1], (b,), out_sharding=rows) * (math.pi / 2)
   )
   noise = jax.random.uniform(keys[2], (b, t), out_sharding=cells)
-  # The frame of least noise is masked in any case.
+  # The frame of lowest noise is always masked.
   scattered = noise < jnp.maximum(ratio, noise.min(-1) + 1e-7)[:, None]
 
-  length = jnp.maximum(jnp.round(ratio * t), 1)
-  form, place = jax.random.uniform(
+  length = jnp.maximum(jnp.round(ratio * t), 1)  # [b]
+  kind, place = jax.random.uniform(
     keys[3], (2, b), out_sharding=spec(None, "batch")
   )
-  span, prefix = form < span_share, form >= 1 - prefix_share
+  span, prefix = kind < span_share, kind >= 1 - prefix_share
+  # A span starts at any of the t - length + 1 frames, a masked end at the last.
   place = jnp.where(prefix, 1.0, place)
   start = jnp.floor(place * (t - length + jnp.where(prefix, 0, 1)))
   frames = jnp.arange(t)
   run = (frames >= start[:, None]) & (frames < (start + length)[:, None])
 
-  masked = jnp.where((span | prefix)[:, None], run, scattered)
-  return hide(codes, masked, levels, mask_id), masked, levels
+  masked = jnp.where((span | prefix)[:, None], run, scattered)  # [b, t]
+  return mask_codes(codes, masked, levels, mask_id), masked, levels
 
 
-def hide(
+def mask_codes(
   codes: Int[Array, "b t q"],
   masked: Bool[Array, "b t"],
   levels: Int[Array, " b"],
   mask_id: int,
 ) -> Int[Array, "b t q"]:
-  """The codes with MASK in the masked frames of the active level.
+  """Return the codes with MASK in the masked frames of the active level.
 
-  Coarser levels are clean, finer ones MASK in every frame. With `~masked` it
-  is the complementary mask: what the one hides at the active level, the other
-  shows.
+  Coarser levels stay clean, finer levels become MASK in every frame.
   """
   depth = jnp.arange(codes.shape[-1]) - levels[:, None, None]  # [b, 1, q]
-  hidden = (depth > 0) | ((depth == 0) & masked[:, :, None])
-  return jnp.where(hidden, mask_id, codes)
+  unknown = (depth > 0) | ((depth == 0) & masked[:, :, None])  # [b, t, q]
+  return jnp.where(unknown, mask_id, codes)
 
 
 def ratio_bin(masked: Bool[Array, "b t"]) -> Int[Array, " b"]:
-  """The bin of `RATIO_BINS` that each example's share of masked frames is in.
+  """Return the bin of `RATIO_BINS` of each example's share of masked frames.
 
   A share on an edge belongs to the bin below it.
   """
-  percent = 100 * masked.sum(-1)  # times t, as whole numbers
+  # Both sides times t: integers compare exactly.
+  percent = 100 * masked.sum(-1)
   edges = jnp.array(RATIO_BINS[:-1]) * masked.shape[-1]
   return (percent[:, None] > edges).sum(-1)

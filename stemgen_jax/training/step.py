@@ -1,4 +1,7 @@
-"""One step of training, and of validation, as pure functions of a dict."""
+"""One step of training or validation, as pure functions of a state dict.
+
+Sizes: b examples, t frames, q codec levels, v codes per level, p passes.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +17,7 @@ from stemgen_jax.model.transformer import Params, apply, init_params
 from stemgen_jax.training.config import TrainConfig
 from stemgen_jax.training.masking import (
   RATIO_BINS,
-  hide,
+  mask_codes,
   ratio_bin,
   training_mask,
 )
@@ -28,16 +31,16 @@ Metrics = dict[str, Array]
 def init_state(
   config: TrainConfig, key: Array, codebooks: Float[Array, "q v e"] | None
 ) -> State:
-  """Step 0: `{step, params, opt, ema}`, to be called under jit.
+  """Return the state of step 0, `{step, params, opt, ema}`; call under jit.
 
   Args:
-    config: The run's.
-    key: Of the parameters.
-    codebooks: The codec's, for `embedding="codebook"`.
+    config: configuration of the run.
+    key: key of the parameters.
+    codebooks: vectors of the codec, for `embedding="codebook"`.
   """
   params = init_params(config.model, key)
   if config.model.embedding == "codebook" and codebooks is not None:
-    # Placed as a step returns it, or the second step would compile anew.
+    # Placed as a step returns it; otherwise the second step recompiles.
     params["embedding"]["codebooks"] = jnp.add(
       jnp.zeros(codebooks.shape, out_sharding=spec(None, None, None)),
       jnp.asarray(codebooks, jnp.float32),
@@ -53,10 +56,11 @@ def init_state(
 def cross_entropy(
   logits: Float[Array, "b t v"], codes: Int[Array, "b t"]
 ) -> Float[Array, "b t"]:
-  """Nats per token. As a one-hot product: a gather is slower on CPU."""
-  hit = jnp.arange(logits.shape[-1]) == codes[..., None]
-  own = jnp.where(hit, logits, 0.0).sum(-1)
-  return jax.nn.logsumexp(logits, axis=-1) - own
+  """Return nats per token."""
+  # A one-hot product: a gather is slower on CPU.
+  hit = jnp.arange(logits.shape[-1]) == codes[..., None]  # [b, t, v]
+  chosen = jnp.where(hit, logits, 0.0).sum(-1)  # [b, t]
+  return jax.nn.logsumexp(logits, axis=-1) - chosen
 
 
 def score(
@@ -65,7 +69,13 @@ def score(
   masked: Bool[Array, "b t"],
   level: Int[Array, " b"],
 ) -> Metrics:
-  """Sums over the masked tokens of each example's active level alone.
+  """Sum loss and hits over the masked tokens of the active levels.
+
+  Args:
+    logits: scores of the codes of each example's active level.
+    target: codes to predict.
+    masked: frames masked at the active level.
+    level: active level of each example.
 
   Returns:
     `loss` in nats, `correct` and `tokens`, each per active level as
@@ -75,7 +85,8 @@ def score(
     "level": jnp.arange(target.shape[-1]) == level[:, None],  # [b, q]
     "ratio": jnp.arange(len(RATIO_BINS)) == ratio_bin(masked)[:, None],
   }
-  codes = jnp.where(groups["level"][:, None, :], target, 0).sum(-1)
+  # The active level's codes, again without a gather.
+  codes = jnp.where(groups["level"][:, None, :], target, 0).sum(-1)  # [b, t]
   per_frame = {
     "loss": cross_entropy(logits, codes),
     "correct": (logits.argmax(-1) == codes).astype(jnp.float32),
@@ -85,6 +96,7 @@ def score(
   for name, x in per_frame.items():
     each = jnp.where(masked, x, 0.0).sum(-1)[:, None]  # [b, 1]
     for group, member in groups.items():
+      # [b, group] to [group]
       sums[f"{group}_{name}"] = jnp.where(member, each, 0.0).sum(0)
   return sums
 
@@ -94,16 +106,22 @@ def _drop(key: Array, batch: int, share: float) -> Bool[Array, " b"]:
 
 
 def views(config: TrainConfig, batch: Batch, key: Array) -> dict[str, Any]:
-  """What a step predicts, drawn for the whole batch, cut into passes.
+  """Draw masks and dropped conditions of a batch, and split it into passes.
 
-  The second half of the passes has the complementary masks, if asked for; all
-  else of an example is the same in both.
+  With `mask.complementary`, the second half of the passes repeats the first
+  with complementary masks.
+
+  Args:
+    config: configuration of the run.
+    batch: integers, [b, t, q] or [b].
+    key: key of this step.
 
   Returns:
-    Arguments of `transformer.apply` and of `score`, with one axis more in
-    front: the passes, `accumulate` or twice as many.
+    Arguments of `transformer.apply` and `score`, each [p, b / accumulate, ...]
+    with p = `accumulate`, or twice that.
   """
   model = config.model
+  # Drawn before the split, so that `accumulate` does not change the draws.
   k_mask, k_context, *k_conditions = jax.random.split(
     key, 2 + len(model.conditions)
   )
@@ -124,6 +142,7 @@ def views(config: TrainConfig, batch: Batch, key: Array) -> dict[str, Any]:
     "masked": masked,
     "level": level,
     "conditions": {
+      # The last row of a condition's table is its null.
       name: jnp.where(
         _drop(k, b, config.drop_of(name)), CONDITION_SIZES[name], batch[name]
       )
@@ -132,27 +151,30 @@ def views(config: TrainConfig, batch: Batch, key: Array) -> dict[str, Any]:
     "drop_context": _drop(k_context, b, config.context_drop),
   }
 
-  def cut(x: Array) -> Array:
-    # Every device has its share of every pass: rows are dealt like cards.
+  def split(x: Array) -> Array:
+    # Interleave rows so that every pass is sharded over all devices.
     shape = (b // config.accumulate, config.accumulate, *x.shape[1:])
-    return x.reshape(shape).swapaxes(0, 1)
+    return x.reshape(shape).swapaxes(0, 1)  # [accumulate, ...]
 
-  passes = jax.tree.map(cut, view)
+  passes = jax.tree.map(split, view)
   if not config.mask.complementary:
     return passes
   other = view | {
-    "masked_target": hide(target, ~masked, level, model.codes),
+    "masked_target": mask_codes(target, ~masked, level, model.codes),
     "masked": ~masked,
   }
-  return jax.tree.map(lambda x, y: jnp.concatenate([x, cut(y)]), passes, other)
+  return jax.tree.map(
+    lambda x, y: jnp.concatenate([x, split(y)]), passes, other
+  )
 
 
 def make_gradient(
   config: TrainConfig,
 ) -> Callable[[Params, dict[str, Any]], tuple[tuple[Array, Metrics], Params]]:
-  """`(params, views) -> ((loss, sums), gradients)`, pass after pass.
+  """Return `(params, views) -> ((loss, sums), gradients)`.
 
-  The loss is the mean over the masked tokens of all passes, in nats.
+  The loss is the mean over the masked tokens of all passes, in nats; passes
+  run one after another.
   """
 
   def loss_of(
@@ -168,6 +190,7 @@ def make_gradient(
       drop_context=view["drop_context"],
     )
     sums = score(logits, view["target"], view["masked"], view["level"])
+    # By the tokens of all passes: gradients add up to that of the whole batch.
     return sums["level_loss"].sum() / tokens, sums
 
   one = jax.value_and_grad(loss_of, has_aux=True)
@@ -175,16 +198,17 @@ def make_gradient(
   def gradient(params: Params, passes: dict[str, Any]) -> Any:
     tokens = passes["masked"].sum().astype(jnp.float32)
     first = jax.tree.map(lambda x: x[0], passes)
+    # Without a scan, which would hold a second copy of the gradients.
     if len(passes["masked"]) == 1:
       return one(params, first, tokens)
-    nothing = jax.tree.map(
+    zeros = jax.tree.map(
       jnp.zeros_like, jax.eval_shape(one, params, first, tokens)
     )
 
     def add(total: Any, view: dict[str, Any]) -> tuple[Any, None]:
       return jax.tree.map(jnp.add, total, one(params, view, tokens)), None
 
-    return jax.lax.scan(add, nothing, passes)[0]
+    return jax.lax.scan(add, zeros, passes)[0]
 
   return gradient
 
@@ -192,12 +216,11 @@ def make_gradient(
 def make_train_step(
   config: TrainConfig,
 ) -> Callable[[State, Batch, Array], tuple[State, Metrics]]:
-  """The jitted step: `(state, batch, key) -> (state, metrics)`.
+  """Return the jitted step `(state, batch, key) -> (state, metrics)`.
 
-  The state is donated. The key is the run's; all chance in a step comes from
-  it and `state["step"]`, so a resumed run goes on exactly. Metrics are the
-  loss in nats, the norm of the gradients, the learning rate, and the sums of
-  `score`.
+  The state is donated. `key` is the key of the run. Metrics are the loss in
+  nats, the norm of the gradients before clipping, the learning rate, and the
+  sums of `score`.
   """
   optimizer = make_optimizer(config.optimizer)
   rate = learning_rate(config.optimizer)
@@ -206,14 +229,15 @@ def make_train_step(
   def train_step(
     state: State, batch: Batch, key: Array
   ) -> tuple[State, Metrics]:
+    # All randomness comes from the run's key and the step: resuming is exact.
     key = jax.random.fold_in(key, state["step"])
     (loss, sums), grads = gradient(state["params"], views(config, batch, key))
     updates, opt = optimizer.update(grads, state["opt"], state["params"])
     params = optax.apply_updates(state["params"], updates)
-    # A young average would remember the random start: let it grow up.
+    # Warm up the EMA decay; otherwise it stays near the initialization.
     step = state["step"].astype(jnp.float32)
     decay = jnp.minimum(config.ema_decay, (1 + step) / (10 + step))
-    # In this form, what does not change stays the same to the bit.
+    # Not decay * old + (1 - decay) * new, which would round frozen parameters.
     ema = jax.tree.map(
       lambda old, new: old + (1 - decay) * (new - old), state["ema"], params
     )
@@ -237,13 +261,12 @@ def make_train_step(
 def make_validation_step(
   config: TrainConfig,
 ) -> Callable[[Params, Batch, Array], Metrics]:
-  """The jitted validation of one batch: sums to add up over batches.
+  """Return the jitted `(params, batch, key) -> sums` of one batch.
 
-  The sums of `score` under the paper's mask, every level in turn. At level 0
-  with all masked, where neighbours give nothing away: `listening_true` and
-  `listening_shuffled`, nats per frame under the example's own context and
-  under that of the example half a batch away, both summed over the
-  `listening_tokens`.
+  Sums of `score` under the paper's mask, with each level active in turn. To
+  measure use of the context, level 0 is also predicted with all frames masked:
+  `listening_true` and `listening_shuffled` are nats under the example's own
+  context and under another example's, summed over `listening_tokens` frames.
   """
   model = config.model
 
@@ -264,11 +287,12 @@ def make_validation_step(
       logits = predict(params, batch, context, masked_target, level)
       for name, x in score(logits, target, masked, levels).items():
         sums[name] = sums.get(name, 0.0) + x
-    hidden = jnp.full_like(target, model.codes)
-    other = jnp.roll(context, b // 2, axis=0)
-    for name, heard in (("true", context), ("shuffled", other)):
-      logits = predict(params, batch, heard, hidden, 0)
-      loss = cross_entropy(logits, target[:, :, 0])
+    all_masked = jnp.full_like(target, model.codes)
+    # The context of the example half a batch away.
+    shuffled = jnp.roll(context, b // 2, axis=0)
+    for name, given in (("true", context), ("shuffled", shuffled)):
+      logits = predict(params, batch, given, all_masked, 0)
+      loss = cross_entropy(logits, target[:, :, 0])  # [b, t]
       sums[f"listening_{name}"] = loss.sum()
     sums["listening_tokens"] = jnp.asarray(b * t, jnp.float32)
     return sums

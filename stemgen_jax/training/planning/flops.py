@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from stemgen_jax.model.flops import pass_flops
 from stemgen_jax.training.config import TrainConfig
 
 
@@ -9,9 +10,9 @@ class StepFlops(NamedTuple):
   """Operations of one step, over all devices.
 
   Attributes:
-    useful: Of the forward and the backward pass: what shares of a device's
-      peak are counted in.
-    recomputed: Of what the backward pass computes again, see
+    useful: forward and backward pass; the share of a device's peak counts
+      these alone.
+    recomputed: forward operations repeated by the backward pass, see
       `ModelConfig.remat`.
   """
 
@@ -20,26 +21,19 @@ class StepFlops(NamedTuple):
 
 
 def step_flops(config: TrainConfig) -> StepFlops:
-  """Matrix products alone: two operations for a product and its addition.
-
-  The backward pass has two products for each of the forward pass: one for the
-  gradient of either factor.
-  """
-  model = config.model
-  d, t, f = model.width, model.window, model.mlp
+  """Count the matrix products of a step, see `pass_flops`."""
+  one = pass_flops(config.model)
   passes = 2 if config.mask.complementary else 1
-  frames = config.batch * t * passes
-  attention = frames * model.depth * 4 * t * d
-  blocks = frames * model.depth * (8 * d * d + 6 * d * f)
-  head = frames * 2 * d * model.codes
-  rows = 0
-  if model.embedding == "codebook":
-    # Of the codebooks' projection, once a pass; they have no gradient.
-    rows = 2 * model.levels * model.codes * model.latent * (d // 2)
-    rows *= config.accumulate * passes
-  again = {
+  examples = config.batch * passes
+  recomputed = {
     "none": 0,
-    "dots": attention,
-    "full": attention + blocks,
-  }[model.remat]
-  return StepFlops(3 * (attention + blocks + head) + 2 * rows, again)
+    "dots": one.attention,  # Other matrix products are kept.
+    "full": one.attention + one.blocks,
+  }[config.model.remat]
+  # Backward, each product becomes two, one for the gradient of either factor.
+  # The codebooks are frozen: one product for the gradient of the projection.
+  return StepFlops(
+    3 * examples * (one.attention + one.blocks + one.head)
+    + 2 * one.table * config.accumulate * passes,
+    examples * recomputed,
+  )
