@@ -24,9 +24,7 @@ from stemgen_jax.codec import weight_files
 from stemgen_jax.data import batches
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.preparation import packing, song_codes
-from stemgen_jax.generation import context as context_lib
 from stemgen_jax.generation import estimate
-from stemgen_jax.generation.engine import Part
 from stemgen_jax.generation.stemgen import StemGen
 
 # The paper's run (arXiv 2312.08723, section 3) on a current GPU.
@@ -282,21 +280,21 @@ def _counted(n: int, b: int, t: int, v: int, d: int) -> float:
 
 def _agreement(arguments: argparse.Namespace) -> None:
   """Compare batched sampling with --exact; they differ on accelerators."""
-  player = StemGen.load(arguments.weights)
+  stemgen = StemGen.load(arguments.weights)
   context = audio.read(_LOOPS / "chords.flac")
-  encoded = context_lib.encode_context(
-    player.codec, context, player.reference_db
-  )
-  settings = player.with_scales(sampling.preset(arguments.preset))
+  settings = sampling.preset(arguments.preset)
   if arguments.steps:
     steps = tuple(map(int, arguments.steps.split(",")))
     settings = dataclasses.replace(settings, steps=steps)
-  part = Part(encoded, "bass", settings, None)
   seeds = list(range(arguments.takes))
-  together, alone = (
-    np.stack([take.codes for take in player.play(part, seeds, at_once)])
-    for at_once in (len(seeds), 1)
-  )
+
+  def codes(exact: bool) -> np.ndarray:
+    takes = stemgen.takes(
+      context, "bass", seeds, settings=settings, exact=exact
+    )
+    return np.stack([take.codes for take in takes])  # [takes, t, q]
+
+  together, alone = codes(exact=False), codes(exact=True)
   same = together == alone  # [takes, t, q]
   print(
     f"{len(seeds)} takes of {same.shape[1]} frames on {estimate.device()}: "

@@ -1,4 +1,4 @@
-"""StemGen in JAX: listens to a piece of music and plays along.
+"""StemGen in JAX: generate stems that fit a piece of music.
 
 ```python
 from stemgen_jax import StemGen
@@ -19,7 +19,7 @@ __all__ = ["StemGen", "Take", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-  # Imported on first use: the command line answers before jax is loaded.
+  # Imported on first use: the command line checks its input without jax.
   if name not in ("StemGen", "Take"):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
   from stemgen_jax.generation import stemgen

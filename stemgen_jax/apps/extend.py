@@ -1,38 +1,25 @@
-"""Goes on where a take ends, under a longer piece of music.
+"""Continue a take under a longer piece of music.
 
-The longer music begins with what the take was played to, and goes on; what was
-played stays:
+The longer music begins with that of the take; the take itself stays:
 
   stemgen-jax extend --take=bass.wav --context=longer_mix.wav --out=longer.wav
 
-A take that was played from nothing goes on to a length:
+A take that was generated from nothing continues to a length:
 
   stemgen-jax extend --take=drums.wav --seconds=16 --out=longer.wav
 """
 
-from typing import TYPE_CHECKING, Any
-
 from absl import flags
 
-from stemgen_jax import audio
-from stemgen_jax.cli import takes
-from stemgen_jax.generation.take import Take
-
-if TYPE_CHECKING:
-  from stemgen_jax.generation.stemgen import StemGen
+from stemgen_jax.cli.flags import takes
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string(
-  "take",
-  None,
-  "The stem to go on from, with its NAME.codes.npz beside it.",
-  flag_values=FLAGS,
-)
+takes.define_edit(FLAGS)
 flags.DEFINE_string(
   "context",
   None,
-  "The longer music, which begins with what the take was played to; in the "
-  "take's sample rate and channels.",
+  "The longer music, which begins with that of the take; in the take's sample "
+  "rate and channels.",
   flag_values=FLAGS,
 )
 flags.DEFINE_float(
@@ -41,31 +28,12 @@ flags.DEFINE_float(
   "Without --context: the new length of a take from nothing.",
   flag_values=FLAGS,
 )
-takes.define_flags(FLAGS, of_take=True)
 
 
 def main(argv: list[str]) -> None:
-  """Checks everything the user gave, then loads the model and plays.
-
-  Raises:
-    ValueError, OSError: something given cannot be; nothing is written then.
-  """
+  """Run the command."""
   del argv
-  if bool(FLAGS.context) == (FLAGS.seconds is not None):
-    raise ValueError(
-      "give either --context=FILE, longer than the take, or --seconds=N for a "
-      "take from nothing"
-    )
-  if FLAGS.seconds is not None:
-    audio.check_seconds(FLAGS.seconds, f"--seconds={FLAGS.seconds:g}")
-  takes.change_take(
-    FLAGS,
-    FLAGS.context,
-    _extend,
-    check=lambda take, context: take.longer(context, FLAGS.seconds),
-    longer=True,
-  )
+  from stemgen_jax.cli import takes as run
+  from stemgen_jax.generation.request import Extend
 
-
-def _extend(player: "StemGen", take: Take, new: dict[str, Any]) -> Take:
-  return player.extend(take, FLAGS.context, seconds=FLAGS.seconds, **new)
+  run.edit(FLAGS, Extend)

@@ -1,4 +1,4 @@
-"""Compiled programs: kept on disk for the next run, and timed by themselves."""
+"""Keep compiled programs on disk, and measure the time of compilation."""
 
 import contextlib
 import dataclasses
@@ -14,22 +14,22 @@ from jax import monitoring
 
 from stemgen_jax import paths
 
-# As short as the ones that a take waits for.
-_SHORTEST = 0.2  # seconds of compilation
+# Seconds of compilation; takes wait for many programs of about that time.
+_SHORTEST = 0.2
 _EVENTS = "/jax/core/compile/"  # tracing, lowering, and the compiler itself
 
 
 def keep_programs() -> None:
-  """Lets JAX keep what it compiles in the cache folder, for later runs.
+  """Let JAX keep compiled programs in the cache folder, for later runs.
 
-  A folder of the user's (JAX_COMPILATION_CACHE_DIR, or
-  `jax_compilation_cache_dir` of JAX's configuration) stays. Where none can be
-  written, every run compiles for itself; as it does with a file that a kill or
-  a full disk has left half written, until the folder is deleted.
+  A folder that the user has set (JAX_COMPILATION_CACHE_DIR, or
+  `jax_compilation_cache_dir` of JAX's configuration) stays. Where the folder
+  cannot be written, every run compiles its programs, as it does for a file
+  that was cut off by a kill or a full disk, until the folder is deleted.
   """
   if jax.config.jax_compilation_cache_dir is not None:  # pyright: ignore[reportAttributeAccessIssue]
     return
-  # Machine code is for one kind of processor, a home folder for many.
+  # Home folders are shared by machines, machine code is for one processor.
   digest = hashlib.sha256(_processor().encode()).hexdigest()[:12]
   folder = paths.cache_folder() / f"programs-{digest}"
   probe = folder / f".{secrets.token_hex(8)}.part"
@@ -39,8 +39,8 @@ def keep_programs() -> None:
     probe.unlink()
   except OSError:
     return
-  # One that another run is just writing is compiled anew, as are those that a
-  # full disk has no room for.
+  # A program that another run is writing, or that a full disk has no room for,
+  # is compiled again.
   warnings.filterwarnings(
     "ignore", "Error (reading|writing) persistent compilation cache entry"
   )
@@ -49,7 +49,7 @@ def keep_programs() -> None:
 
 
 def _processor() -> str:
-  """What machine code here may use."""
+  """Return a description of the instruction set."""
   with contextlib.suppress(OSError):
     lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
     for line in lines.splitlines():
@@ -60,13 +60,13 @@ def _processor() -> str:
 
 @dataclasses.dataclass
 class Compiling:
-  """When JAX was compiling, in seconds since the epoch."""
+  """Times of compilation, in seconds since the epoch."""
 
   spans: list[tuple[float, float]] = dataclasses.field(default_factory=list)
 
   @property
   def seconds(self) -> float:
-    """How long, in all; programs within programs count once."""
+    """Total duration; programs within programs count once."""
     total, done = 0.0, 0.0
     for start, end in sorted(self.spans):
       total += max(0.0, end - max(start, done))
@@ -76,7 +76,7 @@ class Compiling:
 
 @contextlib.contextmanager
 def timed() -> Iterator[Compiling]:
-  """Notes when JAX compiles meanwhile, or loads what it has kept."""
+  """Record when JAX compiles, or loads programs that it has kept."""
   found = Compiling()
 
   def listen(

@@ -1,4 +1,4 @@
-"""Between the caller's audio and the codec's codes, in both directions.
+"""Encode a context: from the caller's audio to codes of the codec.
 
 The stem has exactly as many samples as its context, at the same sample rate,
 in as many channels, without lag. A loop stays a loop: its end meets its
@@ -19,11 +19,11 @@ from stemgen_jax.codec.framing import Framing
 
 SILENCE_DB = -90.0
 
-# Around a loop the codec is given this much of what comes before and after.
+# The codec encodes this much more of a loop before its start and after its end.
 AROUND_SECONDS = 1.0
 
 Region = tuple[float, float]
-"""From and to, in seconds."""
+"""From and to in seconds."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -31,19 +31,19 @@ class EncodedContext:
   """The codes of a context, and the format it came in.
 
   Attributes:
-    codes: the codec's codes of the context.
-    gain: factor that brought it to the level of the training's contexts.
+    codes: codes of the context, int32 [t, q].
+    gain: factor that brought the context to the level of the training.
     inverse_gain: factor that brings a stem to the level of the context.
-    level_db: its root mean square after that, dB of full scale.
-    from_nothing: there was no context, only silence of a wanted length.
-    loop: it is one period of a loop, brought to whole frames.
-    samples: length of the context, in its own format.
-    sample_rate: of the context, in Hz.
-    channels: of the context.
-    framing: how frames lie on the codec's samples.
-    stretch: the context's samples for one of the codec's.
-    scales: of the segments of a `codec.ScaledCodec`, RMS after `gain`.
-    encoding_seconds: duration of the encoding.
+    level_db: root mean square after the gain, dB of full scale.
+    from_nothing: the context is silence of a requested length.
+    loop: the context is one period of a loop, resampled to whole frames.
+    samples: length of the context in its own format.
+    sample_rate: sample rate of the context in Hz.
+    channels: number of channels of the context.
+    framing: position of frames in the samples of the codec.
+    stretch: samples of the context for one sample of the codec.
+    scales: scales of the segments of a `codec.ScaledCodec`, RMS after `gain`.
+    encoding_seconds: seconds of work for the encoding.
   """
 
   codes: Int[np.ndarray, "t q"]
@@ -67,44 +67,46 @@ class EncodedContext:
 
   @property
   def samples_per_frame(self) -> float:
-    """Samples of the context that one frame stands for."""
+    """Samples of the context in one frame."""
     return self.framing.hop * self.stretch
 
   def edge(self, frame: int) -> int:
-    """The sample that a frame begins with, and the one before it ends with."""
+    """Return the first sample of a frame, where the frame before it ends."""
     return min(round(float(self._begin(np.array(frame)))), self.samples)
 
   @property
   def whole_frames(self) -> int:
-    """Leading frames that lie wholly within the sound."""
+    """Number of leading frames that are wholly within the sound."""
     ends = self._begin(np.arange(len(self.codes))) + self.samples_per_frame
     return int((ends <= self.samples + 1e-6).sum())
 
   def _begin(self, frames: Int[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Where frames begin, in samples of the context."""
+    """Return the starts of frames in samples of the context."""
     return self.framing.begins(frames) * self.stretch
 
   def frames_of(self, regions: Sequence[Region]) -> Bool[np.ndarray, " t"]:
-    """Marks the frames that lie in a region, wholly or partly.
+    """Return a mask of the frames that are wholly or partly in a region.
 
     Raises:
-      ValueError: there is no region, or one ends before it begins or lies
-        outside the sound.
+      ValueError: there is no region, or one ends before it begins or is outside
+        of the sound.
     """
     if not regions:
-      raise ValueError("no region is given: expected from and to in seconds")
+      raise ValueError("no region: expected from and to in seconds")
     inside = np.zeros(len(self.codes), bool)
     begins = self._begin(np.arange(len(self.codes) + 1))
-    # A hair's breadth less: an end that is a whole frame is that frame.
-    hair = 1e-6 * self.samples_per_frame
+    # Rounding must not add a frame where a region ends at the end of one.
+    tolerance = 1e-6 * self.samples_per_frame
     for start, end in regions:
       if not 0 <= start < min(end, self.seconds):
         raise ValueError(
           f"region {start:g} to {end:g} s: expected from and to within the "
           f"{self.seconds:.2f} s of the sound"
         )
-      first = np.searchsorted(begins, start * self.sample_rate + hair, "right")
-      last = np.searchsorted(begins, end * self.sample_rate - hair)
+      first = np.searchsorted(
+        begins, start * self.sample_rate + tolerance, "right"
+      )
+      last = np.searchsorted(begins, end * self.sample_rate - tolerance)
       inside[max(first - 1, 0) : max(last, 1)] = True
     return inside
 
@@ -118,21 +120,21 @@ def encode_context(
   loop: bool = False,
   from_nothing: bool = False,
 ) -> EncodedContext:
-  """Encodes a context, in the codec's format and at the training's level.
+  """Encode a context at the level of the contexts of the training.
 
-  A loop is stretched to whole frames, by half a frame at most, and encoded
-  between its neighbours in time, which are itself.
+  A loop is resampled to whole frames, by half a frame at most, and encoded
+  between repetitions of itself.
 
   Args:
     codec: the codec.
     sound: the context.
-    reference_db: level of the training's contexts.
-    gain: use this factor in place of the one that leads there.
+    reference_db: level of the contexts of the training, RMS in dBFS.
+    gain: factor to use in place of the one that leads to that level.
     loop: the context is one period of a loop.
     from_nothing: see `EncodedContext`.
 
   Raises:
-    ValueError: a loop, for a codec that has segments of its own.
+    ValueError: a loop, for a codec that encodes segments.
   """
   began = time.perf_counter()
   samples = audio_lib.with_channels(sound.samples, codec.channels)
@@ -150,7 +152,7 @@ def encode_context(
   if loop:
     margin = round(AROUND_SECONDS * codec.frame_rate)
     samples = around(samples, margin * codec.hop)
-    codes = codec.encode(samples[None])[0, margin : margin + frames]
+    codes = codec.encode(samples[None])[0, margin : margin + frames]  # [t, q]
   else:
     codes = codec.encode(samples[None])[0]
   scaled = isinstance(codec, ScaledCodec)
@@ -172,18 +174,18 @@ def encode_context(
 
 
 def count_frames(codec: Codec, seconds: float, *, loop: bool) -> int:
-  """Frames of a context: those that cover it, or a loop's nearest whole number.
+  """Return the frames that cover a context, or the nearest number for a loop.
 
   Raises:
-    ValueError: a loop, for a codec that has segments of its own.
+    ValueError: a loop, for a codec that encodes segments.
   """
   if not loop:
     return codec.frames(round(seconds * codec.sample_rate))
   if isinstance(codec, ScaledCodec):
     raise ValueError(
-      f"codec {codec.name!r} cuts the sound into segments of its own, which "
-      "have a seam where a loop begins again: leave out the loop, or use a "
-      "model of another codec"
+      f"codec {codec.name!r} encodes segments of its own, which have a seam "
+      "where a loop begins again: leave out the loop, or use a model with "
+      "another codec"
     )
   return max(1, round(seconds * codec.sample_rate / codec.hop))
 
@@ -191,14 +193,14 @@ def count_frames(codec: Codec, seconds: float, *, loop: bool) -> int:
 def distance(
   codec: Codec, one: Int[np.ndarray, "t q"], other: Int[np.ndarray, "t q"]
 ) -> float:
-  """How far two sounds are apart, frame by frame, as the codec hears them.
+  """Return the distance of two sounds in the latent space of the codec.
 
-  The squared distance of the vectors that the codes stand for, over the sum of
-  both sounds' variance: 0 for codes that are the same, about 1 for sounds that
-  have nothing to do with each other. Codes themselves would not do: noise that
-  no one hears changes many of them, into neighbours.
+  The squared distance of the latents over the sum of both variances: 0 for
+  equal codes, about 1 for unrelated sounds. Codes cannot be compared directly:
+  inaudible noise changes many of them, to ones with similar latents.
   """
   books, levels = codec.codebooks(), np.arange(codec.levels)
+  # Residual quantization: latents are sums over levels, [t, latent].
   x, y = (books[levels, codes].sum(axis=1) for codes in (one, other))
   variance = ((x - x.mean(0)) ** 2).sum() + ((y - y.mean(0)) ** 2).sum()
   return float(((x - y) ** 2).sum() / max(variance, 1e-12))
@@ -207,18 +209,18 @@ def distance(
 def gain_to_reference(
   samples: Float32[np.ndarray, "n c"], reference_db: float
 ) -> float:
-  """Factor that brings a context to the level of the training's contexts.
+  """Return the factor that brings a context to the level of the training.
 
-  The codec and the model have learned music at about one level and play at
-  that level whatever they hear. So the context is brought there, and the stem
-  is brought back by the inverse: a quiet context gets a stem as much quieter.
+  Codec and model were trained on music at about one level, and generate stems
+  at that level for any context. So the context is brought to it, and the stem
+  gets the inverse gain: a quiet context gets a stem as much quieter.
 
   Args:
-    samples: of the context.
-    reference_db: its wanted root mean square, dB of full scale.
+    samples: samples of the context.
+    reference_db: root mean square to reach, dB of full scale.
 
   Returns:
-    The factor, at most what makes the loudest sample 1; 1 for silence.
+    The factor; the loudest sample is at most 1 with it; 1 for silence.
   """
   level_db = audio_lib.rms_db(samples)
   if level_db < SILENCE_DB:
@@ -228,5 +230,5 @@ def gain_to_reference(
 
 
 def around(period: np.ndarray, margin: int) -> np.ndarray:
-  """A period between `margin` rows of what comes before and after it."""
+  """Return a period with `margin` rows of its repetitions on either side."""
   return period[np.arange(-margin, len(period) + margin) % len(period)]

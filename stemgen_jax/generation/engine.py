@@ -1,4 +1,4 @@
-"""The engine of StemGen: from a part that is to be played to its takes."""
+"""Generate takes: encode the context, sample codes, decode the stem."""
 
 import dataclasses
 import time
@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Bool, Float32, Int
 
@@ -13,241 +14,406 @@ from stemgen_jax import audio as audio_lib
 from stemgen_jax import categories, model, sampling
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec, scales
-from stemgen_jax.generation import compilation, stem_audio
+from stemgen_jax.generation import compilation, inputs, stem_audio
 from stemgen_jax.generation import context as context_lib
 from stemgen_jax.generation.context import EncodedContext
-from stemgen_jax.generation.take import Take
+from stemgen_jax.generation.request import (
+  Edit,
+  Extend,
+  GenerationRequest,
+  Regenerate,
+  Vary,
+)
+from stemgen_jax.generation.take import GenerationWarning, Take
 from stemgen_jax.sampling import cost, loops, windows
-
-Progress = Callable[[int, int], object]
-"""Called with the sampling steps just done, and with those there are in all."""
 
 _REFERENCE_DB = -18.0
 _TOO_QUIET_DB = 30.0
 _SEAM_SECONDS = 0.5
+_RUN_SECONDS = 0.5
+_MOST_AT_ONCE = 8
+# Measured with the demo codec on 2.5 s of music: the same music saved again is
+# at most 0.06 apart (16 bit, mp3, ogg; 0.18 if 6 dB quieter), other music at
+# least 0.77 (992 pairs).
+_OTHER_MUSIC = 0.5
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Part:
-  """What is to be played: all of a take, or a part of an older one.
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Task:
+  """A request in codes.
 
-  `spliced` marks the frames in which the new audio replaces `old`.
+  Attributes:
+    context: encoded context of the new takes.
+    settings: settings with a guidance scale for every condition.
+    known: codes to keep outside the edit mask, int32 [t, q].
+    old_samples: audio to keep outside the edited frames, [n, c]; None if the
+      whole stem is decoded again.
+    origin: description of the edit, see `Take.origin`.
   """
 
   context: EncodedContext
-  stem: str
   settings: sampling.Settings
-  progress: Progress | None
-  genre: str = ""
-  role: str = ""
-  known: Int[np.ndarray, "t q"] | None = None
-  free: Bool[np.ndarray, "t q"] | None = None
-  spliced: Bool[np.ndarray, " t"] | None = None
-  old: Float32[np.ndarray, "n c"] | None = None
+  known: Int[np.ndarray, "t q"]
+  old_samples: Float32[np.ndarray, "n c"] | None = None
   origin: str = ""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Player:
-  """A model with its codec.
+def generate(
+  weights: model.Weights, codec: Codec, request: GenerationRequest, name: str
+) -> Iterator[Take]:
+  """Generate the takes of a request, one for each seed.
 
-  Attributes:
-    config: shape of the model.
-    params: its parameters.
-    codec: the codec whose codes it speaks.
-    metadata: what is known of the weights; used here: `categories`, the
-      instrument categories they were trained on, `context_rms_db`, the usual
-      level of the contexts they were trained on, and for a codec with scales
-      `scale_ratio`, see `scales.of_stem`.
-    name: what the weights were loaded from.
+  The context is encoded once. Takes are sampled while they are iterated over.
+
+  Args:
+    weights: the model; `categories`, `context_rms_db` and `scale_ratio` of its
+      metadata are used.
+    codec: the codec that the model was trained with.
+    request: a validated request.
+    name: name or path of the weights.
+
+  Raises:
+    ValueError: the request does not suit the weights; raised before the first
+      take.
   """
+  request.check_conditions(weights.config.conditions, name)
+  if request.edit is None:
+    trained = weights.metadata.get("categories", categories.CATEGORIES)
+    if untrained := categories.untrained(request.stem, trained):
+      warnings.warn(untrained, GenerationWarning, stacklevel=4)
+  task = _encode(weights, codec, request)
+  return _takes(weights, codec, request, task, name)
 
-  config: model.ModelConfig
-  params: Any = dataclasses.field(repr=False)
-  codec: Codec
-  metadata: dict[str, Any]
-  name: str = "demo"
 
-  def with_scales(
-    self, settings: sampling.Settings, given: Collection[str] = ("category",)
-  ) -> sampling.Settings:
-    """A guidance scale for every source of this model, and for no other.
+def at_once(*, exact: bool) -> int:
+  """Return the number of takes that are sampled together on this machine."""
+  return 1 if exact or jax.default_backend() == "cpu" else _MOST_AT_ONCE
 
-    A condition that is given but has no scale takes the category's. One that
-    is not given is null in every branch, so it gets the scale that adds no
-    branch: when nested that of the condition before it, else 0.
 
-    Args:
-      settings: with scales of any sources.
-      given: names of the conditions that the caller gives.
-    """
-    scales = settings.guidance
-    guidance, before = {}, 1.0
-    for name in self.config.conditions:
-      if name in given:
-        before = scales.get(name, scales.get("category", 1.0))
-      elif settings.guidance_form == "paper":
-        before = 0.0
-      guidance[name] = before
-    guidance["context"] = scales.get("context", 0.0)
-    return dataclasses.replace(settings, guidance=guidance)
+def reference_db(metadata: dict[str, Any]) -> float:
+  """Return the level of the contexts of the training, RMS in dBFS."""
+  level = metadata.get("context_rms_db")
+  return _REFERENCE_DB if level is None else level
 
-  def steps_of(self, settings: sampling.Settings, count: int) -> int:
-    """Sampling steps of a take of so many windows."""
-    levels = range(self.codec.levels)
-    return count * sum(settings.steps_at(level) for level in levels)
 
-  def count_windows(self, free: Bool[np.ndarray, "t q"], loop: bool) -> int:
-    """Windows in which the free codes are decoded."""
-    window = self.config.window
-    if loop:
-      return loops.count_windows(~free, window, self._seam)
-    return len(windows.starts(~free, window))
+def with_scales(
+  settings: sampling.Settings,
+  conditions: Collection[str],
+  given: Collection[str] = ("category",),
+) -> sampling.Settings:
+  """Return settings with exactly one guidance scale for every source.
 
-  def untrained(self, category: str) -> str:
-    """What to expect of an instrument that was not trained; "" if it was."""
-    trained = self.metadata.get("categories", categories.CATEGORIES)
-    return categories.untrained(category, trained)
+  A condition that is given but has no scale takes that of the category. One
+  that is not given is null in every branch, so it gets the scale that adds no
+  branch: nested, the scale of the condition before it, otherwise 0.
 
-  def play(
-    self, part: Part, seeds: list[int], at_once: int = 1
-  ) -> Iterator[Take]:
-    """Takes of a part, sampled `at_once` together; audio one at a time."""
-    shape = part.context.codes.shape
-    free = np.ones(shape, bool) if part.free is None else part.free
-    known = np.zeros(shape, np.int32) if part.known is None else part.known
-    count = self.count_windows(free, part.context.loop)
-    # A level of which nothing is free is not decoded.
-    levels = np.flatnonzero(free.any(axis=0)).tolist()
-    passes = count * cost.passes(part.settings, self.config, levels)
-    steps = len(seeds) * self.steps_of(part.settings, count)
-    for first in range(0, len(seeds), at_once):
-      group = seeds[first : first + at_once]
+  Args:
+    settings: settings with scales of any sources.
+    conditions: names of the conditions of the model, in their order.
+    given: names of the conditions that have a value.
+  """
+  scale_of = settings.guidance
+  guidance, before = {}, 1.0
+  for name in conditions:
+    if name in given:
+      before = scale_of.get(name, scale_of.get("category", 1.0))
+    elif settings.guidance_form == "paper":
+      before = 0.0
+    guidance[name] = before
+  guidance["context"] = scale_of.get("context", 0.0)
+  return dataclasses.replace(settings, guidance=guidance)
+
+
+def count_windows(
+  known_mask: Bool[np.ndarray, "t q"], codec: Codec, window: int, loop: bool
+) -> int:
+  """Return the number of windows that are decoded for a known mask."""
+  if loop:
+    return loops.count_windows(known_mask, window, _seam(codec))
+  return len(windows.starts(known_mask, window))
+
+
+def _encode(
+  weights: model.Weights, codec: Codec, request: GenerationRequest
+) -> Task:
+  edit = request.edit
+  settings = with_scales(
+    request.settings or sampling.preset("default"),
+    weights.config.conditions,
+    request.conditions,
+  )
+  level_db = reference_db(weights.metadata)
+  if edit is None:
+    context = context_lib.encode_context(
+      codec,
+      _sound(codec, request),
+      level_db,
+      loop=request.loop,
+      from_nothing=request.seconds is not None,
+    )
+    known = np.zeros(context.codes.shape, np.int32)  # [t, q]
+    return Task(context=context, settings=settings, known=known)
+  take = edit.take
+  if take.codec_checksum != codec.checksum:
+    raise ValueError(
+      f"{take.name} has codes of another codec ({take.codec_checksum[:12]}, "
+      f"not {codec.checksum[:12]}): load the weights that generated it, "
+      f"{take.weights}"
+    )
+  task = Task(
+    context=take.context,
+    settings=settings,
+    known=take.codes,
+    old_samples=None if isinstance(edit, Vary) else take.audio.samples,
+    origin=_origin(edit),
+  )
+  if not isinstance(edit, Extend):
+    return task
+  old, sound = take.context, _sound(codec, request)
+  context = context_lib.encode_context(
+    codec,
+    sound,
+    level_db,
+    # After silence the music may have any level: measure it again.
+    gain=None if old.level_db < context_lib.SILENCE_DB else old.gain,
+    from_nothing=request.seconds is not None,
+  )
+  _check_beginning(codec, take, context, sound)
+  known = np.zeros(context.codes.shape, np.int32)
+  known[: old.whole_frames] = take.codes[: old.whole_frames]
+  return dataclasses.replace(
+    task,
+    context=dataclasses.replace(context, inverse_gain=old.inverse_gain),
+    known=known,
+    old_samples=audio_lib.fit(take.audio.samples, context.samples),
+  )
+
+
+def _sound(codec: Codec, request: GenerationRequest) -> Audio:
+  if request.sound is not None:
+    return request.sound
+  if request.seconds is None:
+    raise ValueError("the request has no context: expected a validated one")
+  return inputs.silence(request.seconds, codec.sample_rate, codec.channels)
+
+
+def _origin(edit: Edit) -> str:
+  history = edit.take.history
+  if isinstance(edit, Vary):
+    return f"varied {edit.share:g} from level {edit.from_level} of {history}"
+  if isinstance(edit, Regenerate):
+    regions = ", ".join(
+      f"{start:.2f}-{end:.2f} s" for start, end in edit.regions
+    )
+    return f"regenerated {regions} of {history}"
+  return f"extended from {edit.take.context.seconds:.2f} s: {history}"
+
+
+def _check_beginning(
+  codec: Codec, take: Take, context: EncodedContext, sound: Audio
+) -> None:
+  """Raise ValueError unless a context begins with that of the take."""
+  old = take.context
+  begins = sound.samples[: old.samples] * np.float32(old.gain)
+  level_db = max(old.level_db, audio_lib.rms_db(begins))
+  if old.from_nothing or level_db < context_lib.SILENCE_DB:
+    return
+  n = old.whole_frames
+  distance = context_lib.distance(codec, old.codes[:n], context.codes[:n])
+  if distance > _OTHER_MUSIC:
+    raise ValueError(
+      f"the context does not begin with that of {take.name}: give the same "
+      "music, not shifted in time, that continues after its "
+      f"{old.seconds:.2f} s"
+    )
+
+
+def _edit_mask(
+  edit: Edit | None, context: EncodedContext, codec: Codec, seed: int
+) -> Bool[np.ndarray, "t q"]:
+  """Return which codes are sampled: all of them for a new take."""
+  frames, levels = len(context.codes), np.arange(codec.levels)
+  if edit is None:
+    edited = np.ones(frames, bool)
+  elif isinstance(edit, Extend):
+    edited = np.arange(frames) >= edit.take.context.whole_frames
+  elif isinstance(edit, Regenerate):
+    edited = context.frames_of(edit.regions)
+  else:
+    run = round(_RUN_SECONDS * codec.frame_rate)
+    runs = -(-frames // run)
+    count = max(1, round(edit.share * runs))
+    chosen = np.random.default_rng(seed).permutation(runs) < count
+    edited = np.repeat(chosen, run)[:frames]
+  first = edit.from_level if isinstance(edit, Vary) else 0
+  return edited[:, None] & (levels >= first)  # [t, q]
+
+
+def _takes(
+  weights: model.Weights,
+  codec: Codec,
+  request: GenerationRequest,
+  task: Task,
+  name: str,
+) -> Iterator[Take]:
+  config, context, settings = weights.config, task.context, task.settings
+  seeds = list(request.seeds or (0,))
+  # Edits have a mask for each seed, so they are sampled one at a time.
+  size = at_once(exact=request.exact or request.edit is not None)
+  batches = [
+    seeds[first : first + size] for first in range(0, len(seeds), size)
+  ]
+  edit_masks = [_edit_mask(request.edit, context, codec, x[0]) for x in batches]
+  # The only place where edit masks become the known masks of the decoder.
+  known_masks = [~edit_mask for edit_mask in edit_masks]
+  counts = [
+    count_windows(known_mask, codec, config.window, context.loop)
+    for known_mask in known_masks
+  ]
+  steps = sum(settings.steps_at(level) for level in range(codec.levels))
+  total = steps * sum(len(x) * n for x, n in zip(batches, counts))
+
+  def progress(done: int) -> None:
+    if request.progress is not None:
+      request.progress(done, total)
+
+  stem_scales = _stem_scales(weights.metadata, request.stem, context)
+  for batch, known_mask, count in zip(batches, known_masks, counts):
+    # A level without any code to sample is not decoded.
+    levels = np.flatnonzero(~known_mask.all(axis=0)).tolist()
+    passes = count * cost.passes(settings, config, levels)
+    began = time.perf_counter()
+    with compilation.timed() as compiling:
+      codes = _sample(
+        weights, codec, request, task, batch, known_mask, progress
+      )  # [b, t, q]
+    compiled = compiling.seconds / len(batch)
+    sampled = (time.perf_counter() - began) / len(batch) - compiled
+    for seed, item in zip(batch, codes):
       began = time.perf_counter()
-      with compilation.timed() as compiling:
-        codes = self.sample(part, group, known, free, steps)
-      compiled = compiling.seconds / len(group)
-      sampled = (time.perf_counter() - began) / len(group) - compiled
-      for seed, item in zip(group, codes):
-        began = time.perf_counter()
-        audio = stem_audio.to_audio(
-          self.codec, item, part.context, self._stem_scales(part)
+      audio = stem_audio.decode_stem(codec, item, context, stem_scales)
+      notes = _notes(weights.metadata, codec, context, audio.samples)
+      for note in notes:
+        warnings.warn(note, GenerationWarning, stacklevel=3)
+      if task.old_samples is not None:
+        edited = np.logical_or.reduce(~known_mask, axis=1)  # [t]
+        audio = Audio(
+          stem_audio.splice(task.old_samples, audio.samples, edited, context),
+          audio.sample_rate,
         )
-        notes = self._notes(part.context, audio.samples)
-        for note in notes:
-          warnings.warn(note, stacklevel=3)
-        if part.spliced is not None and part.old is not None:
-          samples = stem_audio.splice(
-            part.old, audio.samples, part.spliced, part.context
-          )
-          audio = Audio(samples, audio.sample_rate)
-        elapsed = time.perf_counter() - began + sampled
-        yield Take(
-          audio=audio,
-          codes=item,
-          context=part.context,
-          seed=seed,
-          settings=part.settings,
-          stem=part.stem,
-          genre=part.genre,
-          role=part.role,
-          weights=self.name,
-          codec_checksum=self.codec.checksum,
-          origin=part.origin,
-          passes=passes,
-          flops=passes * cost.pass_flops(self.config),
-          elapsed=elapsed + part.context.encoding_seconds,
-          compiling=compiled,
-          warnings=notes,
-        )
-
-  def sample(
-    self,
-    part: Part,
-    seeds: list[int],
-    known: Int[np.ndarray, "t q"],
-    free: Bool[np.ndarray, "t q"],
-    steps: int,
-  ) -> Int[np.ndarray, "b t q"]:
-    """Codes of a part for each seed; `steps` is all that progress counts."""
-    known_ids = {"category": categories.category_id(part.stem)}
-    if part.genre:
-      known_ids["genre"] = categories.GENRES.index(part.genre)
-    if part.role:
-      known_ids["role"] = categories.ROLES.index(part.role)
-    ids = {
-      name: known_ids.get(name, model.CONDITION_SIZES[name])
-      for name in self.config.conditions
-    }
-    b = len(seeds)
-
-    def progress(done: int) -> None:
-      if part.progress is not None:
-        part.progress(done, steps)
-
-    def decode(context, known, known_mask, valid, start):
-      return sampling.decode_codes(
-        self.config,
-        self.params,
-        np.repeat(context[None], b, axis=0),
-        {name: np.full(b, number) for name, number in ids.items()},
-        np.array(seeds),
-        part.settings,
-        known=known,
-        known_mask=np.repeat(known_mask[None], b, axis=0),
-        valid=np.repeat(valid[None], b, axis=0),
-        frame_offset=start,
-        progress=progress,
+      elapsed = time.perf_counter() - began + sampled
+      yield Take(
+        audio=audio,
+        codes=item,
+        context=context,
+        seed=seed,
+        settings=settings,
+        stem=request.stem,
+        genre=request.genre,
+        role=request.role,
+        weights=name,
+        codec_checksum=codec.checksum,
+        origin=task.origin,
+        passes=passes,
+        flops=passes * cost.pass_flops(config),
+        elapsed=elapsed + context.encoding_seconds,
+        compiling=compiled,
+        warnings=notes,
       )
 
-    context, window = part.context.codes, self.config.window
-    known = np.repeat(known[None], b, axis=0)
-    if part.context.loop:
-      return loops.decode_loop(
-        decode, context, window, known, ~free, self._seam
-      )
-    return windows.decode_long(decode, context, window, known, ~free)
 
-  def _stem_scales(self, part: Part) -> Float32[np.ndarray, " segments"] | None:
-    """What the model does not predict; None for a codec without scales."""
-    if not part.context.framing.segment:
-      return None
-    return scales.of_stem(
-      np.array(part.context.scales, np.float32),
-      part.stem,
-      self.metadata.get("scale_ratio") or {},
-      10 ** (self.reference_db / 20),
+def _sample(
+  weights: model.Weights,
+  codec: Codec,
+  request: GenerationRequest,
+  task: Task,
+  seeds: list[int],
+  known_mask: Bool[np.ndarray, "t q"],
+  progress: Callable[[int], None],
+) -> Int[np.ndarray, "b t q"]:
+  """Sample the codes that are not known for each seed."""
+  config, b = weights.config, len(seeds)
+  ids = {
+    name: _condition_id(name, request.conditions.get(name))
+    for name in config.conditions
+  }
+
+  def decode(context, known, known_mask, valid, start):
+    return sampling.decode_codes(
+      config,
+      weights.params,
+      np.repeat(context[None], b, axis=0),
+      {name: np.full(b, number) for name, number in ids.items()},
+      np.array(seeds),
+      task.settings,
+      known=known,
+      known_mask=np.repeat(known_mask[None], b, axis=0),
+      valid=np.repeat(valid[None], b, axis=0),
+      frame_offset=start,
+      progress=progress,
     )
 
-  @property
-  def _seam(self) -> int:
-    return round(_SEAM_SECONDS * self.codec.frame_rate)
-
-  @property
-  def reference_db(self) -> float:
-    """Root mean square of the training's contexts, dB of full scale."""
-    level = self.metadata.get("context_rms_db")
-    return _REFERENCE_DB if level is None else level
-
-  def _notes(
-    self, encoded: EncodedContext, stem: Float32[np.ndarray, "n c"]
-  ) -> tuple[str, ...]:
-    """What the listener should know about a take."""
-    notes = []
-    silent = encoded.level_db < context_lib.SILENCE_DB
-    if silent and not encoded.from_nothing:
-      notes.append(
-        "the context is silent, or its channels cancel in mono: the stem was "
-        "played to nothing"
-      )
-    level_db = self.reference_db if silent else encoded.level_db
-    stem = audio_lib.with_channels(stem, self.codec.channels)
-    below_db = level_db - audio_lib.rms_db(
-      stem / np.float32(encoded.inverse_gain)
+  context, window = task.context.codes, config.window
+  known = np.repeat(task.known[None], b, axis=0)  # [b, t, q]
+  if task.context.loop:
+    return loops.decode_loop(
+      decode, context, window, known, known_mask, _seam(codec)
     )
-    if below_db > _TOO_QUIET_DB:
-      than = "music usually is" if silent else "the context"
-      quiet = f"{below_db:.0f} dB quieter than {than}"
-      quiet = "silent" if below_db == np.inf else quiet
-      notes.append(f"the stem is {quiet}: try another seed or lower guidance")
-    return tuple(notes)
+  return windows.decode_long(decode, context, window, known, known_mask)
+
+
+def _condition_id(name: str, value: str | None) -> int:
+  if value is None:
+    return model.CONDITION_SIZES[name]  # The id of the null condition.
+  if name == "category":
+    return categories.category_id(value)
+  names = {"genre": categories.GENRES, "role": categories.ROLES}[name]
+  return names.index(value)
+
+
+def _stem_scales(
+  metadata: dict[str, Any], stem: str, context: EncodedContext
+) -> Float32[np.ndarray, " segments"] | None:
+  """Return scales of the stem, which the model does not predict.
+
+  None for a codec without scales.
+  """
+  if not context.framing.segment:
+    return None
+  return scales.of_stem(
+    np.array(context.scales, np.float32),
+    stem,
+    metadata.get("scale_ratio") or {},
+    10 ** (reference_db(metadata) / 20),
+  )
+
+
+def _seam(codec: Codec) -> int:
+  return round(_SEAM_SECONDS * codec.frame_rate)
+
+
+def _notes(
+  metadata: dict[str, Any],
+  codec: Codec,
+  context: EncodedContext,
+  stem: Float32[np.ndarray, "n c"],
+) -> tuple[str, ...]:
+  """Return warnings about a stem for its listener."""
+  notes = []
+  silent = context.level_db < context_lib.SILENCE_DB
+  if silent and not context.from_nothing:
+    notes.append(
+      "the context is silent, or its channels cancel in mono: the stem was "
+      "generated from nothing"
+    )
+  level_db = reference_db(metadata) if silent else context.level_db
+  stem = audio_lib.with_channels(stem, codec.channels)
+  below_db = level_db - audio_lib.rms_db(
+    stem / np.float32(context.inverse_gain)
+  )
+  if below_db > _TOO_QUIET_DB:
+    than = "music usually is" if silent else "the context"
+    quiet = f"{below_db:.0f} dB quieter than {than}"
+    quiet = "silent" if below_db == np.inf else quiet
+    notes.append(f"the stem is {quiet}: try another seed or lower guidance")
+  return tuple(notes)

@@ -1,4 +1,4 @@
-"""What a stem will cost, before it is played."""
+"""Estimate the cost of a stem before it is generated."""
 
 import dataclasses
 import time
@@ -9,13 +9,13 @@ import jax
 import numpy as np
 
 from stemgen_jax import sampling
-from stemgen_jax.generation import context
+from stemgen_jax.generation import context, engine
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.sampling import cost
 
 
 class Cost(NamedTuple):
-  """Of one stem: passes of the model, their operations, seconds."""
+  """Passes of the model, operations and seconds of one stem."""
 
   settings: str
   takes_at_once: int
@@ -25,7 +25,7 @@ class Cost(NamedTuple):
 
 
 def costs(
-  player: StemGen,
+  stemgen: StemGen,
   seconds: float,
   batches: Sequence[int],
   settings: Mapping[str, sampling.Settings],
@@ -33,47 +33,48 @@ def costs(
   given: Collection[str] = ("category",),
   loop: bool = False,
 ) -> Iterator[Cost]:
-  """Costs of a stem under several settings, such as `sampling.PRESETS`.
+  """Estimate costs of a stem under several settings.
 
-  The time is that of the passes, each taken to last as long as one that is
-  timed here, for every number of takes at once.
+  The time is the number of passes times the duration of one, which is measured
+  for every number of takes at once.
 
   Args:
-    player: model and codec.
+    stemgen: model and codec.
     seconds: length of the stem.
     batches: numbers of takes at once.
-    settings: by the name that the costs shall have.
-    given: names of the conditions that the stem is asked for with.
+    settings: settings by name, such as `sampling.PRESETS`.
+    given: names of the conditions that have a value.
     loop: the stem is a loop.
 
   Raises:
-    ValueError: a loop, for a codec that has segments of its own.
+    ValueError: a loop, for a codec that encodes segments.
   """
-  codec, config = player.codec, player.config
+  codec, config = stemgen.codec, stemgen.config
   frames = context.count_frames(codec, seconds, loop=loop)
-  free = np.ones((frames, codec.levels), bool)
-  windows = player.count_windows(free, loop)
+  known_mask = np.zeros((frames, codec.levels), bool)  # all are sampled
+  windows = engine.count_windows(known_mask, codec, config.window, loop)
   for takes in batches:
-    each = _seconds_per_pass(player, takes) / takes
+    each = _seconds_per_pass(stemgen, takes) / takes
     for name, numbers in settings.items():
-      numbers = player.with_scales(numbers, given)
+      numbers = engine.with_scales(numbers, config.conditions, given)
       passes = windows * cost.passes(numbers, config)
       flops = passes * cost.pass_flops(config)
       yield Cost(name, takes, passes, flops, passes * each)
 
 
-def _seconds_per_pass(player: StemGen, takes: int) -> float:
-  """Of a batch of takes, with two branches, as most steps have."""
-  config = player.config
-  settings = player.with_scales(
-    dataclasses.replace(sampling.preset("default"), steps=(1,))
+def _seconds_per_pass(stemgen: StemGen, takes: int) -> float:
+  """Time a pass of a batch of takes with two branches, as most steps have."""
+  config = stemgen.config
+  settings = engine.with_scales(
+    dataclasses.replace(sampling.preset("default"), steps=(1,)),
+    config.conditions,
   )
 
   def decode(seed: int) -> float:
     began = time.perf_counter()
     sampling.decode_codes(
       config,
-      player.params,
+      stemgen.params,
       np.zeros((takes, config.window, config.levels), np.int32),
       {name: np.zeros(takes, np.int32) for name in config.conditions},
       np.full(takes, seed),
@@ -86,6 +87,6 @@ def _seconds_per_pass(player: StemGen, takes: int) -> float:
 
 
 def device() -> str:
-  """The device that plays, in words."""
+  """Return the name of the device for people."""
   kind = jax.devices()[0].device_kind
   return f"{jax.default_backend()} ({kind})" if kind != "cpu" else "cpu"

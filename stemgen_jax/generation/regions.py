@@ -1,13 +1,13 @@
-"""Regions of time as musicians write them: seconds, or bars of a tempo."""
+"""Parse regions of time: seconds, or bars at a tempo."""
 
 from stemgen_jax.generation.context import Region
 
 
 def parse_seconds(text: str) -> list[Region]:
-  """Regions from "2.5-4,10-12.25", in seconds.
+  """Return regions in seconds from "2.5-4,10-12.25".
 
   Raises:
-    ValueError: the text is not of that form.
+    ValueError: the text has another form.
   """
   regions = []
   for part in text.split(","):
@@ -15,17 +15,18 @@ def parse_seconds(text: str) -> list[Region]:
       start, end = (float(number) for number in part.split("-"))
     except ValueError:
       raise ValueError(
-        f"{part.strip()!r} is no region: expected FROM-TO in seconds, as 2.5-4"
+        f"{part.strip()!r} is not a region: expected FROM-TO in seconds, as "
+        "2.5-4"
       ) from None
     regions.append((start, end))
   return regions
 
 
 def parse_bars(text: str) -> list[tuple[int, int]]:
-  """First and last bars from "5-8,12".
+  """Return first and last bars from "5-8,12".
 
   Raises:
-    ValueError: the text is not of that form.
+    ValueError: the text has another form.
   """
   found = []
   for part in text.split(","):
@@ -34,7 +35,8 @@ def parse_bars(text: str) -> list[tuple[int, int]]:
       found.append((int(first), int(last if dash else first)))
     except ValueError:
       raise ValueError(
-        f"{part.strip()!r} is no bar: expected a number, or FIRST-LAST, as 5-8"
+        f"{part.strip()!r} is not a bar: expected a number, or FIRST-LAST, as "
+        "5-8"
       ) from None
   return found
 
@@ -47,17 +49,16 @@ def bars(
   beats_per_bar: int = 4,
   first_beat: float = 0.0,
 ) -> Region:
-  """The region from the first bar's beginning to the last bar's end.
+  """Return the region from the start of a bar to the end of another.
 
   Args:
-    first, last: counted from 1.
+    first, last: numbers of the bars, counted from 1.
     bpm: beats per minute, above 0.
     beats_per_bar: at least 1.
-    first_beat: when bar 1 begins, in seconds; what is before it belongs to no
-      bar.
+    first_beat: start of bar 1 in seconds, 0 or more.
 
   Raises:
-    ValueError: a value is outside the range given here.
+    ValueError: a value is outside its range.
   """
   if not bpm > 0:
     raise ValueError(f"bpm {bpm:g}: expected beats per minute, above 0")

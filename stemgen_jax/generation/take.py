@@ -2,10 +2,10 @@
 
 import dataclasses
 import hashlib
-import json
 import os
 import pathlib
 import warnings
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,40 +14,93 @@ from jaxtyping import Int
 from stemgen_jax import audio as audio_lib
 from stemgen_jax import disk
 from stemgen_jax.audio import Audio
-from stemgen_jax.codec.framing import Framing
+from stemgen_jax.generation import codes_file
 from stemgen_jax.generation.context import EncodedContext
-from stemgen_jax.sampling import Settings
+from stemgen_jax.sampling.settings import Settings
 
-CODES_SUFFIX = ".codes.npz"
-_FORMAT = 2
-# Fields of the encoded context as files of format 1 call them.
-_OLD_NAMES = {"back": "inverse_gain", "seconds_to_hear": "encoding_seconds"}
-# What tells one take from another, of those that are played alike.
+# Metadata that differs between takes and is in both files of a take.
 _IDENTITY = ("stem", "seed", "settings", "weights", "origin", "codes")
+
+
+class GenerationWarning(UserWarning):
+  """A warning about a take, for its listener."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TakeFiles:
+  """The files of one take; None for those that are not written.
+
+  Attributes:
+    stem: the stem, .wav or .flac.
+    codes: its codes, .codes.npz.
+    mix: the stem with its context, .wav or .flac.
+    picture: waveforms and spectrograms, .png.
+  """
+
+  stem: pathlib.Path
+  codes: pathlib.Path | None = None
+  mix: pathlib.Path | None = None
+  picture: pathlib.Path | None = None
+
+  def __iter__(self) -> Iterator[pathlib.Path]:
+    paths = (self.stem, self.mix, self.codes, self.picture)
+    return (path for path in paths if path is not None)
+
+  def check(
+    self,
+    *,
+    bits: audio_lib.Bits,
+    overwrite: bool,
+    taken: Collection[pathlib.Path] = (),
+  ) -> None:
+    """Raise ValueError or OSError if one of them cannot be written.
+
+    Args:
+      bits: of the audio files.
+      overwrite: existing files may be replaced.
+      taken: absolute paths of other files, which may not.
+    """
+    taken = set(taken)
+    for path in self:
+      if path in (self.stem, self.mix):
+        disk.check_writable(path, overwrite, audio_lib.WRITABLE)
+        audio_lib.check_bits(path, bits)
+      else:
+        suffix = ".png" if path == self.picture else ".npz"
+        disk.check_writable(path, overwrite, (suffix,))
+      if path.resolve() in taken:
+        raise ValueError(f"{path} is named twice: give each file its own name")
+      taken.add(path.resolve())
+
+  def check_format(self, sound: Audio) -> None:
+    """Raise ValueError if the audio files cannot hold such audio."""
+    for path in (self.stem, self.mix):
+      if path is not None:
+        audio_lib.check_format(path, sound)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Take:
-  """One generated stem and how to have it again, or go on from it.
+  """One generated stem, and all that is needed to repeat or edit it.
 
   Attributes:
-    audio: the stem, in the context's format.
-    codes: the codec's codes of the stem.
-    context: the encoded context of the stem.
-    seed: the seed it was drawn with.
-    settings: the settings it was sampled with.
-    stem: its instrument category.
-    genre: that it was asked for in, if any.
-    role: that it was asked to play, if any.
-    weights: what the model was loaded from.
-    codec_checksum: of the codec that the codes belong to.
-    origin: what was done to which take, where it is not a first one.
-    passes: passes of the model that it took.
-    flops: floating-point operations of these.
-    elapsed: seconds of work it took, with the encoding of the context.
-    compiling: seconds that compiling the model took besides, or loading what
-      an earlier run has compiled.
-    warnings: what the listener should know, in plain words.
+    audio: the stem, in the format of the context.
+    codes: codes of the stem, int32 [t, q].
+    context: encoded context of the stem.
+    seed: seed of the sampling.
+    settings: settings of the sampling.
+    stem: instrument category.
+    genre: requested genre, or "".
+    role: requested role, or "".
+    weights: name or path of the weights.
+    codec_checksum: checksum of the codec of the codes.
+    origin: edit and name of the edited take; "" for a take that is no edit.
+    passes: forward passes of the model.
+    flops: floating-point operations of the passes.
+    elapsed: seconds of work, with the encoding of the context.
+    compiling: further seconds of compilation, or of loading programs that an
+      earlier run has compiled.
+    warnings: warnings for the listener.
   """
 
   audio: Audio
@@ -74,12 +127,12 @@ class Take:
 
   @property
   def history(self) -> str:
-    """Its name, with what was done to which take before."""
+    """Name, followed by the edits that led to the take."""
     return f"{self.name}, {self.origin}" if self.origin else self.name
 
   @property
   def metadata(self) -> dict[str, Any]:
-    """All that is needed to have the take again, fit for JSON."""
+    """All that is needed to repeat the take, fit for JSON."""
     return {
       "title": f"{self.stem}, seed {self.seed}",
       "stem": self.stem,
@@ -106,123 +159,127 @@ class Take:
     bits: audio_lib.Bits = 24,
     codes: bool = True,
     overwrite: bool = False,
+    context: Audio | None = None,
+    mix: str | os.PathLike[str] | None = None,
+    picture: str | os.PathLike[str] | None = None,
   ) -> pathlib.Path:
-    """Writes the stem with its seed and settings in the file's metadata.
+    """Write the stem with its seed and settings in the file's metadata.
 
     Args:
-      path: a .wav or .flac file, or a folder (made if it has no suffix and is
-        not there), where the file is called `STEM-seedS.wav`.
+      path: a .wav or .flac file, or a folder (created if it has no suffix),
+        where the file is called `STEM-seedS.wav`.
       bits: 16, 24, or "float" (wav only).
-      codes: write `NAME.codes.npz` beside it too, from which `load` has the
-        take back to be varied, redone in parts, or extended.
-      overwrite: replace files that are there.
+      codes: also write `NAME.codes.npz` next to it, from which `load` restores
+        the take to be varied, regenerated in parts, or extended.
+      overwrite: replace existing files.
+      context: the music of the take, for `mix` and `picture`.
+      mix: .wav or .flac file for the stem with its context.
+      picture: .png file for waveforms and spectrograms.
 
     Returns:
-      The file.
+      The path of the stem.
 
     Raises:
-      ValueError, OSError: as `audio.write`; nothing is written then.
+      ValueError, OSError: see `write`; nothing is written then.
     """
     path = pathlib.Path(path)
     if path.is_dir() or not path.suffix:
       path.mkdir(parents=True, exist_ok=True)
       path = path / f"{self.name}.wav"
-    if codes:
-      disk.check_writable(codes_path(path), overwrite, (".npz",))
-    gain_db = audio_lib.write(
-      path, self.audio, bits=bits, metadata=self.metadata, overwrite=overwrite
+    files = TakeFiles(
+      stem=path,
+      codes=codes_file.path_of(path) if codes else None,
+      mix=pathlib.Path(mix) if mix else None,
+      picture=pathlib.Path(picture) if picture else None,
     )
-    if codes:
-      self.save_codes(codes_path(path), gain_db)
-    if gain_db < 0:
-      warnings.warn(
-        f"{path}: the stem was lowered by {-gain_db:.1f} dB so as not to clip: "
-        "add as much where you mix it yourself",
-        stacklevel=2,
-      )
+    self.write(files, context, bits=bits, overwrite=overwrite)
     return path
 
-  def save_codes(self, path: pathlib.Path, gain_db: float = 0.0) -> None:
-    """Writes what the audio file cannot hold; replaces what is at `path`.
+  def write(
+    self,
+    files: TakeFiles,
+    context: Audio | None = None,
+    *,
+    bits: audio_lib.Bits = 24,
+    overwrite: bool = False,
+  ) -> dict[pathlib.Path, float]:
+    """Write the files of the take, each in one step.
 
     Args:
-      path: ends in .codes.npz.
-      gain_db: by which the audio was written louder (or quieter, so as not to
-        clip): what is played anew later comes out at the same level.
+      files: their paths.
+      context: the music of the take, for the mix and the picture.
+      bits: 16, 24, or "float" (wav only).
+      overwrite: replace existing files.
+
+    Returns:
+      The gain of each file in dB, in the order of writing: below 0 where it was
+      lowered so as not to clip.
+
+    Raises:
+      ValueError: an unknown suffix or bit depth, a format that the files cannot
+        hold, or a context of another format. Nothing is written then.
+      OSError: a file exists or cannot be written; see `disk.check_writable`.
     """
-    encoded = {
-      field.name: getattr(self.context, field.name)
-      for field in dataclasses.fields(EncodedContext)
-      if field.name != "codes"
-    }
-    encoded["inverse_gain"] *= 10 ** (gain_db / 20)
-    encoded["framing"] = dataclasses.asdict(self.context.framing)
-    about = self.metadata | {
-      "format": _FORMAT,
-      "codec_checksum": self.codec_checksum,
-      "encoded_context": encoded,
-    }
-    with disk.replacing(path) as temporary, open(temporary, "wb") as file:
-      np.savez_compressed(
-        file,
-        codes=self.codes.astype(np.uint16),
-        context=self.context.codes.astype(np.uint16),
-        about=np.array(json.dumps(about)),
+    if context is not None:
+      self.check_context(context)
+    elif files.mix:
+      raise ValueError(f"{files.mix}: a mix needs the context of the take")
+    files.check(bits=bits, overwrite=overwrite)
+    files.check_format(self.audio)
+
+    def write_audio(path: pathlib.Path, sound: Audio) -> float:
+      return audio_lib.write(
+        path, sound, bits=bits, metadata=self.metadata, overwrite=overwrite
       )
+
+    gains = {files.stem: write_audio(files.stem, self.audio)}
+    if files.codes:
+      self._write_codes(files.codes, gains[files.stem])
+      gains[files.codes] = 0.0
+    mix, mix_db = self.mix(context) if context else (None, 0.0)
+    if mix and files.mix:
+      gains[files.mix] = mix_db + write_audio(files.mix, mix)
+    if files.picture:
+      from stemgen_jax.pages import take_picture  # matplotlib is slow to import
+
+      title = f"{self.stem}, seed {self.seed}"
+      take_picture.draw(files.picture, context, self.audio, mix, title=title)
+      gains[files.picture] = 0.0
+    if gains[files.stem] < 0:
+      warnings.warn(
+        f"{files.stem}: the stem was lowered by {-gains[files.stem]:.1f} dB so "
+        "as not to clip: add as much where you mix it yourself",
+        GenerationWarning,
+        stacklevel=3,
+      )
+    return gains
+
+  def _write_codes(self, path: pathlib.Path, gain_db: float) -> None:
+    # Later edits have the level of the file, not that of `self.audio`.
+    gain = self.context.inverse_gain * 10 ** (gain_db / 20)
+    about = self.metadata | {"codec_checksum": self.codec_checksum}
+    context = dataclasses.replace(self.context, inverse_gain=gain)
+    codes_file.write(path, self.codes, context, about)
 
   @classmethod
   def load(cls, path: str | os.PathLike[str]) -> "Take":
-    """Reads a saved stem and the codes beside it.
+    """Read a saved stem and the codes next to it.
 
     Raises:
       FileNotFoundError: the audio file, or its `NAME.codes.npz`, is missing.
-      ValueError: one of them is damaged, or they do not belong together.
+      ValueError: one of them is corrupt, or they are of different takes.
     """
     sound = audio_lib.read(path, longest=audio_lib.LONGEST)
-    beside = codes_path(path)
-    if not beside.is_file():
-      raise FileNotFoundError(
-        f"no codes of {path}: expected {beside}, which `stemgen-jax generate` "
-        "writes beside a take"
-      )
-    try:
-      with disk.open_npz(beside) as file:
-        codes, context = (
-          file[name].astype(np.int32) for name in ("codes", "context")
-        )
-        about = json.loads(str(file["about"]))
-      fields = _context_fields(about)
-      framing = Framing(**fields.pop("framing"))
-      encoded = EncodedContext(codes=context, framing=framing, **fields)
-      take = cls(
-        audio=sound,
-        codes=codes,
-        context=encoded,
-        seed=about["seed"],
-        settings=_settings_of(about["settings"]),
-        stem=about["stem"],
-        genre=about.get("genre", ""),
-        role=about.get("role", ""),
-        weights=about["weights"],
-        codec_checksum=about["codec_checksum"],
-        origin=about["origin"],
-        passes=about["cost"]["passes"],
-        flops=about["cost"]["flops"],
-        elapsed=about["cost"]["seconds"],
-        compiling=about["cost"].get("seconds_to_compile", 0.0),
-      )
-    except disk.NPZ_ERRORS as error:
-      raise ValueError(
-        f"{beside} is damaged, or of another version: {error}"
-      ) from error
+    codes_path = codes_file.path_of(path)
+    codes, context, settings, about = codes_file.read(codes_path)
     found = (len(sound.samples), sound.sample_rate, sound.channels)
-    if found != (encoded.samples, encoded.sample_rate, encoded.channels):
+    if found != (context.samples, context.sample_rate, context.channels):
       raise ValueError(
         f"{path} has {found[0]} samples at {found[1]} Hz in {found[2]} "
-        f"channels, but {beside.name} belongs to {encoded.samples} at "
-        f"{encoded.sample_rate} in {encoded.channels}: the audio was changed"
+        f"channels, but {codes_path.name} belongs to {context.samples} at "
+        f"{context.sample_rate} in {context.channels}: the audio was changed"
       )
-    # An editor may have dropped what the file said of itself.
+    # An editor may have dropped the metadata of the audio file.
     stated = audio_lib.read_metadata(path)
     different = [
       name
@@ -231,65 +288,47 @@ class Take:
     ]
     if different:
       raise ValueError(
-        f"{path} and {beside.name} are of different takes "
+        f"{path} and {codes_path.name} are of different takes "
         f"({', '.join(different)}): one of them was replaced"
       )
-    return take
+    cost = about["cost"]
+    return cls(
+      audio=sound,
+      codes=codes,
+      context=context,
+      seed=about["seed"],
+      settings=settings,
+      stem=about["stem"],
+      genre=about.get("genre", ""),
+      role=about.get("role", ""),
+      weights=about["weights"],
+      codec_checksum=about["codec_checksum"],
+      origin=about["origin"],
+      passes=cost["passes"],
+      flops=cost["flops"],
+      elapsed=cost["seconds"],
+      compiling=cost.get("seconds_to_compile", 0.0),
+    )
 
-  def longer(self, context: Audio | None, seconds: float | None) -> Audio:
-    """What the take would go on under: the context, or silence of a length.
+  def check_context(self, context: Audio, name: str = "the context") -> None:
+    """Raise ValueError if a context has another format or length."""
 
-    Args:
-      context: in the take's format, and longer than it.
-      seconds: the new length, for a take from nothing and without a context.
+    def describe(sound: Audio) -> str:
+      return (
+        f"{len(sound.samples)} samples at {sound.sample_rate} Hz in "
+        f"{sound.channels} channels"
+      )
 
-    Raises:
-      ValueError: the take cannot go on so.
-    """
-    encoded = self.context
-    if encoded.loop:
-      raise ValueError(f"{self.name} is a loop, which has no end to go on from")
-    if context is None and not encoded.from_nothing:
+    has, expected = describe(context), describe(self.audio)
+    if has != expected:
       raise ValueError(
-        f"{self.name} was played to music: give the longer context, not seconds"
+        f"{name} has {has}, but the take {expected}: expected the music that "
+        "the take was generated for"
       )
-    if context is None:
-      if seconds is None:
-        raise ValueError("there is no context: give a length, seconds=10")
-      audio_lib.check_seconds(seconds, "the new length")
-      shape = (round(seconds * encoded.sample_rate), encoded.channels)
-      context = Audio(np.zeros(shape, np.float32), encoded.sample_rate)
-    elif seconds is not None:
-      raise ValueError(
-        f"seconds {seconds:g}, but the take goes on as long as its context: "
-        "give one of them"
-      )
-    if (context.sample_rate, context.channels) != (
-      encoded.sample_rate,
-      encoded.channels,
-    ):
-      raise ValueError(
-        f"the context has {context.sample_rate} Hz and {context.channels} "
-        f"channels, but the take {encoded.sample_rate} Hz and "
-        f"{encoded.channels}: convert it to the take's format"
-      )
-    least = encoded.edge(encoded.whole_frames) + encoded.samples_per_frame
-    if len(context.samples) < least:
-      frame = encoded.samples_per_frame / encoded.sample_rate
-      raise ValueError(
-        f"the new length is {context.seconds:.2f} s: expected more than the "
-        f"take's {encoded.seconds:.2f} s, by {1000 * frame:.0f} ms at least"
-      )
-    return context
 
   def mix(self, context: Audio) -> tuple[Audio, float]:
-    """The stem with its context, as `audio.mix`: mix and its gain in dB."""
+    """Return the stem with its context, and the gain in dB; see `audio.mix`."""
     return audio_lib.mix(context, self.audio)
-
-
-def codes_path(path: str | os.PathLike[str]) -> pathlib.Path:
-  """Where the codes of a stem are kept, beside the stem itself."""
-  return pathlib.Path(path).with_suffix(CODES_SUFFIX)
 
 
 def _digest(*codes: Int[np.ndarray, "t q"]) -> str:
@@ -298,27 +337,3 @@ def _digest(*codes: Int[np.ndarray, "t q"]) -> str:
   for each in codes:
     digest.update(each.astype("<u2").tobytes())
   return digest.hexdigest()[:16]
-
-
-def _context_fields(about: dict[str, Any]) -> dict[str, Any]:
-  """Return the fields of the encoded context, by their present names."""
-  if about.get("format", 1) > _FORMAT:
-    raise ValueError(
-      f"format {about['format']}, expected at most {_FORMAT}: update "
-      "stemgen-jax"
-    )
-  fields = about.get("encoded_context") or about["heard"]
-  return {_OLD_NAMES.get(name, name): value for name, value in fields.items()}
-
-
-def _settings_of(fields: dict[str, Any]) -> Settings:
-  """Settings from JSON, which knows no tuples."""
-
-  def restore(value):
-    if isinstance(value, list):
-      return tuple(value)
-    if isinstance(value, dict):
-      return {name: restore(entry) for name, entry in value.items()}
-    return value
-
-  return Settings(**restore(fields))

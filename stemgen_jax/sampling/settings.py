@@ -91,8 +91,8 @@ class Settings:
       or not all(x >= 1 and float(x).is_integer() for x in self.steps)
     ):
       raise ValueError(
-        f"steps {self.steps}: give a whole number of steps, 1 or more, "
-        "for each level, such as (16, 8, 8, 4)"
+        f"steps {self.steps}: expected whole numbers of at least 1, one per "
+        "level, such as (16, 8, 8, 4)"
       )
     for name, choices in (
       ("schedule", SCHEDULES),

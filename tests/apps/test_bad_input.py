@@ -169,7 +169,7 @@ GENERATE = ("generate", "--context=mix.wav", "--stem=bass", "--out=new.wav")
     (["--picture=new.jpg"], ["cannot write .jpg; expected .png"]),
     (["--picture=new.npz"], ["cannot write .npz; expected .png"]),
     (["--context="], ["give either --context=FILE"]),
-    (["--genre=techno"], ["--genre=techno", "demo do not listen to a genre"]),
+    (["--genre=techno"], ["--genre=techno", "demo have no condition genre"]),
     (["--takes=0"], ["--takes=0", "expected 1 to"]),
     (["--takes=-3"], ["--takes=-3", "expected 1 to"]),
     (["--takes=two"], ["--takes=two"]),
@@ -178,8 +178,11 @@ GENERATE = ("generate", "--context=mix.wav", "--stem=bass", "--out=new.wav")
     (["--context=wide.wav", "--out=new.flac"], ["new.flac", "10 channels"]),
     (["--steps=16,0"], ["--steps=16,0", "at least 1"]),
     (["--preset=papr"], ["--preset=papr", "default|fast|paper"]),
-    (["--settings.rank=best"], ["rank 'best'", "gumbel", "low_discrepancy"]),
-    (["--settings.top_p=0.5,2"], ["top_p (0.5, 2.0)", "at most 1"]),
+    (
+      ["--settings.rank=best"],
+      ["--settings.rank=best", "gumbel", "low_discrepancy"],
+    ),
+    (["--settings.top_p=0.5,2"], ["--settings.top_p=0.5,2", "at most 1"]),
     (["--settings.temperature=hot"], ["--settings.temperature=hot"]),
     (["--settings.guidance_ramp=1"], ["guidance_ramp=1", "two numbers"]),
     (
@@ -232,7 +235,7 @@ def test_the_checks_above_end_before_any_model_loads(studio):
     (["generate", "--seconds=601", "--out=a.wav"], ["0.2 to 600"]),
     (
       ["generate", "--seconds=1", "--out=a.wav", "--mix=b.wav"],
-      ["no --context to mix with"],
+      ["--mix=b.wav: expected --context to mix with"],
     ),
     (["generate", "--out=a.wav"], ["either --context", "or --seconds"]),
   ],

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import pathlib
+import warnings
 
 import jax
 import numpy as np
@@ -13,7 +14,8 @@ from stemgen_jax.audio import Audio
 from stemgen_jax.codec import encodec, networks
 from stemgen_jax.codec.framing import Framing
 from stemgen_jax.generation import context as context_lib
-from stemgen_jax.generation import stemgen
+from stemgen_jax.generation import engine, stemgen
+from stemgen_jax.generation.take import GenerationWarning
 
 RATE = 22050
 
@@ -29,33 +31,25 @@ class Player:
   def __init__(self):
     self.asked = []
 
-  def untrained(self, stem):
-    return categories.untrained(stem, self.knows)
-
   def load(self, weights, *, codec):
     self.asked.append((weights, codec))
     return self
 
-  def takes(
-    self,
-    context,
-    stem,
-    seeds,
-    *,
-    genre,
-    role,
-    seconds,
-    loop,
-    exact,
-    settings,
-    progress,
-  ):
-    self.asked += [stem, seconds, loop, exact, settings]
-    self.conditions = (genre, role)
-    form = context or Audio(np.zeros((int(seconds * 32000), 1), "f4"), 32000)
-    for seed in seeds:
+  def run(self, request):
+    self.asked.append(request)
+    if untrained := categories.untrained(request.stem, self.knows):
+      warnings.warn(untrained, GenerationWarning, stacklevel=2)
+    return self.takes(request)
+
+  def takes(self, request):
+    settings, form = request.settings, request.sound
+    if form is None:
+      form = Audio(np.zeros((int(request.seconds * 32000), 1), "f4"), 32000)
+    for seed in request.seeds:
+      for note in self.notes:
+        warnings.warn(note, GenerationWarning, stacklevel=2)
       for level in range(4):
-        progress(settings.steps_at(level), 100)
+        request.progress(settings.steps_at(level), 100)
       t = np.arange(len(form.samples))[:, None] / form.sample_rate
       hum = self.level * np.sin(2 * np.pi * (100 + seed) * t)
       yield stemgen.Take(
@@ -69,8 +63,8 @@ class Player:
           gain=1.0,
           inverse_gain=1.0,
           level_db=-20.0,
-          from_nothing=context is None,
-          loop=loop,
+          from_nothing=request.sound is None,
+          loop=request.loop,
           samples=len(form.samples),
           sample_rate=form.sample_rate,
           channels=form.channels,
@@ -79,7 +73,7 @@ class Player:
         ),
         seed=seed,
         settings=settings,
-        stem=stem,
+        stem=request.stem,
         weights="demo",
         codec_checksum="abc",
         elapsed=2.0,
@@ -186,7 +180,8 @@ def test_one_existing_take_stops_all_of_them(studio, player, capsys):
 def test_from_nothing(studio, player):
   run("--seconds=0.5", "--stem=drums", "--out=d.wav", "--picture=d.png")
   assert audio.read("d.wav").seconds == 0.5
-  assert player.asked[1:3] == ["drums", 0.5]
+  request = player.asked[-1]
+  assert (request.stem, request.seconds) == ("drums", 0.5)
 
 
 def test_says_when_the_mix_was_lowered(studio, player, capsys):
@@ -199,9 +194,11 @@ def test_says_when_the_mix_was_lowered(studio, player, capsys):
 def test_says_when_a_stem_is_quieter_in_its_file(studio, player, capsys):
   player.level = 1.5
   run("--context=mix.wav", "--out=loud.wav", "--mix=both.wav")
-  out = capsys.readouterr().out
-  assert "add as much where you mix it yourself" in out
-  assert out.count("add as much") == 1
+  out, err = capsys.readouterr()
+  assert "loud.wav (lowered by" in out
+  assert err.startswith("warning: loud.wav: the stem was lowered by")
+  assert "add as much where you mix it yourself" in err
+  assert err.count("add as much") == 1
 
 
 def test_tells_of_an_untrained_instrument_before_it_plays(
@@ -240,12 +237,12 @@ def test_settings_and_weights(studio, player):
     "--preset=paper",
     "--bits=16",
   )
-  weights, *_, settings = player.asked
+  weights, request = player.asked
   assert weights == ("mine.safetensors", "codec.safetensors")
-  assert settings == sampling.preset("paper")
+  assert request.settings == sampling.preset("paper")
   run("--context=mix.wav", "--out=b.wav", "--steps=4,2,2,1")
-  assert player.asked[-1].steps == (4, 2, 2, 1)
-  assert player.asked[-6] == ("demo", None)
+  assert player.asked[-1].settings.steps == (4, 2, 2, 1)
+  assert player.asked[-2] == ("demo", None)
 
 
 def test_genre_and_role_are_given_and_guided_each_by_itself(studio, player):
@@ -262,8 +259,9 @@ def test_genre_and_role_are_given_and_guided_each_by_itself(studio, player):
     "--settings.guidance.genre=2,1",
     "--settings.guidance.role=4",
   )
-  assert player.conditions == ("bossa_nova", "melodic")
-  assert player.asked[-1].guidance == {
+  request = player.asked[-1]
+  assert (request.genre, request.role) == ("bossa_nova", "melodic")
+  assert request.settings.guidance == {
     **sampling.preset("default").guidance,
     "genre": (2.0, 1.0),
     "role": (4.0,),
@@ -296,9 +294,9 @@ def test_every_setting_is_a_flag(studio, player):
     "--settings.top_k=0,64",
     "--exact",
   )
-  *_, exact, settings = player.asked
-  assert exact
-  assert settings == dataclasses.replace(
+  request = player.asked[-1]
+  assert request.exact
+  assert request.settings == dataclasses.replace(
     sampling.preset("fast"),
     rank="low_discrepancy",
     guidance={"context": (3.0, 1.0), "category": 1.0},
@@ -310,15 +308,15 @@ def test_every_setting_is_a_flag(studio, player):
 
 def test_says_what_is_played_where_the_name_is_another(studio, player, capsys):
   run("--context=mix.wav", "--stem=sax", "--out=a.wav")
-  assert "'sax' is played as reed" in capsys.readouterr().out
+  assert "'sax' is category reed" in capsys.readouterr().out
   run("--context=mix.wav", "--stem=Synth Lead", "--out=b.wav")
-  assert "is played as" not in capsys.readouterr().out
+  assert "is category" not in capsys.readouterr().out
 
 
 def test_codes_are_kept_unless_switched_off(studio, player, capsys):
   run("--context=mix.wav", "--out=a.wav", "--nokeep_codes", "--loop")
   assert files() == ["a.wav", "mix.wav"]
-  assert player.asked[-3] is True
+  assert player.asked[-1].loop
   pathlib.Path("b.codes.npz").write_bytes(b"precious")
   run("--context=mix.wav", "--out=b.wav", expect=1)
   assert "b.codes.npz exists" in capsys.readouterr().err
@@ -395,8 +393,8 @@ def test_costs_are_told_for_every_preset_and_for_what_is_asked(
     (["--preset=paper", "2304"], ""),
   ]
   assert passes("--takes=3") == presets  # on a CPU one after the other
-  monkeypatch.setattr(stemgen, "at_once", lambda exact: 1 if exact else 2)
-  rows = [*presets, (["as", "asked", "27"], "")]
+  monkeypatch.setattr(engine, "at_once", lambda exact: 1 if exact else 2)
+  rows = [*presets, (["as", "requested", "27"], "")]
   rows += [(name, "2 takes at once") for name, _ in rows]
   assert passes("--takes=3", "--steps=2,1") == rows
   assert files() == ["mix.wav"]

@@ -42,7 +42,7 @@ def test_a_loop_comes_back_as_long_and_without_an_edge(period, rate):
   codec = PcmCodec(hop=10)
   encoded = context.encode_context(codec, sound, -20.0, loop=True)
   assert encoded.samples_per_frame * len(encoded.codes) == pytest.approx(period)
-  back = stem_audio.to_audio(codec, encoded.codes, encoded)
+  back = stem_audio.decode_stem(codec, encoded.codes, encoded)
   assert back.samples.shape == sound.samples.shape
   # The codec holds a sample for `hop`: a stair, the same at the seam.
   steps = np.abs(np.diff(back.samples[:, 0], append=back.samples[0, 0]))

@@ -1,4 +1,8 @@
-"""The flags that say how to sample: a preset, and what differs from it."""
+"""Flags of the sampling settings: a preset, and settings that differ from it.
+
+Every field of `Settings` is a flag --settings.NAME; `guidance` is one for each
+source, and `steps` is also --steps.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,118 +13,122 @@ from absl import flags
 from stemgen_jax.sampling import settings as settings_lib
 from stemgen_jax.sampling.settings import Settings
 
-# Each a flag, --settings.NAME; "per level": one number, or one for each level.
-SETTINGS = {
+_SOURCES = ("context", "category", "genre", "role")
+# "per level": one number, or one for each level.
+_HELP = {
   "schedule": f"{', '.join(settings_lib.SCHEDULES)}: how fast codes are fixed",
-  "rank": f"{', '.join(settings_lib.RANKS)}: which stay",
+  "rank": f"{', '.join(settings_lib.RANKS)}: which codes stay",
   "w_confidence": "rank paper: weight of a code's probability",
   "w_causal": "rank paper: weight of being early",
   "w_random": "rank paper: weight of chance",
   "rank_temperature": "rank gumbel: noise at first, 0 to 1e6, per level",
   "guidance_form": f"{', '.join(settings_lib.GUIDANCE_FORMS)}: how scales add",
-  "guidance.context": "scale of the music that is heard, per level",
+  "guidance.context": "scale of the context, per level",
   "guidance.category": "scale of the instrument, per level",
   "guidance.genre": "scale of --genre, per level",
   "guidance.role": "scale of --role, per level",
   "guidance_interval": "FROM,TO in 0,1: the steps that are guided",
   "guidance_ramp": "FIRST,LAST: strength of guidance over the steps",
   "temperature": "1e-6 to 1e6, 1 as learned, per level",
-  "top_k": "only so many likeliest codes, 0 for all, per level",
-  "top_p": "only so likely codes, up to 1 for all, per level",
+  "top_k": "number of likeliest codes to keep, 0 for all, per level",
+  "top_p": "probability of codes to keep, 1 for all, per level",
 }
-_PAIRS = ("guidance_interval", "guidance_ramp")
 
 
-def define(values: flags.FlagValues, *, of_take: bool) -> None:
-  """Defines --preset, --steps and --settings.NAME.
+def names() -> list[str]:
+  """Return the settings that are flags, such as "guidance.context"."""
+  found = []
+  for field in dataclasses.fields(Settings):
+    if field.name == "guidance":
+      found += [f"guidance.{source}" for source in _SOURCES]
+    elif field.name != "steps":  # a flag of its own, --steps
+      found.append(field.name)
+  return found
+
+
+def define(values: flags.FlagValues, *, of_take: bool = False) -> None:
+  """Define --preset, --steps and --settings.NAME.
 
   Args:
-    values: of the app.
-    of_take: the app changes a take, whose settings are the default.
+    values: flags of the command.
+    of_take: the settings of a take are the default.
   """
-  default = (
-    " Default: the take's settings." if of_take else " Default: the preset's."
-  )
+  default = f" Default: the {'take' if of_take else 'preset'}'s"
   flags.DEFINE_enum(
     "preset",
     None if of_take else "default",
     list(settings_lib.PRESETS),
-    "How to sample: for each window that the model hears, 'fast' takes 12 "
-    "passes of it, 'default' 44, 'paper' the paper's 768, with a codec of four "
-    "levels." + (default if of_take else ""),
+    "How to sample: with a codec of four levels, 'fast' takes 12 passes of the "
+    "model for each window, 'default' 44, and 'paper' the paper's 768."
+    + (f"{default} settings." if of_take else ""),
     flag_values=values,
   )
   flags.DEFINE_list(
     "steps",
     None,
     "Steps per codec level, coarse to fine, as 16,8,8,4; fewer are faster. "
-    "Levels beyond the last number take the last one." + default,
+    f"Levels beyond the last number take the last one.{default}.",
     flag_values=values,
   )
-  for name, text in SETTINGS.items():
-    flags.DEFINE_list(f"settings.{name}", None, text, flag_values=values)
+  for name in names():
+    flags.DEFINE_list(f"settings.{name}", None, _HELP[name], flag_values=values)
 
 
 def parse(values: flags.FlagValues, own: Settings | None = None) -> Settings:
-  """The settings that the flags ask for.
+  """Return the settings of the flags.
 
   Args:
-    values: of the app.
-    own: of the take that is changed, where --preset is not given.
+    values: flags of the command.
+    own: settings of the edited take, the default where --preset is missing.
 
   Raises:
-    ValueError: a flag is wrong.
+    ValueError: a flag has an invalid value.
   """
-  base = settings_lib.preset(values.preset) if values.preset else own
-  base = base or settings_lib.preset("default")
-  changed: dict[str, Any] = {}
-  if values.steps is not None:
-    changed["steps"] = _numbers("steps", values.steps, int)
-    if min(changed["steps"], default=0) < 1:
-      raise ValueError(
-        f"--steps={','.join(values.steps)}: expected whole numbers of at "
-        "least 1, one per level, as 16,8,8,4"
-      )
-  for name in SETTINGS:
-    flag, given = f"settings.{name}", values[f"settings.{name}"].value
+  settings = settings_lib.preset(values.preset) if values.preset else own
+  settings = settings or settings_lib.preset("default")
+  for name in ("steps", *names()):
+    flag = name if name == "steps" else f"settings.{name}"
+    given = values[flag].value
     if given is None:
       continue
     field, _, source = name.partition(".")
-    default = getattr(base, field)
+    value = _value(flag, given, getattr(settings, field))
     if source:
-      scales = changed.setdefault("guidance", dict(base.guidance))
-      scales[source] = _numbers(flag, given, float)
-    elif isinstance(default, str):
-      changed[name] = ",".join(given)
-    else:
-      numbers = _numbers(flag, given, int if field == "top_k" else float)
-      if field in _PAIRS and len(numbers) != 2:
-        raise ValueError(
-          f"--{flag}={','.join(given)}: expected two numbers, as 0,1"
-        )
-      alone = len(numbers) == 1
-      changed[name] = numbers[0] if alone else numbers
-  return dataclasses.replace(base, **changed)
+      value = {**settings.guidance, source: value}
+    try:
+      settings = dataclasses.replace(settings, **{field: value})
+    except ValueError as error:
+      # Of "top_p 2.0: expected ..." the flag replaces the name.
+      expected = str(error).partition(": ")[2]
+      raise ValueError(f"--{flag}={','.join(given)}: {expected}") from error
+  return settings
 
 
-def check_scales(values: flags.FlagValues, **given: str) -> None:
-  """Raises ValueError for the scale of a condition that is not given."""
-  for name, value in given.items():
+def check_scales(values: flags.FlagValues, **conditions: str) -> None:
+  """Raise ValueError for the scale of a condition that has no value."""
+  for name, value in conditions.items():
     if values[f"settings.guidance.{name}"].value is not None and not value:
       raise ValueError(
-        f"--settings.guidance.{name} is the scale of a {name}, and none is "
-        f"given: generate with --{name}, or leave it out"
+        f"--settings.guidance.{name}: has no effect without a {name}; generate "
+        f"with --{name}, or leave it out"
       )
 
 
-def _numbers(flag: str, given: list[str], kind: Callable) -> tuple:
+def _value(flag: str, given: list[str], default: Any) -> Any:
+  """Return the value of a flag: text, a number, or a tuple of numbers."""
+  if isinstance(default, str):
+    return ",".join(given)
+  whole = flag in ("steps", "settings.top_k")
+  kind: Callable = int if whole else float
+  numbers: tuple[Any, ...]
   try:
     numbers = tuple(kind(number) for number in given)
   except ValueError:
     numbers = ()
   if not numbers:
-    whole = "whole numbers" if kind is int else "numbers"
     raise ValueError(
-      f"--{flag}={','.join(given)}: expected {whole}, one or one per level"
+      f"--{flag}={','.join(given)}: expected {'whole ' if whole else ''}"
+      "numbers, one or one per level"
     )
-  return numbers
+  per_level = flag == "steps" or "guidance." in flag
+  return numbers if per_level or len(numbers) > 1 else numbers[0]

@@ -1,0 +1,221 @@
+"""What to generate: a request, checked before any model is loaded.
+
+Nothing here imports jax or torch. The Python API and the commands make the
+same `GenerationRequest` and validate it once. Errors quote the names of
+arguments in backticks, which the command line replaces by those of flags.
+"""
+
+import dataclasses
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
+
+from stemgen_jax import audio as audio_lib
+from stemgen_jax import categories
+from stemgen_jax.audio import Audio
+from stemgen_jax.generation import inputs
+from stemgen_jax.generation.context import Region
+from stemgen_jax.generation.inputs import Context
+from stemgen_jax.generation.take import Take
+from stemgen_jax.sampling.settings import Settings, preset
+
+Progress = Callable[[int, int], object]
+"""Called with the sampling steps just done, and with their total number."""
+
+SEEDS = 2**32
+
+
+class Vary(NamedTuple):
+  """Sample runs of half a second again, scattered over a take.
+
+  Attributes:
+    take: the take to change.
+    share: share of the time that is sampled again, above 0, at most 1.
+    from_level: first codec level that is sampled again; coarser ones stay.
+  """
+
+  take: Take
+  share: float = 0.5
+  from_level: int = 0
+
+
+class Regenerate(NamedTuple):
+  """Sample regions of a take again.
+
+  Attributes:
+    take: the take to change.
+    regions: (from, to) in seconds, within the take.
+  """
+
+  take: Take
+  regions: Sequence[Region]
+
+
+class Extend(NamedTuple):
+  """Continue a take to the end of a longer context."""
+
+  take: Take
+
+
+Edit = Vary | Regenerate | Extend
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class GenerationRequest:
+  """What to generate: new takes, or an edit of an existing take.
+
+  Attributes:
+    context: the music to play along with, 0.2 s to 10 minutes; None to start
+      from nothing, and for edits that keep the context of the take.
+    stem: instrument category, or a name that musicians use for it.
+    genre: one of `categories.GENRES`, or "".
+    role: one of `categories.ROLES`, or "".
+    seeds: one for each take, 0 to 2**32 - 1; None is the seed after that of
+      the edited take, or 0.
+    seconds: length without a context.
+    loop: the context is one period of a loop.
+    exact: sample one take at a time on accelerators too.
+    settings: how to sample; None is those of the edited take, or the default.
+    progress: see `Progress`.
+    edit: edit of a take, which then also states stem, genre, role and loop.
+    sound: sound of the context, read by `validate`; None without one.
+  """
+
+  context: Context | None = None
+  stem: str = "bass"
+  genre: str = ""
+  role: str = ""
+  seeds: Sequence[int] | None = None
+  seconds: float | None = None
+  loop: bool = False
+  exact: bool = False
+  settings: Settings | None = None
+  progress: Progress | None = None
+  edit: Edit | None = None
+  sound: Audio | None = None
+
+  def validate(self) -> "GenerationRequest":
+    """Check all that needs no model; read the context; fill in defaults.
+
+    Raises:
+      OSError: the context cannot be read.
+      ValueError: an attribute is not as documented.
+    """
+    request = self if self.edit is None else self._of_take(self.edit.take)
+    seeds = request.seeds if request.seeds is not None else (0,)
+    for seed in seeds:
+      if not 0 <= seed < SEEDS:
+        raise ValueError(f"`seed`={seed}: expected 0 to {SEEDS - 1}")
+    if isinstance(self.edit, Extend):
+      sound = _longer(self.edit.take, self.context, self.seconds)
+    elif self.edit is not None:
+      _check_edit(self.edit)
+      sound = None
+    else:
+      sound = _context_or_length(self.context, self.seconds)
+    return dataclasses.replace(
+      request,
+      sound=sound,
+      stem=categories.parse_category(request.stem),
+      genre=categories.parse_genre(request.genre) if request.genre else "",
+      role=categories.parse_role(request.role) if request.role else "",
+      seeds=tuple(seeds),
+      settings=request.settings or preset("default"),
+    )
+
+  @property
+  def conditions(self) -> dict[str, str]:
+    """Values of the conditions that have one, by name."""
+    values = {"category": self.stem, "genre": self.genre, "role": self.role}
+    return {name: value for name, value in values.items() if value}
+
+  def check_conditions(self, known: Collection[str], weights: str) -> None:
+    """Raise ValueError for a condition that the weights do not have.
+
+    Args:
+      known: names of the conditions of the weights.
+      weights: name of the weights, for the message.
+    """
+    for name, value in self.conditions.items():
+      if name not in known:
+        raise ValueError(
+          f"`{name}`={value}: the weights {weights} have no condition {name}; "
+          f"expected {', '.join((*known, 'context'))} only; leave it out"
+        )
+
+  def _of_take(self, take: Take) -> "GenerationRequest":
+    seeds = [(take.seed + 1) % SEEDS] if self.seeds is None else self.seeds
+    return dataclasses.replace(
+      self,
+      stem=take.stem,
+      genre=take.genre,
+      role=take.role,
+      loop=take.context.loop,
+      seeds=seeds,
+      settings=self.settings or take.settings,
+    )
+
+
+def _context_or_length(
+  context: Context | None, seconds: float | None
+) -> Audio | None:
+  if context is not None and seconds is None:
+    return inputs.read_context(context)
+  if context is None and seconds is not None:
+    audio_lib.check_seconds(seconds, f"`seconds`={seconds:g}")
+    return None
+  raise ValueError(
+    "give either `context`=FILE, the music to play along with, or `seconds`=N, "
+    "to start from nothing"
+  )
+
+
+def _check_edit(edit: Vary | Regenerate) -> None:
+  if isinstance(edit, Regenerate):
+    edit.take.context.frames_of(edit.regions)
+    return
+  if not 0 < edit.share <= 1:
+    raise ValueError(f"`share`={edit.share:g}: expected above 0, at most 1")
+  levels = edit.take.codes.shape[1]
+  if not 0 <= edit.from_level < levels:
+    raise ValueError(
+      f"`from_level`={edit.from_level}: expected 0 to {levels - 1}, as the "
+      f"take has {levels} levels"
+    )
+
+
+def _longer(
+  take: Take, context: Context | None, seconds: float | None
+) -> Audio:
+  """Return the longer context of a take, or silence of the new length."""
+  old = take.context
+  if old.loop:
+    raise ValueError(f"{take.name} is a loop, which has no end to extend")
+  if context is not None and seconds is None:
+    sound = inputs.read_context(context)
+  elif context is None and not old.from_nothing:
+    raise ValueError(
+      f"{take.name} has a context: give the longer `context`, not `seconds`"
+    )
+  elif context is None and seconds is not None:
+    audio_lib.check_seconds(seconds, f"`seconds`={seconds:g}")
+    sound = inputs.silence(seconds, old.sample_rate, old.channels)
+  else:
+    raise ValueError(
+      "give either `context`=FILE, longer than the take, or `seconds`=N for a "
+      "take from nothing"
+    )
+  if (sound.sample_rate, sound.channels) != (old.sample_rate, old.channels):
+    raise ValueError(
+      f"the context has {sound.sample_rate} Hz and {sound.channels} channels, "
+      f"but the take {old.sample_rate} Hz and {old.channels}: convert it to "
+      "the take's format"
+    )
+  # The last frame of the take may be incomplete, and is sampled again.
+  least = old.edge(old.whole_frames) + old.samples_per_frame
+  if len(sound.samples) < least:
+    frame = old.samples_per_frame / old.sample_rate
+    raise ValueError(
+      f"the new length is {sound.seconds:.2f} s: expected more than the "
+      f"take's {old.seconds:.2f} s, by {1000 * frame:.0f} ms at least"
+    )
+  return sound
