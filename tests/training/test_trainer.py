@@ -1,10 +1,6 @@
 import itertools
 import os
-import pathlib
 import signal
-import subprocess
-import sys
-import textwrap
 
 import jax
 import numpy as np
@@ -168,38 +164,6 @@ def test_a_window_longer_than_the_records_is_refused():
   config.model.window = 13
   with pytest.raises(ValueError, match="window=13"):
     resolve(config, fake_data())
-
-
-@pytest.mark.processes
-def test_killed_outright_it_goes_on_from_the_last_checkpoint(whole, tmp_path):
-  script = textwrap.dedent(
-    """
-    import os, signal, sys
-    from stemgen_jax.training import trainer
-    from stemgen_jax.training.resolve import resolve
-    from fake_data import FakeBatches, fake_data, tiny_config
-
-    class Killed(FakeBatches):
-      def __next__(self):
-        if self.number == 5:
-          os.kill(os.getpid(), signal.SIGKILL)
-        return super().__next__()
-
-    config = resolve(tiny_config(save_every=1), fake_data())
-    trainer.train(config, fake_data(), Killed(config), [], sys.argv[1])
-    """
-  )
-  killed = subprocess.run(
-    [sys.executable, "-c", script, str(tmp_path / "run")],
-    capture_output=True,
-    cwd=pathlib.Path(__file__).parents[1],
-    timeout=120,
-  )
-  assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-  assert run(tmp_path / "run", validate_every=0) == 6
-  _, _, state = saved(tmp_path / "run")
-  _, _, expected = saved(whole)
-  jax.tree.map(np.testing.assert_array_equal, state, expected)
 
 
 def test_on_a_mesh_as_on_one_device(whole, tmp_path):

@@ -1,3 +1,4 @@
+import functools
 import pathlib
 import sys
 from typing import Any
@@ -32,6 +33,12 @@ def config(**changes):
   return resolve(config, fake_data())
 
 
+@functools.cache
+def plan_of(**changes):
+  """The plan of a changed configuration; a compilation each, seldom two."""
+  return dry_run.plan(config(**changes))
+
+
 @pytest.mark.parametrize("remat", ["none", "dots", "full"])
 def test_operations_are_about_those_that_xla_counts(remat):
   # One layer: XLA counts the body of a loop once.
@@ -48,7 +55,7 @@ def test_operations_are_about_those_that_xla_counts(remat):
 
 
 def test_a_plan_has_what_each_device_holds():
-  plan = dry_run.plan(config(mesh_data=4, mesh_model=2))
+  plan = plan_of(mesh_data=4, mesh_model=2)
   with jax.set_mesh(sharding.make_mesh(4, 2)):
     state = jax.tree.leaves(state_like(plan.config))
   held = sum(_bytes(x) for x in state)
@@ -70,7 +77,7 @@ def _bytes(x):
 
 
 def test_fsdp_gathers_every_kernel_twice_and_scatters_its_gradient():
-  plan = dry_run.plan(config(mesh_data=8))
+  plan = plan_of(mesh_data=8)
   kernels, layers = 6, 3
   found = {(x.kind, x.devices): x for x in plan.collectives}
   assert found["reduce-scatter", 8].count == kernels * layers
@@ -83,9 +90,7 @@ def test_fsdp_gathers_every_kernel_twice_and_scatters_its_gradient():
 
 
 def test_one_device_exchanges_nothing_and_keeps_less_if_it_recomputes():
-  plans = {
-    remat: dry_run.plan(config(remat=remat)) for remat in ("none", "full")
-  }
+  plans = {remat: plan_of(remat=remat) for remat in ("none", "full")}
   assert all(not plan.collectives for plan in plans.values())
   none, full = plans["none"], plans["full"]
   assert full.memory.kept == 3 * 8 * 8 * 128 * 2  # the layers' inputs alone
@@ -94,13 +99,13 @@ def test_one_device_exchanges_nothing_and_keeps_less_if_it_recomputes():
 
 
 def test_gradients_of_several_passes_are_there_beside_their_sum():
-  one, two = (dry_run.plan(config(accumulate=n)).memory for n in (1, 2))
+  one, two = plan_of().memory, plan_of(accumulate=2).memory
   assert two.gradients == 2 * one.gradients
   assert two.kept == one.kept / 2
 
 
 def test_what_does_not_fit_is_said_not_to():
-  plan = dry_run.plan(config())
+  plan = plan_of()
   small = hardware.Hardware("small", "L4", plan.memory.total, 1e9, 8, 1e9)
   assert not plan.fits(small)
   assert plan.fits(hardware.find("h100-80gb"))
