@@ -3,6 +3,8 @@
 import dataclasses
 import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int32
@@ -10,25 +12,23 @@ from jaxtyping import Float32, Int32
 from stemgen_jax import disk
 from stemgen_jax.categories import ROLES
 
-"""The held-out examples that come with the demo weights."""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Examples:
-  """Examples to judge a model by.
+  """Examples to evaluate a model on.
 
   Attributes:
-    context: codes of what is heard, int32 [n, t, q].
-    target: codes of what was played to it, int32 [n, t, q].
-    category: id of the target's category, int32 [n].
-    genre: id of the song's genre, int32 [n].
-    song: id of the song, text [n].
+    context: codes of the contexts, int32 [n, t, q].
+    target: codes of the targets, int32 [n, t, q].
+    category: category ids of the targets, int32 [n].
+    genre: genre ids of the songs, int32 [n].
+    song: ids of the songs, text [n].
     silence: codes of silence, int32 [t, q].
     codec: name of the codec that made the codes.
-    checksum: of that codec's weights.
-    role: id of the target's role, int32 [n]; None where no role is known.
-    target_scales: for a codec with scales, those of the targets' segments,
-      float32 [n, segments]. Then every example begins with a segment.
+    checksum: sha256 of the codec's weights.
+    role: role ids of the targets, int32 [n]; None if no role is known.
+    target_scales: scales of the targets' segments, float32 [n, segments], for
+      a codec with scales; then every example begins with a segment.
   """
 
   context: Int32[np.ndarray, "n t q"]
@@ -46,35 +46,35 @@ class Examples:
     return len(self.target)
 
   def condition(self, name: str) -> Int32[np.ndarray, " n"]:
-    """Ids of a condition by its name, the null's where it is not known."""
+    """Return the ids of a condition by name; unknown roles get the null id."""
     if name == "role" and self.role is None:
       return np.full(len(self), len(ROLES), np.int32)
     return getattr(self, name)
 
   def first(self, count: int) -> "Examples":
-    """The first `count` examples, or all if there are fewer."""
-    whole = ("silence", "codec", "checksum")
+    """Return the first `count` examples, or all if there are fewer."""
+    shared = ("silence", "codec", "checksum")  # not per example
     return dataclasses.replace(
       self,
       **{
         name: value[:count]
         for name, value in vars(self).items()
-        if name not in whole and value is not None
+        if name not in shared and value is not None
       },
     )
 
   def crop(self, window: int) -> "Examples":
-    """The first `window` frames of every example, without scales."""
+    """Return the first `window` frames of every example, without scales."""
     return dataclasses.replace(
       self,
-      context=self.context[:, :window],
+      context=self.context[:, :window],  # [n, window, q]
       target=self.target[:, :window],
       silence=self.silence[:window],
       target_scales=None,
     )
 
   def save(self, path: str | os.PathLike) -> None:
-    """Writes an .npz, codes as uint16, in one step."""
+    """Write an .npz in one step, codes as uint16."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {
@@ -87,25 +87,55 @@ class Examples:
 
   @classmethod
   def load(cls, path: str | os.PathLike) -> "Examples":
-    """Reads what `save` wrote.
+    """Read the file that `save` wrote.
 
     Raises:
       FileNotFoundError: no such file.
-      ValueError: not such a file, or a damaged one.
+      ValueError: another kind of file, or a corrupt one.
     """
     if not pathlib.Path(path).is_file():
       raise FileNotFoundError(f"no file {path} with held-out examples")
     try:
       with disk.open_npz(path) as arrays:
-        fields = {name: arrays[name] for name in arrays.files}
-      fields |= {name: fields[name].astype(np.int32) for name in _CODES}
-      fields |= {name: str(fields[name]) for name in ("codec", "checksum")}
-      return cls(**fields)
+        fields: dict[str, Any] = {name: arrays[name] for name in arrays.files}
     except disk.NPZ_ERRORS as error:
-      raise ValueError(
-        f"{path} is no file of held-out examples, or a damaged one ({error}): "
-        "expected an .npz of stemgen-jax prepare --export_heldout"
-      ) from error
+      raise _wrong(path, str(error)) from error
+    if reason := _mistake(fields):
+      raise _wrong(path, reason)
+    fields |= {name: fields[name].astype(np.int32) for name in _CODES}
+    fields |= {name: str(fields[name]) for name in ("codec", "checksum")}
+    return cls(**fields)
 
 
 _CODES = ("context", "target", "silence")
+# Number of axes of each array in the file.
+_AXES = {
+  "context": 3,
+  "target": 3,
+  "category": 1,
+  "genre": 1,
+  "song": 1,
+  "silence": 2,
+  "codec": 0,
+  "checksum": 0,
+}
+_OPTIONAL_AXES = {"role": 1, "target_scales": 2}
+
+
+def _mistake(fields: Mapping[str, np.ndarray]) -> str:
+  """Return why arrays are not those of `Examples`, or ""."""
+  axes = {name: array.ndim for name, array in fields.items()}
+  if axes != _AXES | {n: d for n, d in _OPTIONAL_AXES.items() if n in axes}:
+    return f"its arrays have {axes} axes"
+  if any(fields[name].dtype.kind not in "iu" for name in _CODES):
+    return "its codes are not whole numbers"
+  if fields["context"].shape != fields["target"].shape:
+    return "context and target differ in shape"
+  return ""
+
+
+def _wrong(path: str | os.PathLike, reason: str) -> ValueError:
+  return ValueError(
+    f"{path} is not a file of held-out examples, or a corrupt one ({reason}): "
+    "expected an .npz of stemgen-jax prepare --export_heldout"
+  )

@@ -1,4 +1,4 @@
-"""What a prepared data set says about itself: `manifest.json` and two arrays.
+"""The manifest of a prepared data set: `manifest.json` and two arrays.
 
 The manifest is written last, so a folder that has one is complete.
 """
@@ -15,8 +15,11 @@ from jaxtyping import Float, Int32
 from stemgen_jax import disk
 
 RECIPE = "prepare.json"
-"""What the records of a folder depend on, written first."""
-_FILE, _CODEBOOKS, _SILENCE = "manifest.json", "codebooks.npy", "silence.npy"
+"""File with the configuration of a folder's records, written first."""
+_FILE = "manifest.json"
+_ARRAYS = {"codebooks": "codebooks.npy", "silence": "silence.npy"}
+# Fields that manifests of earlier versions lack.
+_OPTIONAL = ("listed", "song_ids", "segment_frames", "scale_ratio")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,29 +30,29 @@ class Manifest:
     name: source and codec, the name of the TFDS config ("band_demo").
     records: folder of the TFDS data set, relative to the manifest.
     codec: name of the codec that made the codes.
-    checksum: of that codec's weights (sha256, hex).
-    sample_rate: of the encoded audio, in Hz.
-    channels: of the encoded audio.
-    frame_rate: code frames per second.
+    checksum: sha256 of the codec's weights, in hexadecimal digits.
+    sample_rate: sample rate of the encoded audio in Hz.
+    channels: channels of the encoded audio.
+    frame_rate: frames of codes per second.
     levels: q, codes per frame.
     codes: v, codes per level.
-    segment_seconds: length of every record.
-    frames: t of every record.
+    segment_seconds: length of every record in seconds.
+    frames: t, frames of every record.
     counts: split -> {"songs", "pairs", "empty"}: songs that have pairs, their
-      pairs, and those of them with a silent context.
+      pairs, and the pairs whose context is silent.
     categories: category -> number of training pairs with such a target.
-    context_rms_db: mean level of the training contexts, dB of full scale;
-      None where all are empty.
-    listed: split -> songs of the source, with pairs or without; {} in older
-      manifests, whose `counts` have these.
+    context_rms_db: mean level of the training contexts in dB of full scale;
+      None where all are silent.
+    listed: split -> number of the source's songs, with pairs or without; {} in
+      older manifests, which have it in `counts`.
     song_ids: split -> ids of the `listed` songs; {} in older manifests, see
       `records.song_ids`.
-    segment_frames: frames of a segment of a codec with scales; else 0.
-    scale_ratio: category -> geometric mean of target / context scale over the
-      training set's segments, for such a codec.
-    config: everything the records depend on, as given to `prepare`.
-    versions: of the packages that made them.
-    codebooks: the codec's, float32 [q, v, latent].
+    segment_frames: frames per segment of a codec with scales, else 0.
+    scale_ratio: category -> geometric mean of target scale / context scale
+      over the training set's segments, for a codec with scales.
+    config: configuration of the records, as `prepare` wrote it.
+    versions: package -> version at the time of preparation.
+    codebooks: codebooks of the codec, float32 [q, v, latent].
     silence: codes of a silent segment, int32 [t, q].
   """
 
@@ -78,11 +81,11 @@ class Manifest:
 
   @classmethod
   def load(cls, data_dir: str | os.PathLike) -> "Manifest":
-    """Reads the manifest of a prepared folder.
+    """Read the manifest of a prepared folder.
 
     Raises:
-      FileNotFoundError: no such folder, or it holds no finished data set.
-      ValueError: the manifest is damaged.
+      FileNotFoundError: no such folder, or no finished data set in it.
+      ValueError: the manifest is corrupt.
     """
     folder = pathlib.Path(data_dir)
     if not folder.is_dir():
@@ -90,36 +93,55 @@ class Manifest:
     if not (folder / _FILE).is_file():
       raise FileNotFoundError(
         f"{data_dir} holds no finished data set ({_FILE} is missing): run "
-        "`stemgen-jax prepare` with this --out; it goes on where it stopped"
+        "`stemgen-jax prepare` with this --out to resume it"
       )
-    try:
-      fields = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-      return cls(
-        **fields,
-        codebooks=np.load(folder / _CODEBOOKS, allow_pickle=False),
-        silence=np.load(folder / _SILENCE, allow_pickle=False).astype(np.int32),
+    fields = _read_json(folder / _FILE)
+    known = {field.name: field for field in dataclasses.fields(cls)}
+    needed = {name for name in known if name not in (*_ARRAYS, *_OPTIONAL)}
+    if wrong := sorted(needed - set(fields)) or sorted(
+      set(fields) - set(known)
+    ):
+      raise ValueError(
+        f"{folder / _FILE} is corrupt: field {wrong[0]!r} is "
+        f"{'missing' if wrong[0] in known else 'unknown'}"
       )
-    except (TypeError, ValueError, OSError) as error:
-      raise ValueError(f"{folder / _FILE} is damaged: {error}") from error
+    for name, file in _ARRAYS.items():
+      try:
+        fields[name] = np.load(folder / file, allow_pickle=False)
+      except (OSError, *disk.NPZ_ERRORS) as error:
+        raise ValueError(f"{folder / file} is corrupt: {error}") from error
+    return cls(**fields | {"silence": fields["silence"].astype(np.int32)})
 
   def save(self, data_dir: str | os.PathLike) -> None:
-    """Writes the arrays, then the manifest in one step."""
+    """Write the arrays, then the manifest in one step."""
     folder = pathlib.Path(data_dir)
-    fields = {
-      field.name: getattr(self, field.name)
-      for field in dataclasses.fields(self)
-    }
-    np.save(folder / _CODEBOOKS, fields.pop("codebooks"))
-    np.save(folder / _SILENCE, fields.pop("silence").astype(np.uint16))
+    fields = dict(vars(self))
+    np.save(folder / _ARRAYS["codebooks"], fields.pop("codebooks"))
+    silence = fields.pop("silence").astype(np.uint16)
+    np.save(folder / _ARRAYS["silence"], silence)
     disk.write_json(folder / _FILE, fields)
 
   @staticmethod
   def remove(data_dir: str | os.PathLike) -> None:
-    """Marks a data set as not finished."""
+    """Mark a data set as unfinished."""
     pathlib.Path(data_dir, _FILE).unlink(missing_ok=True)
 
 
-def bound_recipe(data_dir: str | os.PathLike) -> dict[str, Any]:
-  """The recipe that a folder is bound to; {} if it is to none yet."""
+def recipe_of(data_dir: str | os.PathLike) -> dict[str, Any]:
+  """Return the configuration of a folder's records; {} in a new folder.
+
+  Raises:
+    ValueError: the file is corrupt.
+  """
   path = pathlib.Path(data_dir, RECIPE)
-  return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+  return _read_json(path) if path.is_file() else {}
+
+
+def _read_json(path: pathlib.Path) -> dict[str, Any]:
+  try:
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(fields, dict):
+      raise ValueError("expected a JSON object")
+  except (ValueError, OSError) as error:
+    raise ValueError(f"{path} is corrupt: {error}") from error
+  return fields

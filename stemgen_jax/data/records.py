@@ -1,5 +1,6 @@
 """The records of a prepared data set, one by one."""
 
+import json
 import os
 import pathlib
 from collections.abc import Iterator
@@ -7,13 +8,18 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tensorflow_datasets.proto import tf_example_generated_pb2
 
+from stemgen_jax.data import example_proto
 from stemgen_jax.data.manifest import Manifest
 
-_proto: Any = tf_example_generated_pb2  # generated: without types
-# Where an example keeps one value, by the kind of its dtype.
+# Field of an example that holds a scalar, by the kind of its dtype.
 _LISTS = {"i": "int64_list", "f": "float_list", "O": "bytes_list"}
+_FEATURES = "tensorflow_datasets.core.features"
+_ALLOWED = (
+  f"{_FEATURES}.features_dict.FeaturesDict",
+  f"{_FEATURES}.tensor_feature.Tensor",
+  f"{_FEATURES}.text_feature.Text",
+)
 
 
 class Records:
@@ -21,16 +27,16 @@ class Records:
 
   A record is a dict of the features of `packing.StemCodes`: codes uint16
   [t, q], activity bool [seconds], gains float32 [stems], all read-only;
-  numbers as Python's, `song_id` as bytes. They are parsed here, as TFDS's own
-  decoding takes longer than everything else about a batch together.
+  scalars as Python numbers, `song_id` as bytes.
 
   Args:
-    data_dir: a prepared folder.
+    data_dir: prepared folder.
     split: "train", "valid" or "test".
 
   Raises:
     FileNotFoundError: no finished data set in `data_dir`.
-    ValueError: unknown or empty split.
+    ValueError: unknown or empty split, or features other than those of
+      `packing.StemCodes`.
   """
 
   def __init__(self, data_dir: str | os.PathLike, split: str):
@@ -42,19 +48,19 @@ class Records:
         f"{data_dir} has no pairs in split {split!r}, only in "
         f"{', '.join(known)}"
       )
-    builder: Any = tfds.builder_from_directory(
-      pathlib.Path(data_dir, self.manifest.records)
-    )
+    folder = pathlib.Path(data_dir, self.manifest.records)
+    _check_features(folder / "features.json")
+    builder: Any = tfds.builder_from_directory(folder)
     self._bytes = builder.as_data_source(
       split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
     )
-    self._tensors, self._numbers = {}, {}
+    self._tensors, self._scalars = {}, {}
     for name, feature in builder.info.features.items():
       if feature.shape:
-        shape = tuple(n or -1 for n in feature.shape)
+        shape = tuple(n or -1 for n in feature.shape)  # [None, q] -> [-1, q]
         self._tensors[name] = feature.np_dtype, shape
       else:
-        self._numbers[name] = _LISTS[np.dtype(feature.np_dtype).kind]
+        self._scalars[name] = _LISTS[np.dtype(feature.np_dtype).kind]
 
   def __len__(self) -> int:
     return len(self._bytes)
@@ -63,10 +69,11 @@ class Records:
     return (self[index] for index in range(len(self)))
 
   def __getitem__(self, index: int) -> dict[str, Any]:
-    features = _proto.Example.FromString(self._bytes[index]).features.feature
+    example = example_proto.Example.FromString(self._bytes[index])
+    features = example.features.feature
     record = {
       name: getattr(features[name], kind).value[0]
-      for name, kind in self._numbers.items()
+      for name, kind in self._scalars.items()
     }
     for name, (dtype, shape) in self._tensors.items():
       (value,) = features[name].bytes_list.value
@@ -75,10 +82,10 @@ class Records:
 
 
 def song_ids(data_dir: str | os.PathLike) -> dict[str, list[str]]:
-  """Split -> ids of a prepared set's songs.
+  """Return split -> ids of a prepared set's songs.
 
-  Of a set that was made before its manifest kept them, the ids of the songs
-  that have pairs, for which all records are read.
+  Manifests of older sets lack them; then all records are read, for the ids of
+  the songs that have pairs.
 
   Raises:
     FileNotFoundError: no finished data set in `data_dir`.
@@ -95,3 +102,34 @@ def song_ids(data_dir: str | os.PathLike) -> dict[str, list[str]]:
     for split, count in manifest.counts.items()
     if count["pairs"]
   }
+
+
+def _check_features(path: pathlib.Path) -> None:
+  """Raise ValueError for a feature that a data set of codes does not have.
+
+  TFDS imports the module of every feature that the file names, so that a
+  foreign data set could run code of its own.
+  """
+  try:
+    content = json.loads(path.read_text(encoding="utf-8"))
+  except (ValueError, OSError) as error:
+    raise ValueError(f"{path} is corrupt ({error}): prepare again") from error
+  for name in _class_names(content):
+    if name not in _ALLOWED:
+      raise ValueError(
+        f"{path} names the feature {name!r}; expected one of "
+        f"{', '.join(_ALLOWED)}; read only data sets of stemgen-jax prepare"
+      )
+
+
+def _class_names(content: Any) -> Iterator[Any]:
+  """Yield whatever TFDS would take for the name of a class."""
+  if isinstance(content, list):
+    content = dict(enumerate(content))
+  if isinstance(content, dict):
+    for key, value in content.items():
+      # Both spellings of JSON for protobuf, and the keys of older versions.
+      plain = str(key).replace("_", "").lower()
+      if plain in ("pythonclassname", "type", "protocls"):
+        yield value
+      yield from _class_names(value)

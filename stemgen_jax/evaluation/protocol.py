@@ -17,7 +17,7 @@ from stemgen_jax import audio
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec
 from stemgen_jax.data import songs
-from stemgen_jax.data.preparation import pairs, song_audio
+from stemgen_jax.data.preparation import activity, pairs, song_audio
 from stemgen_jax.data.sources import restore
 from stemgen_jax.data.sources.band.source import FIRST, Band
 from stemgen_jax.evaluation import reference_annotations
@@ -175,7 +175,7 @@ class ExampleList:
     for attempt in range(_TRIES):
       first = int(rng.integers(stems.shape[1] - length + 1))
       part = stems[:, first : first + length]
-      active = np.stack([pairs.active_seconds(stem, rate) for stem in part])
+      active = np.stack([activity.active_seconds(stem, rate) for stem in part])
       found = pairs.choose_pairs(
         self._config, song.id, _TRIES * turn + attempt, active, playable
       )
@@ -208,7 +208,7 @@ class ExampleList:
         continue
       segment = self._segment(place + further)
       stem = segment.stems[numbers[0]]
-      if pairs.active_seconds(stem, self._codec.sample_rate).any():
+      if activity.active_seconds(stem, self._codec.sample_rate).any():
         return self._audio(audio.fit(stem, own.stems.shape[1]))
     return None
 

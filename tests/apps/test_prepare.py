@@ -1,13 +1,18 @@
+import collections
 import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import trees
 
 from stemgen_jax import __main__ as command
+from stemgen_jax import disk
 from stemgen_jax.codec import weight_files
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.data.manifest import Manifest
+from stemgen_jax.data.sources.folder import Folder
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +144,7 @@ def test_from_multitracks_to_a_training_set(
   planned = capsys.readouterr().out
   assert "drums drums" in planned.lower() or "S01 drums" in planned
   assert "no audio was read" in planned
-  assert ("only heard: ensemble" in planned) == (source != "slakh")
+  assert ("stems for contexts only: ensemble" in planned) == (source != "slakh")
   assert not out.exists()
 
   assert prepare(out, *flags, "--strict") == 0
@@ -279,7 +284,7 @@ def test_names_that_are_not_known_are_told(codec_path, tmp_path, capsys):
   for more in (["--dry_run"], []):
     assert prepare(tmp_path / "codes", *flags, *more) == 0
     said = capsys.readouterr().out
-    assert "unknown name            1      1  taken as other" in said
+    assert "unknown name            1      1  used as other" in said
     assert "A/take 7.wav: says no instrument" in said
 
 
@@ -294,3 +299,58 @@ def test_another_published_codec_is_refused_before_it_is_fetched(
     capsys.readouterr()
     assert prepare(out, *small(codec_path), given, *more) == 1
     assert "holds codes of codec 'untrained'" in capsys.readouterr().err
+
+
+def test_songs_are_listed_once_and_their_codes_opened_once(
+  codec_path, tmp_path, monkeypatch
+):
+  root, out = tmp_path / "songs", tmp_path / "codes"
+  trees.folder(root, songs=2)
+  flags = of_folder(root, codec_path)
+  listed, opened = [], collections.Counter()
+  songs, open_npz = Folder.songs, disk.open_npz
+
+  def counted_songs(self):
+    listed.append(self)
+    return songs(self)
+
+  def counted_open(path):
+    opened[pathlib.Path(path).name] += 1
+    return open_npz(path)
+
+  monkeypatch.setattr(Folder, "songs", counted_songs)
+  monkeypatch.setattr(disk, "open_npz", counted_open)
+  # Prepared, planned, found finished.
+  for more, opens in (([], 1), (["--dry_run"], 0), ([], 1)):
+    listed.clear()
+    opened.clear()
+    assert prepare(out, *flags, *more) == 0
+    assert len(listed) == 1
+    names = {path.name for path in (out / "songs").iterdir()}
+    assert opened == dict.fromkeys(names, opens) if opens else not opened
+
+
+_LIGHT = """
+import sys
+from stemgen_jax import __main__ as command
+command.main({arguments!r})
+heavy = {{"jax", "torch", "scipy", "tensorflow_datasets"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_help_and_mistakes_do_not_wait_for_heavy_packages(tmp_path):
+  wrong = [
+    ["--help"],
+    [f"--out={tmp_path}/codes", "--pairs=0"],
+    [f"--out={tmp_path}/codes", "--source=slakh", f"--root={tmp_path}"],
+    [f"--out={tmp_path}/codes", "--codec=mp3"],
+    [f"--out={tmp_path}/codes", f"--export_heldout={tmp_path}/heldout.npz"],
+    [f"--out={tmp_path}/codes", "--inspect"],
+  ]
+  script = "\n".join(_LIGHT.format(arguments=["prepare", *x]) for x in wrong)
+  done = subprocess.run(
+    [sys.executable, "-c", script], capture_output=True, text=True, check=False
+  )
+  assert done.returncode == 0, done.stderr
+  assert len(done.stderr.splitlines()) == len(wrong) - 1

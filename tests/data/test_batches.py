@@ -353,8 +353,8 @@ def test_a_broken_file_of_examples_is_named(tmp_path):
   for name in ("bad", "changed", "short", "other", "objects"):
     path = tmp_path / f"{name}.npz"
     with pytest.raises(
-      ValueError, match=rf"{name}\.npz is no file of held-out"
+      ValueError, match=rf"{name}\.npz is not a file of held-out"
     ):
       Examples.load(path)
-  with pytest.raises(ValueError, match=r"it is no \.npz"):  # not: unpickle it
+  with pytest.raises(ValueError, match=r"not an \.npz"):  # not: unpickle it
     Examples.load(tmp_path / "bad.npz")

@@ -1,4 +1,4 @@
-"""Flags that say something only where another flag has certain values."""
+"""Flags that have an effect only with certain values of another flag."""
 
 from collections.abc import Collection, Mapping
 
@@ -8,15 +8,15 @@ from absl import flags
 def check(
   values: flags.FlagValues, flag: str, owners: Mapping[str, Collection[str]]
 ) -> None:
-  """Refuses flags that are given in vain.
+  """Refuse flags that would have no effect.
 
   Args:
-    values: the parsed flags.
-    flag: the one that the others depend on, such as "source".
-    owners: by the name of a flag, the values of `flag` that it is for.
+    values: parsed flags.
+    flag: name of the flag that the others depend on, such as "source".
+    owners: name of a flag -> values of `flag` with which it has an effect.
 
   Raises:
-    ValueError: a flag is given that is for other values.
+    ValueError: a flag is given that would have no effect.
   """
   value = values[flag].value
   for name in sorted(owners):

@@ -1,4 +1,4 @@
-"""The flags that say which songs: a source of songs made from them."""
+"""Flags that choose the songs, and the source of songs they stand for."""
 
 import pathlib
 from typing import TYPE_CHECKING, Any
@@ -10,9 +10,8 @@ from stemgen_jax.cli.flags import owners as owners_lib
 
 if TYPE_CHECKING:
   from stemgen_jax.data.songs import Songs
-  from stemgen_jax.data.sources.band import Band
 
-# Source -> flags that are its own.
+# Source -> flags that are for this source.
 SOURCES = {
   "band": (
     "songs",
@@ -32,9 +31,8 @@ SOURCES = {
 }
 STYLES = {
   "all": {},
-  # What the demo weights learn: music whose parts hang together tightly, few
-  # keys and one sound of each instrument, so that half an hour of a laptop is
-  # enough to learn to listen.
+  # The demo weights are trained on it: few keys and one sound per instrument,
+  # so that half an hour on a laptop teaches the model to follow its context.
   "demo": {
     "genres": ("techno", "electronic"),
     "keys": ("C", "D", "F", "A"),
@@ -49,68 +47,74 @@ STYLES = {
 def define_band(
   values: flags.FlagValues, *, songs: int, songs_help: str, seed_help: str
 ) -> None:
-  """Defines the flags of every app that lets the band play."""
+  """Define the flags of every command that uses the band."""
   flags.DEFINE_integer("songs", songs, songs_help, flag_values=values)
   flags.DEFINE_integer("seed", 0, seed_help, flag_values=values)
   flags.DEFINE_multi_string(
     "soundfont",
     [],
-    "A .sf2 or .sf3 file for the band to play; may be given several times.",
+    "A .sf2 or .sf3 file for the band; may be given several times.",
     flag_values=values,
   )
 
 
 def define(values: flags.FlagValues) -> None:
-  """Defines the flags of an app that takes songs from any source."""
+  """Define the flags of a command that takes songs from any source."""
   flags.DEFINE_string(
     "source",
     "band",
-    f"Where songs come from: {', '.join(SOURCES)}.",
+    f"Source of the songs: {', '.join(SOURCES)}.",
     flag_values=values,
   )
   flags.DEFINE_string(
     "root",
     None,
-    "Folder of the songs: of Slakh2100, MUSDB18-HQ, MoisesDB, or one that has "
-    "a folder for each song, with a file for each stem.",
+    "Folder of the songs: Slakh2100, MUSDB18-HQ, MoisesDB, or a folder per "
+    "song with a file for each stem.",
     flag_values=values,
   )
   flags.DEFINE_string(
     "variant",
     "redux",
-    "Which Slakh2100: redux (no song twice), split2 (no song in two splits) "
-    "or orig.",
+    "Variant of Slakh2100: redux (no song twice), split2 (no song in two "
+    "splits) or orig.",
     flag_values=values,
   )
   flags.DEFINE_bool(
     "vocals",
     False,
-    "Vocals may be what is to be played, too; they are heard anyway.",
+    "Use vocals as targets, too; they are always in contexts.",
     flag_values=values,
   )
   define_band(
     values,
     songs=300,
-    songs_help="How many songs of the band to train on.",
-    seed_help="Of the band's songs and of the pairs.",
+    songs_help="Number of the band's songs to train on.",
+    seed_help="Seed of the band's songs and of the pairs.",
   )
   flags.DEFINE_integer(
-    "valid_songs", 16, "The band's, to watch training with.", flag_values=values
+    "valid_songs",
+    16,
+    "Number of the band's songs to validate on.",
+    flag_values=values,
   )
   flags.DEFINE_integer(
     "test_songs",
     96,
-    "The band's, kept for the final judgement.",
+    "Number of the band's songs to test on.",
     flag_values=values,
   )
   flags.DEFINE_float(
-    "seconds", 30.0, "Length of a song of the band.", flag_values=values
+    "seconds",
+    30.0,
+    "Length of a song of the band in seconds.",
+    flag_values=values,
   )
   flags.DEFINE_string(
     "style",
     "all",
-    "What the band plays: all it can, or demo, the narrower slice that the "
-    "demo weights learn.",
+    "Style of the band: all, or demo, the narrower style that the demo weights "
+    "were trained on.",
     flag_values=values,
   )
   flags.DEFINE_list(
@@ -131,7 +135,7 @@ def define(values: flags.FlagValues) -> None:
 
 
 def check(values: flags.FlagValues) -> None:
-  """Raises ValueError for an unknown source, or flags that are another's."""
+  """Raise ValueError for an unknown source, or for flags of another one."""
   if values.source not in SOURCES:
     raise ValueError(
       f"--source={values.source}: expected one of {', '.join(SOURCES)}"
@@ -144,37 +148,33 @@ def check(values: flags.FlagValues) -> None:
 
 
 def make(values: flags.FlagValues) -> "Songs":
-  """The source that the flags ask for.
+  """Return the source that the flags ask for.
 
   Raises:
     ValueError, OSError: a flag is wrong, or --root holds something else.
   """
   check(values)
-  # As the data set is bound to it, whether or not it ends in a slash.
+  # After the check: the sources import soundfile and yaml.
+  from stemgen_jax.data.sources import band, restore
+
+  if values.source == "band":
+    return band.Band(
+      seed=values.seed,
+      train=values.songs,
+      valid=values.valid_songs,
+      test=values.test_songs,
+      seconds=values.seconds,
+      soundfonts=tuple(values.soundfont),
+      style=band.Style(**_style(values)),
+    )
+  # A slash at its end must not make another recipe.
   root = str(pathlib.Path(values.root)) if values.root else ""
-  match values.source:
-    case "slakh":
-      from stemgen_jax.data.sources.slakh import Slakh
-
-      return Slakh(root, values.variant)
-    case "musdb18":
-      from stemgen_jax.data.sources.musdb18 import Musdb18
-
-      return Musdb18(root, values.vocals)
-    case "moisesdb":
-      from stemgen_jax.data.sources.moisesdb import Moisesdb
-
-      return Moisesdb(root, values.vocals)
-    case "folder":
-      from stemgen_jax.data.sources.folder import Folder
-
-      return Folder(root, values.vocals)
-  return _band(values)
+  choice = values.variant if values.source == "slakh" else values.vocals
+  return restore.SOURCES[values.source](root, choice)
 
 
-def _band(values: flags.FlagValues) -> "Band":
-  from stemgen_jax.data.sources import band
-
+def _style(values: flags.FlagValues) -> dict[str, Any]:
+  """Return the fields of `band.Style` that the flags set."""
   if values.style not in STYLES:
     raise ValueError(
       f"--style={values.style}: expected one of {', '.join(STYLES)}"
@@ -188,12 +188,4 @@ def _band(values: flags.FlagValues) -> "Band":
     style["categories"] = tuple(map(parse_category, style["categories"]))
   if values.programs is not None:
     style["programs"] = values.programs
-  return band.Band(
-    seed=values.seed,
-    train=values.songs,
-    valid=values.valid_songs,
-    test=values.test_songs,
-    seconds=values.seconds,
-    soundfonts=tuple(values.soundfont),
-    style=band.Style(**style),
-  )
+  return style

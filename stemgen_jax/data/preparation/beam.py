@@ -1,26 +1,23 @@
-"""Songs into codes on a cluster: the work of `song_files` on Apache Beam.
+"""Encode songs on a cluster: the work of `workers` on Apache Beam.
 
 A song is one element of the pipeline and one file, as on one machine: the
-files have the same bytes, a restart goes on with the songs that are missing,
-and the builder of `stem_codes` packs them where the command was given.
+files have the same bytes, a restart resumes with the missing songs, and the
+files are packed on the machine where the command was given.
 """
 
 import contextlib
 import dataclasses
 import io
 import pathlib
-import sys
 import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-import tqdm
-
-from stemgen_jax import disk
+from stemgen_jax import disk, progress
 from stemgen_jax.codec import Codec
 from stemgen_jax.data import songs
-from stemgen_jax.data.preparation import encoding, pairs, song_codes
+from stemgen_jax.data.preparation import encoding, song_codes, workers
 
 try:
   import apache_beam as beam
@@ -35,14 +32,14 @@ except ImportError as error:
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-  """Where the work is done; a `song_files.EncodeMissing` when called.
+  """A cluster that encodes songs when called.
 
   Attributes:
-    runner: a runner of Beam, such as "DirectRunner" or "FlinkRunner".
-    options: of the runner, "name=value" or "name" for a switch.
+    runner: runner of Beam, such as "DirectRunner" or "FlinkRunner".
+    options: options of the runner, "name=value", or "name" for a switch.
     shared: folder for the songs' files that every worker can write: a path,
-      or a URL that Beam's file systems know (gs://, s3://, hdfs://); None
-      where the workers see the folder of the data set itself.
+      or a URL of Beam's file systems (gs://, s3://, hdfs://); None if the
+      workers see the folder of the data set itself.
   """
 
   runner: str
@@ -50,21 +47,22 @@ class Cluster:
   shared: str | None = None
 
   def pipeline(self) -> beam.Pipeline:
-    """An empty pipeline.
+    """Return an empty pipeline.
 
     Raises:
       ValueError: the runner is unknown, or its options are wrong or missing.
     """
     given = [f"--beam={option}" for option in self.options]
     flags = [f"--runner={self.runner}", *(f"--{o}" for o in self.options)]
-    said = io.StringIO()
+    printed = io.StringIO()
     try:
-      with contextlib.redirect_stderr(said):  # where argparse complains
+      # Beam's argparse prints mistakes and exits.
+      with contextlib.redirect_stderr(printed):
         options = PipelineOptions(flags)
-        options.get_all_options()  # reads those it would only need later
+        options.get_all_options()  # reads options that are needed later only
         return beam.Pipeline(options=options)
     except (ValueError, SystemExit) as error:
-      reason = said.getvalue().strip().rpartition("\n")[2] or str(error)
+      reason = printed.getvalue().strip().rpartition("\n")[2] or str(error)
       raise ValueError(
         f"--runner={self.runner} {' '.join(given)}: {' '.join(reason.split())}"
       ) from error
@@ -72,52 +70,51 @@ class Cluster:
   def __call__(
     self,
     source: songs.Songs,
-    song_ids: Sequence[str],
+    missing: Sequence[songs.Song],
     load_codec: Callable[[], Codec],
-    config: pairs.PairConfig,
-    folder: pathlib.Path,
+    task: encoding.Task,
     *,
-    strict: bool = False,
-  ) -> None:
-    """As `song_files.encode_missing`, on the cluster.
+    done: int,
+  ) -> dict[str, song_codes.Summary]:
+    """Encode songs as `workers.encode_missing` does, on the cluster.
 
-    The source's files and the codec's must be there on every worker.
+    Every worker needs the files of the source and of the codec.
 
     Raises:
       ValueError: a song cannot be rendered, `strict` stopped at one, or the
         pipeline failed otherwise.
     """
+    folder = task.folder
     shared = self.shared or str(folder.absolute())
-    names = {song_codes.song_path(folder, i).name: i for i in song_ids}
-    self._bring(
-      folder, [name for name in names if not (folder / name).exists()]
-    )
-    left = encoding.find_missing(source, song_ids, folder)
-    missing = {name: i for name, i in names.items() if i in left}
+    names = {
+      song.id: song_codes.song_path(folder, song.id).name for song in missing
+    }
+    new = [x for x, name in names.items() if not (folder / name).exists()]
+    self._fetch(folder, [names[song_id] for song_id in new])
+    summaries = song_codes.summaries(folder, new)
+    missing = workers.find_missing(missing, summaries, folder)
     if not missing:
-      return
+      return summaries
+    left = [song.id for song in missing]
     pipeline = self.pipeline()
     _ = (
       pipeline
-      | "songs" >> beam.Create(list(missing.values()))
+      | "songs" >> beam.Create(left)
       | "spread" >> beam.Reshuffle()
-      | "encode"
-      >> beam.ParDo(_Encode(source, load_codec, config, shared, strict))
+      | "encode" >> beam.ParDo(_Encode(source, load_codec, task, shared))
     )
-    with _progress(shared, names):
+    with _progress(shared, set(names.values()), done):
       _run(pipeline)
-    self._bring(folder, missing)
+    self._fetch(folder, [names[song_id] for song_id in left])
+    return summaries | song_codes.summaries(folder, left)
 
-  def _bring(self, folder: pathlib.Path, names: Collection[str]) -> None:
-    """Copies files from the shared folder, those of `names` that it has."""
+  def _fetch(self, folder: pathlib.Path, names: Collection[str]) -> None:
+    """Copy files from the shared folder: `names`, as far as it has them."""
     if self.shared is None or not names:
       return
     paths = _list(self.shared)
-    for name in tqdm.tqdm(
-      sorted(paths.keys() & set(names)),
-      desc="fetching",
-      unit="song",
-      mininterval=0.2 if sys.stderr.isatty() else 30,
+    for name in progress.bar(
+      sorted(paths.keys() & set(names)), desc="fetching", unit="song"
     ):
       with (
         FileSystems.open(paths[name]) as file,
@@ -127,33 +124,32 @@ class Cluster:
 
 
 class _Encode(beam.DoFn):
-  """A song's id -> its file in the shared folder."""
+  """Encode the song of an id to a file in the shared folder."""
 
   def __init__(
     self,
     source: songs.Songs,
     load_codec: Callable[[], Codec],
-    config: pairs.PairConfig,
+    task: encoding.Task,
     shared: str,
-    strict: bool,
   ):
     self._source, self._load_codec = source, load_codec
-    self._config, self._shared, self._strict = config, shared, strict
+    self._task, self._shared = task, shared
 
   def setup(self):
-    """Once per worker."""
-    # Ids travel, not songs: a job's description must stay small, and listing
-    # a source is cheap.
+    """List the songs and load the codec, once per worker."""
+    # Ids travel, not songs: runners limit the size of a job's description, and
+    # listing a source is cheap.
     self._songs: dict[str, songs.Song] = {}
     for song in self._source.songs():
-      self._songs.setdefault(song.id, song)  # of two with one id the first
+      self._songs.setdefault(song.id, song)  # the first of two with one id
     self._codec = self._load_codec()
 
   def process(self, element: str) -> Iterable[str]:
-    """Encodes one song."""
+    """Encode one song."""
     with tempfile.TemporaryDirectory() as local:
       folder = pathlib.Path(local)
-      task = encoding.Task(self._config, folder, self._strict)
+      task = dataclasses.replace(self._task, folder=folder)
       encoding.encode_to_file(self._songs[element], self._codec, task)
       file = song_codes.song_path(folder, element)
       _write(FileSystems.join(self._shared, file.name), file.read_bytes())
@@ -161,10 +157,10 @@ class _Encode(beam.DoFn):
 
 
 def _write(path: str, content: bytes) -> None:
-  """Writes a file in one step.
+  """Write a file in one step.
 
-  The temporary name is nobody else's, for a runner may try an element again
-  while the first try still lives; both write the same bytes.
+  The temporary name is unique, because a runner may retry an element while the
+  first attempt still runs; both write the same bytes.
   """
   partial = f"{path}.{uuid.uuid4().hex}.partial"
   try:
@@ -172,13 +168,13 @@ def _write(path: str, content: bytes) -> None:
       file.write(content)
     FileSystems.rename([partial], [path])
   except BaseException:
-    with contextlib.suppress(Exception):  # what went wrong first is told
+    with contextlib.suppress(Exception):  # the first error is reported
       FileSystems.delete([partial])
     raise
 
 
 def _list(folder: str) -> dict[str, str]:
-  """Name -> path or URL of the songs' files in a folder."""
+  """Return name -> path or URL of the songs' files in a folder."""
   if "://" not in folder:
     return {p.name: str(p) for p in pathlib.Path(folder).glob("*.npz")}
   (matched,) = FileSystems.match([FileSystems.join(folder, "*.npz")])
@@ -189,7 +185,7 @@ def _list(folder: str) -> dict[str, str]:
 def _run(pipeline: beam.Pipeline) -> None:
   try:
     pipeline.run().wait_until_finish()
-  except Exception as error:  # a runner raises whatever it likes
+  except Exception as error:  # every runner raises its own types
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = next(
       (line for line in reversed(lines) if "song " in line),
@@ -197,30 +193,26 @@ def _run(pipeline: beam.Pipeline) -> None:
     )
     raise ValueError(
       f"the pipeline failed: {reason}\nThe songs that are done are kept; the "
-      "same command goes on with the others"
+      "same command resumes with the others"
     ) from error
 
 
 @contextlib.contextmanager
-def _progress(folder: str, names: dict[str, str]) -> Iterator[None]:
-  """A bar that counts the files as they appear: runners have none."""
+def _progress(folder: str, names: set[str], done: int) -> Iterator[None]:
+  """Show a bar that counts the files as they appear: runners have none."""
   seconds = 1.0 if "://" not in folder else 15.0
   finished = threading.Event()
 
-  def done() -> int:
-    return len(names.keys() & _list(folder).keys())
+  def count() -> int:
+    return done + len(names & _list(folder).keys())
 
-  bar = tqdm.tqdm(
-    total=len(names),
-    initial=done(),
-    desc="encoding",
-    unit="song",
-    mininterval=0.2 if sys.stderr.isatty() else 30,
+  bar = progress.bar(
+    total=done + len(names), initial=count(), desc="encoding", unit="song"
   )
 
   def watch() -> None:
     while not finished.wait(seconds):
-      bar.update(done() - bar.n)
+      bar.update(count() - bar.n)
 
   thread = threading.Thread(target=watch, daemon=True)
   thread.start()
@@ -229,5 +221,5 @@ def _progress(folder: str, names: dict[str, str]) -> Iterator[None]:
   finally:
     finished.set()
     thread.join()
-    bar.update(done() - bar.n)
+    bar.update(count() - bar.n)
     bar.close()

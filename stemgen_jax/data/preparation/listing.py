@@ -1,68 +1,75 @@
-"""Which songs of a source can be used, and what is wrong with the others."""
+"""List the usable songs of a source, and the problems of the others."""
 
 import collections
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from stemgen_jax import categories
-from stemgen_jax.data import songs
 from stemgen_jax.data.preparation import pairs
+from stemgen_jax.data.songs import SPLITS, Problem, Song, Songs
 
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-  """A look at a source, without its audio.
+  """The songs of a source, listed without reading audio.
 
   Attributes:
-    splits: split -> ids of the songs that can be used.
+    songs: usable songs, in the source's order.
+    splits: split -> ids of the usable songs.
     stems: (category, target) -> number of their stems.
     problems: (song id, problem) of all songs, in the source's order.
   """
 
+  songs: tuple[Song, ...]
   splits: dict[str, list[str]]
   stems: dict[tuple[str, bool], int]
-  problems: tuple[tuple[str, songs.Problem], ...]
+  problems: tuple[tuple[str, Problem], ...]
 
 
 class UnusableError(ValueError):
-  """No song can be used, or not all of what was asked for.
+  """No song can be used, or `strict` was given and not all of them can.
 
   Attributes:
-    problems: as of a `Listing`.
+    problems: `Listing.problems`.
   """
 
-  def __init__(
-    self, message: str, problems: tuple[tuple[str, songs.Problem], ...]
-  ):
+  def __init__(self, message: str, problems: tuple[tuple[str, Problem], ...]):
     super().__init__(message)
     self.problems = problems
 
 
-def look(
-  source: songs.Songs, config: pairs.PairConfig, *, strict: bool = False
+def check(
+  source: Songs,
+  found: Iterable[Song],
+  config: pairs.PairConfig,
+  *,
+  strict: bool = False,
 ) -> Listing:
-  """Lists the songs of a source.
+  """Separate the usable songs of a source from the others.
 
   Args:
-    source: the source.
+    source: source of the songs.
+    found: all songs of the source, from `source.songs()`.
     config: how pairs are drawn, which decides how many stems a song needs.
-    strict: refuse a source of which a song or a stem has to be left out.
+    strict: refuse a source if a song or a stem has to be left out.
 
   Raises:
-    UnusableError: no song can be used, or `strict`.
-    ValueError: there is no song, or one is described wrongly.
+    UnusableError: no song can be used, or `strict` refused the source.
+    ValueError: there is no song, or a song has an invalid field.
   """
-  splits: dict[str, list[str]] = {split: [] for split in songs.SPLITS}
+  usable: list[Song] = []
+  splits: dict[str, list[str]] = {split: [] for split in SPLITS}
   stems: collections.Counter[tuple[str, bool]] = collections.Counter()
-  problems: list[tuple[str, songs.Problem]] = []
+  problems: list[tuple[str, Problem]] = []
   seen: set[str] = set()
-  for song in source.songs():
-    _check(source, song)
-    found = list(_problems(song, seen, config))
-    problems += [(song.id, problem) for problem in found]
+  for song in found:
+    _check_fields(source, song)
+    own = list(_problems(song, seen, config))
+    problems += [(song.id, problem) for problem in own]
     seen.add(song.id)
-    if any(p.left_out and not p.stem for p in found):
+    if any(p.left_out and not p.stem for p in own):
       continue
+    usable.append(song)
     splits[song.split].append(song.id)
     stems.update((stem.category, stem.target) for stem in song.stems)
   bad = [(song, problem) for song, problem in problems if problem.left_out]
@@ -76,15 +83,15 @@ def look(
     )
   if not seen:
     raise ValueError(f"{source.name!r} has no songs: nothing to prepare")
-  return Listing(splits, dict(stems), tuple(problems))
+  return Listing(tuple(usable), splits, dict(stems), tuple(problems))
 
 
-def _check(source: songs.Songs, song: songs.Song) -> None:
-  """What no bad file can cause: raises ValueError."""
+def _check_fields(source: Songs, song: Song) -> None:
+  """Raise ValueError for a mistake of the source, not of its files."""
   where = f"song {song.id!r} of {source.name!r}"
-  if song.split not in songs.SPLITS:
+  if song.split not in SPLITS:
     raise ValueError(
-      f"{where}: split is {song.split!r}, expected one of {songs.SPLITS}"
+      f"{where}: split is {song.split!r}, expected one of {SPLITS}"
     )
   if song.genre not in categories.GENRES:
     raise ValueError(f"{where}: unknown genre {song.genre!r}")
@@ -95,22 +102,20 @@ def _check(source: songs.Songs, song: songs.Song) -> None:
 
 
 def _problems(
-  song: songs.Song, seen: set[str], config: pairs.PairConfig
-) -> Iterator[songs.Problem]:
+  song: Song, seen: set[str], config: pairs.PairConfig
+) -> Iterator[Problem]:
   yield from song.problems
   if any(p.left_out and not p.stem for p in song.problems):
     return
   if song.id in seen:
-    yield songs.Problem(
-      "same id", "two songs have this id: the first is taken, rename this one"
+    yield Problem(
+      "same id", "two songs have this id: the first is used, rename this one"
     )
   elif len(song.stems) < 2 and config.empty_share < 1:
-    yield songs.Problem(
+    yield Problem(
       "too few stems",
-      f"it has {len(song.stems)} that can be used: a pair needs one to hear "
-      "and one to play",
+      f"it has {len(song.stems)} that can be used: a pair needs one for the "
+      "context and one for the target",
     )
   elif not any(stem.target for stem in song.stems):
-    yield songs.Problem(
-      "nothing to play", "none of its stems may be what is to be played"
-    )
+    yield Problem("nothing to play", "none of its stems may be a target")

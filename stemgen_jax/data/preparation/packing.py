@@ -1,6 +1,6 @@
-"""Songs' files into records: the TFDS data set `stem_codes`, as ArrayRecord.
+"""Pack songs' files into records: the TFDS data set `stem_codes`.
 
-TensorFlow is not needed.
+The records are in ArrayRecord files; TensorFlow is not needed.
 """
 
 import contextlib
@@ -23,12 +23,12 @@ class StemCodesConfig(tfds.core.BuilderConfig):
 
   Attributes:
     songs: split -> ids of its songs.
-    folder: where the songs' files lie.
+    folder: folder of the songs' files.
     levels: q, codes per frame.
     scaled: whether the codec has scales (`codec.ScaledCodec`).
   """
 
-  # Not in the repr, which TFDS logs.
+  # TFDS logs the repr, which would list thousands of songs.
   songs: dict[str, list[str]] = dataclasses.field(
     default_factory=dict, repr=False
   )
@@ -38,7 +38,7 @@ class StemCodesConfig(tfds.core.BuilderConfig):
 
 
 class StemCodes(tfds.core.GeneratorBasedBuilder):
-  """Packs the songs' files; a record is a pair over one whole segment."""
+  """Pack the songs' files; a record is a pair over one whole segment."""
 
   VERSION = tfds.core.Version("1.0.0")
   RELEASE_NOTES = {"1.0.0": "Pairs of context and target codes."}  # noqa: RUF012
@@ -50,7 +50,7 @@ class StemCodes(tfds.core.GeneratorBasedBuilder):
   def _info(self) -> tfds.core.DatasetInfo:
     def tensor(shape, dtype, doc):
       return tfds.features.Tensor(
-        # As bytes: read twice as fast as lists of integers.
+        # Bytes are read twice as fast as lists of integers.
         shape=shape,
         dtype=dtype,
         encoding="bytes",
@@ -100,21 +100,21 @@ class StemCodes(tfds.core.GeneratorBasedBuilder):
 
 
 def pack(builder: StemCodes) -> None:
-  """Writes the records; TFDS keeps nothing of an unfinished build.
+  """Write the records; TFDS keeps nothing of an unfinished build.
 
   Raises:
-    OSError: they could not be written, e.g. for want of space.
+    OSError: the records cannot be written, for example for lack of space.
   """
   _remove_unfinished(builder)
   try:
     _write(builder)
-  except Exception as error:  # the writer of records raises whatever it likes
+  except Exception as error:  # ArrayRecord's writer raises its own types
     _remove_unfinished(builder)
     lines = str(error).strip().splitlines() or [repr(error)]
     raise OSError(
       f"cannot write the records in {builder.data_dir}: {lines[-1]}; the songs "
-      f"that are encoded are kept: {encoding.remedy(error)} the same command "
-      "again"
+      f"that are encoded are kept: {encoding.remedy(error)} run the same "
+      "command again"
     ) from error
 
 
@@ -128,10 +128,12 @@ def _write(builder: tfds.core.GeneratorBasedBuilder) -> None:
 
 
 def check_packing() -> None:
-  """Packs a number, to know before hours of work that records can be written.
+  """Pack one number, to fail before hours of encoding instead of after.
+
+  TFDS imports many of its modules only when it writes.
 
   Raises:
-    ImportError, OSError: they cannot; TFDS imports much of itself only then.
+    ImportError, OSError: records cannot be written.
   """
   with tempfile.TemporaryDirectory() as folder:
     builder = _Probe(data_dir=folder, file_format="array_record")
@@ -139,14 +141,14 @@ def check_packing() -> None:
       _write(builder)
     except Exception as error:
       if encoding.is_full(error):
-        return  # this is another disk than the records'
+        return  # the temporary folder may be on another disk
       lines = str(error).strip().splitlines() or [repr(error)]
       kind = ImportError if isinstance(error, ImportError) else OSError
       raise kind(f"cannot write records: {lines[-1]}") from error
 
 
 class _Probe(tfds.core.GeneratorBasedBuilder):
-  """A set of one number."""
+  """A data set of one number."""
 
   VERSION = tfds.core.Version("1.0.0")
 
@@ -162,6 +164,6 @@ class _Probe(tfds.core.GeneratorBasedBuilder):
 
 
 def _remove_unfinished(builder: StemCodes) -> None:
-  """Removes what a build that was killed has left."""
+  """Remove the files of a build that was killed."""
   for stale in pathlib.Path(builder.data_dir).parent.glob("incomplete.*"):
     shutil.rmtree(stale)

@@ -1,24 +1,23 @@
-"""Which stems are heard and which stem is to be played: pairs of a song.
+"""Draw pairs of a context and a target stem from the segments of a song.
 
-A song is cut into segments, and of every segment a few pairs are drawn: one
-stem is the target, a random subset of the others is the context (StemGen,
-section 2). What the paper leaves open is decided here: the distribution over
-subset sizes, the silence rule and the share of empty contexts.
+A song is cut into segments, and a few pairs are drawn from each: one stem is
+the target, a random subset of the others is the context (StemGen, section 2).
+The paper does not specify the distribution over subset sizes, the treatment of
+silence and the share of empty contexts; they are settings here.
+
+Imports neither scipy nor a codec: the flags of `prepare` need `PairConfig`.
 """
 
 import dataclasses
-import functools
 import math
 import zlib
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import signal
 
 SUBSET_SIZES = ("uniform", "subsets")
 
-_FRAME_SECONDS = 0.1  # of the loudness measure: longer than a cycle at 20 Hz
-_PEAK = 0.99  # contexts are mixed below this
+_PEAK = 0.99  # greatest sample value of a context
 _TRIES = 64  # draws for one pair before giving up
 
 
@@ -27,20 +26,20 @@ class PairConfig:
   """How pairs are drawn.
 
   Attributes:
-    segment_seconds: length of a segment, 1 to 60 (the paper's) seconds.
+    segment_seconds: length of a segment in seconds, 1 to 60 (the paper's).
     pairs: pairs per segment; fewer where a segment has fewer different ones.
-    empty_share: share of pairs whose context is silence, 0..1, so that the
-      model also learns to begin. The paper's count has none, its demo does.
+    empty_share: share of pairs whose context is silence, 0..1, which teach the
+      model to start a song. The paper counts none, its demo has some.
     subset_sizes: "uniform" draws the size of the context first, so one stem
-      and all the others are equally likely; "subsets" makes every non-empty
-      subset equally likely, which is mostly half of the stems.
-    threshold_db: a second is active when the A-weighted RMS of its loudest
-      tenth is above this, in dB relative to full scale.
+      and all others are equally likely; "subsets" makes every non-empty
+      subset equally likely, so most have half of the stems.
+    threshold_db: A-weighted RMS of a second's loudest tenth, in dB of full
+      scale, above which the second is active.
     min_active: share of a segment's seconds in which target and context must
       both be active, 0..1 (for an empty context: the target alone).
-    level_db: each stem of a context is raised or lowered by up to this many
-      dB at random; 0 leaves the song's own balance.
-    seed: of all the draws.
+    level_db: largest random change of a context stem's level in dB, 0 to 40;
+      0 keeps the balance of the song.
+    seed: seed of all draws.
 
   Raises:
     ValueError: a value is out of its range.
@@ -56,7 +55,7 @@ class PairConfig:
   seed: int = 0
 
   def __post_init__(self):
-    for name, fine, expected in (
+    for name, valid, expected in (
       ("segment_seconds", 1 <= self.segment_seconds <= 60, "1 to 60"),
       ("pairs", self.pairs >= 1, "at least 1"),
       ("empty_share", 0 <= self.empty_share <= 1, "0 to 1"),
@@ -66,20 +65,20 @@ class PairConfig:
       ("level_db", 0 <= self.level_db <= 40, "0 to 40"),
       ("seed", self.seed >= 0, "at least 0"),
     ):
-      if not fine:
+      if not valid:
         value = getattr(self, name)
         raise ValueError(f"{name} is {value!r}, expected {expected}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-  """One pair of a segment, stems given by their number in the song.
+  """One pair of a segment; stems are given by their index in the song.
 
   Attributes:
-    index: which of the segment's pairs.
-    target: the stem to be played.
-    context: the stems that are heard, ascending; () is silence.
-    gains: linear gain of each of the context's stems.
+    index: index of the pair in its segment.
+    target: index of the target stem.
+    context: indices of the context's stems, ascending; () is silence.
+    gains: linear gain of each stem of the context.
   """
 
   index: int
@@ -88,49 +87,16 @@ class Pair:
   gains: tuple[float, ...]
 
 
-@functools.cache
-def _a_weighting(sample_rate: int) -> np.ndarray:
-  """Second-order sections of the A-weighting curve (IEC 61672), 0 dB at 1 kHz.
-
-  The bilinear transform bends it near half the sample rate, which a measure
-  of silence does not notice.
-  """
-  poles = -2 * np.pi * np.array([20.6, 20.6, 107.7, 737.9, 12194.0, 12194.0])
-  return signal.zpk2sos(
-    *signal.bilinear_zpk(np.zeros(4), poles, 7.39705e9, sample_rate)
-  )
-
-
-def active_seconds(
-  audio: Float[np.ndarray, "samples channels"],
-  sample_rate: int,
-  threshold_db: float = -60.0,
-) -> Bool[np.ndarray, " seconds"]:
-  """Which seconds of the audio can be heard (see `PairConfig.threshold_db`).
-
-  A-weighting keeps rumble and DC from counting as music; taking the loudest
-  tenth lets one drum hit make its second active. An unfinished last second
-  counts as a second.
-  """
-  seconds = math.ceil(len(audio) / sample_rate)
-  frame = round(_FRAME_SECONDS * sample_rate)
-  per_second = round(1 / _FRAME_SECONDS)
-  power = np.square(
-    signal.sosfilt(_a_weighting(sample_rate), audio, axis=0)
-  ).mean(axis=1)
-  edges = np.arange(math.ceil(len(power) / frame)) * frame
-  rms = np.sqrt(np.add.reduceat(power, edges) / frame)
-  rms = np.pad(rms, (0, seconds * per_second + 1 - len(rms)))
-  loudest = rms[: seconds * per_second].reshape(seconds, per_second).max(1)
-  return loudest > 10 ** (threshold_db / 20)
-
-
 def segment_starts(seconds: float, segment_seconds: float) -> list[float]:
-  """Where the segments of a song of that length begin, in seconds.
+  """Return the beginnings of a song's segments in seconds.
 
-  They are spread evenly over the song and all have the full length, so the
-  last may overlap its neighbour; a rest of less than a quarter of a segment
-  is left out. A song shorter than a segment gives one, to be padded.
+  Segments have the full length and are spread evenly over the song, so
+  neighbours may overlap; a remainder of less than a quarter of a segment is
+  left out. A song shorter than a segment gives one, to be padded.
+
+  Args:
+    seconds: length of the song.
+    segment_seconds: length of a segment.
   """
   count = max(1, math.ceil(seconds / segment_seconds - 0.25))
   last = max(0.0, seconds - segment_seconds)
@@ -144,20 +110,25 @@ def choose_pairs(
   song: str,
   segment: int,
   active: Bool[np.ndarray, "stems seconds"],
-  playable: Bool[np.ndarray, " stems"] | None = None,
+  targetable: Bool[np.ndarray, " stems"] | None = None,
 ) -> list[Pair]:
-  """Draws the pairs of one segment from the activity of the song's stems.
-
-  Of those that are `playable` (default: all), one is the target; any of the
-  others may be heard.
+  """Draw the pairs of one segment from the activity of the song's stems.
 
   The draw of a pair depends on (seed, song id, segment, index) and on the
-  segment's earlier pairs, because no (target, context) is taken twice; hence
-  not on the process or the order in which songs are worked on.
+  segment's earlier pairs, because no (target, context) is taken twice. It does
+  not depend on the process or the order in which songs are encoded.
+
+  Args:
+    config: how pairs are drawn.
+    song: id of the song.
+    segment: index of the segment.
+    active: seconds in which each stem sounds.
+    targetable: stems that may be a target; default: all. Any stem may be in a
+      context.
   """
   able = active.mean(axis=1) >= max(config.min_active, 1e-9)
-  able = np.flatnonzero(able if playable is None else able & playable)
-  heard = np.flatnonzero(active.any(axis=1))
+  able = np.flatnonzero(able if targetable is None else able & targetable)
+  audible = np.flatnonzero(active.any(axis=1))
   chosen: dict[tuple[int, tuple[int, ...]], Pair] = {}
   if not len(able):
     return []
@@ -167,7 +138,7 @@ def choose_pairs(
     empty = rng.random() < config.empty_share
     for _ in range(_TRIES):
       target = int(rng.choice(able))
-      others = heard[heard != target]
+      others = audible[audible != target]
       context = () if empty else _subset(config.subset_sizes, others, rng)
       if not empty and not context:
         continue
@@ -186,7 +157,7 @@ def choose_pairs(
 def _subset(
   sizes: str, others: np.ndarray, rng: np.random.Generator
 ) -> tuple[int, ...]:
-  """A random non-empty subset of `others`; empty only if there are none."""
+  """Draw a non-empty subset of `others`; () if there are none."""
   if not len(others):
     return ()
   if sizes == "uniform":
@@ -194,7 +165,7 @@ def _subset(
     taken = rng.choice(others, size, replace=False)
   else:
     taken = others[:0]
-    while not len(taken):
+    while not len(taken):  # every non-empty subset is equally likely
       taken = others[rng.random(len(others)) < 0.5]
   return tuple(int(stem) for stem in np.sort(taken))
 
@@ -202,16 +173,16 @@ def _subset(
 def mix_context(
   stems: Float[np.ndarray, "stems samples channels"], pair: Pair
 ) -> tuple[Float[np.ndarray, "samples channels"], Float[np.ndarray, " stems"]]:
-  """Sums the context of a pair, below full scale.
+  """Sum the context of a pair, below full scale.
 
   Returns:
-    The mix, and the linear gain with which each of the song's stems is in it:
-    0 where left out. A mix that would clip is lowered as a whole.
+    The mix, and the linear gain of each of the song's stems in it: 0 where
+    left out. A mix that would clip is lowered as a whole.
   """
   gains = np.zeros(len(stems), np.float32)
   gains[list(pair.context)] = pair.gains
   mix = np.zeros(stems.shape[1:], np.float32)
-  for stem in pair.context:
+  for stem in pair.context:  # in this order: float32 sums depend on it
     mix += gains[stem] * stems[stem]
   headroom = _PEAK / max(_PEAK, float(np.abs(mix).max(initial=0.0)))
   return mix * np.float32(headroom), gains * np.float32(headroom)

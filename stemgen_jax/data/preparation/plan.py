@@ -1,7 +1,7 @@
-"""What preparing would do, without reading audio: prepare's --dry_run."""
+"""Show what `prepare --dry_run` would do, without reading audio."""
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from stemgen_jax.codec import Codec
 from stemgen_jax.data import songs
@@ -12,30 +12,32 @@ _LISTED = 20  # songs that are shown
 
 def show(
   source: songs.Songs,
+  found: Sequence[songs.Song],
   codec: Codec,
   out: pathlib.Path,
   config: pairs.PairConfig,
-  where: str,
+  machines: str,
   *,
   strict: bool = False,
 ) -> listing.Listing:
-  """Prints how songs are understood and what would be done with them.
+  """Print how songs are understood and how they would be prepared.
 
   Args:
-    source: of the songs.
-    codec: that would encode them.
+    source: source of the songs.
+    found: all songs of the source, from `source.songs()`.
+    codec: codec that would encode them.
     out: folder of the data set.
     config: how pairs would be drawn.
-    where: the machines that would encode.
-    strict: as of `stem_codes.prepare`.
+    machines: description of the machines that would encode.
+    strict: see `prepare.prepare`.
 
   Raises:
-    ValueError, OSError: as `stem_codes.prepare`, as far as it can be known.
+    ValueError, OSError: as `prepare.prepare`, as far as they can be foreseen.
   """
-  # First: this tells why, if no song can be used.
-  print("\n".join(_songs(source)))
+  # First: the list explains why no song can be used, if that is so.
+  print("\n".join(_lines(found)))
   try:
-    listed = listing.look(source, config, strict=strict)
+    listed = listing.check(source, found, config, strict=strict)
   except listing.UnusableError as error:
     print(problems.table(error.problems))
     raise
@@ -47,27 +49,25 @@ def show(
   seconds = config.segment_seconds
   for line in (
     f"{source.name}: {counts} songs, {done} of them are encoded",
-    f"stems to play: {_stems(listed.stems, target=True)}",
-    f"only heard: {_stems(listed.stems, target=False)}",
+    f"stems for contexts and targets: {_stems(listed.stems, target=True)}",
+    f"stems for contexts only: {_stems(listed.stems, target=False)}",
     problems.table(listed.problems),
     f"segments of {seconds:g} s, in which both sides of a pair must sound for "
     f"{config.min_active * seconds:g} s",
-    f"codec {codec.name} ({codec.checksum[:12]}), {where}",
+    f"codec {codec.name} ({codec.checksum[:12]}), {machines}",
     "dry run: nothing was done, no audio was read",
   ):
     print(line)
   return listed
 
 
-def _songs(source: songs.Songs) -> Iterator[str]:
-  """The first songs and their stems, a line each."""
-  total = 0
-  for total, song in enumerate(source.songs(), 1):
-    if total <= _LISTED:
-      stems = ", ".join(f"{stem.name} {stem.category}" for stem in song.stems)
-      yield f"{song.id} ({song.split}): {stems or 'no stems'}"
-  if total > _LISTED:
-    yield f"and {total - _LISTED} more"
+def _lines(found: Sequence[songs.Song]) -> Iterator[str]:
+  """Yield a line for each of the first songs."""
+  for song in found[:_LISTED]:
+    stems = ", ".join(f"{stem.name} {stem.category}" for stem in song.stems)
+    yield f"{song.id} ({song.split}): {stems or 'no stems'}"
+  if len(found) > _LISTED:
+    yield f"and {len(found) - _LISTED} more"
 
 
 def _stems(stems: dict[tuple[str, bool], int], *, target: bool) -> str:

@@ -1,36 +1,30 @@
-"""Prepares a folder of `stem_codes`: pairs of context and target as codes.
+"""Prepare a data set: pairs of context and target of songs, as codes.
 
-Songs are encoded to one file each (`song_files`), and a TFDS builder packs
-these into ArrayRecord (`packing`). A prepared folder holds
+Songs are encoded to one file each (`encoding`, `workers`), and a TFDS builder
+packs these into ArrayRecord (`packing`). A prepared folder holds
 
-    prepare.json         what the records depend on; the folder is bound to it
+    prepare.json         configuration of the records; it binds the folder
     songs/ID.npz         the pairs of a song, kept so that a restart is cheap
     stem_codes/NAME/1.0.0/*.array_record     the records
-    problems.csv         what was left out, and why
+    problems.csv         songs and stems that were left out, and why
     codebooks.npy, silence.npy, manifest.json     (see `manifest`)
 """
 
 import collections
 import contextlib
 import dataclasses
-import functools
 import importlib.metadata
-import json
 import pathlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from stemgen_jax import categories, disk
+from stemgen_jax import categories, disk, recipes
 from stemgen_jax.codec import Codec, ScaledCodec, scales
 from stemgen_jax.data import songs
-from stemgen_jax.data.manifest import (
-  RECIPE,
-  Manifest,
-  bound_recipe,
-)
+from stemgen_jax.data.manifest import RECIPE, Manifest, recipe_of
 from stemgen_jax.data.preparation import (
   encoding,
   listing,
@@ -39,6 +33,7 @@ from stemgen_jax.data.preparation import (
   song_codes,
 )
 from stemgen_jax.data.preparation import problems as problems_lib
+from stemgen_jax.data.preparation import workers as workers_lib
 
 _PACKAGES = (
   "stemgen-jax",
@@ -51,6 +46,7 @@ _PACKAGES = (
   "tensorflow-datasets",
   "array_record",
 )
+_Summaries = Mapping[str, song_codes.Summary]
 
 
 def prepare(
@@ -59,26 +55,29 @@ def prepare(
   out: str | pathlib.Path,
   config: pairs.PairConfig,
   *,
+  found: Iterable[songs.Song] | None = None,
   workers: int = 0,
-  cluster: Callable[..., None] | None = None,
+  cluster: Callable[..., dict[str, song_codes.Summary]] | None = None,
   strict: bool = False,
 ) -> Manifest:
-  """Makes a data set of codes in the folder `out`, or finishes one.
+  """Make a data set of codes in the folder `out`, or finish one.
 
-  One that is finished is left alone, unless songs have been added, changed or
-  moved to another split since: then these are encoded, and all packed anew.
+  A finished set stays as it is, unless songs have been added, changed or moved
+  to another split since: then these are encoded, and all songs are packed
+  again.
 
   Args:
-    source: of the songs. If it is a dataclass its fields are part of the
-      configuration.
+    source: source of the songs. If it is a dataclass its fields are part of
+      the configuration.
     load_codec: makes the codec; with `workers` it must pickle, as must the
       songs.
-    out: the folder; made if it is not there.
+    out: folder of the data set; made if it does not exist.
     config: how pairs are drawn.
+    found: `source.songs()`, if it has been called already.
     workers: processes that encode; 0 encodes in this one.
-    cluster: encodes in their stead, a `cluster.Cluster`.
+    cluster: `beam.Cluster` that encodes in place of `workers`.
     strict: stop at a song of which something has to be left out; otherwise
-      such songs and stems are, and are named in `report.FILE`.
+      such songs and stems are left out and named in `problems.FILE`.
 
   Returns:
     The manifest of the finished data set.
@@ -86,10 +85,10 @@ def prepare(
   Raises:
     ValueError: no song can be used, `strict` stopped at one, or `out` holds
       something else or another configuration.
-    OSError: `out` cannot be written; what is done is kept.
+    OSError: `out` cannot be written; finished songs are kept.
   """
-  listed = listing.look(source, config, strict=strict)
-  split_songs = listed.splits
+  found = source.songs() if found is None else found
+  listed = listing.check(source, found, config, strict=strict)
   if workers < 0:
     raise ValueError(f"workers is {workers}, expected 0 or more")
   codec = load_codec()
@@ -98,45 +97,35 @@ def prepare(
   out.mkdir(parents=True, exist_ok=True)
   if not (out / RECIPE).is_file():
     disk.write_json(out / RECIPE, recipe)
-  folder = out / "songs"
-  ids = [song_id for split in split_songs.values() for song_id in split]
+  task = encoding.Task(config, out / "songs", strict)
+  ids = [song_id for split in listed.splits.values() for song_id in split]
+  summaries = song_codes.summaries(task.folder, ids)
   with contextlib.suppress(FileNotFoundError):
     finished = Manifest.load(out)
-    if _is_current(finished, source, split_songs, folder):
+    if _is_current(finished, listed, summaries, task.folder):
       if strict:
         _refuse_left_out(problems_lib.read(out))
       return finished
-    Manifest.remove(out)  # first: what follows may be killed
-  folder.mkdir(exist_ok=True)
-  encode_missing = cluster or functools.partial(
-    encoding.encode_missing, workers=workers
-  )
-  encode_missing(source, ids, load_codec, config, folder, strict=strict)
-  problems = problems_lib.gather(listed.problems, folder, ids)
+    Manifest.remove(out)  # first: this process may be killed later on
+  task.folder.mkdir(exist_ok=True)
+  missing = workers_lib.find_missing(listed.songs, summaries, task.folder)
+  done = len(ids) - len(missing)
+  if cluster:
+    summaries |= cluster(source, missing, load_codec, task, done=done)
+  else:
+    summaries |= workers_lib.encode_missing(
+      missing, load_codec, task, workers=workers, done=done
+    )
+  problems = problems_lib.gather(listed.problems, summaries, ids)
   problems_lib.write(out, problems)
-  if strict:  # songs may have been encoded by a run that was not
+  if strict:  # songs may have been encoded by a run without it
     _refuse_left_out(problems)
-  counts, per_category, level = _count(folder, split_songs)
-  scaled = isinstance(codec, ScaledCodec)
+  counts = _count(listed.splits, summaries)
+  _check_pairs(out, listed.splits, counts, summaries)
   name = f"{source.name}_{codec.name}"
-  # Of songs as they were, if a run was killed after it had packed them.
-  shutil.rmtree(out / packing.StemCodes.name, ignore_errors=True)
-  builder = packing.StemCodes(
-    data_dir=out,
-    file_format="array_record",
-    config=packing.StemCodesConfig(
-      name=name,
-      songs={
-        split: ids
-        for split, ids in split_songs.items()
-        if counts[split]["pairs"]
-      },
-      folder=folder,
-      levels=codec.levels,
-      scaled=scaled,
-    ),
-  )
-  packing.pack(builder)
+  builder = _pack(out, name, codec, listed.splits, counts)
+  training = [summaries[song_id] for song_id in listed.splits["train"]]
+  scaled = isinstance(codec, ScaledCodec)
   manifest = Manifest(
     name=name,
     records=str(pathlib.Path(builder.data_dir).relative_to(out)),
@@ -150,12 +139,12 @@ def prepare(
     segment_seconds=config.segment_seconds,
     frames=codec.frames(round(config.segment_seconds * codec.sample_rate)),
     counts=counts,
-    listed={split: len(ids) for split, ids in split_songs.items()},
-    song_ids=split_songs,
-    categories=per_category,
-    context_rms_db=level,
+    listed={split: len(ids) for split, ids in listed.splits.items()},
+    song_ids=listed.splits,
+    categories=_count_categories(training),
+    context_rms_db=_mean_level(training),
     segment_frames=codec.framing.segment_frames if scaled else 0,
-    scale_ratio=_scale_ratio(folder, split_songs["train"]) if scaled else {},
+    scale_ratio=_scale_ratio(training) if scaled else {},
     config=recipe,
     versions={name: importlib.metadata.version(name) for name in _PACKAGES},
     codebooks=codec.codebooks(),
@@ -165,75 +154,32 @@ def prepare(
   return manifest
 
 
-def _is_current(
-  manifest: Manifest,
-  source: songs.Songs,
-  split_songs: dict[str, list[str]],
-  folder: pathlib.Path,
-) -> bool:
-  """Whether a finished data set has the songs as they are now.
-
-  Where the songs' files have been deleted, as they may be, only their ids are
-  compared, and of older sets their number.
-  """
-  if manifest.song_ids and any(
-    sorted(manifest.song_ids[split]) != sorted(ids)
-    for split, ids in split_songs.items()
-  ):
-    return False
-  listed = manifest.listed or {
-    split: count["songs"] for split, count in manifest.counts.items()
-  }
-  if any(listed[split] != len(ids) for split, ids in split_songs.items()):
-    return False
-  if not any(folder.glob("*.npz")):
-    return True
-  ids = [song_id for split in split_songs.values() for song_id in split]
-  return not encoding.find_missing(source, ids, folder, retry=False)
-
-
-def _refuse_left_out(problems: Sequence[tuple[str, songs.Problem]]) -> None:
-  """Raises ValueError, for --strict, if anything had to be left out."""
-  bad = [(song, problem) for song, problem in problems if problem.left_out]
-  if bad:
-    song, problem = bad[0]
-    where = f"song {song}: {problem.stem or 'left out'}"
-    more = f"; {len(bad) - 1} more" if len(bad) > 1 else ""
-    raise ValueError(
-      f"--strict: {where}: {problem.message}{more}; mend it, or prepare "
-      "without --strict"
-    )
-
-
 def check(
   source: songs.Songs,
   codec: Codec,
   out: pathlib.Path,
   config: pairs.PairConfig,
 ) -> dict[str, Any]:
-  """The recipe that `prepare` binds a folder to, if it can be made there.
+  """Return the configuration of a data set if it can be prepared in `out`.
 
   Raises:
     ValueError, NotADirectoryError: the folder holds something else.
-    ImportError, OSError: no records could be written.
+    ImportError, OSError: records could not be written.
   """
+  fields = recipes.as_json(source) if dataclasses.is_dataclass(source) else {}
   recipe = {
     "source": source.name,
-    "source_config": _plain(source),
+    "source_config": fields,
     "codec": codec.name,
     "codec_checksum": codec.checksum,
-    "pairs": _plain(config),
+    "pairs": recipes.as_json(config),
   }
   disk.check_folder(out)
-  if bound := bound_recipe(out):
-    differing = [
-      f"{name} {ours!r} there, {theirs!r} now"
-      for name, ours, theirs in _differences(bound, recipe)
-    ]
-    if differing:
+  if existing := recipe_of(out):
+    if differing := recipes.differences(existing, recipe):
       raise ValueError(
-        f"{out} holds a data set of another configuration "
-        f"({'; '.join(differing[:4])}): give another --out, or delete it"
+        f"{out} holds a data set of another configuration ({differing}): "
+        "give another --out, or delete it"
       )
   elif out.exists() and any(out.iterdir()):
     raise ValueError(
@@ -243,72 +189,138 @@ def check(
   return recipe
 
 
-def _differences(old: Any, new: Any, name: str = "") -> Iterator[tuple]:
-  if isinstance(old, dict) and isinstance(new, dict):
-    for key in sorted(old.keys() | new.keys()):
-      inner = f"{name}.{key}" if name else key
-      yield from _differences(old.get(key), new.get(key), inner)
-  elif old != new:
-    yield name, old, new
+def _is_current(
+  manifest: Manifest,
+  listed: listing.Listing,
+  summaries: _Summaries,
+  folder: pathlib.Path,
+) -> bool:
+  """Whether a finished data set has the songs as they are now.
+
+  If the songs' files have been deleted, which is allowed, only ids are
+  compared, and the number of songs with older sets.
+  """
+  if manifest.song_ids and any(
+    sorted(manifest.song_ids[split]) != sorted(ids)
+    for split, ids in listed.splits.items()
+  ):
+    return False
+  counts = manifest.listed or {
+    split: count["songs"] for split, count in manifest.counts.items()
+  }
+  if any(counts[split] != len(ids) for split, ids in listed.splits.items()):
+    return False
+  if not any(folder.glob("*.npz")):
+    return True
+  return not workers_lib.find_missing(
+    listed.songs, summaries, folder, retry=False
+  )
 
 
-def _plain(value: Any) -> Any:
-  """A dataclass as JSON gives it back; {} for a source that is none."""
-  fields = {}
-  if dataclasses.is_dataclass(value) and not isinstance(value, type):
-    fields = dataclasses.asdict(value)
-  return json.loads(json.dumps(fields, default=str))
+def _refuse_left_out(problems: Sequence[tuple[str, songs.Problem]]) -> None:
+  """Raise ValueError, for --strict, if anything had to be left out."""
+  bad = [(song, problem) for song, problem in problems if problem.left_out]
+  if bad:
+    song, problem = bad[0]
+    where = f"song {song}: {problem.stem or 'left out'}"
+    more = f"; {len(bad) - 1} more" if len(bad) > 1 else ""
+    raise ValueError(
+      f"--strict: {where}: {problem.message}{more}; repair it, or prepare "
+      "without --strict"
+    )
 
 
 def _count(
-  folder: pathlib.Path, split_songs: dict[str, list[str]]
-) -> tuple[dict[str, dict[str, int]], dict[str, int], float | None]:
-  """Pairs per split; of training, pairs per category and contexts' level."""
-  counts, per_category, levels = {}, collections.Counter(), []
-  for split, ids in split_songs.items():
-    files = [
-      song_codes.SongCodes.load(song_codes.song_path(folder, song_id))
-      for song_id in ids
-    ]
+  splits: Mapping[str, Sequence[str]], summaries: _Summaries
+) -> dict[str, dict[str, int]]:
+  """Return `Manifest.counts`."""
+  counts = {}
+  for split, ids in splits.items():
+    of_split = [summaries[song_id] for song_id in ids]
     counts[split] = {
-      "songs": sum(len(file.index) > 0 for file in files),
-      "pairs": sum(len(file.index) for file in files),
-      "empty": sum(int((~file.has_context).sum()) for file in files),
+      "songs": sum(len(song.category) > 0 for song in of_split),
+      "pairs": sum(len(song.category) for song in of_split),
+      "empty": sum(int((~song.has_context).sum()) for song in of_split),
     }
-    if split == "train":
-      for file in files:
-        per_category.update(file.category.astype(int).tolist())
-        levels.extend(file.context_rms_db[file.has_context].tolist())
-  training = split_songs["train"]
+  return counts
+
+
+def _check_pairs(
+  out: pathlib.Path,
+  splits: Mapping[str, Sequence[str]],
+  counts: Mapping[str, Mapping[str, int]],
+  summaries: _Summaries,
+) -> None:
+  """Raise ValueError if no pair is left, or none to train on."""
+  training = splits["train"]
   total = sum(count["pairs"] for count in counts.values())
-  if not total or (training and not counts["train"]["pairs"]):
-    why = ""
-    if files := [x for split in split_songs for x in split_songs[split]]:
-      path = song_codes.song_path(folder, (training or files)[0])
-      told = [p for p in song_codes.facts_of(path)[0] if p.left_out]
-      why = f", as {(training or files)[0]}: {told[0].message}" if told else ""
-    raise ValueError(
-      f"the {len(training)} songs to train on give no pair of stems{why}; see "
-      f"{folder.parent / problems_lib.FILE}"
-    )
-  names = {
-    name: per_category[i]
-    for i, name in enumerate(categories.CATEGORIES)
-    if per_category[i]
+  if total and not (training and not counts["train"]["pairs"]):
+    return
+  why = ""
+  if ids := [*training, *(x for split in splits for x in splits[split])]:
+    bad = [p for p in summaries[ids[0]].problems if p.left_out]
+    why = f", as {ids[0]}: {bad[0].message}" if bad else ""
+  raise ValueError(
+    f"the {len(training)} songs to train on give no pair of stems{why}; see "
+    f"{out / problems_lib.FILE}"
+  )
+
+
+def _pack(
+  out: pathlib.Path,
+  name: str,
+  codec: Codec,
+  splits: Mapping[str, list[str]],
+  counts: Mapping[str, Mapping[str, int]],
+) -> packing.StemCodes:
+  """Pack the songs' files into records."""
+  # Records of outdated songs, if a run was killed after it had packed them.
+  shutil.rmtree(out / packing.StemCodes.name, ignore_errors=True)
+  builder = packing.StemCodes(
+    data_dir=out,
+    file_format="array_record",
+    config=packing.StemCodesConfig(
+      name=name,
+      songs={x: ids for x, ids in splits.items() if counts[x]["pairs"]},
+      folder=out / "songs",
+      levels=codec.levels,
+      scaled=isinstance(codec, ScaledCodec),
+    ),
+  )
+  packing.pack(builder)
+  return builder
+
+
+def _count_categories(training: Sequence[song_codes.Summary]) -> dict[str, int]:
+  """Return `Manifest.categories`."""
+  counts: collections.Counter[int] = collections.Counter()
+  for song in training:
+    counts.update(song.category.astype(int).tolist())
+  return {
+    name: counts[i] for i, name in enumerate(categories.CATEGORIES) if counts[i]
   }
-  level = round(float(np.mean(levels)), 2) if levels else None
-  return counts, names, level
 
 
-def _scale_ratio(folder: pathlib.Path, song_ids: list[str]) -> dict[str, float]:
-  """How loud targets are beside their contexts: see `Manifest`."""
+def _mean_level(training: Sequence[song_codes.Summary]) -> float | None:
+  """Return `Manifest.context_rms_db`."""
+  levels = [
+    level
+    for song in training
+    for level in song.context_rms_db[song.has_context].tolist()
+  ]
+  return round(float(np.mean(levels)), 2) if levels else None
+
+
+def _scale_ratio(training: Sequence[song_codes.Summary]) -> dict[str, float]:
+  """Return `Manifest.scale_ratio`."""
   logs = collections.defaultdict(list)
-  for song_id in song_ids:
-    path = song_codes.song_path(folder, song_id)
-    for pair in song_codes.SongCodes.load(path).rows():
-      logs[int(pair["category"])].extend(
-        scales.log_ratios(pair["target_scales"], pair["context_scales"])
-      )
+  for song in training:
+    assert song.target_scales is not None
+    assert song.context_scales is not None
+    for category, target, context in zip(
+      song.category.tolist(), song.target_scales, song.context_scales
+    ):
+      logs[category].extend(scales.log_ratios(target, context))
   return {
     categories.CATEGORIES[category]: round(float(np.exp(np.mean(log))), 4)
     for category, log in sorted(logs.items())

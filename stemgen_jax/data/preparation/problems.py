@@ -1,10 +1,10 @@
-"""What was found wrong with songs: a table to read and a file to work off."""
+"""Problems of songs: a table to read and a file to work through."""
 
 import collections
 import csv
 import io
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from stemgen_jax import disk
 from stemgen_jax.data.preparation import song_codes
@@ -13,31 +13,30 @@ from stemgen_jax.data.songs import Problem
 FILE = "problems.csv"
 """In the folder of a data set."""
 
-# What was done about problems by which neither song nor stem is left out; of
-# other kinds nothing is lost.
+# Treatment of problems that leave neither song nor stem out; other kinds lose
+# nothing.
 _DONE = {
   "not rendered": "published without audio",
-  "silent stem": "heard as silence, not played",
-  "unknown name": "taken as other",
+  "silent stem": "silent in contexts, never a target",
+  "unknown name": "used as other",
 }
 _COLUMNS = ("song", "stem", "problem", "left_out", "message")
 
 
 def gather(
   listed: Iterable[tuple[str, Problem]],
-  folder: pathlib.Path,
+  summaries: Mapping[str, song_codes.Summary],
   song_ids: Iterable[str],
 ) -> list[tuple[str, Problem]]:
-  """Problems of the listing and those in the files of encoded songs."""
-  found = list(listed)
-  for song_id in song_ids:
-    path = song_codes.song_path(folder, song_id)
-    found += [(song_id, p) for p in song_codes.facts_of(path)[0]]
-  return found
+  """Return the problems of the listing and those of the encoded songs."""
+  return [
+    *listed,
+    *((song, p) for song in song_ids for p in summaries[song].problems),
+  ]
 
 
 def write(out: pathlib.Path, problems: Sequence[tuple[str, Problem]]) -> None:
-  """Writes them to `FILE` in the folder `out`, one in a line."""
+  """Write problems to `FILE` in the folder `out`, one per line."""
   text = io.StringIO()
   writer = csv.writer(text, lineterminator="\n")
   writer.writerow(_COLUMNS)
@@ -51,7 +50,7 @@ def write(out: pathlib.Path, problems: Sequence[tuple[str, Problem]]) -> None:
 
 
 def read(out: pathlib.Path) -> list[tuple[str, Problem]]:
-  """What `write` wrote; nothing where there is no such file."""
+  """Read the file that `write` wrote; [] if there is none."""
   if not (out / FILE).is_file():
     return []
   with open(out / FILE, newline="", encoding="utf-8") as file:
@@ -67,9 +66,9 @@ def read(out: pathlib.Path) -> list[tuple[str, Problem]]:
 
 
 def table(problems: Sequence[tuple[str, Problem]]) -> str:
-  """How many songs and stems have which problem, with an example of each.
+  """Count songs and stems by kind of problem, with an example of each.
 
-  Kinds by which nothing is lost are only counted.
+  Kinds that lose nothing are only counted.
   """
   if not problems:
     return "no problems found"
@@ -96,7 +95,7 @@ def table(problems: Sequence[tuple[str, Problem]]) -> str:
     rows.append(f"{kind:<18}{count:>7}{stems:>7}  {done}")
     rows.append(f"    {where}: {problem.message}")
   if rows:
-    rows.insert(0, f"{'problem':<18}{'songs':>7}{'stems':>7}  what was done")
+    rows.insert(0, f"{'problem':<18}{'songs':>7}{'stems':>7}  treatment")
   if harmless:
     rows.append(f"noted, nothing is lost: {', '.join(harmless)}")
   return "\n".join(rows)

@@ -1,12 +1,11 @@
-"""The codes of one song in a file: the unit of work and of restart."""
+"""The codes of one song in a file: the unit of encoding and of restart."""
 
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,31 +17,73 @@ from stemgen_jax.data.songs import Problem
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Summary:
+  """A song's file without its codes; axis 0 of every array is the pair.
+
+  Attributes:
+    category: category ids of the targets, int32 [pairs].
+    context_active: seconds in which the context sounds, bool [pairs, seconds].
+    context_rms_db: levels of the contexts in dB of full scale, float32 [pairs].
+    context_scales: scales of the contexts, float32 [pairs, segments]; None
+      for a codec without scales.
+    target_scales: scales of the targets, likewise.
+    problems: problems of the song's audio.
+    made_of: `songs.Song.made_of` at the time of encoding.
+  """
+
+  category: np.ndarray
+  context_active: np.ndarray
+  context_rms_db: np.ndarray
+  context_scales: np.ndarray | None = None
+  target_scales: np.ndarray | None = None
+  problems: tuple[Problem, ...] = ()
+  made_of: str = ""
+
+  @property
+  def has_context(self) -> Bool[np.ndarray, " pairs"]:
+    """Pairs whose context is not silence."""
+    # A song without pairs has an array of one axis only.
+    return np.array([active.any() for active in self.context_active], bool)
+
+  @classmethod
+  def load(cls, path: pathlib.Path) -> "Summary":
+    """Read a song's file without its codes.
+
+    Raises:
+      ValueError: the file is corrupt.
+    """
+    names = ("category", "context_active", "context_rms_db", *SCALES)
+    return cls(**_read(path, names))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class SongCodes:
   """The pairs of one song; axis 0 of every array is the pair.
 
   Attributes:
-    context: uint16 [pairs, t, q].
-    target: uint16 [pairs, t, q].
-    context_active: bool [pairs, seconds]; all False for an empty context.
-    target_active: bool [pairs, seconds].
-    gains: float32 [pairs, stems], of each stem of the song in the context.
-    context_rms_db: float32, level of the context, dB of full scale.
-    stem: int32, the target's number in the song.
-    category: int32 id of the target.
-    genre: int32 id.
-    segment: int32, number of the segment.
-    index: int32, number of the pair in the segment.
-    role: int32 id of the target's role, `len(categories.ROLES)` where it is
-      not known, as in all files that were written before there were roles.
-    start: float32, where the segment begins in the song, in seconds.
-    context_scales: float32 [pairs, segments of the codec], of a
-      `codec.ScaledCodec`; else None.
-    target_scales: the same of the targets.
-    problems: what was found wrong with the song's audio; of no pair.
-    made_of: `songs.Song.made_of` when it was read; of no pair.
+    context: codes of the contexts, uint16 [pairs, t, q].
+    target: codes of the targets, uint16 [pairs, t, q].
+    context_active: seconds in which the context sounds, bool [pairs, seconds];
+      all False for a silent context.
+    target_active: seconds in which the target sounds, bool [pairs, seconds].
+    gains: linear gain of each stem in the context, float32 [pairs, stems].
+    context_rms_db: levels of the contexts in dB of full scale, float32 [pairs].
+    stem: indices of the targets in the song, int32 [pairs].
+    category: category ids of the targets, int32 [pairs].
+    genre: genre ids, int32 [pairs].
+    segment: indices of the segments, int32 [pairs].
+    index: indices of the pairs in their segments, int32 [pairs].
+    role: role ids of the targets, int32 [pairs]; `len(categories.ROLES)` where
+      it is unknown, as in files written before there were roles.
+    start: beginnings of the segments in seconds, float32 [pairs].
+    context_scales: scales of the contexts, float32 [pairs, segments]; None
+      for a codec without scales.
+    target_scales: scales of the targets, likewise.
+    problems: problems of the song's audio.
+    made_of: `songs.Song.made_of` at the time of encoding.
   """
 
+  # Their order is the order in the file, whose bytes are compared.
   context: np.ndarray
   target: np.ndarray
   context_active: np.ndarray
@@ -62,61 +103,43 @@ class SongCodes:
   made_of: str = ""
 
   @property
-  def has_context(self) -> Bool[np.ndarray, " pairs"]:
-    """Which pairs have something to hear."""
-    # Without pairs there is no second axis either.
-    return np.array([active.any() for active in self.context_active], bool)
-
-  @property
   def columns(self) -> dict[str, np.ndarray]:
-    """The arrays that there are, by name."""
+    """Arrays by name, without those that are None."""
     columns = {name: getattr(self, name) for name in (*COLUMNS, *SCALES)}
     return {name: array for name, array in columns.items() if array is not None}
 
+  @property
+  def summary(self) -> Summary:
+    """The same song without its codes."""
+    names = [field.name for field in dataclasses.fields(Summary)]
+    return Summary(**{name: getattr(self, name) for name in names})
+
   def rows(self) -> Iterator[dict[str, Any]]:
-    """The pairs, one by one."""
+    """Yield the pairs one by one."""
     columns = self.columns
     for row in range(len(self.index)):
       yield {name: array[row] for name, array in columns.items()}
 
   @classmethod
   def load(cls, path: pathlib.Path) -> "SongCodes":
-    """Reads a song's file.
+    """Read a song's file.
 
     Raises:
-      ValueError: it is damaged.
+      ValueError: the file is corrupt.
     """
-    try:
-      with disk.open_npz(path) as arrays:
-        absent = {"role", *SCALES} - set(arrays)
-        columns = {
-          name: arrays[name]
-          for name in (*COLUMNS, *SCALES)
-          if name not in absent
-        }
-    except _DAMAGES as error:
-      raise _damaged(path, error) from error
-    unknown = np.full(len(columns["index"]), len(ROLES), np.int32)
-    columns.setdefault("role", unknown)
-    problems, made_of = facts_of(path)
-    return cls(**columns, problems=problems, made_of=made_of)
+    fields = _read(path, (*COLUMNS, *SCALES))
+    unknown = np.full(len(fields["index"]), len(ROLES), np.int32)
+    fields.setdefault("role", unknown)
+    return cls(**fields)
 
   def save(self, path: pathlib.Path) -> None:
-    """Writes a song's file in one step, or nothing."""
-    partial = path.with_name(f"{path.name}.partial")
-    arrays: dict[str, Any] = dict(self.columns)
+    """Write a song's file in one step, or nothing."""
     problems = json.dumps([dataclasses.asdict(p) for p in self.problems])
-    try:
-      with open(partial, "wb") as file:
-        np.savez(
-          file,
-          **arrays,
-          problems=np.array(problems),
-          made_of=np.array(self.made_of),
-        )
-      os.replace(partial, path)
-    finally:  # a full disk gets its space back
-      partial.unlink(missing_ok=True)
+    texts = {"problems": problems, "made_of": self.made_of}
+    arrays: dict[str, Any] = dict(self.columns)
+    arrays |= {name: np.array(text) for name, text in texts.items()}
+    with disk.replacing(path) as partial, open(partial, "wb") as file:
+      np.savez(file, **arrays)
 
 
 SCALES = ("context_scales", "target_scales")
@@ -127,38 +150,64 @@ COLUMNS = tuple(
   if field.name not in ("problems", "made_of", *SCALES)
 )
 """Names of the arrays of every codec."""
-# Of a file's 255 characters, what endings and digests leave.
+# The first two depend on the codec, the others on the version that wrote it.
+_OPTIONAL = (*SCALES, "role", "made_of")
+# File systems allow 255 bytes; suffix and digest need the rest.
 _LONGEST_NAME = 180
-_DAMAGES = (OSError, *disk.NPZ_ERRORS)
 
 
-def _damaged(path: pathlib.Path, error: Exception) -> ValueError:
-  return ValueError(f"{path} is damaged ({error}): delete it and prepare again")
-
-
-def facts_of(path: pathlib.Path) -> tuple[tuple[Problem, ...], str]:
-  """`problems` and `made_of` in a song's file, without reading its codes.
-
-  Raises:
-    ValueError: it is damaged.
-  """
+def _read(path: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:
+  """Read arrays, problems and `made_of` of a song's file, opened once."""
   try:
     with disk.open_npz(path) as arrays:
-      problems = tuple(
-        Problem(**fields) for fields in json.loads(str(arrays["problems"]))
-      )
-      # Not in files that were written before it was kept.
-      made_of = str(arrays["made_of"]) if "made_of" in arrays else ""
-      return problems, made_of
-  except _DAMAGES as error:
-    raise _damaged(path, error) from error
+      fields: dict[str, Any] = {
+        name: arrays[name]
+        for name in (*names, "problems", "made_of")
+        if name in arrays or name not in _OPTIONAL
+      }
+      problems = json.loads(str(fields.pop("problems")))
+  except (OSError, *disk.NPZ_ERRORS) as error:
+    raise _corrupt(path, str(error)) from error
+  made_of = str(fields.pop("made_of", ""))
+  shapes = {name: array.shape[:1] for name, array in fields.items()}
+  if len(set(shapes.values())) > 1:
+    raise _corrupt(path, f"arrays of different lengths, {shapes}")
+  known = {field.name for field in dataclasses.fields(Problem)}
+  if not isinstance(problems, list) or not all(
+    isinstance(problem, dict) and set(problem) == known for problem in problems
+  ):
+    raise _corrupt(path, f"problems {problems!r}")
+  found = tuple(Problem(**problem) for problem in problems)
+  return fields | {"problems": found, "made_of": made_of}
+
+
+def _corrupt(path: pathlib.Path, reason: str) -> ValueError:
+  return ValueError(
+    f"{path} is corrupt ({reason}): delete it and prepare again"
+  )
+
+
+def summaries(
+  folder: pathlib.Path, song_ids: Iterable[str]
+) -> dict[str, Summary]:
+  """Return song id -> summary of the songs that have a file in `folder`.
+
+  Raises:
+    ValueError: a song's file is corrupt.
+  """
+  paths = {song_id: song_path(folder, song_id) for song_id in song_ids}
+  return {
+    song_id: Summary.load(path)
+    for song_id, path in paths.items()
+    if path.exists()
+  }
 
 
 def song_path(folder: pathlib.Path, song_id: str) -> pathlib.Path:
-  """Where the codes of a song lie; any id makes a valid file name."""
+  """Return the file of a song's codes; any id makes a valid file name."""
   name = urllib.parse.quote(song_id, safe="")
   if len(name) > _LONGEST_NAME:
-    # As of thirty Chinese characters, which a folder may be called by.
+    # Thirty Chinese characters are 270 when quoted.
     digest = hashlib.sha256(song_id.encode()).hexdigest()[:16]
     name = f"{name[:_LONGEST_NAME]}-{digest}"
   return folder / f"{name}.npz"

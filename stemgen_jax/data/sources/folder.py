@@ -79,7 +79,7 @@ class Folder:
     table = self._table()
     for song_id, folder, split in self._places(table):
       rows = table.get(folder, [])
-      stems, problems = multitracks.sorted_out(self._all_stems(folder, rows))
+      stems, problems = multitracks.separate(self._all_stems(folder, rows))
       said = {
         name: next((row[name] for row in rows if row[name]), "")
         for name in ("split", "genre")

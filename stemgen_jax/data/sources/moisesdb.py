@@ -83,7 +83,7 @@ class Moisesdb:
       except (ValueError, KeyError, TypeError, AttributeError, OSError) as e:
         reason = f"{path}: {type(e).__name__} {e}"
         found = [Problem("damaged metadata", reason)]
-      stems, problems = multitracks.sorted_out(found)
+      stems, problems = multitracks.separate(found)
       song_id = path.parent.name
       split = multitracks.split_of(song_id)
       yield Song(song_id, split, genre, stems, problems)

@@ -1,7 +1,7 @@
-"""What the sources that read files have in common.
+"""Helpers of the sources that read files.
 
-Every split is by song, and a song's split depends on nothing but its id, so
-it stays where it is when others are added.
+Every split is by song, and a song's split depends only on its id, so it stays
+the same when other songs are added.
 """
 
 import functools
@@ -15,19 +15,23 @@ import soundfile
 from jaxtyping import Float32
 
 from stemgen_jax import audio
-from stemgen_jax.data.songs import Problem, Songs, Stem
+from stemgen_jax.data.songs import Problem, Song, Stem
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
-"""Of files that are taken for audio."""
+"""Suffixes of files that are read as audio."""
 VALID_SHARE = TEST_SHARE = 0.1
-"""Of the songs of sources that come without splits."""
+"""Shares of songs, for sources that come without splits."""
 
 
 def check_root(root: str, what: str) -> pathlib.Path:
-  """The folder of a data set.
+  """Return the folder of a data set.
+
+  Args:
+    root: value of --root.
+    what: name of the data set, for the message.
 
   Raises:
-    ValueError: none was named.
+    ValueError: `root` is empty.
     FileNotFoundError, NotADirectoryError: there is no such folder.
   """
   if not root:
@@ -41,16 +45,20 @@ def check_root(root: str, what: str) -> pathlib.Path:
 
 
 def folders(path: pathlib.Path) -> list[pathlib.Path]:
-  """Subfolders by name, without hidden ones."""
+  """Return the subfolders by name, without hidden ones."""
   return sorted(p for p in path.iterdir() if p.is_dir() and p.name[0] != ".")
 
 
 def audio_files(
   path: pathlib.Path, *, nested: bool = False
 ) -> list[pathlib.Path]:
-  """Audio files in a folder but hidden ones; `nested`: in those within too.
+  """Return the audio files of a folder by name, without hidden ones.
 
-  A link that leads nowhere is among them, so that it is named as missing.
+  A broken link is among them, so that it is reported as missing.
+
+  Args:
+    path: the folder.
+    nested: include the files of all folders inside it.
   """
   found = path.rglob("*") if nested else path.iterdir()
   return sorted(
@@ -61,7 +69,7 @@ def audio_files(
 
 
 def split_of(song_id: str) -> str:
-  """The split of a song whose source has none: by its id alone."""
+  """Return the split of a song whose source has none, from its id alone."""
   place = zlib.crc32(song_id.encode()) / 2**32
   if place < VALID_SHARE:
     return "valid"
@@ -76,7 +84,7 @@ def stem(
   target: bool = True,
   role: str = "",
 ) -> Stem | Problem:
-  """A stem that is the sum of some files; a problem if one is not there."""
+  """Return a stem that is the sum of files; a problem if one is missing."""
   files = tuple(files)
   missing = [file for file in files if not file.is_file()]
   if missing:
@@ -85,10 +93,10 @@ def stem(
   return Stem(name, category, read, target, files, role)
 
 
-def sorted_out(
+def separate(
   found: Iterable[Stem | Problem],
 ) -> tuple[tuple[Stem, ...], tuple[Problem, ...]]:
-  """Stems and problems, each in their order."""
+  """Separate stems and problems, each in their order."""
   found = tuple(found)
   return (
     tuple(one for one in found if isinstance(one, Stem)),
@@ -97,10 +105,10 @@ def sorted_out(
 
 
 def read_sum(files: Sequence[pathlib.Path]) -> audio.Audio:
-  """The sum of files that begin together, in the highest of their rates.
+  """Sum files that begin together, at the highest of their sample rates.
 
   Raises:
-    ValueError, OSError: one cannot be read.
+    ValueError, OSError: a file cannot be read.
   """
   sounds = [audio.read(file) for file in files]
   if len(sounds) == 1:
@@ -109,23 +117,28 @@ def read_sum(files: Sequence[pathlib.Path]) -> audio.Audio:
   channels = max(sound.channels for sound in sounds)
   parts = [convert(sound, rate, channels) for sound in sounds]
   length = max(map(len, parts))
+  # [files, n, c] -> [n, c]
   total = np.sum([audio.fit(part, length) for part in parts], axis=0)
   return audio.Audio(total.astype(np.float32), rate)
 
 
-def longest_seconds(source: Songs, most: float) -> float:
-  """Length of a source's longest song, or `most`, in whole seconds upwards.
+def longest_seconds(found: Iterable[Song], most: float) -> float:
+  """Return the length of the longest song in seconds, rounded up.
 
-  Read from the files' headers, and no further than to one of `most` seconds;
-  files that cannot be read are passed over, and so are songs without files.
+  Reads the headers of the songs' files, until one has `most` seconds.
+  Unreadable files and songs without files are skipped.
+
+  Args:
+    found: the songs.
+    most: greatest result, also returned if no file can be read.
   """
   longest = 0.0
-  for song in source.songs():
+  for song in found:
     for file in song.files:
       try:
         longest = max(longest, soundfile.info(file).duration)
       except (soundfile.LibsndfileError, TypeError, OSError):
-        continue  # told when it is decoded
+        continue  # reported when it is decoded
       if longest >= most:
         return most
   return float(math.ceil(longest)) or most
@@ -134,8 +147,10 @@ def longest_seconds(source: Songs, most: float) -> float:
 def convert(
   sound: audio.Audio, sample_rate: int, channels: int
 ) -> Float32[np.ndarray, "samples {channels}"]:
-  """The sound in another rate (Hz) and number of channels, through mono."""
-  samples = sound.samples
-  if sound.channels != channels:
-    samples = audio.spread(audio.fold_down(samples), channels)
+  """Return samples [n, channels] at another sample rate in Hz.
+
+  If the number of channels differs, they are mixed to mono first.
+  """
+  # Channels first: resampling is the slow part.
+  samples = audio.with_channels(sound.samples, channels)
   return audio.resample(samples, sound.sample_rate, sample_rate)

@@ -75,7 +75,7 @@ class Musdb18:
     for part in ("train", "test"):
       parent = pathlib.Path(self.root, part)
       for folder in multitracks.folders(parent) if parent.is_dir() else ():
-        stems, problems = multitracks.sorted_out(
+        stems, problems = multitracks.separate(
           multitracks.stem(
             name,
             category,

@@ -1,63 +1,62 @@
-"""The songs that a prepared data set was made from, found again."""
+"""Restore the songs that a prepared data set was made from."""
 
 import dataclasses
 import pathlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from stemgen_jax import recipes
 from stemgen_jax.data import songs
-from stemgen_jax.data.sources.band import source as band
+from stemgen_jax.data.sources import band
+from stemgen_jax.data.sources.band.source import FIRST, MOST
+from stemgen_jax.data.sources.folder import Folder
+from stemgen_jax.data.sources.moisesdb import Moisesdb
+from stemgen_jax.data.sources.musdb18 import Musdb18
+from stemgen_jax.data.sources.slakh import Slakh
+
+SOURCES = {
+  "slakh": Slakh,
+  "musdb18": Musdb18,
+  "moisesdb": Moisesdb,
+  "folder": Folder,
+}
+"""Sources that read files, by the name of --source."""
 
 
 def restore(recipe: dict[str, Any]) -> songs.Songs:
-  """The source of songs that a recipe names.
+  """Return the source of songs that a recipe names.
 
   Args:
     recipe: `Manifest.config` of a prepared set, with its `source` and
       `source_config`.
 
   Raises:
-    ValueError: the recipe does not say which songs these were.
-    OSError: they are no longer where they were.
+    ValueError: the recipe does not name its songs.
+    OSError: the songs are no longer where they were.
   """
-  fields = dict(recipe.get("source_config") or {})
+  fields = recipes.tuples(recipe.get("source_config") or {})
   if "style" in fields:
-    style = {name: _tuple(value) for name, value in fields["style"].items()}
-    fields |= {"style": band.Style(**style)}
-    return band.Band(**{name: _tuple(fields[name]) for name in fields})
+    return band.Band(**fields | {"style": band.Style(**fields["style"])})
   if "root" not in fields:
     raise ValueError(
-      f"nothing says which songs {recipe.get('source')!r} was made from: give "
+      f"the recipe does not name the songs of {recipe.get('source')!r}: give "
       "--data=FOLDER, a set of `stemgen-jax prepare`"
     )
   if not pathlib.Path(fields["root"]).is_dir():
     raise FileNotFoundError(
       f"no folder {fields['root']}, whose songs the data set was made from: "
-      "put them there again, or prepare them where they are"
+      "put them there again, or prepare them at their new place"
     )
-  if "variant" in fields:
-    from stemgen_jax.data.sources.slakh import Slakh
-
-    return Slakh(**fields)
-  match fields.get("name"):
-    case "musdb18":
-      from stemgen_jax.data.sources.musdb18 import Musdb18
-
-      return Musdb18(**fields)
-    case "moisesdb":
-      from stemgen_jax.data.sources.moisesdb import Moisesdb
-
-      return Moisesdb(**fields)
-  from stemgen_jax.data.sources.folder import Folder
-
-  return Folder(**fields)
+  # Recipes hold the fields of the source, not its class.
+  kind = "slakh" if "variant" in fields else fields.get("name", "folder")
+  return SOURCES.get(kind, Folder)(**fields)
 
 
 def test_songs(source: songs.Songs) -> Sequence[songs.Song]:
-  """The test split, in the source's order; the band's never ends.
+  """Return the test split, in the source's order; the band's is endless.
 
   Raises:
-    ValueError: the source has fewer than two.
+    ValueError: the source has fewer than two test songs.
   """
   if isinstance(source, band.Band):
     return _BandSongs(source)
@@ -72,19 +71,19 @@ def test_songs(source: songs.Songs) -> Sequence[songs.Song]:
 def held_out(
   source: songs.Songs, prepared: Mapping[str, Collection[str]]
 ) -> songs.Songs:
-  """The songs that a prepared set has in its test split, from their source.
+  """Return the songs of a prepared set's test split, from their source.
 
-  Songs' splits and ids change when a folder or its table is edited; nothing
-  that a model may have learned from is judged by. The band never changes.
+  Splits and ids change when a folder or its table is edited; a song that a
+  model may have been trained on is never evaluated on. The band never changes.
 
   Args:
-    source: of the songs, as it is now.
-    prepared: split -> ids of the set's songs, see `records.song_ids`; {} where
-      it is not known, for the split as it is now.
+    source: source of the songs in its present state.
+    prepared: split -> ids of the set's songs, see `records.song_ids`; {} if
+      unknown, for the present split.
 
   Raises:
-    ValueError: a test song of the source is of another split in the set, or
-      one of the set's cannot be had any more.
+    ValueError: a test song of the source is in another split of the set, or
+      a test song of the set is missing.
   """
   if isinstance(source, band.Band):
     return source
@@ -96,7 +95,7 @@ def held_out(
   found: dict[str, songs.Song] = {}
   seen: set[str] = set()
   for song in source.songs():
-    if song.id in seen:  # the first is taken, as in the set
+    if song.id in seen:  # the set has the first of two with one id
       continue
     seen.add(song.id)
     split = split_of.get(song.id, "") if prepared else song.split
@@ -119,7 +118,7 @@ def held_out(
 
 @dataclasses.dataclass(frozen=True)
 class _Listed:
-  """Songs that have been listed."""
+  """Songs that have been listed: a `songs.Songs`."""
 
   name: str
   found: tuple[songs.Song, ...]
@@ -135,11 +134,7 @@ class _BandSongs(Sequence[songs.Song]):
   band: band.Band
 
   def __len__(self) -> int:
-    return band.MOST["test"]
+    return MOST["test"]
 
   def __getitem__(self, index: Any) -> Any:
-    return self.band.song(band.FIRST["test"] + index)
-
-
-def _tuple(value: Any) -> Any:
-  return tuple(value) if isinstance(value, list) else value
+    return self.band.song(FIRST["test"] + index)

@@ -113,7 +113,7 @@ def _song(folder: pathlib.Path, split: str) -> Song:
   except (yaml.YAMLError, ValueError, KeyError, TypeError, OSError) as error:
     reason = " ".join(f"{type(error).__name__} {error}".split())
     found = [Problem("damaged metadata", f"{path}: {reason}")]
-  stems, problems = multitracks.sorted_out(found)
+  stems, problems = multitracks.separate(found)
   return Song(folder.name, split, "other", stems, problems)
 
 

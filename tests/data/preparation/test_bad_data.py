@@ -342,7 +342,7 @@ def test_a_full_disk_is_told_and_nothing_looks_whole(
   )
   assert done.returncode == 0, done.stderr
   assert "cannot write" in done.stdout
-  assert "make room and give the same command again" in done.stdout
+  assert "free some space, then run the same command again" in done.stdout
   assert len(list((out / "songs").iterdir())) == songs
   assert not list(out.rglob("*.array_record*"))
   with pytest.raises(FileNotFoundError, match="no finished data set"):
@@ -368,10 +368,13 @@ def test_packing_that_cannot_work_is_found_before_encoding(
 def test_only_a_full_disk_wants_room(tmp_path, monkeypatch):
   root, out = studio(tmp_path / "studio", songs=2), tmp_path / "codes"
   for reason, remedy in (
-    (OSError(errno.ENOSPC, "No space left on device"), "make room and give"),
-    (RuntimeError("write() failed: Disk quota exceeded"), "make room and give"),
-    (PermissionError(errno.EACCES, "Permission denied"), "mend that and give"),
-    (AttributeError("no such thing"), "mend that and give"),
+    (OSError(errno.ENOSPC, "No space left on device"), "free some space, then"),
+    (
+      RuntimeError("write() failed: Disk quota exceeded"),
+      "free some space, then",
+    ),
+    (PermissionError(errno.EACCES, "Permission denied"), "fix that, then"),
+    (AttributeError("no such thing"), "fix that, then"),
   ):
 
     def failing(builder, reason=reason):
@@ -379,7 +382,9 @@ def test_only_a_full_disk_wants_room(tmp_path, monkeypatch):
         raise reason
 
     monkeypatch.setattr(packing, "_write", failing)
-    with pytest.raises(OSError, match=f"are kept: {remedy} the same command"):
+    with pytest.raises(
+      OSError, match=f"are kept: {remedy} run the same command"
+    ):
       prepare(root, out)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stemgen_jax.data.preparation import pairs
+from stemgen_jax.data.preparation import activity, pairs
 
 RATE = 8000
 
@@ -34,16 +34,16 @@ def test_a_second_is_active_when_its_loudest_tenth_is_heard():
   hit = silence.copy()
   hit[4000:4400] = tone(0.5)[:400]
   audio = [hit, silence, tone(1e-4), tone(0.1), tone(0.1)[:9]]
-  active = pairs.active_seconds(np.concatenate(audio), RATE)
+  active = activity.active_seconds(np.concatenate(audio), RATE)
   np.testing.assert_array_equal(active, [True, False, False, True, True])
 
 
 def test_rumble_and_dc_are_silence_but_a_low_bass_note_is_not():
-  assert not pairs.active_seconds(tone(0.05, 5.0), RATE).any()
-  assert not pairs.active_seconds(np.full((RATE, 1), 0.01, np.float32), RATE)[
-    1:
-  ].any()
-  assert pairs.active_seconds(tone(0.1, 41.2), RATE).all()
+  assert not activity.active_seconds(tone(0.05, 5.0), RATE).any()
+  assert not activity.active_seconds(
+    np.full((RATE, 1), 0.01, np.float32), RATE
+  )[1:].any()
+  assert activity.active_seconds(tone(0.1, 41.2), RATE).all()
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])
@@ -54,7 +54,7 @@ def test_a_weighting_follows_the_standard(rate, frequency, weight):
   time = np.arange(rate) / rate
   wave = np.sqrt(2) * np.sin(2 * np.pi * frequency * time)[:, None]
   at = [
-    pairs.active_seconds(wave, rate, weight + margin)[0]
+    activity.active_seconds(wave, rate, weight + margin)[0]
     for margin in (-0.8, 0.8)
   ]
   assert at == [True, False]
@@ -63,7 +63,7 @@ def test_a_weighting_follows_the_standard(rate, frequency, weight):
 def test_stereo_that_cancels_in_mono_is_heard():
   left = tone(0.1)
   audio = np.concatenate([left, -left], axis=1)
-  assert pairs.active_seconds(audio, RATE).all()
+  assert activity.active_seconds(audio, RATE).all()
 
 
 def test_segments_cover_the_song_and_have_full_length():

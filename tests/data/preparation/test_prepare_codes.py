@@ -209,19 +209,19 @@ def test_a_folder_keeps_to_one_configuration(prepared, change, named):
   assert digest(prepared) == before
 
 
-def test_a_damaged_manifest_is_named(prepared, tmp_path):
+def test_a_corrupt_manifest_is_named(prepared, tmp_path):
   with pytest.raises(FileNotFoundError, match="no folder"):
     Manifest.load(tmp_path / "nothing")
   fields = json.loads((prepared / "manifest.json").read_text())
   del fields["codec"]
   (tmp_path / "manifest.json").write_text(json.dumps(fields))
-  with pytest.raises(ValueError, match="damaged"):
+  with pytest.raises(ValueError, match="corrupt"):
     Manifest.load(tmp_path)
 
 
-def test_a_damaged_song_file_is_named(tmp_path):
+def test_a_corrupt_song_file_is_named(tmp_path):
   (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 broken")
-  with pytest.raises(ValueError, match=r"a\.npz is damaged"):
+  with pytest.raises(ValueError, match=r"a\.npz is corrupt"):
     song_codes.SongCodes.load(tmp_path / "a.npz")
 
 
@@ -236,7 +236,10 @@ def test_a_short_song_is_padded_with_silence(tmp_path):
   ("source", "message"),
   [
     (tiny.Sines(train=0, valid=0, test=0), "has no songs"),
-    (tiny.Sines(stems=1), "no song can be used.*one to hear and one to play"),
+    (
+      tiny.Sines(stems=1),
+      "no song can be used.*one for the context and one for the target",
+    ),
   ],
 )
 def test_songs_that_cannot_be_used_are_refused_at_once(
@@ -247,7 +250,7 @@ def test_songs_that_cannot_be_used_are_refused_at_once(
   assert not (tmp_path / "codes").exists()
 
 
-def test_songs_without_a_pair_are_told(tmp_path):
+def test_songs_without_a_pair_are_reported(tmp_path):
   # Stems rest in the first four of four seconds, one each: never all 100 %.
   config = pairs.PairConfig(segment_seconds=4.0, min_active=1.0)
   with pytest.raises(ValueError, match="give no pair"):

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from stemgen_jax.audio import Audio
 from stemgen_jax.data import songs
 from stemgen_jax.data.sources.band.render import render
-from stemgen_jax.data.sources.band.score import Part, Score
+from stemgen_jax.data.sources.band.score import Score
 from stemgen_jax.data.sources.band.style import Style
 from stemgen_jax.data.sources.band.writer import write
 
-# Splits are ranges of song numbers, far apart: however many songs are asked
-# for, none of one split ever becomes one of another.
+# Splits are ranges of song numbers, far apart, so that no number of songs moves
+# a song from one split to another.
 FIRST = {"train": 0, "valid": 800_000, "test": 900_000}
 MOST = {"train": 800_000, "valid": 100_000, "test": 100_000}
 _LONGEST = 3600.0  # seconds
-# Of the band's players, one of `categories.ROLES`.
+# Player of the band -> one of `categories.ROLES`.
 _ROLES = {
   "drums": "percussive",
   "percussion": "percussive",
@@ -33,16 +33,16 @@ class Band:
   """Songs written by the computer, in any number: a `songs.Songs`.
 
   Attributes:
-    seed: another seed, another set of songs.
-    train, valid, test: how many songs of each split.
-    seconds: length of every song, exactly.
-    sample_rate: of the rendered stems, which are mono, in Hz.
-    soundfonts: paths of .sf2/.sf3 files, one drawn for every part; empty
-      means the one that pretty_midi ships.
-    style: the slice of the band's world to draw from.
+    seed: seed of the songs; another seed gives other songs.
+    train, valid, test: number of songs of each split.
+    seconds: length of every song, 2 to 3600 seconds.
+    sample_rate: sample rate of the rendered mono stems, 8000 to 192000 Hz.
+    soundfonts: paths of .sf2/.sf3 files, one drawn for every part; () means
+      the soundfont of pretty_midi.
+    style: genres, keys, tempi and instruments to draw from.
 
   Raises:
-    ValueError: a count, length or rate that is out of range.
+    ValueError: a count, length or rate is out of range.
   """
 
   seed: int = 0
@@ -71,15 +71,15 @@ class Band:
 
   @property
   def name(self) -> str:
-    """Changes with the seed; the songs' ids begin with it."""
+    """Name with the seed, which begins every song's id: "band-0"."""
     return f"band-{self.seed}"
 
   def score(self, number: int) -> Score:
-    """The score of song `number`: tempo, beats, chords, notes."""
-    return write(self.seed, number, self.seconds, self.style)
+    """Return the score of song `number`: tempo, beats, chords, notes."""
+    return _score(self, number)
 
   def song(self, number: int) -> songs.Song:
-    """Song `number`; its stems are rendered when they are read."""
+    """Return song `number`; its stems are rendered when they are read."""
     split = max(
       (name for name in FIRST if FIRST[name] <= number),
       key=lambda name: FIRST[name],
@@ -93,23 +93,28 @@ class Band:
         songs.Stem(
           part.name,
           part.category,
-          functools.partial(
-            _play, part, self.seconds, self.sample_rate, self.soundfonts
-          ),
+          # Refers to the score by number: thousands of listed songs would
+          # otherwise hold all of their notes.
+          functools.partial(_render, self, number, index),
           role=_ROLES[part.name],
         )
-        for part in score.parts
+        for index, part in enumerate(score.parts)
       ),
     )
 
   def songs(self) -> Iterator[songs.Song]:
-    """All songs, split by split."""
+    """Yield all songs, split by split."""
     for split, first in FIRST.items():
       for number in range(first, first + getattr(self, split)):
         yield self.song(number)
 
 
-def _play(
-  part: Part, seconds: float, sample_rate: int, soundfonts: tuple[str, ...]
-) -> Audio:
-  return Audio(render(part, seconds, sample_rate, soundfonts), sample_rate)
+@functools.lru_cache(maxsize=4)
+def _score(band: Band, number: int) -> Score:
+  return write(band.seed, number, band.seconds, band.style)
+
+
+def _render(band: Band, number: int, index: int) -> Audio:
+  part = _score(band, number).parts[index]
+  samples = render(part, band.seconds, band.sample_rate, band.soundfonts)
+  return Audio(samples, band.sample_rate)

@@ -1,0 +1,190 @@
+"""Run the command `prepare`: prepare, plan, inspect or export a data set.
+
+Its flags are in `apps.prepare`, which imports this module, and with it the
+codec, scipy and TFDS, after it has checked them.
+"""
+
+import dataclasses
+import functools
+import pathlib
+import sys
+from collections.abc import Mapping
+
+from stemgen_jax import codec as codec_lib
+from stemgen_jax import text_tables
+from stemgen_jax.data import batches, songs
+from stemgen_jax.data.manifest import Manifest, recipe_of
+from stemgen_jax.data.preparation import (
+  inspect_page,
+  pairs,
+  plan,
+  problems,
+)
+from stemgen_jax.data.preparation import prepare as prepare_lib
+from stemgen_jax.data.sources import multitracks
+from stemgen_jax.data.sources.band import Band
+from stemgen_jax.data.sources.folder import Folder
+
+# Consequence of a split without songs.
+_MISSED = {
+  "train": "there is nothing to learn from",
+  "valid": "training can neither audition nor find its best step",
+  "test": "evaluate --data has nothing to evaluate on",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+  """What to prepare, as the flags state it.
+
+  Attributes:
+    source: source of the songs.
+    codec: name of the codec.
+    out: folder of the data set.
+    config: how pairs are drawn.
+    default_seconds: whether the config's segment_seconds is an upper bound:
+      that of an existing set, or the length of the longest song, replaces it.
+    workers: processes that encode; 0 encodes in this one.
+    runner: Beam runner that encodes in their place, or "".
+    beam: options of the runner.
+    song_files: folder that the runner's workers share, if any.
+    strict: refuse songs and stems that cannot be used.
+    dry_run: only print what would be done.
+  """
+
+  source: songs.Songs
+  codec: str
+  out: pathlib.Path
+  config: pairs.PairConfig
+  default_seconds: bool
+  workers: int
+  runner: str = ""
+  beam: tuple[str, ...] = ()
+  song_files: str | None = None
+  strict: bool = False
+  dry_run: bool = False
+
+
+def prepare(request: Request) -> None:
+  """Prepare a data set, or show what would be done, and print the result.
+
+  Raises:
+    ValueError, OSError: see `preparation.prepare.prepare`.
+  """
+  source, out, config = request.source, request.out, request.config
+  # Listed once; the songs of large sources take seconds to list.
+  found = tuple(source.songs())
+  if request.default_seconds:
+    seconds = _segment_seconds(source, found, out, config.segment_seconds)
+    config = dataclasses.replace(config, segment_seconds=seconds)
+  load_codec = functools.partial(codec_lib.load, request.codec)
+  machines, cluster = "on this machine", None
+  if request.runner:
+    from stemgen_jax.data.preparation.beam import Cluster  # optional package
+
+    cluster = Cluster(request.runner, request.beam, request.song_files)
+    cluster.pipeline()  # reports mistakes in its options before any work
+    machines = " ".join(["by", request.runner, *request.beam])
+    machines += f", song files in {request.song_files or out / 'songs'}"
+  if request.dry_run:
+    listed = plan.show(
+      source, found, load_codec(), out, config, machines, strict=request.strict
+    )
+    _warn_of_splits(source, {x: len(ids) for x, ids in listed.splits.items()})
+    return
+  manifest = prepare_lib.prepare(
+    source,
+    load_codec,
+    out,
+    config,
+    found=found,
+    workers=request.workers,
+    cluster=cluster,
+    strict=request.strict,
+  )
+  print(_summary(manifest))
+  left_out = problems.read(out)
+  print(problems.table(left_out))
+  if left_out:
+    print(f"all problems: {out / problems.FILE}")
+  counts = {split: count["pairs"] for split, count in manifest.counts.items()}
+  _warn_of_splits(source, counts)
+  print(f"wrote {out}")
+
+
+def inspect(out: pathlib.Path, codec: str) -> None:
+  """Write the page of a data set and print its path.
+
+  Raises:
+    FileNotFoundError: no finished data set in `out`.
+    ValueError: the data set was made by another codec.
+  """
+  checksum = Manifest.load(out).checksum
+  path = out / "inspect.html"
+  loaded = codec_lib.load(codec, expected_checksum=checksum)
+  inspect_page.write(out, loaded, path)
+  print(
+    f"wrote {path}: {path.stat().st_size / 1e6:.1f} MB, open it in a browser"
+  )
+
+
+def export(
+  data_dir: pathlib.Path, path: pathlib.Path, window: int, count: int, seed: int
+) -> None:
+  """Write examples of the test split to a file and print its path.
+
+  Raises:
+    FileNotFoundError, ValueError: see `batches.eval_examples`.
+  """
+  examples = batches.eval_examples(data_dir, "test", window, count, seed)
+  examples.save(path)
+  print(
+    f"wrote {path}: {len(examples)} examples of "
+    f"{len(set(examples.song.tolist()))} songs, "
+    f"{path.stat().st_size / 1e6:.2f} MB"
+  )
+
+
+def _segment_seconds(
+  source: songs.Songs,
+  found: tuple[songs.Song, ...],
+  out: pathlib.Path,
+  most: float,
+) -> float:
+  """Return that of the existing set, or the length of the longest song."""
+  if recipe := recipe_of(out):
+    return recipe["pairs"]["segment_seconds"]
+  if isinstance(source, Band):
+    return min(source.seconds, most)
+  return multitracks.longest_seconds(found, most)
+
+
+def _warn_of_splits(source: songs.Songs, counts: Mapping[str, int]) -> None:
+  """Warn of empty splits, and state how to fill them."""
+  for split, missed in _MISSED.items():
+    if not counts.get(split):
+      how = f"add songs to its {split} split"
+      if isinstance(source, Band):
+        flag = {"train": "songs"}.get(split, f"{split}_songs")
+        how = f"give more --{flag}"
+      elif isinstance(source, Folder):
+        how = (
+          f"put songs into {source.root}/{split}, or a row SONG,,,,{split} "
+          "into its stems.csv"
+        )
+      print(
+        f"warning: nothing in the {split} split: {missed}; {how}",
+        file=sys.stderr,
+      )
+
+
+def _summary(manifest: Manifest) -> str:
+  rows = [
+    (split, count["songs"], count["pairs"], count["empty"])
+    for split, count in manifest.counts.items()
+  ]
+  table = text_tables.aligned(rows, ("split", "songs", "pairs", "from silence"))
+  instruments = ", ".join(
+    f"{name} {count}" for name, count in manifest.categories.items()
+  )
+  return f"{table}\ntraining targets: {instruments}"

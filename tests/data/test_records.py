@@ -1,0 +1,67 @@
+import json
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+import tiny
+
+from stemgen_jax.data import records
+from stemgen_jax.data.manifest import Manifest
+from stemgen_jax.data.preparation import pairs, prepare
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+  out = tmp_path_factory.mktemp("prepared") / "codes"
+  config = pairs.PairConfig(segment_seconds=4.0, pairs=3)
+  prepare.prepare(tiny.Sines(), tiny.FrameEnergies, out, config)
+  return out
+
+
+def test_records_are_those_of_tfds(prepared):
+  folder = prepared / Manifest.load(prepared).records
+  expected = tfds.builder_from_directory(folder).as_data_source("train")
+  found = records.Records(prepared, "train")
+  assert len(found) == len(expected) > 0
+  for index, record in enumerate(expected):
+    assert found[index].keys() == record.keys()
+    for name, value in record.items():
+      np.testing.assert_array_equal(found[index][name], value)
+      assert np.asarray(found[index][name]).dtype == np.asarray(value).dtype
+
+
+def top(features, name):
+  features["pythonClassName"] = name
+
+
+def snake_case(features, name):
+  del features["pythonClassName"]
+  features["python_class_name"] = name
+
+
+def nested(features, name):
+  features["featuresDict"]["features"]["stem"]["pythonClassName"] = name
+
+
+def legacy(features, name):
+  features.clear()
+  features.update(type=name, content={}, proto_cls="")
+
+
+@pytest.mark.parametrize("change", [top, snake_case, nested, legacy])
+def test_features_cannot_import_a_module(
+  prepared, tmp_path, monkeypatch, change
+):
+  out = tmp_path / "hostile_codes"
+  shutil.copytree(prepared, out)
+  (out / "readme.py").write_text("raise SystemExit('imported')")
+  path = out / Manifest.load(out).records / "features.json"
+  features = json.loads(path.read_text())
+  change(features, "hostile_codes.readme.Thing")
+  path.write_text(json.dumps(features))
+  monkeypatch.syspath_prepend(tmp_path)
+  with pytest.raises(ValueError, match=r"features\.json names the feature 'ho"):
+    records.Records(out, "train")
+  assert "hostile_codes.readme" not in sys.modules
