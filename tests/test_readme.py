@@ -70,7 +70,7 @@ SMALLER_EVALUATION = {
   "all": "--examples=2 --seconds=2 --preset=fast --mirdd=false --variations=0 "
   "--shown=1",
   "listening": "--examples=2",
-  "sound": "--preset=fast --examples=2",
+  "sound": "--preset=fast --examples=8",
   "loops": "--seconds=2 --preset=fast",
   # The second and third of these find the stems of the first.
   "decoding": "--examples=2 --seeds=1 --seconds=2 --mirdd=false "
