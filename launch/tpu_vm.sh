@@ -33,5 +33,5 @@ git -C "$root" archive --prefix=stemgen-jax/ -o "$archive" HEAD
 on_all scp "$archive" "$name:stemgen-jax.tar"
 on_all ssh "$name" --command="tar xf stemgen-jax.tar && cd stemgen-jax \
 && source launch/environment.sh demo \
-&& pip install -q 'jax[tpu]' -c launch/constraints.txt \
+&& pip install -q -e '.[train]' 'jax[tpu]' -c launch/constraints.txt \
 && stemgen-jax train --coordinator=auto $(printf '%q ' "${flags[@]:2}")"
