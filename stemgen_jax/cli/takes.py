@@ -12,7 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -37,6 +37,8 @@ from stemgen_jax.sampling.settings import PRESETS
 if TYPE_CHECKING:
   from stemgen_jax.generation.stemgen import StemGen
 
+_MOST_TAKES = 1000
+
 
 def generate(values: flags.FlagValues) -> None:
   """Generate new takes, or print their cost.
@@ -46,26 +48,21 @@ def generate(values: flags.FlagValues) -> None:
   """
   if values.loop and not values.context:
     raise ValueError("--loop requires --context")
-  plans = {}
-  if not values.dry_run:
-    plans = take_files.plan(values, values.seed, [values.context])
-  request = GenerationRequest(
+  request = _validated(
+    values,
     context=values.context or None,
     stem=values.stem,
     genre=values.genre,
     role=values.role,
-    seeds=range(values.seed, values.seed + values.takes),
+    seeds=_seeds(values, values.seed),
     seconds=values.seconds,
     loop=values.loop,
     exact=values.exact,
     settings=settings.parse(values),
   )
-  with _flags_in_errors(values):
-    request = request.validate()
-  settings.check_scales(values, genre=request.genre, role=request.role)
-  if request.sound is not None:
-    for files in plans.values():
-      files.check_format(request.sound)
+  plans = {}
+  if not values.dry_run:
+    plans = take_files.plan(values, request, request.sound, [values.context])
   _check_weights(values)
   _check_conditions(values, request)
   if _letters(values.stem) != _letters(request.stem):
@@ -89,27 +86,24 @@ def edit(values: flags.FlagValues, edit_of: Callable[[Take], Edit]) -> None:
   """
   path = required(values, "take", "bass.wav")
   take = Take.load(path)
-  seed = (take.seed + 1) % SEEDS if values.seed is None else values.seed
-  read = (path, str(codes_file.path_of(path)), values.context)
-  plans = take_files.plan(values, seed, read)
   change = edit_of(take)
-  extends = isinstance(change, Extend)
-  request = GenerationRequest(
+  inputs: dict[str, Any] = {}
+  if isinstance(change, Extend):
+    inputs = {"context": values.context or None, "seconds": values.seconds}
+  seed = (take.seed + 1) % SEEDS if values.seed is None else values.seed
+  request = _validated(
+    values,
     edit=change,
-    context=values.context or None if extends else None,
-    seconds=values.seconds if extends else None,
-    seeds=range(seed, seed + values.takes),
+    seeds=_seeds(values, seed),
     settings=settings.parse(values, take.settings),
+    **inputs,
   )
-  with _flags_in_errors(values):
-    request = request.validate()
-  settings.check_scales(values, genre=take.genre, role=take.role)
   context = request.sound if values.context else None
-  if values.context and not extends:
+  if values.context and not inputs:
     context = audio.read(values.context, longest=audio.LONGEST)
     take.check_context(context, f"--context={values.context}")
-  for files in plans.values():
-    files.check_format(take.audio)
+  read = (path, str(codes_file.path_of(path)), values.context)
+  plans = take_files.plan(values, request, take.audio, read)
   own = values.weights is None
   if own:
     values.weights = take.weights
@@ -123,6 +117,19 @@ def edit(values: flags.FlagValues, edit_of: Callable[[Take], Edit]) -> None:
       "--weights"
     ) from error
   _run(values, _load(values), request, plans, context)
+
+
+def _seeds(values: flags.FlagValues, first: int) -> range:
+  if not 1 <= values.takes <= _MOST_TAKES:
+    raise ValueError(f"--takes={values.takes}: expected 1 to {_MOST_TAKES}")
+  return range(first, first + values.takes)
+
+
+def _validated(values: flags.FlagValues, **arguments: Any) -> GenerationRequest:
+  with _flags_in_errors(values):
+    request = GenerationRequest(**arguments).validate()
+  settings.check_scales(values, genre=request.genre, role=request.role)
+  return request
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The .codes.npz file of a take: its codes, those of its context, and why.
+"""The .codes.npz file of a take: codes of the stem and of its context.
 
 Three arrays: `codes` and `context`, uint16 [t, q], and `about`, a string of
 JSON with the metadata of the take and the fields of its `EncodedContext`.
@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,30 +23,8 @@ SUFFIX = ".codes.npz"
 FORMAT = 2
 # Fields of the encoded context as files of format 1 call them.
 _OLD_NAMES = {"back": "inverse_gain", "seconds_to_hear": "encoding_seconds"}
-
-_NUMBER = (int, float)
-_ABOUT = {
-  "seed": int,
-  "stem": str,
-  "weights": str,
-  "codec_checksum": str,
-  "origin": str,
-  "settings": dict,
-  "cost": dict,
-}
-_COST = {"passes": int, "flops": _NUMBER, "seconds": _NUMBER}
-_CONTEXT = {
-  "gain": _NUMBER,
-  "inverse_gain": _NUMBER,
-  "level_db": _NUMBER,
-  "from_nothing": bool,
-  "loop": bool,
-  "samples": int,
-  "sample_rate": int,
-  "channels": int,
-  "stretch": _NUMBER,
-  "framing": dict,
-}
+# JSON has one type for numbers: 1.0 may be read as 1.
+_KINDS = {bool: bool, int: int, float: (int, float), str: str, dict: dict}
 
 
 class SavedCodes(NamedTuple):
@@ -76,11 +55,7 @@ def write(
     context: encoded context of the stem.
     about: metadata of the take, with `codec_checksum`.
   """
-  fields = {
-    field.name: getattr(context, field.name)
-    for field in dataclasses.fields(EncodedContext)
-    if field.name != "codes"
-  }
+  fields = {name: getattr(context, name) for name in _types(EncodedContext)}
   fields["framing"] = dataclasses.asdict(context.framing)
   about = about | {"format": FORMAT, "encoded_context": fields}
   with disk.replacing(path) as temporary, open(temporary, "wb") as file:
@@ -108,79 +83,82 @@ def read(path: pathlib.Path) -> SavedCodes:
     with disk.open_npz(path) as file:
       codes, context = (
         file[name].astype(np.int32) for name in ("codes", "context")
-      )
+      )  # [t, q]
       about = json.loads(str(file["about"]))
   except disk.NPZ_ERRORS as error:
     raise ValueError(f"{path} is corrupt: {error}") from error
   if codes.ndim != 2 or codes.shape != context.shape:
-    raise ValueError(
-      f"{path} is corrupt: codes of shape {codes.shape} and {context.shape}; "
-      "expected [t, q] twice"
-    )
-  if not isinstance(about, dict):
-    raise ValueError(f"{path} is corrupt: `about` is not a JSON object")
+    raise ValueError(f"{path} is corrupt: codes of shape {codes.shape}")
+  _check(path, about, {})
   if about.get("format", 1) not in range(1, FORMAT + 1):
     raise ValueError(
       f"{path} has format {about['format']}, expected at most {FORMAT}: update "
       "stemgen-jax"
     )
-  _check(path, about, _ABOUT)
-  _check(path, about["cost"], _COST)
-  fields = about.get("encoded_context", about.get("heard"))
+  _check(path, about, dict.fromkeys(("stem", "weights", "origin"), str))
+  _check(path, about, {"codec_checksum": str, "seed": int})
+  fields: Any = about.get("encoded_context", about.get("heard"))
+  for part in (fields, about.get("settings"), about.get("cost")):
+    _check(path, part, {})
+  _check(path, about["cost"], {"passes": int, "flops": float, "seconds": float})
+  fields = {_OLD_NAMES.get(key, key): value for key, value in fields.items()}
+  fields = {"scales": (), "encoding_seconds": 0.0} | fields
+  _check(path, fields, _types(EncodedContext), exact=True)
+  framing = fields.pop("framing")
+  _check(path, framing, _types(Framing), exact=True)
   return SavedCodes(
-    codes, _context(path, context, fields), _settings(path, about), about
+    codes,
+    EncodedContext(codes=context, framing=Framing(**framing), **fields),
+    _settings(path, about["settings"]),
+    about,
   )
 
 
-def _context(
-  path: pathlib.Path, codes: Int[np.ndarray, "t q"], fields: Any
-) -> EncodedContext:
-  _check(path, {"context": fields}, {"context": dict})
-  fields = {_OLD_NAMES.get(key, key): value for key, value in fields.items()}
-  _check(path, fields, _CONTEXT, EncodedContext)
-  framing = fields.pop("framing")
-  _check(path, framing, {"hop": int}, Framing)
-  return EncodedContext(codes=codes, framing=Framing(**framing), **fields)
-
-
-def _settings(path: pathlib.Path, about: dict[str, Any]) -> Settings:
-  values = about["settings"]
-  _check(path, values, {"guidance": dict}, Settings)
-  for field in dataclasses.fields(Settings):
-    if field.name in values and isinstance(field.default, str):
-      _check(path, values, {field.name: str})
-  numbers = {k: v for k, v in values.items() if not isinstance(v, str)}
-  for name, value in (numbers | numbers.pop("guidance")).items():
-    for entry in value if isinstance(value, list) else [value]:
-      _check(path, {name: entry}, {name: _NUMBER})
-  try:
-    return Settings(**recipes.tuples(values))
-  except ValueError as error:  # A value outside its range.
-    raise ValueError(f"{path} is corrupt: {error}") from error
+def _types(kind: type) -> dict[str, Any]:
+  fields = dataclasses.fields(kind)
+  return {field.name: field.type for field in fields if field.name != "codes"}
 
 
 def _check(
   path: pathlib.Path,
-  values: dict[str, Any],
-  types: dict[str, Any],
-  whole: type | None = None,
+  values: Any,
+  types: Mapping[str, Any],
+  *,
+  exact: bool = False,
 ) -> None:
-  """Raise ValueError unless values from JSON can be used.
+  """Raise ValueError unless values from JSON have the expected types.
 
   Args:
     path: the file, for the message.
     values: values by name.
-    types: type or types of those that must be there.
-    whole: dataclass that has a field for each value.
+    types: type of each value.
+    exact: there are no other values.
   """
-  for name, kind in types.items():
-    value = values.get(name)
-    # In Python true and false are numbers, too.
-    if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
-      raise ValueError(f"{path} is corrupt: {name} is {value!r}")
-  known = {field.name for field in dataclasses.fields(whole)} if whole else ()
-  if whole and (unknown := values.keys() - known):
+  if not isinstance(values, dict):
+    raise ValueError(f"{path} is corrupt: {values!r} is not a JSON object")
+  if exact and (unknown := values.keys() - types.keys()):
     raise ValueError(
-      f"{path} is corrupt, or of another version: unknown fields "
-      f"{', '.join(sorted(unknown))} of {whole.__name__}"
+      f"{path} is corrupt, or of another version: unknown {sorted(unknown)}"
     )
+  for name, kind in types.items():
+    value, expected = values.get(name), _KINDS.get(kind, (list, tuple, dict))
+    # In Python true and false are integers, too.
+    if not isinstance(value, expected) or isinstance(value, bool) != (
+      kind is bool
+    ):
+      raise ValueError(f"{path} is corrupt: {name} is {value!r}")
+
+
+def _settings(path: pathlib.Path, values: dict[str, Any]) -> Settings:
+  types = {
+    field.name: str if isinstance(field.default, str) else float
+    for field in dataclasses.fields(Settings)
+  }
+  for name, value in values.items():
+    for entry in value.values() if isinstance(value, dict) else [value]:
+      for item in entry if isinstance(entry, list) else [entry]:
+        _check(path, {name: item}, {name: types.get(name)})
+  try:
+    return Settings(**recipes.tuples(values))
+  except ValueError as error:  # A value outside its range.
+    raise ValueError(f"{path} is corrupt: {error}") from error

@@ -13,12 +13,12 @@ from jaxtyping import Bool, Float32, Int
 from stemgen_jax import audio as audio_lib
 from stemgen_jax import categories, model, sampling
 from stemgen_jax.audio import Audio
-from stemgen_jax.codec import Codec, scales
-from stemgen_jax.generation import compilation, inputs, stem_audio
+from stemgen_jax.codec import Codec
+from stemgen_jax.codec import scales as scales_lib
+from stemgen_jax.generation import compilation, stem_audio
 from stemgen_jax.generation import context as context_lib
 from stemgen_jax.generation.context import EncodedContext
 from stemgen_jax.generation.request import (
-  Edit,
   Extend,
   GenerationRequest,
   Regenerate,
@@ -36,26 +36,35 @@ _MOST_AT_ONCE = 8
 # at most 0.06 apart (16 bit, mp3, ogg; 0.18 if 6 dB quieter), other music at
 # least 0.77 (992 pairs).
 _OTHER_MUSIC = 0.5
+_CONDITIONS = {
+  "category": categories.CATEGORIES,
+  "genre": categories.GENRES,
+  "role": categories.ROLES,
+}
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Task:
-  """A request in codes.
+  """A request for a model, in codes.
 
   Attributes:
-    context: encoded context of the new takes.
+    weights: the model.
+    codec: the codec of the model.
+    request: the request.
     settings: settings with a guidance scale for every condition.
+    context: encoded context of the new takes.
     known: codes to keep outside the edit mask, int32 [t, q].
     old_samples: audio to keep outside the edited frames, [n, c]; None if the
       whole stem is decoded again.
-    origin: description of the edit, see `Take.origin`.
   """
 
-  context: EncodedContext
+  weights: model.Weights
+  codec: Codec
+  request: GenerationRequest
   settings: sampling.Settings
+  context: EncodedContext
   known: Int[np.ndarray, "t q"]
   old_samples: Float32[np.ndarray, "n c"] | None = None
-  origin: str = ""
 
 
 def generate(
@@ -76,13 +85,15 @@ def generate(
     ValueError: the request does not suit the weights; raised before the first
       take.
   """
-  request.check_conditions(weights.config.conditions, name)
+  conditions = weights.config.conditions
+  request.check_conditions(conditions, name)
   if request.edit is None:
     trained = weights.metadata.get("categories", categories.CATEGORIES)
     if untrained := categories.untrained(request.stem, trained):
       warnings.warn(untrained, GenerationWarning, stacklevel=4)
-  task = _encode(weights, codec, request)
-  return _takes(weights, codec, request, task, name)
+  settings = request.settings or sampling.preset("default")
+  settings = with_scales(settings, conditions, request.conditions)
+  return _takes(_encode(weights, codec, request, settings), name)
 
 
 def at_once(*, exact: bool) -> int:
@@ -133,50 +144,50 @@ def count_windows(
   return len(windows.starts(known_mask, window))
 
 
+def _seam(codec: Codec) -> int:
+  return round(_SEAM_SECONDS * codec.frame_rate)
+
+
 def _encode(
-  weights: model.Weights, codec: Codec, request: GenerationRequest
+  weights: model.Weights,
+  codec: Codec,
+  request: GenerationRequest,
+  settings: sampling.Settings,
 ) -> Task:
-  edit = request.edit
-  settings = with_scales(
-    request.settings or sampling.preset("default"),
-    weights.config.conditions,
-    request.conditions,
-  )
-  level_db = reference_db(weights.metadata)
-  if edit is None:
-    context = context_lib.encode_context(
+  """Encode the context of a request, and collect the codes to keep."""
+  edit, sound = request.edit, request.sound
+  if sound is None:  # from nothing, or an edit that keeps its context
+    shape = (round((request.seconds or 0) * codec.sample_rate), codec.channels)
+    sound = Audio(np.zeros(shape, np.float32), codec.sample_rate)
+
+  def encode(gain: float | None, loop: bool) -> EncodedContext:
+    return context_lib.encode_context(
       codec,
-      _sound(codec, request),
-      level_db,
-      loop=request.loop,
+      sound,
+      reference_db(weights.metadata),
+      gain=gain,
+      loop=loop,
       from_nothing=request.seconds is not None,
     )
+
+  if edit is None:
+    context = encode(None, request.loop)
     known = np.zeros(context.codes.shape, np.int32)  # [t, q]
-    return Task(context=context, settings=settings, known=known)
-  take = edit.take
+    return Task(weights, codec, request, settings, context, known)
+  take, old = edit.take, edit.take.context
   if take.codec_checksum != codec.checksum:
     raise ValueError(
       f"{take.name} has codes of another codec ({take.codec_checksum[:12]}, "
       f"not {codec.checksum[:12]}): load the weights that generated it, "
       f"{take.weights}"
     )
-  task = Task(
-    context=take.context,
-    settings=settings,
-    known=take.codes,
-    old_samples=None if isinstance(edit, Vary) else take.audio.samples,
-    origin=_origin(edit),
-  )
+  samples = None if isinstance(edit, Vary) else take.audio.samples
+  task = Task(weights, codec, request, settings, old, take.codes, samples)
   if not isinstance(edit, Extend):
     return task
-  old, sound = take.context, _sound(codec, request)
-  context = context_lib.encode_context(
-    codec,
-    sound,
-    level_db,
-    # After silence the music may have any level: measure it again.
-    gain=None if old.level_db < context_lib.SILENCE_DB else old.gain,
-    from_nothing=request.seconds is not None,
+  # After silence the music may have any level: measure it again.
+  context = encode(
+    None if old.level_db < context_lib.SILENCE_DB else old.gain, loop=False
   )
   _check_beginning(codec, take, context, sound)
   known = np.zeros(context.codes.shape, np.int32)
@@ -189,36 +200,15 @@ def _encode(
   )
 
 
-def _sound(codec: Codec, request: GenerationRequest) -> Audio:
-  if request.sound is not None:
-    return request.sound
-  if request.seconds is None:
-    raise ValueError("the request has no context: expected a validated one")
-  return inputs.silence(request.seconds, codec.sample_rate, codec.channels)
-
-
-def _origin(edit: Edit) -> str:
-  history = edit.take.history
-  if isinstance(edit, Vary):
-    return f"varied {edit.share:g} from level {edit.from_level} of {history}"
-  if isinstance(edit, Regenerate):
-    regions = ", ".join(
-      f"{start:.2f}-{end:.2f} s" for start, end in edit.regions
-    )
-    return f"regenerated {regions} of {history}"
-  return f"extended from {edit.take.context.seconds:.2f} s: {history}"
-
-
 def _check_beginning(
   codec: Codec, take: Take, context: EncodedContext, sound: Audio
 ) -> None:
   """Raise ValueError unless a context begins with that of the take."""
-  old = take.context
+  old, n = take.context, take.context.whole_frames
   begins = sound.samples[: old.samples] * np.float32(old.gain)
   level_db = max(old.level_db, audio_lib.rms_db(begins))
   if old.from_nothing or level_db < context_lib.SILENCE_DB:
     return
-  n = old.whole_frames
   distance = context_lib.distance(codec, old.codes[:n], context.codes[:n])
   if distance > _OTHER_MUSIC:
     raise ValueError(
@@ -228,56 +218,41 @@ def _check_beginning(
     )
 
 
-def _edit_mask(
-  edit: Edit | None, context: EncodedContext, codec: Codec, seed: int
-) -> Bool[np.ndarray, "t q"]:
-  """Return which codes are sampled: all of them for a new take."""
-  frames, levels = len(context.codes), np.arange(codec.levels)
-  if edit is None:
-    edited = np.ones(frames, bool)
-  elif isinstance(edit, Extend):
+def _edit_mask(task: Task, seed: int) -> Bool[np.ndarray, "t q"]:
+  """Return a mask of the codes to sample: of all codes for a new take."""
+  edit, frames, levels = task.request.edit, *task.known.shape
+  edited = np.ones(frames, bool)
+  if isinstance(edit, Extend):
     edited = np.arange(frames) >= edit.take.context.whole_frames
   elif isinstance(edit, Regenerate):
-    edited = context.frames_of(edit.regions)
-  else:
-    run = round(_RUN_SECONDS * codec.frame_rate)
+    edited = task.context.frames_of(edit.regions)
+  elif isinstance(edit, Vary):
+    run = round(_RUN_SECONDS * task.codec.frame_rate)
     runs = -(-frames // run)
     count = max(1, round(edit.share * runs))
     chosen = np.random.default_rng(seed).permutation(runs) < count
     edited = np.repeat(chosen, run)[:frames]
   first = edit.from_level if isinstance(edit, Vary) else 0
-  return edited[:, None] & (levels >= first)  # [t, q]
+  return edited[:, None] & (np.arange(levels) >= first)  # [t, q]
 
 
-def _takes(
-  weights: model.Weights,
-  codec: Codec,
-  request: GenerationRequest,
-  task: Task,
-  name: str,
-) -> Iterator[Take]:
-  config, context, settings = weights.config, task.context, task.settings
+def _takes(task: Task, name: str) -> Iterator[Take]:
+  request, context, settings = task.request, task.context, task.settings
+  config, metadata = task.weights.config, task.weights.metadata
   seeds = list(request.seeds or (0,))
-  # Edits have a mask for each seed, so they are sampled one at a time.
+  # The edit mask of `Vary` depends on the seed: edits are sampled one by one.
   size = at_once(exact=request.exact or request.edit is not None)
-  batches = [
-    seeds[first : first + size] for first in range(0, len(seeds), size)
-  ]
-  edit_masks = [_edit_mask(request.edit, context, codec, x[0]) for x in batches]
+  batches = [seeds[i : i + size] for i in range(0, len(seeds), size)]
   # The only place where edit masks become the known masks of the decoder.
-  known_masks = [~edit_mask for edit_mask in edit_masks]
+  known_masks = [~_edit_mask(task, batch[0]) for batch in batches]
   counts = [
-    count_windows(known_mask, codec, config.window, context.loop)
+    count_windows(known_mask, task.codec, config.window, context.loop)
     for known_mask in known_masks
   ]
-  steps = sum(settings.steps_at(level) for level in range(codec.levels))
+  steps = sum(settings.steps_at(level) for level in range(task.codec.levels))
   total = steps * sum(len(x) * n for x, n in zip(batches, counts))
 
-  def progress(done: int) -> None:
-    if request.progress is not None:
-      request.progress(done, total)
-
-  stem_scales = _stem_scales(weights.metadata, request.stem, context)
+  report = request.progress or (lambda done, total: None)
   for batch, known_mask, count in zip(batches, known_masks, counts):
     # A level without any code to sample is not decoded.
     levels = np.flatnonzero(~known_mask.all(axis=0)).tolist()
@@ -285,22 +260,23 @@ def _takes(
     began = time.perf_counter()
     with compilation.timed() as compiling:
       codes = _sample(
-        weights, codec, request, task, batch, known_mask, progress
+        task, batch, known_mask, lambda done: report(done, total)
       )  # [b, t, q]
     compiled = compiling.seconds / len(batch)
     sampled = (time.perf_counter() - began) / len(batch) - compiled
     for seed, item in zip(batch, codes):
       began = time.perf_counter()
-      audio = stem_audio.decode_stem(codec, item, context, stem_scales)
-      notes = _notes(weights.metadata, codec, context, audio.samples)
+      scales = _stem_scales(metadata, request.stem, context)
+      audio = stem_audio.decode_stem(task.codec, item, context, scales)
+      notes = _notes(metadata, task.codec, context, audio.samples)
       for note in notes:
         warnings.warn(note, GenerationWarning, stacklevel=3)
       if task.old_samples is not None:
         edited = np.logical_or.reduce(~known_mask, axis=1)  # [t]
-        audio = Audio(
-          stem_audio.splice(task.old_samples, audio.samples, edited, context),
-          audio.sample_rate,
+        samples = stem_audio.splice(
+          task.old_samples, audio.samples, edited, context
         )
+        audio = Audio(samples, audio.sample_rate)
       elapsed = time.perf_counter() - began + sampled
       yield Take(
         audio=audio,
@@ -312,8 +288,8 @@ def _takes(
         genre=request.genre,
         role=request.role,
         weights=name,
-        codec_checksum=codec.checksum,
-        origin=task.origin,
+        codec_checksum=task.codec.checksum,
+        origin=request.origin,
         passes=passes,
         flops=passes * cost.pass_flops(config),
         elapsed=elapsed + context.encoding_seconds,
@@ -323,27 +299,23 @@ def _takes(
 
 
 def _sample(
-  weights: model.Weights,
-  codec: Codec,
-  request: GenerationRequest,
   task: Task,
   seeds: list[int],
   known_mask: Bool[np.ndarray, "t q"],
-  progress: Callable[[int], None],
+  progress: Callable[[int], object],
 ) -> Int[np.ndarray, "b t q"]:
   """Sample the codes that are not known for each seed."""
-  config, b = weights.config, len(seeds)
-  ids = {
-    name: _condition_id(name, request.conditions.get(name))
-    for name in config.conditions
-  }
+  config, b = task.weights.config, len(seeds)
+  ids = dict(model.CONDITION_SIZES)  # The null condition has the last id.
+  for name, value in task.request.conditions.items():
+    ids[name] = _CONDITIONS[name].index(value)
 
   def decode(context, known, known_mask, valid, start):
     return sampling.decode_codes(
       config,
-      weights.params,
+      task.weights.params,
       np.repeat(context[None], b, axis=0),
-      {name: np.full(b, number) for name, number in ids.items()},
+      {name: np.full(b, ids[name]) for name in config.conditions},
       np.array(seeds),
       task.settings,
       known=known,
@@ -353,43 +325,25 @@ def _sample(
       progress=progress,
     )
 
-  context, window = task.context.codes, config.window
   known = np.repeat(task.known[None], b, axis=0)  # [b, t, q]
+  inputs = (decode, task.context.codes, config.window, known, known_mask)
   if task.context.loop:
-    return loops.decode_loop(
-      decode, context, window, known, known_mask, _seam(codec)
-    )
-  return windows.decode_long(decode, context, window, known, known_mask)
-
-
-def _condition_id(name: str, value: str | None) -> int:
-  if value is None:
-    return model.CONDITION_SIZES[name]  # The id of the null condition.
-  if name == "category":
-    return categories.category_id(value)
-  names = {"genre": categories.GENRES, "role": categories.ROLES}[name]
-  return names.index(value)
+    return loops.decode_loop(*inputs, _seam(task.codec))
+  return windows.decode_long(*inputs)
 
 
 def _stem_scales(
   metadata: dict[str, Any], stem: str, context: EncodedContext
 ) -> Float32[np.ndarray, " segments"] | None:
-  """Return scales of the stem, which the model does not predict.
-
-  None for a codec without scales.
-  """
+  """Return scales of a stem, for a codec with scales; no model output."""
   if not context.framing.segment:
     return None
-  return scales.of_stem(
+  return scales_lib.of_stem(
     np.array(context.scales, np.float32),
     stem,
     metadata.get("scale_ratio") or {},
     10 ** (reference_db(metadata) / 20),
   )
-
-
-def _seam(codec: Codec) -> int:
-  return round(_SEAM_SECONDS * codec.frame_rate)
 
 
 def _notes(
@@ -408,12 +362,10 @@ def _notes(
     )
   level_db = reference_db(metadata) if silent else context.level_db
   stem = audio_lib.with_channels(stem, codec.channels)
-  below_db = level_db - audio_lib.rms_db(
-    stem / np.float32(context.inverse_gain)
-  )
-  if below_db > _TOO_QUIET_DB:
+  stem_db = audio_lib.rms_db(stem / np.float32(context.inverse_gain))
+  if level_db - stem_db > _TOO_QUIET_DB:
     than = "music usually is" if silent else "the context"
-    quiet = f"{below_db:.0f} dB quieter than {than}"
-    quiet = "silent" if below_db == np.inf else quiet
+    quiet = f"{level_db - stem_db:.0f} dB quieter than {than}"
+    quiet = "silent" if stem_db == -np.inf else quiet
     notes.append(f"the stem is {quiet}: try another seed or lower guidance")
   return tuple(notes)

@@ -128,6 +128,19 @@ class GenerationRequest:
     values = {"category": self.stem, "genre": self.genre, "role": self.role}
     return {name: value for name, value in values.items() if value}
 
+  @property
+  def origin(self) -> str:
+    """Description of the edit and of its take, see `Take.origin`."""
+    match self.edit:
+      case Vary(take, share, level):
+        return f"varied {share:g} from level {level} of {take.history}"
+      case Regenerate(take, regions):
+        spans = ", ".join(f"{start:.2f}-{end:.2f} s" for start, end in regions)
+        return f"regenerated {spans} of {take.history}"
+      case Extend(take):
+        return f"extended from {take.context.seconds:.2f} s: {take.history}"
+    return ""
+
   def check_conditions(self, known: Collection[str], weights: str) -> None:
     """Raise ValueError for a condition that the weights do not have.
 

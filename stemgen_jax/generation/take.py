@@ -48,6 +48,7 @@ class TakeFiles:
 
   def check(
     self,
+    sound: Audio | None,
     *,
     bits: audio_lib.Bits,
     overwrite: bool,
@@ -56,7 +57,8 @@ class TakeFiles:
     """Raise ValueError or OSError if one of them cannot be written.
 
     Args:
-      bits: of the audio files.
+      sound: audio in the format of the stem, if it is known.
+      bits: bit depth of the audio files.
       overwrite: existing files may be replaced.
       taken: absolute paths of other files, which may not.
     """
@@ -65,18 +67,14 @@ class TakeFiles:
       if path in (self.stem, self.mix):
         disk.check_writable(path, overwrite, audio_lib.WRITABLE)
         audio_lib.check_bits(path, bits)
+        if sound is not None:
+          audio_lib.check_format(path, sound)
       else:
         suffix = ".png" if path == self.picture else ".npz"
         disk.check_writable(path, overwrite, (suffix,))
       if path.resolve() in taken:
         raise ValueError(f"{path} is named twice: give each file its own name")
       taken.add(path.resolve())
-
-  def check_format(self, sound: Audio) -> None:
-    """Raise ValueError if the audio files cannot hold such audio."""
-    for path in (self.stem, self.mix):
-      if path is not None:
-        audio_lib.check_format(path, sound)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -224,8 +222,7 @@ class Take:
       self.check_context(context)
     elif files.mix:
       raise ValueError(f"{files.mix}: a mix needs the context of the take")
-    files.check(bits=bits, overwrite=overwrite)
-    files.check_format(self.audio)
+    files.check(self.audio, bits=bits, overwrite=overwrite)
 
     def write_audio(path: pathlib.Path, sound: Audio) -> float:
       return audio_lib.write(
