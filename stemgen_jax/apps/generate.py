@@ -40,7 +40,7 @@ FLAGS = flags.FlagValues()
 flags.DEFINE_string(
   "context",
   None,
-  "The music to play along with: wav, flac, ogg, mp3 or aiff, 0.2 s to 10 "
+  "The music to generate a stem for: wav, flac, ogg, mp3 or aiff, 0.2 s to 10 "
   "minutes.",
   flag_values=FLAGS,
 )
@@ -57,7 +57,7 @@ flags.DEFINE_bool(
   flag_values=FLAGS,
 )
 flags.DEFINE_string(
-  "stem", "bass", "The instrument that plays along.", flag_values=FLAGS
+  "stem", "bass", "The instrument to generate.", flag_values=FLAGS
 )
 flags.DEFINE_string(
   "genre",

@@ -1,1 +1,1 @@
-"""From a request to a take: contexts, the engine, takes and their files."""
+"""Generate takes: requests, the engine, takes and their files."""

@@ -132,7 +132,7 @@ def _check(
     path: the file, for the message.
     values: values by name.
     types: type of each value.
-    exact: there are no other values.
+    exact: other values are unknown fields, an error.
   """
   if not isinstance(values, dict):
     raise ValueError(f"{path} is corrupt: {values!r} is not a JSON object")

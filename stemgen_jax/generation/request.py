@@ -1,4 +1,4 @@
-"""What to generate: a request, checked before any model is loaded.
+"""Request takes: all that is checked before a model is loaded.
 
 Nothing here imports jax or torch. The Python API and the commands make the
 same `GenerationRequest` and validate it once. Errors quote the names of
@@ -61,11 +61,11 @@ Edit = Vary | Regenerate | Extend
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class GenerationRequest:
-  """What to generate: new takes, or an edit of an existing take.
+  """A request for new takes, or for edits of an existing take.
 
   Attributes:
-    context: the music to play along with, 0.2 s to 10 minutes; None to start
-      from nothing, and for edits that keep the context of the take.
+    context: the music of the stem, 0.2 s to 10 minutes; None to start from
+      nothing, and for edits that keep the context of the take.
     stem: instrument category, or a name that musicians use for it.
     genre: one of `categories.GENRES`, or "".
     role: one of `categories.ROLES`, or "".
@@ -177,8 +177,8 @@ def _context_or_length(
     audio_lib.check_seconds(seconds, f"`seconds`={seconds:g}")
     return None
   raise ValueError(
-    "give either `context`=FILE, the music to play along with, or `seconds`=N, "
-    "to start from nothing"
+    "give either `context`=FILE, the music to generate a stem for, or "
+    "`seconds`=N, to start from nothing"
   )
 
 

@@ -92,7 +92,7 @@ class Take:
     role: requested role, or "".
     weights: name or path of the weights.
     codec_checksum: checksum of the codec of the codes.
-    origin: edit and name of the edited take; "" for a take that is no edit.
+    origin: edit and name of the edited take; "" for other takes.
     passes: forward passes of the model.
     flops: floating-point operations of the passes.
     elapsed: seconds of work, with the encoding of the context.

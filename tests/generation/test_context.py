@@ -1,4 +1,4 @@
-"""Tests of what lies between the caller's audio and the codec's codes."""
+"""Tests of encoding a context and of decoding a stem to its format."""
 
 import dataclasses
 
@@ -16,11 +16,11 @@ def _noise(samples, channels=1, seed=0):
   return Audio((0.1 * draw).astype(np.float32), RATE)
 
 
-def _hear(sound, **given):
+def _encode(sound, **given):
   return context.encode_context(PcmCodec(), sound, -20.0, **given)
 
 
-def test_a_context_is_brought_to_the_level_of_the_training():
+def test_context_is_brought_to_the_level_of_the_training():
   sound = _noise(4000).samples
   gain = context.gain_to_reference(sound, -30.0)
   assert audio.rms_db(sound * np.float32(gain)) == pytest.approx(
@@ -34,8 +34,8 @@ def test_a_context_is_brought_to_the_level_of_the_training():
 
 @pytest.mark.parametrize("period", [2000, 4037, 12345])
 @pytest.mark.parametrize("rate", [8000, 11025, 44100])
-def test_a_loop_comes_back_as_long_and_without_an_edge(period, rate):
-  time = np.arange(period) / period  # whole turns: a loop without a jump
+def test_loop_keeps_its_length_and_has_no_edge(period, rate):
+  time = np.arange(period) / period  # whole periods: no jump at the seam
   angles = 2 * np.pi * np.outer(time + 0.1, (1, 2, 3))
   wave = 0.1 * np.sin(angles).sum(axis=1, keepdims=True)
   sound = Audio(wave.astype(np.float32), rate)
@@ -44,7 +44,7 @@ def test_a_loop_comes_back_as_long_and_without_an_edge(period, rate):
   assert encoded.samples_per_frame * len(encoded.codes) == pytest.approx(period)
   back = stem_audio.decode_stem(codec, encoded.codes, encoded)
   assert back.samples.shape == sound.samples.shape
-  # The codec holds a sample for `hop`: a stair, the same at the seam.
+  # The codec repeats a sample `hop` times: steps, also at the seam.
   steps = np.abs(np.diff(back.samples[:, 0], append=back.samples[0, 0]))
   assert steps[-1] <= np.quantile(steps, 0.99) + 1e-3
   smooth = np.corrcoef(back.samples[:, 0], sound.samples[:, 0])[0, 1]
@@ -52,7 +52,7 @@ def test_a_loop_comes_back_as_long_and_without_an_edge(period, rate):
 
 
 def test_regions_are_widened_to_whole_frames():
-  encoded = _hear(_noise(8000))  # a frame is 10 ms
+  encoded = _encode(_noise(8000))  # a frame is 10 ms
   frames = encoded.frames_of([(0.105, 0.2), (0.5, 0.5001)])
   assert np.flatnonzero(frames).tolist() == [*range(10, 20), 50]
   assert encoded.frames_of([(0.0, 99.0)]).all()
@@ -61,15 +61,15 @@ def test_regions_are_widened_to_whole_frames():
 @pytest.mark.parametrize(
   "wrong", [[], [(-0.1, 0.2)], [(0.5, 0.5)], [(0.7, 0.2)], [(1.0, 2.0)]]
 )
-def test_wrong_regions_are_named(wrong):
+def test_invalid_regions_are_errors(wrong):
   with pytest.raises(ValueError, match="region"):
-    _hear(_noise(8000)).frames_of(wrong)
+    _encode(_noise(8000)).frames_of(wrong)
 
 
 @pytest.mark.parametrize("loop", [False, True])
-def test_a_splice_changes_nothing_beyond_its_cross_fade(loop):
+def test_splice_changes_nothing_beyond_its_cross_fade(loop):
   old, new = _noise(8000, 2).samples, _noise(8000, 2, seed=1).samples
-  encoded = _hear(Audio(old, RATE))
+  encoded = _encode(Audio(old, RATE))
   encoded = dataclasses.replace(encoded, loop=loop)
   frames = encoded.frames_of([(0.0, 0.1), (0.4, 0.45)])
   spliced = stem_audio.splice(old, new, frames, encoded)
@@ -77,7 +77,7 @@ def test_a_splice_changes_nothing_beyond_its_cross_fade(loop):
   np.testing.assert_allclose(spliced[inside], new[inside], atol=1e-7)
   fade = np.zeros(8000, bool)
   fade[4 * 800 - 80 : 4 * 800] = fade[800:880] = fade[3600:3680] = True
-  fade[-80:] = loop  # around the corner
+  fade[-80:] = loop  # continues at the other end
   outside = ~inside & ~fade
   np.testing.assert_array_equal(spliced[outside], old[outside])
   assert (spliced[fade] != old[fade]).mean() > 0.9

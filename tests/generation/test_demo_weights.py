@@ -1,4 +1,4 @@
-"""The demo weights as a musician meets them."""
+"""Tests of the demo weights on music."""
 
 import dataclasses
 import json
@@ -59,11 +59,11 @@ def lag(wanted: np.ndarray, found: np.ndarray) -> int:
     (96000, 1),
   ],
 )
-def test_comes_back_in_the_callers_format_without_lag(
+def test_stem_has_the_format_of_the_context_without_lag(
   echo, chords, rate, channels
 ):
-  # A mix, and all of it: on a single sound the codec's phase is off by some
-  # 30 us either way, which is not what is looked for here.
+  # A whole mix: on a single sound the phase of the codec is off by some 30 us
+  # either way, which is not the lag that this test measures.
   drums = audio.read(LOOPS / "drums.flac")
   mono = audio.fold_down(audio.mix(chords, drums)[0].samples)[:-17]
   sound = audio.resample(mono, chords.sample_rate, rate)
@@ -72,23 +72,23 @@ def test_comes_back_in_the_callers_format_without_lag(
   assert take.audio.samples.shape == context.samples.shape
   assert take.audio.sample_rate == rate
   assert lag(context.samples[:, 0], take.audio.samples[:, 0]) == 0
-  # As loud as it came, in every format.
+  # As loud as the context in every format.
   level = audio.rms_db(take.audio.samples[:, 0])
   assert level == pytest.approx(audio.rms_db(context.samples[:, 0]), abs=1.5)
 
 
-def test_the_stem_is_in_the_format_of_the_loop(chords, bass):
+def test_stem_has_the_format_of_the_loop(chords, bass):
   assert bass.audio.samples.shape == chords.samples.shape
   assert bass.audio.sample_rate == chords.sample_rate
   assert bass.warnings == ()
 
 
-def test_longer_than_the_window_without_a_join(player, chords):
+def test_long_music_has_no_audible_joins(player, chords):
   three = audio.Audio(np.tile(chords.samples, (3, 1)), chords.sample_rate)
   take = player.generate(three, "bass", seed=1)
   assert take.audio.samples.shape == three.samples.shape
-  # Windows begin every half window; what is new at a join must not stand out
-  # among the changes of the spectrum from frame to frame.
+  # Windows begin every half window; the change of the spectrum there must not
+  # be larger than between other frames.
   mono = audio.fold_down(take.audio.samples)[:, 0]
   hop = round(chords.sample_rate / player.config.frame_rate)
   _, _, spectrum = signal.stft(mono, nperseg=2 * hop, noverlap=hop)
@@ -100,10 +100,9 @@ def test_longer_than_the_window_without_a_join(player, chords):
 
 
 @pytest.mark.parametrize("name", ["drums", "chords"])
-def test_a_loop_goes_around_as_it_goes_on(player, echo, name):
-  # Four bars alike, in whole frames neither one by one nor together, and a
-  # sound held where they begin: what is heard at the seam must be what is
-  # heard where any bar begins.
+def test_loop_continues_at_its_seam_as_at_its_bars(player, echo, name):
+  # Four equal bars, neither a bar nor the loop in whole frames, with a sound
+  # held where bars begin: the seam must sound like the start of any bar.
   loop = audio.read(LOOPS / f"{name}.flac")
   rate = loop.sample_rate
   bar = audio.resample(loop.samples[: 2 * rate], 1000, 963)
@@ -121,17 +120,17 @@ def test_a_loop_goes_around_as_it_goes_on(player, echo, name):
   parts = sound[around % len(sound)]
   level = 10 * np.log10((parts**2).mean(axis=1))
   assert abs(level[0] - np.median(level[1:])) < 3.0
-  if name == "drums":  # the onset comes when it does elsewhere, and no other
+  if name == "drums":  # the same onsets as at other bars
     envelope = np.abs(parts).reshape(4, -1, 90).mean(axis=2)
     assert np.corrcoef(envelope)[0].min() > 0.9
   steps = np.abs(np.diff(sound, append=sound[0]))
   assert steps[-1] <= np.quantile(steps, 0.99)
-  if name == "chords":  # which is not so by chance
+  if name == "chords":  # without `loop` there is a jump
     alone = echo.generate(context).audio.samples[:, 0]
     assert abs(alone[0] - alone[-1]) > np.quantile(steps, 0.999)
 
 
-def test_a_loop_that_is_played_has_no_click(player):
+def test_generated_loop_has_no_click(player):
   chords = audio.read(LOOPS / "chords.flac")
   context = audio.Audio(chords.samples[:88_000], chords.sample_rate)
   settings = dataclasses.replace(sampling.preset("fast"), steps=(2, 1, 1, 1))
@@ -142,8 +141,8 @@ def test_a_loop_that_is_played_has_no_click(player):
   assert steps[-1] <= np.quantile(steps, 0.99)
 
 
-def test_an_extension_goes_on_as_loud_as_it_was(echo, chords):
-  # The music gets louder where the take ended: so does the stem, and no more.
+def test_extension_follows_the_level_of_the_context(echo, chords):
+  # The music gets 6 dB louder where the take ends: so must the stem.
   middle, rate = len(chords.samples) // 2 + 1234, chords.sample_rate
   louder = chords.samples.copy()
   louder[middle:] *= 2
@@ -152,22 +151,21 @@ def test_an_extension_goes_on_as_loud_as_it_was(echo, chords):
   new = echo.extend(take, longer)
 
   def levels(sound: audio.Audio) -> np.ndarray:
-    """Of every tenth of a second, beginning where the take ended."""
+    """Return the level of each 0.1 s, on a grid with the end of the take."""
     step = rate // 10
     first = middle % step
     mono = audio.fold_down(sound.samples)[first:, 0]
     mono = mono[: len(mono) // step * step].reshape(-1, step)
     return 10 * np.log10((mono**2).mean(axis=1))
 
-  heard, played = levels(longer), levels(new.audio)
   join = middle // (rate // 10)
-  difference = played - heard
+  difference = levels(new.audio) - levels(longer)
   assert np.median(np.abs(difference[join:])) < 1.5
   jump = np.diff(difference)
   assert abs(jump[join - 1]) <= max(3.0, np.quantile(np.abs(jump), 0.95))
 
 
-def test_it_sounds_like_the_instrument(tmp_path):
+def test_stems_sound_like_their_instruments(tmp_path):
   assert command.main(["evaluate", "--what=sound", f"--out={tmp_path}"]) == 0
   result = json.loads((tmp_path / "sound.json").read_text())
   assert set(result["takes"]) == {
@@ -178,10 +176,10 @@ def test_it_sounds_like_the_instrument(tmp_path):
   for name, take in result["takes"].items():
     low, middle, high = zip(*result["real"][name.split(", ")[1]].values())
     real = dict(zip(take, zip(low, middle, high)))
-    # Neither silent nor far louder than real ones ever are.
+    # Neither silent nor far louder than real stems.
     low, _, high = real["level_db"]
     assert low - 12 < take["level_db"] < high + 12, name
-    # No noise, which is at 0.56, where real ones are tones.
+    # Noise has a flatness of 0.56; where real stems are tonal, so are these.
     assert take["flatness"] < max(0.1, 2 * real["flatness"][2]), name
     low, _, high = real["centroid_hz"]
     assert low / 2 < take["centroid_hz"] < high * 2, name
@@ -189,7 +187,7 @@ def test_it_sounds_like_the_instrument(tmp_path):
     assert low / 2 - 0.5 < take["onsets_per_second"] < high * 2 + 1, name
 
 
-def test_it_listens(tmp_path, capsys):
+def test_model_uses_its_context(tmp_path, capsys):
   arguments = ["evaluate", "--what=listening", f"--out={tmp_path}"]
   assert command.main(arguments) == 0
   assert "It listens." in capsys.readouterr().out
@@ -204,5 +202,5 @@ def test_it_listens(tmp_path, capsys):
       figures["shuffled"] - figures["true"], abs=1e-3
     )
     assert figures["true"] == min(figures[name] for name in names)
-  # With every frame hidden only the context can help, and it does clearly.
+  # With every frame masked, only the context informs the model.
   assert result["masked"]["100"]["gain_low"] > 0.25

@@ -46,9 +46,9 @@ def player(params):
 
 @pytest.fixture
 def parrot(monkeypatch):
-  """Plays what it hears: PCM of single samples, and no model."""
+  """Return the codes of the context, PCM of single samples; no model."""
   monkeypatch.setattr(
-    sampling, "decode_codes", lambda config, params, heard, *_, **__: heard
+    sampling, "decode_codes", lambda config, params, context, *_, **__: context
   )
   return StemGen(_config(4000), {}, PcmCodec(1, 32000), {})
 
@@ -73,20 +73,20 @@ def _lag(stem, context):
   "rate", [8000, 16000, 22050, 32000, 44100, 48000, 96000]
 )
 @pytest.mark.parametrize("channels", [1, 2, 6])
-def test_the_stem_has_the_callers_format_without_lag(parrot, rate, channels):
+def test_stem_has_the_format_of_the_context_without_lag(parrot, rate, channels):
   context = _music(0.4321, rate, channels)
   stem = parrot.generate(context, "bass").audio
   assert stem.samples.shape == context.samples.shape
   assert stem.sample_rate == rate
-  heard, played = context.samples[:, 0], stem.samples[:, 0]
-  assert _lag(played, heard) == 0
-  assert np.corrcoef(played, heard)[0, 1] > 0.99
+  before, after = context.samples[:, 0], stem.samples[:, 0]
+  assert _lag(after, before) == 0
+  assert np.corrcoef(after, before)[0, 1] > 0.99
   if channels == 2:
-    np.testing.assert_array_equal(played, stem.samples[:, 1])
+    np.testing.assert_array_equal(after, stem.samples[:, 1])
 
 
 @pytest.mark.parametrize("frames", [20, 49, 50, 51, 165])
-def test_any_length_comes_back_exactly(player, frames):
+def test_stem_has_the_length_of_the_context(player, frames):
   context = _music(frames / 100 - 0.0013 * (frames > 20))
   take = player.generate(context, "drums", settings=FAST)
   assert take.audio.samples.shape == context.samples.shape
@@ -94,7 +94,7 @@ def test_any_length_comes_back_exactly(player, frames):
   assert np.isfinite(take.audio.samples).all()
 
 
-def test_a_seed_gives_the_same_samples_alone_and_beside_others(player):
+def test_seed_gives_the_same_samples_alone_and_in_a_batch(player):
   context = _music(0.7)
   takes = list(player.takes(context, "bass", [4, 5, 6], settings=FAST))
   assert player.codec.encoded == 1
@@ -103,7 +103,7 @@ def test_a_seed_gives_the_same_samples_alone_and_beside_others(player):
   assert (takes[0].codes != takes[1].codes).mean() > 0.5
 
 
-def test_stems_differ_with_what_is_heard_and_asked_for(player):
+def test_stem_depends_on_context_and_category(player):
   take = player.generate(_music(), "bass", settings=FAST)
   for context, stem in ((_music(seed=1), "bass"), (_music(), "e-piano")):
     other = player.generate(context, stem, settings=FAST)
@@ -111,7 +111,7 @@ def test_stems_differ_with_what_is_heard_and_asked_for(player):
   assert other.stem == "piano"
 
 
-def test_contexts_come_as_file_audio_or_array(player, tmp_path):
+def test_context_is_a_file_audio_or_array(player, tmp_path):
   context = _music(channels=2)
   audio.write(tmp_path / "mix.wav", context, bits="float")
   forms = (
@@ -127,7 +127,7 @@ def test_contexts_come_as_file_audio_or_array(player, tmp_path):
   assert mono.channels == 1
 
 
-def test_a_quiet_context_gets_a_stem_as_much_quieter(player):
+def test_quiet_context_gets_a_stem_as_much_quieter(player):
   loud = _music()
   quiet = Audio(loud.samples / 64, RATE)
   takes = [player.generate(x, settings=FAST) for x in (loud, quiet)]
@@ -137,13 +137,13 @@ def test_a_quiet_context_gets_a_stem_as_much_quieter(player):
   )
 
 
-def test_from_nothing_plays_in_the_codecs_format(player):
+def test_stem_from_nothing_has_the_format_of_the_codec(player):
   take = player.generate(None, "drums", seconds=0.333, settings=FAST)
   assert take.audio.samples.shape == (round(0.333 * RATE), 1)
   assert take.audio.sample_rate == RATE
 
 
-def test_a_stem_that_is_far_too_quiet_is_called_so(player, monkeypatch):
+def test_very_quiet_stem_gives_a_warning(player, monkeypatch):
   silence = np.tile([128, 1], (1, 50, 1))
   monkeypatch.setattr(sampling, "decode_codes", lambda *_, **__: silence)
   with pytest.warns(UserWarning, match="dB quieter than the context"):
@@ -156,10 +156,10 @@ def test_a_stem_that_is_far_too_quiet_is_called_so(player, monkeypatch):
     player.generate(_music())
 
 
-def test_a_category_that_was_not_trained_is_called_so(player):
+def test_untrained_category_gives_a_warning(player):
   player = dataclasses.replace(player, metadata={"categories": ["drums"]})
   with pytest.warns(UserWarning, match="not trained on 'bass'"):
-    # Before anything is played, which is when the takes are asked for.
+    # Before the first take is sampled.
     takes = player.takes(_music(), "bass", [0], settings=FAST)
   take = next(takes)
   assert take.audio.samples.any()
@@ -180,7 +180,7 @@ def test_progress_adds_up_to_the_steps_of_all_windows(player):
   assert done == [(3, 30), (2, 30)] * 6
 
 
-def test_a_take_is_saved_with_its_seed_and_settings(player, tmp_path):
+def test_saved_take_has_its_seed_and_settings(player, tmp_path):
   take = player.generate(_music(), "Drum Kit", seed=3, settings=FAST)
   path = take.save(tmp_path / "new")
   assert path == tmp_path / "new" / "drums-seed3.wav"
@@ -204,13 +204,13 @@ THREE = ("category", "genre", "role")
 
 @pytest.fixture(scope="module")
 def listener():
-  """Weights that listen to genre and role too, and loudly."""
+  """Weights with genre and role, on which their logits depend strongly."""
   config = dataclasses.replace(_config(), conditions=THREE)
   params = jax.jit(lambda: model.init_params(config, jax.random.key(0)))()
   return StemGen(config, params | {"head": 30 * params["head"]}, PcmCodec(), {})
 
 
-def test_genre_and_role_are_heard_and_each_has_its_scale(listener):
+def test_genre_and_role_change_the_codes_with_scales_of_their_own(listener):
   def codes(**given):
     scales = {"context": 2.0, "category": 1.0, **given.pop("scales", {})}
     settings = dataclasses.replace(FAST, guidance=scales)
@@ -227,7 +227,7 @@ def test_genre_and_role_are_heard_and_each_has_its_scale(listener):
   for i, one in enumerate(takes):
     for other in takes[:i]:
       assert (one != other).any()
-  # What is not given is null, whatever its scale.
+  # A condition without a value is null for any scale.
   np.testing.assert_array_equal(codes(scales={"role": 6.0}), plain)
 
 
@@ -241,7 +241,7 @@ def test_genre_and_role_are_heard_and_each_has_its_scale(listener):
     ("paper", THREE, (3, 3, 3, 3), 5),
   ],
 )
-def test_a_condition_that_is_not_given_costs_no_pass(
+def test_condition_without_a_value_takes_no_pass(
   listener, preset, given, scales, passes
 ):
   settings = engine.with_scales(sampling.preset(preset), THREE, given)
@@ -252,7 +252,7 @@ def test_a_condition_that_is_not_given_costs_no_pass(
   assert branches.weights.sum() == 1
 
 
-def test_a_condition_that_these_weights_do_not_know_is_refused(player):
+def test_condition_that_the_weights_do_not_have_is_an_error(player):
   with pytest.raises(
     ValueError, match="`genre`=techno: the weights demo have no"
   ):
@@ -261,12 +261,12 @@ def test_a_condition_that_these_weights_do_not_know_is_refused(player):
     player.generate(_music(), role="loud")
 
 
-def test_a_changed_take_keeps_its_genre_and_role(monkeypatch, tmp_path):
+def test_edited_take_keeps_its_genre_and_role(monkeypatch, tmp_path):
   asked = []
 
-  def decode(config, params, heard, conditions, *_, **__):
+  def decode(config, params, context, conditions, *_, **__):
     asked.append({name: int(ids[0]) for name, ids in conditions.items()})
-    return heard
+    return context
 
   monkeypatch.setattr(sampling, "decode_codes", decode)
   config = dataclasses.replace(_config(), conditions=THREE)
@@ -290,13 +290,13 @@ def test_a_changed_take_keeps_its_genre_and_role(monkeypatch, tmp_path):
 
 @pytest.fixture
 def improviser(monkeypatch):
-  """Plays random codes of its seed and window; no model."""
+  """Sample random codes that depend on seed and window; no model."""
 
-  def decode(config, params, heard, conditions, seeds, *_, **given):
-    assert given["known"].shape == given["known_mask"].shape == heard.shape
+  def decode(config, params, context, conditions, seeds, *_, **given):
+    assert given["known"].shape == given["known_mask"].shape == context.shape
     draws = [
       np.random.default_rng((seed, given["frame_offset"])).integers(
-        100, 150, heard.shape[1:]
+        100, 150, context.shape[1:]
       )
       for seed in seeds
     ]
@@ -310,11 +310,11 @@ FRAME = 80  # samples
 
 
 def _saved(take, folder):
-  """The take as it is read back from its files."""
+  """Save a take and load it."""
   return stemgen_lib.Take.load(take.save(folder, bits="float"))
 
 
-def test_regenerated_regions_are_new_and_nothing_else(improviser, tmp_path):
+def test_regenerate_changes_the_regions_only(improviser, tmp_path):
   take = _saved(improviser.generate(_music(2), seed=4), tmp_path)
   new = improviser.regenerate(take, [(0.5, 0.7), (1.2, 1.3)])
   assert new.seed == 5
@@ -337,7 +337,9 @@ def test_regenerated_regions_are_new_and_nothing_else(improviser, tmp_path):
 @pytest.mark.parametrize(
   ("share", "from_level"), [(0.25, 0), (1.0, 1), (0.5, 1)]
 )
-def test_variations_keep_what_they_shall(improviser, share, from_level):
+def test_vary_keeps_coarse_levels_and_other_frames(
+  improviser, share, from_level
+):
   every = sampling.Settings()  # guided in every step: two passes each
   take = improviser.generate(_music(4), seed=1, settings=every)
   new = improviser.vary(take, share=share, from_level=from_level)
@@ -351,14 +353,14 @@ def test_variations_keep_what_they_shall(improviser, share, from_level):
     assert new.passes == take.passes * each // whole
   frames = changed.any(axis=1)
   assert share - 0.05 < frames.mean() <= share
-  # In runs, so that a neighbour does not give a frame away.
+  # In runs: a frame could be predicted from its neighbors.
   assert np.count_nonzero(np.diff(frames.astype(int))) <= 60
   other = improviser.vary(take, share=share, from_level=from_level, seed=9)
   assert (other.codes != new.codes).any()
 
 
 @pytest.mark.parametrize("seconds", [1.0, 0.987])
-def test_extending_keeps_what_was_played(improviser, tmp_path, seconds):
+def test_extend_keeps_the_take(improviser, tmp_path, seconds):
   longer = _music(3)
   n = round(seconds * RATE)
   take = improviser.generate((longer.samples[:n], RATE), "drums", seed=2)
@@ -378,7 +380,9 @@ def test_extending_keeps_what_was_played(improviser, tmp_path, seconds):
     improviser.extend(take, _music(4, rate=16000))
 
 
-def test_music_that_begins_otherwise_is_no_longer_context(improviser, tmp_path):
+def test_extend_needs_a_context_that_begins_with_that_of_the_take(
+  improviser, tmp_path
+):
   longer = _music(3)
   take = improviser.generate((longer.samples[:RATE], RATE), seed=2)
   audio.write(tmp_path / "16.wav", longer, bits=16)
@@ -397,20 +401,20 @@ def test_music_that_begins_otherwise_is_no_longer_context(improviser, tmp_path):
     quiet = improviser.generate((silence.samples[:RATE], RATE))
   with pytest.raises(ValueError, match="does not begin with"):
     improviser.extend(quiet, longer)
-  # The noise of 16 bits is silence, too.
+  # Noise of 16 bits counts as silence.
   dither = np.random.default_rng(0).normal(0, 2**-16, silence.samples.shape)
   with pytest.warns(UserWarning, match="context is silent"):
     improviser.extend(quiet, (dither, RATE))
 
 
-def test_what_came_from_nothing_goes_on(improviser):
+def test_take_from_nothing_can_be_extended(improviser):
   take = improviser.generate(None, seconds=1.0)
   new = improviser.extend(take, seconds=2.5)
   assert new.audio.seconds == 2.5
   np.testing.assert_array_equal(new.codes[:100], take.codes)
   with pytest.raises(ValueError, match=r"more than .* 1\.00 s, by 10 ms"):
     improviser.extend(take, seconds=1.004)
-  # Music after silence is heard at the level of the training.
+  # Music after silence is encoded at the level of the training.
   quiet = Audio(_music(2).samples / 64, RATE)
   under = improviser.extend(take, quiet)
   assert under.context.level_db == pytest.approx(
@@ -421,7 +425,7 @@ def test_what_came_from_nothing_goes_on(improviser):
   )
 
 
-def test_music_after_a_silent_file_is_heard_as_loud_as_in_training(improviser):
+def test_music_after_a_silent_file_is_encoded_at_the_training_level(improviser):
   longer = Audio(_music(2).samples / 64, RATE)
   longer.samples[:RATE] = 0
   with pytest.warns(UserWarning, match="context is silent"):
@@ -430,14 +434,14 @@ def test_music_after_a_silent_file_is_heard_as_loud_as_in_training(improviser):
   assert new.context.level_db == pytest.approx(engine.reference_db({}), abs=0.1)
 
 
-def test_a_loop_can_be_varied_and_has_no_end(improviser):
+def test_loop_can_be_regenerated_and_not_extended(improviser):
   take = improviser.generate(_music(1.003), loop=True, seed=1)
   assert take.audio.samples.shape == (8024, 1)
   assert take.codes.shape == (100, 2)
   new = improviser.regenerate(take, [(0.9, 1.0)])
   changed = np.flatnonzero((new.codes != take.codes).any(axis=1))
   assert 89 <= changed.min() <= changed.max() == 99
-  # The cross-fade goes around the corner.
+  # The cross-fade continues at the start.
   np.testing.assert_array_equal(
     new.audio.samples[81:7000], take.audio.samples[81:7000]
   )
@@ -446,7 +450,7 @@ def test_a_loop_can_be_varied_and_has_no_end(improviser):
 
 
 @pytest.mark.parametrize(
-  ("change", "given", "told"),
+  ("change", "given", "message"),
   [
     ("vary", {"share": 0.0}, "`share`=0: expected"),
     ("vary", {"from_level": 2}, "`from_level`=2: expected 0 to 1"),
@@ -456,9 +460,9 @@ def test_a_loop_can_be_varied_and_has_no_end(improviser):
     ("extend", {"seconds": 2.0}, "bass-seed0 has a context: give the longer"),
   ],
 )
-def test_changes_that_cannot_be_are_told(improviser, change, given, told):
+def test_invalid_edits_are_errors(improviser, change, given, message):
   take = improviser.generate(_music())
-  with pytest.raises(ValueError, match=told):
+  with pytest.raises(ValueError, match=message):
     getattr(improviser, change)(take, **given)
   other = dataclasses.replace(take, codec_checksum="of another codec")
   given = {
@@ -470,7 +474,7 @@ def test_changes_that_cannot_be_are_told(improviser, change, given, told):
     getattr(improviser, change)(other, **given)
 
 
-def test_a_saved_take_is_the_take(improviser, tmp_path):
+def test_saved_take_is_restored(improviser, tmp_path):
   settings = sampling.Settings(
     steps=(3, 2), guidance={"context": (2.0, 1.0), "category": 1.0}
   )
@@ -481,7 +485,7 @@ def test_a_saved_take_is_the_take(improviser, tmp_path):
   assert back.settings == take.settings
   assert (back.stem, back.seed) == ("drums", 3)
   assert back.metadata["cost"]["passes"] == 2 * 3 + 2
-  # Written quieter, so as not to clip: what is new later is as quiet.
+  # Lowered so as not to clip: later edits are as quiet.
   loud = dataclasses.replace(take, audio=Audio(20 * take.audio.samples, RATE))
   with pytest.warns(UserWarning, match="lowered by"):
     back = stemgen_lib.Take.load(loud.save(tmp_path / "loud.wav"))
@@ -518,7 +522,7 @@ def test_takes_of_earlier_formats_load(improviser, tmp_path):
     stemgen_lib.Take.load(path)
 
 
-def test_codes_that_do_not_belong_are_refused(improviser, tmp_path):
+def test_codes_of_another_take_are_an_error(improviser, tmp_path):
   take = improviser.generate(_music())
   path = take.save(tmp_path / "a.wav")
   (tmp_path / "a.codes.npz").write_bytes(b"PK corrupt")
@@ -530,13 +534,13 @@ def test_codes_that_do_not_belong_are_refused(improviser, tmp_path):
   (tmp_path / "a.codes.npz").touch()
   with pytest.raises(ValueError, match=r"a\.codes\.npz is corrupt"):
     stemgen_lib.Take.load(path)
-  # Another take in its place, without or with codes of its own.
+  # Another take replaces the audio, without or with its codes.
   other = improviser.generate(_music(), seed=1)
   take.save(path, overwrite=True)
   other.save(path, codes=False, overwrite=True)
   with pytest.raises(ValueError, match=r"different takes \(seed, codes\)"):
     stemgen_lib.Take.load(path)
-  # Nor one that was played alike to other music.
+  # A take with the same settings and other music.
   alike = improviser.generate(_music(seed=1))
   take.save(path, overwrite=True)
   alike.save(path, codes=False, overwrite=True)
@@ -558,7 +562,7 @@ def test_codes_that_do_not_belong_are_refused(improviser, tmp_path):
     stemgen_lib.Take.load(tmp_path / "b.wav")
 
 
-def test_the_mix_of_a_take_never_clips(player):
+def test_mix_of_a_take_never_clips(player):
   context = Audio(np.full((RATE, 1), 0.9, np.float32), RATE)
   take = player.generate(context, settings=FAST)
   mix, gain_db = take.mix(context)
@@ -567,7 +571,7 @@ def test_the_mix_of_a_take_never_clips(player):
 
 
 @pytest.mark.parametrize(
-  ("context", "given", "told"),
+  ("context", "given", "message"),
   [
     (_music(0.1), {}, "0.1 s of audio"),
     ((np.zeros(8 * 601, np.float32), 8), {}, "0.2 to 600 s"),
@@ -583,8 +587,8 @@ def test_the_mix_of_a_take_never_clips(player):
     (None, {"seconds": 0.0}, "`seconds`=0: 0 s of audio"),
   ],
 )
-def test_what_cannot_be_is_told_in_plain_words(player, context, given, told):
-  with pytest.raises(ValueError, match=told):
+def test_invalid_arguments_are_errors(player, context, given, message):
+  with pytest.raises(ValueError, match=message):
     player.generate(context, **given)
 
 
@@ -612,14 +616,14 @@ def test_weights_load_with_and_without_suffix(
     assert loaded.metadata == {"a": 1}
     again = loaded.generate(_music(), settings=FAST)
     np.testing.assert_array_equal(again.codes, take.codes)
-  # What it compiles is kept for the next time.
+  # Compiled programs are kept for the next run.
   kept = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
   assert kept.startswith(os.environ["STEMGEN_JAX_CACHE"])
   with pytest.raises(FileNotFoundError, match="yours"):
     StemGen.load(tmp_path / "yours")
 
 
-def test_a_codec_of_another_model_is_refused(params, tmp_path):
+def test_codec_of_another_model_is_an_error(params, tmp_path):
   model.save_weights(tmp_path / "mine.safetensors", _config(), params, {})
   (tmp_path / "codec.safetensors").write_bytes(b"other")
   with pytest.raises(ValueError, match="checksum"):

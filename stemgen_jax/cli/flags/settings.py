@@ -120,15 +120,14 @@ def _value(flag: str, given: list[str], default: Any) -> Any:
     return ",".join(given)
   whole = flag in ("steps", "settings.top_k")
   kind: Callable = int if whole else float
-  numbers: tuple[Any, ...]
   try:
-    numbers = tuple(kind(number) for number in given)
+    numbers = [kind(number) for number in given]
   except ValueError:
-    numbers = ()
+    numbers = []
   if not numbers:
     raise ValueError(
       f"--{flag}={','.join(given)}: expected {'whole ' if whole else ''}"
       "numbers, one or one per level"
     )
   per_level = flag == "steps" or "guidance." in flag
-  return numbers if per_level or len(numbers) > 1 else numbers[0]
+  return tuple(numbers) if per_level or len(numbers) > 1 else numbers[0]
