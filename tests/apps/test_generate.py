@@ -21,7 +21,7 @@ RATE = 22050
 
 
 class Player:
-  """Plays a hum whose pitch is the seed, at a level of the test's choice."""
+  """Return a hum whose pitch is the seed, at a level that tests choose."""
 
   name = "demo"
   level = 0.1
@@ -108,7 +108,7 @@ def files():
   return sorted(path.name for path in pathlib.Path().iterdir())
 
 
-def test_one_take_writes_exactly_what_is_asked_for(studio, player, capsys):
+def test_one_take_writes_exactly_the_requested_files(studio, player, capsys):
   run(
     "--context=mix.wav",
     "--stem=Bass Guitar",
@@ -184,14 +184,14 @@ def test_from_nothing(studio, player):
   assert (request.stem, request.seconds) == ("drums", 0.5)
 
 
-def test_says_when_the_mix_was_lowered(studio, player, capsys):
+def test_prints_when_the_mix_is_lowered(studio, player, capsys):
   player.level = 0.9
   run("--context=mix.wav", "--out=loud.wav", "--mix=both.wav")
   assert "both.wav (lowered by" in capsys.readouterr().out
   assert np.abs(audio.read("both.wav").samples).max() < 1
 
 
-def test_says_when_a_stem_is_quieter_in_its_file(studio, player, capsys):
+def test_warns_when_a_stem_is_lowered_in_its_file(studio, player, capsys):
   player.level = 1.5
   run("--context=mix.wav", "--out=loud.wav", "--mix=both.wav")
   out, err = capsys.readouterr()
@@ -201,24 +201,24 @@ def test_says_when_a_stem_is_quieter_in_its_file(studio, player, capsys):
   assert err.count("add as much") == 1
 
 
-def test_tells_of_an_untrained_instrument_before_it_plays(
+def test_warns_of_an_untrained_instrument_before_sampling(
   studio, player, capsys, monkeypatch
 ):
-  told = []
+  printed = []
 
-  def play(*_, **__):
-    told.append(capsys.readouterr().err)
+  def takes(*_, **__):
+    printed.append(capsys.readouterr().err)
     raise ValueError("stop")
 
-  monkeypatch.setattr(player, "takes", play)
+  monkeypatch.setattr(player, "takes", takes)
   run("--context=mix.wav", "--stem=sax", "--out=a.wav", expect=1)
-  assert told == [
+  assert printed == [
     "warning: these weights were not trained on 'reed': expect little of it; "
     "they know bass, drums\n"
   ]
 
 
-def test_passes_on_what_a_take_has_to_say_once(studio, player, capsys):
+def test_prints_warnings_of_a_take_once(studio, player, capsys):
   player.notes = ("The stem is 40 dB quieter than the context.",)
   run("--context=mix.wav", "--out=quiet.wav")
   out, err = capsys.readouterr()
@@ -245,7 +245,7 @@ def test_settings_and_weights(studio, player):
   assert player.asked[-2] == ("demo", None)
 
 
-def test_genre_and_role_are_given_and_guided_each_by_itself(studio, player):
+def test_genre_and_role_have_guidance_scales_of_their_own(studio, player):
   pathlib.Path("mine.safetensors").touch()
   conditions = {"config": {"conditions": ["category", "genre", "role"]}}
   pathlib.Path("mine.json").write_text(json.dumps(conditions))
@@ -276,7 +276,9 @@ def test_genre_and_role_are_given_and_guided_each_by_itself(studio, player):
     ("--settings.guidance.role=2", "generate with --role"),
   ],
 )
-def test_a_wrong_genre_or_role_is_told(studio, player, capsys, flag, message):
+def test_invalid_genre_or_role_is_an_error(
+  studio, player, capsys, flag, message
+):
   run("--context=mix.wav", "--out=a.wav", flag, expect=1)
   assert message in capsys.readouterr().err
   assert files() == ["mix.wav"]
@@ -306,14 +308,14 @@ def test_every_setting_is_a_flag(studio, player):
   )
 
 
-def test_says_what_is_played_where_the_name_is_another(studio, player, capsys):
+def test_prints_the_category_of_another_name(studio, player, capsys):
   run("--context=mix.wav", "--stem=sax", "--out=a.wav")
   assert "'sax' is category reed" in capsys.readouterr().out
   run("--context=mix.wav", "--stem=Synth Lead", "--out=b.wav")
   assert "is category" not in capsys.readouterr().out
 
 
-def test_codes_are_kept_unless_switched_off(studio, player, capsys):
+def test_codes_are_written_unless_switched_off(studio, player, capsys):
   run("--context=mix.wav", "--out=a.wav", "--nokeep_codes", "--loop")
   assert files() == ["a.wav", "mix.wav"]
   assert player.asked[-1].loop
@@ -349,7 +351,7 @@ def weights(tmp_path_factory):
     codec=str(folder / "codec.safetensors"),
     codec_checksum=checksum,
   )
-  rng = np.random.default_rng(0)  # at once; init_params compiles for seconds
+  rng = np.random.default_rng(0)  # init_params would compile for seconds
   params = jax.tree.map(
     lambda leaf: rng.normal(0, 0.3, leaf.shape).astype(np.float32),
     jax.eval_shape(lambda: model.init_params(config, jax.random.key(0))),
@@ -358,9 +360,7 @@ def weights(tmp_path_factory):
   return folder / "model.safetensors"
 
 
-def test_a_seed_gives_the_same_file_alone_and_among_others(
-  studio, weights, capsys
-):
+def test_seed_gives_the_same_file_alone_and_in_a_batch(studio, weights, capsys):
   flags = (f"--weights={weights}", "--context=mix.wav", "--steps=2,1")
   run(*flags, "--out=few.wav", "--seed=1", "--takes=2")
   run(*flags, "--out=alone.wav", "--seed=2")
@@ -372,7 +372,7 @@ def test_a_seed_gives_the_same_file_alone_and_among_others(
   assert "real-time factor" in capsys.readouterr().out
 
 
-def test_costs_are_told_for_every_preset_and_for_what_is_asked(
+def test_dry_run_prints_costs_of_presets_and_requested_settings(
   studio, weights, monkeypatch, capsys
 ):
   flags = (f"--weights={weights}", "--context=mix.wav", "--dry_run")
@@ -392,7 +392,7 @@ def test_costs_are_told_for_every_preset_and_for_what_is_asked(
     (["--preset=fast", "36"], ""),
     (["--preset=paper", "2304"], ""),
   ]
-  assert passes("--takes=3") == presets  # on a CPU one after the other
+  assert passes("--takes=3") == presets  # a CPU takes no batches
   monkeypatch.setattr(engine, "at_once", lambda exact: 1 if exact else 2)
   rows = [*presets, (["as", "requested", "27"], "")]
   rows += [(name, "2 takes at once") for name, _ in rows]
@@ -401,11 +401,11 @@ def test_costs_are_told_for_every_preset_and_for_what_is_asked(
 
 
 @pytest.mark.parametrize("name", ["drums", "chords"])
-def test_plays_along_to_the_loops_in_the_package(studio, player, name):
+def test_loops_of_the_package_are_contexts(studio, player, name):
   loop = pathlib.Path(__main__.__file__).parent / f"assets/loops/{name}.flac"
   run(f"--context={loop}", "--stem=bass", "--out=bass.wav", "--mix=both.wav")
   both = audio.read("both.wav")
   assert (both.sample_rate, both.channels, both.seconds) == (44100, 2, 8.0)
-  # It repeats without a click: no jump where its end meets its start.
+  # It repeats without a click: no jump from its end to its start.
   samples = audio.read(loop).samples
   assert np.abs(samples[0] - samples[-1]).max() < 0.05

@@ -1,4 +1,4 @@
-"""What is compiled once is there for the next run, without a word of it."""
+"""Tests of the cache of compiled programs."""
 
 import os
 import subprocess
@@ -12,22 +12,22 @@ from stemgen_jax.generation import compilation
 
 SCRIPT = """
 import jax, jax.numpy as jnp
-from stemgen_jax import compilation
+from stemgen_jax.generation import compilation
 
-compilation._SHORTEST = 0.0  # on a fast machine, too
+compilation._SHORTEST = 0.0  # fast machines compile in less
 compilation.keep_programs()
 
 @jax.jit
-def play(x):
+def compute(x):
   return jnp.sin(x @ x).sum()
 
 with compilation.timed() as compiling:
-  print(play(jnp.ones((8, 8))))
+  print(compute(jnp.ones((8, 8))))
 assert compiling.seconds > 0
 """
 
 
-def play(cache, **environment) -> str:
+def run(cache, **environment) -> str:
   inherited = {
     name: value
     for name, value in os.environ.items()
@@ -48,7 +48,7 @@ def play(cache, **environment) -> str:
 @pytest.mark.processes
 def test_programs_are_kept_for_the_next_run(tmp_path):
   cache = tmp_path / "cache"
-  said = play(cache)
+  printed = run(cache)
   (folder,) = cache.iterdir()
 
   def kept():
@@ -56,24 +56,24 @@ def test_programs_are_kept_for_the_next_run(tmp_path):
 
   written = kept()
   assert written
-  assert play(cache) == said
+  assert run(cache) == printed
   assert kept() == written
-  # Another run stopped while it wrote.
+  # As a run leaves them that was stopped while it wrote.
   for path in written:
     path.write_bytes(path.read_bytes()[:100])
-  assert play(cache) == said
+  assert run(cache) == printed
 
 
 @pytest.mark.processes
-def test_no_place_to_keep_them_does_not_matter(tmp_path):
+def test_unwritable_cache_folder_is_ignored(tmp_path):
   (tmp_path / "file").touch()
-  play(tmp_path / "file")
+  run(tmp_path / "file")
 
 
 @pytest.mark.processes
-def test_the_users_own_place_stays(tmp_path):
+def test_cache_folder_of_the_user_stays(tmp_path):
   own = tmp_path / "own"
-  play(
+  run(
     tmp_path / "cache",
     JAX_COMPILATION_CACHE_DIR=str(own),
     JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
@@ -82,7 +82,7 @@ def test_the_users_own_place_stays(tmp_path):
   assert not (tmp_path / "cache").exists()
 
 
-def test_programs_within_programs_are_timed_once():
+def test_nested_programs_are_timed_once():
   spans = [(1.0, 2.0), (0.0, 4.0), (5.0, 6.0), (5.5, 7.0)]
   assert compilation.Compiling(spans).seconds == 6.0
   with compilation.timed() as compiling:

@@ -5,7 +5,7 @@ import pytest
 from stemgen_jax.generation import regions
 
 
-def test_seconds_and_bars_are_read():
+def test_seconds_and_bars_are_parsed():
   assert regions.parse_seconds("2.5-4, 10-12.25") == [(2.5, 4.0), (10.0, 12.25)]
   assert regions.parse_bars("5-8, 12") == [(5, 8), (12, 12)]
 
@@ -19,13 +19,13 @@ def test_bars_follow_tempo_metre_and_first_beat():
 
 
 @pytest.mark.parametrize("text", ["", "2", "2-3-4", "a-b", "1-2,,3-4"])
-def test_wrong_regions_are_named(text):
+def test_invalid_regions_are_errors(text):
   with pytest.raises(ValueError, match="region"):
     regions.parse_seconds(text)
 
 
 @pytest.mark.parametrize("text", ["", "x", "5-", "-", "1.5"])
-def test_wrong_bars_are_named(text):
+def test_invalid_bars_are_errors(text):
   with pytest.raises(ValueError, match="bar"):
     regions.parse_bars(text)
 
@@ -40,6 +40,6 @@ def test_wrong_bars_are_named(text):
     ({"first_beat": -1}, "first_beat -1"),
   ],
 )
-def test_wrong_tempo_is_named(given, name):
+def test_invalid_tempo_is_an_error(given, name):
   with pytest.raises(ValueError, match=name):
     regions.bars(**{"first": 1, "last": 2, "bpm": 120} | given)
