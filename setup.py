@@ -52,6 +52,7 @@ setuptools.setup(
     "optax>=0.2.7",
     "orbax-checkpoint>=0.12",
     "platformdirs>=4",
+    "protobuf>=5",
     "pyyaml>=6",
     "requests>=2.31",
     "safetensors>=0.4.5",

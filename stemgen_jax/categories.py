@@ -1,6 +1,6 @@
 """Instrument categories, genres and stem roles, with the names people type.
 
-The paper conditions on one of 18 categories without listing them. Ours are
+The paper conditions on one of 18 categories without listing them. These are
 the 16 families of General MIDI in their order (id = program // 8), then the
 drum kit, then everything else.
 """
@@ -8,11 +8,11 @@ drum kit, then everything else.
 import difflib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-# Each category and what musicians also call it, in English and, where that
-# is another word, in French, German, Spanish, Italian and Portuguese. A name
-# belongs to one category; "synth" alone means the lead, the more common wish.
+# Categories and the names that musicians use, in English and, where the word
+# differs, in French, German, Spanish, Italian and Portuguese. A name belongs to
+# one category; "synth" alone means the lead, which people want more often.
 _NAMES = {
   "piano": """
     grand piano, upright piano, keys, keyboard, electric piano, e-piano, ep,
@@ -115,17 +115,17 @@ GENRES: tuple[str, ...] = (
   "ambient",
   "other",
 )
-"""Genre names; a genre's id is its index. The band plays all but "other"."""
+"""Genre names; a genre's id is its index. The band has all but "other"."""
 
 ROLES: tuple[str, ...] = ("percussive", "bass", "harmonic", "melodic")
-"""What a stem does in a song; a role's id is its index.
+"""Functions of a stem in a song; a role's id is its index.
 
 The paper's demo page names Melodic, Harmonic and Percussive; the bass, which
-is a bit of each, has its own. A piano may be harmonic in one song and melodic
-in another: that is what a role says beyond a category.
+is a bit of each, has its own. Roles complement categories: a piano may be
+harmonic in one song and melodic in another.
 """
 
-# Instruments that do the same in nearly every song.
+# Categories with the same role in nearly every song.
 _USUAL_ROLES = {
   "drums": "percussive",
   "percussive": "percussive",
@@ -135,15 +135,15 @@ _USUAL_ROLES = {
 }
 
 
-def _bare(text: str) -> str:
-  """The text without accents, however they are written: "Flote"."""
+def without_accents(text: str) -> str:
+  """Return a text without accents in either Unicode form: "Flote"."""
   split = unicodedata.normalize("NFKD", text)
   bare = "".join(c for c in split if not unicodedata.combining(c))
   return bare.replace("œ", "oe").replace("Œ", "OE")
 
 
 def _plain(name: str) -> str:
-  return re.sub(r"[\W_]+", "", _bare(name).casefold())
+  return re.sub(r"[\W_]+", "", without_accents(name).casefold())
 
 
 _CATEGORY_OF = {_plain(category): category for category in CATEGORIES} | {
@@ -151,7 +151,7 @@ _CATEGORY_OF = {_plain(category): category for category in CATEGORIES} | {
   for category, aliases in _NAMES.items()
   for alias in aliases.split(",")
 }
-# As they are written, of those letters.
+# Plain name -> its spelling above.
 _WRITTEN = {
   _plain(name): name.strip()
   for category, aliases in _NAMES.items()
@@ -160,19 +160,18 @@ _WRITTEN = {
 
 
 def parse_category(name: str) -> str:
-  """The category that `name` means.
+  """Return the category that `name` means.
 
   Case, accents, spaces, hyphens, underscores and a plural s do not matter:
-  "Drum Kit", "e-piano", "Synths" and "batería" are all understood.
+  "Drum Kit", "e-piano", "Synths" and "batería" are all recognized.
 
   Raises:
-    ValueError: nothing is called so; suggests the nearest names.
+    ValueError: unknown name; suggests the nearest one.
   """
+  if category := lookup(name):
+    return category
   plain = _plain(name)
-  for candidate in (plain, plain.removesuffix("s"), plain + "s"):
-    if candidate in _CATEGORY_OF:
-      return _CATEGORY_OF[candidate]
-  # A name that is not near is no help.
+  # Below 0.75 the nearest name is usually unrelated.
   near = difflib.get_close_matches(plain, _WRITTEN, n=1, cutoff=0.75)
   hint = ""
   if near:
@@ -185,61 +184,36 @@ def parse_category(name: str) -> str:
   )
 
 
-_VOCAL = re.compile(
-  r"vocals?|vox|voices?|singers?|choirs?|rap|bgvs?|backing|acapella"
-  r"|voix|chant|choeurs?|stimmen?|gesang|chor|voz|voces|vozes|voc[ei]|canto"
-  r"|coros?"
-)
+def lookup(name: str, ignore: Collection[str] = ()) -> str | None:
+  """Return the category of a name, or None if it is unknown.
 
-
-def find_category(text: str) -> str | None:
-  """The category that a file's name speaks of, or None.
-
-  The longest name of an instrument that stands in it as whole words; of
-  several of one length the last, which says what the others are like: "01
-  Bass DI" is bass, "Lead Guitar" guitar, "bass drum" drums.
+  Args:
+    name: name of an instrument, see `parse_category`.
+    ignore: names that count as unknown, in lower case and without spaces.
   """
-  words = _words(text)
-  if is_vocal(text):
-    return parse_category("vocals")
-  for count in range(min(3, len(words)), 0, -1):
-    for first in reversed(range(len(words) - count + 1)):
-      plain = "".join(words[first : first + count])
-      for candidate in (plain, plain.removesuffix("s"), plain + "s"):
-        if candidate in _CATEGORY_OF and candidate not in _VAGUE:
-          return _CATEGORY_OF[candidate]
+  plain = _plain(name)
+  for candidate in (plain, plain.removesuffix("s"), plain + "s"):
+    if candidate in _CATEGORY_OF and candidate not in ignore:
+      return _CATEGORY_OF[candidate]
   return None
 
 
-def is_vocal(text: str) -> bool:
-  """Whether a file's name speaks of singing: "Lead Vox 2", "choir"."""
-  return any(_VOCAL.fullmatch(word) for word in _words(text))
-
-
-# Names that say nothing about a file.
-_VAGUE = frozenset(("any", "unknown", "folk", "world", "sounds"))
-
-
-def _words(text: str) -> list[str]:
-  """Words in small letters; "BassDI" and "bass2" are two words each."""
-  text = re.sub(r"(?<=[a-z])(?=[A-Z0-9])", " ", _bare(text))
-  return [word for word in re.split(r"[\W_\d]+", text.casefold()) if word]
-
-
 def parse_genre(name: str) -> str:
-  """The genre that `name` means; case, spaces and hyphens do not matter.
+  """Return the genre that `name` means.
+
+  Case, spaces and hyphens do not matter.
 
   Raises:
-    ValueError: there is none of that name.
+    ValueError: unknown name.
   """
   return _named("genre", GENRES, name)
 
 
 def parse_role(name: str) -> str:
-  """The role that `name` means; case does not matter.
+  """Return the role that `name` means; case does not matter.
 
   Raises:
-    ValueError: there is none of that name.
+    ValueError: unknown name.
   """
   return _named("role", ROLES, name)
 
@@ -252,29 +226,26 @@ def _named(kind: str, known: tuple[str, ...], name: str) -> str:
 
 
 def untrained(category: str, trained: Sequence[str]) -> str:
-  """What to expect of an instrument that weights were not trained on.
+  """Return a warning if weights were not trained on a category, else "".
 
   Args:
     category: one of `CATEGORIES`.
-    trained: those that the weights were trained on.
-
-  Returns:
-    A sentence for who asked for it; "" if it is among them.
+    trained: categories that the weights were trained on.
   """
   if category in trained:
     return ""
   return (
-    f"these weights were not trained on {category!r}: expect little of it; "
-    f"they know {', '.join(trained)}"
+    f"these weights were not trained on {category!r}: expect poor results; "
+    f"they were trained on {', '.join(trained)}"
   )
 
 
 def role_id(role: str, category: str) -> int:
-  """Index in `ROLES` of a stem's role, `len(ROLES)` where it is not known.
+  """Return the id of a stem's role, `len(ROLES)` if it is unknown.
 
   Args:
-    role: one of `ROLES`, or "" where nothing says it; then it is that of the
-      category, if such instruments have but one.
+    role: one of `ROLES`, or "" for the usual role of the category, if it has
+      one.
     category: one of `CATEGORIES`.
   """
   role = role or _USUAL_ROLES.get(category, "")
@@ -282,15 +253,19 @@ def role_id(role: str, category: str) -> int:
 
 
 def category_id(name: str) -> int:
-  """Index in `CATEGORIES` of the category that `name` means."""
+  """Return the id of the category that `name` means."""
   return CATEGORIES.index(parse_category(name))
 
 
 def category_of_program(program: int, is_drum: bool) -> str:
-  """Category of a General MIDI program (0-127), or of a drum track.
+  """Return the category of a General MIDI program, or of a drum track.
+
+  Args:
+    program: 0 to 127.
+    is_drum: whether it is on the drum channel.
 
   Raises:
-    ValueError: the program is not 0-127.
+    ValueError: the program is out of range.
   """
   if is_drum:
     return "drums"

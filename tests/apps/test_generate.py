@@ -213,8 +213,8 @@ def test_warns_of_an_untrained_instrument_before_sampling(
   monkeypatch.setattr(player, "takes", takes)
   run("--context=mix.wav", "--stem=sax", "--out=a.wav", expect=1)
   assert printed == [
-    "warning: these weights were not trained on 'reed': expect little of it; "
-    "they know bass, drums\n"
+    "warning: these weights were not trained on 'reed': expect poor results; "
+    "they were trained on bass, drums\n"
   ]
 
 

@@ -285,7 +285,7 @@ def test_names_that_are_not_known_are_told(codec_path, tmp_path, capsys):
     assert prepare(tmp_path / "codes", *flags, *more) == 0
     said = capsys.readouterr().out
     assert "unknown name            1      1  used as other" in said
-    assert "A/take 7.wav: says no instrument" in said
+    assert "A/take 7.wav: states no known instrument" in said
 
 
 def test_another_published_codec_is_refused_before_it_is_fetched(

@@ -2,8 +2,8 @@
 
     my_songs/First Song/bass.wav, Lead Guitar.flac, Drums/kick.wav, ...
 
-What plays is told by the file's name. A table, my_songs/stems.csv, says more of
-some of the files; those that it does not name stay as they are:
+The instrument follows from the file's name. A table, my_songs/stems.csv, gives
+more information about files; files that it does not list are unaffected:
 
     song,file,category,target,split,genre,role
     First Song,take 7.wav,guitar,yes,train,rock
@@ -20,40 +20,38 @@ from collections.abc import Collection, Iterator, Mapping
 
 from stemgen_jax import categories
 from stemgen_jax.data.songs import Problem, Song, Stem
-from stemgen_jax.data.sources import multitracks, stems_table
+from stemgen_jax.data.sources import multitracks, names, stems_table
 
 _NO_ROW: Mapping[str, str] = dict.fromkeys(stems_table.COLUMNS, "")
 _Listed = Mapping[pathlib.Path, Mapping[str, str]]
-_Place = tuple[str, pathlib.Path, str | None]
-_NO_STEM = re.compile(
-  r"mix|mixture|mixdown|master|instrumental|click|metronome", re.IGNORECASE
-)
+_Place = tuple[str, pathlib.Path, str | None]  # song id, folder, split
 
 
 @dataclasses.dataclass(frozen=True)
 class Folder:
   """A folder of songs: a `songs.Songs`.
 
-  A folder within a song's that is called by an instrument ("Drums") is one
-  stem, the sum of its files; files of any other are stems of their own. Mixes
-  and click tracks are left out; a name that says nothing is "other", which is
-  told.
+  A folder inside a song's that is named after an instrument ("Drums") is one
+  stem, the sum of its files; the files of any other folder are stems of their
+  own. Mixes and click tracks are left out; unrecognized names become "other",
+  which is reported.
 
-  A row of the table speaks of a file, or of a folder that is one stem, and
-  goes before its name; without a category the name still tells that. A row
-  without a file speaks of the song. "none" is a file that is no stem. A row of
-  a song that lies deeper, Album/Song, makes songs of all that lie beside it.
+  A row of the table describes a file, or a folder that is one stem, and
+  overrides its name; without a category the name still determines it. A row
+  without a file describes the song. The category "none" marks a file that is
+  not a stem. A row of a deeper song, Album/Song, makes a song of every folder
+  in Album.
 
-  The split is that of the table, or of the folder where songs lie in train/,
-  valid/, test/, at any depth; otherwise it follows from the song's name: a
-  tenth each.
+  The split is that of the table, or of the folder train/, valid/ or test/ that
+  the song is in, at any depth; otherwise it follows from the song's name, with
+  a tenth each for valid and test.
 
   Attributes:
     root: the folder.
-    vocals: whether vocals may be what is to be played; they are heard anyway.
+    vocals: whether vocals may be targets; they are always in contexts.
 
   Raises:
-    ValueError: no songs in it, or a mistake in the table; names the line.
+    ValueError: the folder holds no songs, or the table has a mistake.
     FileNotFoundError, NotADirectoryError: there is no such folder.
   """
 
@@ -70,30 +68,30 @@ class Folder:
 
   @property
   def name(self) -> str:
-    """The folder's name, as letters, digits and underscores."""
+    """Name of the folder, reduced to letters, digits and underscores."""
     plain = re.sub(r"\W+", "_", pathlib.Path(self.root).resolve().name)
     return plain.strip("_").lower() or "folder"
 
   def songs(self) -> Iterator[Song]:
-    """All songs, by name."""
+    """Yield all songs by name."""
     table = self._table()
     for song_id, folder, split in self._places(table):
       rows = table.get(folder, [])
       stems, problems = multitracks.separate(self._all_stems(folder, rows))
-      said = {
+      stated = {
         name: next((row[name] for row in rows if row[name]), "")
         for name in ("split", "genre")
       }
       yield Song(
         song_id,
-        said["split"] or split or multitracks.split_of(song_id),
-        said["genre"] or "other",
+        stated["split"] or split or multitracks.split_of(song_id),
+        stated["genre"] or "other",
         stems,
         problems,
       )
 
   def _table(self) -> dict[pathlib.Path, list[dict[str, str]]]:
-    """The rows of stems.csv, if there is one, by their song's folder."""
+    """Return the rows of stems.csv, if there is one, by the song's folder."""
     root = pathlib.Path(self.root)
     found: dict[pathlib.Path, list[dict[str, str]]] = {}
     if not (root / stems_table.FILE).is_file():
@@ -102,16 +100,16 @@ class Folder:
     seen: dict[str, str] = {}
     for row in stems_table.read(root / stems_table.FILE):
       where = f"{root / stems_table.FILE}, line {row['line']}"
-      folder = _spelt(root, row["song"])
+      folder = _existing(root, row["song"])
       if folder in parts:
         raise ValueError(
           f"{where}: song {row['song']} is the folder of a split: expected a "
           "song in it"
         )
       if not folder.is_dir():  # in train/, valid/ or test/
-        within = [_spelt(part, row["song"]) for part in parts]
+        within = [_existing(part, row["song"]) for part in parts]
         folder = next((path for path in within if path.is_dir()), folder)
-      place = os.path.normpath(_spelt(folder, row["file"]))
+      place = os.path.normpath(_existing(folder, row["file"]))
       if place in seen:
         raise ValueError(
           f"{where}: {row['song']}/{row['file']} is listed twice, first in "
@@ -130,14 +128,14 @@ class Folder:
     return found
 
   def _places(self, listed: Collection[pathlib.Path]) -> list[_Place]:
-    """The songs' ids, their folders, and splits where a folder tells one."""
+    """Return songs' ids, folders, and splits where a folder states one."""
     root = pathlib.Path(self.root)
     places = [
       place for top in _walk(root) for place in _deeper(root, top, listed)
     ]
     known = {folder for _, folder, _ in places}
     parts = _split_folders(root)
-    # Those that are not there, which is told.
+    # Songs of the table that do not exist, which is reported.
     for folder in sorted(set(listed) - known):
       split = next((parts[p] for p in folder.parents if p in parts), None)
       places.append((folder.relative_to(root).as_posix(), folder, split))
@@ -146,7 +144,7 @@ class Folder:
   def _all_stems(
     self, song: pathlib.Path, rows: list[dict[str, str]]
   ) -> Iterator[Stem | Problem]:
-    listed = {_spelt(song, row["file"]): row for row in rows if row["file"]}
+    listed = {_existing(song, row["file"]): row for row in rows if row["file"]}
     for path, row in listed.items():
       files = _files(path, listed) or [path]
       yield from self._stem(song, path, files, row)
@@ -158,10 +156,7 @@ class Folder:
   def _stems(
     self, song: pathlib.Path, folder: pathlib.Path, listed: _Listed
   ) -> Iterator[Stem | Problem]:
-    """The stems in a folder of the song, and in those within it.
-
-    But for those that are listed.
-    """
+    """Yield the stems in a folder of the song at any depth, except listed ones."""
     for file in multitracks.audio_files(folder):
       if file not in listed:
         yield from self._stem(song, file, [file])
@@ -169,7 +164,7 @@ class Folder:
       if inner in listed:
         continue
       files = _files(inner, listed)
-      if files and categories.find_category(inner.name):
+      if files and names.find_category(inner.name):
         yield from self._stem(song, inner, files)
       else:
         yield from self._stems(song, inner, listed)
@@ -181,27 +176,21 @@ class Folder:
     files: list[pathlib.Path],
     row: Mapping[str, str] = _NO_ROW,
   ) -> Iterator[Stem | Problem]:
-    """What a file or folder is, by its row and its name; and doubts."""
+    """Yield the stem of a file or folder, and problems with its name."""
     within = path.is_relative_to(song)
     name = (path.relative_to(song) if within else path).as_posix()
-    said = path.name if path.is_dir() else path.stem
-    # A song called "Piano Man" has more stems than a piano. Whole words only:
-    # in one called "A" a bass stays a bass.
-    title = rf"(?<![^\W_]){re.escape(song.name)}(?![^\W_])"
-    rest = re.sub(title, " ", said, flags=re.IGNORECASE)
-    said = rest if re.search(r"[^\W\d_]", rest) else said
-    category = row["category"] or categories.find_category(said)
+    text = path.name if path.is_dir() else path.stem
+    text = names.without_title(text, song.name)
+    category = row["category"] or names.find_category(text)
     if category == stems_table.NONE or (
-      category is None and _NO_STEM.search(said)
+      category is None and names.is_mix(text)
     ):
-      yield Problem(
-        "mix or click", f"not taken for a stem: {path}", name, False
-      )
+      yield Problem("mix or click", f"not used as a stem: {path}", name, False)
       return
     if category is None:
       yield Problem(
         "unknown name",
-        "says no instrument that is known: taken as other; name it in "
+        "states no known instrument: used as other; name it in "
         f"{stems_table.FILE}",
         name,
         False,
@@ -211,27 +200,28 @@ class Folder:
       categories.parse_category(category or "other"),
       files,
       target=row["target"] == "yes"
-      or (not row["target"] and (self.vocals or not _is_vocal(said, row))),
+      or (not row["target"] and (self.vocals or not _is_vocal(text, row))),
       role=row["role"],
     )
 
 
-def _is_vocal(said: str, row: Mapping[str, str]) -> bool:
-  """Whether a stem is sung: what the table calls it goes before its name."""
+def _is_vocal(text: str, row: Mapping[str, str]) -> bool:
+  """Whether a stem is sung; the table overrides its name."""
   given = row["category"]
-  if given and categories.is_vocal(given):
+  if given and names.is_vocal(given):
     return True
-  # The category of singing does not deny it, all others do.
-  denied = given and (
+  # The category of vocals leaves it to the name, all others exclude it.
+  excluded = given and (
     categories.parse_category(given) != categories.parse_category("vocals")
   )
-  return not denied and categories.is_vocal(said)
+  return not excluded and names.is_vocal(text)
 
 
-def _spelt(folder: pathlib.Path, name: str) -> pathlib.Path:
-  """What is within a folder, as the disk spells it.
+def _existing(folder: pathlib.Path, name: str) -> pathlib.Path:
+  """Return a path in a folder, in the Unicode form of an existing file.
 
-  An accent is a letter's part or a letter of its own, by who wrote the name.
+  An accent is part of its letter or a character of its own, depending on the
+  system that wrote the name.
   """
   for part in pathlib.PurePath(name).parts:
     there = folder / part
@@ -248,7 +238,7 @@ def _spelt(folder: pathlib.Path, name: str) -> pathlib.Path:
 
 
 def _split_folders(root: pathlib.Path) -> dict[pathlib.Path, str]:
-  """The folders of splits, which hold songs, and what split each is."""
+  """Return the folders named after a split, and the split of each."""
   return {
     folder: stems_table.SPLIT_NAMES[folder.name.lower()]
     for folder in multitracks.folders(root)
@@ -258,14 +248,14 @@ def _split_folders(root: pathlib.Path) -> dict[pathlib.Path, str]:
 
 
 def _walk(root: pathlib.Path) -> Iterator[_Place]:
-  """Songs' ids, folders, and splits where they lie in a folder of one."""
+  """Yield songs' ids, folders, and the split of the folder they are in."""
   parts = _split_folders(root)
   for folder in multitracks.folders(root):
     if folder in parts:
       for inner in multitracks.folders(folder):
         yield inner.name, inner, parts[folder]
     else:
-      # Files among the songs of test/ make it one song, but of that split.
+      # test/ with audio files of its own is a single song of that split.
       named = stems_table.SPLIT_NAMES.get(folder.name.lower())
       yield folder.name, folder, named
 
@@ -273,10 +263,10 @@ def _walk(root: pathlib.Path) -> Iterator[_Place]:
 def _deeper(
   root: pathlib.Path, place: _Place, listed: Collection[pathlib.Path]
 ) -> Iterator[_Place]:
-  """A song; or those within it, where the table names one of them.
+  """Yield a song, or the songs inside it if the table names one of them.
 
   Raises:
-    ValueError: it is a song itself, so that they are parts of it.
+    ValueError: the table names a folder inside a song.
   """
   _, folder, split = place
   named = [
@@ -286,20 +276,20 @@ def _deeper(
     yield place
     return
   inner = multitracks.folders(folder)
-  parts = [path for path in inner if categories.find_category(path.name)]
+  parts = [path for path in inner if names.find_category(path.name)]
   why = ""
   if multitracks.audio_files(folder):
     why = "holds audio files"
   elif folder in listed:
     why = "has rows of its own"
   elif len(inner) > 1 and parts == inner:
-    why = "holds folders that are all called by instruments"
+    why = "holds folders that are all named after instruments"
   if why:
     song = named[0].relative_to(root).as_posix()
     outer = folder.relative_to(root).as_posix()
     raise ValueError(
-      f"{root / stems_table.FILE}: song {song} lies in {outer}, which {why} "
-      f"and is a song: name {outer} as the song, and what is in it as the file"
+      f"{root / stems_table.FILE}: song {song} is in {outer}, which {why} and "
+      f"is a song: name {outer} as the song, and its contents as files"
     )
   for path in inner:
     name = path.relative_to(root).as_posix()
@@ -307,7 +297,7 @@ def _deeper(
 
 
 def _files(path: pathlib.Path, listed: _Listed) -> list[pathlib.Path]:
-  """The files of a stem, without those in it that are stems of their own."""
+  """Return the files of a stem, without those that are stems of their own."""
   if not path.is_dir():
     return [path]
   return [

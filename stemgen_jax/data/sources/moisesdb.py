@@ -1,6 +1,6 @@
-"""MoisesDB: 240 songs whose stems are kept as the tracks they are mixed of.
+"""MoisesDB: 240 songs whose stems consist of one or more tracks.
 
-PROVIDER/SONG/data.json lists a song's stems and their tracks, which lie in
+PROVIDER/SONG/data.json lists a song's stems and their tracks, which are in
 PROVIDER/SONG/STEM/TRACK.wav. Pereira et al., "MoisesDB: A dataset for source
 separation beyond 4-stems", ISMIR 2023, https://github.com/moises-ai/moises-db.
 """
@@ -26,7 +26,7 @@ _OF_STEM = {
   "piano": "piano",
   "vocals": "ensemble",
 }
-# Within the other stems, and against the category of theirs.
+# Types of tracks that override the category of the stems not named below.
 _OF_TRACK = {
   "organ": "organ",
   "synth pad": "synth_pad",
@@ -47,13 +47,14 @@ _OF_TRACK = {
 class Moisesdb:
   """MoisesDB in a folder: a `songs.Songs`.
 
-  Tracks of one stem and one category are one stem here, their sum: a drum kit
-  is one instrument, while pads and organs, both "other keys", are two. Click
-  tracks are left out. The data set has no splits: they are by song id.
+  Tracks of one stem and one category are summed to one stem: a drum kit is one
+  instrument, while pads and organs, both "other keys", are two. Click tracks
+  are left out. The data set has no splits; they follow from the song ids.
 
   Attributes:
-    root: moisesdb/ or moisesdb_v0.1/ in it.
-    vocals: whether vocals may be what is to be played; they are heard anyway.
+    root: folder moisesdb/, or moisesdb_v0.1/ inside it.
+    vocals: whether vocals may be targets; they are always in contexts.
+    name: name of the data set.
 
   Raises:
     ValueError: the folder holds something else.
@@ -73,7 +74,7 @@ class Moisesdb:
       )
 
   def songs(self) -> Iterator[Song]:
-    """All songs, by folder."""
+    """Yield all songs by folder."""
     for path in self._described():
       genre, found = "other", []
       try:
@@ -82,7 +83,7 @@ class Moisesdb:
         found = list(self._stems(path.parent, described["stems"]))
       except (ValueError, KeyError, TypeError, AttributeError, OSError) as e:
         reason = f"{path}: {type(e).__name__} {e}"
-        found = [Problem("damaged metadata", reason)]
+        found = [Problem("corrupt metadata", reason)]
       stems, problems = multitracks.separate(found)
       song_id = path.parent.name
       split = multitracks.split_of(song_id)
@@ -115,7 +116,7 @@ class Moisesdb:
 
 
 def _category(stem: str, track: str) -> str:
-  """Category of a track, given the words of its type."""
+  """Return the category of a track, given the words of its type."""
   if stem not in ("bass", "drums", "vocals"):
     for words, category in _OF_TRACK.items():
       if track.startswith(words):
@@ -124,7 +125,7 @@ def _category(stem: str, track: str) -> str:
 
 
 def _genre(name: str) -> str:
-  """Ours for one of MoisesDB's genres, "other" where we have none."""
+  """Return one of `categories.GENRES` for a genre of MoisesDB."""
   names = {"rap": "hip_hop", "world/folk": "folk"}
   try:
     return categories.parse_genre(names.get(name.lower(), name))

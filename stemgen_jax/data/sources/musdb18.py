@@ -1,4 +1,4 @@
-"""MUSDB18-HQ: 150 songs in four stems, as wav files.
+"""MUSDB18-HQ: 150 songs of four stems each, as wav files.
 
 train/ and test/ hold a folder for each song, with bass.wav, drums.wav,
 other.wav, vocals.wav and mixture.wav. Rafii et al., "MUSDB18-HQ - an
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from stemgen_jax.data.songs import Song
 from stemgen_jax.data.sources import multitracks
 
-# Songs of train/ that the field validates with: the list of `musdb`.
+# Songs of train/ that are the usual validation split: the list of `musdb`.
 VALID = frozenset(
   (
     "ANiMAL - Rockshow",
@@ -45,8 +45,9 @@ class Musdb18:
   """MUSDB18-HQ in a folder: a `songs.Songs`.
 
   Attributes:
-    root: the folder that holds train/ and test/.
-    vocals: whether vocals may be what is to be played; they are heard anyway.
+    root: folder of train/ and test/.
+    vocals: whether vocals may be targets; they are always in contexts.
+    name: name of the data set.
 
   Raises:
     ValueError: the folder holds something else.
@@ -71,7 +72,7 @@ class Musdb18:
       )
 
   def songs(self) -> Iterator[Song]:
-    """All songs, those of train/ first."""
+    """Yield all songs, those of train/ first."""
     for part in ("train", "test"):
       parent = pathlib.Path(self.root, part)
       for folder in multitracks.folders(parent) if parent.is_dir() else ():

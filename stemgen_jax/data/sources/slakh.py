@@ -1,9 +1,9 @@
-"""Slakh2100: songs of the Lakh MIDI data set, played by samplers.
+"""Slakh2100: songs of the Lakh MIDI data set, rendered with samplers.
 
 Folders TrackNNNNN with metadata.yaml and stems/SNN.flac, in train/,
-validation/, test/ and omitted/ or in one folder (as BabySlakh, whose copies
-are .wav of 16 kHz). Manilow et al., "Cutting Music Source Separation Some
-Slakh", WASPAA 2019; splits: https://github.com/ethman/slakh-utils.
+validation/, test/ and omitted/ or in one folder (as in BabySlakh, which has
+.wav of 16 kHz). Manilow et al., "Cutting Music Source Separation Some Slakh",
+WASPAA 2019; splits: https://github.com/ethman/slakh-utils.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from stemgen_jax.data.sources import multitracks
 VARIANTS = ("redux", "split2", "orig")
 
 _TRACK = re.compile(r"Track(\d{5})")
-_LAST = {"train": 1500, "valid": 1875, "test": 2100}  # numbers, as published
+_LAST = {"train": 1500, "valid": 1875, "test": 2100}  # track numbers
 _SUFFIXES = (".flac", ".wav")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
 
@@ -33,10 +33,10 @@ class Slakh:
   """Slakh2100 in a folder: a `songs.Songs`.
 
   The split of a track follows from its number and the variant, wherever its
-  folder lies, so one copy serves for all variants.
+  folder is, so one copy serves all variants.
 
   Attributes:
-    root: the folder that holds the tracks or the splits' folders.
+    root: folder of the tracks or of the splits' folders.
     variant: "redux" has every MIDI file once (1710 songs); "split2" has all
       2100, none of them in two splits; "orig" has some in several splits.
 
@@ -62,11 +62,11 @@ class Slakh:
 
   @property
   def name(self) -> str:
-    """With the variant: "slakh_redux"."""
+    """Name with the variant: "slakh_redux"."""
     return f"slakh_{self.variant}"
 
   def songs(self) -> Iterator[Song]:
-    """The variant's tracks, by number."""
+    """Yield the tracks of the variant by number."""
     for folder in self._tracks():
       split = _split(int(folder.name[len("Track") :]), self.variant)
       if split:
@@ -90,7 +90,7 @@ def _lists() -> dict[str, frozenset[int]]:
 
 
 def _split(number: int, variant: str) -> str | None:
-  """The split of a track; None if the variant does not have it."""
+  """Return the split of a track, or None if it is not in the variant."""
   if variant == "redux" and number in _lists()["redux_omits"]:
     return None
   if variant == "split2":
@@ -112,7 +112,7 @@ def _song(folder: pathlib.Path, split: str) -> Song:
     found = [Problem("missing file", f"no such file: {path}")]
   except (yaml.YAMLError, ValueError, KeyError, TypeError, OSError) as error:
     reason = " ".join(f"{type(error).__name__} {error}".split())
-    found = [Problem("damaged metadata", f"{path}: {reason}")]
+    found = [Problem("corrupt metadata", f"{path}: {reason}")]
   stems, problems = multitracks.separate(found)
   return Song(folder.name, split, "other", stems, problems)
 
@@ -121,7 +121,7 @@ def _stem(
   folder: pathlib.Path, name: str, fields: dict[str, Any]
 ) -> Stem | Problem:
   if not fields.get("audio_rendered", True):
-    # As published: nothing is wrong with this copy.
+    # Published without audio; this copy is complete.
     return Problem(
       "not rendered", "metadata.yaml: audio_rendered: false", name, False
     )

@@ -1,4 +1,4 @@
-"""stems.csv, a table of what plays in the files of a folder of songs."""
+"""stems.csv, a table of the instruments in a folder of songs."""
 
 import csv
 import pathlib
@@ -7,13 +7,13 @@ from stemgen_jax import categories
 from stemgen_jax.data.songs import SPLITS
 
 FILE = "stems.csv"
-"""In the folder of the songs."""
+"""Name of the table, in the folder of the songs."""
 _NEEDED = ("song", "file", "category")
 COLUMNS = (*_NEEDED, "target", "split", "genre", "role")
-"""The first three are needed."""
+"""Columns of the table; the first three are required."""
 _OF_STEMS = ("category", "target", "role")
 NONE = "none"
-"""In the place of a category: no stem."""
+"""Value of `category` for a file that is not a stem."""
 SPLIT_NAMES = {
   "train": "train",
   "valid": "valid",
@@ -21,20 +21,20 @@ SPLIT_NAMES = {
   "val": "valid",
   "test": "test",
 }
-"""What people call splits, in tables and as folders -> ours."""
+"""Names of splits in tables and folders -> one of `songs.SPLITS`."""
 
 
 def read(path: pathlib.Path) -> list[dict[str, str]]:
-  """The rows of stems.csv, each with its line.
+  """Read the rows of stems.csv, each with its line number as "line".
 
   Raises:
-    ValueError: a column is missing or unknown, or a value is.
+    ValueError: a column or a value is missing or unknown.
   """
   try:
     with open(path, newline="", encoding="utf-8-sig") as file:
       head = file.readline()
       file.seek(0)
-      # Spreadsheets write what the country they are set to is used to.
+      # Spreadsheets write the separator of the country they are set to.
       comma = max(",;\t", key=head.count)
       reader = csv.DictReader(file, delimiter=comma)
       columns = [name.strip() for name in reader.fieldnames or ()]
@@ -52,7 +52,7 @@ def read(path: pathlib.Path) -> list[dict[str, str]]:
       f"{', '.join(_NEEDED)}, and may have {', '.join(COLUMNS[3:])}"
     )
   if not read:
-    raise ValueError(f"{path} lists no stems: expected a line for each")
+    raise ValueError(f"{path} lists no stems: expected one line per stem")
   rows = []
   for line, raw in read:
     row = {name: (raw.get(name) or "").strip() for name in COLUMNS}
@@ -65,7 +65,7 @@ def read(path: pathlib.Path) -> list[dict[str, str]]:
 
 
 def _check(row: dict[str, str]) -> None:
-  """Raises ValueError for a value that cannot be; makes names ours."""
+  """Raise ValueError for an invalid value; replace names by known ones."""
   if not row["song"]:
     raise ValueError("no song")
   song = pathlib.PurePath(row["song"])
@@ -73,7 +73,7 @@ def _check(row: dict[str, str]) -> None:
     raise ValueError(f"song {row['song']}: expected a folder within --root")
   if not row["file"] and any(row[name] for name in _OF_STEMS):
     raise ValueError(
-      "no file: expected one, or no more than the song's split and genre"
+      "no file: expected one, or only the song's split and genre"
     )
   if row["category"] and row["category"].lower() != NONE:
     categories.parse_category(row["category"])

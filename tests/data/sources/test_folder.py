@@ -151,11 +151,11 @@ def test_a_row_of_no_song_leaves_others_whole(tmp_path):
   ("files", "rows", "message"),
   [
     (["A/bass.wav", "A/Drums/kick.wav"], ["A/Drums,,"], "A, which holds audio"),
-    (["A/B/S/bass.wav"], ["A,,", "A/B/S,,"], "lies in A, which has rows"),
+    (["A/B/S/bass.wav"], ["A,,", "A/B/S,,"], "is in A, which has rows"),
     (
       ["A/Bass/di.wav", "A/Drums/kick.wav"],
       ["A/Drums,kick.wav,percussion"],
-      "lies in A, which holds folders that are all called by instruments",
+      "is in A, which holds folders that are all named after instruments",
     ),
     (["train/A/bass.wav"], ["train,,"], "line 2: song train is the folder of"),
   ],

@@ -56,7 +56,7 @@ def test_damaged_and_missing_files_are_told(tmp_path):
   (one / "data.json").write_text("{")
   (two / "drums/drums-1.wav").unlink()
   first, second = moisesdb.Moisesdb(str(tmp_path)).songs()
-  assert [p.kind for p in first.problems] == ["damaged metadata"]
+  assert [p.kind for p in first.problems] == ["corrupt metadata"]
   assert first.stems == ()
   (problem,) = second.problems  # a kit without its snare is no kit
   assert (problem.kind, problem.stem) == ("missing file", "drums")

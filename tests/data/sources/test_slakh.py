@@ -87,7 +87,7 @@ def test_a_song_with_bad_metadata_is_a_problem_not_an_end(tmp_path):
   (tmp_path / "test/Track01876/metadata.yaml").unlink()
   found = by_id(tmp_path)
   (damaged,) = found["Track00001"].problems
-  assert damaged.kind == "damaged metadata"
+  assert damaged.kind == "corrupt metadata"
   assert "metadata.yaml" in damaged.message
   assert "\n" not in damaged.message
   (missing,) = found["Track01876"].problems
