@@ -156,7 +156,7 @@ class Folder:
   def _stems(
     self, song: pathlib.Path, folder: pathlib.Path, listed: _Listed
   ) -> Iterator[Stem | Problem]:
-    """Yield the stems in a folder of the song at any depth, except listed ones."""
+    """Yield the unlisted stems in a folder of the song, at any depth."""
     for file in multitracks.audio_files(folder):
       if file not in listed:
         yield from self._stem(song, file, [file])

@@ -76,14 +76,17 @@ class Moisesdb:
   def songs(self) -> Iterator[Song]:
     """Yield all songs by folder."""
     for path in self._described():
-      genre, found = "other", []
+      content: Any = None
+      genre, reason = "other", ""
       try:
-        described = json.loads(path.read_text(encoding="utf-8"))
-        genre = _genre(str(described.get("genre")))
-        found = list(self._stems(path.parent, described["stems"]))
-      except (ValueError, KeyError, TypeError, AttributeError, OSError) as e:
-        reason = f"{path}: {type(e).__name__} {e}"
-        found = [Problem("corrupt metadata", reason)]
+        content = json.loads(path.read_text(encoding="utf-8"))
+      except (ValueError, OSError, RecursionError) as error:
+        reason = f"{type(error).__name__} {error}"
+      if reason := reason or _mistake(content):
+        found = [Problem("corrupt metadata", f"{path}: {reason}")]
+      else:
+        genre = _genre(str(content.get("genre")))
+        found = list(self._stems(path.parent, content["stems"]))
       stems, problems = multitracks.separate(found)
       song_id = path.parent.name
       split = multitracks.split_of(song_id)
@@ -113,6 +116,29 @@ class Moisesdb:
         paths,
         target=self.vocals or name != "vocals",
       )
+
+
+def _mistake(content: Any) -> str:
+  """Return what is wrong with the content of data.json, or ""."""
+  stems = content.get("stems") if isinstance(content, dict) else None
+  if not _are_described(stems, ("stemName",)):
+    return "expected a list of stems, each with a stemName"
+  for stem in stems or ():
+    if not _are_described(stem.get("tracks"), ("trackType", "id", "extension")):
+      return (
+        f"stem {stem['stemName']}: expected a list of tracks, each with a "
+        "trackType, id and extension"
+      )
+  return ""
+
+
+def _are_described(entries: Any, names: tuple[str, ...]) -> bool:
+  """Whether entries are a list of mappings with these texts."""
+  return isinstance(entries, list) and all(
+    isinstance(entry, dict)
+    and all(isinstance(entry.get(name), str) for name in names)
+    for entry in entries
+  )
 
 
 def _category(stem: str, track: str) -> str:

@@ -102,31 +102,52 @@ def _split(number: int, variant: str) -> str | None:
 
 def _song(folder: pathlib.Path, split: str) -> Song:
   path = folder / "metadata.yaml"
+  content: Any = None
+  kind, reason = "corrupt metadata", ""
   try:
-    described = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
-    found = [
-      _stem(folder, name, fields)
-      for name, fields in sorted(described["stems"].items())
-    ]
+    content = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
   except FileNotFoundError:
-    found = [Problem("missing file", f"no such file: {path}")]
-  except (yaml.YAMLError, ValueError, KeyError, TypeError, OSError) as error:
+    kind, reason = "missing file", "no such file"
+  except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
     reason = " ".join(f"{type(error).__name__} {error}".split())
-    found = [Problem("corrupt metadata", f"{path}: {reason}")]
+  if reason := reason or _mistake(content):
+    found = [Problem(kind, f"{path}: {reason}")]
+  else:
+    described = sorted(content["stems"].items())
+    found = [_stem(folder, name, fields) for name, fields in described]
   stems, problems = multitracks.separate(found)
   return Song(folder.name, split, "other", stems, problems)
+
+
+def _mistake(content: Any) -> str:
+  """Return what is wrong with the content of metadata.yaml, or ""."""
+  stems = content.get("stems") if isinstance(content, dict) else None
+  if not isinstance(stems, dict):
+    return "expected a mapping of stems"
+  for name, fields in stems.items():
+    if not isinstance(name, str) or not isinstance(fields, dict):
+      return f"stem {name!r}: expected a name and a mapping"
+    program = fields.get("program_num")
+    in_range = isinstance(program, int) and 0 <= program <= 127
+    if _is_rendered(fields) and not in_range and not fields.get("is_drum"):
+      return f"stem {name}: program_num is {program!r}, expected 0 to 127"
+  return ""
+
+
+def _is_rendered(fields: dict[str, Any]) -> bool:
+  return fields.get("audio_rendered", True)
 
 
 def _stem(
   folder: pathlib.Path, name: str, fields: dict[str, Any]
 ) -> Stem | Problem:
-  if not fields.get("audio_rendered", True):
+  if not _is_rendered(fields):
     # Published without audio; this copy is complete.
     return Problem(
       "not rendered", "metadata.yaml: audio_rendered: false", name, False
     )
   category = categories.category_of_program(
-    int(fields["program_num"]), bool(fields["is_drum"])
+    fields.get("program_num", 0), bool(fields.get("is_drum"))
   )
   files = [folder / "stems" / f"{name}{suffix}" for suffix in _SUFFIXES]
   file = next((file for file in files if file.is_file()), files[0])
