@@ -1,8 +1,8 @@
-"""What a run sounds like: the same few examples, played again and again.
+"""Auditions: audio of the same few held-out examples during a run.
 
-A run's folder gets `listen/index.html`, which a browser opens from disk, and
-beside it every sound as .wav with its spectrogram as .png. Masks and seeds are
-the same each time, so that steps and runs compare.
+`listen/index.html` in the run's folder, which a browser opens from disk, shows
+every sound as .wav with its spectrogram as .png. Masks and seeds are fixed, so
+that steps and runs compare.
 """
 
 import concurrent.futures
@@ -23,24 +23,25 @@ from stemgen_jax.model import ModelConfig, Params
 from stemgen_jax.pages import figures, html, spectrogram
 
 EXAMPLES = 3
-"""How many examples are listened to."""
-HIDDEN = (15, 30, 50, 75, 100)
-"""Shares of the frames that are hidden and filled in, in percent."""
+"""Number of examples."""
+MASKED = (15, 30, 50, 75, 100)
+"""Shares of the frames that are masked and predicted, in percent."""
 
 _GIVEN = {
   "context": "context",
   "real": "real stem, through the codec",
 }
-_PLAYED = {
-  **{f"hidden-{percent}": f"{percent} % hidden" for percent in HIDDEN},
-  "own": "sampled to its context",
+# Keys are parts of file names, which pages of earlier runs link to.
+_GENERATED = {
+  **{f"hidden-{percent}": f"{percent} % masked" for percent in MASKED},
+  "own": "generated for its context",
   "own-mix": "the same, with the context",
-  "other": "sampled to another context",
+  "other": "generated for another context",
 }
 _LEAD = (
-  "Hidden: of the real stem, these shares of the frames are hidden at every "
-  "level and filled in by the likeliest code in one pass a level, without "
-  "guidance. Sampled: nothing of the stem is known."
+  "Masked: these shares of the real stem's frames are masked at every level "
+  "and predicted by the most likely code in one pass per level, without "
+  "guidance. Generated: no frame of the stem is known."
 )
 
 
@@ -54,13 +55,13 @@ class Sound(NamedTuple):
 
 
 class Auditioner:
-  """Plays fixed examples with the parameters of a moment.
+  """Generate and write the audio of fixed examples, at steps of a run.
 
   Args:
-    config: Shape of the model.
-    examples: To be heard; the context of each is another's in "other".
-    codec: The one that made their codes.
-    run: Folder of the run.
+    config: shape of the model.
+    examples: held-out examples, two or more to have another context.
+    codec: codec that made their codes.
+    run: folder of the run.
 
   Raises:
     ValueError: the codec is not the one that made the codes.
@@ -75,9 +76,8 @@ class Auditioner:
   ):
     if codec.checksum != examples.checksum:
       raise ValueError(
-        f"the codes were made by codec {examples.codec!r} "
-        f"({examples.checksum[:12]}), not by {codec.name!r} "
-        f"({codec.checksum[:12]})"
+        f"codec {codec.name!r} ({codec.checksum[:12]}): expected "
+        f"{examples.codec!r} ({examples.checksum[:12]}), which made the codes"
       )
     self._config, self._examples, self._codec = config, examples, codec
     self._folder = run / "listen"
@@ -93,39 +93,40 @@ class Auditioner:
     self._given = {"context": self._contexts, "real": real}
 
   def run(self, step: int, params: Params) -> list[Sound]:
-    """Plays all examples, writes the files and the page.
+    """Generate all examples, and write the files and the page.
 
     Args:
-      step: Of the run; the page shows it and those before. Later ones are of
-        a run that went on from an earlier checkpoint since.
-      params: The model's, on the host; on this process's first device a plain
-        program runs with them, whatever mesh is set.
+      step: step of the run. The page leaves out later ones, which are of a run
+        that was restored to an earlier checkpoint.
+      params: parameters on the host. They run on the first device of this
+        process, whatever the mesh of the training.
 
     Returns:
-      All sounds, those that every step shares too.
+      All sounds, including the context and real stem that steps share.
     """
-    # The mesh that training has set is this thread's alone.
+    # The mesh set by the training is local to its thread; here there is none.
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
-      played = thread.submit(self._play, params).result()
+      generated = thread.submit(self._generate, params).result()
     given = list(self._write(self._folder / "given", self._given))
     folder = self._folder / f"step-{step:07d}"
-    sounds = list(self._write(folder, played))
+    sounds = list(self._write(folder, generated))
     with disk.replacing(self._folder / "index.html") as partial:
       partial.write_text(self._page(step), "utf-8")
     return [*given, *sounds]
 
-  def _play(self, params: Params) -> dict[str, list[Audio]]:
+  def _generate(self, params: Params) -> dict[str, list[Audio]]:
     examples, scales = self._examples, self._examples.target_scales
     n, t = examples.target.shape[:2]
+    # Ranks of noise, so that a smaller share is part of a larger one.
     order = np.random.default_rng(0).random((n, t)).argsort(1).argsort(1)
-    played = {}
-    for percent in HIDDEN:
-      hidden = order < max(1, round(t * percent / 100))
+    generated = {}
+    for percent in MASKED:
+      masked = order < max(1, round(t * percent / 100))  # [n, t]
       codes = self._sample(
-        params, examples.context, _one_pass(self._sources), hidden
+        params, examples.context, _one_pass(self._sources), masked
       )
-      played[f"hidden-{percent}"] = self._decode(codes, scales)
-    all_hidden = np.ones((n, t), bool)
+      generated[f"hidden-{percent}"] = self._decode(codes, scales)
+    all_masked = np.ones((n, t), bool)
     settings = sampling.preset("default")
     scale = {name: settings.guidance.get(name, 1.0) for name in self._sources}
     settings = dataclasses.replace(settings, guidance=scale)
@@ -133,13 +134,13 @@ class Auditioner:
       ("own", examples.context),
       ("other", np.roll(examples.context, 1, axis=0)),
     ):
-      codes = self._sample(params, context, settings, all_hidden)
-      played[name] = self._decode(codes, scales)
-    played["own-mix"] = [
+      codes = self._sample(params, context, settings, all_masked)
+      generated[name] = self._decode(codes, scales)
+    generated["own-mix"] = [
       audio.mix(context, stem)[0]
-      for context, stem in zip(self._contexts, played["own"])
+      for context, stem in zip(self._contexts, generated["own"])
     ]
-    return played
+    return generated
 
   @property
   def _sources(self) -> tuple[str, ...]:
@@ -150,7 +151,7 @@ class Auditioner:
     params: Params,
     context: np.ndarray,
     settings: sampling.Settings,
-    hidden: np.ndarray,
+    masked: np.ndarray,
   ) -> np.ndarray:
     q = self._config.levels
     return sampling.decode_codes(
@@ -163,13 +164,13 @@ class Auditioner:
       np.arange(len(context)),
       settings,
       known=self._examples.target,
-      known_mask=np.repeat(~hidden[:, :, None], q, axis=2),
+      known_mask=np.repeat(~masked[:, :, None], q, axis=2),
     )
 
   def _decode(
     self, codes: np.ndarray, scales: np.ndarray | None
   ) -> list[Audio]:
-    # One at a time: as many as there are need not fit.
+    # One at a time, to bound the codec's memory.
     return [
       Audio(
         decode(
@@ -204,8 +205,8 @@ class Auditioner:
     for folder in folders:
       step = int(folder.name.partition("-")[2])
       if step <= last:
-        sections[f"Step {step}"] = self._section(folder.name, _PLAYED)
-    return html.page("What the run sounds like", _LEAD, sections)
+        sections[f"Step {step}"] = self._section(folder.name, _GENERATED)
+    return html.page("Auditions", _LEAD, sections)
 
   def _section(self, folder: str, kinds: dict[str, str]) -> str:
     return "".join(
@@ -223,7 +224,7 @@ class Auditioner:
 
 
 def _one_pass(sources: tuple[str, ...]) -> sampling.Settings:
-  """The likeliest code of every hidden frame at once, from all sources."""
+  """Return settings for the most likely codes in one pass per level."""
   return sampling.Settings(
     steps=(1,), top_k=1, guidance=dict.fromkeys(sources, 1.0)
   )

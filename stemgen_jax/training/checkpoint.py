@@ -1,9 +1,9 @@
-"""Checkpoints of a run: the one module that knows Orbax.
+"""Checkpoints of a run: the only module that uses Orbax.
 
-A checkpoint is one folder, written in the background and moved into place
-whole, so that a run killed at any moment finds its last complete one. It
-carries checksums of its own: of large arrays, Orbax loads what the disk gives,
-right or wrong.
+A checkpoint is one folder, written in the background and then moved into
+place, so that a run killed at any moment finds its last complete one. It has
+checksums of its own, because Orbax does not verify the contents of large
+arrays.
 """
 
 import dataclasses
@@ -22,21 +22,21 @@ from orbax.checkpoint import v1 as ocp
 from stemgen_jax.training.config import TrainConfig, from_dict
 from stemgen_jax.training.step import init_state
 
-# Raised when older versions of this program could not read a checkpoint.
+# Increased whenever older versions could not read a checkpoint.
 FORMAT = 1
 
 _FOLDER, _ASIDE = "checkpoints", "set_aside"
-_MOST = 200  # letters of another library's complaint
+_MOST = 200  # Characters of another library's message.
 
 
 @dataclasses.dataclass(frozen=True)
 class About:
-  """What a checkpoint says of itself, beside the state.
+  """Description of a checkpoint, stored with the state.
 
   Attributes:
-    config: The run's, resolved.
-    data: Summary of the data set.
-    position: State of the iterator over the batches.
+    config: resolved configuration of the run.
+    data: summary of the data set.
+    position: state of the iterator over the batches.
   """
 
   config: TrainConfig
@@ -48,19 +48,19 @@ class Checkpoints:
   """The checkpoints in the folder of a run: the latest `keep`, and the best.
 
   Args:
-    run: Folder of the run; the checkpoints lie in `run/checkpoints`.
-    keep: How many to keep.
-    clean: Remove what a killed run has written halfway. Not for readers: what
-      is half written may be the work of a run that is alive.
+    run: folder of the run; checkpoints are in `run/checkpoints`.
+    keep: number of latest checkpoints to keep.
+    clean: whether to remove partial checkpoints of a killed run. Readers must
+      not: another process may be writing one.
 
-  Use as a context manager: leaving it waits for writes under way.
+  Use as a context manager, which waits for pending writes.
   """
 
   def __init__(
     self, run: str | os.PathLike, *, keep: int = 3, clean: bool = False
   ):
     self.folder = pathlib.Path(run).absolute() / _FOLDER
-    # When to save is the loop's decision. (Orbax's own types disagree.)
+    # The training loop decides when to save. (Orbax's own types disagree.)
     always: Any = ocp.training.save_decision_policies.FixedIntervalPolicy(1)
     policies: Any = ocp.training.preservation_policies
     best = policies.BestN(
@@ -84,13 +84,13 @@ class Checkpoints:
 
   @property
   def latest(self) -> int | None:
-    """The last step that was saved whole, or None."""
+    """The last completely saved step, or None."""
     latest = self._orbax.latest
     return None if latest is None else latest.step
 
   @property
   def best(self) -> int | None:
-    """The step that was saved with the highest accuracy, or None."""
+    """The step saved with the highest accuracy, or None."""
     saved: Any = self._orbax.checkpoints
     measured = {x.step: x.metrics["accuracy"] for x in saved if x.metrics}
     return max(measured, key=lambda step: measured[step], default=None)
@@ -103,57 +103,58 @@ class Checkpoints:
     *,
     accuracy: float | None = None,
   ) -> None:
-    """Starts to write; the state may be donated once this returns.
+    """Start a write; the state may be donated once this returns.
 
     Args:
-      step: Of the state.
-      state: What `load` gives back.
-      about: Its description.
-      accuracy: Its validation accuracy, if that is the best so far.
+      step: step of the state.
+      state: tree of arrays.
+      about: description of the checkpoint.
+      accuracy: validation accuracy, if it is the best so far.
     """
     if step == self.latest:
       return
-    words = {
+    description = {
       "format": FORMAT,
       "config": dataclasses.asdict(about.config),
       "data": about.data,
       "position": about.position,
       "state_checksum": int(_checksum(state)),
     }
-    words = json.loads(json.dumps(words))  # as it will be read
-    words["checksum"] = _digest(words)
+    # As it will be read, with lists for tuples, so that the checksums agree.
+    description = json.loads(json.dumps(description))
+    description["checksum"] = _digest(description)
     self._orbax.save_async(
       step,
       state,
       metrics=None if accuracy is None else {"accuracy": accuracy},
-      custom_metadata=words,
+      custom_metadata=description,
     )
 
   def about(self, step: int | None = None) -> tuple[int, About]:
-    """Step and description of a checkpoint, by default of the last.
+    """Return step and description of a checkpoint, by default the last.
 
     Raises:
-      FileNotFoundError: if there is none, or not of this step.
-      ValueError: if it is damaged or was written by another version; says
-        which other step can be gone on from.
+      FileNotFoundError: there is none, or none of this step.
+      ValueError: it is corrupt or was written by another version; the message
+        names the last good step.
     """
     step = self._resolve(step)
     try:
       return step, self._read(step)[0]
-    except Exception as error:  # Orbax raises whatever lies below it raises
+    except Exception as error:  # Orbax raises errors of every layer below it.
       raise self._unusable(step, error) from error
 
   def load(self, step: int, like: Any) -> Any:
-    """The state of a step.
+    """Return the state of a step.
 
     Args:
-      step: One that was saved.
-      like: Tree of `jax.ShapeDtypeStruct` with the shardings wanted, which
-        need not be those it was saved with.
+      step: saved step.
+      like: tree of `jax.ShapeDtypeStruct` with the shardings wanted, which may
+        differ from those that were saved.
 
     Raises:
-      FileNotFoundError: if there is no such step.
-      ValueError: as of `about`.
+      FileNotFoundError: there is no such step.
+      ValueError: see `about`.
     """
     step = self._resolve(step)
     try:
@@ -162,12 +163,13 @@ class Checkpoints:
       raise self._unusable(step, error) from error
 
   def go_back(self, step: int) -> None:
-    """Makes a step the last one: later ones move to `run/set_aside`.
+    """Make a step the last one; later ones move to `run/set_aside`.
 
     Raises:
-      FileNotFoundError: if there is no such step.
-      ValueError: as of `about`; nothing is moved then.
+      FileNotFoundError: there is no such step.
+      ValueError: see `about`; nothing is moved then.
     """
+    # Proves that the step is good before later ones move.
     _, about = self.about(step)
     self.load(step, state_like(about.config))
     aside = self.folder.parent / _ASIDE
@@ -194,42 +196,46 @@ class Checkpoints:
     return max(steps) if step is None else step
 
   def _read(self, step: int) -> tuple[About, int]:
-    """What it says of itself, and the checksum of its state."""
-    words: Any = self._orbax.metadata(step).custom_metadata
-    if not isinstance(words, dict) or "config" not in words:
+    """Return the description of a step and the checksum of its state."""
+    description: Any = self._orbax.metadata(step).custom_metadata
+    if not isinstance(description, dict) or "config" not in description:
       raise ValueError("its description is missing")
-    if words.get("format") != FORMAT:
+    if description.get("format") != FORMAT:
       raise ValueError(
-        f"it has format {words.get('format')}, and this version of "
+        f"it has format {description.get('format')}, and this version of "
         f"stemgen-jax reads format {FORMAT}"
       )
-    checksum = words.pop("checksum", None)
-    if checksum != _digest(words):
-      raise ValueError("its description is damaged")
-    about = About(from_dict(words["config"]), words["data"], words["position"])
-    return about, words["state_checksum"]
+    checksum = description.pop("checksum", None)
+    if checksum != _digest(description):
+      raise ValueError("its description is corrupt")
+    about = About(
+      from_dict(description["config"]),
+      description["data"],
+      description["position"],
+    )
+    return about, description["state_checksum"]
 
   def _load(self, step: int, like: Any) -> Any:
     _, checksum = self._read(step)
     state = self._orbax.load(step, like)
     if int(_checksum(state)) != checksum:
-      raise ValueError("its arrays are damaged: their checksum is another")
+      raise ValueError("its arrays are corrupt: their checksum differs")
     return state
 
   def _unusable(self, step: int, error: Exception) -> ValueError:
     good = self._last_good_before(step)
     if good is None:
-      advice = "no earlier one can be used; give another --out for a new run"
+      advice = "no earlier one is good; give another --out for a new run"
     else:
       advice = (
-        f"the last good one is of step {good}: train --restore_step={good} "
-        f"goes on from it, export --step={good} takes it"
+        f"the last good one is of step {good}; use it with train "
+        f"--restore_step={good} or export --step={good}"
       )
     cause = " ".join(str(error).split())
     if len(cause) > _MOST:
       cause = cause[:_MOST] + " ..."
     return ValueError(
-      f"{self.folder / str(step)}: cannot be used ({cause}); {advice}"
+      f"{self.folder / str(step)}: unusable checkpoint ({cause}); {advice}"
     )
 
   def _last_good_before(self, step: int) -> int | None:
@@ -245,25 +251,26 @@ class Checkpoints:
 
 
 def state_like(config: TrainConfig) -> Any:
-  """Shapes and shardings of a run's state, as `Checkpoints.load` wants."""
+  """Return shapes and shardings of a run's state, for `Checkpoints.load`."""
   init = functools.partial(init_state, config, codebooks=None)
   return abstract(init, jax.random.key(0))
 
 
 @jax.jit
 def _checksum(state: Any) -> jax.Array:
-  """Of every bit of the state, the same on every mesh."""
+  """Return a checksum of all bits of the state, the same on every mesh."""
+  # Sums of integers do not depend on the order in which devices add them.
   total = jnp.zeros((), jnp.uint32)
   for number, x in enumerate(jax.tree.leaves(state)):
     unsigned = jnp.dtype(f"uint{8 * x.dtype.itemsize}")
     bits = jax.lax.bitcast_convert_type(x, unsigned).astype(jnp.uint32)
-    # Odd factors: what moves from one array to another counts, too.
+    # Different odd factors, so that swapped arrays change the sum.
     total += jnp.uint32(2 * number + 1) * bits.sum(dtype=jnp.uint32)
   return total
 
 
-def _digest(words: dict[str, Any]) -> str:
-  text = json.dumps(words, sort_keys=True)
+def _digest(description: dict[str, Any]) -> str:
+  text = json.dumps(description, sort_keys=True)
   return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -275,7 +282,7 @@ def _unused(path: pathlib.Path) -> pathlib.Path:
 
 
 def abstract(function: Any, *args: Any) -> Any:
-  """What `jax.jit(function)(*args)` would return, as shapes and shardings."""
+  """Return shapes and shardings of `jax.jit(function)(*args)`."""
   mesh = jax.sharding.get_mesh()
 
   def concrete(x: Any) -> jax.ShapeDtypeStruct:

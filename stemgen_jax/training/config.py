@@ -1,33 +1,39 @@
-"""What a training run is: the root of the configuration tree."""
+"""The configuration of a training run, as plain dataclasses.
+
+Every field is a flag, as --config.optimizer.learning_rate=1e-4. This module
+loads without jax, so that flags are checked at once.
+"""
 
 import dataclasses
 import re
+from collections.abc import Callable
 from typing import Any
 
+from stemgen_jax import recipes
 from stemgen_jax.model.config import ModelConfig
 
 
 @dataclasses.dataclass(kw_only=True)
 class OptimizerConfig:
-  """Learning rate over time, and what it is the rate of.
+  """Optimizer and learning rate over time.
 
   Attributes:
-    kind: "adamw", the paper's, or "muon": the matrices of the blocks take
-      orthogonal steps (Muon, arXiv 2502.16982, scaled to the size of AdamW's,
-      so that the learning rate stays), everything else AdamW's. Muon's state
-      is whole on every device.
-    learning_rate: The peak.
-    warmup_steps: Linear rise from 0 to the peak.
-    hold_steps: Steps at the peak.
-    decay_steps: Steps of the exponential decay that follows.
-    final_ratio: Of the peak, reached at the end of the decay and kept.
-    beta1: AdamW's.
-    beta2: AdamW's.
-    weight_decay: Decoupled, on kernels only: not on norms, embeddings or
-      anything else that is not a matrix.
-    clip_norm: Largest global norm of the gradients.
-    frozen: Patterns (regular expressions, searched in paths such as
-      "blocks/query/kernel") of parameters that never change; the codec's
+    kind: "adamw", as in the paper, or "muon": orthogonal updates for the
+      matrices of the blocks (arXiv 2502.16982), scaled to the RMS of AdamW's
+      so that the learning rate need not change, and AdamW for the rest.
+      Muon's state is not sharded.
+    learning_rate: peak rate.
+    warmup_steps: steps of the linear rise from 0 to the peak.
+    hold_steps: steps at the peak.
+    decay_steps: steps of the exponential decay that follows.
+    final_ratio: share of the peak at the end of the decay and after it.
+    beta1: decay of AdamW's first moment.
+    beta2: decay of AdamW's second moment.
+    weight_decay: decoupled decay of kernels and head; norms and embeddings
+      are exempt.
+    clip_norm: largest global norm of the gradients.
+    frozen: patterns (regular expressions, searched in paths such as
+      "blocks/query/kernel") of parameters that do not change. The codec's
       codebooks never do.
   """
 
@@ -44,33 +50,24 @@ class OptimizerConfig:
   frozen: tuple[str, ...] = ()
 
   def validate(self) -> None:
-    """Raises ValueError, naming the field, if a value is out of range."""
+    """Raise ValueError, naming the field, if a value is out of range."""
     if self.kind not in ("adamw", "muon"):
       raise ValueError(f"optimizer.kind={self.kind!r}: expected adamw or muon")
-    for name in ("learning_rate", "clip_norm"):
-      if getattr(self, name) <= 0:
-        raise ValueError(
-          f"optimizer.{name}={getattr(self, name)}: must be more than 0"
-        )
-    for name in ("warmup_steps", "hold_steps", "weight_decay"):
-      if getattr(self, name) < 0:
-        raise ValueError(
-          f"optimizer.{name}={getattr(self, name)}: must not be negative"
-        )
-    if self.decay_steps < 1:
-      raise ValueError(
-        f"optimizer.decay_steps={self.decay_steps}: must be at least 1"
-      )
-    if not 0 < self.final_ratio <= 1:
-      raise ValueError(
-        f"optimizer.final_ratio={self.final_ratio}: must be in (0, 1]"
-      )
+    positive = ("learning_rate", "clip_norm")
+    _check(self, "optimizer.", positive, lambda x: x > 0, "more than 0")
+    counts = ("warmup_steps", "hold_steps", "weight_decay")
+    _check(self, "optimizer.", counts, lambda x: x >= 0, "at least 0")
+    _check(self, "optimizer.", ("decay_steps",), lambda x: x > 0, "at least 1")
+    ratio = ("final_ratio",)
+    _check(
+      self, "optimizer.", ratio, lambda x: 0 < x <= 1, "a number in (0, 1]"
+    )
     for pattern in self.frozen:
       try:
         re.compile(pattern)
       except re.error as error:
         raise ValueError(
-          f"optimizer.frozen: {pattern!r} is no regular expression ({error})"
+          f"optimizer.frozen: {pattern!r} is not a regular expression ({error})"
         ) from error
 
 
@@ -79,13 +76,12 @@ class MaskConfig:
   """The training mask, see `masking.training_mask`.
 
   Attributes:
-    level_weights: Probabilities of the levels, up to scale; empty: uniform.
-    span_share: Share of examples with one run masked anywhere.
-    prefix_share: Share of examples with all masked from a frame on.
-    complementary: Predict every frame of the active level: a second pass of
-      the same step takes each example with the complementary mask, where the
-      frames that were shown are masked and the others shown. Twice the passes
-      a step, so halve `batch` to compare at equal cost.
+    level_weights: probabilities of the levels, up to scale; empty for uniform.
+    span_share: share of examples with one masked run anywhere.
+    prefix_share: share of examples with one masked run at the end.
+    complementary: predict every frame of the active level, in a second pass
+      over each example with the complementary mask. This doubles the passes
+      of a step: halve `batch` to compare at equal cost.
   """
 
   level_weights: tuple[float, ...] = ()
@@ -94,16 +90,13 @@ class MaskConfig:
   complementary: bool = False
 
   def validate(self, levels: int) -> None:
-    """Raises ValueError if a share or weight makes no sense."""
-    for name in ("span_share", "prefix_share"):
-      if not 0 <= getattr(self, name) <= 1:
-        raise ValueError(
-          f"mask.{name}={getattr(self, name)}: must be between 0 and 1"
-        )
+    """Raise ValueError, naming the field, if a value is out of range."""
+    shares = ("span_share", "prefix_share")
+    _check(self, "mask.", shares, lambda x: 0 <= x <= 1, "a number in [0, 1]")
     if self.span_share + self.prefix_share > 1:
       raise ValueError(
         "mask.span_share + mask.prefix_share is "
-        f"{self.span_share + self.prefix_share}: must be at most 1"
+        f"{self.span_share + self.prefix_share}: expected at most 1"
       )
     weights = self.level_weights
     if weights and (len(weights) != levels or min(weights) <= 0):
@@ -115,12 +108,12 @@ class MaskConfig:
 
 @dataclasses.dataclass(kw_only=True)
 class DropConfig:
-  """How often a condition is dropped, where not `TrainConfig.condition_drop`.
+  """Probability that a condition is dropped; None for `condition_drop`.
 
   Attributes:
-    category: Share of examples whose category becomes the learned null.
-    genre: The same of the genre.
-    role: The same of the stem's role.
+    category: probability that the category becomes the learned null.
+    genre: the same for the genre.
+    role: the same for the role of the stem.
   """
 
   category: float | None = None
@@ -128,44 +121,45 @@ class DropConfig:
   role: float | None = None
 
   def validate(self) -> None:
-    """Raises ValueError, naming the field, if a share makes no sense."""
-    for name, share in vars(self).items():
-      if share is not None and not 0 <= share < 1:
-        raise ValueError(f"drop.{name}={share}: must be in [0, 1)")
+    """Raise ValueError, naming the field, if a value is out of range."""
+    given = [name for name, share in vars(self).items() if share is not None]
+    _check(self, "drop.", given, lambda x: 0 <= x < 1, "a number in [0, 1)")
 
 
 @dataclasses.dataclass(kw_only=True)
 class TrainConfig:
-  """One run. The paper's by default.
+  """One run; the paper's by default.
 
   Attributes:
-    model: The model's shape. What the data decide (codec, levels, codes,
-      latent, frame rate) is filled in from the data set.
-    optimizer: Learning rate and AdamW.
-    mask: The training mask.
-    drop: Shares of dropped conditions, by name.
-    seed: Of parameters, masks, dropped conditions and the order of the data.
-    steps: To train in all.
-    batch: Examples a step, over all devices.
-    accumulate: Passes that a batch is cut into, to need less memory; loss and
+    model: shape of the model. The data set decides codec, levels, codes,
+      latent and frame rate.
+    optimizer: optimizer and learning rate.
+    mask: training mask.
+    drop: probabilities of dropped conditions, by name.
+    seed: seed of parameters, masks, dropped conditions and data order.
+    steps: length of the run.
+    batch: examples per step, over all devices.
+    accumulate: passes that a batch is split into, to save memory; loss and
       gradients are those of the whole batch.
-    context_drop: Share of examples whose context becomes the learned null.
-    condition_drop: The same, for each condition on its own, where `drop` says
-      nothing else.
-    ema_decay: Of the averaged parameters, which are what gets exported.
-    mesh_data: Devices along the mesh's data axis; 0 for all.
-    mesh_model: Devices along its model axis.
-    log_every: Steps between lines of the log.
-    save_every: Steps between checkpoints.
-    keep: Checkpoints kept, the latest.
-    validate_every: Steps between validations; 0 for none.
-    validate_batches: Batches of each.
-    patience: The run ends when validation accuracy has not risen for so many
-      steps; 0 for never.
-    listen_every: Steps between listening, see `listen.Listener`; 0 for never.
-    overfit: Learn one batch by heart, without dropped conditions: a check
-      that model and training work, for the loss must go to nearly 0.
-    start: Exported weights, or a run's folder, to start from; "" for afresh.
+    context_drop: share of examples whose context becomes the learned null.
+    condition_drop: probability that a condition is dropped, each
+      independently, unless `drop` sets another.
+    ema_decay: decay of the averaged parameters, which are the ones exported.
+    mesh_data: devices along the mesh's data axis; 0 for all.
+    mesh_model: devices along its model axis.
+    log_every: steps between lines of the log.
+    save_every: steps between checkpoints.
+    keep: number of latest checkpoints to keep.
+    validate_every: steps between validations; 0 for none.
+    validate_batches: batches of a validation.
+    patience: steps without a rise of validation accuracy after which the run
+      ends; 0 for unlimited.
+    listen_every: steps between auditions, see `audition.Auditioner`; 0 for
+      none.
+    overfit: train on one batch, without dropped conditions, as a check: the
+      loss must approach 0.
+    start: exported weights or folder of a run to start from; "" for a random
+      initialization.
   """
 
   model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
@@ -194,32 +188,19 @@ class TrainConfig:
   start: str = ""
 
   def validate(self) -> None:
-    """Raises ValueError, naming the field, if the run makes no sense."""
+    """Raise ValueError, naming the field, if a value is out of range."""
     self.model.validate()
     self.optimizer.validate()
     self.mask.validate(self.model.levels)
     self.drop.validate()
-    for name in (
-      "steps",
-      "batch",
-      "accumulate",
-      "log_every",
-      "save_every",
-      "keep",
-      "mesh_model",
-      "validate_batches",
-    ):
-      if getattr(self, name) < 1:
-        raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
-    for name in (
-      "mesh_data",
-      "validate_every",
-      "seed",
-      "patience",
-      "listen_every",
-    ):
-      if getattr(self, name) < 0:
-        raise ValueError(f"{name}={getattr(self, name)}: must not be negative")
+    counts = ("steps", "batch", "accumulate", "log_every", "save_every", "keep")
+    counts += ("mesh_model", "validate_batches")
+    _check(self, "", counts, lambda x: x >= 1, "at least 1")
+    optional = ("mesh_data", "validate_every", "seed", "patience")
+    optional += ("listen_every",)
+    _check(self, "", optional, lambda x: x >= 0, "at least 0")
+    shares = ("context_drop", "condition_drop", "ema_decay")
+    _check(self, "", shares, lambda x: 0 <= x < 1, "a number in [0, 1)")
     for name in ("heads", "mlp"):
       if getattr(self.model, name) % self.mesh_model:
         raise ValueError(
@@ -230,30 +211,28 @@ class TrainConfig:
       raise ValueError(
         f"accumulate={self.accumulate}: must divide batch={self.batch}"
       )
+    # A shorter patience would end the run before it is measured again.
     if 0 < self.patience < self.validate_every:
       raise ValueError(
         f"patience={self.patience}: must be at least "
-        f"validate_every={self.validate_every}, or 0 for never"
+        f"validate_every={self.validate_every}, or 0 for unlimited"
       )
-    for name in ("context_drop", "condition_drop", "ema_decay"):
-      if not 0 <= getattr(self, name) < 1:
-        raise ValueError(f"{name}={getattr(self, name)}: must be in [0, 1)")
 
   def drop_of(self, condition: str) -> float:
-    """Share of examples in which a condition is dropped."""
+    """Return the probability that a condition is dropped."""
     share = getattr(self.drop, condition)
     return self.condition_drop if share is None else share
 
 
 def from_dict(fields: dict[str, Any]) -> TrainConfig:
-  """The inverse of `dataclasses.asdict`, also after a way through JSON.
+  """Invert `dataclasses.asdict`, also after a round trip through JSON.
 
-  A field that is missing is younger than what was saved and has its default.
+  A missing field was added after the file was written, and gets its default.
 
   Raises:
-    ValueError: if a field is unknown: another version wrote it.
+    ValueError: a field is unknown; another version wrote it.
   """
-  return _build(TrainConfig, fields)
+  return _build(TrainConfig, recipes.tuples(fields))
 
 
 def _build(kind: Any, fields: dict[str, Any]) -> Any:
@@ -262,19 +241,21 @@ def _build(kind: Any, fields: dict[str, Any]) -> Any:
   }
   if unknown := sorted(fields.keys() - known.keys()):
     raise ValueError(
-      f"the configuration was written by another version of stemgen-jax: "
+      "the configuration was written by another version of stemgen-jax: "
       f"this one has no {', '.join(unknown)} in {kind.__name__}"
     )
-  values = {}
-  for name, value in fields.items():
-    if isinstance(value, dict):
-      value = _build(type(known[name].default_factory()), value)
-    values[name] = tuple(value) if isinstance(value, list) else value
-  return kind(**values)
+  return kind(
+    **{
+      name: _build(type(known[name].default_factory()), value)
+      if isinstance(value, dict)
+      else value
+      for name, value in fields.items()
+    }
+  )
 
 
-# What may change when a run goes on: nothing that a step depends on, but for
-# the order in which numbers are added up.
+# Fields that may change when a run resumes: a step depends on none of them,
+# except for the order of additions.
 _FREE = {
   "accumulate",
   "model.attention",
@@ -293,19 +274,19 @@ _FREE = {
 
 
 def check_same_run(saved: TrainConfig, wanted: TrainConfig) -> None:
-  """Raises ValueError if a run of `saved` cannot go on as `wanted`."""
+  """Raise ValueError if a run of `saved` cannot resume as `wanted`."""
   have, want = flat(saved), flat(wanted)
   for name, value in want.items():
     if name not in _FREE and have[name] != value:
       raise ValueError(
         f"this run was started with config.{name}={have[name]!r} and cannot "
-        f"go on with {value!r}: give another --out for a new run, or the "
+        f"resume with {value!r}; give another --out for a new run, or the "
         "configuration it was started with"
       )
 
 
 def flat(config: Any, prefix: str = "") -> dict[str, Any]:
-  """All fields of a tree of dataclasses by their paths, as "model.depth"."""
+  """Return all fields of a tree of dataclasses by path, as "model.depth"."""
   fields = {}
   for field in dataclasses.fields(config):
     value = getattr(config, field.name)
@@ -314,3 +295,16 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
     else:
       fields[prefix + field.name] = value
   return fields
+
+
+def _check(
+  config: Any,
+  prefix: str,
+  names: tuple[str, ...] | list[str],
+  valid: Callable[[Any], bool],
+  expected: str,
+) -> None:
+  for name in names:
+    value = getattr(config, name)
+    if not valid(value):
+      raise ValueError(f"{prefix}{name}={value}: expected {expected}")

@@ -1,10 +1,10 @@
-"""The course of a training: its validations as a table and as a picture."""
+"""The training history: validations as a table and as a plot."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stemgen_jax import disk
+from stemgen_jax import disk, text_tables
 
 _FIGURES = (
   "step",
@@ -17,7 +17,7 @@ _COLOURS = ("#1f4e79", "#2f8f83", "#8a9a2b", "#c4561e")
 
 
 def validations(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-  """What the validations among a log's lines found, in the order of steps."""
+  """Return the figures of the validations in a log, in the order of steps."""
   return [
     {name: line[name] for name in _FIGURES}
     for line in lines
@@ -26,31 +26,27 @@ def validations(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def table(rows: Sequence[Mapping[str, Any]], most: int = 12) -> str:
-  """A course as Markdown: every row, or `most` of them up to the last."""
+  """Return a Markdown table of about `most` rows, up to the last."""
   stride = -(-len(rows) // most)
   levels = range(len(rows[0]["loss_per_level"]))
-  lines = [
-    "| step | accuracy | "
-    + " | ".join(f"loss, level {q}" for q in levels)
-    + " | all hidden, true context | another's context |",
-    "|---" * (len(levels) + 4) + "|",
-  ]
+  header = ["step", "accuracy", *(f"loss, level {q}" for q in levels)]
+  header += ["all masked, true context", "shuffled context"]
+  cells = []
   for row in rows[(len(rows) - 1) % stride :: stride]:
     losses = [*row["loss_per_level"]]
     losses += [row["all_masked_true"], row["all_masked_shuffled"]]
-    cells = [str(row["step"]), f"{row['accuracy']:.3f}"]
-    cells += ["-" if loss is None else f"{loss:.2f}" for loss in losses]
-    lines.append("| " + " | ".join(cells) + " |")
-  return "\n".join(lines)
+    figures = ("-" if loss is None else f"{loss:.2f}" for loss in losses)
+    cells.append([row["step"], f"{row['accuracy']:.3f}", *figures])
+  return text_tables.markdown(cells, header)
 
 
 def draw(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
-  """Draws a course into a PNG: the levels' loss, and whether it listens."""
+  """Plot loss per level and use of the context into a PNG file."""
   from matplotlib.figure import Figure
 
   figure = Figure(figsize=(9, 3.6), dpi=100, layout="constrained")
   steps = [row["step"] for row in rows]
-  losses, listening = figure.subplots(1, 2)
+  losses, contexts = figure.subplots(1, 2)
   for q, levels in enumerate(zip(*(row["loss_per_level"] for row in rows))):
     losses.plot(
       steps, levels, ".-", color=_COLOURS[q % len(_COLOURS)], label=f"level {q}"
@@ -58,12 +54,12 @@ def draw(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
   losses.set_title("loss per masked token", fontsize=10)
   for name, label, colour in (
     ("all_masked_true", "true context", _COLOURS[0]),
-    ("all_masked_shuffled", "another's context", _COLOURS[-1]),
+    ("all_masked_shuffled", "shuffled context", _COLOURS[-1]),
   ):
     figures = [row[name] for row in rows]
-    listening.plot(steps, figures, ".-", color=colour, label=label)
-  listening.set_title("level 0, all hidden", fontsize=10)
-  for axes in (losses, listening):
+    contexts.plot(steps, figures, ".-", color=colour, label=label)
+  contexts.set_title("level 0, all masked", fontsize=10)
+  for axes in (losses, contexts):
     axes.set_xlabel("step")
     axes.set_ylabel("nats")
     axes.grid(alpha=0.25)

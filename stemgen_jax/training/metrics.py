@@ -1,4 +1,4 @@
-"""What a run reports: sums over steps to figures, figures to JSON lines."""
+"""The metrics of a run: sums to figures, figures to lines of JSON."""
 
 import json
 import os
@@ -11,24 +11,27 @@ import numpy as np
 
 from stemgen_jax import disk
 
-# Of masked tokens, by active level and by bin of mask ratios.
+# Groups of the sums of `step.score`: active levels, and bins of mask ratios.
 _SUMS = ("level", "ratio")
 
 
 def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
-  """Figures of several steps or batches, as plain numbers.
+  """Summarize several steps or batches in plain numbers.
 
   Args:
-    metrics: As `step.make_train_step` or `make_validation_step` returns.
+    metrics: results of `step.make_train_step` or `make_validation_step`.
 
   Returns:
-    Means of the scalars; of the sums per level `loss_per_level` (nats per
-    masked token) and `accuracy_per_level`, None where no token was masked; the
-    same `_per_ratio`, for the bins `masking.RATIO_BINS`; `accuracy`, of all
-    masked tokens; of the listening sums nats per frame at 100 % masked, level
-    0, under the true and the shuffled context, and the gain between them.
+    Means of the scalars; `loss_per_level` (nats per masked token) and
+    `accuracy_per_level`, None where no token was masked; the same `_per_ratio`
+    for `masking.RATIO_BINS`; `accuracy` over all masked tokens. Of validation
+    also `all_masked_true` and `all_masked_shuffled`, nats per frame at level 0
+    with all frames masked, under the true and a shuffled context, and their
+    difference `listening_gain`.
   """
+  # One call, so that the copies of all arrays overlap.
   fetched = jax.device_get(list(metrics))
+  # float32 would count tokens exactly only up to 2**24.
   total: dict[str, Any] = {
     name: np.sum([m[name] for m in fetched], axis=0, dtype=np.float64)
     for name in fetched[0]
@@ -60,7 +63,7 @@ def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def flatten(figures: dict[str, Any]) -> dict[str, float]:
-  """The numbers among figures; those of a list as NAME/0, NAME/1 and so on."""
+  """Return the numbers among figures; those of lists as NAME/0, NAME/1, ..."""
   flat = {}
   for name, value in figures.items():
     parts = {name: value}
@@ -71,15 +74,15 @@ def flatten(figures: dict[str, Any]) -> dict[str, float]:
 
 
 class Log:
-  """JSON lines, one object a line, each with the step it speaks of.
+  """A log of JSON lines, each with its step and kind.
 
-  Its `kind` says what a line is: "start", a call of the command, with the
-  command and the devices; "train"; "validation"; "end", of a run that is done.
+  Kinds are "start", one call of the command, with the command line and the
+  devices; "train"; "validation"; and "end", of a run that is complete.
 
   Args:
-    path: The file; lines of steps after `start`, which a killed run wrote
-      and a resumed one will write again, are taken out, and so is an end.
-    start: Step the run goes on from.
+    path: file of the log. Lines after `start`, which a killed run wrote and the
+      resumed one will repeat, are removed, and so is an "end".
+    start: step that the run starts or resumes from.
   """
 
   def __init__(self, path: str | os.PathLike, start: int):
@@ -93,14 +96,14 @@ class Log:
       part.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
   def write(self, step: int, kind: str, figures: dict[str, Any]) -> None:
-    """Adds a line."""
+    """Append a line."""
     line = {"step": step, "kind": kind, **figures}
     with self._path.open("a") as file:
       file.write(json.dumps(line) + "\n")
 
 
 def read_log(path: str | os.PathLike) -> list[dict[str, Any]]:
-  """The lines of a log; none if there is no such file."""
+  """Return the lines of a log; none if there is no such file."""
   path = pathlib.Path(path)
   if not path.exists():
     return []
@@ -109,11 +112,11 @@ def read_log(path: str | os.PathLike) -> list[dict[str, Any]]:
     try:
       lines.append(json.loads(line))
     except ValueError:
-      continue  # the line that a killed run was writing
+      continue  # A killed run was writing this line.
   return lines
 
 
 def has_ended(path: str | os.PathLike) -> bool:
-  """Whether the log is of a run that is done, and not just stopped."""
+  """Return whether the run of a log is complete, and not just stopped."""
   lines = read_log(path)
   return bool(lines) and lines[-1]["kind"] == "end"

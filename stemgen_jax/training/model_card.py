@@ -1,10 +1,10 @@
-"""A model card: what a run knows of its weights, for those who get them."""
+"""The model card of exported weights, from the metadata of their run."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stemgen_jax import disk
+from stemgen_jax import disk, text_tables
 from stemgen_jax.codec import weight_files
 from stemgen_jax.model import ModelConfig
 from stemgen_jax.paths import DEMO_CODEC
@@ -14,23 +14,23 @@ _UNKNOWN = "not stated"
 
 
 def card(path: pathlib.Path, config: ModelConfig, about: Mapping) -> str:
-  """The card of exported weights as Markdown; nothing in it is a guess.
+  """Return the model card in Markdown; unknown facts are "not stated".
 
   Args:
-    path: Of the weights.
-    config: Shape of the model.
-    about: Their metadata, see `runs.load_run`, with `license` and
-      `data_license`, as far as they are known.
+    path: path of the weights.
+    config: shape of the model.
+    about: metadata of the weights, see `runs.load_run`, with `license` and
+      `data_license`, "" if unknown.
   """
   data = about["data"]
   counts = data.get("counts", {})
   validation = about["validation"]
   parts = [
     f"# {path.stem}",
-    "A StemGen model (arXiv 2312.08723): it hears a mix and plays one stem "
-    "that fits. Made with stemgen-jax:",
+    "A StemGen model (arXiv 2312.08723), which generates one stem that fits a "
+    "given mix. Made with stemgen-jax:",
     f"```python\nfrom stemgen_jax import StemGen\n\n"
-    f'player = StemGen.load("{path.name}")\n```',
+    f'model = StemGen.load("{path.name}")\n```',
     "## Model",
     _table(
       ("layers", config.depth),
@@ -51,7 +51,7 @@ def card(path: pathlib.Path, config: ModelConfig, about: Mapping) -> str:
     "## Training",
     _table(
       ("steps", about["steps"]),
-      ("examples a step", about["batch"]),
+      ("examples per step", about["batch"]),
       ("started from", about["start"] or "random weights"),
       ("devices", about["devices"] or _UNKNOWN),
       ("data", data.get("name", _UNKNOWN)),
@@ -59,7 +59,7 @@ def card(path: pathlib.Path, config: ModelConfig, about: Mapping) -> str:
         (split, f"{count['songs']} songs, {count['pairs']} pairs")
         for split, count in counts.items()
       ),
-      ("plays", ", ".join(about["categories"]) or _UNKNOWN),
+      ("categories", ", ".join(about["categories"]) or _UNKNOWN),
     ),
   ]
   if about["command"]:
@@ -67,9 +67,9 @@ def card(path: pathlib.Path, config: ModelConfig, about: Mapping) -> str:
   parts.append("## Validation")
   parts.append(_validation(validation, about["steps"]))
   if about["course"]:
-    parts.append("In the course of the training:")
+    parts.append("During training:")
     parts.append(history.table(about["course"]))
-    parts.append(f"![the same as a picture]({path.with_suffix('.png').name})")
+    parts.append(f"![the same as a plot]({path.with_suffix('.png').name})")
   parts += [
     "## Licences",
     _table(
@@ -82,37 +82,37 @@ def card(path: pathlib.Path, config: ModelConfig, about: Mapping) -> str:
 
 
 def _table(*rows: tuple[str, Any]) -> str:
-  return "\n".join(
-    ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
-  )
+  return text_tables.markdown(rows, ("", ""))
 
 
 def _validation(figures: Mapping[str, Any], steps: int) -> str:
   if not figures:
-    return "None was measured."
+    return "Not measured."
   levels: Sequence[float] = figures["loss_per_level"]
   accuracies: Sequence[float] = figures["accuracy_per_level"]
   per_level = [
     (f"level {q}", f"{loss:.3f} nats, accuracy {accuracy:.3f}")
     for q, (loss, accuracy) in enumerate(zip(levels, accuracies))
   ]
+  # With --step=last the validation can be older than the weights.
   when = figures["step"]
   of = "these weights" if when == steps else f"the weights of step {when}"
-  return f"On held-out songs, of {of}, per masked token:\n\n" + _table(
+  return f"On held-out songs, for {of}, per masked token:\n\n" + _table(
     *per_level,
-    ("all hidden, true context", f"{figures['all_masked_true']:.3f} nats"),
+    ("all masked, true context", f"{figures['all_masked_true']:.3f} nats"),
     (
-      "all hidden, another's context",
+      "all masked, shuffled context",
       f"{figures['all_masked_shuffled']:.3f} nats",
     ),
   )
 
 
 def _data_licence(data: Mapping[str, Any]) -> str:
-  made = data.get("config", {})
+  recipe = data.get("config", {})
   # No other source has a hyphen in its name.
-  band = str(made.get("source", "")).startswith("band-")
-  if band and not made.get("source_config", {}).get("soundfonts"):
+  band = str(recipe.get("source", "")).startswith("band-")
+  # A soundfont of the user has a licence of its own.
+  if band and not recipe.get("source_config", {}).get("soundfonts"):
     return "Apache-2.0, songs of stemgen-jax's own band"
   return _UNKNOWN
 

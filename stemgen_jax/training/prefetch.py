@@ -1,4 +1,4 @@
-"""Batches that are on the devices before they are asked for."""
+"""Batches that are copied to the devices ahead of their steps."""
 
 import collections
 from typing import Any, Protocol
@@ -12,26 +12,26 @@ NumpyBatch = dict[str, np.ndarray]
 
 
 class Batches(Protocol):
-  """An endless iterator whose position can be kept, as Grain's are."""
+  """An endless iterator with a position, as Grain's are."""
 
   def __next__(self) -> NumpyBatch:
-    """The next batch."""
+    """Return the next batch."""
     ...
 
   def get_state(self) -> Any:
-    """Where it is, as JSON can say it."""
+    """Return the position, as JSON can represent it."""
     ...
 
   def set_state(self, state: Any) -> None:
-    """Puts it where `get_state` was called."""
+    """Restore a position that `get_state` returned."""
     ...
 
 
 class OneBatch:
-  """The first batch that is still to come, for ever.
+  """The next batch of an iterator, repeated endlessly.
 
   Args:
-    batches: Whose position stays before that batch.
+    batches: iterator; its recorded position stays before that batch.
   """
 
   def __init__(self, batches: Batches):
@@ -44,28 +44,30 @@ class OneBatch:
     return self._batch
 
   def get_state(self) -> Any:
-    """The position before the batch."""
+    """Return the position before the batch."""
     return self._state
 
   def set_state(self, state: Any) -> None:
-    """Takes the batch after another position."""
+    """Repeat the batch that follows another position."""
     self._batches.set_state(state)
     self._state, self._batch = state, None
 
 
 class OnDevice:
-  """The same batches, `ahead` of them on the mesh already.
+  """The batches of an iterator on the mesh, `ahead` of their steps.
 
-  Copying to a device does not wait, so it happens while earlier steps run.
-  What is copied are the model's inputs: integer arrays.
+  Copies do not block, so they overlap with earlier steps. Only integer arrays
+  are copied, which are the inputs of the model.
 
   Args:
-    batches: This process's share of the global batches.
-    ahead: Batches under way beyond the one handed out.
+    batches: this process's share of the global batches.
+    ahead: number of batches in flight beyond the one returned.
   """
 
   def __init__(self, batches: Batches, ahead: int = 2):
     self._batches, self._ahead = batches, ahead
+    # Each batch with the position after it: a run resumes after the last batch
+    # returned, not after those read ahead.
     self._queue: collections.deque[tuple[dict[str, jax.Array], Any]] = (
       collections.deque()
     )
@@ -79,12 +81,12 @@ class OnDevice:
     return batch
 
   def get_state(self) -> Any:
-    """The position after the last batch that was handed out."""
+    """Return the position after the last batch returned."""
     return self._state
 
 
 def place(batch: NumpyBatch) -> dict[str, jax.Array]:
-  """Puts the integers of a batch on the devices of the set mesh."""
+  """Copy the integer arrays of a batch to the devices of the current mesh."""
   return sharding.place_batch(
     {name: x for name, x in batch.items() if x.dtype.kind in "iu"}
   )

@@ -1,4 +1,4 @@
-"""The weights of a run, from its checkpoints, and what is known of them."""
+"""The weights and metadata of a run, read from its checkpoints and log."""
 
 import dataclasses
 import os
@@ -13,42 +13,45 @@ from stemgen_jax.training.history import validations
 
 
 def load_run(run: str | os.PathLike, step: str | int = "best") -> Weights:
-  """The averaged weights of a checkpoint.
+  """Load the averaged weights of a checkpoint.
 
   Args:
-    run: Folder of the run.
-    step: The checkpoint's; "last"; or "best", of the highest validation
-      accuracy, which is the last where nothing was validated.
+    run: folder of the run.
+    step: step of the checkpoint; "last"; or "best" for the highest validation
+      accuracy, which is the last without validations.
 
   Returns:
-    The weights, whose `metadata` says what the run knows of them.
+    The weights, with the facts of a model card in `metadata`.
 
   Raises:
-    FileNotFoundError: no such run, or no checkpoint of this step.
-    ValueError: the checkpoint is damaged or another version's.
+    FileNotFoundError: there is no such run, or no checkpoint of this step.
+    ValueError: the checkpoint is corrupt or from another version.
   """
   run = pathlib.Path(run)
   if not paths.is_run(run):
-    raise FileNotFoundError(f"no run at {run}: it has no folder checkpoints")
+    raise FileNotFoundError(
+      f"no run at {run}: it has no folder checkpoints; expected the --out of "
+      "stemgen-jax train"
+    )
   with Checkpoints(run) as checkpoints:
     wanted = {"best": checkpoints.best, "last": None}.get(str(step), step)
     number, about = checkpoints.about(wanted if wanted is None else int(wanted))
     state = checkpoints.load(number, state_like(about.config))
-  # How to attend is the playing machine's matter, see `load_weights`.
+  # The form of attention depends on the machine, see `load_weights`.
   config = dataclasses.replace(about.config.model, attention="auto")
   return Weights(config, state["ema"], _metadata(run, number, about))
 
 
 def load_start(path: str | os.PathLike, config: ModelConfig) -> Weights:
-  """Weights that a run with this model can start from.
+  """Load initial weights for a run of this model.
 
   Args:
     path: "demo", exported weights, or the folder of a run.
-    config: Shape of the model that will be trained.
+    config: shape of the model to train.
 
   Raises:
-    FileNotFoundError: there are none.
-    ValueError: they are damaged, or of another codec or shape.
+    FileNotFoundError: there are no such weights.
+    ValueError: they are corrupt, or of another codec or shape.
   """
   weights = load_run(path) if paths.is_run(path) else load_weights(path)
   try:
@@ -62,13 +65,13 @@ def load_start(path: str | os.PathLike, config: ModelConfig) -> Weights:
   if different:
     flags = " ".join(f"--config.model.{x}={theirs[x]}" for x in different)
     raise ValueError(
-      f"--start={path}: another model than this run's; to train that one, "
-      f"give {flags}"
+      f"--start={path}: expected a model of this run's shape; to train that "
+      f"model, give {flags}"
     )
   return weights
 
 
-# What weights may be used with other than they were trained with.
+# Fields that may differ from those the weights were trained with.
 _FREE = {"window", "attention", "remat", "dtype", "codec"}
 
 
@@ -93,7 +96,7 @@ def _metadata(run: pathlib.Path, step: int, about: About) -> dict[str, Any]:
     "scale_ratio": about.data.get("scale_ratio", {}),
     "data": about.data,
     "validation": last("validation"),
-    "course": validations(lines),
+    "course": validations(lines),  # The name in files since version 0.1.
     "command": starts[0]["command"] if starts else "",
     "devices": starts[-1]["devices"] if starts else "",
     "start": config.start,

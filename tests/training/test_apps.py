@@ -86,7 +86,7 @@ def test_from_codes_to_weights(prepared, tmp_path, capsys, monkeypatch):
     "| data | tones_loudness |",
     "--config.steps=2",
     f"| level 1 | {measured['loss_per_level'][1]:.3f} nats, accuracy",
-    f"| all hidden, true context | {measured['all_masked_true']:.3f} nats |",
+    f"| all masked, true context | {measured['all_masked_true']:.3f} nats |",
     "| these weights | CC0-1.0 |",
     "| data | not stated |",
     "| codec | not stated |",
@@ -127,8 +127,8 @@ def test_a_damaged_checkpoint_is_gone_back_from_by_a_flag(
   (tmp_path / "checkpoints/2/_CHECKPOINT_METADATA").unlink()
   assert train(prepared, tmp_path, "--config.steps=3", *flags) == 1
   error = capsys.readouterr().err
-  assert "checkpoints/2: cannot be used" in error
-  assert "train --restore_step=1 goes on from it" in error
+  assert "checkpoints/2: unusable checkpoint" in error
+  assert "train --restore_step=1 or export --step=1" in error
   back = (*flags, "--restore_step=1")
   assert train(prepared, tmp_path, "--config.steps=3", *back) == 0
   lines = read_log(tmp_path / "log.jsonl")

@@ -187,5 +187,5 @@ def test_another_codec_is_refused(tmp_path):
   config = resolve(tiny_config(), fake_data())
   other = Steps()
   other.checksum = "other"
-  with pytest.raises(ValueError, match="not by 'fake'"):
+  with pytest.raises(ValueError, match=r"codec 'fake' \(other\): expected"):
     audition.Auditioner(config.model, examples(config), other, tmp_path)

@@ -1,1 +1,1 @@
-"""The cost of a run before it starts."""
+"""Memory, communication and time of a run, before it starts."""

@@ -1,7 +1,7 @@
-"""What devices tell each other in a step, read from XLA's partitioned program.
+"""Communication of a step, read from XLA's partitioned program.
 
-The text is that of an HLO module after SPMD partitioning: shapes in it are of
-one device.
+The text is an HLO module after SPMD partitioning, whose shapes are those on one
+device.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ _KINDS = (
   "all-to-all",
   "collective-permute",
 )
-_BITS = {"pred": 8}  # others end in their number of bits
+_BITS = {"pred": 8}  # Names of other types end in their number of bits.
 
 _HEAD = re.compile(r"^(?:ENTRY )?%?(\S+) \(.*\{$")
 _LINE = re.compile(r"^\s+(?:ROOT )?%?(\S+) = (.*?) ([\w-]+)\((.*)$")
@@ -28,13 +28,13 @@ _BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
 
 @dataclasses.dataclass(frozen=True)
 class Collective:
-  """One kind of collective among groups of one size.
+  """All collectives of one kind and group size in a step.
 
   Attributes:
-    kind: Such as "all-gather".
-    devices: In a group.
-    count: Times a step.
-    result_bytes: Bytes of the results on one device, all together.
+    kind: name of the operation, such as "all-gather".
+    devices: devices in a group.
+    count: number per step.
+    result_bytes: total bytes of the results on one device.
   """
 
   kind: str
@@ -44,7 +44,7 @@ class Collective:
 
   @property
   def sent_bytes(self) -> float:
-    """Bytes that each device sends in a step, as rings do it."""
+    """Return bytes that each device sends in a step, with ring algorithms."""
     others = self.devices - 1
     per_byte = {
       "all-gather": others / self.devices,
@@ -65,13 +65,10 @@ class _Line:
 
 
 def read_collectives(text: str) -> list[Collective]:
-  """Collectives of a step, loops counted as often as they run.
-
-  An all-reduce of which every device keeps only its slice is a
-  reduce-scatter: GPUs' and TPUs' compilers make it one, the CPU's does not.
+  """Return the collectives of a step, times the iterations of their loops.
 
   Raises:
-    ValueError: the text is no HLO module.
+    ValueError: the text is not an HLO module.
   """
   computations = _computations(text)
   if "" not in computations:
@@ -84,6 +81,8 @@ def read_collectives(text: str) -> list[Collective]:
       if kind not in _KINDS:
         continue
       devices, size = _group(line.rest), _bytes(line.shape)
+      # Compilers for GPUs and TPUs turn an all-reduce of which every device
+      # keeps a slice into a reduce-scatter; the CPU's does not.
       if kind == "all-reduce" and _only_sliced(line.name, lines):
         kind, size = "reduce-scatter", size // devices
       if devices > 1:
@@ -96,7 +95,7 @@ def read_collectives(text: str) -> list[Collective]:
 
 
 def _computations(text: str) -> dict[str, list[_Line]]:
-  """Instructions by computation; the entry is called ""."""
+  """Return instructions by computation; the key of the entry is ""."""
   found: dict[str, list[_Line]] = {}
   lines: list[_Line] = []
   for row in text.splitlines():
@@ -110,7 +109,7 @@ def _computations(text: str) -> dict[str, list[_Line]]:
 def _calls(
   computations: dict[str, list[_Line]], name: str, times: int
 ) -> Iterator[tuple[int, list[_Line]]]:
-  """A computation and all that it calls, with how often each runs."""
+  """Yield a computation and all that it calls, with their executions."""
   lines = computations[name]
   yield times, lines
   for line in lines:
@@ -126,7 +125,7 @@ def _calls(
 
 
 def _trips(rest: str, computations: dict[str, list[_Line]]) -> int:
-  """Of a `lax.scan`: it counts from 0 to the one number of its condition."""
+  """Return the iterations of a `lax.scan`, the only number in its condition."""
   condition = re.search(r"condition=%?([\w.-]+)", rest)
   lines = computations.get(condition[1], []) if condition else []
   numbers = [
@@ -138,12 +137,15 @@ def _trips(rest: str, computations: dict[str, list[_Line]]) -> int:
 
 
 def _group(rest: str) -> int:
-  """Devices in a group, in any of the three ways that XLA writes groups."""
+  """Return the devices per group, from any of XLA's three notations."""
+  # mesh['a'=2,'b'=4] {'a','b'}
   if axes := re.search(r"replica_groups=mesh\[(.*?)\].*?\{(.*?)\}", rest):
     sizes = dict(re.findall(r"'(\w+)'=(\d+)", axes[1]))
     return math.prod(int(sizes[name]) for name in re.findall(r"\w+", axes[2]))
+  # [groups,devices]<=[total]
   if iota := re.search(r"replica_groups=\[\d+,(\d+)\]<=", rest):
     return int(iota[1])
+  # {{0,1},{2,3}}
   if first := re.search(r"replica_groups=\{\{([\d,]+)\}", rest):
     return len(first[1].split(","))
   return 2 if "source_target_pairs" in rest else 1
@@ -158,7 +160,8 @@ def _bytes(shape: str) -> int:
 
 
 def _only_sliced(name: str, lines: list[_Line]) -> bool:
-  """Whether a value is used by slices alone, through what only renames it."""
+  """Return whether only slices use a value, directly or after reshapes."""
+  # Operands are the text before the closing parenthesis.
   users = [
     line
     for line in lines

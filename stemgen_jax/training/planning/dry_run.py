@@ -1,9 +1,9 @@
-"""What a run would take, before there is any hardware or data for it.
+"""Memory, communication and time of a run, without its hardware or data.
 
-The step is compiled for as many simulated CPU devices as the mesh has. Its
-shardings and its collectives are those of the real thing, since they are
-decided before XLA's backends differ. Memory beyond the state is counted here,
-as the CPU computes in float32 and fuses little.
+The step is compiled for as many simulated CPU devices as the mesh has. XLA
+decides shardings and collectives before its backends differ, so these are
+exact. Activation memory is computed here, as the CPU computes in float32 and
+fuses little.
 """
 
 import contextlib
@@ -31,11 +31,11 @@ from stemgen_jax.training.planning.hardware import Hardware
 from stemgen_jax.training.resolve import check_batch
 from stemgen_jax.training.step import make_train_step
 
-# Assumed: what matrix products of this size reach of a device's peak, and
-# what allocator and compiler leave of its memory.
+# Assumed shares of a device: of its peak, reached by matrix products of this
+# size; of its memory, left by allocator and compiler.
 _UTILISATION, _USABLE = 0.4, 0.92
 
-_LATENT = 128  # EnCodec's, where no data set says otherwise
+_LATENT = 128  # EnCodec's, without a data set.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Memory:
   """Bytes on each device.
 
   Attributes:
-    state: Parameters, AdamW's two moments and the average, with the batch:
-      the compiled step's arguments.
-    gradients: In float32, placed as the parameters are; where a step has
-      several passes, twice.
-    kept: Activations that the backward pass reads, from the traced step.
-    work: While one layer, or the head, is being computed: an estimate.
-    compiled: XLA's own figure for everything but the state, on CPU devices.
+    state: parameters, AdamW's two moments, the average and the batch: the
+      arguments of the compiled step.
+    gradients: float32, sharded as the parameters; twice if a step has several
+      passes.
+    kept: activations saved for the backward pass, from the traced step.
+    work: temporary memory of one layer or the head; an estimate.
+    compiled: XLA's figure for everything but the state, on CPU devices.
   """
 
   state: int
@@ -60,13 +60,13 @@ class Memory:
 
   @property
   def total(self) -> int:
-    """What a device needs."""
+    """Return the memory that a device needs."""
     return self.state + self.gradients + self.kept + self.work
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-  """All that is known of a step before it runs."""
+  """The cost of a step, before it runs."""
 
   config: TrainConfig
   parameters: int
@@ -77,39 +77,39 @@ class Plan:
 
   @property
   def devices(self) -> int:
-    """In the mesh."""
+    """Return the number of devices in the mesh."""
     return self.config.mesh_data * self.config.mesh_model
 
   def fits(self, hardware: Hardware) -> bool:
-    """Whether each device has the memory."""
+    """Return whether each device has enough memory."""
     return self.memory.total <= _USABLE * hardware.memory
 
   def seconds(self, hardware: Hardware) -> tuple[float, float]:
-    """Of a step: with all communication hidden behind work, and with none."""
+    """Return seconds per step with communication overlapped, and without."""
     work = sum(self.flops) / (self.devices * hardware.flops * _UTILISATION)
     sent = sum(x.sent_bytes for x in self.collectives)
-    talk = sent / hardware.bandwidth(self.devices)
-    return max(work, talk), work + talk
+    communication = sent / hardware.bandwidth(self.devices)
+    return max(work, communication), work + communication
 
 
 def simulate(config: TrainConfig) -> None:
-  """Has JAX stand in CPU devices for the mesh, if it has not begun yet."""
+  """Simulate the mesh by CPU devices, unless JAX is already in use."""
   jax.config.update("jax_platforms", "cpu")
   devices = max(config.mesh_data, 1) * config.mesh_model
   settings: Any = jax.config
   if devices > settings.jax_num_cpu_devices:
-    with contextlib.suppress(RuntimeError):  # `plan` says if they are too few
+    with contextlib.suppress(RuntimeError):  # `plan` reports too few devices.
       jax.config.update("jax_num_cpu_devices", devices)
 
 
 def plan(config: TrainConfig) -> Plan:
-  """Compiles a step for the mesh of a run.
+  """Compile a step for the mesh of a run and measure it.
 
   Args:
-    config: Of the run. `mesh_data=0` means one device along that axis.
+    config: configuration of the run; `mesh_data=0` counts as 1.
 
   Raises:
-    ValueError: the configuration makes no sense, or JAX was in use before
+    ValueError: the configuration is invalid, or JAX was in use before
       `simulate` and has too few devices.
   """
   fused = config.model.attention in ("cudnn", "splash")
@@ -117,7 +117,8 @@ def plan(config: TrainConfig) -> Plan:
   config.validate()
   check_batch(config, config.mesh_data)
   mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
-  if mesh is None:  # one device, but none of the CPU's own ways
+  if mesh is None:
+    # A mesh of one, as without a mesh the model takes a path for CPUs.
     mesh = jax.make_mesh((1, 1), ("data", "model"), devices=jax.devices()[:1])
   with jax.set_mesh(mesh), tempfile.TemporaryDirectory() as folder:
     state, batch = state_like(config), batch_like(config, mesh)
@@ -128,7 +129,7 @@ def plan(config: TrainConfig) -> Plan:
         "xla_dump_to": folder,
         "xla_dump_hlo_as_text": True,
         "xla_dump_hlo_pass_re": "spmd-partitioning",
-        # Machine code is not what is asked for.
+        # The machine code never runs.
         "xla_backend_optimization_level": 0,
         "xla_llvm_disable_expensive_passes": True,
       }
@@ -146,7 +147,7 @@ def plan(config: TrainConfig) -> Plan:
     flops=step_flops(config),
     memory=Memory(
       state=xla.argument_size_in_bytes,
-      # The sum over passes, and those of the pass at work.
+      # The sum over passes, and those of the current pass.
       gradients=(1 if passes == 1 else 2)
       * sum(_local_bytes(x) for x in jax.tree.leaves(params)),
       kept=kept,
@@ -171,7 +172,7 @@ def _for_accelerators(config: TrainConfig) -> TrainConfig:
 
 
 def batch_like(config: TrainConfig, mesh: Any) -> dict[str, Any]:
-  """Shapes and placement of a step's batch."""
+  """Return shapes and shardings of a step's batch."""
   model = config.model
   rows = jax.NamedSharding(mesh, jax.P(sharding.RULES["batch"]))
   codes = (config.batch, model.window, model.levels)
@@ -192,7 +193,7 @@ def _local_bytes(x: Any) -> int:
 
 
 def _kept(jaxpr: Any, depth: int) -> Iterator[int]:
-  """Bytes that each forward scan over the layers stacks for the backward."""
+  """Yield the bytes that each forward scan over the layers saves."""
   for equation in jaxpr.eqns:
     params = equation.params
     if (
@@ -200,6 +201,7 @@ def _kept(jaxpr: Any, depth: int) -> Iterator[int]:
       and params["length"] == depth
       and not params["reverse"]
     ):
+      # Outputs after the carry: residuals of the backward pass, [depth, ...].
       stacked = equation.outvars[params["num_carry"] :]
       yield sum(_local_bytes(x.aval) for x in stacked)
     for inner in jaxprs_in_params(params):
@@ -207,18 +209,21 @@ def _kept(jaxpr: Any, depth: int) -> Iterator[int]:
 
 
 def _work(config: TrainConfig, kept: int, fused: bool) -> int:
-  """The larger of a layer and the head, each with its gradients.
+  """Return the bytes of a layer or the head, each with its gradients.
 
-  Fused attention keeps no scores; the plain one has scores, weights and their
-  gradient in float32.
+  Args:
+    config: configuration of the run.
+    kept: bytes saved for the backward pass.
+    fused: whether attention is a fused kernel, which stores no scores.
   """
   model, split = config.model, config.mesh_model
   size = jnp.dtype(model.dtype).itemsize
   b, t = config.batch // config.mesh_data // config.accumulate, model.window
+  # Scores, weights and their gradient in float32, [b, heads, t, t].
   scores = 0 if fused else 3 * 4 * b * -(-model.heads // split) * t * t
   wide = 6 * model.width + 2 * -(-model.mlp // split)
   layer = scores + 2 * size * b * t * wide
-  # What is not kept now was counted above; what is kept, once only.
+  # Without the layer's share of `kept`, which is already counted.
   layer = max(layer - kept // model.depth, scores)
   logits = 3 * 4 * b * t * model.codes
   heads = 2 * size * b * model.width * model.codes
@@ -226,29 +231,29 @@ def _work(config: TrainConfig, kept: int, fused: bool) -> int:
 
 
 def report(plan: Plan, devices: Iterable[Hardware]) -> str:
-  """The plan in words and tables."""
+  """Return the plan as text."""
   config, memory = plan.config, plan.memory
   model = config.model
-  useful, again = plan.flops
+  useful, recomputed = plan.flops
   lines = [
     f"mesh {config.mesh_data} x {config.mesh_model} (data x model), batch "
     f"{config.batch} x {model.window} frames, {model.levels} levels x "
     f"{model.codes} codes, {model.dtype}, remat {model.remat}",
     f"parameters {plan.parameters / 1e6:.1f} M, of them in the blocks "
     f"{plan.block_parameters / 1e6:.1f} M",
-    f"operations a step {(useful + again) / 1e12:.4g} TFLOP, of them "
-    f"recomputed {again / 1e12:.4g}",
+    f"operations per step {(useful + recomputed) / 1e12:.4g} TFLOP, of them "
+    f"recomputed {recomputed / 1e12:.4g}",
     "",
     "memory of each device, GB",
     _row(memory.state, "state and batch: from the compiled step"),
-    _row(memory.gradients, "gradients: float32, placed as the parameters"),
+    _row(memory.gradients, "gradients: float32, sharded as the parameters"),
     _row(memory.kept, "activations kept: from the traced step"),
-    _row(memory.work, "a layer or the head at work: estimated"),
-    _row(memory.total, "in all"),
-    _row(memory.compiled, "all but the state, as XLA says of simulated CPUs,"),
-    " " * 10 + "which compute in float32 and fuse little: for comparison",
+    _row(memory.work, "temporaries of a layer or the head: estimated"),
+    _row(memory.total, "total"),
+    _row(memory.compiled, "for comparison: XLA's figure without the state, on"),
+    " " * 10 + "CPUs, which compute in float32 and fuse little",
     "",
-    "what each device and its group exchange in a step, MB",
+    "communication of each device with its group per step, MB",
   ]
   for x in plan.collectives:
     lines.append(
@@ -259,9 +264,9 @@ def report(plan: Plan, devices: Iterable[Hardware]) -> str:
     lines.append("     0.0  nothing")
   lines += [
     "",
-    f"estimates, with {_UTILISATION:.0%} of the peak in matrix products and "
-    "communication hidden or not",
-    f"{plan.devices} x{'':<11} fits        GB   s a step        "
+    f"estimates, at {_UTILISATION:.0%} of the peak in matrix products, with "
+    "communication overlapped - not overlapped",
+    f"{plan.devices} x{'':<11} fits        GB   s per step      "
     f"{config.steps} steps",
   ]
   for hardware in devices:

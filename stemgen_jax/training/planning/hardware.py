@@ -1,9 +1,9 @@
-"""Accelerators that a run may be planned for."""
+"""Accelerators, with their peak FLOP/s, memory and bandwidth."""
 
 import dataclasses
 
-# Dense bf16 FLOP/s of one device as JAX counts devices, from its maker's data
-# sheets. A device is known by a part of its `device_kind`, the first that fits.
+# Dense bfloat16 FLOP/s of one JAX device, from its maker's data sheet. The
+# first key contained in `device_kind` counts, so longer keys come first.
 _BF16 = {
   "H100 PCIe": 756e12,
   "H100": 989e12,
@@ -20,10 +20,10 @@ _BF16 = {
 
 
 def peak_flops(device_kind: str) -> float | None:
-  """FLOP/s of a device in bf16; None where it is not known, as of a CPU.
+  """Return the peak FLOP/s in bfloat16; None if unknown, as for CPUs.
 
   Args:
-    device_kind: As JAX calls it, such as "NVIDIA H100 80GB HBM3".
+    device_kind: JAX's name of the device, such as "NVIDIA H100 80GB HBM3".
   """
   return next(
     (peak for name, peak in _BF16.items() if name in device_kind), None
@@ -35,12 +35,12 @@ class Hardware:
   """One device, as its maker describes it.
 
   Attributes:
-    name: What `--device` calls it.
-    kind: What JAX calls it, or a part of that.
-    memory: Bytes.
-    links: Bytes per second that it can send to its neighbours.
-    joined: Devices that those links join.
-    network: Bytes per second that it can send to the others.
+    name: value of `--device`.
+    kind: JAX's name of the device, or a part of it.
+    memory: bytes.
+    links: bytes per second that it can send over direct links.
+    joined: number of devices connected by those links.
+    network: bytes per second that it can send to all other devices.
   """
 
   name: str
@@ -52,18 +52,18 @@ class Hardware:
 
   @property
   def flops(self) -> float:
-    """Dense bfloat16 operations per second at most."""
+    """Return peak dense bfloat16 operations per second."""
     return peak_flops(self.kind) or 0.0
 
   def bandwidth(self, devices: int) -> float:
-    """Bytes per second that a device sends in a run of so many."""
+    """Return bytes per second that a device sends in a run of `devices`."""
     return self.links if devices <= self.joined else self.network
 
 
-# GPUs: NVIDIA's data sheets of the SXM modules, NVLink one way; beyond a node
-# of eight, one 200 (A100) or 400 (H100, H200) Gb/s adapter for each.
-# TPUs: Google Cloud's pages of the versions; links one way, all of a chip's;
-# beyond a pod 25 Gb/s a chip.
+# GPUs: NVIDIA's data sheets of the SXM modules, NVLink in one direction;
+# between nodes of eight, one 200 (A100) or 400 (H100, H200) Gb/s adapter each.
+# TPUs: Google Cloud's documentation; all links of a chip, in one direction;
+# between pods 25 Gb/s per chip.
 HARDWARE = {
   x.name: x
   for x in (
@@ -79,10 +79,10 @@ HARDWARE = {
 
 
 def find(name: str) -> Hardware:
-  """The device of that name, whatever its case.
+  """Return the device of a name, in any case.
 
   Raises:
-    ValueError: there is none in the table.
+    ValueError: no device has that name.
   """
   for known, hardware in HARDWARE.items():
     if name.lower() == known.lower():
