@@ -37,3 +37,13 @@ def exported(name: str) -> pathlib.Path:
 def is_run(path: str | os.PathLike) -> bool:
   """Return whether `path` is the folder of a training run."""
   return (pathlib.Path(path) / "checkpoints").is_dir()
+
+
+def check_run(path: str | os.PathLike) -> pathlib.Path:
+  """Return the folder of a run; raise FileNotFoundError if it is not one."""
+  if not is_run(path):
+    raise FileNotFoundError(
+      f"no run at {path}: it has no folder checkpoints; expected the --out of "
+      "stemgen-jax train"
+    )
+  return pathlib.Path(path)

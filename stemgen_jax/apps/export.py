@@ -1,18 +1,18 @@
-"""Writes the weights of a run to one file that StemGen.load reads.
+"""Export the weights of a run to one file that StemGen.load reads.
 
   stemgen-jax export --run=runs/demo --out=my_model.safetensors
 
-Takes the averaged weights of the checkpoint with the highest validation
-accuracy and writes, beside the weights, a .json with the model's shape and
-where it comes from, and a model card, .md, with the same for people and the
-course of the training, which is drawn in a .png.
+Exports the averaged weights of the checkpoint with the highest validation
+accuracy. Next to them it writes a .json file with the shape and origin of the
+model, a model card, .md, with the same for readers and the training history,
+and a plot of the history, .png.
 """
 
 import pathlib
 
 from absl import flags
 
-from stemgen_jax import disk
+from stemgen_jax import disk, paths
 from stemgen_jax.cli.flags.required import required
 
 DTYPES = ("float16", "float32")
@@ -27,8 +27,7 @@ flags.DEFINE_string(
 _STEP = flags.DEFINE_string(
   "step",
   "best",
-  "Of which checkpoint: a step, last, or best, of the highest validation "
-  "accuracy.",
+  "Checkpoint to export: a step, last, or best (highest validation accuracy).",
   flag_values=FLAGS,
 )
 _DTYPE = flags.DEFINE_string(
@@ -40,32 +39,34 @@ _DTYPE = flags.DEFINE_string(
 _OVERWRITE = flags.DEFINE_bool(
   "overwrite",
   False,
-  "Replace weights that exist, and their .json, .md and .png.",
+  "Replace existing weights and their .json, .md and .png.",
   flag_values=FLAGS,
 )
 _LICENSE = flags.DEFINE_string(
   "license",
   "",
-  "Of the weights, one line. What may be done with weights also depends on "
-  "the data and the codec.",
+  "Licence of the weights, one line. Permitted use also depends on the data "
+  "and the codec.",
   flag_values=FLAGS,
 )
 _DATA_LICENSE = flags.DEFINE_string(
-  "data_license", "", "Of the music, one line, for the card.", flag_values=FLAGS
+  "data_license",
+  "",
+  "Licence of the music, one line, for the model card.",
+  flag_values=FLAGS,
 )
 
 
 def main(argv: list[str]) -> None:
-  """Exports.
+  """Export weights, description, model card and plot.
 
   Raises:
-    ValueError: a flag is missing or wrong.
+    ValueError: a flag is missing or invalid.
     FileNotFoundError: there is no such run or step.
-    FileExistsError: weights of that name, or what belongs beside them, exist
-      already.
+    FileExistsError: one of the files exists already.
   """
   del argv
-  run = pathlib.Path(required(FLAGS, "run", "runs/demo"))
+  run = required(FLAGS, "run", "runs/demo")
   out = pathlib.Path(required(FLAGS, "out", "model.safetensors"))
   if _DTYPE.value not in DTYPES:
     raise ValueError(
@@ -75,11 +76,12 @@ def main(argv: list[str]) -> None:
   if step not in ("best", "last") and not step.isdecimal():
     raise ValueError(f"--step={step}: expected best, last or a number")
   out.parent.mkdir(parents=True, exist_ok=True)
-  disk.check_writable(out, _OVERWRITE.value, (".safetensors",))
-  for suffix in (".json", ".md", ".png"):
-    beside = out.with_suffix(suffix)
-    disk.check_writable(beside, _OVERWRITE.value, (suffix,))
+  for suffix in (".safetensors", ".json", ".md", ".png"):
+    path = out if suffix == ".safetensors" else out.with_suffix(suffix)
+    disk.check_writable(path, _OVERWRITE.value, (suffix,))
+  run = paths.check_run(run)
 
+  # After all checks of the flags: jax takes seconds to load.
   from stemgen_jax import model
   from stemgen_jax.training import history, model_card, runs
 
@@ -91,11 +93,11 @@ def main(argv: list[str]) -> None:
   model.save_weights(
     out, weights.config, weights.params, metadata, dtype=_DTYPE.value
   )
-  about = out.with_suffix(".md")
-  about.write_text(model_card.card(out, weights.config, metadata), "utf-8")
-  picture = out.with_suffix(".png")
-  picture.unlink(missing_ok=True)  # A run without validations has none.
-  if weights.metadata["course"]:
-    history.draw(picture, weights.metadata["course"])
+  card = out.with_suffix(".md")
+  card.write_text(model_card.card(out, weights.config, metadata), "utf-8")
+  plot = out.with_suffix(".png")
+  plot.unlink(missing_ok=True)  # Of overwritten weights.
+  if metadata["course"]:
+    history.draw(plot, metadata["course"])
   size = out.stat().st_size / 1e6
-  print(f"wrote {out}: step {metadata['steps']}, {size:.1f} MB; {about}")
+  print(f"wrote {out}: step {metadata['steps']}, {size:.1f} MB; {card}")

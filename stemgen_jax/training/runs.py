@@ -27,12 +27,7 @@ def load_run(run: str | os.PathLike, step: str | int = "best") -> Weights:
     FileNotFoundError: there is no such run, or no checkpoint of this step.
     ValueError: the checkpoint is corrupt or from another version.
   """
-  run = pathlib.Path(run)
-  if not paths.is_run(run):
-    raise FileNotFoundError(
-      f"no run at {run}: it has no folder checkpoints; expected the --out of "
-      "stemgen-jax train"
-    )
+  run = paths.check_run(run)
   with Checkpoints(run) as checkpoints:
     wanted = {"best": checkpoints.best, "last": None}.get(str(step), step)
     number, about = checkpoints.about(wanted if wanted is None else int(wanted))

@@ -264,8 +264,8 @@ def report(plan: Plan, devices: Iterable[Hardware]) -> str:
     lines.append("     0.0  nothing")
   lines += [
     "",
-    f"estimates, at {_UTILISATION:.0%} of the peak in matrix products, with "
-    "communication overlapped - not overlapped",
+    f"estimates, at {_UTILISATION:.0%} of the peak in matrix products; time "
+    "with and without overlapped communication",
     f"{plan.devices} x{'':<11} fits        GB   s per step      "
     f"{config.steps} steps",
   ]
