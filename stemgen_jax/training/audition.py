@@ -87,6 +87,7 @@ class Auditioner:
     ]
     self._contexts = self._decode(examples.context, scales=None)
     real = self._decode(examples.target, scales=examples.target_scales)
+    # One reference per example, so that its spectrograms compare.
     self._loudest = [
       figures.loudest(*sounds) for sounds in zip(self._contexts, real)
     ]
@@ -127,12 +128,13 @@ class Auditioner:
       )
       generated[f"hidden-{percent}"] = self._decode(codes, scales)
     all_masked = np.ones((n, t), bool)
+    # The preset's guidance, for the conditions that this model has.
     settings = sampling.preset("default")
     scale = {name: settings.guidance.get(name, 1.0) for name in self._sources}
     settings = dataclasses.replace(settings, guidance=scale)
     for name, context in (
       ("own", examples.context),
-      ("other", np.roll(examples.context, 1, axis=0)),
+      ("other", np.roll(examples.context, 1, axis=0)),  # The previous one's.
     ):
       codes = self._sample(params, context, settings, all_masked)
       generated[name] = self._decode(codes, scales)

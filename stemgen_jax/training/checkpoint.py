@@ -68,6 +68,7 @@ class Checkpoints:
       n=1,
       keep_checkpoints_without_metrics=False,
     )
+    # A checkpoint stays if either policy keeps it.
     kept = policies.AnyPreservationPolicy([policies.LatestN(keep), best])
     self._orbax = ocp.training.Checkpointer(
       str(self.folder),
@@ -111,7 +112,7 @@ class Checkpoints:
       about: description of the checkpoint.
       accuracy: validation accuracy, if it is the best so far.
     """
-    if step == self.latest:
+    if step == self.latest:  # At the end of a run, right after a checkpoint.
       return
     description = {
       "format": FORMAT,
@@ -177,6 +178,7 @@ class Checkpoints:
       for later in (x for x in self._steps() if x > step):
         aside.mkdir(exist_ok=True)
         os.replace(self.folder / str(later), _unused(aside / str(later)))
+    # No process may list the folder before the first one has moved them.
     if jax.process_count() > 1:
       multihost_utils.sync_global_devices("checkpoints set aside")
     self._orbax.reload()
@@ -241,6 +243,7 @@ class Checkpoints:
   def _last_good_before(self, step: int) -> int | None:
     for other in sorted(self._steps(), reverse=True):
       if other < step:
+        # Only loading verifies the arrays.
         try:
           about, _ = self._read(other)
           self._load(other, state_like(about.config))
@@ -286,6 +289,7 @@ def abstract(function: Any, *args: Any) -> Any:
   mesh = jax.sharding.get_mesh()
 
   def concrete(x: Any) -> jax.ShapeDtypeStruct:
+    # Orbax needs shardings, which eval_shape leaves out without a mesh.
     if mesh.empty:
       sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     else:

@@ -183,7 +183,7 @@ class TrainConfig:
   validate_every: int = 1000
   validate_batches: int = 8
   patience: int = 20_000
-  listen_every: int = 5000
+  listen_every: int = 5000  # The name that earlier runs saved.
   overfit: bool = False
   start: str = ""
 
@@ -246,6 +246,7 @@ def _build(kind: Any, fields: dict[str, Any]) -> Any:
     )
   return kind(
     **{
+      # A nested configuration has the class of its default.
       name: _build(type(known[name].default_factory()), value)
       if isinstance(value, dict)
       else value

@@ -27,11 +27,12 @@ def validations(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def table(rows: Sequence[Mapping[str, Any]], most: int = 12) -> str:
   """Return a Markdown table of about `most` rows, up to the last."""
-  stride = -(-len(rows) // most)
+  stride = -(-len(rows) // most)  # Rounded up.
   levels = range(len(rows[0]["loss_per_level"]))
   header = ["step", "accuracy", *(f"loss, level {q}" for q in levels)]
   header += ["all masked, true context", "shuffled context"]
   cells = []
+  # Counted back from the last row, which is always shown.
   for row in rows[(len(rows) - 1) % stride :: stride]:
     losses = [*row["loss_per_level"]]
     losses += [row["all_masked_true"], row["all_masked_shuffled"]]

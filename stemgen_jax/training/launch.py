@@ -42,6 +42,7 @@ def train(
   """
   if processes.is_first():
     print(json.dumps(dataclasses.asdict(config), indent=2))
+  # Each process reads its own rows of every global batch.
   shard: dict[str, Any] = {
     "batch": config.batch,
     "window": config.model.window,
@@ -96,6 +97,7 @@ def _auditioner(
   """Return the first process's auditioner, if examples and codec exist."""
   if not config.listen_every or not processes.is_first():
     return None
+  # Empty pairs have no context.
   count = 0
   if validated is not None:
     valid = Manifest.load(validated.folders[0]).counts["valid"]
@@ -108,6 +110,7 @@ def _auditioner(
       name or config.model.codec, expected_checksum=config.model.codec_checksum
     )
   except (ImportError, OSError, ValueError) as error:
+    # Training needs no codec: only one that was asked for has to load.
     if name:
       raise
     print(f"no audition: {error}", file=sys.stderr)

@@ -42,6 +42,7 @@ def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if name.partition("_")[0] not in (*_SUMS, "listening")
   }
   for group in _SUMS:
+    # [q] or [5]; a bin may be empty, as small mask ratios are rare.
     tokens = total[f"{group}_tokens"]
     for name, sums in (("loss", "loss"), ("accuracy", "correct")):
       figures[f"{name}_per_{group}"] = [
@@ -87,6 +88,7 @@ class Log:
 
   def __init__(self, path: str | os.PathLike, start: int):
     self._path = pathlib.Path(path)
+    # Rewritten as a whole: the last line of a killed run may be partial.
     kept = [
       line
       for line in read_log(self._path)

@@ -66,7 +66,7 @@ def card(path: pathlib.Path, config: ModelConfig, about: Mapping) -> str:
     parts.append(f"```\n{about['command']}\n```")
   parts.append("## Validation")
   parts.append(_validation(validation, about["steps"]))
-  if about["course"]:
+  if about["course"]:  # Empty without validations.
     parts.append("During training:")
     parts.append(history.table(about["course"]))
     parts.append(f"![the same as a plot]({path.with_suffix('.png').name})")

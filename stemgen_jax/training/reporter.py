@@ -170,6 +170,7 @@ class Reporter:
     jax.block_until_ready(self._recent)
     start = time.monotonic()
     yield
+    # As if the interval had begun later.
     self._clock += time.monotonic() - start
 
   def _write(self, step: int, kind: str, figures: dict[str, Any]) -> None:
@@ -177,6 +178,7 @@ class Reporter:
       self._log.write(step, kind, figures)
     if self._tensorboard:
       self._tensorboard.figures(step, kind, figures)
+      # Rare lines are shown at once; the others at the next checkpoint.
       if kind != "train":
         self._tensorboard.flush()
 

@@ -78,7 +78,9 @@ def _metadata(run: pathlib.Path, step: int, about: About) -> dict[str, Any]:
   def last(kind: str) -> dict[str, Any]:
     return next((x for x in reversed(lines) if x["kind"] == kind), {})
 
+  # The first call's command, but the devices of the last.
   starts = [x for x in lines if x["kind"] == "start"]
+  # Runs of earlier versions may lack entries.
   counts = about.data.get("categories", {})
   config = about.config
   return {

@@ -102,6 +102,7 @@ def train(
     processes.stop_signals() as stop,
     processes.end_if_others_are_lost(),
   ):
+    # Before the state is chosen: the last checkpoint decides where to resume.
     if restore_step is not None:
       checkpoints.go_back(restore_step)
     state = _initial_state(config, data, batches, checkpoints, summary or {})
@@ -111,6 +112,7 @@ def train(
     best = Best.of_log(read_log(out / "log.jsonl"), start)
     run = _Run(
       config,
+      # With overfit, validation is on the batch that is trained on.
       [next(batches)] if config.overfit else list(validation),
       checkpoints,
       best,
@@ -181,6 +183,7 @@ def _initial_state(
       f"this run was started on other data ({', '.join(changed)} differ); give "
       "another --out for a new run, or the --data it was started with"
     )
+  # The next batch is the one that an uninterrupted run would read.
   batches.set_state(about.position)
   return checkpoints.load(step, like)
 
@@ -216,6 +219,7 @@ def _loop(
 
   end = None
   while step < config.steps and not processes.should_stop(stop, step):
+    # Before the step: a run that ended is not trained further when restarted.
     if best.is_stale(step, config.patience):
       end = "patience"
       reporter.message(
@@ -228,10 +232,11 @@ def _loop(
     waited = time.monotonic() - before
     state, metrics = train_step(state, batch, key)
     step += 1
-    reporter.step(step, metrics, waited)
+    reporter.step(step, metrics, waited)  # Does not wait for this step.
     improved = False
     if run.validation and due(config.validate_every):
       with reporter.paused():
+        # The averaged parameters, which are the ones exported.
         figures = _validate(
           validation_step, state["ema"], run.validation, valid_key
         )
@@ -243,9 +248,10 @@ def _loop(
         params = on_host(state["ema"])
         if run.auditioner:
           reporter.audition(step, run.auditioner.run(step, params))
+    # A new best is always saved, as export needs it.
     if improved or step % config.save_every == 0:
       save(best.accuracy if improved else None)
-  save()
+  save()  # The last step, unless it has just been saved.
   if step >= config.steps:
     end = "steps"
   if end:

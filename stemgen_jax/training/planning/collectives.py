@@ -19,6 +19,8 @@ _KINDS = (
 )
 _BITS = {"pred": 8}  # Names of other types end in their number of bits.
 
+# "%body (p: f32[4]) -> f32[4] {" starts a computation, and
+# "%ag = bf16[8,2]{1,0} all-gather(%x), dimensions={0}" is an instruction.
 _HEAD = re.compile(r"^(?:ENTRY )?%?(\S+) \(.*\{$")
 _LINE = re.compile(r"^\s+(?:ROOT )?%?(\S+) = (.*?) ([\w-]+)\((.*)$")
 _SHAPE = re.compile(r"\b([a-z]+[0-9]*)\[([0-9,]*)\]")
@@ -45,6 +47,8 @@ class Collective:
   @property
   def sent_bytes(self) -> float:
     """Return bytes that each device sends in a step, with ring algorithms."""
+    # In a ring, every device passes on the shards of all others once. An
+    # all-reduce is a reduce-scatter followed by an all-gather.
     others = self.devices - 1
     per_byte = {
       "all-gather": others / self.devices,
@@ -114,6 +118,7 @@ def _calls(
   yield times, lines
   for line in lines:
     inner = times
+    # XLA lists the body of a loop once, whatever its trip count.
     if line.operation == "while":
       inner *= _trips(line.rest, computations)
     called = _CALLED.findall(line.rest)
