@@ -1,4 +1,4 @@
-"""`stemgen-jax train` as a process of its own, on codes of two levels."""
+"""`stemgen-jax train` in a separate process, on codes of two levels."""
 
 import os
 import pathlib
@@ -70,7 +70,7 @@ class Training:
     return self.process.returncode, out, err
 
   def wait_for(self, condition, timeout=600):
-    """Until it is so; False if the command ended before."""
+    """Wait for a condition; False if the command ended before."""
     until = time.monotonic() + timeout
     while not condition():
       if self.process.poll() is not None:

@@ -39,7 +39,7 @@ def fake_data(**changes):
 
 
 class FakeBatches:
-  """The target follows from the context, so there is something to learn."""
+  """The target is a function of the context, so it can be learned."""
 
   def __init__(self, config, seed=0):
     self.shape = (config.batch, config.model.window, Q)

@@ -42,7 +42,7 @@ def train(prepared, out, *more):
     *(f"--config.{name}={value}" for name, value in fields.items()),
     *more,
   ]
-  # As a process of its own does: ml_collections adds flags at every parsing,
+  # As in a new process: ml_collections adds flags at every parsing,
   # for the overrides that it finds in sys.argv.
   sys.modules.pop("stemgen_jax.apps.train", None)
   with mock.patch.object(sys, "argv", ["stemgen-jax", *argv]):
@@ -100,7 +100,7 @@ def test_from_codes_to_weights(prepared, tmp_path, capsys, monkeypatch):
   assert "(model.png)" in card
   assert weights.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
-  # The run's folder will do too: of the best step.
+  # A run folder loads too, at its best step.
   best = max(
     (x for x in lines if x["kind"] == "validation"),
     key=lambda x: x["accuracy"],
@@ -118,9 +118,7 @@ def test_from_codes_to_weights(prepared, tmp_path, capsys, monkeypatch):
   assert "no checkpoint of step 7" in capsys.readouterr().err
 
 
-def test_a_damaged_checkpoint_is_gone_back_from_by_a_flag(
-  prepared, tmp_path, capsys
-):
+def test_restore_step_replaces_a_corrupt_checkpoint(prepared, tmp_path, capsys):
   quiet = ("--config.listen_every=0", "--config.validate_every=0")
   flags = (*quiet, "--config.save_every=1")
   assert train(prepared, tmp_path, "--config.steps=2", *flags) == 0
@@ -137,7 +135,7 @@ def test_a_damaged_checkpoint_is_gone_back_from_by_a_flag(
   assert (tmp_path / "set_aside/2").is_dir()
 
 
-def test_export_replaces_no_file_of_the_users(prepared, tmp_path, capsys):
+def test_export_does_not_overwrite_files(prepared, tmp_path, capsys):
   run, mine = tmp_path / "run", tmp_path / "model.md"
   flags = ("--config.listen_every=0", "--config.validate_every=0")
   assert train(prepared, run, "--config.steps=1", *flags) == 0
@@ -151,7 +149,7 @@ def test_export_replaces_no_file_of_the_users(prepared, tmp_path, capsys):
   assert mine.read_text().startswith("# model")
 
 
-def test_what_an_ablation_changes_is_a_flag(prepared, tmp_path, capsys):
+def test_ablation_choices_are_flags(prepared, tmp_path, capsys):
   run, weights = tmp_path / "run", tmp_path / "model.safetensors"
   changes = {
     "model.embedding": "table",
@@ -210,7 +208,7 @@ def test_what_an_ablation_changes_is_a_flag(prepared, tmp_path, capsys):
     ("--codec=nowhere.safetensors", "nowhere.safetensors"),
   ],
 )
-def test_wrong_flags_are_named(prepared, tmp_path, capsys, flag, message):
+def test_invalid_flags_are_refused(prepared, tmp_path, capsys, flag, message):
   assert train(prepared, tmp_path / "run", flag) == 1
   error = capsys.readouterr().err
   assert message in error
@@ -228,6 +226,6 @@ def test_wrong_flags_are_named(prepared, tmp_path, capsys, flag, message):
     (["--run=x", "--out=model.safetensors", "--step=first"], "best, last or"),
   ],
 )
-def test_wrong_exports_are_named(capsys, flags, message):
+def test_invalid_exports_are_refused(capsys, flags, message):
   assert command.main(["export", *flags]) == 1
   assert message in capsys.readouterr().err

@@ -53,7 +53,7 @@ def examples(config):
 
 
 def split_up(params):
-  """A sharding for each: over the first axis that two devices can share."""
+  """Shard each over its first even axis."""
 
   def one(x):
     even = [size % 2 == 0 for size in x.shape]
@@ -67,7 +67,7 @@ def split_up(params):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-  """The same run twice, listened to and not."""
+  """The same run with and without auditions."""
   made = {}
   for every in (2, 0):
     out = tmp_path_factory.mktemp("runs") / str(every)
@@ -89,7 +89,7 @@ def runs(tmp_path_factory):
   return made
 
 
-def test_listening_changes_nothing_of_the_run(runs):
+def test_auditions_do_not_change_the_run(runs):
   def losses(out):
     return [x["loss"] for x in read_log(out / "log.jsonl") if "loss" in x]
 
@@ -110,7 +110,7 @@ def test_every_sound_is_a_file_that_the_page_shows(runs):
     if path.suffix in (".wav", ".png")
   }
   assert set(linked) == files
-  # Two examples: twice what is given, and at both steps what is played.
+  # Two examples: given sounds once, generated ones at both steps.
   assert len(files) == 2 * 2 * (2 + 2 * 8)
   assert text.index("Step 4") < text.index("Step 2")
   sound, rate = soundfile.read(folder / "step-0000004" / "1-piano-own.wav")
@@ -127,15 +127,15 @@ def test_sounds_and_spectrograms_are_in_tensorboard(runs):
   assert value.audio.sample_rate == 8000 or value.image.width == 700
 
 
-def test_what_is_known_is_kept_and_what_is_heard_matters(tmp_path):
+def test_known_frames_are_kept_and_the_context_matters(tmp_path):
   config = resolve(tiny_config(), fake_data())
   given = examples(config)
   auditioner = audition.Auditioner(config.model, given, Steps(), tmp_path)
   params = init_params(config.model, jax.random.key(0))
-  # Heads that say plainly what they see.
+  # Heads with confident predictions.
   params["head"] = 100 * params["head"]
   sounds = {x.name: x.samples for x in auditioner.run(7, params)}
-  # The same from parameters that lie in parts on a mesh.
+  # The same from parameters sharded over a mesh.
   with jax.set_mesh(sharding.make_mesh(4, 2)):
     split = jax.device_put(params, split_up(params))
     assert not split["head"].is_fully_replicated
@@ -164,20 +164,20 @@ def test_what_is_known_is_kept_and_what_is_heard_matters(tmp_path):
   )
 
 
-def test_a_listener_writes_nothing_before_it_listens(tmp_path):
+def test_auditioner_writes_nothing_before_it_runs(tmp_path):
   config = resolve(tiny_config(), fake_data())
   audition.Auditioner(config.model, examples(config), Steps(), tmp_path)
-  # The run in this folder may be another's, and this one be refused.
+  # The folder may hold another run, and this one may be refused.
   assert not list(tmp_path.iterdir())
 
 
-def test_steps_that_a_run_went_back_from_are_not_shown(tmp_path):
+def test_page_leaves_out_steps_after_a_restored_one(tmp_path):
   config = resolve(tiny_config(), fake_data())
   auditioner = audition.Auditioner(
     config.model, examples(config), Steps(), tmp_path
   )
   params = init_params(config.model, jax.random.key(0))
-  for step in (2, 4, 6, 3):  # at 6 it went back to 2, and listens more often
+  for step in (2, 4, 6, 3):  # restored to 2 after 6
     auditioner.run(step, params)
   text = (tmp_path / "listen/index.html").read_text(encoding="utf-8")
   assert re.findall(r"Step (\d+)", text) == ["3", "2"]

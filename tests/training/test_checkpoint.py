@@ -22,7 +22,7 @@ from stemgen_jax.training.step import init_state
 @functools.cache
 def config():
   config = tiny_config()
-  # Arrays large enough to lie in the files as they are.
+  # Arrays large enough to be stored uncompressed.
   config.model.width, config.model.mlp = 64, 256
   return resolve(config, fake_data())
 
@@ -90,9 +90,7 @@ def flip_a_bit(path):
 
 @pytest.mark.parametrize("which", [description, arrays])
 @pytest.mark.parametrize("damage", [remove, cut, flip_a_bit])
-def test_damage_is_named_and_the_last_good_step_gone_on_from(
-  run, which, damage
-):
+def test_corruption_is_reported_with_the_last_good_step(run, which, damage):
   damage(which(run, 2))
   with pytest.raises(ValueError, match=r"checkpoints/2: .*restore_step=1 "):
     load(run)
@@ -105,7 +103,7 @@ def test_damage_is_named_and_the_last_good_step_gone_on_from(
   assert_same(load(run), state_of(2))
 
 
-def test_a_bit_of_the_position_does_not_pass_unnoticed(run):
+def test_changed_position_is_detected(run):
   path = description(run, 2)
   path.write_text(path.read_text().replace('"number": 3', '"number": 7'))
   with pytest.raises(ValueError, match=r"checkpoints/2: .*description"):
@@ -123,7 +121,7 @@ def test_a_newer_format_is_refused(run):
     load(run)
 
 
-def test_where_none_is_good_none_is_offered(run):
+def test_without_a_good_checkpoint_none_is_suggested(run):
   for step in (1, 2):
     cut(arrays(run, step))
   with pytest.raises(ValueError, match=r"checkpoints/2: .*no earlier one"):
@@ -136,14 +134,14 @@ def test_where_none_is_good_none_is_offered(run):
   assert not (run / "set_aside").exists()
 
 
-def test_steps_that_are_not_there_are_named(run, tmp_path):
+def test_missing_steps_are_reported(run, tmp_path):
   with pytest.raises(FileNotFoundError, match=r"step 7 in .*there are 1, 2"):
     load(run, 7)
   with pytest.raises(FileNotFoundError, match="no checkpoint in"):
     load(tmp_path / "nowhere")
 
 
-def test_who_reads_leaves_alone_what_a_live_run_is_writing(run):
+def test_readers_keep_partial_checkpoints_of_a_live_run(run):
   half = run / "checkpoints" / "3.orbax-checkpoint-tmp"
   half.mkdir()
   assert runs.load_run(run).metadata["steps"] == 2
@@ -158,7 +156,7 @@ def test_the_latest_are_kept(tmp_path):
   assert names == {"9", "12"}
 
 
-def test_training_goes_on_while_a_checkpoint_is_written(tmp_path):
+def test_training_continues_while_a_checkpoint_is_written(tmp_path):
   state = state_of(5)
   overwrite = jax.jit(
     lambda state: jax.tree.map(lambda x: x * 0, state), donate_argnums=0
@@ -169,7 +167,7 @@ def test_training_goes_on_while_a_checkpoint_is_written(tmp_path):
   assert_same(load(tmp_path), state_of(5))
 
 
-def test_from_one_mesh_to_another(tmp_path):
+def test_checkpoint_moves_from_one_mesh_to_another(tmp_path):
   with jax.set_mesh(sharding.make_mesh(4, 2)):
     state = state_of(0)
     kernel = state["params"]["blocks"]["query"]["kernel"]
@@ -185,7 +183,7 @@ def test_from_one_mesh_to_another(tmp_path):
   assert_same(load(tmp_path), state)
 
 
-def test_a_run_goes_on_from_the_last_good_step_when_asked(tmp_path):
+def test_run_resumes_from_the_last_good_step_on_request(tmp_path):
   def train(**settings):
     return trainer.train(
       config(), fake_data(), FakeBatches(config()), [], tmp_path, **settings

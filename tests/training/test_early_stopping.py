@@ -26,7 +26,7 @@ def test_patience_counts_from_the_best_step():
   assert not Best().is_stale(10**9, 50)  # nothing was measured
 
 
-def test_patience_is_no_shorter_than_the_time_to_the_next_validation():
+def test_patience_shorter_than_the_validation_interval_is_refused():
   with pytest.raises(ValueError, match="patience=2: must be at least"):
     resolve(tiny_config(patience=2, validate_every=3), fake_data())
 
@@ -44,7 +44,7 @@ def test_a_run_ends_when_accuracy_no_longer_rises(tmp_path, capsys):
   assert "accuracy has not risen since step 1" in capsys.readouterr().err
   end = read_log(tmp_path / "log.jsonl")[-1]
   assert (end["step"], end["kind"], end["reason"]) == (4, "end", "patience")
-  # The best is kept beside the latest, and is what gets exported.
+  # The best is kept next to the latest, and is exported.
   with Checkpoints(tmp_path) as checkpoints:
     assert (checkpoints.best, checkpoints.latest) == (1, 4)
   best, last = (runs.load_run(tmp_path, step) for step in ("best", "last"))
@@ -53,14 +53,14 @@ def test_a_run_ends_when_accuracy_no_longer_rises(tmp_path, capsys):
   with pytest.raises(FileNotFoundError, match="no checkpoint of step 3"):
     runs.load_run(tmp_path, 3)
 
-  # Called again it is at its end; with more patience it goes on.
+  # Another call ends at once; with more patience the run resumes.
   assert run(tmp_path, patience=3, **still) == 4
   assert metrics.has_ended(tmp_path / "log.jsonl")
   assert run(tmp_path, patience=5, **still) == 6
 
 
-def test_what_explodes_ends_the_run_and_the_last_good_step_is_kept(tmp_path):
-  # The first step of a warm-up has rate 0, the second one bursts.
+def test_diverging_run_ends_and_keeps_the_last_good_step(tmp_path):
+  # The first step of a warm-up has rate 0; the second one diverges.
   bursting = OptimizerConfig(learning_rate=1e30, warmup_steps=2)
   with pytest.raises(ValueError, match="last good checkpoint is of step 1"):
     run(tmp_path, optimizer=bursting, save_every=1, validate_every=0)
@@ -70,7 +70,7 @@ def test_what_explodes_ends_the_run_and_the_last_good_step_is_kept(tmp_path):
   assert np.isfinite(params["head"]).all()
 
 
-def test_one_batch_is_learned_by_heart(tmp_path):
+def test_overfit_learns_one_batch(tmp_path):
   config = tiny_config(
     overfit=True,
     steps=150,
@@ -89,6 +89,6 @@ def test_one_batch_is_learned_by_heart(tmp_path):
   (valid,) = [x for x in lines if x["kind"] == "validation"]
   assert losses[0] > 1
   assert losses[-1] < 0.05
-  # The validation is of that batch: all of it is known from its context.
+  # The validation is on that batch, learned from its context.
   assert valid["accuracy"] > 0.99
   assert valid["all_masked_true"] < 0.1 < valid["all_masked_shuffled"]

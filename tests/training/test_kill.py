@@ -1,4 +1,4 @@
-"""Runs that are killed, and go on as if they had not been."""
+"""Killed runs resume exactly."""
 
 import random
 import signal
@@ -35,12 +35,12 @@ def kill_at_random(run, chance):
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.soak)])
-def test_killed_at_random_moments_it_is_the_uninterrupted_run(
+def test_killed_at_random_moments_equals_the_uninterrupted_run(
   codes, whole, tmp_path, kills
 ):
   chance = random.Random(kills)
   for number in range(kills):
-    # A few kills each: a run must not come to its end before.
+    # A few kills each: a run must not end before.
     out = tmp_path / f"run{number // 4}"
     run = Training(codes, out, f"--config.steps={STEPS}")
     kill_at_random(run, chance)
@@ -51,7 +51,7 @@ def test_killed_at_random_moments_it_is_the_uninterrupted_run(
     assert_same_run(out, whole)
 
 
-def test_sigterm_saves_and_exits_well(codes, whole, tmp_path):
+def test_sigterm_saves_and_exits_with_0(codes, whole, tmp_path):
   run = Training(codes, tmp_path, f"--config.steps={STEPS}")
   assert run.wait_for(lambda: run.steps() >= 2)
   run.process.terminate()

@@ -22,7 +22,7 @@ def draw(b=512, t=40, q=4, seed=0, **options):
 @pytest.mark.parametrize(
   "options", [{}, {"span_share": 1.0}, {"prefix_share": 1.0}]
 )
-def test_coarser_clean_finer_masked_active_as_the_mask_says(options):
+def test_coarser_levels_are_clean_and_finer_ones_masked(options):
   codes, target, masked, level = draw(**options)
   for i in range(len(codes)):
     q = level[i]
@@ -74,7 +74,7 @@ def test_span_is_one_run_anywhere():
   assert (~masked[:, 0] & ~masked[:, -1]).any()
 
 
-def test_prefix_is_known_and_all_after_it_masked():
+def test_prefix_is_known_and_the_rest_masked():
   _, _, masked, _ = draw(prefix_share=1.0)
   assert (changes(masked) == 1).all()
   assert masked[:, -1].all()
@@ -89,7 +89,7 @@ def test_shares_are_of_the_examples():
   assert at_end.mean() == pytest.approx(0.1, abs=0.03)
 
 
-def test_the_key_decides():
+def test_same_key_gives_the_same_mask():
   first, again, other = draw(seed=1), draw(seed=1), draw(seed=2)
   np.testing.assert_array_equal(first[2], again[2])
   assert (first[2] != other[2]).any()

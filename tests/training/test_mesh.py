@@ -53,7 +53,7 @@ def test_every_mesh_has_the_losses_of_one_device(shape, kind):
     losses, params = train(kind)
     up = params["blocks"]["up"]["kernel"]
   data, model = shape
-  # FSDP over data, tensor parallel over model: every device has its part.
+  # FSDP over data, tensor parallel over model: every device has its shard.
   depth, d, two, f = up.shape
   (part,) = {shard.data.shape for shard in up.addressable_shards}
   assert part == (depth, d // data, two, f // model)
@@ -68,7 +68,7 @@ def test_every_mesh_has_the_losses_of_one_device(shape, kind):
   )
 
 
-def test_a_mesh_larger_than_the_machine_is_refused():
+def test_mesh_larger_than_the_machine_is_refused():
   with pytest.raises(ValueError, match="16 devices, here are 8"):
     sharding.make_mesh(8, 2)
 
@@ -80,7 +80,9 @@ def test_a_mesh_larger_than_the_machine_is_refused():
     ({"mesh_data": 5}, "batch=8: must be a multiple of the 5 devices"),
   ],
 )
-def test_a_model_that_the_mesh_cannot_share_is_refused(mesh, message, tmp_path):
+def test_model_that_does_not_divide_over_the_mesh_is_refused(
+  mesh, message, tmp_path
+):
   wanted = tiny_config(**mesh)
   wanted.model.heads = 4
 

@@ -6,7 +6,7 @@ from stemgen_jax.model import sharding
 from stemgen_jax.training.prefetch import OnDevice, OneBatch
 
 
-def test_batches_are_on_the_mesh_before_they_are_asked_for():
+def test_batches_are_on_the_mesh_ahead_of_time():
   plain, source = FakeBatches(tiny_config()), FakeBatches(tiny_config())
   with jax.set_mesh(sharding.make_mesh(4, 1)):
     ahead = OnDevice(source, ahead=2)
@@ -18,7 +18,7 @@ def test_batches_are_on_the_mesh_before_they_are_asked_for():
         assert len(batch[name].sharding.device_set) == 4
 
 
-def test_the_position_is_of_the_batches_handed_out():
+def test_position_follows_the_batches_returned():
   ahead = OnDevice(FakeBatches(tiny_config()), ahead=3)
   assert ahead.get_state() == {"number": 0}
   next(ahead)
@@ -29,7 +29,7 @@ def test_the_position_is_of_the_batches_handed_out():
   np.testing.assert_array_equal(next(again)["target"], expected["target"])
 
 
-def test_one_batch_comes_again_and_again_also_when_resumed():
+def test_one_batch_repeats_also_when_resumed():
   source = FakeBatches(tiny_config())
   next(source)
   one = OneBatch(source)

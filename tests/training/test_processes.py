@@ -49,7 +49,7 @@ def whole(codes, tmp_path_factory):
   return out, [printed for _, printed, _ in ends]
 
 
-def test_two_processes_train_as_one_device_does(codes, whole, tmp_path):
+def test_two_processes_equal_one_device(codes, whole, tmp_path):
   out, (first, second) = whole
   code, _, err = Training(codes, tmp_path, STEPS).end()
   assert code == 0, err
@@ -61,14 +61,16 @@ def test_two_processes_train_as_one_device_does(codes, whole, tmp_path):
   )
   assert position == expected_position
   assert_same(state["step"], expected_state["step"])
-  # The first alone prints: the configuration and the end.
+  # Only the first process prints the configuration and the end.
   assert "trained 8 steps" in first
   assert '"mesh_model": 2' in first
   assert "trained" not in second
   assert "mesh_model" not in second
 
 
-def test_if_one_is_killed_the_other_ends_and_both_go_on(codes, whole, tmp_path):
+def test_if_one_is_killed_the_other_ends_and_both_resume(
+  codes, whole, tmp_path
+):
   survivor, killed = two(codes, tmp_path)
   assert survivor.wait_for(lambda: survivor.steps() >= 4)
   killed.process.send_signal(signal.SIGKILL)
@@ -93,7 +95,7 @@ def test_sigterm_to_one_saves_and_ends_both(codes, tmp_path):
   assert "saved; the same command resumes" in out
 
 
-def test_a_slurm_step_needs_no_addresses(codes, tmp_path):
+def test_slurm_step_needs_no_addresses(codes, tmp_path):
   job = str(free_port())
   tasks = [
     Training(
@@ -114,7 +116,7 @@ def test_a_slurm_step_needs_no_addresses(codes, tmp_path):
   assert "trained 1 steps" in ends[0][1]
 
 
-def test_where_jax_finds_no_others_addresses_are_asked_for(codes, tmp_path):
+def test_auto_without_a_cluster_asks_for_addresses(codes, tmp_path):
   code, _, err = Training(codes, tmp_path, "--coordinator=auto").end()
   assert code == 1
   assert "finds no TPU pod" in err
@@ -130,6 +132,6 @@ def test_where_jax_finds_no_others_addresses_are_asked_for(codes, tmp_path):
     (("10.0.0.1:99", 2, 2), "--process=2: expected 0 to 1"),
   ],
 )
-def test_wrong_addresses_are_named(arguments, message):
+def test_invalid_addresses_are_refused(arguments, message):
   with pytest.raises(ValueError, match=message):
     processes.start(*arguments)

@@ -16,7 +16,7 @@ from stemgen_jax.training.planning.flops import step_flops
 
 
 class Later:
-  """A figure on a device, which notes when it is fetched."""
+  """A figure on a device that records when it is fetched."""
 
   def __init__(self, value, fetched):
     self.value, self.fetched = value, fetched
@@ -76,7 +76,7 @@ def config():
   return config
 
 
-def test_a_step_is_reported_when_the_next_one_was_handed_over(config, tmp_path):
+def test_step_is_reported_after_the_next_one_is_dispatched(config, tmp_path):
   fetched = []
   with reporter.Reporter(config, tmp_path, 0, "") as seen:
     seen.step(1, metrics(Later(5.0, fetched)), 0.0)
@@ -91,7 +91,7 @@ def test_a_step_is_reported_when_the_next_one_was_handed_over(config, tmp_path):
   assert line["loss"] == 4.0
 
 
-def test_what_is_seen_is_in_the_log_in_tensorboard_and_on_the_terminal(
+def test_figures_are_in_the_log_in_tensorboard_and_on_the_terminal(
   config, tmp_path, capsys
 ):
   with reporter.Reporter(
@@ -109,10 +109,10 @@ def test_what_is_seen_is_in_the_log_in_tensorboard_and_on_the_terminal(
   assert [line["kind"] for line in lines] == kinds
   assert lines[0]["command"] == "stemgen-jax train --x=1"
   assert lines[0]["devices"] == "1 x cpu"
-  # Seconds a step: steps 1 and 2, 3 and 4, 5 and 6.
+  # Seconds per step: steps 1 and 2, 3 and 4, 5 and 6.
   waits = [line["data_wait"] for line in lines if line["kind"] == "train"]
   assert waits == pytest.approx([0.375, 0.875, 1.375])
-  assert "share_of_peak" not in lines[1]  # of a CPU it is not known
+  assert "share_of_peak" not in lines[1]  # unknown for CPUs
 
   found = events(tmp_path / "tensorboard")
   shown = {
@@ -128,7 +128,7 @@ def test_what_is_seen_is_in_the_log_in_tensorboard_and_on_the_terminal(
   }
   for tag, value in shown.items():
     assert found[tag, 2].simple_value == pytest.approx(value), tag
-  assert ("train/loss_per_ratio/0", 2) not in found  # none had that share
+  assert ("train/loss_per_ratio/0", 2) not in found  # no example had that share
   assert found["validation/listening_gain", 4].simple_value == 2.0
 
   said = capsys.readouterr().err
@@ -139,10 +139,8 @@ def test_what_is_seen_is_in_the_log_in_tensorboard_and_on_the_terminal(
   assert last.rstrip().endswith(" left")
 
 
-def test_the_share_of_peak_is_the_models_operations(
-  config, tmp_path, monkeypatch
-):
-  # The eight devices together: what four examples a second take.
+def test_share_of_peak_counts_useful_operations(config, tmp_path, monkeypatch):
+  # Operations of all eight devices at four examples per second.
   needed = step_flops(config).useful / config.batch * 4
   monkeypatch.setattr(reporter, "peak_flops", lambda kind: needed / 8)
   mesh = sharding.make_mesh(4, 2)
@@ -156,7 +154,7 @@ def test_the_share_of_peak_is_the_models_operations(
   )
 
 
-def test_what_is_done_beside_training_does_not_slow_it(config, tmp_path):
+def test_paused_time_does_not_count(config, tmp_path):
   with reporter.Reporter(config, tmp_path, 0, "") as seen:
     began = time.monotonic()
     seen.step(1, metrics(4.0), 0.0)
@@ -170,7 +168,7 @@ def test_what_is_done_beside_training_does_not_slow_it(config, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["loss", "gradient_norm"])
-def test_what_is_no_number_is_an_error(config, tmp_path, name):
+def test_figures_that_are_not_finite_raise(config, tmp_path, name):
   with reporter.Reporter(config, tmp_path, 0, "") as seen:
     seen.step(1, metrics(4.0), 0.0)
     seen.step(2, metrics(4.0) | {name: np.float32("nan")}, 0.0)
@@ -179,7 +177,7 @@ def test_what_is_no_number_is_an_error(config, tmp_path, name):
       seen.check(2)
 
 
-def test_a_resumed_run_writes_its_later_steps_anew(config, tmp_path):
+def test_resumed_run_rewrites_its_later_steps(config, tmp_path):
   lines = [
     {"step": 2, "kind": "train"},
     {"step": 2, "kind": "end"},
@@ -194,10 +192,8 @@ def test_a_resumed_run_writes_its_later_steps_anew(config, tmp_path):
 
 
 @pytest.mark.parametrize("start", [0, 3])
-def test_tensorboard_forgets_the_steps_that_are_done_again(
-  config, tmp_path, start
-):
-  # TensorBoard's own rule: a START drops what it has of this step and later.
+def test_tensorboard_drops_repeated_steps(config, tmp_path, start):
+  # In TensorBoard a START event drops this step and later ones.
   # From 0, too: the run may have been killed before it saved anything.
   with reporter.Reporter(config, tmp_path, start, "") as seen:
     seen.validation(start + 1, validation())
@@ -206,7 +202,7 @@ def test_tensorboard_forgets_the_steps_that_are_done_again(
   assert begun == [start + 1]
 
 
-def test_what_is_saved_is_in_tensorboard_though_the_run_is_killed(
+def test_saved_steps_are_in_tensorboard_even_if_the_run_is_killed(
   config, tmp_path
 ):
   with reporter.Reporter(config, tmp_path, 0, "") as seen:
@@ -216,9 +212,7 @@ def test_what_is_saved_is_in_tensorboard_though_the_run_is_killed(
     assert ("train/loss", 2) in events(tmp_path / "tensorboard")
 
 
-def test_without_tensorboardx_there_is_just_no_such_folder(
-  config, tmp_path, monkeypatch
-):
+def test_without_tensorboardx_there_is_no_folder(config, tmp_path, monkeypatch):
   monkeypatch.setattr(reporter, "tensorboard_available", lambda: False)
   with reporter.Reporter(config, tmp_path, 0, "") as seen:
     seen.validation(1, validation())
@@ -236,5 +230,5 @@ def test_without_tensorboardx_there_is_just_no_such_folder(
     ("cpu", None),
   ],
 )
-def test_peaks_are_those_of_the_data_sheets(kind, peak):
+def test_peak_flops_are_those_of_the_data_sheets(kind, peak):
   assert reporter.peak_flops(kind) == peak

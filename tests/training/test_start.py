@@ -21,7 +21,7 @@ def trained(tmp_path_factory):
   return out
 
 
-def test_fine_tuning_goes_on_from_weights_and_leaves_the_frozen_alone(
+def test_fine_tuning_starts_from_weights_and_keeps_frozen_ones(
   trained, tmp_path
 ):
   weights = runs.load_run(trained)
@@ -46,16 +46,16 @@ def test_fine_tuning_goes_on_from_weights_and_leaves_the_frozen_alone(
         if not same
       }
       assert moved == {"norm/scale", "head"}
-    # Its own rate, of which Adam's first steps are: from these very weights.
+    # Adam's first steps have the size of the learning rate.
     far = np.abs(state["params"]["head"] - weights.params["head"]).max()
     assert 1e-3 < far < 7e-3
-  # Once begun the run goes on from its own checkpoint.
+  # Later calls resume from the run's own checkpoint.
   exported.unlink()
   same = {"optimizer": tuned, "validate_every": 0, "start": str(exported)}
   assert run(tmp_path / "from_model.safetensors", steps=3, **same) == 3
 
 
-def test_a_run_of_a_gpu_is_played_without_one(tmp_path):
+def test_run_trained_on_a_gpu_loads_without_one(tmp_path):
   config = resolve(tiny_config(), fake_data())
   config.model.attention = "cudnn"
   with Checkpoints(tmp_path) as checkpoints:
@@ -66,7 +66,7 @@ def test_a_run_of_a_gpu_is_played_without_one(tmp_path):
   assert runs.load_run(tmp_path).config.attention == "auto"
 
 
-def test_another_model_or_codec_is_one_clear_error(trained, tmp_path):
+def test_weights_of_another_model_or_codec_are_refused(trained, tmp_path):
   config = tiny_config(start=str(trained))
   config.model = dataclasses.replace(config.model, depth=2, mlp=8)
   config = resolve(config, fake_data())

@@ -73,7 +73,7 @@ def test_cross_entropy_is_minus_the_log_probability():
   np.testing.assert_allclose(cross_entropy(logits, codes), expected, rtol=1e-5)
 
 
-def test_steps_compile_once_and_touch_only_what_may_change():
+def test_steps_compile_once_and_keep_frozen_parameters():
   config = resolved()
   config.optimizer.frozen = ("blocks/query",)
   state = fresh(config)
@@ -119,7 +119,7 @@ def test_muon_steps_are_orthogonal():
       np.sqrt((matrix**2).mean()) / rate, 0.2, rtol=0.35, err_msg=name
     )
     values = np.linalg.svd(matrix, compute_uv=False)
-    # But for directions that had next to no gradient. (AdamW: 0.2.)
+    # Except in directions with hardly any gradient. (AdamW: 0.2.)
     assert np.quantile(values, 0.25) > 0.5 * values.max(), name
   assert not taken["embedding/codebooks"].any()
 
@@ -160,7 +160,7 @@ def gradient_of(config, batch, key):
   return once(jitted_gradient, config)(fresh(config)["params"], batch, key)
 
 
-def test_an_accumulated_gradient_is_that_of_the_whole_batch():
+def test_accumulated_gradient_equals_that_of_the_whole_batch():
   batch = next(FakeBatches(resolved()))
   key = jax.random.key(5)
   whole = gradient_of(resolved(), batch, key)
@@ -201,7 +201,7 @@ def test_complementary_masks_cover_every_token_of_the_level_once():
   assert ((one + other) == 1).all()
   for name in ("context", "target", "level", "drop_context"):
     np.testing.assert_array_equal(passes[name][:2], passes[name][2:])
-  # What is masked is MASK at the level, what is not is there.
+  # At the active level exactly the masked frames are MASK.
   for i in np.ndindex(4, b // 2):
     level = passes["level"][i]
     shown = passes["masked_target"][i]
@@ -212,13 +212,13 @@ def test_complementary_masks_cover_every_token_of_the_level_once():
       shown[:, :level], passes["target"][i][:, :level]
     )
     assert (shown[:, level + 1 :] == config.model.codes).all()
-  # All examples of the batch are there, in the order of the deal.
+  # Passes interleave the rows of the batch.
   np.testing.assert_array_equal(passes["target"][1, 0], batch["target"][1])
   (_, sums), _ = gradient_of(config, batch, jax.random.key(2))
   assert int(sums["level_tokens"].sum()) == b * t
 
 
-def test_each_condition_is_dropped_on_its_own_and_as_often_as_it_says():
+def test_conditions_are_dropped_independently_with_their_shares():
   config = resolved(
     batch=4000, condition_drop=0.1, drop=DropConfig(genre=0.5, role=0.0)
   )
@@ -240,7 +240,7 @@ def test_each_condition_is_dropped_on_its_own_and_as_often_as_it_says():
   assert together.mean() == pytest.approx(0.5 * 0.2, abs=0.02)
 
 
-def test_every_condition_has_a_share_of_its_own():
+def test_every_condition_has_its_own_share():
   assert set(vars(DropConfig())) == set(CONDITION_SIZES)
 
 
@@ -284,14 +284,14 @@ def test_no_gradient_comes_from_an_unmasked_token_or_another_level():
   plain, slope = scored(logits, target)
   assert (slope[~masked] == 0).all()
   assert (jnp.abs(slope[masked]).max(-1) > 0).all()
-  # The codes of the other level, or of unmasked frames, are not asked for.
+  # Codes of the other level, and of unmasked frames, do not count.
   counts = masked[..., None] & (jnp.arange(2) == level[:, None, None])
   other = jnp.where(counts, target, (target + 1) % v)
   assert loss(logits, other) == plain
   assert loss(logits, (target + 1) % v) != plain
 
 
-def test_sums_per_mask_ratio_and_what_a_run_says_of_them():
+def test_sums_and_figures_per_mask_ratio():
   t, q, v = 20, 2, 8
   counts = np.array([1, 3, 4, 6, 10, 15, 16, 20])
   bins = [0, 0, 1, 1, 2, 3, 4, 4]  # up to 15, 30, 50, 75, 100 %
@@ -408,7 +408,7 @@ def test_gradients_are_clipped_by_their_global_norm():
       for name in params
     }
 
-  # Of norm 5 and 500: both come out at norm 2, times 1 - beta1.
+  # Gradients of norm 5 and 500: both clipped to 2, times 1 - beta1.
   for scale in (1.0, 100.0):
     clipped = moment(scale)
     norm = np.sqrt(sum((x**2).sum() for x in clipped.values()))
@@ -463,7 +463,7 @@ def test_runs_of_frames_are_a_fifth_of_the_demo_and_none_of_the_papers():
   assert shares(slakh.get_config()) == 0
 
 
-def test_a_run_of_before_a_field_goes_on_with_its_default():
+def test_missing_fields_of_an_older_run_get_defaults():
   saved = dataclasses.asdict(resolved(condition_drop=0.3))
   del saved["accumulate"], saved["drop"], saved["mask"]["complementary"]
   assert from_dict(saved) == resolved(condition_drop=0.3)
@@ -488,7 +488,7 @@ def test_a_run_of_before_a_field_goes_on_with_its_default():
     ("model.depth", 0),
   ],
 )
-def test_impossible_runs_are_named(path, value):
+def test_invalid_configurations_are_refused(path, value):
   config = tiny_config()
   config.model.latent = 3
   node = config

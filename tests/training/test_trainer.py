@@ -52,9 +52,9 @@ def whole(tmp_path_factory):
   return out
 
 
-def test_stopped_and_resumed_is_the_uninterrupted_run(whole, tmp_path):
+def test_stopped_and_resumed_equals_the_uninterrupted_run(whole, tmp_path):
   config = resolve(tiny_config(), fake_data())
-  # Two batches are fetched ahead: the sixth is, while the fourth is trained on.
+  # Two batches are prefetched: the sixth during the fourth step.
   stopped = run(tmp_path / "run", StopAfter(config, 6))
   assert stopped == saved(tmp_path / "run")[0] == 4
   assert run(tmp_path / "run") == 6
@@ -90,7 +90,7 @@ def test_a_run_has_its_log_and_configuration(whole):
   assert '"latent": 3' in (whole / "config.json").read_text()
 
 
-def test_learns_to_listen_and_leaves_the_codebooks_alone(tmp_path):
+def test_learns_to_use_the_context_and_keeps_the_codebooks(tmp_path):
   run(tmp_path, steps=150, batch=32, validate_every=150, save_every=150)
   lines = read_log(tmp_path / "log.jsonl")
   valid = lines[-1] if lines[-1]["kind"] == "validation" else lines[-2]
@@ -109,7 +109,7 @@ def test_learns_to_listen_and_leaves_the_codebooks_alone(tmp_path):
     ({}, {"checksum": "other"}, "codec_checksum='abc'"),
   ],
 )
-def test_a_run_goes_on_only_as_itself(
+def test_run_resumes_only_with_its_configuration(
   whole, config_changes, data_changes, message
 ):
   data = fake_data(**data_changes)
@@ -118,7 +118,7 @@ def test_a_run_goes_on_only_as_itself(
     trainer.train(config, data, FakeBatches(config), [], whole)
 
 
-def test_a_run_goes_on_in_smaller_passes_and_keeping_less(whole, tmp_path):
+def test_run_resumes_with_accumulation_and_remat(whole, tmp_path):
   run(tmp_path, steps=3)
   less = tiny_config(accumulate=4)
   less.model.remat = "full"
@@ -133,7 +133,7 @@ def test_a_run_goes_on_in_smaller_passes_and_keeping_less(whole, tmp_path):
   )
 
 
-def test_too_little_memory_is_one_clear_error(tmp_path, monkeypatch):
+def test_out_of_memory_is_reported_with_advice(tmp_path, monkeypatch):
   def full(*_):
     raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
@@ -142,7 +142,7 @@ def test_too_little_memory_is_one_clear_error(tmp_path, monkeypatch):
     run(tmp_path)
 
 
-def test_a_run_goes_on_only_with_its_data(whole):
+def test_run_resumes_only_with_its_data(whole):
   config = resolve(tiny_config(), fake_data())
   with pytest.raises(ValueError, match=r"other data \(name differ\)"):
     trainer.train(
@@ -150,7 +150,7 @@ def test_a_run_goes_on_only_with_its_data(whole):
     )
 
 
-def test_a_loss_that_is_no_number_ends_the_run(tmp_path):
+def test_nan_loss_ends_the_run(tmp_path):
   data = fake_data(codebooks=np.full((2, 8, 3), np.nan, np.float32))
   config = resolve(tiny_config(save_every=1), data)
   with pytest.raises(ValueError, match="is not finite"):
@@ -159,7 +159,7 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path):
     assert checkpoints.latest is None
 
 
-def test_a_window_longer_than_the_records_is_refused():
+def test_window_longer_than_the_records_is_refused():
   config = tiny_config()
   config.model.window = 13
   with pytest.raises(ValueError, match="window=13"):
@@ -177,10 +177,10 @@ def test_on_a_mesh_as_on_one_device(whole, tmp_path):
     for out in (whole, tmp_path)
   }
   np.testing.assert_allclose(train[whole], train[tmp_path], rtol=1e-4)
-  # and one device goes on with what a mesh has saved
+  # One device resumes the checkpoint of a mesh.
   assert run(tmp_path, steps=8, validate_every=0) == 8
 
 
-def test_a_batch_that_the_mesh_cannot_share_is_refused(tmp_path):
+def test_batch_that_does_not_divide_over_the_mesh_is_refused(tmp_path):
   with pytest.raises(ValueError, match="batch=6"):
     run(tmp_path, batch=6, mesh_data=4)

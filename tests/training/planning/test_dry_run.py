@@ -50,11 +50,11 @@ def test_operations_are_about_those_that_xla_counts(remat):
     lowered = step.lower(state_like(shape), batch, jax.random.key(0))
   counted = lowered.cost_analysis()
   assert counted is not None
-  # What is no matrix product is not ours to count.
+  # The formula counts matrix products only.
   assert sum(step_flops(shape)) == pytest.approx(counted["flops"], rel=0.15)
 
 
-def test_a_plan_has_what_each_device_holds():
+def test_plan_has_the_memory_of_each_device():
   plan = plan_of(mesh_data=4, mesh_model=2)
   with jax.set_mesh(sharding.make_mesh(4, 2)):
     state = jax.tree.leaves(state_like(plan.config))
@@ -98,13 +98,13 @@ def test_one_device_exchanges_nothing_and_keeps_less_if_it_recomputes():
   assert full.flops.recomputed > none.flops.recomputed == 0
 
 
-def test_gradients_of_several_passes_are_there_beside_their_sum():
+def test_several_passes_need_memory_for_gradients_and_their_sum():
   one, two = plan_of().memory, plan_of(accumulate=2).memory
   assert two.gradients == 2 * one.gradients
   assert two.kept == one.kept / 2
 
 
-def test_what_does_not_fit_is_said_not_to():
+def test_run_that_does_not_fit_is_reported():
   plan = plan_of()
   small = hardware.Hardware("small", "L4", plan.memory.total, 1e9, 8, 1e9)
   assert not plan.fits(small)
@@ -140,13 +140,13 @@ ENTRY %main (p: f32[4]) -> f32[4] {
 
 def run(monkeypatch, *flags):
   argv = ["train", "--dry_run", f"--config={DEMO}", *flags]
-  # As a process of its own does: see test_apps.
+  # As in a new process, see test_apps.
   sys.modules.pop("stemgen_jax.apps.train", None)
   monkeypatch.setattr(sys, "argv", ["stemgen-jax", *argv])
   return command.main(argv)
 
 
-def test_the_command_needs_no_data(capsys, monkeypatch):
+def test_dry_run_needs_no_data(capsys, monkeypatch):
   small = ("--config.model.depth=1", "--device=TPU-v5e")
   assert run(monkeypatch, *small) == 0
   printed = capsys.readouterr().out
@@ -157,6 +157,6 @@ def test_the_command_needs_no_data(capsys, monkeypatch):
   assert "--device=abacus: expected one of A100-80GB" in capsys.readouterr().err
 
 
-def test_more_devices_than_there_can_be_are_named():
+def test_too_many_devices_are_refused():
   with pytest.raises(ValueError, match="needs 16 devices"):
     dry_run.plan(config(mesh_data=8, mesh_model=2))
