@@ -15,6 +15,8 @@ _EVALUATE = [
 ]
 _TENSORBOARD = ["tensorboardX>=2.6"]
 _TEST = [
+  "beartype>=0.18",
+  "import-linter>=2.3",
   "ipykernel>=6.29",
   "nbclient>=0.10",
   "nbformat>=5.10",

@@ -1,5 +1,5 @@
-"""The command's apps: one module each, its flags and `main`.
+"""The commands: one module each, with its flags and `main`.
 
-The first line of an app's docstring is its line in the list of apps, the
-whole docstring its `--help`.
+The first line of a command's docstring is its line in `stemgen-jax --help`,
+the whole docstring its own `--help`.
 """

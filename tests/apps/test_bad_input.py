@@ -227,8 +227,11 @@ def test_the_checks_above_end_before_any_model_loads(studio):
 @pytest.mark.parametrize(
   ("arguments", "words"),
   [
-    (["genrate"], ["no app 'genrate'", "did you mean generate?"]),
-    (["--context=mix.wav"], ["no app '--context=mix.wav'", "generate"]),
+    (["genrate"], ["unknown command 'genrate'", "did you mean generate?"]),
+    (
+      ["--context=mix.wav"],
+      ["unknown command '--context=mix.wav'", "generate"],
+    ),
     (["generate", "--seconds=0", "--out=a.wav"], ["--seconds=0", "0.2 to"]),
     (["generate", "--seconds=-1", "--out=a.wav"], ["--seconds=-1"]),
     (["generate", "--seconds=nan", "--out=a.wav"], ["--seconds=nan"]),

@@ -9,7 +9,7 @@ import pytest
 import torch
 from matplotlib import image
 
-from stemgen_jax import __main__, audio, categories, model, sampling
+from stemgen_jax import __main__, audio, categories, model, paths, sampling
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import encodec, networks
 from stemgen_jax.codec.framing import Framing
@@ -402,7 +402,7 @@ def test_dry_run_prints_costs_of_presets_and_requested_settings(
 
 @pytest.mark.parametrize("name", ["drums", "chords"])
 def test_loops_of_the_package_are_contexts(studio, player, name):
-  loop = pathlib.Path(__main__.__file__).parent / f"assets/loops/{name}.flac"
+  loop = paths.LOOPS / f"{name}.flac"
   run(f"--context={loop}", "--stem=bass", "--out=bass.wav", "--mix=both.wav")
   both = audio.read("both.wav")
   assert (both.sample_rate, both.channels, both.seconds) == (44100, 2, 8.0)

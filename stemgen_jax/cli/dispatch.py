@@ -1,0 +1,158 @@
+"""Find a command, parse its flags, run it, and report errors in one line.
+
+A command is a module of `stemgen_jax.apps` with a docstring (its help), absl
+flags and `main(argv)`. Its flags are in `FLAGS = flags.FlagValues()` of its
+own, or else in absl's global ones. Importing it must be quick: jax and torch
+are imported after the user's input is checked.
+"""
+
+import difflib
+import importlib
+import logging
+import os
+import sys
+import types
+from collections.abc import Mapping, Sequence
+
+from absl import flags
+from absl import logging as absl_logging
+
+from stemgen_jax.cli import help as help_lib
+from stemgen_jax.version import __version__
+
+TRACE = "STEMGEN_JAX_TRACE"
+_MOST_LINES = 3
+# The extra of setup.py that installs a module.
+_EXTRAS = {
+  "array_record": "train",
+  "grain": "train",
+  "librosa": "evaluate",
+  "mido": "evaluate",
+  "mir_eval": "evaluate",
+  "ml_collections": "train",
+  "onnxruntime": "evaluate",
+  "optax": "train",
+  "orbax": "train",
+  "pretty_midi": "band",
+  "tensorflow_datasets": "train",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Run a command and return the exit code; an error is one line on stderr."""
+  argv = list(sys.argv[1:] if argv is None else argv)
+  trace = "--trace" in argv or os.environ.get(TRACE, "0") not in ("", "0")
+  argv = [argument for argument in argv if argument != "--trace"]
+  _silence_libraries()
+  try:
+    return _run(argv)
+  except KeyboardInterrupt:
+    return _fail("stopped", 130)
+  except (ValueError, OSError, ImportError, flags.Error) as error:
+    if trace:
+      raise
+    return _fail(f"error: {error}{_missing_extra(error)}", 1)
+
+
+def _run(argv: list[str]) -> int:
+  if not argv or _asks_help(argv[:1]):
+    print(help_lib.overview(TRACE))
+    return 0
+  if argv[0] == "--version":
+    print(f"stemgen-jax {__version__}")
+    return 0
+  name = argv[0].replace("-", "_")
+  names = help_lib.command_names()
+  if name not in names:
+    raise ValueError(
+      f"unknown command {argv[0]!r}{_nearest(name, names)}; expected one of "
+      f"{', '.join(names)}"
+    )
+  app = importlib.import_module(f"stemgen_jax.apps.{name}")
+  values = getattr(app, "FLAGS", flags.FLAGS)
+  if _asks_help(argv[1:]):
+    print(help_lib.command(app, values))
+    return 0
+  rest = _parse(argv, app, values)
+  if len(rest) > 1:
+    raise ValueError(
+      f"{rest[1]!r} belongs to no flag; expected every argument as "
+      f"--flag=value; see stemgen-jax {argv[0]} --help"
+    )
+  return app.main(rest) or 0
+
+
+def _parse(
+  argv: list[str], app: types.ModuleType, values: flags.FlagValues
+) -> list[str]:
+  """Parse a command's flags and return what is left."""
+  if values is not flags.FLAGS:
+    values.unparse_flags()  # of an earlier call in this process
+    for override in [name for name in values if name.startswith("config.")]:
+      delattr(values, override)  # ml_collections defines them at each parsing
+    flags.FLAGS.mark_as_parsed()  # absl's own, which libraries read
+  try:
+    return values(argv)
+  except flags.UnrecognizedFlagError as error:
+    message = _unknown_flag(error.flagname, argv[0], app, values)
+    raise ValueError(message) from None
+  except (KeyError, AttributeError) as error:  # of --config.FIELD=VALUE
+    fields = app.config_fields() if hasattr(app, "config_fields") else []
+    for argument in argv:
+      field = argument.partition("=")[0].removeprefix("--config.")
+      if argument.startswith("--config.") and field not in fields:
+        near = _nearest(field, fields, "--config.")
+        raise ValueError(f"unknown flag --config.{field}{near}") from None
+    raise ValueError(f"unknown configuration: {error.args[0]}") from error
+
+
+def _unknown_flag(
+  wrong: str, name: str, app: types.ModuleType, values: flags.FlagValues
+) -> str:
+  known = {flag.name: flag.name for flag in help_lib.flags_of(app, values)}
+  group = wrong.partition(".")[0] + "."
+  alike = [x.removeprefix(group) for x in known if x.startswith(group)]
+  members = f"; --{group}NAME is one of {', '.join(alike)}" if alike else ""
+  near = _nearest(wrong, known, "--")
+  if not near and hasattr(app, "config_fields"):
+    fields = {x.rpartition(".")[2]: x for x in app.config_fields()}
+    near = _nearest(wrong, fields, "--config.")  # --depth is .model.depth
+  return f"unknown flag --{wrong}{near}{members}; see stemgen-jax {name} --help"
+
+
+def _asks_help(argv: Sequence[str]) -> bool:
+  return any(argument in ("-h", "-help", "--help", "help") for argument in argv)
+
+
+def _nearest(
+  name: str, names: Sequence[str] | Mapping[str, str], prefix: str = ""
+) -> str:
+  """Suggest the nearest name, or the value under it in a mapping."""
+  near = difflib.get_close_matches(name, names, 1, cutoff=0.5)
+  if not near:
+    return ""
+  meant = names[near[0]] if isinstance(names, Mapping) else near[0]
+  return f", did you mean {prefix}{meant}?"
+
+
+def _missing_extra(error: Exception) -> str:
+  """Name the extra that installs a module that was not found."""
+  if not isinstance(error, ModuleNotFoundError) or not error.name:
+    return ""
+  extra = _EXTRAS.get(error.name.partition(".")[0])
+  return f"; run: pip install -e '.[{extra}]'" if extra else ""
+
+
+def _silence_libraries() -> None:
+  """Keep the libraries' log messages off the user's terminal."""
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+  os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+  absl_logging.set_verbosity(absl_logging.ERROR)
+  for name in ("jax", "orbax", "tensorflow_datasets", "matplotlib"):
+    logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _fail(message: str, code: int) -> int:
+  lines = [line for line in message.splitlines() if line.strip()]
+  print("stemgen-jax: " + "\n".join(lines[:_MOST_LINES]), file=sys.stderr)
+  return code
