@@ -1,19 +1,35 @@
 """Packaging of stemgen-jax. Tested versions: launch/constraints.txt."""
 
 import pathlib
+import runpy
 
 import setuptools
 
+version = runpy.run_path("stemgen_jax/version.py")
+
 _BAND = ["pretty_midi>=0.2.10"]
 _BEAM = ["apache-beam>=2.60"]
+_TENSORBOARD = ["tensorboardX>=2.6"]
+_TRAIN = [
+  "array_record>=0.6",
+  "filelock>=3.12",
+  "grain>=0.2.12",
+  "importlib_resources>=6.0",  # tensorflow-datasets' own, undeclared
+  "ml_collections>=1.0",
+  "optax>=0.2.7",
+  "orbax-checkpoint>=0.12",
+  "protobuf>=5",
+  "pyyaml>=6",
+  "tensorflow-datasets>=4.9.9",
+]
 _EVALUATE = [
   *_BAND,
+  *_TRAIN,
   "librosa>=0.11",
   "mido>=1.3",
   "mir_eval>=0.8",
   "onnxruntime>=1.18",
 ]
-_TENSORBOARD = ["tensorboardX>=2.6"]
 _TEST = [
   "beartype>=0.18",
   "import-linter>=2.3",
@@ -28,8 +44,8 @@ _TEST = [
 
 setuptools.setup(
   name="stemgen-jax",
-  version="0.1.0",
-  description="Listens to a piece of music and plays along: StemGen in JAX.",
+  version=version["__version__"],
+  description="StemGen in JAX: generate a stem that fits a piece of music.",
   long_description=pathlib.Path("README.md").read_text(encoding="utf-8")
   if pathlib.Path("README.md").exists()
   else "",
@@ -38,40 +54,32 @@ setuptools.setup(
   packages=setuptools.find_packages(include=["stemgen_jax", "stemgen_jax.*"]),
   package_data={"stemgen_jax": ["assets/**/*"]},
   python_requires=">=3.11",
+  # The base install plays along; the extras are by purpose.
   install_requires=[
     "absl-py>=2.1",
-    "array_record>=0.6",
     "encodec>=0.1.1",
-    "filelock>=3.12",
     "flax>=0.12",
-    "grain>=0.2.12",
-    "importlib_resources>=6.0",  # tensorflow-datasets' own, undeclared
     "jax>=0.10.2",
     "jaxtyping>=0.3",
     "matplotlib>=3.8",
-    "ml_collections>=1.0",
     "numpy>=2.0",
-    "optax>=0.2.7",
-    "orbax-checkpoint>=0.12",
     "platformdirs>=4",
-    "protobuf>=5",
-    "pyyaml>=6",
     "requests>=2.31",
     "safetensors>=0.4.5",
     "scipy>=1.13",
     "soundfile>=0.13",
     "soxr>=0.5",
-    "tensorflow-datasets>=4.9.9",
     "torch>=2.4",
     "tqdm>=4.66",
   ],
   extras_require={
-    "band": _BAND,
-    "beam": _BEAM,
+    "band": [*_BAND, *_TRAIN],
+    "beam": [*_BEAM, *_TRAIN],
     "evaluate": _EVALUATE,
     "notebook": ["ipykernel>=6.29", "jupyterlab>=4"],
-    "tensorboard": _TENSORBOARD,
-    "test": _BAND + _BEAM + _EVALUATE + _TENSORBOARD + _TEST,
+    "tensorboard": [*_TENSORBOARD, *_TRAIN],
+    "test": _BEAM + _EVALUATE + _TENSORBOARD + _TEST,
+    "train": _TRAIN,
   },
   entry_points={"console_scripts": ["stemgen-jax=stemgen_jax.__main__:main"]},
 )

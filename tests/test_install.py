@@ -144,21 +144,24 @@ def songs(root: pathlib.Path) -> str:
   )
 
 
-def test_the_base_install_prepares_trains_judges_and_plays(tmp_path, run):
+def test_train_prepares_trains_and_exports_and_base_generates(tmp_path, run):
   prepare = songs(tmp_path)
   run(
-    "",
+    "train",
     f"{prepare} --dry_run",
     prepare,
     f"{TRAIN} --config.listen_every=0",
     "export --run=run --out=model.safetensors",
     "evaluate --what=listening --weights=model.safetensors --data=codes "
     "--examples=4 --out=judged",
+  )
+  assert (tmp_path / "judged/listening.json").is_file()
+  run(
+    "",
     "generate --context=songs/train/one/bass.wav --stem=drums --steps=1 "
     "--weights=model.safetensors --out=drums.wav --mix=mix.wav "
     "--picture=picture.png",
   )
-  assert (tmp_path / "judged/listening.json").is_file()
   assert (tmp_path / "mix.wav").is_file()
 
 
