@@ -32,7 +32,7 @@ from stemgen_jax.training import config as config_lib
 from stemgen_jax.training.planning import hardware
 from stemgen_jax.training.resolve import check_processes, resolve
 
-FLAGS = flags.FlagValues()
+FLAGS = flags.FlagValues()  # Not absl's global ones: commands may share names.
 config_flags.DEFINE_config_file(
   "config",
   None,
@@ -148,6 +148,7 @@ def _dry_run(config: config_lib.TrainConfig) -> None:
   devices = list(hardware.HARDWARE.values())
   if _DEVICE.value:
     devices = [hardware.find(_DEVICE.value)]
+  # Without data the fields of the configuration itself count.
   if FLAGS["data"].value:
     mixture = Mixture.parse(FLAGS["data"].value)
     config = resolve(config, mixture.manifest())

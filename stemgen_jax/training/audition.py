@@ -55,11 +55,11 @@ class Sound(NamedTuple):
 
 
 class Auditioner:
-  """Generate and write the audio of fixed examples, at steps of a run.
+  """Generate the audio of fixed examples at steps of a run, and write it.
 
   Args:
     config: shape of the model.
-    examples: held-out examples, two or more to have another context.
+    examples: held-out examples; each also gets the context of another.
     codec: codec that made their codes.
     run: folder of the run.
 
@@ -118,7 +118,7 @@ class Auditioner:
   def _generate(self, params: Params) -> dict[str, list[Audio]]:
     examples, scales = self._examples, self._examples.target_scales
     n, t = examples.target.shape[:2]
-    # Ranks of noise, so that a smaller share is part of a larger one.
+    # Ranks of uniform noise, so that larger shares contain the smaller ones.
     order = np.random.default_rng(0).random((n, t)).argsort(1).argsort(1)
     generated = {}
     for percent in MASKED:
@@ -163,7 +163,7 @@ class Auditioner:
       {
         name: self._examples.condition(name) for name in self._config.conditions
       },
-      np.arange(len(context)),
+      np.arange(len(context)),  # Seeds.
       settings,
       known=self._examples.target,
       known_mask=np.repeat(~masked[:, :, None], q, axis=2),
@@ -227,6 +227,7 @@ class Auditioner:
 
 def _one_pass(sources: tuple[str, ...]) -> sampling.Settings:
   """Return settings for the most likely codes in one pass per level."""
+  # A scale of 1 for every source is no guidance.
   return sampling.Settings(
     steps=(1,), top_k=1, guidance=dict.fromkeys(sources, 1.0)
   )

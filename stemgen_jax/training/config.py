@@ -41,7 +41,7 @@ class OptimizerConfig:
   learning_rate: float = 5e-4
   warmup_steps: int = 10_000
   hold_steps: int = 50_000
-  decay_steps: int = 300_000
+  decay_steps: int = 300_000  # Longer than the run: it ends in mid-decay.
   final_ratio: float = 0.01
   beta1: float = 0.9
   beta2: float = 0.98
@@ -62,6 +62,7 @@ class OptimizerConfig:
     _check(
       self, "optimizer.", ratio, lambda x: 0 < x <= 1, "a number in (0, 1]"
     )
+    # Whether a pattern matches a parameter is checked by `check_frozen`.
     for pattern in self.frozen:
       try:
         re.compile(pattern)
@@ -169,7 +170,7 @@ class TrainConfig:
   mask: MaskConfig = dataclasses.field(default_factory=MaskConfig)
   drop: DropConfig = dataclasses.field(default_factory=DropConfig)
   seed: int = 0
-  steps: int = 150_000
+  steps: int = 150_000  # Where the paper's run ended by early stopping.
   batch: int = 40
   accumulate: int = 1
   context_drop: float = 0.2
@@ -189,6 +190,7 @@ class TrainConfig:
 
   def validate(self) -> None:
     """Raise ValueError, naming the field, if a value is out of range."""
+    # From the parts to the whole: later checks divide by checked numbers.
     self.model.validate()
     self.optimizer.validate()
     self.mask.validate(self.model.levels)

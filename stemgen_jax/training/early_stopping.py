@@ -29,7 +29,7 @@ class Best:
 
   def update(self, step: int, accuracy: float) -> bool:
     """Take a validation into account; return whether it is a new best."""
-    # So that NaN is never the best.
+    # In this form NaN is never the best.
     if not accuracy > self.accuracy:
       return False
     self.step, self.accuracy = step, accuracy

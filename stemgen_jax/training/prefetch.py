@@ -74,6 +74,7 @@ class OnDevice:
     self._state = batches.get_state()
 
   def __next__(self) -> dict[str, jax.Array]:
+    # One more than `ahead`: the batch to return is in the queue as well.
     while len(self._queue) <= self._ahead:
       batch = place(next(self._batches))
       self._queue.append((batch, self._batches.get_state()))

@@ -116,7 +116,7 @@ class Reporter:
     count, kind = _devices()
     peak = peak_flops(kind)
     if peak:
-      # Recomputed operations are no progress and do not count.
+      # Recomputed operations do not count as progress.
       done = rate / self._config.batch * step_flops(self._config).useful
       share = done / (peak * count)
       figures["share_of_peak"] = round(share, 4)
@@ -231,6 +231,7 @@ def tensorboard_available() -> bool:
 
 
 def _check_finite(step: int, figures: dict[str, Any]) -> None:
+  # The gradient can overflow while the loss is still finite.
   for name in ("loss", "gradient_norm"):
     if not math.isfinite(figures[name]):
       raise FloatingPointError(

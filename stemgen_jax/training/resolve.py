@@ -14,7 +14,7 @@ def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:
     ValueError: see `TrainConfig.validate`; or the window is longer than the
       records of the data.
   """
-  config = copy.deepcopy(config)
+  config = copy.deepcopy(config)  # Nested configurations are mutable.
   config.model = dataclasses.replace(
     config.model,
     codec=data.codec,
@@ -53,6 +53,7 @@ def check_batch(config: TrainConfig, shards: int) -> None:
       f"along the mesh's data axis (mesh_data) times accumulate="
       f"{config.accumulate}"
     )
+  # FSDP splits the kernels' width over the data axis, too.
   if config.model.width % shards:
     raise ValueError(
       f"model.width={config.model.width}: must be a multiple of the {shards} "
@@ -80,7 +81,7 @@ def check_processes(
         "HOST:PORT of process 0, as --coordinator=10.0.0.1:1234"
       )
     return
-  if coordinator == "auto":
+  if coordinator == "auto":  # JAX finds all three.
     return
   host, _, port = coordinator.rpartition(":")
   if not host or not port.isdigit():

@@ -1,10 +1,9 @@
 """The training loop: one run in one folder, which can be stopped and resumed.
 
 A run folder holds `config.json` (as resolved), `log.jsonl`, `checkpoints/`
-and, where they are made, `tensorboard/` and `listen/`. The same seed gives
-bit-identical parameters, however often the run was stopped; on GPUs with
-XLA_FLAGS=--xla_gpu_deterministic_ops=true, as otherwise their order of addition
-varies.
+and optionally `tensorboard/` and `listen/`. The same seed gives bit-identical
+parameters, however often the run was stopped. GPUs add in varying order unless
+XLA_FLAGS=--xla_gpu_deterministic_ops=true.
 """
 
 import contextlib

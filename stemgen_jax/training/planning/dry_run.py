@@ -138,6 +138,7 @@ def plan(config: TrainConfig) -> Plan:
     collectives = read_collectives(found[-1].read_text()) if found else []
   xla = compiled.memory_analysis()
   params = state["params"]
+  # Forward and backward passes of one step.
   passes = config.accumulate * (2 if config.mask.complementary else 1)
   kept = max(_kept(traced.jaxpr.jaxpr, config.model.depth), default=0)
   return Plan(
@@ -161,6 +162,7 @@ def plan(config: TrainConfig) -> Plan:
 def _for_accelerators(config: TrainConfig) -> TrainConfig:
   config = copy.deepcopy(config)
   config.mesh_data = config.mesh_data or 1
+  # As on an accelerator, where "auto" is bfloat16.
   model = config.model
   if model.dtype == "auto":
     model.dtype = "bfloat16"
@@ -218,6 +220,7 @@ def _work(config: TrainConfig, kept: int, fused: bool) -> int:
   """
   model, split = config.model, config.mesh_model
   size = jnp.dtype(model.dtype).itemsize
+  # Examples of one device and pass.
   b, t = config.batch // config.mesh_data // config.accumulate, model.window
   # Scores, weights and their gradient in float32, [b, heads, t, t].
   scores = 0 if fused else 3 * 4 * b * -(-model.heads // split) * t * t
