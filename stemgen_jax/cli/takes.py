@@ -31,7 +31,7 @@ from stemgen_jax.generation.request import (
   GenerationRequest,
 )
 from stemgen_jax.generation.take import GenerationWarning, Take, TakeFiles
-from stemgen_jax.paths import exported
+from stemgen_jax.paths import exported, is_run
 from stemgen_jax.sampling.settings import PRESETS
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _check_weights(values: flags.FlagValues) -> None:
   for name, published in (("weights", ()), ("codec", weight_files.PUBLISHED)):
     path = values[name].value or "demo"
     known = path == "demo" or path.partition(":")[0] in published
-    run = name == "weights" and (pathlib.Path(path) / "checkpoints").is_dir()
+    run = name == "weights" and is_run(path)
     file = exported(path) if name == "weights" else pathlib.Path(path)
     if not known and not run and not file.is_file():
       raise FileNotFoundError(f"--{name}={path}: no such file")

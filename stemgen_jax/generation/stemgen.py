@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from stemgen_jax import model, sampling
+from stemgen_jax import model, paths, sampling
 from stemgen_jax.codec import Codec
 from stemgen_jax.codec import load as load_codec
 from stemgen_jax.generation import compilation, engine
@@ -300,7 +300,7 @@ class StemGen:
 
 def _load_weights(name: str) -> model.Weights:
   path = pathlib.Path(name)
-  if (path / "checkpoints").is_dir():
+  if paths.is_run(path):
     # Exported weights, the usual case, need no Orbax.
     from stemgen_jax.training import runs
 
