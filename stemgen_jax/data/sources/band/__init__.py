@@ -1,7 +1,7 @@
-"""A band that writes and plays its own songs: the embedded data set.
+"""The band, a source of songs that it writes and renders itself.
 
 A song is a function of (seed, number). `writer.write` draws its genre, tempo,
-key, form and chords, then lets `players` play the genre's grooves over them;
+key, form and chords, and `players` play the genre's grooves over them;
 `render` turns a part into audio. To add a genre, add a file in `genres/`.
 
 Licences: the scores are this project's (Apache-2.0). Audio is rendered with

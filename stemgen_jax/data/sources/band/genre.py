@@ -1,4 +1,4 @@
-"""What a genre is: its tempi, harmony, instruments and grooves, as tables.
+"""A genre as tables: its tempi, harmony, instruments and grooves.
 
 Grooves are text, one character per sixteenth note (`rhythm.parse_grid`), any
 number of whole bars long:
@@ -18,12 +18,13 @@ number of whole bars long:
 import dataclasses
 from collections.abc import Mapping
 
-ROLES = ("drums", "bass", "comp", "pad", "lead", "arp", "percussion")
+PARTS = ("drums", "bass", "comp", "pad", "lead", "arp", "percussion")
+"""Names of the parts that a song may have."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Groove:
-  """What a genre's musicians can play in one meter: grids to choose from."""
+  """Grids of a genre in one meter, from which each part draws."""
 
   drums: tuple[str, ...]
   fills: tuple[str, ...]
@@ -42,16 +43,15 @@ class Genre:
   Attributes:
     name: one of `categories.GENRES`.
     tempo: slowest and fastest, in beats per minute.
-    harmony: families of `harmony.PROGRESSIONS` it draws from.
+    harmony: families of `harmony.PROGRESSIONS` to draw from.
     sevenths: whether plain triads get their seventh.
-    swing: least and most, `rhythm.Clock.swing`; a song draws one of the two
-      or something between.
+    swing: least and greatest `rhythm.Clock.swing`.
     pair: steps in a swung pair: 4 swings eighths, 2 sixteenths.
     loose: standard deviation of the players' timing, in seconds.
-    grooves: by meter name.
-    cast: by role, General MIDI programs (from 0) it may use; drum kits by
-      the program of the drum channel.
-    presence: by role, how often it is in the band.
+    grooves: name of a meter -> groove.
+    instrumentation: part -> General MIDI programs (from 0) to draw from; drum
+      kits by their program on the drum channel.
+    presence: part -> probability that a song has it.
   """
 
   name: str
@@ -62,5 +62,5 @@ class Genre:
   pair: int = 4
   loose: float = 0.006
   grooves: Mapping[str, Groove]
-  cast: Mapping[str, tuple[int, ...]]
+  instrumentation: Mapping[str, tuple[int, ...]]
   presence: Mapping[str, float]

@@ -1,4 +1,4 @@
-"""Keys, modes, chords in roman numerals, progressions, voice leading."""
+"""Keys, modes, chords in Roman numerals, progressions, voice leading."""
 
 import dataclasses
 import itertools
@@ -16,9 +16,9 @@ MODES = {
   "phrygian": (0, 1, 3, 5, 7, 8, 10),
 }
 
-# Bars are split by "|"; the chords of a bar share it equally. Numerals count
-# in the major scale of the tonic whatever the mode, so minor's are flattened
-# explicitly. Upper case is major, lower case minor, a suffix says the rest.
+# Bars are separated by "|"; the chords of a bar share it equally. Numerals are
+# degrees of the tonic's major scale in every mode, so those of minor carry a
+# flat. Upper case is major, lower case minor; see _QUALITIES for suffixes.
 PROGRESSIONS = {
   "pop": (
     "major: I | V | vi | IV",
@@ -148,10 +148,13 @@ class Harmony:
 
 
 def parse_chord(numeral: str, tonic: int, mode: str, sevenths: bool) -> Harmony:
-  """The chord a roman numeral means in a key.
+  """Return the chord of a Roman numeral in a key.
 
-  `sevenths` colours a plain triad with the seventh that the mode's scale
-  offers.
+  Args:
+    numeral: such as "bVII", "ii7" or "Imaj7".
+    tonic: pitch class of the key, 0 (C) to 11.
+    mode: one of `MODES`.
+    sevenths: whether to add the mode's seventh to plain triads.
 
   Raises:
     ValueError: not a numeral of this notation.
@@ -175,7 +178,7 @@ def parse_chord(numeral: str, tonic: int, mode: str, sevenths: bool) -> Harmony:
 def parse_progression(
   progression: str, tonic: int, sevenths: bool
 ) -> list[list[Harmony]]:
-  """Chords of each bar of a line of `PROGRESSIONS`."""
+  """Return the chords of each bar of a line of `PROGRESSIONS`."""
   mode, bars = progression.split(": ")
   return [
     [parse_chord(numeral, tonic, mode, sevenths) for numeral in bar.split()]
@@ -184,12 +187,12 @@ def parse_progression(
 
 
 def mode_of(progression: str) -> str:
-  """The mode a line of `PROGRESSIONS` is in."""
+  """Return the mode of a line of `PROGRESSIONS`."""
   return progression.split(":")[0]
 
 
 def nearest(pitch_classes: Sequence[int], target: float) -> int:
-  """The pitch of one of `pitch_classes` that lies closest to `target`."""
+  """Return the pitch of one of `pitch_classes` that is closest to `target`."""
   return min(
     (
       round((target - pitch_class) / 12) * 12 + pitch_class
@@ -200,7 +203,7 @@ def nearest(pitch_classes: Sequence[int], target: float) -> int:
 
 
 def fold(pitch: int, low: int, high: int) -> int:
-  """`pitch` moved by octaves into low..high (at least an octave apart)."""
+  """Move `pitch` by octaves into low..high, at least an octave apart."""
   while pitch < low:
     pitch += 12
   while pitch > high:
@@ -211,14 +214,21 @@ def fold(pitch: int, low: int, high: int) -> int:
 def voice(
   chord: Harmony, previous: Sequence[int], center: int, voices: int
 ) -> tuple[int, ...]:
-  """Close voicing nearest to the `previous` one, at first to `center`.
+  """Return the close voicing nearest to the previous one.
 
-  Picks among all inversions around `center`; moves every voice as little as
-  possible and stays within about an octave of `center`.
+  Of all inversions around `center` it is the one that moves every voice least
+  and stays within about an octave of `center`.
+
+  Args:
+    chord: chord to voice.
+    previous: pitches of the previous voicing; () starts at `center`.
+    center: MIDI pitch.
+    voices: greatest number of pitches.
   """
   tones = list(chord.pitch_classes)
   if len(tones) > voices and len(tones) > 3:
-    tones.remove((chord.root + chord.intervals[2]) % 12)  # the fifth says least
+    # The fifth contributes least to the sound of a chord.
+    tones.remove((chord.root + chord.intervals[2]) % 12)
   tones = tones[-voices:] if len(tones) > voices else tones
 
   candidates = []

@@ -1,20 +1,26 @@
-"""From the page to the stage: rests, humanised timing and touch."""
+"""Perform strokes: rests, human timing and touch."""
 
 import dataclasses
 
 import numpy as np
 
+from stemgen_jax.data.sources.band.lead_sheet import LeadSheet
 from stemgen_jax.data.sources.band.players import Stroke
 from stemgen_jax.data.sources.band.score import Note
-from stemgen_jax.data.sources.band.sheet import Sheet
 
 
 def draw_rests(
-  rng: np.random.Generator, sheet: Sheet, steps: float, always: bool
+  rng: np.random.Generator, sheet: LeadSheet, steps: float, always: bool
 ) -> list[tuple[int, int]]:
-  """Where a part is silent, in steps: late entry, dropouts, breaks.
+  """Draw the rests of a part in steps: late entry, dropouts, breaks.
 
   A part rests in at most about half of the song.
+
+  Args:
+    rng: random generator of the part.
+    sheet: the song.
+    steps: length of the song in steps.
+    always: whether the part plays in every section, with breaks only.
   """
   rests = []
   sections = sheet.sections
@@ -38,22 +44,31 @@ def draw_rests(
 
 def perform(
   strokes: list[Stroke],
-  sheet: Sheet,
+  sheet: LeadSheet,
   rests: list[tuple[int, int]],
   rng: np.random.Generator,
   loose: float,
   seconds: float,
 ) -> tuple[Note, ...]:
-  """Strokes played by a person: kept where heard, a little early or late.
+  """Turn strokes into notes, slightly early or late as a person plays them.
 
-  A note ends before the same pitch is struck again, and with the song.
+  Strokes in rests are dropped. A note ends before the same pitch is struck
+  again, and with the song.
+
+  Args:
+    strokes: strokes of the part.
+    sheet: the song.
+    rests: first and last step of each rest.
+    rng: random generator of the part.
+    loose: standard deviation of the timing in seconds.
+    seconds: length of the song.
   """
   strokes = sorted(strokes, key=lambda stroke: (stroke.step, stroke.pitch))
-  behind = rng.normal(0, loose)  # this player's own place in the beat
+  behind = rng.normal(0, loose)  # constant offset of this player
   shifts = behind + rng.normal(0, loose, len(strokes))
   touches = rng.normal(0, 0.045, len(strokes))
   notes: list[Note] = []
-  struck: dict[int, int] = {}  # index in notes of a pitch's latest note
+  struck: dict[int, int] = {}  # pitch -> index of its latest note in `notes`
   for stroke, shift, touch in zip(strokes, shifts, touches):
     start = max(sheet.clock.seconds(stroke.step) + float(shift), 0.0)
     end = sheet.clock.seconds(stroke.step + stroke.length) + behind

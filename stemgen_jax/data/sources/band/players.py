@@ -1,7 +1,7 @@
-"""The musicians: each turns grids and the lead sheet into notes.
+"""The players: each turns grids and the lead sheet into strokes.
 
-A player takes the sheet and its own random generator and plays the whole
-song; `performance` decides where it rests.
+A player takes the lead sheet and a random generator of its own and plays the
+whole song; `performance` adds the rests.
 """
 
 import dataclasses
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from stemgen_jax.data.sources.band import harmony, rhythm
+from stemgen_jax.data.sources.band.lead_sheet import LeadSheet, Section
 from stemgen_jax.data.sources.band.rhythm import Hit
-from stemgen_jax.data.sources.band.sheet import Section, Sheet
 
 DRUMS = {  # General MIDI drum channel
   "kick": 36,
@@ -43,7 +43,7 @@ _POWER_CHORDS = (29, 30)  # overdriven and distorted guitar
 
 @dataclasses.dataclass(frozen=True)
 class Stroke:
-  """A note in steps, before the clock; force is 0..1, as velocity."""
+  """A note with start and length in steps; force 0..1 becomes its velocity."""
 
   step: float
   length: float
@@ -52,15 +52,15 @@ class Stroke:
 
 
 def parse_beat(beat: str) -> dict[str, tuple[list[Hit], int]]:
-  """Hits and length of every drum in a drum grid."""
+  """Return drum -> its hits and their length in steps, of a drum grid."""
   lines = (line.split(maxsplit=1) for line in beat.strip().splitlines())
   return {drum: rhythm.parse_grid(grid) for drum, grid in lines}
 
 
 def _tiled(
-  hits: list[Hit], steps: int, sheet: Sheet, section: Section
+  hits: list[Hit], steps: int, sheet: LeadSheet, section: Section
 ) -> Iterator[Hit]:
-  """A grid's hits repeated through a section, in the song's steps."""
+  """Yield a grid's hits, repeated through a section, in the song's steps."""
   end = sheet.end_of(section)
   for origin in range(section.start, end, steps):
     for hit in hits:
@@ -69,8 +69,8 @@ def _tiled(
         yield Hit(start, min(hit.length, end - start), hit.symbol)
 
 
-def _by_chord(hits: Iterator[Hit], sheet: Sheet) -> Iterator[Hit]:
-  """Hits cut where the chord changes, and struck again there."""
+def _by_chord(hits: Iterator[Hit], sheet: LeadSheet) -> Iterator[Hit]:
+  """Yield hits cut at chord changes, and struck again there."""
   for hit in hits:
     end = hit.step + hit.length
     while hit.step < end:
@@ -80,9 +80,9 @@ def _by_chord(hits: Iterator[Hit], sheet: Sheet) -> Iterator[Hit]:
 
 
 def _grids(
-  rng: np.random.Generator, grids: tuple[str, ...], sheet: Sheet
+  rng: np.random.Generator, grids: tuple[str, ...], sheet: LeadSheet
 ) -> dict[str, tuple[list[Hit], int]]:
-  """This player's grid for each letter of the form, different if possible."""
+  """Draw a grid for each letter of the form, different if possible."""
   order = rng.permutation(len(grids))
   chosen = {}
   for number, letter in enumerate("AB"):
@@ -99,7 +99,7 @@ def _grids(
 
 
 def _kick_grid(section: Section) -> tuple[list[Hit], int]:
-  """A bass line of roots on the kick drum."""
+  """Return a bass line of roots on the kick drum."""
   hits, steps = parse_beat(section.beat)["kick"]
   hits = [hit for hit in hits if hit.symbol in "Xxo"]
   ends = [hit.step for hit in hits[1:]] + [steps]
@@ -109,10 +109,10 @@ def _kick_grid(section: Section) -> tuple[list[Hit], int]:
   return line, steps
 
 
-def drums(sheet: Sheet, rng: np.random.Generator) -> list[Stroke]:
-  """The kit: beats, ghost notes, fills into sections, crashes out of them.
+def drums(sheet: LeadSheet, rng: np.random.Generator) -> list[Stroke]:
+  """Play the kit: beats, ghost notes, fills before sections, crashes on them.
 
-  In a quiet section one of its drums may stay out.
+  In a quiet section one of its drums may be left out.
   """
   strokes = []
 
@@ -144,18 +144,18 @@ def drums(sheet: Sheet, rng: np.random.Generator) -> list[Stroke]:
 
 
 def bass(
-  sheet: Sheet, rng: np.random.Generator, lowest: int = 28
+  sheet: LeadSheet, rng: np.random.Generator, lowest: int = 28
 ) -> list[Stroke]:
-  """Roots, fifths and ways to the next root, within 17 semitones."""
+  """Play roots, fifths and approaches to the next root in 17 semitones."""
   strokes = []
   grids = _grids(rng, sheet.groove.bass, sheet)
-  previous, heard = lowest + 8, None
+  previous, current = lowest + 8, None
   for section in sheet.sections:
     hits, steps = grids[section.letter]
     for hit in _by_chord(_tiled(hits, steps, sheet, section), sheet):
       span, symbol = sheet.span_at(hit.step), hit.symbol
-      if span is not heard and symbol != "a":  # a new chord: say its root
-        symbol, heard = "R", span
+      if span is not current and symbol != "a":  # a new chord: play its root
+        symbol, current = "R", span
       pitch = _bass_pitch(symbol, hit.step, previous, sheet, rng)
       pitch = harmony.fold(pitch, lowest, lowest + 17)
       force = (0.5 if symbol == "g" else 0.8) * section.touch
@@ -166,9 +166,13 @@ def bass(
 
 
 def _bass_pitch(
-  symbol: str, step: int, previous: int, sheet: Sheet, rng: np.random.Generator
+  symbol: str,
+  step: int,
+  previous: int,
+  sheet: LeadSheet,
+  rng: np.random.Generator,
 ) -> int:
-  """The pitch a symbol of a bass grid means, near the previous one."""
+  """Return the pitch of a bass grid's symbol, near the previous one."""
   span = sheet.span_at(step)
   goal = harmony.nearest((sheet.span_at(span.end).chord.root,), previous)
   if symbol == "a":  # from a semitone, a tone or a fourth away
@@ -187,29 +191,29 @@ def _bass_pitch(
 
 
 def chords(
-  sheet: Sheet,
+  sheet: LeadSheet,
   rng: np.random.Generator,
   grids: tuple[str, ...],
   program: int,
   center: int = 60,
   voices: int = 4,
 ) -> list[Stroke]:
-  """Comping, pads and arpeggios: led voicings, struck whole or in parts."""
+  """Play comping, pads and arpeggios: voicings, struck whole or in parts."""
   strokes = []
   chosen = _grids(rng, grids, sheet)
   strum = rng.uniform(0.008, 0.02) if program in _STRUMMED else 0.0
   spread = strum / sheet.clock.step_seconds
-  voicing, heard = (), None
+  voicing, current = (), None
   for section in sheet.sections:
     hits, steps = chosen[section.letter]
     for hit in _by_chord(_tiled(hits, steps, sheet, section), sheet):
       span = sheet.span_at(hit.step)
-      if span is not heard and program in _POWER_CHORDS:
+      if span is not current and program in _POWER_CHORDS:
         root = harmony.fold(span.chord.root, 40, 51)
         voicing = (root, root + span.chord.intervals[2] % 12, root + 12)
-      elif span is not heard:
+      elif span is not current:
         voicing = harmony.voice(span.chord, voicing, center, voices)
-      heard = span
+      current = span
       struck, force = voicing, _FORCE.get(hit.symbol, 0.72)
       if hit.symbol.isdigit():
         octave, tone = divmod(int(hit.symbol) - 1, len(voicing))
@@ -219,7 +223,7 @@ def chords(
       on_beat = hit.step % sheet.clock.meter.beat == 0
       force = force * section.touch + 0.05 * on_beat
       if spread and not on_beat:
-        struck = struck[::-1]  # off the beat the hand comes back up
+        struck = struck[::-1]  # off the beat the hand strums upwards
       for order, pitch in enumerate(struck):
         late = order * spread
         length = max(hit.length * 0.95 - late, 0.5)
@@ -228,28 +232,28 @@ def chords(
 
 
 def _contour(rng: np.random.Generator, notes: int) -> np.ndarray:
-  """A melody's course in scale steps, wandering round where it began."""
+  """Draw a melody's contour in scale steps: a random walk within +-5."""
   steps = rng.choice(
     [-3, -2, -1, 0, 1, 2, 4],
     size=notes,
     p=[0.05, 0.15, 0.27, 0.08, 0.27, 0.13, 0.05],
   )
-  course = np.zeros(notes, int)
+  contour = np.zeros(notes, int)
   for i in range(1, notes):
-    course[i] = course[i - 1] + steps[i]
-    if abs(course[i]) > 5:
-      course[i] = course[i - 1] - steps[i]
-  return course
+    contour[i] = contour[i - 1] + steps[i]
+    if abs(contour[i]) > 5:
+      contour[i] = contour[i - 1] - steps[i]
+  return contour
 
 
 def lead(
-  sheet: Sheet, rng: np.random.Generator, center: int = 72
+  sheet: LeadSheet, rng: np.random.Generator, center: int = 72
 ) -> list[Stroke]:
-  """Motifs that come back over new chords.
+  """Play motifs that return over new chords.
 
   Each letter of the form has two, a and b, played in an order like "aaab"
   ("." is a rest, the third turn is varied). Strong beats and long notes get
-  the chord tone nearest to the motif's course, others the scale's.
+  the chord tone nearest to the motif's contour, others the scale tone.
   """
   strokes = []
   beat = sheet.clock.meter.beat
@@ -265,18 +269,18 @@ def lead(
     start, turn, end = section.start, 0, sheet.end_of(section)
     while start < end:
       kind, varied = order[turn % 4], turn % 4 == 2
-      hits, steps, course = motifs[section.letter + kind.replace(".", "a")]
+      hits, steps, contour = motifs[section.letter + kind.replace(".", "a")]
       for index, hit in enumerate(hits):
         step = start + hit.step
         if kind == "." or step >= end or (varied and rng.random() < 0.15):
           continue
         span = sheet.span_at(step)
         # A step of the scale is about 1.7 semitones.
-        target = home + 1.7 * (course[index] + varied * (index > 1))
+        target = home + 1.7 * (contour[index] + varied * (index > 1))
         strong = hit.symbol == "x" or step % beat == 0 or hit.length >= beat
         tones = span.chord.pitch_classes if strong else sheet.scale_at(step)
         pitch = harmony.nearest(tones, target)
-        # A held note stops where a chord it does not belong to begins.
+        # A held note stops before a chord that does not contain it.
         length = min(hit.length, end - step)
         later = sheet.span_at(step + length - 1).chord
         if pitch % 12 not in later.pitch_classes and step + length > span.end:
@@ -288,9 +292,9 @@ def lead(
 
 
 def percussion(
-  sheet: Sheet, rng: np.random.Generator, center: int = 64
+  sheet: LeadSheet, rng: np.random.Generator, center: int = 64
 ) -> list[Stroke]:
-  """Hand percussion at three pitches."""
+  """Play hand percussion at three pitches."""
   grids = _grids(rng, sheet.groove.percussion, sheet)
   pitches = {"h": center + 7, "m": center + 2, "l": center - 5}
   strokes = []

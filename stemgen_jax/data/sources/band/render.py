@@ -1,4 +1,4 @@
-"""Plays a part with a General MIDI soundfont.
+"""Render a part with a General MIDI soundfont.
 
 Licences: tinysoundfont is MIT; TimGM6mb.sf2, the soundfont that pretty_midi
 (MIT) ships and the default here, is GPL-2. Neither is part of this package.
@@ -23,10 +23,10 @@ _LOUDNESS = 0.28  # active RMS over a part's ceiling: a crest of 11 dB
 
 
 def default_soundfont() -> str:
-  """Path of the soundfont that pretty_midi ships.
+  """Return the path of the soundfont that pretty_midi ships.
 
   Raises:
-    ImportError: pretty_midi is not installed; says how to install it.
+    ImportError: pretty_midi is not installed.
   """
   spec = importlib.util.find_spec("pretty_midi")
   if spec is None or not spec.submodule_search_locations:
@@ -40,21 +40,21 @@ def render(
   sample_rate: int = 32000,
   soundfonts: tuple[str, ...] = (),
 ) -> Float32[np.ndarray, "samples 1"]:
-  """Audio of one part, mono, exactly round(seconds * sample_rate) samples.
+  """Render one part in mono, round(seconds * sample_rate) samples.
 
-  The part is brought to a loudness that suits its ceiling and bent softly
-  (tanh) under it, so that the stems of a song are comparable and their sum
-  stays within -1..1. Same part, same samples.
+  The part is scaled to a loudness below its ceiling and limited softly (tanh),
+  so that the stems of a song are comparable and their sum stays within -1..1.
+  The same part gives the same samples.
 
   Args:
-    part: what to play.
-    seconds: length.
-    sample_rate: in Hz.
+    part: notes and instrument.
+    seconds: length in seconds.
+    sample_rate: sample rate in Hz.
     soundfonts: paths of .sf2 or .sf3 files, of which `part.timbre` picks
-      one; empty means pretty_midi's.
+      one; () means pretty_midi's.
 
   Raises:
-    ImportError: tinysoundfont or pretty_midi is missing; says how to install.
+    ImportError: tinysoundfont or pretty_midi is not installed.
     FileNotFoundError: no such soundfont.
     ValueError: not a soundfont, or it has no such instrument.
   """
@@ -62,7 +62,7 @@ def render(
   path = soundfonts[part.timbre % len(soundfonts)]
   synth = _ready_synth(path, sample_rate, part)
   samples = round(seconds * sample_rate)
-  # Note-offs come before note-ons of the same sample.
+  # Sorted so that note-offs come before note-ons of the same sample.
   events = sorted(
     [(round(n.end * sample_rate), 0, n.pitch, 0) for n in part.notes]
     + [
@@ -79,19 +79,19 @@ def render(
       synth.noteon(0, pitch, velocity)
     else:
       synth.noteoff(0, pitch)
-  audio = np.concatenate(pieces).reshape(-1, 2).mean(1)
+  audio = np.concatenate(pieces).reshape(-1, 2).mean(1)  # stereo -> [n]
 
   audio = audio * (_LOUDNESS * part.ceiling / _active_rms(audio, sample_rate))
   audio = part.ceiling * np.tanh(audio / part.ceiling)
   fade = min(round(_TAIL * sample_rate), samples)
   audio[samples - fade :] *= np.linspace(1, 0, fade)
-  return audio.astype(np.float32)[:, None]
+  return audio.astype(np.float32)[:, None]  # [n, 1]
 
 
 def _ready_synth(path: str, sample_rate: int, part: Part):
-  """A silent synthesiser with the part's instrument on channel 0."""
+  """Return a silent synthesizer with the part's instrument on channel 0."""
   synth, font = _load(path, sample_rate, threading.get_ident())
-  # What the last part left sounding is stopped, and its end played away.
+  # Stop the notes of the previous part, and discard their decay.
   synth.sounds_off(0)
   synth.generate_simple(sample_rate // 10)
   bank = 128 if part.is_drum else 0
@@ -107,10 +107,10 @@ def _ready_synth(path: str, sample_rate: int, part: Part):
 
 @functools.lru_cache(maxsize=4)
 def _load(path: str, sample_rate: int, thread: int):
-  """A synthesiser with a soundfont, and the font's id in it.
+  """Return a synthesizer with a soundfont, and the id of the font in it.
 
-  Kept, because unpacking a large .sf3 takes seconds; one per thread, because
-  a synthesiser plays one part at a time.
+  Cached, because unpacking a large .sf3 takes seconds; one per thread, because
+  a synthesizer renders one part at a time.
   """
   try:
     import tinysoundfont
@@ -128,7 +128,7 @@ def _load(path: str, sample_rate: int, thread: int):
 
 
 def _active_rms(audio: np.ndarray, sample_rate: int) -> float:
-  """RMS over the tenths of a second that are within 30 dB of the loudest."""
+  """Return the RMS of the tenths of a second within 30 dB of the loudest."""
   block = sample_rate // 10
   power = np.add.reduceat(audio**2, np.arange(0, len(audio), block)) / block
   active = power[power > power.max() * 1e-3]

@@ -1,4 +1,4 @@
-"""Bars, grids written as text, swing, and the clock that plays them."""
+"""Bars, grids written as text, swing, and the clock that times them."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ class Meter:
 
   name: str
   bar: int  # steps per bar
-  beat: int  # steps per beat as it is felt: a dotted quarter in 6/8
+  beat: int  # steps per felt beat: a dotted quarter in 6/8
 
 
 METERS = {
@@ -23,7 +23,7 @@ METERS = {
 
 @dataclasses.dataclass(frozen=True)
 class Hit:
-  """One symbol of a grid: where it starts and how many steps it is held."""
+  """One symbol of a grid, with its start and length in steps."""
 
   step: int
   length: int
@@ -31,11 +31,11 @@ class Hit:
 
 
 def parse_grid(grid: str) -> tuple[list[Hit], int]:
-  """Hits of a grid, and its length in steps.
+  """Return the hits of a grid, and its length in steps.
 
-  One character per sixteenth: "." is silence, "-" holds the note before, any
-  other character is a symbol whose meaning its player knows. Spaces and "|"
-  are for the eye.
+  One character per sixteenth: "." is silence, "-" holds the previous note, any
+  other character is a symbol that the player interprets (see `genre`). Spaces
+  and "|" are ignored.
   """
   hits: list[Hit] = []
   steps = [character for character in grid if character not in " |\n"]
@@ -48,10 +48,7 @@ def parse_grid(grid: str) -> tuple[list[Hit], int]:
 
 
 def vary(hits: list[Hit], beat: int, rng: np.random.Generator) -> list[Hit]:
-  """A player's own version of a grid.
-
-  Now and then a hit off the beat is left out, or a long one struck twice.
-  """
+  """Vary a grid: omit a few hits off the beat, strike a few long ones twice."""
   played = []
   for hit in hits:
     chance, half = rng.random(), hit.length // 2
@@ -65,12 +62,12 @@ def vary(hits: list[Hit], beat: int, rng: np.random.Generator) -> list[Hit]:
 
 @dataclasses.dataclass(frozen=True)
 class Clock:
-  """Turns steps into seconds.
+  """A clock that converts steps to seconds.
 
   Attributes:
-    meter: the bar.
+    meter: meter of the song.
     tempo: beats (`Meter.beat`) per minute.
-    swing: share of a pair of notes that its first takes; 0.5 is straight,
+    swing: share of a pair of notes that the first one takes; 0.5 is straight,
       0.667 triplets.
     pair: steps in such a pair: 4 swings eighths, 2 sixteenths.
   """
@@ -82,11 +79,11 @@ class Clock:
 
   @property
   def step_seconds(self) -> float:
-    """Length of a step when nothing swings."""
+    """Length of a step without swing, in seconds."""
     return 60 / self.tempo / self.meter.beat
 
   def seconds(self, step: float) -> float:
-    """Time of a step; fractions of a step are fine."""
+    """Return the time of a step, which may be a fraction, in seconds."""
     pairs, inside = divmod(step / self.pair, 1)
     if inside < 0.5:
       inside *= 2 * self.swing

@@ -1,4 +1,4 @@
-"""The ground truth of a song: what is played, when, over which chords."""
+"""The score of a song: its notes, beats and chords, all exact."""
 
 import dataclasses
 
@@ -18,14 +18,14 @@ class Part:
   """One instrument's notes in order of their start.
 
   Attributes:
-    name: its role in the band, unique in the song ("bass", "comp").
+    name: one of `genre.PARTS`, unique in the song.
     category: one of `categories.CATEGORIES`.
-    program: General MIDI program from 0; for drums the kit's.
-    is_drum: whether it plays on the drum channel.
-    notes: what it plays, within 0..seconds of the song.
-    ceiling: greatest sample value it may reach; the ceilings of a song's
-      parts add up to less than 1, so that their sum cannot clip.
-    timbre: picks one of several soundfonts (modulo their count).
+    program: General MIDI program from 0; for drums that of the kit.
+    is_drum: whether the part is on the drum channel.
+    notes: notes within 0..seconds of the song.
+    ceiling: greatest sample value; the ceilings of a song's parts add up to
+      less than 1, so that their sum cannot clip.
+    timbre: number that selects one of several soundfonts, modulo their count.
   """
 
   name: str
@@ -49,11 +49,21 @@ class Chord:
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-  """All that is true of a song. Times in seconds, 0 is a downbeat.
+  """A complete song. Times are in seconds, and 0 is a downbeat.
 
-  `tempo` counts beats per minute (dotted quarters in 6/8); `swing` is the
-  share of a swung pair that its first note takes (0.5: straight);
-  `progression` is the line of `harmony.PROGRESSIONS` section A is built on.
+  Attributes:
+    genre: name of the genre.
+    tempo: beats per minute; a beat is a dotted quarter in 6/8.
+    meter: name of the meter.
+    swing: share of a swung pair that its first note takes; 0.5 is straight.
+    key: tonic, one of `harmony.KEYS`.
+    mode: one of `harmony.MODES`.
+    progression: line of `harmony.PROGRESSIONS` of the sections A.
+    seconds: length.
+    beats: times of the beats.
+    downbeats: times of the first beats of bars.
+    chords: chords in their order.
+    parts: parts in the order of `genre.PARTS`.
   """
 
   genre: str

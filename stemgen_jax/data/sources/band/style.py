@@ -1,4 +1,4 @@
-"""The slice of the band's world that songs are drawn from."""
+"""The style of the band: the ranges that songs are drawn from."""
 
 import dataclasses
 
@@ -9,21 +9,21 @@ from stemgen_jax.data.sources.band.genre import Genre
 
 @dataclasses.dataclass(frozen=True)
 class Style:
-  """What songs may be; the default is everything the band can play.
+  """Ranges of songs; the default allows everything the band can play.
 
   Attributes:
     genres: names from `categories.GENRES`.
-    keys: tonics, as in `harmony.KEYS`.
-    modes: as in `harmony.MODES`.
-    meters: "4/4", "3/4", "6/8".
+    keys: tonics from `harmony.KEYS`.
+    modes: names from `harmony.MODES`.
+    meters: names from `rhythm.METERS`.
     tempo: slowest and fastest, beats per minute.
-    swing: False plays everything straight.
-    categories: instruments that may be in the band.
-    programs: how many General MIDI programs (or drum kits) of each category
-      are used, the most typical first; None is all that a genre asks for.
+    swing: whether to swing; False makes everything straight.
+    categories: instruments that songs may have.
+    programs: number of General MIDI programs (or drum kits) per category, the
+      most typical first; None allows all programs of the genre.
 
   Raises:
-    ValueError: an unknown name, or a slice in which no genre can play.
+    ValueError: an unknown name, or ranges that exclude every genre.
   """
 
   genres: tuple[str, ...] = tuple(genres.BOOK)
@@ -60,14 +60,14 @@ class Style:
       )
 
   def tempo_of(self, genre: Genre) -> tuple[float, float]:
-    """Tempi of the genre within the style's; empty if low > high."""
+    """Return a genre's slowest and fastest tempo; slowest > fastest if none."""
     return (
       max(self.tempo[0], genre.tempo[0]),
       min(self.tempo[1], genre.tempo[1]),
     )
 
   def progressions_of(self, genre: Genre) -> list[str]:
-    """The genre's progressions in the style's modes."""
+    """Return the genre's progressions in the style's modes."""
     return [
       line
       for family in genre.harmony
@@ -76,7 +76,7 @@ class Style:
     ]
 
   def playable(self) -> tuple[str, ...]:
-    """Names of the genres that this style leaves something to play."""
+    """Return the names of the genres that this style does not exclude."""
     return tuple(
       name
       for name in self.genres

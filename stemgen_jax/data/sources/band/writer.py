@@ -1,7 +1,7 @@
-"""Writes a song's score from (seed, number, style).
+"""Write a song's score from (seed, number, style).
 
-Every decision of the song as a whole and every part draw from random streams
-of their own, so that one part does not change another.
+Decisions of the whole song and every part draw from random generators of their
+own, so that one part does not change another.
 """
 
 import zlib
@@ -10,21 +10,21 @@ import numpy as np
 
 from stemgen_jax import categories
 from stemgen_jax.data.sources.band import (
-  cast,
-  form,
   genres,
   harmony,
+  instrumentation,
   players,
   rhythm,
+  song_form,
 )
 from stemgen_jax.data.sources.band.genre import Genre
+from stemgen_jax.data.sources.band.lead_sheet import LeadSheet
 from stemgen_jax.data.sources.band.performance import draw_rests, perform
 from stemgen_jax.data.sources.band.players import Stroke
 from stemgen_jax.data.sources.band.score import Chord, Part, Score
-from stemgen_jax.data.sources.band.sheet import Sheet
 from stemgen_jax.data.sources.band.style import Style
 
-# Headroom each role gets, against the others; peaky ones get more.
+# Headroom of each part relative to the others; parts with high peaks get more.
 _SHARE = {
   "drums": 1.8,
   "bass": 1.2,
@@ -38,12 +38,19 @@ _HEADROOM = 0.98
 
 
 def write(seed: int, number: int, seconds: float, style: Style) -> Score:
-  """The score of song `number`. Same arguments, same score.
+  """Write the score of a song; the same arguments give the same score.
+
+  Args:
+    seed: seed of the band.
+    number: number of the song.
+    seconds: length of the song.
+    style: ranges to draw from.
 
   Raises:
-    ValueError: the style leaves nothing to play.
+    ValueError: the style excludes every instrument.
   """
 
+  # The names below seed the generators: to rename one changes all songs.
   def stream(name: str) -> np.random.Generator:
     return np.random.default_rng([seed, number, zlib.crc32(name.encode())])
 
@@ -51,7 +58,7 @@ def write(seed: int, number: int, seconds: float, style: Style) -> Score:
   genre, meter_name, progressions = _draw_world(rng, style)
   groove = genre.grooves[meter_name]
   slowest, fastest = style.tempo_of(genre)
-  # Half steps of tempo, as people set them.
+  # Round to half beats per minute, as people set tempi.
   tempo = float(
     np.clip(np.round(2 * rng.uniform(slowest, fastest)) / 2, slowest, fastest)
   )
@@ -65,22 +72,24 @@ def write(seed: int, number: int, seconds: float, style: Style) -> Score:
     letter: harmony.parse_progression(line, tonic, genre.sevenths)
     for letter, line in progressions.items()
   }
-  sections = form.draw_sections(
+  sections = song_form.draw_sections(
     stream("form"),
     clock,
     seconds,
     groove.drums,
     {letter: len(bars) for letter, bars in changes.items()},
   )
-  sheet = Sheet(
+  sheet = LeadSheet(
     clock=clock,
     groove=groove,
     scale=tuple((tonic + tone) % 12 for tone in harmony.MODES[mode]),
     sections=sections,
-    spans=form.lay_chords(changes, sections, clock.meter),
+    spans=song_form.place_chords(changes, sections, clock.meter),
   )
 
-  members = cast.draw(lambda role: stream("cast " + role), genre, groove, style)
+  members = instrumentation.draw(
+    lambda role: stream("cast " + role), genre, groove, style
+  )
   always = stream("anchors").permutation(
     [role for role in ("drums", "bass", "comp") if role in members]
   )[:2]
@@ -138,11 +147,11 @@ def write(seed: int, number: int, seconds: float, style: Style) -> Score:
 def _draw_world(
   rng: np.random.Generator, style: Style
 ) -> tuple[Genre, str, dict[str, str]]:
-  """Genre, meter, and a progression for A and another of its mode for B."""
+  """Draw a genre, a meter, and progressions of one mode for A and B."""
   playable = style.playable()
   genre = genres.BOOK[playable[rng.integers(len(playable))]]
   meters = [name for name in genre.grooves if name in style.meters]
-  # Four-four is the common case; the others still turn up often enough.
+  # 4/4 is three times as likely as any other meter.
   weights = np.array([3.0 if name == "4/4" else 1.0 for name in meters])
   meter = str(rng.choice(meters, p=weights / weights.sum()))
   lines = style.progressions_of(genre)
@@ -160,15 +169,17 @@ def _draw_swing(
   rng: np.random.Generator, genre: Genre, meter: str, style: Style
 ) -> float:
   amount = rng.uniform(*genre.swing)
-  if meter == "6/8" or not style.swing:  # 6/8 has its triplets written out
+  # Drawn even if unused, so that later draws stay the same. 6/8 has its
+  # triplets written out.
+  if meter == "6/8" or not style.swing:
     return 0.5
   return float(round(amount, 3))
 
 
 def _play(
-  role: str, program: int, sheet: Sheet, rng: np.random.Generator
+  role: str, program: int, sheet: LeadSheet, rng: np.random.Generator
 ) -> list[Stroke]:
-  groove, center = sheet.groove, cast.center(role, program)
+  groove, center = sheet.groove, instrumentation.center(role, program)
   match role:
     case "drums":
       return players.drums(sheet, rng)

@@ -1,7 +1,7 @@
-"""The genre book: one file per genre, one table each.
+"""The genres of the band: one file per genre, with one table each.
 
-To add one: write a file like its neighbours, list it here, and add its name
-to `categories.GENRES`.
+To add one, write a file like the others, list it here, and add its name to
+`categories.GENRES`.
 """
 
 from stemgen_jax.data.sources.band.genre import Genre
@@ -37,4 +37,4 @@ BOOK: dict[str, Genre] = {
     ambient,
   )
 }
-"""Every genre the band plays, by name."""
+"""Name -> genre, of every genre of the band."""

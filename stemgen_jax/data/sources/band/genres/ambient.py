@@ -92,7 +92,7 @@ GENRE = Genre(
   sevenths=True,
   loose=0.010,
   grooves={"4/4": _FOUR, "3/4": _THREE, "6/8": _SIX},
-  cast={
+  instrumentation={
     "drums": (40, 25, 24),
     "bass": (39, 35, 32, 38),
     "comp": (0, 4, 5, 46, 88, 27, 11),

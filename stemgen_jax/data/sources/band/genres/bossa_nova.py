@@ -51,7 +51,7 @@ GENRE = Genre(
   sevenths=True,
   loose=0.007,
   grooves={"4/4": _FOUR},
-  cast={
+  instrumentation={
     "drums": (40, 32, 0),
     "bass": (32, 35, 33),
     "comp": (24, 26, 0, 4, 25),

@@ -1,4 +1,4 @@
-"""Electronic: house, synthwave and breakbeats, led by synthesisers."""
+"""Electronic: house, synthwave and breakbeats, led by synthesizers."""
 
 from stemgen_jax.data.sources.band.genre import Genre, Groove
 
@@ -90,7 +90,7 @@ GENRE = Genre(
   pair=2,
   loose=0.002,
   grooves={"4/4": _FOUR, "6/8": _SIX},
-  cast={
+  instrumentation={
     "drums": (24, 25, 16, 8),
     "bass": (39, 38, 33, 36),
     "comp": (90, 4, 62, 63, 81, 0, 17),

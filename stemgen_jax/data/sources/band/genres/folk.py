@@ -95,7 +95,7 @@ GENRE = Genre(
   harmony=("folk",),
   loose=0.009,
   grooves={"4/4": _FOUR, "3/4": _THREE, "6/8": _SIX},
-  cast={
+  instrumentation={
     "drums": (40, 0, 32),
     "bass": (32, 33, 35),
     "comp": (25, 24, 105, 21, 0, 106),

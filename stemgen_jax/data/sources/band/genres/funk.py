@@ -63,7 +63,7 @@ GENRE = Genre(
   pair=2,
   loose=0.005,
   grooves={"4/4": _FOUR},
-  cast={
+  instrumentation={
     "drums": (0, 8, 16),
     "bass": (36, 33, 34, 38, 37),
     "comp": (7, 27, 28, 4, 16),

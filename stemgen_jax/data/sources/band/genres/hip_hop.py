@@ -79,7 +79,7 @@ GENRE = Genre(
   pair=2,
   loose=0.007,
   grooves={"4/4": _FOUR, "6/8": _SIX},
-  cast={
+  instrumentation={
     "drums": (25, 8, 0, 24),
     "bass": (39, 38, 33, 35, 32),
     "comp": (0, 4, 5, 16, 27, 45),

@@ -85,7 +85,7 @@ GENRE = Genre(
   pair=4,
   loose=0.009,
   grooves={"4/4": _FOUR, "3/4": _THREE},
-  cast={
+  instrumentation={
     "drums": (32, 40, 0),
     "bass": (32, 35, 33),
     "comp": (0, 26, 16, 1, 11, 4),

@@ -87,7 +87,7 @@ GENRE = Genre(
   pair=2,
   loose=0.011,
   grooves={"4/4": _FOUR, "3/4": _THREE},
-  cast={
+  instrumentation={
     "drums": (25, 0, 40, 32),
     "bass": (33, 32, 39, 35),
     "comp": (4, 5, 0, 26, 24),

@@ -110,7 +110,7 @@ GENRE = Genre(
   harmony=("pop",),
   loose=0.006,
   grooves={"4/4": _FOUR, "3/4": _THREE, "6/8": _SIX},
-  cast={
+  instrumentation={
     "drums": (0, 8, 16, 25),
     "bass": (33, 34, 38, 35),
     "comp": (0, 1, 25, 27, 4, 24),

@@ -57,7 +57,7 @@ GENRE = Genre(
   pair=2,
   loose=0.008,
   grooves={"4/4": _FOUR},
-  cast={
+  instrumentation={
     "drums": (0, 8, 16),
     "bass": (33, 34, 35, 38),
     "comp": (27, 16, 0, 25, 28),

@@ -84,7 +84,7 @@ GENRE = Genre(
   swing=(0.5, 0.5),
   loose=0.007,
   grooves={"4/4": _FOUR, "6/8": _SIX},
-  cast={
+  instrumentation={
     "drums": (16, 0, 8),
     "bass": (34, 33, 36),
     "comp": (29, 30, 27, 25, 0),

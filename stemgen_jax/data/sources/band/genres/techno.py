@@ -85,7 +85,7 @@ GENRE = Genre(
   harmony=("vamp",),
   loose=0.0015,
   grooves={"4/4": _FOUR, "6/8": _SIX},
-  cast={
+  instrumentation={
     "drums": (25, 24, 16),
     "bass": (38, 39, 36),
     "comp": (90, 62, 81, 50, 16, 5),

@@ -1,4 +1,4 @@
-"""The form of a song: its sections and where its chords fall."""
+"""Draw the form of a song: its sections, and the positions of its chords."""
 
 import dataclasses
 import math
@@ -7,7 +7,7 @@ import numpy as np
 
 from stemgen_jax.data.sources.band import rhythm
 from stemgen_jax.data.sources.band.harmony import Harmony
-from stemgen_jax.data.sources.band.sheet import Section, Span
+from stemgen_jax.data.sources.band.lead_sheet import Section, Span
 
 
 def draw_sections(
@@ -17,9 +17,14 @@ def draw_sections(
   beats: tuple[str, ...],
   bars: dict[str, int],
 ) -> tuple[Section, ...]:
-  """Sections of 4 or 8 bars that cover the song, each letter its own beat.
+  """Draw sections of 4 or 8 bars that cover the song.
 
-  `bars` is the length of each letter's progression: long ones get 8 bars.
+  Args:
+    rng: random generator.
+    clock: tempo and meter.
+    seconds: length of the song.
+    beats: drum grids of the groove; every letter gets one.
+    bars: letter -> bars of its progression; long ones make 8 bars likely.
   """
   bar_seconds = clock.step_seconds * clock.meter.bar
   form = ["AB", "AAB", "ABAB", "AABA", "ABB"][rng.integers(5)]
@@ -41,18 +46,18 @@ def draw_sections(
   return tuple(sections)
 
 
-def lay_chords(
+def place_chords(
   progressions: dict[str, list[list[Harmony]]],
   sections: tuple[Section, ...],
   meter: rhythm.Meter,
 ) -> tuple[Span, ...]:
-  """Chords of all sections; the progression starts anew with each."""
+  """Return the chords of all sections; each restarts its progression."""
   spans: list[Span] = []
   for section in sections:
     bars = progressions[section.letter]
     for number in range(section.bars):
       chords = bars[number % len(bars)]
-      # Chords change on beats: two in three beats last two and one.
+      # Chords change on beats: two chords in three beats last two and one.
       beats = meter.bar // meter.beat
       edges = [
         section.start

@@ -1,4 +1,4 @@
-"""The lead sheet: what all players of a song read."""
+"""The lead sheet, which all players of a song share."""
 
 import bisect
 import dataclasses
@@ -10,23 +10,23 @@ from stemgen_jax.data.sources.band.rhythm import Clock
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-  """A run of bars with its own patterns, called by a letter."""
+  """Consecutive bars with patterns of their own, named by a letter."""
 
   letter: str
   start: int  # in steps
   bars: int
   energy: float  # 0..1
-  beat: str  # the drummer's grid; the bass hears its kick
+  beat: str  # grid of the drums; the bass may follow its kick
 
   @property
   def touch(self) -> float:
-    """Factor of every player's force."""
+    """Factor of every player's force, 0.75..1."""
     return 0.75 + 0.25 * self.energy
 
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-  """A chord from one step to another."""
+  """A chord from one step to another, the end excluded."""
 
   start: int
   end: int
@@ -34,7 +34,7 @@ class Span:
 
 
 @dataclasses.dataclass(frozen=True)
-class Sheet:
+class LeadSheet:
   """Grid, form and chords of a song, in steps."""
 
   clock: Clock
@@ -44,16 +44,19 @@ class Sheet:
   spans: tuple[Span, ...]
 
   def end_of(self, section: Section) -> int:
-    """First step after a section."""
+    """Return the first step after a section."""
     return section.start + section.bars * self.clock.meter.bar
 
   def span_at(self, step: float) -> Span:
-    """The chord that sounds at a step; the last one goes on for ever."""
+    """Return the chord at a step; the last chord has no end."""
     index = bisect.bisect_right(self.spans, step, key=lambda span: span.end)
     return self.spans[min(index, len(self.spans) - 1)]
 
   def scale_at(self, step: float) -> tuple[int, ...]:
-    """The key's scale, bent to hold the chord's foreign tones."""
+    """Return the key's scale, altered to contain the chord's tones.
+
+    A foreign tone replaces its neighbours a semitone away.
+    """
     chord = self.span_at(step).chord
     foreign = set(chord.pitch_classes) - set(self.scale)
     bent = {

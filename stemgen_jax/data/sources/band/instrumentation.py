@@ -1,14 +1,14 @@
-"""Who plays: instruments for the roles of a song, and their registers."""
+"""Draw the instruments of a song, and look up their registers."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 from stemgen_jax import categories
-from stemgen_jax.data.sources.band.genre import ROLES, Genre, Groove
+from stemgen_jax.data.sources.band.genre import PARTS, Genre, Groove
 from stemgen_jax.data.sources.band.style import Style
 
-# Programs of each category that the band uses, the most typical first.
+# Category -> General MIDI programs of the band, the most typical first.
 PROGRAMS = {
   "piano": (0, 4, 5, 1, 7, 2, 3, 6),
   "chromatic_percussion": (11, 12, 8, 13, 10, 9, 14),
@@ -28,7 +28,7 @@ PROGRAMS = {
   "drums": (0, 25, 32, 24, 8, 40, 16),
 }
 
-# Where an instrument sounds best when it is not where its role usually is.
+# Part -> program -> best register, where it is not the part's usual one.
 _CENTER = {
   "lead": {
     9: 84, 10: 79, 26: 67, 27: 67, 29: 67, 30: 64, 41: 65, 42: 55, 57: 57,
@@ -43,7 +43,7 @@ _FEWEST = 3
 
 
 def center(role: str, program: int) -> int:
-  """Middle of a role's register (lowest note for bass), a MIDI pitch."""
+  """Return the middle of a register (its lowest note for bass), MIDI pitch."""
   usual = _USUAL.get(role, 64)
   return _CENTER.get(role, {}).get(program, usual)
 
@@ -54,19 +54,29 @@ def draw(
   groove: Groove,
   style: Style,
 ) -> dict[str, int]:
-  """Program by role, for the roles that this song has, at least three.
+  """Draw the parts of a song, at least three if possible, and their programs.
 
-  No two roles share a category if that can be helped. Roles come in the order
-  of `ROLES`, so that a role added at its end leaves the others alone.
+  Two parts share a category only if there is no other choice. Parts are drawn
+  in the order of `PARTS`, so that a part added at its end leaves the others
+  unchanged.
+
+  Args:
+    stream: name of a part -> its random generator.
+    genre: genre of the song.
+    groove: groove of the song.
+    style: limits categories and programs.
+
+  Returns:
+    Part -> General MIDI program.
 
   Raises:
-    ValueError: the style's categories leave nobody to play in this genre.
+    ValueError: the style's categories exclude all instruments of the genre.
   """
   members: dict[str, int] = {}
   spare: dict[str, int] = {}
-  for role in ROLES:
+  for role in PARTS:
     rng = stream(role)
-    programs = _allowed(genre.cast.get(role, ()), role, style)
+    programs = _allowed(genre.instrumentation.get(role, ()), role, style)
     if not programs or not getattr(groove, role):
       continue
     taken = {_category(other, members[other]) for other in members}
@@ -74,7 +84,7 @@ def draw(
     program = int(rng.choice(fresh or programs))
     chosen = rng.random() < genre.presence.get(role, 0.0)
     (members if chosen and fresh else spare)[role] = program
-  for role in [role for role in ROLES if role in spare]:
+  for role in [role for role in PARTS if role in spare]:
     if len(members) < _FEWEST:
       members[role] = spare[role]
   if not members:
@@ -82,7 +92,7 @@ def draw(
       f"genre {genre.name!r} has no instrument in the style's categories"
       f" {style.categories}"
     )
-  return {role: members[role] for role in ROLES if role in members}
+  return {role: members[role] for role in PARTS if role in members}
 
 
 def _category(role: str, program: int) -> str:
@@ -90,9 +100,9 @@ def _category(role: str, program: int) -> str:
 
 
 def _allowed(programs: tuple[int, ...], role: str, style: Style) -> list[int]:
-  """The genre's programs within the style's categories and program counts.
+  """Return the genre's programs in the style's categories and counts.
 
-  A program beyond the count gives way to one of its category within it.
+  A program beyond the count is replaced by one of its category within it.
   """
   allowed = []
   for program in programs:
