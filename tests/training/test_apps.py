@@ -1,5 +1,6 @@
 import json
 import pathlib
+import subprocess
 import sys
 from unittest import mock
 
@@ -229,3 +230,25 @@ def test_invalid_flags_are_refused(prepared, tmp_path, capsys, flag, message):
 def test_invalid_exports_are_refused(capsys, flags, message):
   assert command.main(["export", *flags]) == 1
   assert message in capsys.readouterr().err
+
+
+def test_help_and_invalid_flags_do_not_load_jax(tmp_path):
+  config = f"--config={CONFIG}"
+  calls = [
+    ["train", "--help"],
+    ["train", config, "--config.model.dept=2"],
+    ["train", config, f"--data={tmp_path}", f"--out={tmp_path}/run"],
+    ["train", config, "--dry_run", "--device=abacus"],
+    ["export", "--help"],
+    ["export", f"--run={tmp_path}", f"--out={tmp_path}/model.safetensors"],
+  ]
+  script = (
+    "import json, sys\n"
+    "from stemgen_jax import __main__ as command\n"
+    "for argv in json.loads(sys.argv.pop()):\n"
+    "  sys.argv[1:] = argv\n"
+    "  assert command.main(argv) == ('--help' not in argv)\n"
+    "heavy = {'jax', 'torch', 'scipy', 'grain'} & set(sys.modules)\n"
+    "assert not heavy, heavy\n"
+  )
+  subprocess.run([sys.executable, "-c", script, json.dumps(calls)], check=True)
