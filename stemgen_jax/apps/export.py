@@ -97,7 +97,7 @@ def main(argv: list[str]) -> None:
   card.write_text(model_card.card(out, weights.config, metadata), "utf-8")
   plot = out.with_suffix(".png")
   plot.unlink(missing_ok=True)  # Of overwritten weights.
-  if metadata["course"]:
-    history.draw(plot, metadata["course"])
+  if weights.metadata["course"]:
+    history.draw(plot, weights.metadata["course"])
   size = out.stat().st_size / 1e6
   print(f"wrote {out}: step {metadata['steps']}, {size:.1f} MB; {card}")
