@@ -40,6 +40,7 @@ def plan(
       return path
     return path.with_name(f"{path.stem}-seed{number}{path.suffix}")
 
+  # All files of all takes are checked before the first take is generated.
   plans = {}
   taken = {pathlib.Path(path).resolve() for path in read if path}
   for number in request.seeds or ():

@@ -63,6 +63,7 @@ def generate(values: flags.FlagValues) -> None:
   plans = {}
   if not values.dry_run:
     plans = take_files.plan(values, request, request.sound, [values.context])
+  # Only that they exist: their contents are checked when they are loaded.
   _check_weights(values)
   _check_conditions(values, request)
   if _letters(values.stem) != _letters(request.stem):
@@ -100,6 +101,7 @@ def edit(values: flags.FlagValues, edit_of: Callable[[Take], Edit]) -> None:
   )
   context = request.sound if values.context else None
   if values.context and not inputs:
+    # Only for the mix and the picture: the take has the codes of its context.
     context = audio.read(values.context, longest=audio.LONGEST)
     take.check_context(context, f"--context={values.context}")
   read = (path, str(codes_file.path_of(path)), values.context)
@@ -207,6 +209,7 @@ def _run(
       warnings.simplefilter("ignore")  # of libraries
       warnings.simplefilter("always", GenerationWarning)
       warnings.showwarning = show_warning
+      # Takes are sampled in the loop; errors are raised here.
       with _flags_in_errors(values):
         takes = stemgen.run(dataclasses.replace(request, progress=advance))
       for take in takes:

@@ -17,7 +17,7 @@ from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec, ScaledCodec
 from stemgen_jax.codec.framing import Framing
 
-SILENCE_DB = -90.0
+SILENCE_DB = -90.0  # The noise of 16 bits is below.
 
 # The codec encodes this much more of a loop before its start and after its end.
 AROUND_SECONDS = 1.0
@@ -94,7 +94,7 @@ class EncodedContext:
     if not regions:
       raise ValueError("no region: expected from and to in seconds")
     inside = np.zeros(len(self.codes), bool)
-    begins = self._begin(np.arange(len(self.codes) + 1))
+    begins = self._begin(np.arange(len(self.codes) + 1))  # [t + 1]
     # Rounding must not add a frame where a region ends at the end of one.
     tolerance = 1e-6 * self.samples_per_frame
     for start, end in regions:
@@ -137,7 +137,7 @@ def encode_context(
     ValueError: a loop, for a codec that encodes segments.
   """
   began = time.perf_counter()
-  samples = audio_lib.with_channels(sound.samples, codec.channels)
+  samples = audio_lib.with_channels(sound.samples, codec.channels)  # [n, c]
   frames = count_frames(codec, sound.seconds, loop=loop)
   if loop:
     samples = audio_lib.resample_period(samples, frames * codec.hop)
@@ -147,6 +147,7 @@ def encode_context(
     stretch = sound.sample_rate / codec.sample_rate
   if gain is None:
     gain = gain_to_reference(samples, reference_db)
+  # The gain comes after resampling, which can raise peaks above full scale.
   samples = samples * np.float32(gain)
   level_db = audio_lib.rms_db(samples)
   if loop:
@@ -154,7 +155,7 @@ def encode_context(
     samples = around(samples, margin * codec.hop)
     codes = codec.encode(samples[None])[0, margin : margin + frames]  # [t, q]
   else:
-    codes = codec.encode(samples[None])[0]
+    codes = codec.encode(samples[None])[0]  # [t, q]
   scaled = isinstance(codec, ScaledCodec)
   return EncodedContext(
     codes=codes,
@@ -224,7 +225,7 @@ def gain_to_reference(
   """
   level_db = audio_lib.rms_db(samples)
   if level_db < SILENCE_DB:
-    return 1.0
+    return 1.0  # Amplified noise is not music.
   factor = 10 ** ((reference_db - level_db) / 20)
   return min(factor, 1.0 / float(np.abs(samples).max()))
 

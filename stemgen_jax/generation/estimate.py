@@ -54,7 +54,7 @@ def costs(
   known_mask = np.zeros((frames, codec.levels), bool)  # all are sampled
   windows = engine.count_windows(known_mask, codec, config.window, loop)
   for takes in batches:
-    each = _seconds_per_pass(stemgen, takes) / takes
+    each = _seconds_per_pass(stemgen, takes) / takes  # of one take
     for name, numbers in settings.items():
       numbers = engine.with_scales(numbers, config.conditions, given)
       passes = windows * cost.passes(numbers, config)

@@ -32,6 +32,7 @@ def read_context(context: Context) -> Audio:
       "path, or (samples, sample rate)"
     )
   audio_lib.check_seconds(sound.seconds, name)
+  # Files are checked while they are read, arrays are not.
   if not np.isfinite(sound.samples).all():
     raise ValueError(
       f"{name}: has samples that are NaN or infinite; expected -1 to 1"

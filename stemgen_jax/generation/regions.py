@@ -30,7 +30,7 @@ def parse_bars(text: str) -> list[tuple[int, int]]:
   """
   found = []
   for part in text.split(","):
-    first, dash, last = part.partition("-")
+    first, dash, last = part.partition("-")  # "12" is one bar, 12-12
     try:
       found.append((int(first), int(last if dash else first)))
     except ValueError:
@@ -68,5 +68,5 @@ def bars(
     raise ValueError(f"bars {first}-{last}: expected FIRST-LAST, from 1")
   if first_beat < 0:
     raise ValueError(f"first_beat {first_beat:g}: expected 0 s or more")
-  bar = beats_per_bar * 60.0 / bpm
+  bar = beats_per_bar * 60.0 / bpm  # seconds
   return first_beat + (first - 1) * bar, first_beat + last * bar

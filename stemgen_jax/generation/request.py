@@ -21,7 +21,7 @@ from stemgen_jax.sampling.settings import Settings, preset
 Progress = Callable[[int, int], object]
 """Called with the sampling steps just done, and with their total number."""
 
-SEEDS = 2**32
+SEEDS = 2**32  # The decoder's keys are made from uint32.
 
 
 class Vary(NamedTuple):
@@ -100,6 +100,7 @@ class GenerationRequest:
       OSError: the context cannot be read.
       ValueError: an attribute is not as documented.
     """
+    # Cheap checks first: reading the context may take seconds.
     request = self if self.edit is None else self._of_take(self.edit.take)
     seeds = request.seeds if request.seeds is not None else (0,)
     for seed in seeds:
@@ -175,7 +176,7 @@ def _context_or_length(
     return inputs.read_context(context)
   if context is None and seconds is not None:
     audio_lib.check_seconds(seconds, f"`seconds`={seconds:g}")
-    return None
+    return None  # Silence in the format of the codec, which is not known yet.
   raise ValueError(
     "give either `context`=FILE, the music to generate a stem for, or "
     "`seconds`=N, to start from nothing"

@@ -6,7 +6,6 @@ sample rate, in as many channels, without lag.
 
 import dataclasses
 import os
-import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -299,10 +298,9 @@ class StemGen:
 
 
 def _load_weights(name: str) -> model.Weights:
-  path = pathlib.Path(name)
-  if paths.is_run(path):
+  if paths.is_run(name):
     # Exported weights, the usual case, need no Orbax.
     from stemgen_jax.training import runs
 
-    return runs.load_run(path)
+    return runs.load_run(name)
   return model.load_weights(name)

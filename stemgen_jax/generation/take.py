@@ -229,10 +229,12 @@ class Take:
         path, sound, bits=bits, metadata=self.metadata, overwrite=overwrite
       )
 
+    # The codes state the gain of the stem, so the stem is written first.
     gains = {files.stem: write_audio(files.stem, self.audio)}
     if files.codes:
       self._write_codes(files.codes, gains[files.stem])
       gains[files.codes] = 0.0
+    # The picture shows the mix, even where it is not written.
     mix, mix_db = self.mix(context) if context else (None, 0.0)
     if mix and files.mix:
       gains[files.mix] = mix_db + write_audio(files.mix, mix)
@@ -332,5 +334,5 @@ def _digest(*codes: Int[np.ndarray, "t q"]) -> str:
   """Return a digest of the codes of a take and of its context."""
   digest = hashlib.sha256()
   for each in codes:
-    digest.update(each.astype("<u2").tobytes())
+    digest.update(each.astype("<u2").tobytes())  # on any machine
   return digest.hexdigest()[:16]

@@ -93,7 +93,7 @@ def parse(values: flags.FlagValues, own: Settings | None = None) -> Settings:
       continue
     field, _, source = name.partition(".")
     value = _value(flag, given, getattr(settings, field))
-    if source:
+    if source:  # One flag sets one entry of the mapping.
       value = {**settings.guidance, source: value}
     try:
       settings = dataclasses.replace(settings, **{field: value})
