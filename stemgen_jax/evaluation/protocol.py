@@ -1,8 +1,8 @@
-"""The examples that weights are judged by: the paper's protocol.
+"""The examples of an evaluation, by the paper's protocol.
 
-Of every test song a segment, a random stem as the target, and a random subset
+A segment of every test song, a random stem as the target, and a random subset
 of the others as the context (section 4). The list is a function of songs,
-length and seed; the first examples of a long list are those of a short one.
+length and seed; a short list is the beginning of a long one.
 """
 
 import dataclasses
@@ -23,28 +23,28 @@ from stemgen_jax.data.sources.band.source import FIRST, Band
 from stemgen_jax.evaluation import reference_annotations
 from stemgen_jax.evaluation.metrics import harmony
 
-_TRIES = 4  # segments of a song in which a pair is looked for
-_STRANGERS = 200  # songs that are searched for a stem of a category
+_TRIES = 4  # segments of a song that are searched for a pair
+_MOST_SONGS = 200  # songs that are searched for a stem of a category
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Example:
-  """A context, and the stem that was really played to it.
+  """A context and the real stem to it.
 
   Attributes:
-    number: its place in the list.
+    number: place in the list.
     song: id of the song.
-    start: of the segment in the song, in seconds.
-    category: of the target.
-    genre: of the song.
-    role: of the target; "" where nothing says it.
-    stems: names of the stems that are heard.
-    context: what is heard.
+    start: start of the segment in the song, in seconds.
+    category: category of the target.
+    genre: genre of the song.
+    role: role of the target, or "".
+    stems: names of the stems in the context.
+    context: mix of these stems.
     real: the target.
-    stranger: a stem of the category from another song; None where no other
+    random_stem: a stem of the category from another song; None if no other
       song has one.
-    pitched: whether target and context both have a harmony to agree on.
-    truth: what is true of the context.
+    pitched: whether target and context both have pitched instruments.
+    annotations: reference annotations of the context.
   """
 
   number: int
@@ -56,14 +56,14 @@ class Example:
   stems: tuple[str, ...]
   context: Audio
   real: Audio
-  stranger: Audio | None
+  random_stem: Audio | None
   pitched: bool
-  truth: reference_annotations.Truth
+  annotations: reference_annotations.ReferenceAnnotations
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Segment:
-  """A part of a song, with the pair that was drawn from it."""
+  """A part of a song, with the pair drawn from it, if there is one."""
 
   song: songs.Song
   start: float
@@ -75,35 +75,36 @@ class ExampleList:
   """Examples of a source's test songs, drawn one after another.
 
   Args:
-    source: of the songs.
-    codec: whose sample rate and channels the examples have.
-    seconds: length of an example; of the songs, where these are shorter.
-    seed: of segments, targets and contexts.
+    source: source of the songs.
+    codec: codec whose sample rate and channels the examples have.
+    seconds: length of an example, 2 to 60; at most that of the song.
+    seed: seed of segments, targets and contexts.
 
   Raises:
-    ValueError: the source has fewer than two test songs, or an argument is
-      out of its range.
+    ValueError: the source has fewer than two test songs, or `seconds` is out
+      of range.
   """
 
   def __init__(
     self, source: songs.Songs, codec: Codec, seconds: float, seed: int
   ):
     if not 2 <= seconds <= 60:
-      raise ValueError(f"{seconds:g} s an example: expected 2 to 60")
+      raise ValueError(f"seconds={seconds:g}: expected 2 to 60")
     self._source, self._codec = source, codec
     self._songs = restore.test_songs(source)
     self._seconds = seconds
     self._config = pairs.PairConfig(
       segment_seconds=seconds, pairs=1, empty_share=0.0, seed=seed
     )
-    # An example, the next one's context and a stranger: three at a time.
+    # An example uses three segments: its own, the next one's for the other
+    # context, and another song's for the random stem.
     self._segment = functools.lru_cache(maxsize=8)(self._cut)
 
   def __iter__(self) -> Iterator[int]:
-    """Places in the list that give an example, without end.
+    """Yield the places of the list that have an example, without end.
 
     Raises:
-      ValueError: no song gives one.
+      ValueError: no song has one.
     """
     found, place = False, 0
     while True:
@@ -111,21 +112,21 @@ class ExampleList:
       found |= usable
       if not found and place > 2 * len(self._songs):
         raise ValueError(
-          f"no test song of {self._source.name} has two stems that sound "
-          "together: nothing to judge by"
+          f"{self._source.name}: no test song has two stems that sound "
+          "together; expected at least one"
         )
       if usable:
         yield place
       place += 1
 
   def example(self, place: int) -> Example:
-    """The example at a place of the list that gives one."""
+    """Return the example at a place that has one."""
     segment = self._segment(place)
     song, pair = segment.song, segment.pair
     assert pair is not None
     category = song.stems[pair.target].category
     context = self._context(segment)
-    heard = [song.stems[stem] for stem in pair.context]
+    in_context = [song.stems[stem] for stem in pair.context]
     return Example(
       number=place,
       song=song.id,
@@ -133,20 +134,20 @@ class ExampleList:
       category=category,
       genre=song.genre,
       role=song.stems[pair.target].role,
-      stems=tuple(stem.name for stem in heard),
+      stems=tuple(stem.name for stem in in_context),
       context=context,
       real=self._audio(segment.stems[pair.target]),
-      stranger=self._stranger(place, category),
+      random_stem=self._random_stem(place, category),
       pitched=category not in harmony.UNPITCHED
-      and any(stem.category not in harmony.UNPITCHED for stem in heard),
-      truth=self._truth(segment, context),
+      and any(stem.category not in harmony.UNPITCHED for stem in in_context),
+      annotations=self._annotate(segment, context),
     )
 
   def other_context(self, place: int) -> Audio:
-    """The context of the next example of another song, as long as its own.
+    """Return the next other song's context, at the length of its own.
 
     Raises:
-      ValueError: no other song gives an example.
+      ValueError: no other song has an example.
     """
     own = self._segment(place)
     for following in range(place + 1, place + 2 + 2 * len(self._songs)):
@@ -156,34 +157,35 @@ class ExampleList:
         samples = audio.fit(context.samples, own.stems.shape[1])
         return Audio(samples, context.sample_rate)
     raise ValueError(
-      f"no test song of {self._source.name} but {own.song.id} has two stems "
-      "that sound together: there is no other context to play to"
+      f"{self._source.name}: only test song {own.song.id} has two stems that "
+      "sound together, so there is no other context; expected two such songs"
     )
 
   def _cut(self, place: int) -> _Segment:
-    """The segment at a place: songs in turn, and then again."""
+    """Cut the segment at a place: songs in turn, over and over."""
     song = self._songs[place % len(self._songs)]
     turn = place // len(self._songs)
     stems, _ = song_audio.read_stems(song, self._codec, self._config)
     rate = self._codec.sample_rate
     length = min(stems.shape[1], round(self._seconds * rate))
+    # Seeded by song and turn: other songs of the list do not change it.
     rng = np.random.default_rng(
       [self._config.seed, zlib.crc32(song.id.encode()), turn]
     )
-    playable = np.array([stem.target for stem in song.stems])
+    is_target = np.array([stem.target for stem in song.stems])
     start, part, pair = 0.0, stems[:, :length], None
     for attempt in range(_TRIES):
       first = int(rng.integers(stems.shape[1] - length + 1))
       part = stems[:, first : first + length]
       active = np.stack([activity.active_seconds(stem, rate) for stem in part])
       found = pairs.choose_pairs(
-        self._config, song.id, _TRIES * turn + attempt, active, playable
+        self._config, song.id, _TRIES * turn + attempt, active, is_target
       )
       start = first / rate
       if found:
         (pair,) = found
         break
-    # A copy, which does not keep the whole song in memory.
+    # A view would keep the whole song in memory.
     return _Segment(song, start, part.copy(), pair)
 
   def _context(self, segment: _Segment) -> Audio:
@@ -193,11 +195,11 @@ class ExampleList:
   def _audio(self, samples: Float[np.ndarray, "n c"]) -> Audio:
     return Audio(np.ascontiguousarray(samples), self._codec.sample_rate)
 
-  def _stranger(self, place: int, category: str) -> Audio | None:
-    """The first stem of the category in the songs that follow."""
+  def _random_stem(self, place: int, category: str) -> Audio | None:
+    """Return the first stem of the category in the following songs."""
     own = self._segment(place)
     count = len(self._songs)
-    for further in range(1, min(count, _STRANGERS)):
+    for further in range(1, min(count, _MOST_SONGS)):
       song = self._songs[(place + further) % count]
       numbers = [
         number
@@ -212,15 +214,15 @@ class ExampleList:
         return self._audio(audio.fit(stem, own.stems.shape[1]))
     return None
 
-  def _truth(
+  def _annotate(
     self, segment: _Segment, context: Audio
-  ) -> reference_annotations.Truth:
+  ) -> reference_annotations.ReferenceAnnotations:
     if isinstance(self._source, Band):
       number = int(segment.song.id.rpartition("-")[2])
       assert number >= FIRST["test"]
       return reference_annotations.of_score(
         self._source.score(number), segment.start, context.seconds
       )
-    return reference_annotations.heard_in(
+    return reference_annotations.estimate(
       audio.mono(context), context.sample_rate
     )

@@ -1,7 +1,7 @@
-"""What is true of a piece of music: its beats, its chords, its key.
+"""Reference annotations of a context: its beats, chords and key.
 
-The band's songs say so themselves. For other music a context is listened to:
-then every figure that is measured against it holds for what was heard in it.
+They are known for the band's songs. For other music they are estimated from
+the context, and figures measured against them inherit the estimates' errors.
 """
 
 import dataclasses
@@ -17,15 +17,15 @@ from stemgen_jax.evaluation.metrics import harmony, rhythm
 
 
 @dataclasses.dataclass(frozen=True)
-class Truth:
-  """Of a piece of music that begins at 0 s.
+class ReferenceAnnotations:
+  """Annotations of a piece of music that begins at 0 s.
 
   Attributes:
-    beats: in seconds, ascending.
-    grid: that onsets lie on.
-    chords: those that sound, in order.
-    key: tonic and mode, as mir_eval writes it: "A minor".
-    estimated: heard in the music, not known.
+    beats: times in seconds, ascending.
+    grid: grid of onsets.
+    chords: chords in order.
+    key: tonic and mode as in mir_eval: "A minor".
+    estimated: whether they are estimated from the audio.
   """
 
   beats: Float[np.ndarray, " n"]
@@ -35,11 +35,13 @@ class Truth:
   estimated: bool
 
 
-def of_score(score: Score, start: float, seconds: float) -> Truth:
-  """Of the part of a band's song that begins at `start` seconds."""
+def of_score(
+  score: Score, start: float, seconds: float
+) -> ReferenceAnnotations:
+  """Return the annotations of a band's song from `start` seconds on."""
   beats = np.array(score.beats) - start
   minor = 3 in MODES[score.mode]
-  return Truth(
+  return ReferenceAnnotations(
     beats=beats[(beats >= 0) & (beats < seconds)],
     grid=_grid(score),
     chords=tuple(
@@ -57,16 +59,18 @@ def of_score(score: Score, start: float, seconds: float) -> Truth:
 
 
 def _grid(score: Score) -> rhythm.Grid:
-  if score.meter == "6/8":
+  if score.meter == "6/8":  # its beats have three parts
     return rhythm.Grid(6)
   pair = BOOK[score.genre].pair / METERS[score.meter].beat
   return rhythm.Grid(4, score.swing, pair)
 
 
-def heard_in(context: Float[np.ndarray, " samples"], sample_rate: int) -> Truth:
-  """Of music that nobody wrote down, as it is heard."""
-  chroma = harmony.chroma(context, sample_rate)
-  return Truth(
+def estimate(
+  context: Float[np.ndarray, " samples"], sample_rate: int
+) -> ReferenceAnnotations:
+  """Estimate the annotations of music without a score."""
+  chroma = harmony.chroma(context, sample_rate)  # [t, 12]
+  return ReferenceAnnotations(
     beats=rhythm.beats(context, sample_rate),
     grid=rhythm.Grid(4),
     chords=harmony.chords(chroma),

@@ -1,19 +1,19 @@
-"""Many files to make, by one process or by several that share the work."""
+"""Make many files, in one process or in several that share the work."""
 
 import pathlib
-import sys
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import filelock
-import tqdm
+
+from stemgen_jax import progress
 
 Job = tuple[pathlib.Path, *tuple[Any, ...]]
-"""A file, and what there is to know to make it."""
+"""A file, and the arguments of the function that makes it."""
 T = TypeVar("T")
 
-_PAUSE = 1.0  # seconds between looks at what others are at work on
+_PAUSE = 1.0  # seconds between checks of files that other processes make
 
 
 def fill(
@@ -24,36 +24,30 @@ def fill(
   count: int,
   desc: str,
 ) -> dict[pathlib.Path, T]:
-  """Makes the files that are not there yet, with a progress bar, and reads all.
+  """Make the missing files, with a progress bar, and read all.
 
-  Processes that are given the same files, on one machine or on a shared disk
-  that has flock, each make what no other is at work on. A lock tells, which
-  goes with the process that holds it: what one that was stopped left half done
-  is taken up by the others.
+  Processes with the same files, on one machine or on a shared disk that
+  supports flock, each make files that no other is making. They hold a lock,
+  which is released when a process ends: others then make its file.
 
   Args:
-    jobs: in turn; each is asked for after the one before is done.
-    make: called as `make(*job)`; writes the file whole or not at all.
-    load: reads a file, as soon as it is met, so that a damaged one is told
-      before there is more work.
-    count: of the jobs.
-    desc: what the progress bar calls the work.
+    jobs: jobs in order; the next is requested after the one before is done.
+    make: called as `make(*job)`; writes a complete file or none.
+    load: reads a file as soon as it exists, so that a corrupt one is reported
+      before more work is done.
+    count: number of jobs.
+    desc: title of the progress bar.
 
   Returns:
-    What is in the files, in the order of the jobs.
+    Contents of the files, in the order of the jobs.
   """
   found: dict[pathlib.Path, T] = {}
   order: list[pathlib.Path] = []
   others: list[Job] = []
-  with tqdm.tqdm(
-    total=count,
-    desc=desc,
-    unit="example",
-    mininterval=0.5 if sys.stderr.isatty() else 30,
-  ) as bar:
+  with progress.bar(total=count, desc=desc, unit="example", seconds=0.5) as bar:
 
     def work(jobs: list[Job]) -> list[Job]:
-      """What other processes are at work on; the rest is done."""
+      """Do jobs; return those that other processes hold."""
       held = []
       for job in jobs:
         if _made(job, make):
@@ -67,23 +61,23 @@ def fill(
       order.append(job[0])
       made_before = job[0].is_file()
       others = work([*others, job])
-      bar.initial += made_before  # so that the rate is that of this run
+      bar.initial += made_before  # the rate counts this run's files only
     while others:
-      bar.set_postfix_str(f"another process makes {others[0][0].name}")
+      bar.set_postfix_str(f"waiting for another process: {others[0][0].name}")
       time.sleep(_PAUSE)
       others = work(others)
   return {path: found[path] for path in order}
 
 
 def _made(job: Job, make: Callable[..., object]) -> bool:
-  """Makes a file, unless it is there or another process is at work on it."""
+  """Make a missing file; return False if another process is making it."""
   path = job[0]
   if path.is_file():
     return True
   lock = path.with_suffix(".lock")
   try:
     with filelock.FileLock(lock, blocking=False):
-      if not path.is_file():  # another may have made it meanwhile
+      if not path.is_file():  # made meanwhile by another process
         make(*job)
       lock.unlink(missing_ok=True)
   except filelock.Timeout:

@@ -7,10 +7,11 @@ import pytest
 import tiny
 import trees
 
+from stemgen_jax import recipes
 from stemgen_jax.data.preparation import pairs, prepare
 from stemgen_jax.data.sources.folder import Folder
-from stemgen_jax.evaluation import subject
-from stemgen_jax.evaluation.studies import full
+from stemgen_jax.evaluation.options import Options
+from stemgen_jax.evaluation.song_subject import SongSubject
 
 CONFIG = pairs.PairConfig(segment_seconds=4.0, pairs=3, empty_share=0.0)
 SPLITS = {"A": "train", "B": "valid", "C": "test", "D": "test"}
@@ -41,21 +42,21 @@ def data(root, tmp_path, request):
 
 
 def load(data):
-  return subject.load("demo", data=str(data), seconds=2.0)
+  return SongSubject(Options(data=str(data), seconds=2.0))
 
 
-def judged(one) -> set[str]:
+def songs(one) -> set[str]:
   places = itertools.islice(one.examples, 4)
   return {one.examples.example(place).song for place in places}
 
 
 def test_test_songs_are_those_of_the_set(root, data):
-  assert judged(load(data)) == {"C", "D"}
+  assert songs(load(data)) == {"C", "D"}
   # Songs that were added, or moved away from the test split.
   for name in ("bass.wav", "drums.wav"):
     trees.sound(root / "E" / name, rate=800)
   label(root, D="train", E="test")
-  assert judged(load(data)) == {"C", "D"}
+  assert songs(load(data)) == {"C", "D"}
 
 
 @pytest.mark.parametrize(("song", "split"), [("A", "train"), ("B", "valid")])
@@ -75,16 +76,16 @@ def test_a_song_of_the_set_that_is_gone_is_named(root, data, table):
 
 
 @pytest.mark.parametrize("change", ["stem", "category"])
-def test_an_evaluation_does_not_go_on_with_other_songs(
+def test_an_evaluation_does_not_resume_with_other_songs(
   root, data, tmp_path, change
 ):
   recipe = tmp_path / "recipe.json"
-  full.bind(recipe, load(data).identity)
-  full.bind(recipe, load(data).identity)
+  recipes.check_or_create(recipe, load(data).identity)
+  recipes.check_or_create(recipe, load(data).identity)
   if change == "stem":
     trees.sound(root / "C" / "organ.wav", rate=800)
   else:
     with open(root / "stems.csv", "a") as file:
       file.write("C,piano.wav,organ,\n")
   with pytest.raises(ValueError, match=r"test_songs '2 songs, .* now"):
-    full.bind(recipe, load(data).identity)
+    recipes.check_or_create(recipe, load(data).identity)

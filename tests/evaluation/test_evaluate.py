@@ -17,10 +17,10 @@ def out(tmp_path_factory):
 
 
 def evaluate(folder, *arguments) -> int:
-  return judge(folder, *TINY, "--mirdd=false", *arguments)
+  return run(folder, *TINY, "--mirdd=false", *arguments)
 
 
-def judge(folder, *arguments) -> int:
+def run(folder, *arguments) -> int:
   return command.main(["evaluate", f"--out={folder}", *arguments])
 
 
@@ -37,12 +37,12 @@ def test_it_writes_a_page_and_its_figures(out):
     "Starting from drums",
     "Starting from chords",
     "Melody layering",
-    "Does it listen?",
+    "Does it use the context?",
   ):
     assert heading in page
 
 
-def test_it_goes_on_where_it_was(out, capsys):
+def test_it_resumes(out, capsys):
   names = sorted((out / "examples").iterdir())
   times = [path.stat().st_mtime_ns for path in names]
   assert len(names) == 4  # figures and a stem of each
@@ -53,7 +53,7 @@ def test_it_goes_on_where_it_was(out, capsys):
   assert "2 examples of 2 songs" in capsys.readouterr().out
 
 
-def test_another_evaluation_does_not_mix_with_it(out, capsys):
+def test_another_evaluation_in_the_same_folder_is_refused(out, capsys):
   assert evaluate(out, "--examples=2", "--seed=1") == 1
   error = capsys.readouterr().err
   assert "seed 0 there, 1 now" in error
@@ -63,27 +63,32 @@ def test_another_evaluation_does_not_mix_with_it(out, capsys):
 @pytest.mark.parametrize(
   ("arguments", "message"),
   [
-    (("--variations=-1",), "--variations=-1: expected 0 or more"),
-    (("--shown=-1",), "--shown=-1: expected 0 or more"),
+    (("--variations=-1",), "--variations=-1: expected at least 0"),
+    (("--shown=-1",), "--shown=-1: expected at least 0"),
     (("--what=listening", "--examples=0"), "--examples=0: expected at least"),
     (("--what=sound", "--examples=-3"), "--examples=-3: expected at least"),
-    (("--what=sound", "--examples=2"), "of 2 examples none is of a real"),
-    (("--what=loops", "--files=*", "--seconds=-5"), "--seconds: -5 s"),
+    (("--what=sound", "--examples=2"), "2 examples: none has a real"),
+    (
+      ("--what=loops", "--files=*", "--seconds=-5"),
+      "--seconds=-5: expected 0.2 to 600",
+    ),
     (("--weights=.",), "is a folder"),
     (("--seed=-1",), "--seed=-1: expected 0 to 2147483647"),
     (("--grid=configs/decoding.py",), "--grid is for --what=decoding, not all"),
+    (("--what=loops",), "--files is missing"),
+    (("--what=decoding",), "--grid is missing"),
     (("--files=*",), "--files is for --what=loops, not all"),
     (("--what=listening", "--mirdd"), "--mirdd is for --what=all or decoding"),
   ],
 )
-def test_wrong_flags_are_told_before_any_work(
+def test_invalid_flags_are_reported_before_any_work(
   tmp_path, capsys, arguments, message
 ):
-  assert judge(tmp_path, *arguments) == 1
+  assert run(tmp_path, *arguments) == 1
   assert message in capsys.readouterr().err
 
 
-def test_decodings_are_compared_and_others_join(tmp_path):
+def test_settings_are_compared_and_more_are_added(tmp_path):
   grid = tmp_path / "grid.py"
   grid.write_text(
     "from stemgen_jax.sampling import Settings\n"
@@ -94,7 +99,7 @@ def test_decodings_are_compared_and_others_join(tmp_path):
   for numbers in ((1,), (1, 2)):
     grid.write_text(f"NUMBERS = {numbers}\n{text}")
     assert (
-      judge(
+      run(
         tmp_path / "out",
         "--what=decoding",
         f"--grid={grid}",

@@ -1,4 +1,4 @@
-"""Files that several processes make together."""
+"""Files that several processes share the work of."""
 
 import pathlib
 import subprocess
@@ -18,7 +18,7 @@ from stemgen_jax.evaluation import sharing
 out, name, other = pathlib.Path(sys.argv[1]), *sys.argv[2:]
 
 def make(path):
-  # The first one that each makes takes until the other is at work too.
+  # Each process waits in its first file until the other has started.
   (out / name).touch()
   while not (out / other).exists():
     time.sleep(0.01)
@@ -42,7 +42,7 @@ def fill(jobs, make):
   )
 
 
-def test_what_is_there_is_left_as_it_is(tmp_path):
+def test_existing_files_are_kept(tmp_path):
   (tmp_path / "a.npz").write_text("before")
   jobs = [(tmp_path / "a.npz", "x"), (tmp_path / "b.npz", "y", "z")]
   found = fill(jobs, write)
@@ -67,7 +67,7 @@ def test_processes_share_the_work(tmp_path):
   assert not list(tmp_path.glob("*.lock"))
 
 
-def test_what_another_process_is_at_work_on_comes_last(tmp_path, monkeypatch):
+def test_files_of_another_process_come_last(tmp_path, monkeypatch):
   monkeypatch.setattr(sharing, "_PAUSE", 0.01)
   a, b = tmp_path / "a.npz", tmp_path / "b.npz"
   made = []
@@ -89,7 +89,7 @@ def test_what_another_process_is_at_work_on_comes_last(tmp_path, monkeypatch):
   assert made == [b, a]
 
 
-def test_a_failure_leaves_the_job_to_be_done(tmp_path):
+def test_a_failed_job_is_done_by_the_next_run(tmp_path):
   def fail(path):
     raise RuntimeError("no memory")
 
@@ -100,7 +100,7 @@ def test_a_failure_leaves_the_job_to_be_done(tmp_path):
   assert job[0].read_text() == "done"
 
 
-def test_a_damaged_file_is_told_before_more_is_made(tmp_path):
+def test_a_corrupt_file_is_reported_before_more_is_made(tmp_path):
   (tmp_path / "a.npz").write_bytes(b"\xff")
   with pytest.raises(UnicodeDecodeError):
     fill([(tmp_path / "a.npz",), (tmp_path / "b.npz", "late")], write)

@@ -5,35 +5,14 @@ The figures are those of librosa and mir_eval, the field's own:
   pip install -e '.[evaluate]'
 """
 
-import contextlib
-import warnings
-from collections.abc import Iterator
-
 import numpy as np
 from jaxtyping import Float
+
+from stemgen_jax.audio.analysis import librosa, mir_eval, onsets, quiet
 
 _TOLERANCE = 0.05  # seconds between two onsets that are the same.
 _HOP = 512
 _AUDIBLE = 1e-3  # RMS of a frame, -60 dB.
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-  """Without librosa's remarks on sounds that are short or silent."""
-  with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    yield
-
-
-try:
-  with quiet():
-    import librosa
-    import mir_eval
-except ImportError as error:
-  raise ModuleNotFoundError(
-    f"{error.name} is needed to compare onsets and pitches: "
-    "pip install 'stemgen-jax[evaluate]'"
-  ) from error
 
 
 def onset_f1(
@@ -46,11 +25,7 @@ def onset_f1(
   Returns:
     0..1; NaN where neither has an onset.
   """
-  with quiet():
-    found, wanted = (
-      librosa.onset.onset_detect(y=sound, sr=sample_rate, units="time")
-      for sound in (output, target)
-    )
+  found, wanted = (onsets(sound, sample_rate) for sound in (output, target))
   if not len(found) and not len(wanted):
     return float("nan")
   if not len(found) or not len(wanted):

@@ -1,1 +1,1 @@
-"""What is measured in stems and mixes."""
+"""Metrics of stems, mixes and populations of them."""

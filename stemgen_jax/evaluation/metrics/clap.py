@@ -16,18 +16,18 @@ _FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
 
 
 def load(folder: str | os.PathLike[str]) -> Embedding:
-  """The audio embedding of every stretch that the model takes (10 s).
+  """Load the audio embedding, computed per segment of 10 s.
 
   Raises:
     FileNotFoundError: a file is missing from the folder.
-    ModuleNotFoundError: transformers is absent.
-    ValueError: they are not a CLAP model's.
+    ModuleNotFoundError: transformers is not installed.
+    ValueError: the files are not those of a CLAP model.
   """
   for name in _FILES:
     if not (pathlib.Path(folder) / name).is_file():
       raise FileNotFoundError(
-        f"no {name} in {folder}: expected a folder with {', '.join(_FILES)}, "
-        "as of laion/larger_clap_music"
+        f"{folder}: no {name}; expected a folder with {', '.join(_FILES)}, as "
+        "of laion/larger_clap_music"
       )
   from stemgen_jax.codec.networks import importable_torchaudio
 
@@ -49,16 +49,20 @@ def load(folder: str | os.PathLike[str]) -> Embedding:
       folder, local_files_only=True, use_safetensors=True
     ).eval()
   except (OSError, RuntimeError, TypeError, KeyError) as error:
-    raise ValueError(f"{folder} holds no CLAP model: {error}") from error
+    raise ValueError(
+      f"{folder}: not a CLAP model ({error}); expected one as of "
+      "laion/larger_clap_music"
+    ) from error
 
   def embed(sound: np.ndarray, sample_rate: int) -> np.ndarray:
     wanted = extractor.sampling_rate
     samples = soxr.resample(sound.mean(1), sample_rate, wanted)
     found = []
+    # As many samples as the model takes at a time.
     for first in range(0, len(samples), extractor.nb_max_samples):
       part = samples[first : first + extractor.nb_max_samples]
       inputs = extractor(part, sampling_rate=wanted, return_tensors="pt")
       found.append(model(**inputs).audio_embeds.detach().numpy()[0])
-    return np.stack(found)
+    return np.stack(found)  # [windows, d]
 
   return embed

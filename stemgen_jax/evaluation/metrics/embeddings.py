@@ -1,7 +1,7 @@
-"""What a distance between populations is taken of: sound as vectors.
+"""Embeddings of sound, for distances between populations.
 
-`codec` and `notes` come with what is installed; the weights of VGGish and
-CLAP, which the literature reports, are not shipped: their files are given.
+`codec` and `notes` need no further files. The weights of VGGish and CLAP,
+which the literature reports, are not shipped: the user gives their files.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from stemgen_jax.evaluation.metrics import notes
 
 Samples = Float[np.ndarray, "samples channels"]
 Embedding = Callable[[Samples, int], Float[np.ndarray, "windows d"]]
-"""Of sound and its sample rate in Hz, a vector of each window."""
+"""Maps samples and sample rate to one vector per window."""
 
 
 def codec_latents(codec: Codec) -> Embedding:
-  """Mean latents of each second, as the codec's codes name them."""
+  """Return the embedding by mean latents of the codec's codes per second."""
   books = codec.codebooks()  # [q, v, latent]
 
   def embed(sound: Samples, sample_rate: int) -> np.ndarray:
@@ -32,10 +32,10 @@ def codec_latents(codec: Codec) -> Embedding:
 
 
 def keys(sound: Samples, sample_rate: int) -> np.ndarray:
-  """Mean activity and onsets of the 88 keys over 2 s, as basic-pitch hears.
+  """Compute mean activity and onsets of the 88 keys over 2 s, [windows, 176].
 
   Raises:
-    ModuleNotFoundError: `notes.check` says what is absent.
+    ModuleNotFoundError: a package of `notes.check` is missing.
   """
   activity, onsets = notes.posteriors(sound.mean(1), sample_rate)
   return np.concatenate([activity.mean(1), onsets.mean(1)], axis=1)

@@ -1,4 +1,4 @@
-"""95 % intervals over songs: examples of one song are drawn together."""
+"""95 % bootstrap intervals over songs: examples of a song stay together."""
 
 from typing import NamedTuple
 
@@ -7,16 +7,16 @@ from jaxtyping import Bool, Float, Int
 
 RESAMPLES = 4000
 FEWEST_SONGS = 5
-"""Songs that an interval takes: of fewer the resamples say next to nothing."""
+"""Least number of songs for an interval; fewer give meaningless resamples."""
 
 
 class Draws(NamedTuple):
   """Songs drawn with replacement.
 
   Attributes:
-    song: of each example, counted from 0.
-    of_songs: how often each song counts in each resample. There are no
-      resamples of fewer songs than `FEWEST_SONGS`.
+    song: number of each example's song, from 0.
+    of_songs: weight of each song in each resample. There are no resamples of
+      fewer songs than `FEWEST_SONGS`.
   """
 
   song: Int[np.ndarray, " n"]
@@ -24,25 +24,26 @@ class Draws(NamedTuple):
 
   @property
   def times(self) -> Float[np.ndarray, "resamples n"]:
-    """How often each example counts in each resample."""
+    """Weight of each example in each resample."""
     return self.of_songs[:, self.song]
 
   def enough(self, there: Bool[np.ndarray, " n"]) -> bool:
-    """Whether these examples are of enough songs for an interval."""
+    """Return whether these examples have enough songs for an interval."""
     return len(np.unique(self.song[there])) >= FEWEST_SONGS
 
 
 def draws(songs: np.ndarray, rng: np.random.Generator) -> Draws:
-  """Draws as many songs as there are, `RESAMPLES` times.
+  """Draw `RESAMPLES` bootstrap resamples of the songs.
 
   Args:
-    songs: of each example.
-    rng: drawn from where there are enough songs.
+    songs: song of each example.
+    rng: advanced only if there are enough songs.
   """
   _, song = np.unique(songs, return_inverse=True)
   count = song.max() + 1
   if count < FEWEST_SONGS:
     return Draws(song, np.zeros((0, count)))
+  # [resamples, songs]: which songs are drawn, then how often each is.
   taken = rng.integers(count, size=(RESAMPLES, count))
   times = np.zeros((RESAMPLES, count))
   np.add.at(times, (np.arange(RESAMPLES)[:, None], taken), 1)
@@ -52,18 +53,20 @@ def draws(songs: np.ndarray, rng: np.random.Generator) -> Draws:
 def mean(
   values: Float[np.ndarray, " n"], draws: Draws
 ) -> dict[str, float | int | None]:
-  """Mean of the values that are finite, with its interval as `around`.
+  """Compute the mean of the finite values with its interval.
 
-  Also `examples`, how many these are.
+  Returns:
+    As `around`, and `examples`, the number of finite values.
   """
   there = np.isfinite(values)
   if not there.any():
     return {"mean": None, "low": None, "high": None, "examples": 0}
+  # Sums per song first: [resamples, songs] is smaller than [resamples, n].
   count = draws.of_songs.shape[1]
   sums = np.bincount(draws.song[there], values[there], count)
   counts = np.bincount(draws.song[there], minlength=count)
   times = draws.of_songs if draws.enough(there) else draws.of_songs[:0]
-  times = times[times @ counts > 0]
+  times = times[times @ counts > 0]  # resamples with any finite value
   means = (times @ sums) / (times @ counts)
   found = around(float(values[there].mean()), means)
   return {**found, "examples": int(there.sum())}
@@ -72,9 +75,9 @@ def mean(
 def around(
   middle: float, resamples: Float[np.ndarray, " resamples"]
 ) -> dict[str, float | None]:
-  """A `mean` with the 95 % interval of its resamples, `low` and `high`.
+  """Return a `mean` with the 95 % interval of its resamples, `low`, `high`.
 
-  These are None where there are no resamples, all where there is no mean.
+  These are None without resamples; all are None without a mean.
   """
   if not np.isfinite(middle):
     return {"mean": None, "low": None, "high": None}
@@ -86,7 +89,7 @@ def around(
   return {"mean": round(middle, 4), "low": low, "high": high}
 
 
-def said(
+def text(
   value: float | None,
   low: float | None,
   high: float | None,
@@ -94,19 +97,19 @@ def said(
   digits: int = 2,
   percent: bool = False,
 ) -> str:
-  """A value with its interval, such as "0.53 (0.44 to 0.63)".
+  """Format a value with its interval, such as "0.53 (0.44 to 0.63)".
 
   Args:
-    value: None where there is none.
-    low: end of the interval; None where it has too few songs.
-    high: the other end.
-    digits: behind the point.
-    percent: all are shares, told in percent.
+    value: the value, or None.
+    low: lower end of the interval; None for too few songs.
+    high: upper end.
+    digits: decimal places.
+    percent: whether to format shares as percentages.
   """
   if value is None:
     return "-"
   scale, unit = (100, " %") if percent else (1, "")
-  text = f"{scale * value:.{digits}f}{unit}"
+  number = f"{scale * value:.{digits}f}{unit}"
   if low is None or high is None:
-    return f"{text} (too few songs)"
-  return f"{text} ({scale * low:.{digits}f} to {scale * high:.{digits}f})"
+    return f"{number} (too few songs)"
+  return f"{number} ({scale * low:.{digits}f} to {scale * high:.{digits}f})"

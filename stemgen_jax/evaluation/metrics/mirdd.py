@@ -1,11 +1,11 @@
 """MIRDD: do generated mixes have the musical statistics of real ones?
 
-Eleven descriptors of every mix (StemGen, section 4); of each the divergence
+For each of eleven descriptors of a mix (StemGen, section 4), the divergence
 KL(real || generated) of the two populations' histograms, in nats, and the mean
-of the eleven. The paper leaves bins and smoothing open. Here every descriptor
-has the bins below, fixed beforehand, and half a count is added to each bin.
-So values compare only within this project, and beside two anchors: the floor,
-which is real mixes against other real mixes, and random pairing.
+of the eleven. The paper does not give bins and smoothing. Here every descriptor
+has the bins below, and half a count is added to each bin. So values compare
+only within this project, with two anchors: the floor, which is real mixes
+against other real mixes, and random pairing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from stemgen_jax import finite
+
 _SMOOTHING = 0.5  # counts added to every bin (Jeffreys)
-_SPLITS = 16  # of the real mixes into halves, for the floor
+_SPLITS = 16  # random halves of the real mixes, for the floor
 
 _KEYS = 24
-_TRIADS = 25  # major and minor on twelve roots, and none
+_TRIADS = 25  # major and minor on twelve roots, and no chord
 
 BINS: dict[str, Float[np.ndarray, " edges"]] = {
   "key": np.arange(_KEYS + 1) - 0.5,
@@ -32,8 +34,7 @@ BINS: dict[str, Float[np.ndarray, " edges"]] = {
   "chord_triads": np.arange(_TRIADS + 1) - 0.5,
   "structure_labels": np.arange(9) - 0.5,
 }
-"""Edges of the bins of every descriptor; what lies outside is put into the
-outermost ones."""
+"""Bin edges of every descriptor; values outside go to the outermost bins."""
 
 NAMES = {
   "key": "key",
@@ -48,19 +49,19 @@ NAMES = {
   "chord_triads": "chord triad labels",
   "structure_labels": "structure labels (proxy: novelty of self-similarity)",
 }
-"""The descriptors in words."""
+"""Labels of the descriptors."""
 
 Described = Mapping[str, Sequence[float]]
-"""Of one mix, the values of each descriptor; of `key` one, of pitches many."""
+"""Values of each descriptor of one mix: one key, many pitches."""
 
 
 def divergence(
   real: Sequence[float], other: Sequence[float], edges: np.ndarray
 ) -> float:
-  """KL(real || other) in nats, of smoothed histograms over the bins.
+  """Compute KL(real || other) of smoothed histograms, in nats.
 
   Returns:
-    At least 0; NaN where one side has no values.
+    At least 0; NaN if one side has no values.
   """
   if not len(real) or not len(other):
     return float("nan")
@@ -69,48 +70,44 @@ def divergence(
     np.histogram(np.clip(values, *inside), edges)[0] + _SMOOTHING
     for values in (real, other)
   )
-  p, q = p / p.sum(), q / q.sum()
+  p, q = p / p.sum(), q / q.sum()  # [bins]
   return float((p * np.log(p / q)).sum())
 
 
 def mirdd(
   real: Sequence[Described], other: Sequence[Described]
 ) -> dict[str, float]:
-  """Divergence of every descriptor, and `mean` of those that have one."""
+  """Compute the divergence of every descriptor, and their finite `mean`."""
   found = {
     name: divergence(_pool(real, name), _pool(other, name), edges)
     for name, edges in BINS.items()
   }
-  return found | {"mean": _mean(list(found.values()))}
+  return found | {"mean": finite.mean(list(found.values()))}
 
 
 def floor(real: Sequence[Described], seed: int = 0) -> dict[str, float]:
-  """MIRDD of real mixes against other real mixes, mean over random halves."""
+  """Compute MIRDD between random halves of the real mixes, in the mean."""
   rng = np.random.default_rng(seed)
   halves = []
   for _ in range(_SPLITS):
     order = rng.permutation(len(real))
     one, other = np.array_split(order, 2)
     halves.append(mirdd([real[i] for i in one], [real[i] for i in other]))
-  return {name: _mean([half[name] for half in halves]) for name in halves[0]}
+  return {
+    name: finite.mean([half[name] for half in halves]) for name in halves[0]
+  }
 
 
 def table(
   described: Mapping[str, Sequence[Described]], seed: int = 0
 ) -> dict[str, dict[str, float]]:
-  """MIRDD of all systems but the real one against that, and the floor."""
+  """Compute MIRDD of every system against the real one, and the floor."""
   real = described["real"]
   columns = {"floor": floor(real, seed)} if len(real) > 1 else {}
   for system, mixes in described.items():
     if system != "real" and mixes:
       columns[system] = mirdd(real, mixes)
   return columns
-
-
-def _mean(values: Sequence[float]) -> float:
-  """Of those that are numbers; NaN where none is."""
-  numbers = [value for value in values if np.isfinite(value)]
-  return float(np.mean(numbers)) if numbers else float("nan")
 
 
 def _pool(mixes: Sequence[Described], name: str) -> list[float]:

@@ -1,7 +1,7 @@
-"""Which notes are played, as basic-pitch (Spotify, Apache-2.0) hears them.
+"""Estimate notes with basic-pitch (Spotify, Apache-2.0).
 
-Its network ships in its package and needs onnxruntime alone; the package as a
-whole would want TensorFlow, and is not imported.
+Its network ships in its package and needs only onnxruntime; the package itself
+needs TensorFlow, and is not imported.
 """
 
 import functools
@@ -21,7 +21,7 @@ LOWEST = 21
 """MIDI number of the first of the 88 keys."""
 
 _RATE = 22050
-_SAMPLES, _FRAMES = 43844, 172  # of the network's window
+_SAMPLES, _FRAMES = 43844, 172  # per window of the network
 FRAME_RATE = _FRAMES * _RATE / _SAMPLES
 """Frames per second."""
 
@@ -31,7 +31,7 @@ def posteriors(
 ) -> tuple[
   Float[np.ndarray, "windows t 88"], Float[np.ndarray, "windows t 88"]
 ]:
-  """Activity and onsets of the keys of a piano, 0..1, in windows of 2 s.
+  """Estimate activity and onsets of the 88 keys, 0..1, in windows of 2 s.
 
   Raises:
     ModuleNotFoundError: as `check`.
@@ -39,7 +39,7 @@ def posteriors(
   session = _session()
   cut = windows(resampled(samples, sample_rate, _RATE), _SAMPLES)
   (name,) = (tensor.name for tensor in session.get_inputs())
-  # Onsets are the first of the network's outputs, contours the last.
+  # The network's outputs are onsets, notes and contours, [windows, t, ...].
   onsets, activity, _ = session.run(None, {name: cut[:, :, None]})
   return activity, onsets
 
@@ -47,21 +47,21 @@ def posteriors(
 def resampled(
   samples: Float[np.ndarray, " n"], sample_rate: int, wanted: int
 ) -> Float[np.ndarray, " m"]:
-  """Float32 in the wanted sample rate."""
+  """Resample to float32 at the wanted sample rate."""
   return soxr.resample(samples, sample_rate, wanted).astype(np.float32)
 
 
 def windows(
   samples: Float[np.ndarray, " n"], length: int
 ) -> Float[np.ndarray, "windows {length}"]:
-  """Cut without overlap; a rest is padded if it fills half of one."""
+  """Cut into windows; a remainder of at least half a window is padded."""
   count = max(1, round(len(samples) / length))
   padded = np.pad(samples, (0, max(0, count * length - len(samples))))
   return padded[: count * length].reshape(count, length)
 
 
 def check() -> None:
-  """Raises ModuleNotFoundError, with the command, if a package is absent."""
+  """Raise ModuleNotFoundError, with the command, if a package is missing."""
   _session()
 
 
@@ -74,7 +74,7 @@ def _session() -> Any:
     onnxruntime = None
   if not (onnxruntime and spec and spec.submodule_search_locations):
     raise ModuleNotFoundError(
-      f"onnxruntime and basic-pitch are needed to hear notes: {INSTALL}"
+      f"onnxruntime and basic-pitch are needed to estimate notes: {INSTALL}"
     )
   options = onnxruntime.SessionOptions()
   options.log_severity_level = 3

@@ -1,11 +1,12 @@
-"""Does a stem keep the beat of its context?"""
+"""Does a stem follow the beat of its context?"""
 
 import dataclasses
 
 import numpy as np
 from jaxtyping import Float
 
-from stemgen_jax.codec.training.agreement import librosa, mir_eval, quiet
+from stemgen_jax.audio import analysis
+from stemgen_jax.audio.analysis import librosa, mir_eval, quiet
 
 _HOP = 256
 _RATE = 22050
@@ -13,12 +14,12 @@ _RATE = 22050
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-  """Lines on which notes begin.
+  """Grid of the times at which notes begin.
 
   Attributes:
-    steps: of the grid in a beat: 4, or 6 where a beat has three parts.
-    swing: share of a pair of notes that its first takes; 0.5 is straight.
-    pair: beats that such a pair lasts; a whole number of them is a beat.
+    steps: grid lines per beat: 4, or 6 if a beat has three parts.
+    swing: share of a pair of notes taken by its first; 0.5 is straight.
+    pair: duration of such a pair in beats; a beat is a multiple of it.
   """
 
   steps: int
@@ -28,7 +29,7 @@ class Grid:
   def straight(
     self, number: Float[np.ndarray, " n"]
   ) -> Float[np.ndarray, " n"]:
-    """Where in beats a note would be, if nothing swung."""
+    """Remove the swing from times in beats."""
     pairs, inside = np.divmod(number / self.pair, 1.0)
     inside = np.where(
       inside < self.swing,
@@ -41,11 +42,14 @@ class Grid:
 def beats(
   samples: Float[np.ndarray, " n"], sample_rate: int
 ) -> Float[np.ndarray, " beats"]:
-  """Seconds of the beats that librosa hears; none in silence."""
-  strength = _strength(samples, sample_rate)
-  if not strength.any():
+  """Estimate beats in seconds; none in silence."""
+  sound = _resampled(samples, sample_rate)
+  if sound is None:
     return np.zeros(0)
   with quiet():
+    strength = librosa.onset.onset_strength(y=sound, sr=_RATE, hop_length=_HOP)
+    if not strength.any():
+      return np.zeros(0)
     _, found = librosa.beat.beat_track(
       onset_envelope=strength, sr=_RATE, hop_length=_HOP, trim=False
     )
@@ -55,43 +59,35 @@ def beats(
 def onsets(
   samples: Float[np.ndarray, " n"], sample_rate: int
 ) -> Float[np.ndarray, " onsets"]:
-  """Seconds of the onsets that librosa hears; none in silence."""
-  strength = _strength(samples, sample_rate)
-  if not strength.any():
-    return np.zeros(0)
-  with quiet():
-    found = librosa.onset.onset_detect(
-      onset_envelope=strength, sr=_RATE, hop_length=_HOP
-    )
-  return np.asarray(found) * _HOP / _RATE
+  """Estimate onsets in seconds; none in silence."""
+  sound = _resampled(samples, sample_rate)
+  return np.zeros(0) if sound is None else analysis.onsets(sound, _RATE, _HOP)
 
 
-def _strength(
+def _resampled(
   samples: Float[np.ndarray, " n"], sample_rate: int
-) -> Float[np.ndarray, " t"]:
-  """How much begins at each frame; all zero in what cannot be heard."""
+) -> Float[np.ndarray, " m"] | None:
+  """Resample to the rate of the beat tracker; None for silence."""
   with quiet():
     sound = librosa.resample(samples, orig_sr=sample_rate, target_sr=_RATE)
-    if np.sqrt(np.mean(sound**2)) < AUDIBLE:
-      return np.zeros(1)
-    return librosa.onset.onset_strength(y=sound, sr=_RATE, hop_length=_HOP)
+  return None if np.sqrt(np.mean(sound**2)) < AUDIBLE else sound
 
 
 AUDIBLE = 1e-4
-"""RMS below which a stem is silent, -80 dB of full scale."""
+"""RMS below which a stem counts as silent: -80 dB of full scale."""
 
 
 def beat_f1(
   wanted: Float[np.ndarray, " n"], found: Float[np.ndarray, " m"]
 ) -> float:
-  """F1 of beats within 70 ms, as the field measures it (mir_eval).
+  """Compute F1 of beats within 70 ms (mir_eval).
 
-  A single stem often says no more than half of the beats, or those between
-  them: the best F1 is taken against the beats, twice and half of them, and
-  the off-beats, which are the levels that continuity measures allow, too.
+  A single stem often marks only half of the beats, or those between them. The
+  best F1 counts, against the beats, twice and half of them, and the off-beats,
+  the metrical levels that continuity measures allow as well.
 
   Returns:
-    0..1; 0 where none was found, NaN with fewer than two to find.
+    0..1; 0 if none was found, NaN with fewer than two wanted.
   """
   if len(wanted) < 2:
     return float("nan")
@@ -114,15 +110,15 @@ def grid_agreement(
   found: Float[np.ndarray, " onsets"],
   grid: Grid,
 ) -> float:
-  """How closely onsets keep to the grid of the beats.
+  """Compute how closely onsets follow the grid of the beats.
 
-  The mean cosine of where an onset lies between two lines of the grid: 1 on
-  the lines, -1 in the middle between them, 0 for onsets at random.
+  The mean cosine of an onset's phase between two grid lines: 1 on the lines, -1
+  halfway between them, 0 for random onsets.
 
   Args:
-    wanted: seconds of the beats; the grid goes on evenly beyond them.
-    found: seconds of the stem's onsets.
-    grid: of the beats.
+    wanted: beats in seconds; the grid is extrapolated beyond them.
+    found: onsets of the stem in seconds.
+    grid: grid of the beats.
 
   Returns:
     -1..1; 0 without onsets, NaN with fewer than two beats.
@@ -131,6 +127,7 @@ def grid_agreement(
     return float("nan")
   if not len(found):
     return 0.0
+  # Onsets in beats; interp is constant outside, so extrapolate there.
   number = np.interp(found, wanted, np.arange(len(wanted)))
   before, after = found < wanted[0], found > wanted[-1]
   number[before] = (found[before] - wanted[0]) / (wanted[1] - wanted[0])
@@ -145,7 +142,7 @@ def figures(
   wanted: Float[np.ndarray, " beats"],
   grid: Grid,
 ) -> dict[str, float]:
-  """`beat_f1` and `grid_agreement` of a stem; NaN with fewer than two beats."""
+  """Compute `beat_f1` and `grid_agreement`; NaN with fewer than two beats."""
   return {
     "beat_f1": beat_f1(wanted, beats(samples, sample_rate)),
     "grid_agreement": grid_agreement(

@@ -1,7 +1,7 @@
 """VGGish (arXiv 1609.09430), the embedding of the paper's FAD.
 
-Its weights are not shipped. They are read as data from a file in the layout
-of torchvggish: tensors `features.N` (convolutions) and `embeddings.N`.
+Its weights are not shipped. They are read from a file in the layout of
+torchvggish: tensors `features.N` (convolutions) and `embeddings.N`.
 """
 
 import functools
@@ -18,10 +18,10 @@ from stemgen_jax.evaluation.metrics import notes
 from stemgen_jax.evaluation.metrics.embeddings import Embedding
 
 _RATE, _WINDOW, _HOP, _FFT = 16000, 400, 160, 512
-_FRAMES, _MELS = 96, 64  # of an example, 0.96 s
+_FRAMES, _MELS = 96, 64  # per example of 0.96 s
 _LOWEST, _HIGHEST = 125.0, 7500.0  # Hz
 _OFFSET = 0.01  # before the logarithm
-# Of torchvggish's layers: a convolution's number, and whether pooling follows.
+# Convolutions of torchvggish: layer number, and whether pooling follows.
 _CONVOLUTIONS = ((0, True), (3, True), (6, False), (8, True), (11, False))
 _CONVOLUTIONS += ((13, True),)
 _DENSE = (0, 2, 4)
@@ -30,14 +30,16 @@ _WIDTHS = (4096, 4096, 128)
 
 
 def load(path: str | os.PathLike[str]) -> Embedding:
-  """128 dimensions of every 0.96 s, before any whitening or quantisation.
+  """Load the embedding of 128 dimensions per 0.96 s, without whitening.
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: it has other tensors than VGGish's.
+    ValueError: the file does not have VGGish's tensors.
   """
   if not pathlib.Path(path).is_file():
-    raise FileNotFoundError(f"no weights of VGGish at {path}")
+    raise FileNotFoundError(
+      f"no weights of VGGish at {path}; expected torchvggish's file"
+    )
   from stemgen_jax.codec import key_mapping  # it imports PyTorch
 
   tensors = {
@@ -49,8 +51,8 @@ def load(path: str | os.PathLike[str]) -> Embedding:
     if name not in tensors or tensors[name].shape != shape:
       found = tensors[name].shape if name in tensors else "none"
       raise ValueError(
-        f"{path} is no VGGish: {name} has shape {found}, expected {shape}; "
-        "give the weights of torchvggish"
+        f"{path}: {name} has shape {found}; expected {shape}, as in "
+        "torchvggish's weights"
       )
   weights = {name: jnp.asarray(tensors[name]) for name in _shapes()}
   network = jax.jit(_network)
@@ -65,10 +67,11 @@ def load(path: str | os.PathLike[str]) -> Embedding:
 def log_mel(
   samples: Float[np.ndarray, " n"],
 ) -> Float[np.ndarray, "examples 96 64"]:
-  """Log mel magnitudes of sound in 16 kHz, as VGGish was trained on."""
+  """Compute VGGish's log mel magnitudes of sound at 16 kHz."""
   least = _WINDOW + (_FRAMES - 1) * _HOP
   padded = np.pad(samples, (0, max(0, least - len(samples))))
   count = 1 + (len(padded) - _WINDOW) // _HOP
+  # [t, window], then [t, bins] and [t, mels].
   frames = padded[np.arange(count)[:, None] * _HOP + np.arange(_WINDOW)]
   turn = 2 * np.pi * np.arange(_WINDOW) / _WINDOW
   magnitudes = np.abs(np.fft.rfft(frames * (0.5 - 0.5 * np.cos(turn)), _FFT))
@@ -81,7 +84,7 @@ def log_mel(
 
 @functools.cache
 def _mel_weights() -> Float[np.ndarray, "bins 64"]:
-  """Triangles that are even in mel, without the constant part."""
+  """Return triangles in mel, not in Hz as librosa's are; bin 0 has weight 0."""
 
   def mel(hertz):
     return 1127.0 * np.log1p(np.asarray(hertz) / 700.0)

@@ -1,4 +1,4 @@
-"""The page of an evaluation, in the form of the paper's demo page."""
+"""Write the page of an evaluation, in the form of the paper's demo page."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -6,24 +6,24 @@ from typing import Any
 
 from stemgen_jax import audio, disk
 from stemgen_jax.audio import Audio
+from stemgen_jax.evaluation.measurement import FIGURES, SYSTEMS
 from stemgen_jax.evaluation.metrics import intervals, mirdd
 from stemgen_jax.evaluation.protocol import Example
 from stemgen_jax.evaluation.reporting import summary
 from stemgen_jax.evaluation.reporting.sessions import Step
 from stemgen_jax.evaluation.studies import listening
-from stemgen_jax.evaluation.studies.full import FIGURES, SYSTEMS
 from stemgen_jax.pages import figures as figures_lib
 from stemgen_jax.pages import html
 from stemgen_jax.pages import tables as tables_lib
 
 _MEANINGS = {
-  "beat_f1": "F1 of the stem's beats, as they are heard, within 70 ms of the "
-  "context's, of every second of these, or of those between them",
+  "beat_f1": "F1 of the stem's estimated beats within 70 ms of the context's, "
+  "of every second of these, or of the off-beats",
   "grid_agreement": "1: onsets on the grid of the context's beats; 0: at "
-  "random; -1: in between",
+  "random; -1: halfway between grid lines",
   "chord_tone_share": "share of the stem's notes that are tones of the "
   "context's chords",
-  "chroma_agreement": "cosine of the pitch classes that stem and context play",
+  "chroma_agreement": "cosine of the pitch classes of stem and context",
   "key_agreement": "1: the context's key; 0.5 a fifth above, 0.3 relative, "
   "0.2 parallel",
 }
@@ -35,14 +35,14 @@ def write(
   shown: Sequence[tuple[Example, Audio]],
   sessions: Mapping[str, Sequence[Step]],
 ) -> None:
-  """Writes the page: examples, sessions and tables, in one file.
+  """Write the page: examples, sessions and tables, in one file.
 
   Args:
-    path: of the page; replaced if it is there.
-    result: what `summary.summarise` returns, with `weights`, `data` and, where
-      it was judged, `listening`.
-    shown: examples and the stems that were played to them.
-    sessions: by name, as `layers.play` returns them.
+    path: HTML file; replaced if it exists.
+    result: result of `summary.summarize`, with `weights`, `data` and, where it
+      was measured, `listening`.
+    shown: examples, each with the stem generated to it.
+    sessions: results of `sessions.session` by name.
   """
   sections = {
     "Test set examples": "".join(_example(*pair) for pair in shown),
@@ -50,7 +50,7 @@ def write(
       _session(name, steps) for name, steps in sessions.items()
     ),
     "Does it fit?": _scores(result) + _figures(result),
-    "Does it listen?": _listening(result.get("listening")),
+    "Does it use the context?": _listening(result.get("listening")),
     "Does it sound like the real ones?": _frechet(result["frechet"]),
     "Does it have the statistics of real music? (MIRDD)": _mirdd(
       result.get("mirdd")
@@ -59,14 +59,14 @@ def write(
   sections = {name: body for name, body in sections.items() if body}
   lead = (
     f"{result['weights']}: {result['examples']} examples of "
-    f"{result['songs']} test songs ({result['data']}), judged in "
+    f"{result['songs']} test songs ({result['data']}), evaluated in "
     f"{figures_lib.duration(result['seconds'])} of work. "
     + "Systems: "
     + "; ".join(f"{name}: {text}" for name, text in SYSTEMS.items())
     + "."
   )
   with disk.replacing(path) as partial:
-    partial.write_text(html.page("What it plays", lead, sections), "utf-8")
+    partial.write_text(html.page("Evaluation", lead, sections), "utf-8")
 
 
 def _example(example: Example, stem: Audio) -> str:
@@ -78,7 +78,7 @@ def _example(example: Example, stem: Audio) -> str:
       figures_lib.player(example.context, "context", loudest),
       figures_lib.player(stem, f"generated {example.category}", loudest),
       figures_lib.player(mix, "both", loudest),
-      figures_lib.player(example.real, "what was really played", loudest),
+      figures_lib.player(example.real, "real stem", loudest),
     ),
     f"{example.song}, from {figures_lib.duration(example.start)}",
   )
@@ -90,12 +90,14 @@ def _session(name: str, steps: Sequence[Step]) -> str:
       name,
       figures_lib.sounds(
         figures_lib.player(
-          steps[0].context, "heard first", figures_lib.loudest(steps[0].context)
+          steps[0].context,
+          "first context",
+          figures_lib.loudest(steps[0].context),
         )
       ),
-      "Italics: the variation that the next step goes on from, which is the "
-      "one that fits best. Fit: how well it keeps to the beat and the tones of "
-      "what it heard, 1 at most, 0 by chance for the beat.",
+      "Italics: the variation with the best fit, which the next step starts "
+      "from. Fit: agreement with the beat and the pitch classes of the "
+      "context, 1 at most; at random the beat's is 0.",
     )
   ]
   for number, step in enumerate(steps, 1):
@@ -123,23 +125,23 @@ def _scores(result: Mapping[str, Any]) -> str:
   rows, lines = [], {}
   for group, systems in result["scores"].items():
     for system, found in systems.items():
-      rows.append((f"{group}, {system}", summary.said_score(found)))
+      rows.append((f"{group}, {system}", summary.score_text(found)))
       if found["low"] is not None:
         lines[f"{group}, {system}"] = tuple(
           100 * found[name] for name in ("score", "low", "high")
         )
   by_category = [
-    (name, *(summary.said_score(found["generated"]) for found in of.values()))
+    (name, *(summary.score_text(found["generated"]) for found in of.values()))
     for name, of in result["of_category"].items()
   ]
   return (
     tables_lib.table(("", "score, 95 % interval"), rows)
     + figures_lib.intervals(lines, (0.0, 100.0))
     + tables_lib.table(("generated", *result["scores"]), by_category)
-    + "<p>0 %: random pairing; 100 %: the real stem through the codec; of "
-    "rhythm beat F1 and grid agreement, of harmony the other three figures "
-    "below, in the mean. Under another song's context (shuffled) a model that "
-    "listens is near 0 %.</p>"
+    + "<p>0 %: random pairing; 100 %: the real stem through the codec. Rhythm "
+    "is the mean of beat F1 and grid agreement, harmony of the other three "
+    "figures below. With another song's context (shuffled) a model that uses "
+    "its context is near 0 %.</p>"
   )
 
 
@@ -157,7 +159,7 @@ def _figures(result: Mapping[str, Any]) -> str:
       if found["low"] is not None
     }
     rows = [
-      (system, intervals.said(found["mean"], found["low"], found["high"]))
+      (system, intervals.text(found["mean"], found["low"], found["high"]))
       for system, found in means.items()
     ]
     counts = sorted({found["examples"] for found in means.values()})
@@ -170,12 +172,12 @@ def _figures(result: Mapping[str, Any]) -> str:
         f"{_MEANINGS[name]}; {of or 'no'} examples",
       )
     )
-  heard = result["estimated"]
+  estimated = result["estimated"]
   note = (
-    f"Beats, chords and keys of {heard} contexts are those heard in them; "
-    "of the others they are known."
-    if heard
-    else "Beats, chords and keys of the contexts are known, not heard."
+    f"Beats, chords and keys of {estimated} contexts are estimated; those of "
+    "the others are known."
+    if estimated
+    else "Beats, chords and keys of the contexts are known, not estimated."
   )
   return html.grid(*parts) + f"<p>{note}</p>"
 
@@ -188,8 +190,8 @@ def _listening(found: Mapping[str, Any] | None) -> str:
     (
       label,
       *(f"{figures[name]:.2f}" for name in names),
-      listening.said(figures, "gain"),
-      listening.said(figures, "null_gain"),
+      listening.interval(figures, "gain"),
+      listening.interval(figures, "null_gain"),
     )
     for label, figures in listening.rows(found).items()
   ]
@@ -203,20 +205,20 @@ def _listening(found: Mapping[str, Any] | None) -> str:
       ("", *names, "gain, 95 % interval", "gain over null, 95 % interval"), rows
     )
     + figures_lib.intervals(lines, (0.0,))
-    + "<p>Bits per frame, less is better, of "
+    + "<p>Bits per masked frame, less is better, of "
     f"{found['examples']} examples ({found['data']}), predicted from their "
-    "true context, another song's (shuffled), silence, and what the model has "
-    "learned to hear where there is none (null): of the coarsest level "
-    "(0); with all masked of each level, and of level 0 by instrument. The "
-    "gain, which the plot has by instrument, is what the true context is worth "
-    "against another song's; the gain over null, against none at all.</p>"
+    "true context, another song's (shuffled), silence, and the learned input "
+    "for no context (null): of the coarsest level (0); with all frames masked, "
+    "of each level, and of level 0 by instrument. The gain, plotted by "
+    "instrument, is the number of bits that the true context saves over "
+    "another song's; the gain over null, over no context.</p>"
   )
 
 
 def _frechet(tables: Mapping[str, Any]) -> str:
   if not tables:
     return (
-      "<p>Nothing to compare: fewer than two examples have a stem of their "
+      "<p>Not measured: fewer than two examples have a stem of their "
       "instrument in another song.</p>"
     )
   parts = []
@@ -242,10 +244,10 @@ def _frechet(tables: Mapping[str, Any]) -> str:
     )
   return "".join(parts) + (
     "<p>FAD: distance of the stems from real ones, less is better; "
-    "FAD-infinity: what it would be with ever more examples, from 8 on; "
-    "sub-FAD: of the mixes. APA: 1 where mixes are as near to the real ones, 0 "
-    "where they are as near to the random ones, as these are to themselves; of "
-    "codes: where both went through the codec, too. Bars: FAD.</p>"
+    "FAD-infinity: its limit for many examples, given at least 8; sub-FAD: "
+    "that of the mixes. APA: 1 if the mixes are like the real ones, 0 if they "
+    "are like the random ones; of codes: with both through the codec. Bars: "
+    "FAD.</p>"
   )
 
 
@@ -268,8 +270,8 @@ def _mirdd(table: Mapping[str, Mapping[str, float | None]] | None) -> str:
   return (
     tables_lib.table(("", *table), rows, bars)
     + "<p>KL divergence from real mixes, in nats; bars: generated. "
-    "Floor: half of the real mixes against the other half, which are half as "
-    "many, of other contexts; so a system, whose mixes have the contexts of "
-    "the real ones, may come out below it. Random: real stems of other "
+    "Floor: one half of the real mixes against the other half. These are "
+    "fewer and of other contexts, so a system, whose mixes share the contexts "
+    "of the real ones, may be below the floor. Random: real stems of other "
     "songs.</p>"
   )

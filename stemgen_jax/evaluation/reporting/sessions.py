@@ -1,16 +1,15 @@
-"""Layer upon layer: what a model plays to a loop, and to what it played.
+"""Iterative generation: stems to a loop, then to the loop with those stems.
 
-As on the paper's page: every step is tried a few times, one try is chosen, and
-the mix with it is what the next step hears.
+As on the paper's page: every step generates a few variations, one is chosen,
+and the mix with it is the context of the next step.
 """
 
 import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import tqdm
 
-from stemgen_jax import audio, paths
+from stemgen_jax import audio, finite, paths, progress
 from stemgen_jax.audio import Audio
 from stemgen_jax.evaluation.metrics import harmony, rhythm
 from stemgen_jax.generation.stemgen import StemGen
@@ -21,19 +20,19 @@ SESSIONS = {
   "Starting from chords": ("chords", ("bass", "drums")),
   "Melody layering": ("chords", ("synth_lead", "synth_lead")),
 }
-"""Name -> the loop that is heard first, and the instruments that join in."""
+"""Name -> the loop that is the first context, and the instruments in order."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Variation:
-  """One try of a step.
+  """One take of a step.
 
   Attributes:
-    seed: of the take.
-    stem: what was played.
-    mix: it with what was heard.
-    fit: how well it keeps to what it heard, see `fit`.
-    chosen: whether the session goes on from it.
+    seed: seed of the take.
+    stem: generated stem.
+    mix: the stem mixed with its context.
+    fit: agreement with the context, see `fit`.
+    chosen: whether the next step starts from it.
   """
 
   seed: int
@@ -45,12 +44,12 @@ class Variation:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Step:
-  """One instrument joins in.
+  """One instrument is added.
 
   Attributes:
-    instrument: its category.
-    context: what is heard.
-    variations: the tries, of which one is chosen.
+    instrument: category of the stem.
+    context: audio that the stem is generated to.
+    variations: takes, of which one is chosen.
   """
 
   instrument: str
@@ -58,37 +57,37 @@ class Step:
   variations: tuple[Variation, ...]
 
 
-def play(
-  player: StemGen,
+def session(
+  engine: StemGen,
   start: Audio,
   instruments: Sequence[str],
   *,
   variations: int,
   settings: Settings,
   seed: int,
-  progress: Callable[[], object] = lambda: None,
+  on_take: Callable[[], object] = lambda: None,
 ) -> list[Step]:
-  """Plays a session; the try that fits best is chosen at each step.
+  """Generate a session; each step chooses the variation with the best fit.
 
   Args:
-    player: model and codec.
-    start: what is heard first.
-    instruments: those that join in, one after another.
-    variations: tries of each.
+    engine: model and codec.
+    start: the first context.
+    instruments: instruments to add, in order.
+    variations: takes of each step.
     settings: how to sample.
-    seed: of the first try of each step.
-    progress: called after each try.
+    seed: seed of the first take of each step.
+    on_take: called after each take.
   """
   steps, context = [], start
   for instrument in instruments:
-    tries = []
+    takes = []
     for number in range(variations):
-      take = player.generate(
+      take = engine.generate(
         context, instrument, seed=seed + number, settings=settings
       )
-      tries.append((take, fit(take.audio, context, instrument)))
-      progress()
-    best = int(np.argmax([found for _, found in tries]))
+      takes.append((take, fit(take.audio, context, instrument)))
+      on_take()
+    best = int(np.argmax([found for _, found in takes]))
     step = Step(
       instrument,
       context,
@@ -100,7 +99,7 @@ def play(
           found,
           number == best,
         )
-        for number, (take, found) in enumerate(tries)
+        for number, (take, found) in enumerate(takes)
       ),
     )
     steps.append(step)
@@ -109,33 +108,35 @@ def play(
 
 
 def sessions(
-  player: StemGen, settings: Settings, *, variations: int, seed: int
+  engine: StemGen, settings: Settings, *, variations: int, seed: int
 ) -> dict[str, list[Step]]:
-  """`SESSIONS`, with those of their instruments that the weights know.
+  """Generate `SESSIONS` with the instruments that the weights were trained on.
 
   Args:
-    player: model and codec.
+    engine: model and codec.
     settings: how to sample.
-    variations: tries of each step; 0 plays none.
-    seed: of the first try of each step.
+    variations: takes of each step; 0 generates no sessions.
+    seed: seed of the first take of each step.
   """
-  known = player.metadata.get("categories")
-  played = {}
+  known = engine.metadata.get("categories")
+  found = {}
   steps = sum(len(_known(wanted, known)) for _, wanted in SESSIONS.values())
-  with tqdm.tqdm(total=steps * variations, desc="sessions", unit="take") as bar:
+  with progress.bar(
+    total=steps * variations, desc="sessions", unit="take"
+  ) as bar:
     for name, (loop, wanted) in SESSIONS.items():
       instruments = _known(wanted, known)
       if instruments and variations:
-        played[name] = play(
-          player,
+        found[name] = session(
+          engine,
           audio.read(paths.LOOPS / f"{loop}.flac"),
           instruments,
           variations=variations,
           settings=settings,
           seed=seed,
-          progress=bar.update,
+          on_take=bar.update,
         )
-  return played
+  return found
 
 
 def _known(wanted: Sequence[str], known: Sequence[str] | None) -> list[str]:
@@ -143,10 +144,10 @@ def _known(wanted: Sequence[str], known: Sequence[str] | None) -> list[str]:
 
 
 def fit(stem: Audio, context: Audio, instrument: str) -> float:
-  """Agreement with the beats heard in the context, and with its chroma.
+  """Measure agreement with the context's estimated beats and its chroma.
 
-  The mean of `rhythm.grid_agreement` and, of an instrument that has a pitch,
-  `harmony.chroma_agreement`; -1 where the stem cannot be heard.
+  The mean of `rhythm.grid_agreement` and, for a pitched instrument,
+  `harmony.chroma_agreement`; -1 for a stem without onsets.
   """
   ours, theirs = audio.mono(stem), audio.mono(context)
   rate = stem.sample_rate
@@ -161,5 +162,5 @@ def fit(stem: Audio, context: Audio, instrument: str) -> float:
         harmony.chroma(ours, rate), harmony.chroma(theirs, rate)
       )
     )
-  found = [value for value in found if np.isfinite(value)]
-  return float(np.mean(found)) if found else -1.0
+  mean = finite.mean(found)
+  return mean if np.isfinite(mean) else -1.0

@@ -1,4 +1,4 @@
-"""Figures of single examples into figures of a model, with their intervals."""
+"""Summarize the measurements of examples: means, scores, intervals."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from stemgen_jax import finite, text_tables
+from stemgen_jax.evaluation.measurement import FIGURES, SYSTEMS, Measurements
 from stemgen_jax.evaluation.metrics import frechet, intervals, mirdd
-from stemgen_jax.evaluation.studies.full import FIGURES, SYSTEMS, Judged
 
 SCORED = ("generated", "shuffled")
 DISTANCES = {
@@ -21,40 +22,43 @@ APA_ENDS = {
   "apa": ("real", "random"),
   "apa_codes": ("round_trip", "random_codes"),
 }
-"""What has 1 and what has 0 in each kind of APA."""
+"""Systems with 1 and with 0 in each kind of APA."""
 _ENDS = ("random", "round_trip")
-"""What is 0 in a score, and what is 1."""
+"""Anchors with 0 and with 1 in a score."""
 _POPULATIONS = tuple(system for system in SYSTEMS if system != "real")
 
 
-def summarise(judged: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
-  """All tables of an evaluation.
+def summarize(
+  measured: Sequence[Measurements], seed: int = 0
+) -> dict[str, Any]:
+  """Compute all tables of an evaluation.
 
   Args:
-    judged: the examples.
-    seed: of the intervals and of the subsets of examples.
+    measured: measurements of the examples.
+    seed: seed of the intervals and of the subsets of examples.
 
   Returns:
-    A dict for JSON: `examples`, `songs`, `estimated` (examples whose truth was
-    heard, not known), `seconds` of work, `categories`, how many of each;
+    A dict for JSON: `examples`, `songs`, `estimated` (number of examples with
+    estimated annotations), `seconds` of work, `categories` with their counts;
     `figures`, `scores`, those `of_category`, `frechet`, and `mirdd` where mixes
     were described.
   """
-  songs = np.array([one.about["song"] for one in judged])
+  songs = np.array([one.about["song"] for one in measured])
   rng = np.random.default_rng(seed)
   result: dict[str, Any] = {
-    "examples": len(judged),
+    "examples": len(measured),
     "songs": len(set(songs.tolist())),
-    "estimated": sum(one.about["estimated"] for one in judged),
-    "seconds": round(sum(one.about["seconds"] for one in judged), 1),
-    "categories": _count(judged),
+    "estimated": sum(one.about["estimated"] for one in measured),
+    "seconds": round(sum(one.about["seconds"] for one in measured), 1),
+    "categories": _count(measured),
     "figures": {},
     "of_category": {},
   }
   values = {
-    name: {system: values_of(judged, system, name) for system in SYSTEMS}
+    name: {system: values_of(measured, system, name) for system in SYSTEMS}
     for name in FIGURES
   }
+  # The order of draws from `rng` is part of the results.
   drawn = intervals.draws(songs, rng)
   for name, of_system in values.items():
     result["figures"][name] = {
@@ -62,7 +66,7 @@ def summarise(judged: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
       for system, found in of_system.items()
     }
   result["scores"] = _scores(values, drawn)
-  category = np.array([one.about["category"] for one in judged])
+  category = np.array([one.about["category"] for one in measured])
   for name in result["categories"]:
     rows = category == name
     mine = {
@@ -72,11 +76,11 @@ def summarise(judged: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
     result["of_category"][name] = _scores(
       mine, intervals.draws(songs[rows], rng)
     )
-  result["frechet"] = _frechet(judged, seed)
-  if any(one.descriptors for one in judged):
+  result["frechet"] = _frechet(measured, seed)
+  if any(one.descriptors for one in measured):
     described = {
       system: [
-        one.descriptors[system] for one in judged if system in one.descriptors
+        one.descriptors[system] for one in measured if system in one.descriptors
       ]
       for system in ("real", "generated", "round_trip", "random")
     }
@@ -88,7 +92,7 @@ def _scores(
   values: Mapping[str, Mapping[str, Float[np.ndarray, " n"]]],
   draws: intervals.Draws,
 ) -> dict[str, Any]:
-  """`score` of rhythm and of harmony, by system."""
+  """Return `score` of rhythm and of harmony, by system."""
   return {
     group: {
       system: score([values[name] for name in names], system, draws)
@@ -103,25 +107,26 @@ def score(
   system: str,
   draws: intervals.Draws,
 ) -> dict[str, float | None]:
-  """Where a system stands between random pairing (0) and round trip (1).
+  """Compute the anchor-normalized score: 0 random pairing, 1 round trip.
 
   Of every figure the means of `system`, `random` and `round_trip` are taken
   over the examples that have all three; the score is the mean over the
   figures of (system - random) / (round trip - random).
 
   Args:
-    figures: by system, the values of the examples.
-    system: which is scored.
-    draws: of the songs.
+    figures: values of the examples by system, of each figure.
+    system: system to score.
+    draws: resamples of the songs.
 
   Returns:
-    `score` with its 95 % interval, `low` and `high`; None where the two
-    anchors are not apart, `low` and `high` also where a figure has too few
-    songs.
+    `score` with its 95 % interval, `low` and `high`; None where the anchors do
+    not differ, `low` and `high` also where a figure has too few songs.
   """
-  alike = np.ones((1, len(draws.song)))
-  middle = float(standing(figures, system, alike)[0])
-  resampled = standing(figures, system, resamples(figures, system, draws))
+  equal = np.ones((1, len(draws.song)))
+  middle = float(anchor_normalized(figures, system, equal)[0])
+  resampled = anchor_normalized(
+    figures, system, resamples(figures, system, draws)
+  )
   found = intervals.around(middle, resampled)
   return {"score": found.pop("mean"), **found}
 
@@ -131,18 +136,18 @@ def resamples(
   system: str,
   draws: intervals.Draws,
 ) -> Float[np.ndarray, "resamples n"]:
-  """Weights for `standing`; none where a figure has too few songs."""
+  """Return weights for `anchor_normalized`; none if songs are too few."""
   there = [_compared(of_system, system) for of_system in figures]
   enough = all(draws.enough(ones) for ones in there if ones.any())
   return draws.times if enough else draws.times[:0]
 
 
-def standing(
+def anchor_normalized(
   figures: Sequence[Mapping[str, Float[np.ndarray, " n"]]],
   system: str,
   weights: Float[np.ndarray, "resamples n"],
 ) -> Float[np.ndarray, " resamples"]:
-  """`score` under each resample, given as how often each example counts."""
+  """Compute the score under each resample, given as weights of examples."""
   found = []
   for of_system in figures:
     there = _compared(of_system, system)
@@ -151,22 +156,22 @@ def standing(
     rows = np.stack([of_system[x][there] for x in (system, *_ENDS)])
     sums = weights[:, there] @ rows.T  # [resamples, 3]
     mine, low, high = sums.T
-    # Both have the same number of examples, which so need not be known.
-    apart = np.where(high - low > 0, high - low, np.nan)
-    found.append((mine - low) / apart)
+    # Sums of the same number of examples: their ratio is that of the means.
+    distance = np.where(high - low > 0, high - low, np.nan)
+    found.append((mine - low) / distance)
   return np.mean(found, axis=0) if found else np.full(len(weights), np.nan)
 
 
 def _compared(
   of_system: Mapping[str, Float[np.ndarray, " n"]], system: str
 ) -> Bool[np.ndarray, " n"]:
-  """The examples that a figure has for a system and for both ends."""
+  """Return which examples have the figure for a system and both anchors."""
   rows = np.stack([of_system[x] for x in (system, *_ENDS)])
   return np.logical_and.reduce(np.isfinite(rows))
 
 
 def groups() -> dict[str, list[str]]:
-  """What figures are of, and their names."""
+  """Return the names of the figures by group."""
   found: dict[str, list[str]] = {}
   for name, group in FIGURES.items():
     found.setdefault(group, []).append(name)
@@ -174,32 +179,31 @@ def groups() -> dict[str, list[str]]:
 
 
 def values_of(
-  judged: Sequence[Judged], system: str, name: str
+  measured: Sequence[Measurements], system: str, name: str
 ) -> Float[np.ndarray, " n"]:
-  """A figure of every example; NaN where there is none."""
+  """Return a figure of every example; NaN where it is undefined."""
   nothing = {name: float("nan")}
-  return np.array([one.figures.get(system, nothing)[name] for one in judged])
+  return np.array([one.figures.get(system, nothing)[name] for one in measured])
 
 
-def _count(judged: Sequence[Judged]) -> dict[str, int]:
-  names = [one.about["category"] for one in judged]
+def _count(measured: Sequence[Measurements]) -> dict[str, int]:
+  names = [one.about["category"] for one in measured]
   return {name: names.count(name) for name in sorted(set(names))}
 
 
-def _frechet(judged: Sequence[Judged], seed: int) -> dict[str, Any]:
-  """FAD of stems, sub-FAD of mixes and APA, by embedding and system.
+def _frechet(measured: Sequence[Measurements], seed: int) -> dict[str, Any]:
+  """Compute FAD of stems, sub-FAD of mixes and APA, by embedding and system.
 
-  Where the codec's sound moves a mix by more than another song's stem does, as
-  the demo's does by its own latents, APA as it is defined is near 0 for all
-  that was decoded, well played or not. `apa_codes` is between real and random
-  stems that went through the codec, too.
+  A codec may change a mix more than another song's stem does, as the demo's
+  does by its own latents. Then APA as defined is near 0 for every decoded
+  stem. `apa_codes` takes real and random stems through the codec as anchors.
   """
   tables: dict[str, Any] = {}
-  for name in judged[0].embeddings:
-    # Examples that have every population, so that all are of the same ones.
+  for name in measured[0].embeddings:
+    # Only examples with every population: all are of the same examples.
     whole = [
       one.embeddings[name]
-      for one in judged
+      for one in measured
       if "random" in one.embeddings[name]["stem"]
     ]
     if len(whole) < 2:
@@ -235,7 +239,7 @@ def _frechet(judged: Sequence[Judged], seed: int) -> dict[str, Any]:
 def apas(
   mixes: frechet.Population, of: Callable[[str], frechet.Population]
 ) -> dict[str, float]:
-  """Each kind of APA of mixes, where `of` gives those of an anchor."""
+  """Compute each kind of APA of mixes; `of` returns those of an anchor."""
   return {
     measure: frechet.apa(mixes, of(near), of(far))
     for measure, (near, far) in APA_ENDS.items()
@@ -246,41 +250,43 @@ def _rounded(value: Any) -> Any:
   if isinstance(value, dict):
     return {name: _rounded(entry) for name, entry in value.items()}
   if isinstance(value, float):
-    return round(value, 5) if np.isfinite(value) else None
+    return finite.or_none(value, 5)
   return value
 
 
 def table(result: Mapping[str, Any]) -> str:
-  """What `summarise` returns, in lines to read."""
-  lines = [f"{result['examples']} examples of {result['songs']} songs"]
-  lines.append(f"{'':<20}" + "".join(f"{name:>14}" for name in SYSTEMS))
-  for name in FIGURES:
-    found = result["figures"][name]
-    lines.append(
-      f"{name:<20}" + "".join(f"{_said(found[x]['mean'])}" for x in SYSTEMS)
-    )
+  """Return the figures of `summarize` as text."""
+  rows = [
+    (name, *(_number(result["figures"][name][x]["mean"]) for x in SYSTEMS))
+    for name in FIGURES
+  ]
+  lines = [
+    f"{result['examples']} examples of {result['songs']} songs",
+    text_tables.aligned(rows, ("", *SYSTEMS)),
+  ]
   for group, systems in result["scores"].items():
     for system, found in systems.items():
-      lines.append(f"{group}, {system}: {said_score(found)}")
+      lines.append(f"{group}, {system}: {score_text(found)}")
   for name, one in result["frechet"].items():
-    lines.append(f"{name:<20}" + "".join(f"{x:>14}" for x in _POPULATIONS))
-    for measure in DISTANCES:
-      values = (one["systems"][x][measure] for x in _POPULATIONS)
-      lines.append(f"  {measure:<18}" + "".join(map(_said, values)))
+    rows = [
+      (f"  {x}", *(_number(one["systems"][y][x]) for y in _POPULATIONS))
+      for x in DISTANCES
+    ]
+    lines.append(text_tables.aligned(rows, (name, *_POPULATIONS)))
   if "mirdd" in result:
     means = (f"{x} {y['mean']:.3f}" for x, y in result["mirdd"].items())
     lines.append(f"MIRDD: {', '.join(means)}")
   return "\n".join(lines)
 
 
-def said_score(found: Mapping[str, float | None]) -> str:
-  """What `score` returns, in words."""
+def score_text(found: Mapping[str, float | None]) -> str:
+  """Format the result of `score`."""
   if found["score"] is None:
-    return "anchors are not apart"
-  return intervals.said(
+    return "the anchors do not differ"
+  return intervals.text(
     found["score"], found["low"], found["high"], digits=0, percent=True
   )
 
 
-def _said(value: float | None) -> str:
-  return f"{'-' if value is None else format(value, '.3f'):>14}"
+def _number(value: float | None) -> str:
+  return "-" if value is None else f"{value:.3f}"

@@ -1,1 +1,58 @@
-"""The evaluations that a user can run."""
+"""The evaluations that a user can run.
+
+To add one, write a module with `run` and `table` in this folder and an entry
+in `STUDIES`; `listening.py` and `sound.py` are short examples. A flag of its
+own becomes a field of `evaluation.options.Options`.
+"""
+
+from stemgen_jax.evaluation.study import Study
+
+STUDIES = {
+  study.name: study
+  for study in (
+    Study(
+      name="all",
+      module="full",
+      file="report",
+      flags=(
+        *("codec", "data", "examples", "seconds", "preset"),
+        *("mirdd", "vggish", "clap", "shown", "variations"),
+      ),
+      defaults={"examples": 400, "mirdd": True},
+    ),
+    Study(
+      name="listening",
+      flags=("data", "examples"),
+      defaults={"examples": 96},
+    ),
+    Study(
+      name="sound",
+      flags=("codec", "data", "examples", "preset"),
+      defaults={"examples": 96},
+    ),
+    Study(
+      name="loops",
+      flags=("codec", "seconds", "preset", "files"),
+      required={"files": "my_loops/*.wav"},
+      seconds=(0.2, 600.0),  # of any audio that a stem is generated for
+    ),
+    Study(
+      name="decoding",
+      flags=(
+        *("codec", "data", "examples", "seconds", "mirdd", "vggish", "clap"),
+        *("grid", "reference", "seeds"),
+      ),
+      defaults={"examples": 48, "mirdd": False},
+      required={"grid": "configs/decoding.py"},
+    ),
+  )
+}
+
+
+def flag_owners() -> dict[str, tuple[str, ...]]:
+  """Return the names of the studies that take each flag."""
+  flags = {flag for study in STUDIES.values() for flag in study.flags}
+  return {
+    flag: tuple(x.name for x in STUDIES.values() if flag in x.flags)
+    for flag in flags
+  }

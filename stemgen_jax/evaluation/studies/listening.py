@@ -1,10 +1,10 @@
-"""Does the model listen? What each context does to its predictions.
+"""Does the model use its context? What each context does to its predictions.
 
-The stem that was really played is hidden, partly or wholly, and predicted
-from what the model hears: the context it was played to, another song's,
-silence, or nothing (the learned null). A model that listens predicts it best
-from the true context. Judge with everything hidden: otherwise the neighbours
-of a masked frame give it away.
+The codes of a real stem are masked, partly or wholly, and predicted from a
+context: the stem's own, another song's, silence, or none (the learned null). A
+model that uses the context predicts best from the true one. The figures with
+all frames masked count most: otherwise a masked frame can be predicted from
+its neighbours.
 """
 
 import functools
@@ -17,11 +17,29 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from stemgen_jax import categories, model
+from stemgen_jax import categories, model, text_tables
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.evaluation.metrics import intervals
+from stemgen_jax.evaluation.subject import Subject
 
 CONTEXTS = ("true", "shuffled", "silent", "null")
+
+
+def run(subject: Subject) -> dict[str, Any]:
+  """Measure the examples of a subject."""
+  config, count = subject.weights.config, subject.options.examples
+  return evaluate(subject, subject.coded_examples(config, count or 0))
+
+
+def evaluate(subject: Subject, examples: Examples) -> dict[str, Any]:
+  """Return what `listening` returns, with the source of the examples."""
+  weights, options = subject.weights, subject.options
+  return listening(weights, examples, seed=options.seed) | {
+    "steps": weights.metadata.get("steps"),
+    "data": options.data or "the examples in the package",
+    "codec": examples.codec,
+    "codec_checksum": examples.checksum,
+  }
 
 
 def listening(
@@ -32,22 +50,21 @@ def listening(
   batch: int = 8,
   seed: int = 0,
 ) -> dict[str, Any]:
-  """Bits per masked frame under four contexts.
+  """Measure bits per masked frame under four contexts.
 
-  At level 0, by share of the frames that are hidden and by category; and with
-  all frames hidden, at each level. Coarser codes than those of the level are
-  shown, finer ones hidden, and the conditions always given. All contexts of
-  an example share its mask. `gain` is shuffled - true, `null_gain` null -
-  true; `_low` to `_high` are their 95 % bootstrap intervals over songs, None
-  for fewer than `intervals.FEWEST_SONGS`.
+  At level 0, by share of masked frames and by category; and with all frames
+  masked, at each level. Coarser levels are visible, finer ones masked, and the
+  conditions are always given. All contexts of an example share its mask. `gain`
+  is shuffled - true, `null_gain` null - true; `_low` to `_high` are their 95 %
+  bootstrap intervals over songs, None for fewer than `intervals.FEWEST_SONGS`.
 
   Args:
-    weights: of the model.
-    examples: with a context each, of at least two songs; their first
-      `config.window` frames are used.
-    masked: percentages of the frames that are hidden, 1 to 100.
-    batch: examples at a time.
-    seed: of masks, of the exchange of contexts and of the bootstrap.
+    weights: parameters and configuration of the model.
+    examples: codes of at least two songs, none with an empty context; their
+      first `config.window` frames are used.
+    masked: percentages of masked frames, 1 to 100.
+    batch: number of examples per pass.
+    seed: seed of masks, exchanged contexts and bootstrap.
 
   Returns:
     A dict for JSON: `examples`, `songs`, `window` in frames, `masked` with
@@ -55,35 +72,35 @@ def listening(
     same of each, `levels` with the figures by level, from 0 on.
 
   Raises:
-    ValueError: the examples come from another codec than the model's, or one
-      song has more than half of them; or the weights give no numbers.
+    ValueError: the examples come from another codec than the model's, one song
+      has more than half of them, or a likelihood is not finite.
   """
   config = weights.config
   weights.check_codec(examples.codec, examples.checksum)
   examples = examples.crop(config.window)
   n, t, _ = examples.target.shape
   rng = np.random.default_rng(seed)
-  strangers = other_songs(examples.song, rng)
+  others = other_songs(examples.song, rng)
   silence = np.broadcast_to(examples.silence, examples.context.shape)
-  heard = {
+  contexts = {  # [n, t, q]
     "true": examples.context,
-    "shuffled": examples.context[strangers],
+    "shuffled": examples.context[others],
     "silent": silence,
-    "null": silence,  # not looked at
+    "null": silence,  # replaced by the null row in the model
   }
   conditions = {name: examples.condition(name) for name in config.conditions}
   predict = jax.jit(functools.partial(_bits, config), static_argnums=6)
 
   def bits(name: str, mask: np.ndarray, level: int = 0) -> np.ndarray:
-    """Bits per masked frame of each example."""
+    """Return bits per masked frame of each example, [n]."""
     found = []
     for first in range(0, n, batch):
-      # The last batch is filled up: one shape compiles once.
+      # Fill the last batch with the first rows, so that one shape compiles.
       rows = np.arange(first, first + batch) % n
       found.append(
         predict(
           weights.params,
-          heard[name][rows],
+          contexts[name][rows],
           examples.target[rows],
           {key: value[rows] for key, value in conditions.items()},
           mask[rows],
@@ -102,6 +119,7 @@ def listening(
     "levels": {},
   }
   for percent in masked:
+    # Ranks of random numbers: exactly so many frames are masked in each row.
     order = rng.random((n, t)).argsort(axis=1).argsort(axis=1)
     mask = order < max(1, round(t * percent / 100))
     found = {name: bits(name, mask) for name in CONTEXTS}
@@ -118,9 +136,9 @@ def listening(
         },
       )
       of_category["masked"][str(percent)] = _figures(found, rows, examples, rng)
-  hidden = np.ones((n, t), bool)
+  everywhere = np.ones((n, t), bool)
   for level in range(config.levels):
-    found = {name: bits(name, hidden, level) for name in CONTEXTS}
+    found = {name: bits(name, everywhere, level) for name in CONTEXTS}
     result["levels"][str(level)] = _figures(
       found, np.ones(n, bool), examples, rng
     )
@@ -133,19 +151,19 @@ def _figures(
   examples: Examples,
   rng: np.random.Generator,
 ) -> dict[str, float | None]:
-  """Means over the rows, and what the true context is worth to them."""
+  """Return means over the rows, and gains of the true context."""
   figures: dict[str, float | None] = {
     name: float(bits[name][rows].mean()) for name in CONTEXTS
   }
   songs = examples.song[rows]
   for gain, other in (("gain", "shuffled"), ("null_gain", "null")):
-    won = (bits[other] - bits["true"])[rows]
-    if not np.isfinite(won).all():
+    gained = (bits[other] - bits["true"])[rows]
+    if not np.isfinite(gained).all():
       raise ValueError(
-        "the weights give codes a likelihood that is no number: their training "
-        "diverged, take an earlier checkpoint"
+        "weights: a likelihood of codes is not finite; the training diverged, "
+        "take an earlier checkpoint"
       )
-    found = intervals.mean(won, intervals.draws(songs, rng))
+    found = intervals.mean(gained, intervals.draws(songs, rng))
     figures |= {
       gain: found["mean"],
       f"{gain}_low": found["low"],
@@ -167,7 +185,8 @@ def _bits(
   drop_context: Bool[Array, " b"],
   level: int,
 ) -> Float[Array, " b"]:
-  """Mean negative log2-likelihood of the masked codes of a level."""
+  """Return the mean negative log2-likelihood of a level's masked codes."""
+  # Mask finer levels everywhere and the level itself where `mask` is set.
   visible = jnp.full_like(target, config.codes)
   visible = visible.at[:, :, :level].set(target[:, :, :level])
   visible = visible.at[:, :, level].set(
@@ -182,19 +201,19 @@ def _bits(
     level,
     drop_context=drop_context,
   )
-  log_p = jnp.take_along_axis(
+  log_p = jnp.take_along_axis(  # of [b, t, v]
     jax.nn.log_softmax(logits), target[:, :, level : level + 1], axis=2
-  )[:, :, 0]
+  )[:, :, 0]  # [b, t]
   nats = -jnp.sum(log_p, axis=1, where=mask) / mask.sum(axis=1)
   return nats / math.log(2)
 
 
 def rows(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-  """What `listening` returns, as figures by what they are of."""
+  """Return the figures of a result by row label."""
   found = {f"{share} % masked": x for share, x in result["masked"].items()}
   found |= {f"level {level}": x for level, x in result["levels"].items()}
   if "100 % masked" in found:
-    del found["level 0"]  # is the same
+    del found["level 0"]  # the same figures
   for name, of_category in result["categories"].items():
     if everything := of_category["masked"].get("100"):
       found[name] = everything
@@ -202,34 +221,43 @@ def rows(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def table(result: Mapping[str, Any]) -> str:
-  """What `listening` returns, to print, and what it comes to."""
-  named = rows(result)
-  width = max(map(len, named))
-  heads = "".join(f"{name:>9}" for name in CONTEXTS)
+  """Return the figures as text, with a verdict on the gain."""
   lines = [
     f"bits per masked frame, {result['examples']} examples of "
     f"{result['songs']} songs; levels and instruments with all masked",
-    f"{'':<{width}}{heads}   {'gain':<21}   gain over null",
+    text_tables.aligned(
+      [
+        (
+          name,
+          *(f"{figures[context]:.2f}" for context in CONTEXTS),
+          interval(figures, "gain"),
+          interval(figures, "null_gain"),
+        )
+        for name, figures in rows(result).items()
+      ],
+      ("", *CONTEXTS, "gain", "gain over null"),
+      gap=3,
+    ),
   ]
-  for name, figures in named.items():
-    bits = "".join(f"{figures[context]:>9.2f}" for context in CONTEXTS)
-    gain, null_gain = said(figures, "gain"), said(figures, "null_gain")
-    lines.append(f"{name:<{width}}{bits}   {gain:<21}   {null_gain}")
   low = result["masked"].get("100", {}).get("gain_low")
   if low is not None:
-    lines.append("It listens." if low > 0 else "Not shown to listen.")
+    lines.append(
+      "The model uses its context."
+      if low > 0
+      else "Not shown to use its context."
+    )
   return "\n".join(lines)
 
 
-def said(figures: Mapping[str, Any], gain: str) -> str:
-  """A gain, "gain" or "null_gain", with its interval, in a few characters."""
-  return intervals.said(
+def interval(figures: Mapping[str, Any], gain: str) -> str:
+  """Format "gain" or "null_gain" with its interval."""
+  return intervals.text(
     *(figures[name] for name in (gain, f"{gain}_low", f"{gain}_high"))
   )
 
 
 def can_exchange(songs: np.ndarray) -> bool:
-  """Whether each example can have the context of another song's."""
+  """Return whether every example can get the context of another song."""
   _, counts = np.unique(songs, return_counts=True)
   return len(songs) >= 2 and 2 * counts.max() <= len(songs)
 
@@ -237,7 +265,7 @@ def can_exchange(songs: np.ndarray) -> bool:
 def other_songs(
   songs: np.ndarray, rng: np.random.Generator
 ) -> Int[np.ndarray, " n"]:
-  """For each example a random one of another song, each taken once.
+  """Draw for each example one of another song; each is drawn once.
 
   Raises:
     ValueError: one song has more than half of the examples.
@@ -248,12 +276,12 @@ def other_songs(
   n, most = len(songs), counts.max(initial=0)
   if not can_exchange(songs):
     raise ValueError(
-      f"{n} examples of {len(names)} songs, {most} of them of one: contexts "
-      "cannot be exchanged between songs; take more songs"
+      f"{n} examples of {len(names)} songs: {most} are of one song, so "
+      "contexts cannot be exchanged between songs; take more songs"
     )
-  # Songs in random order, each in one run; a shift by the longest run leaves
-  # every run.
+  # Sort by songs in random order, which gives one run per song; a shift by the
+  # length of the longest run moves every example out of its own.
   order = np.lexsort((rng.random(n), rng.permutation(len(names))[song]))
-  strangers = np.empty(n, int)
-  strangers[order] = np.roll(order, most)
-  return strangers
+  others = np.empty(n, int)
+  others[order] = np.roll(order, most)
+  return others

@@ -1,36 +1,49 @@
-"""Does the model keep time with loops that it has never heard the like of?
+"""Does the model keep time with loops unlike its training data?
 
-Every loop is repeated to some seconds and a stem is played to it. The beats of
-the stem are held against those heard in the loop, beside two anchors: the loop
-itself, which is as good as the ear that hears it, and the stem that was played
-to the next loop, which knows nothing of this one.
+Every loop is repeated to some seconds and a stem is generated to it. The beats
+of the stem are compared with those estimated in the loop, and two anchors with
+them: the loop itself, which shows the error of the beat tracker, and the stem
+that was generated to the next loop, which does not depend on this one.
 """
 
 import pathlib
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tqdm
 
-from stemgen_jax import audio
+from stemgen_jax import audio, disk, finite, progress, text_tables
 from stemgen_jax.audio import Audio
 from stemgen_jax.evaluation import reference_annotations
 from stemgen_jax.evaluation.metrics import intervals, rhythm
+from stemgen_jax.evaluation.subject import Subject
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.sampling import Settings
 
 SYSTEMS = {
-  "generated": "played to the loop",
-  "other": "played to the next loop",
+  "generated": "generated to the loop",
+  "other": "generated to the next loop",
   "loop": "the loop itself",
 }
 FIGURES = ("beat_f1", "grid_agreement")
 
 
+def run(subject: Subject) -> dict[str, Any]:
+  """Evaluate the loops that match --files."""
+  options = subject.options
+  files = disk.matching(options.files or "")
+  return loops(
+    subject.engine,
+    files,
+    subject.out / "played",
+    seconds=options.seconds,
+    settings=subject.settings,
+    seed=options.seed,
+  )
+
+
 def loops(
-  player: StemGen,
+  engine: StemGen,
   files: Sequence[pathlib.Path],
   out: pathlib.Path,
   *,
@@ -39,50 +52,48 @@ def loops(
   settings: Settings | None = None,
   seed: int = 0,
 ) -> dict[str, Any]:
-  """Plays along with loops.
+  """Generate stems to loops and compare their beats.
 
   Args:
-    player: model and codec.
+    engine: model and codec.
     files: at least two loops.
-    out: a folder, made if it is not there, for what is played: 000-LOOP.wav
-      and 000-LOOP-STEM.wav, which replace those of the last time.
-    stems: that are played to each.
-    seconds: that each loop is repeated to; longer ones are cut.
+    out: folder for the audio, made if necessary: 000-LOOP.wav and
+      000-LOOP-STEM.wav, which replace those of an earlier run.
+    stems: instruments that are generated to each loop.
+    seconds: length that loops are repeated or cut to.
     settings: how to sample.
-    seed: loop i is played to with seed + i; also of the intervals.
+    seed: loop i is generated to with seed + i; also of the intervals.
 
   Returns:
     A dict for JSON: `loops`; by stem and figure of `FIGURES` each system's
     `mean` with its 95 % interval over the loops, `low` and `high`; `each`, the
-    figures of every loop, None where fewer than two beats were heard in it,
-    and `beats`, how many were.
+    figures of every loop, None for loops with fewer than two beats; and
+    `beats`, the number of beats in every loop.
 
   Raises:
-    ValueError: there are fewer than two loops, or a file is no sound.
-    OSError: a file is not there, or `out` cannot be written.
+    ValueError: there are fewer than two loops, or a file is not audio.
+    OSError: a file is missing, or `out` cannot be written.
   """
   if len(files) < 2:
     raise ValueError(
-      f"{len(files)} loops: each is compared with another, give two or more"
+      f"{len(files)} loops: expected at least 2, as each is compared with "
+      "another"
     )
-  sounds = [_repeated(audio.read(path), seconds) for path in files]
-  heard = [
-    reference_annotations.heard_in(audio.mono(x), x.sample_rate) for x in sounds
+  sounds = [_repeat(audio.read(path), seconds) for path in files]
+  annotations = [
+    reference_annotations.estimate(audio.mono(x), x.sample_rate) for x in sounds
   ]
   names = [f"{n:03d}-{path.stem}" for n, path in enumerate(files)]
   out.mkdir(parents=True, exist_ok=True)
   for name, sound in zip(names, sounds):
     audio.write(out / f"{name}.wav", sound, bits=16, overwrite=True)
   takes: dict[str, list[Audio]] = {stem: [] for stem in stems}
-  with tqdm.tqdm(
-    total=len(stems) * len(sounds),
-    desc="playing along",
-    unit="stem",
-    mininterval=0.5 if sys.stderr.isatty() else 30,
+  with progress.bar(
+    total=len(stems) * len(sounds), desc="generating", unit="stem", seconds=0.5
   ) as bar:
     for stem in stems:
       for number, sound in enumerate(sounds):
-        take = player.generate(
+        take = engine.generate(
           sound, stem, seed=seed + number, settings=settings
         )
         takes[stem].append(take.audio)
@@ -91,14 +102,15 @@ def loops(
         bar.update()
   draws = intervals.draws(np.arange(len(files)), np.random.default_rng(seed))
   each, means = {}, {}
-  for stem, played in takes.items():
+  for stem, generated in takes.items():
     systems = {
-      "generated": played,
-      "other": [*played[1:], played[0]],
+      "generated": generated,
+      # The stem of the next loop, compared with this one.
+      "other": [*generated[1:], generated[0]],
       "loop": sounds,
     }
     found = {
-      system: [_figures(*pair) for pair in zip(ones, heard)]
+      system: [_figures(*pair) for pair in zip(ones, annotations)]
       for system, ones in systems.items()
     }
     each[stem] = {
@@ -117,43 +129,44 @@ def loops(
   return {
     "loops": len(files),
     "seconds": seconds,
-    "beats": {str(path): len(true.beats) for path, true in zip(files, heard)},
+    "beats": {
+      str(path): len(known.beats) for path, known in zip(files, annotations)
+    },
     "stems": means,
     "each": each,
   }
 
 
-def _repeated(sound: Audio, seconds: float) -> Audio:
+def _repeat(sound: Audio, seconds: float) -> Audio:
   samples = round(seconds * sound.sample_rate)
-  times = -(-samples // len(sound.samples))
+  times = -(-samples // len(sound.samples))  # rounded up
   return Audio(np.tile(sound.samples, (times, 1))[:samples], sound.sample_rate)
 
 
 def _figures(
-  sound: Audio, true: reference_annotations.Truth
+  sound: Audio, known: reference_annotations.ReferenceAnnotations
 ) -> dict[str, float | None]:
   found = rhythm.figures(
-    audio.mono(sound), sound.sample_rate, true.beats, true.grid
+    audio.mono(sound), sound.sample_rate, known.beats, known.grid
   )
-  # As JSON has no NaN.
-  return {name: x if np.isfinite(x) else None for name, x in found.items()}
+  return {name: finite.or_none(value) for name, value in found.items()}
 
 
-def table(result: dict[str, Any]) -> str:
-  """What `loops` returns, in lines to read."""
-  lines = [f"{result['loops']} loops, {result['seconds']:g} s of each"]
-  lines.append(f"{'':<24}" + "".join(f"{name:>24}" for name in SYSTEMS))
-  for stem, figures in result["stems"].items():
-    for name, systems in figures.items():
-      cells = (
-        intervals.said(x["mean"], x["low"], x["high"]) for x in systems.values()
-      )
-      lines.append(
-        f"{stem + ' ' + name:<24}" + "".join(f"{cell:>24}" for cell in cells)
-      )
-  deaf = [path for path, beats in result["beats"].items() if beats < 2]
-  if deaf:
-    lines.append(
-      f"fewer than two beats were heard in, and left out: {', '.join(deaf)}"
+def table(result: Mapping[str, Any]) -> str:
+  """Return the means as text, and the loops without beats."""
+  rows = [
+    (
+      f"{stem} {name}",
+      *(intervals.text(x["mean"], x["low"], x["high"]) for x in of.values()),
     )
+    for stem, figures in result["stems"].items()
+    for name, of in figures.items()
+  ]
+  lines = [
+    f"{result['loops']} loops, {result['seconds']:g} s of each",
+    text_tables.aligned(rows, ("", *SYSTEMS)),
+  ]
+  no_beats = [path for path, beats in result["beats"].items() if beats < 2]
+  if no_beats:
+    lines.append(f"omitted, fewer than two beats: {', '.join(no_beats)}")
   return "\n".join(lines)

@@ -1,8 +1,8 @@
-"""Does a stem sound like its instrument? A few figures beside real stems'.
+"""Does a stem sound like its instrument? A few figures next to real stems'.
 
-Level, brightness, noisiness and density of onsets say at a glance whether a
-take is silent, noise, or in the range of what the instrument really plays.
-They say nothing of whether it fits.
+Level, brightness, noisiness and density of onsets show whether a take is
+silent, noise, or in the range of real stems of the instrument. They do not
+show whether it fits the context.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,16 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import signal
 
-from stemgen_jax import audio, categories, paths
+from stemgen_jax import audio, categories, paths, text_tables
 from stemgen_jax.codec import Codec, decode
 from stemgen_jax.data.examples import Examples
+from stemgen_jax.evaluation.subject import Subject
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.model.weights import check_codec
 from stemgen_jax.sampling import Settings
 
-PLAYED = (("drums", "bass"), ("chords", "bass"), ("chords", "drums"))
-"""(loop, instrument) pairs that are judged."""
+PAIRS = (("drums", "bass"), ("chords", "bass"), ("chords", "drums"))
+"""Loops and the instruments that are generated to them."""
 FIGURES: tuple[str, ...] = (
   "level_db",
   "centroid_hz",
@@ -29,26 +30,39 @@ FIGURES: tuple[str, ...] = (
 )
 
 _WINDOW_SECONDS, _HOP_SECONDS = 0.04, 0.01
-_QUIET_DB = -50.0  # frames this far below the loudest one do not count
-_FLOOR = 1e-5  # of a magnitude, so that silence has no onsets
-_RISE = 0.5  # mean rise of the log spectrum, in nepers, that is an onset
-_APART_SECONDS = 0.06
+_QUIET_DB = -50.0  # frames this far below the loudest one are ignored
+_FLOOR = 1e-5  # added to magnitudes, so that silence has no onsets
+_RISE = 0.5  # least mean rise of the log spectrum at an onset, in nepers
+_APART_SECONDS = 0.06  # least distance of onsets
+
+
+def run(subject: Subject) -> dict[str, Any]:
+  """Compare takes with the examples of a subject."""
+  engine, options = subject.engine, subject.options
+  return sound(
+    engine,
+    subject.coded_examples(engine.config, options.examples or 0),
+    settings=subject.settings,
+    seed=options.seed,
+  ) | {"preset": options.preset}
 
 
 def describe(
   samples: Float[np.ndarray, "n c"], sample_rate: int
 ) -> dict[str, float]:
-  """Figures of a stem.
+  """Compute the figures of a stem.
+
+  The onsets are not librosa's, which the base install does not have.
 
   Args:
-    samples: -1..1; channels are averaged.
-    sample_rate: in Hz.
+    samples: audio in -1..1; channels are averaged.
+    sample_rate: samples per second.
 
   Returns:
     `level_db`, RMS in dB of full scale; `centroid_hz`, the power-weighted mean
     of the spectral centroid; `flatness`, geometric over arithmetic mean of the
-    power spectrum, median over the sounding frames: 0 for a tone, 0.56 for
-    white noise; `onsets_per_second`. Silence has -inf, 0, 0, 0.
+    power spectrum, median over frames that are not silent: 0 for a tone, 0.56
+    for white noise; `onsets_per_second`. Silence has -inf, 0, 0, 0.
   """
   mono = samples.mean(axis=1)
   window = round(_WINDOW_SECONDS * sample_rate)
@@ -60,6 +74,7 @@ def describe(
   energy = power.sum(axis=1)
   if not energy.any():
     return dict(zip(FIGURES, (-np.inf, 0.0, 0.0, 0.0)))
+  # 1e-20 keeps the logarithm finite.
   sounding = power[energy > energy.max() * 10 ** (_QUIET_DB / 10)] + 1e-20
   flatness = np.exp(np.log(sounding).mean(axis=1)) / sounding.mean(axis=1)
   rise = np.diff(np.log(np.sqrt(power) + _FLOOR), axis=0).clip(min=0)
@@ -79,7 +94,7 @@ def describe(
 def ranges(
   described: Sequence[Mapping[str, float]],
 ) -> dict[str, list[float]]:
-  """5 %, 50 % and 95 % of every figure over several stems."""
+  """Return the 5 %, 50 % and 95 % quantiles of every figure."""
   return {
     name: [
       round(float(x), 4)
@@ -90,46 +105,46 @@ def ranges(
 
 
 def sound(
-  player: StemGen, examples: Examples, *, settings: Settings, seed: int
+  engine: StemGen, examples: Examples, *, settings: Settings, seed: int
 ) -> dict[str, Any]:
-  """Plays to the package's loops, and describes takes and real stems.
+  """Generate stems to the package's loops; describe them and real stems.
 
   Args:
-    player: model and codec.
-    examples: of real stems, as codes of the same codec; they are decoded, so
-      that what the codec loses is lost on both sides.
+    engine: model and codec.
+    examples: codes of real stems by the same codec; they are decoded, so that
+      both sides have the codec's losses.
     settings: how to sample.
-    seed: of the takes.
+    seed: seed of the takes.
 
   Returns:
     A dict for JSON: `takes`, figures by "LOOP loop, INSTRUMENT"; `real`,
     [5 %, 50 %, 95 %] of each figure by instrument.
 
   Raises:
-    ValueError: the examples come from another codec than the player's, or
-      have no stem of an instrument that is played.
+    ValueError: the examples come from another codec, or have no stem of an
+      instrument that is generated.
   """
-  check_codec(player.config, examples.codec, examples.checksum)
+  check_codec(engine.config, examples.codec, examples.checksum)
   real = {
     instrument: examples.category == categories.category_id(instrument)
-    for _, instrument in PLAYED
+    for _, instrument in PAIRS
   }
   for instrument, rows in real.items():
     if not rows.any():
       raise ValueError(
-        f"of {len(examples)} examples none is of a real {instrument} to "
-        "compare to: take more --examples, or others"
+        f"{len(examples)} examples: none has a real {instrument} to compare "
+        "with; give more --examples or another --data"
       )
   result: dict[str, Any] = {"takes": {}, "real": {}}
-  for loop, instrument in PLAYED:
+  for loop, instrument in PAIRS:
     if instrument not in result["real"]:
       result["real"][instrument] = ranges(
         [
-          describe(stem, player.codec.sample_rate)
-          for stem in _decode(player.codec, examples, real[instrument])
+          describe(stem, engine.codec.sample_rate)
+          for stem in _decode(engine.codec, examples, real[instrument])
         ]
       )
-    take = player.generate(
+    take = engine.generate(
       audio.read(paths.LOOPS / f"{loop}.flac"),
       instrument,
       seed=seed,
@@ -147,7 +162,7 @@ def sound(
 def _decode(
   codec: Codec, examples: Examples, rows: Bool[np.ndarray, " n"]
 ) -> Float[np.ndarray, "m samples channels"]:
-  """The real stems, at their own level where the codec keeps it apart."""
+  """Decode real stems, at their own level if the codec has scales."""
   scales = examples.target_scales
   return decode(
     codec, examples.target[rows], None if scales is None else scales[rows]
@@ -155,13 +170,12 @@ def _decode(
 
 
 def table(result: Mapping[str, Any]) -> str:
-  """What `sound` returns, as lines to read."""
-  rows = [f"{'':<22}" + "".join(f"{name:>24}" for name in FIGURES)]
-  for name, figures in result["takes"].items():
-    cells = (f"{figures[figure]:>24.2f}" for figure in FIGURES)
-    rows.append(f"{name:<22}" + "".join(cells))
+  """Return the figures as text, with median and range of real stems."""
+  rows = [
+    (name, *(f"{figures[figure]:.2f}" for figure in FIGURES))
+    for name, figures in result["takes"].items()
+  ]
   for name, figures in result["real"].items():
     spans = ("{1:.2f} ({0:.2f}..{2:.2f})".format(*figures[f]) for f in FIGURES)
-    cells = (f"{span:>24}" for span in spans)
-    rows.append(f"{'real ' + name:<22}" + "".join(cells))
-  return "\n".join(rows)
+    rows.append((f"real {name}", *spans))
+  return text_tables.aligned(rows, ("", *FIGURES))

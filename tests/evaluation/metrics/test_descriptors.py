@@ -21,13 +21,13 @@ def described(score):
   return descriptors.describe(mix, 32000)
 
 
-def test_a_song_of_the_band_is_heard_as_it_was_written(score, described):
+def test_descriptors_of_a_song_match_its_score(score, described):
   assert set(described) == set(mirdd.BINS)
   assert described["beats_per_bar"] == [4.0]
   written = {label_number(chord) for chord in score.chords}
-  heard = set(described["chord_triads"])
-  assert len(heard & written) >= 0.6 * len(written)
-  assert described["chord_variety"] == [len(heard)]
+  estimated = set(described["chord_triads"])
+  assert len(estimated & written) >= 0.6 * len(written)
+  assert described["chord_variety"] == [len(estimated)]
   pitched = [
     note for part in score.parts if not part.is_drum for note in part.notes
   ]
@@ -44,7 +44,7 @@ def label_number(chord):
   return root + 12 * ((root + 3) % 12 in tones)
 
 
-def test_silence_has_descriptors_too():
+def test_descriptors_of_silence():
   described = descriptors.describe(np.zeros((2 * 32000, 1), np.float32), 32000)
   assert set(described) == set(mirdd.BINS)
   assert described["note_pitches"] == []
@@ -64,7 +64,7 @@ def test_changes_between_major_and_minor():
   assert changes([c, c]) == changes([]) == 0
 
 
-def test_sections_that_come_again_have_one_label():
+def test_repeated_sections_have_one_label():
   frames = round(4 * harmony.FRAME_RATE)
 
   def section(*tones):

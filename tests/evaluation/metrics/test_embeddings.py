@@ -18,7 +18,7 @@ def noise(seconds, level=0.1):
 
 
 def torchvggish() -> nn.Sequential:
-  """The layers of torchvggish in its order, so with its names of tensors."""
+  """Return the layers of torchvggish, in its order and with its names."""
   torch.manual_seed(0)
   layers, inputs = [], 1
   for width in (64, "M", 128, "M", 256, 256, "M", 512, 512, "M"):
@@ -36,7 +36,7 @@ def torchvggish() -> nn.Sequential:
   return network.eval()
 
 
-def test_latents_of_the_codec_are_those_that_its_codes_name():
+def test_latents_of_the_codec_are_those_of_its_codes():
   codec = codecs.load("demo")
   sound = noise(2.0)
   found = embeddings.codec_latents(codec)(sound, RATE)
@@ -56,13 +56,13 @@ def test_keys_of_a_tone():
   assert (found[:, :88].argmax(1) == 69 - 21).all()
 
 
-def test_vggish_is_torchvggishs_network_from_its_file(tmp_path):
+def test_vggish_equals_torchvggish(tmp_path):
   network = torchvggish()
   path = tmp_path / "vggish-10086976.pth"
   torch.save(network.state_dict(), path)
   sound = noise(2.5)
   found = vggish.load(path)(sound, RATE)
-  assert found.shape == (2, 128)  # of 0.96 s; a rest is left
+  assert found.shape == (2, 128)  # of 0.96 s; the remainder is dropped
   mono = sound[::2, 0]  # 16 kHz
   examples = vggish.log_mel(mono)
   with torch.inference_mode():
@@ -72,7 +72,7 @@ def test_vggish_is_torchvggishs_network_from_its_file(tmp_path):
   np.testing.assert_allclose(again, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_vggish_hears_the_bands_of_its_paper():
+def test_vggish_has_the_bands_of_its_paper():
   # 64 bands from 125 to 7500 Hz, 96 frames of 10 ms, log(x + 0.01).
   quiet = vggish.log_mel(np.zeros(16000, np.float32))
   assert quiet.shape == (1, 96, 64)
@@ -86,12 +86,14 @@ def test_vggish_hears_the_bands_of_its_paper():
     assert abs(int(vggish.log_mel(tone)[0].mean(0).argmax()) - band) <= 1
 
 
-def test_files_that_are_no_vggish_are_refused(tmp_path):
+def test_other_files_than_vggishs_are_refused(tmp_path):
   with pytest.raises(FileNotFoundError, match="no weights of VGGish"):
     vggish.load(tmp_path / "none.pth")
   other = tmp_path / "other.safetensors"
   safetensors.numpy.save_file({"x": np.zeros(3, np.float32)}, other)
-  with pytest.raises(ValueError, match=r"no VGGish: features\.0\.weight"):
+  with pytest.raises(
+    ValueError, match=r"features\.0\.weight has shape none; expected"
+  ):
     vggish.load(other)
   broken = tmp_path / "broken.pth"
   broken.write_bytes(b"PK broken")
@@ -119,7 +121,7 @@ def test_clap_from_a_folder_of_transformers(tmp_path):
   ClapFeatureExtractor(truncation="rand_trunc").save_pretrained(tmp_path)
   sound = noise(12.0)
   found = clap.load(tmp_path)(sound, RATE)
-  assert found.shape == (2, 24)  # 10 s and the rest
+  assert found.shape == (2, 24)  # 10 s and the remainder
   assert np.isfinite(found).all()
   assert np.abs(found[0] - found[1]).max() > 0
   (tmp_path / "model.safetensors").unlink()

@@ -6,14 +6,14 @@ from stemgen_jax.evaluation.metrics import frechet
 
 
 def population(rng, examples, mean, root, windows=4):
-  """Windows of a Gaussian whose covariance is root @ root.T."""
+  """Draw windows of a Gaussian with covariance root @ root.T."""
   d = len(mean)
   return [
     mean + rng.normal(size=(windows, d)) @ root.T for _ in range(examples)
   ]
 
 
-def test_against_scipys_square_root_of_a_matrix():
+def test_fad_equals_that_by_scipys_matrix_square_root():
   rng = np.random.default_rng(0)
   one, other = (
     population(rng, 50, rng.normal(size=6), rng.normal(size=(6, 6)))
@@ -27,7 +27,7 @@ def test_against_scipys_square_root_of_a_matrix():
   assert frechet.fad(one, one) == pytest.approx(0, abs=1e-9)
 
 
-def test_of_gaussians_that_differ_in_known_ways():
+def test_distance_of_diagonal_gaussians():
   # Diagonal: the sum of squared differences of means and of deviations.
   one = frechet.Gaussian(np.array([1.0, 2.0]), np.diag([4.0, 9.0]))
   other = frechet.Gaussian(np.array([0.0, 4.0]), np.diag([1.0, 1.0]))
@@ -41,7 +41,7 @@ def test_more_dimensions_than_windows():
   assert frechet.fad(one, one) == pytest.approx(0, abs=1e-6)
 
 
-def test_infinity_takes_the_bias_away():
+def test_infinity_removes_the_bias():
   rng = np.random.default_rng(1)
   d, shift = 24, 2.0
   mean = np.zeros(d)
@@ -50,24 +50,24 @@ def test_infinity_takes_the_bias_away():
   one = population(rng, 120, mean, np.eye(d))
   other = population(rng, 120, moved, np.eye(d))
   plain, found = frechet.fad(one, other), frechet.fad_infinity(one, other)
-  assert plain > shift**2 + 0.3  # the bias is there to be taken away
+  assert plain > shift**2 + 0.3  # there is a bias to remove
   assert abs(found - shift**2) < abs(plain - shift**2) / 2
   alike = population(rng, 120, mean, np.eye(d))
   assert abs(frechet.fad_infinity(one, alike)) < frechet.fad(one, alike) / 2
 
 
-def test_infinity_of_populations_that_belong_together():
+def test_infinity_of_paired_populations():
   rng = np.random.default_rng(3)
   d, size = 24, 60
   real = population(rng, size, np.zeros(d), np.eye(d))
   near = [windows + rng.normal(0, 0.1, windows.shape) for windows in real]
-  # Of examples drawn for each side alone the line would end far below 0.
+  # With independent subsets of the two sides it would be far below 0.
   assert abs(frechet.fad_infinity(near, real)) < 0.02
   assert np.isnan(frechet.fad_infinity(near[:7], real[:7]))
   assert np.isfinite(frechet.fad_infinity(near[:8], real[:8]))
 
 
-def test_apa_from_the_three_distances_and_its_ends():
+def test_apa_by_hand():
   rng = np.random.default_rng(2)
   real = population(rng, 40, np.zeros(3), np.eye(3))
   random = [windows + 3.0 for windows in real]
@@ -77,7 +77,7 @@ def test_apa_from_the_three_distances_and_its_ends():
   third = [windows + 1.0 for windows in real]
   expected = 0.5 + (12 - 3) / (2 * 27)
   assert frechet.apa(third, real, random) == pytest.approx(expected)
-  # Better than perfect and worse than random are cut off.
+  # It is clipped to 0..1.
   beyond = [windows + 9.0 for windows in real]
   assert frechet.apa(beyond, real, random) == 0
   assert np.isnan(frechet.apa(real, real, real))

@@ -1,4 +1,4 @@
-"""Intervals: over songs, in words, and where there are none."""
+"""Intervals: over songs, as text, and for too few songs."""
 
 import math
 
@@ -9,12 +9,12 @@ from stemgen_jax.evaluation.metrics import intervals
 
 
 def test_a_value_with_its_interval():
-  assert intervals.said(0.527, 0.441, 0.634) == "0.53 (0.44 to 0.63)"
-  assert intervals.said(0.5, 0.25, 1.0, digits=0, percent=True) == (
+  assert intervals.text(0.527, 0.441, 0.634) == "0.53 (0.44 to 0.63)"
+  assert intervals.text(0.5, 0.25, 1.0, digits=0, percent=True) == (
     "50 % (25 to 100)"
   )
-  assert intervals.said(0.5, None, None, digits=3) == "0.500 (too few songs)"
-  assert intervals.said(None, None, None) == "-"
+  assert intervals.text(0.5, None, None, digits=3) == "0.500 (too few songs)"
+  assert intervals.text(None, None, None) == "-"
 
 
 def test_few_songs_have_a_mean_and_no_interval():

@@ -8,7 +8,7 @@ from stemgen_jax.evaluation.metrics import mirdd
 
 
 def mixes(rng, count, key=lambda rng: rng.integers(24)):
-  """Mixes whose descriptors are all alike but for the key."""
+  """Return mixes with equal descriptors except for key and pitches."""
   return [
     {name: [1.0] for name in mirdd.BINS}
     | {
@@ -19,10 +19,10 @@ def mixes(rng, count, key=lambda rng: rng.integers(24)):
   ]
 
 
-def test_the_elevens_divergences_are_scipys():
+def test_divergences_equal_scipys():
   assert len(mirdd.BINS) == len(mirdd.NAMES) == 11
   edges = np.arange(5) - 0.5
-  real, other = [0, 0, 1, 3, 3, 3], [1, 1, 1, 2, 9]  # 9 goes into the last bin
+  real, other = [0, 0, 1, 3, 3, 3], [1, 1, 1, 2, 9]  # 9 is in the last bin
   p = np.array([2, 1, 0, 3]) + 0.5
   q = np.array([0, 3, 1, 1]) + 0.5
   assert mirdd.divergence(real, other, edges) == pytest.approx(
@@ -35,7 +35,7 @@ def test_the_elevens_divergences_are_scipys():
   assert math.isnan(mirdd.divergence(real, [], edges))
 
 
-def test_other_keys_are_above_the_floor_and_the_same_ones_are_not():
+def test_only_other_keys_are_above_the_floor():
   rng = np.random.default_rng(0)
   few = lambda rng: rng.integers(4)  # noqa: E731
   described = {

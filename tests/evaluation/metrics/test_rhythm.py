@@ -20,7 +20,7 @@ def clicks(times, seconds=10.0):
   return samples.astype(np.float32)
 
 
-def test_hears_the_beat_of_clicks_and_none_in_silence():
+def test_beats_of_clicks_and_none_in_silence():
   found = rhythm.beats(clicks(BEATS), RATE)
   assert rhythm.beat_f1(BEATS, found) > 0.9
   assert len(rhythm.beats(np.zeros(RATE, np.float32), RATE)) == 0
@@ -40,7 +40,7 @@ def test_beat_f1_is_mir_evals_at_the_same_level():
   assert rhythm.beat_f1(BEATS, found) == pytest.approx(expected)
 
 
-def test_half_double_and_off_beats_count_and_other_tempi_do_not():
+def test_half_double_and_off_beats_count_but_other_tempi_do_not():
   for kept in (BEATS[::2], BEATS[1::2], BEATS[:-1] + 0.25):
     assert rhythm.beat_f1(BEATS, kept) == 1
   double = np.sort(np.concatenate([BEATS, BEATS[:-1] + 0.25]))
@@ -59,12 +59,12 @@ def test_grid_agreement_by_hand():
   )
   sixth = BEATS + 0.5 / 6
   assert rhythm.grid_agreement(BEATS, sixth, rhythm.Grid(6)) == pytest.approx(1)
-  # Before and behind the beats the grid goes on.
+  # The grid is extrapolated before and after the beats.
   outside = np.array([0.4 - 0.25, 9.4 + 0.375])
   assert rhythm.grid_agreement(BEATS, outside, FOUR) == pytest.approx(1)
 
 
-def test_onsets_at_random_and_none_agree_with_no_grid():
+def test_random_and_missing_onsets_have_no_agreement():
   random = np.random.default_rng(0).uniform(0, 10, 2000)
   assert abs(rhythm.grid_agreement(BEATS, random, FOUR)) < 0.05
   assert rhythm.grid_agreement(BEATS, np.zeros(0), FOUR) == 0
@@ -72,7 +72,7 @@ def test_onsets_at_random_and_none_agree_with_no_grid():
 
 
 @pytest.mark.parametrize("pair", [4, 2])
-def test_the_grid_swings_as_the_band_does(pair):
+def test_the_grid_has_the_bands_swing(pair):
   clock = Clock(METERS["4/4"], 120, 0.66, pair)
   onsets = np.array([clock.seconds(step) for step in range(64)])
   swung = rhythm.Grid(4, 0.66, pair / 4)

@@ -13,25 +13,29 @@ import pytest
 
 from stemgen_jax.audio import Audio
 from stemgen_jax.evaluation import reference_annotations
+from stemgen_jax.evaluation.measurement import (
+  FIGURES,
+  SYSTEMS,
+  Measurements,
+)
 from stemgen_jax.evaluation.metrics import mirdd, rhythm
 from stemgen_jax.evaluation.protocol import Example
 from stemgen_jax.evaluation.reporting import page as page_lib
 from stemgen_jax.evaluation.reporting import sessions, summary
-from stemgen_jax.evaluation.studies.full import FIGURES, SYSTEMS, Judged
 from stemgen_jax.sampling import preset
 
 RATE, SECONDS = 16000, 2.0
-# Debian calls it chromium; what other systems call it is looked for, too.
+# Debian's name is chromium; other systems have other names.
 BROWSER = next(
   filter(
     None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
   ),
   "",
 )
-# Appended to a copy of the page: plays every sound, and tells what came of it.
+# Appended to a copy of the page: plays every sound and reports the outcome.
 LISTENER = """<script>
 addEventListener("load", async () => {
-  const said = {errors: window.errors, sounds: [], pictures: 0};
+  const report = {errors: window.errors, sounds: [], pictures: 0};
   for (const sound of document.querySelectorAll("audio")) {
     sound.muted = true;
     try {
@@ -45,18 +49,18 @@ addEventListener("load", async () => {
       await sought;
       const others = [...document.querySelectorAll("audio")];
       const playing = others.filter((other) => !other.paused).length;
-      said.sounds.push([sound.duration, sound.currentTime, playing]);
-    } catch (error) { said.errors.push(String(error)); }
+      report.sounds.push([sound.duration, sound.currentTime, playing]);
+    } catch (error) { report.errors.push(String(error)); }
   }
   for (const image of document.images) {
     image.scrollIntoView();  // pictures are fetched when they are looked at
     for (let tries = 0; tries < 100 && !image.naturalWidth; tries++) {
       await new Promise((done) => setTimeout(done, 100));
     }
-    said.pictures += image.naturalWidth > 0;
+    report.pictures += image.naturalWidth > 0;
   }
   fetch("http://127.0.0.1:PORT/", {
-    method: "POST", mode: "no-cors", body: JSON.stringify(said),
+    method: "POST", mode: "no-cors", body: JSON.stringify(report),
   });
 });
 </script>"""
@@ -72,16 +76,16 @@ def tone(pitch: float) -> Audio:
   return Audio(samples.astype(np.float32)[:, None], RATE)
 
 
-class Player:
-  """Every seed plays another tone."""
+class Engine:
+  """Generates another tone for every seed."""
 
   def generate(self, context, stem, *, seed, settings):
     return type("Take", (), {"audio": tone(220 + 55 * seed), "seed": seed})
 
 
-def judged(number: int) -> Judged:
+def measurements(number: int) -> Measurements:
   rng = np.random.default_rng(number)
-  return Judged(
+  return Measurements(
     about={
       "number": number,
       "song": f"song {number}",
@@ -121,14 +125,14 @@ def page(tmp_path_factory) -> pathlib.Path:
     stems=("drums", "comp"),
     context=tone(440),
     real=tone(110),
-    stranger=None,
+    random_stem=None,
     pitched=True,
-    truth=reference_annotations.Truth(
+    annotations=reference_annotations.ReferenceAnnotations(
       np.arange(4) / 2, rhythm.Grid(4), (), "A minor", False
     ),
   )
-  steps = sessions.play(
-    Player(),  # pyright: ignore[reportArgumentType]
+  steps = sessions.session(
+    Engine(),  # pyright: ignore[reportArgumentType]
     tone(440),
     ("bass", "drums"),
     variations=2,
@@ -139,7 +143,7 @@ def page(tmp_path_factory) -> pathlib.Path:
   figures |= {"gain_low": 0.5, "gain_high": 1.5, "null_gain": 0.25}
   figures |= {"null_gain_low": 0.125, "null_gain_high": 0.375}
   masked = {"masked": {"100": figures}}
-  result = summary.summarise([judged(number) for number in range(6)]) | {
+  result = summary.summarize([measurements(number) for number in range(6)]) | {
     "weights": "mine",
     "data": "band-0",
     "listening": {
@@ -160,23 +164,23 @@ def page(tmp_path_factory) -> pathlib.Path:
   return path
 
 
-def test_what_cannot_be_compared_is_said():
-  assert "Nothing to compare" in page_lib._frechet({})
+def test_a_missing_comparison_is_reported():
+  assert "Not measured" in page_lib._frechet({})
 
 
 def test_scores_of_each_instrument(page):
-  result = summary.summarise([judged(number) for number in range(6)])
+  result = summary.summarize([measurements(number) for number in range(6)])
   assert set(result["of_category"]) == {"bass"}
   for group, whole in result["scores"].items():
     found = result["of_category"]["bass"][group]["generated"]
-    assert found["score"] == whole["generated"]["score"]  # all are of a bass
-    text = summary.said_score(found)
+    assert found["score"] == whole["generated"]["score"]  # all are bass
+    text = summary.score_text(found)
     assert f"<td>{text}</td>" in page.read_text("utf-8")
 
 
 def test_the_page_has_examples_sessions_and_tables(page):
   text = page.read_text("utf-8")
-  # Four of the example; one that is heard first, and two of each of four.
+  # Four of the example; the first context, and two of each of four takes.
   assert text.count("<audio") == text.count("data:audio/mpeg") == 4 + 1 + 8
   assert text.count('class="card chosen"') == 2
   assert "song &lt;0&gt;" in text
@@ -190,9 +194,9 @@ def test_the_page_has_examples_sessions_and_tables(page):
   assert text.count('<svg class="intervals"') >= 1 + len(FIGURES) + 1
 
 
-def test_the_step_that_fits_best_is_gone_on_from():
-  steps = sessions.play(
-    Player(),  # pyright: ignore[reportArgumentType]
+def test_the_next_step_starts_from_the_best_fit():
+  steps = sessions.session(
+    Engine(),  # pyright: ignore[reportArgumentType]
     tone(440),
     ("synth_lead", "bass"),
     variations=3,
@@ -207,20 +211,20 @@ def test_the_step_that_fits_best_is_gone_on_from():
 
 
 @pytest.mark.browser
-def test_its_players_play_in_a_browser_from_the_file_system(page, tmp_path):
-  told: list[dict] = []
+def test_its_players_work_in_a_browser_from_the_file_system(page, tmp_path):
+  reports: list[dict] = []
 
-  class Ear(http.server.BaseHTTPRequestHandler):
+  class Receiver(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
       length = int(self.headers["Content-Length"])
-      told.append(json.loads(self.rfile.read(length)))
+      reports.append(json.loads(self.rfile.read(length)))
       self.send_response(200)
       self.end_headers()
 
     def log_message(self, format, *args):
       pass
 
-  with http.server.HTTPServer(("127.0.0.1", 0), Ear) as server:
+  with http.server.HTTPServer(("127.0.0.1", 0), Receiver) as server:
     server.timeout = 120
     copy = tmp_path / "report.html"
     text = page.read_text("utf-8").replace("<style>", f"{CATCHER}<style>", 1)
@@ -244,11 +248,11 @@ def test_its_players_play_in_a_browser_from_the_file_system(page, tmp_path):
     finally:
       browser.terminate()
       browser.wait(30)
-  (said,) = told
-  assert said["errors"] == []
-  assert len(said["sounds"]) == said["pictures"] == 13
-  for duration, position, playing in said["sounds"]:
+  (report,) = reports
+  assert report["errors"] == []
+  assert len(report["sounds"]) == report["pictures"] == 13
+  for duration, position, playing in report["sounds"]:
     assert duration == pytest.approx(SECONDS, abs=0.1)
-    # A click in the middle of the picture went there, and one sound plays.
+    # A click in the middle of the picture seeks there, and one sound plays.
     assert position == pytest.approx(SECONDS / 2, abs=0.3)
     assert playing == 1

@@ -1,4 +1,4 @@
-"""The suite with a player that echoes: all but the model's own work."""
+"""The full study with an engine that echoes: all but the model's own work."""
 
 import dataclasses
 import itertools
@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import trees
 
-from stemgen_jax import audio, categories
+from stemgen_jax import audio, categories, recipes
 from stemgen_jax import codec as codecs
 from stemgen_jax.data import songs
 from stemgen_jax.data.sources import band, restore
 from stemgen_jax.data.sources.folder import Folder
-from stemgen_jax.evaluation import protocol
+from stemgen_jax.evaluation import measurement, protocol
 from stemgen_jax.evaluation.metrics import embeddings, intervals
 from stemgen_jax.evaluation.reporting import summary
 from stemgen_jax.evaluation.studies import full
@@ -30,20 +30,20 @@ BAND = band.Band(seconds=4.0, style=STYLE)
 
 @dataclasses.dataclass
 class Echo:
-  """Plays what it hears; counts how often, and can be stopped."""
+  """Returns its context; counts the calls, and can be stopped."""
 
   codec: codecs.Codec
   config: types.SimpleNamespace = dataclasses.field(
     default_factory=lambda: types.SimpleNamespace(conditions=("category",))
   )
-  played: list = dataclasses.field(default_factory=list)
+  calls: list = dataclasses.field(default_factory=list)
   most: int = 1000
 
-  def generate(self, context, stem, *, seed, settings, **told):
-    self.told = told
-    if len(self.played) == self.most:
+  def generate(self, context, stem, *, seed, settings, **conditions):
+    self.conditions = conditions
+    if len(self.calls) == self.most:
       raise KeyboardInterrupt
-    self.played.append((stem, seed))
+    self.calls.append((stem, seed))
     return dataclasses.make_dataclass("Take", ["audio"])(context)
 
 
@@ -60,24 +60,24 @@ def places(listed, count):
   return list(itertools.islice(listed, count))
 
 
-def run(player, out, count, recipe=None):
-  return full.run(
-    player,
-    examples(player.codec),
+def run(engine, out, count, recipe=None):
+  return full.evaluate(
+    engine,
+    examples(engine.codec),
     out,
     count=count,
     recipe=recipe or {"seed": 0},
     settings=preset("fast"),
     seed=10,
-    embeddings={"codec": embeddings.codec_latents(player.codec)},
+    embeddings={"codec": embeddings.codec_latents(engine.codec)},
     describe=None,
   )
 
 
-def stem(player, out, number):
+def stem(engine, out, number):
   return full.stem(
-    player,
-    examples(player.codec).example(number),
+    engine,
+    examples(engine.codec).example(number),
     out,
     settings=preset("fast"),
     seed=10,
@@ -104,7 +104,7 @@ def test_the_list_is_fixed_by_its_seed(codec):
     assert one.start != other.example(place).start
 
 
-def test_an_example_is_what_its_song_says(codec):
+def test_an_example_is_a_segment_of_its_song(codec):
   listed = examples(codec)
   for place in places(listed, 3):
     one = listed.example(place)
@@ -114,35 +114,35 @@ def test_an_example_is_what_its_song_says(codec):
     by_name = {stem.name: stem for stem in song.stems}
     first = round(one.start * codec.sample_rate)
     last = first + round(SECONDS * codec.sample_rate)
-    heard = sum(by_name[name].read().samples[first:last] for name in one.stems)
-    np.testing.assert_allclose(one.context.samples, heard, atol=1e-6)
+    mix = sum(by_name[name].read().samples[first:last] for name in one.stems)
+    np.testing.assert_allclose(one.context.samples, mix, atol=1e-6)
     assert one.category not in {by_name[name].category for name in one.stems}
-    assert one.stranger is not None
-    assert np.abs(one.stranger.samples - one.real.samples).max() > 0.01
+    assert one.random_stem is not None
+    assert np.abs(one.random_stem.samples - one.real.samples).max() > 0.01
     # The beats of the score, from the start of the segment.
     beats = np.array(BAND.score(number).beats) - one.start
     np.testing.assert_allclose(
-      one.truth.beats, beats[(beats >= 0) & (beats < SECONDS)]
+      one.annotations.beats, beats[(beats >= 0) & (beats < SECONDS)]
     )
-    assert one.truth.chords[0].start == 0
-    assert one.truth.chords[-1].end == pytest.approx(SECONDS)
+    assert one.annotations.chords[0].start == 0
+    assert one.annotations.chords[-1].end == pytest.approx(SECONDS)
     other = listed.other_context(place)
     assert other.samples.shape == one.context.samples.shape
     assert np.abs(other.samples - one.context.samples).max() > 0.01
 
 
-def test_other_music_is_listened_to(codec, tmp_path):
+def test_annotations_of_other_music_are_estimated(codec, tmp_path):
   trees.folder(tmp_path / "music" / "test", songs=2)
   listed = examples(codec, source=Folder(str(tmp_path / "music")))
-  for place in places(listed, 3):  # each song gives one before any a second
+  for place in places(listed, 3):  # songs in turn
     one = listed.example(place)
     assert one.song == f"Song {place % 2}"
-    assert one.truth.estimated
-    assert one.stranger is not None
+    assert one.annotations.estimated
+    assert one.random_stem is not None
     assert one.real.sample_rate == codec.sample_rate
 
 
-def test_songs_of_different_lengths_are_played_to_each_others(codec, tmp_path):
+def test_other_contexts_are_cut_to_the_length_of_the_example(codec, tmp_path):
   for name, seconds in (("Short", 2.5), ("Long", 4.0)):
     samples = round(seconds * codec.sample_rate)
     song = tmp_path / "music" / "test" / name
@@ -176,33 +176,33 @@ def test_one_song_alone_has_no_other_context(codec, tmp_path):
 
 
 def test_figures_and_anchors_of_every_system(whole):
-  _, judged = whole
-  assert len(judged) == 3
-  for one in judged:
-    assert set(one.figures) == set(full.SYSTEMS)
+  _, measured = whole
+  assert len(measured) == 3
+  for one in measured:
+    assert set(one.figures) == set(measurement.SYSTEMS)
     assert one.figures["silence"]["beat_f1"] == 0
     for sides in one.embeddings["codec"].values():
-      assert set(sides) == set(full.SYSTEMS)
+      assert set(sides) == set(measurement.SYSTEMS)
       assert {vectors.shape for vectors in sides.values()} == {(3, 128)}
-    # The echo of the context is in harmony with it as nothing else is.
+    # The context agrees with itself best.
     if one.about["pitched"]:
       agreement = {x: one.figures[x]["chroma_agreement"] for x in one.figures}
       assert agreement["generated"] == pytest.approx(1)
       assert agreement["real"] < 1
 
 
-def test_what_is_done_is_kept(codec, whole, tmp_path):
-  _, judged = whole
+def test_a_stopped_run_resumes(codec, whole, tmp_path):
+  _, measured = whole
   stopped = Echo(codec, most=3)  # in the middle of the second example
   with pytest.raises(KeyboardInterrupt):
     run(stopped, tmp_path, 3)
   resumed = Echo(codec)
   again = run(resumed, tmp_path, 3)
-  assert len(resumed.played) == 4  # two of the second, two of the third
+  assert len(resumed.calls) == 4  # two of the second, two of the third
   idle = Echo(codec)
   run(idle, tmp_path, 2)  # a shorter list is the beginning of a longer one
-  assert not idle.played
-  for one, same in zip(judged, again):
+  assert not idle.calls
+  for one, same in zip(measured, again):
     assert one.about | {"seconds": 0} == same.about | {"seconds": 0}
     assert json.dumps(one.figures) == json.dumps(same.figures)
     number = one.about["number"]
@@ -210,58 +210,60 @@ def test_what_is_done_is_kept(codec, whole, tmp_path):
     assert take.seconds == pytest.approx(SECONDS)
 
 
-def test_a_lost_stem_is_played_anew_and_no_figure_is(codec, tmp_path):
-  player = Echo(codec)
-  (one,) = run(player, tmp_path, 1)
+def test_a_lost_stem_is_generated_again_and_no_figure_is(codec, tmp_path):
+  engine = Echo(codec)
+  (one,) = run(engine, tmp_path, 1)
   number = one.about["number"]
   path = full.stem_path(tmp_path, number)
-  player.played.clear()
+  engine.calls.clear()
 
-  there = stem(player, tmp_path, number)
-  assert not player.played
+  there = stem(engine, tmp_path, number)
+  assert not engine.calls
   path.unlink()
-  again = stem(player, tmp_path, number)
-  assert len(player.played) == 1
+  again = stem(engine, tmp_path, number)
+  assert len(engine.calls) == 1
   np.testing.assert_array_equal(there.samples, again.samples)
   path.write_bytes(b"no sound")
-  with pytest.raises(ValueError, match=r"delete .*, it is played anew"):
-    stem(player, tmp_path, number)
+  with pytest.raises(
+    ValueError, match=r"delete .* and evaluate again, which regenerates it"
+  ):
+    stem(engine, tmp_path, number)
 
 
-def test_a_model_is_told_what_it_knows_of(codec, tmp_path):
-  player = Echo(codec)
-  player.config.conditions = ("category", "genre", "role")
-  run(player, tmp_path, 1)
-  assert player.told["genre"] == "techno"
-  assert player.told["role"] in categories.ROLES
+def test_a_model_gets_the_conditions_that_it_has(codec, tmp_path):
+  engine = Echo(codec)
+  engine.config.conditions = ("category", "genre", "role")
+  run(engine, tmp_path, 1)
+  assert engine.conditions["genre"] == "techno"
+  assert engine.conditions["role"] in categories.ROLES
 
 
-def test_results_of_something_else_are_refused(codec, whole):
+def test_results_of_another_recipe_are_refused(codec, whole):
   out, _ = whole
   with pytest.raises(ValueError, match="seed 0 there, 1 now"):
     run(Echo(codec), out, 3, recipe={"seed": 1})
 
 
-def test_results_of_nobody_knows_what_are_refused(codec, tmp_path):
+def test_results_without_a_recipe_are_refused(codec, tmp_path):
   (tmp_path / "examples").mkdir()
   (tmp_path / "examples" / "00000.npz").touch()
-  with pytest.raises(ValueError, match=r"evaluation\.json is not there"):
+  with pytest.raises(ValueError, match=r"evaluation\.json: not found, but"):
     run(Echo(codec), tmp_path, 3)
 
 
-def test_a_damaged_file_is_named(codec, whole, tmp_path):
-  _, judged = whole
+def test_a_corrupt_file_is_named(codec, whole, tmp_path):
+  _, measured = whole
   path = tmp_path / "one.npz"
-  judged[0].save(path)
-  assert full.Judged.load(path).about == judged[0].about
+  measured[0].save(path)
+  assert measurement.Measurements.load(path).about == measured[0].about
   whole_file = path.read_bytes()
   encrypted = bytearray(whole_file)
   encrypted[6] |= 1  # in the header of the first array, and in the directory
   encrypted[whole_file.index(b"PK\1\2") + 8] |= 1
-  for damaged in (whole_file[:100], b"", bytes(encrypted)):
-    path.write_bytes(damaged)
-    with pytest.raises(ValueError, match=r"one\.npz is damaged"):
-      full.Judged.load(path)
+  for corrupt in (whole_file[:100], b"", bytes(encrypted)):
+    path.write_bytes(corrupt)
+    with pytest.raises(ValueError, match=r"one\.npz is corrupt"):
+      measurement.Measurements.load(path)
 
 
 def test_the_songs_of_a_recipe_are_found_again(tmp_path):
@@ -319,8 +321,8 @@ def test_intervals_are_over_songs():
 
 def test_a_summary_of_everything(whole, monkeypatch):
   monkeypatch.setattr(intervals, "FEWEST_SONGS", 3)
-  _, judged = whole
-  result = json.loads(json.dumps(summary.summarise(judged)))
+  _, measured = whole
+  result = json.loads(json.dumps(summary.summarize(measured)))
   assert (result["examples"], result["songs"]) == (3, 3)
   assert result["estimated"] == 0
   real = result["figures"]["beat_f1"]["real"]
@@ -330,7 +332,7 @@ def test_a_summary_of_everything(whole, monkeypatch):
   assert table["systems"]["random"]["apa"] == 0
   assert table["systems"]["random_codes"]["apa_codes"] == 0
   assert table["systems"]["round_trip"]["apa_codes"] == 1
-  # What was decoded is far from both of what was not.
+  # Decoded stems are far from both anchors that were not decoded.
   assert 0 < table["systems"]["generated"]["apa_codes"] < 1
   assert table["systems"]["generated"]["fad"] > 0
   fads = {x: y["fad"] for x, y in table["systems"].items()}
@@ -342,21 +344,21 @@ def test_a_summary_of_everything(whole, monkeypatch):
 
 def test_a_folder_belongs_to_one_evaluation(tmp_path):
   path = tmp_path / "evaluation.json"
-  full.bind(path, {"seed": 0, "paths": (1, 2)})
-  full.bind(path, {"seed": 0, "paths": (1, 2)})
+  recipes.check_or_create(path, {"seed": 0, "paths": (1, 2)})
+  recipes.check_or_create(path, {"seed": 0, "paths": (1, 2)})
   with pytest.raises(ValueError, match="seed 0 there, 1 now"):
-    full.bind(path, {"seed": 1, "paths": (1, 2)})
+    recipes.check_or_create(path, {"seed": 1, "paths": (1, 2)})
   (tmp_path / "00000.npz").touch()
-  for damaged in ("{", "null", "[]"):
-    path.write_text(damaged)
-    with pytest.raises(ValueError, match=r"evaluation\.json is damaged"):
-      full.bind(path, {"seed": 0})
+  for corrupt in ("{", "null", "[]"):
+    path.write_text(corrupt)
+    with pytest.raises(ValueError, match=r"evaluation\.json is corrupt"):
+      recipes.check_or_create(path, {"seed": 0})
   path.unlink()
-  with pytest.raises(ValueError, match=r"evaluation\.json is not there"):
-    full.bind(path, {"seed": 0}, "anchors/*.npz", "*.npz")
-  # As it is told: the file that another folder has of the same call.
+  with pytest.raises(ValueError, match=r"evaluation\.json: not found, but"):
+    recipes.check_or_create(path, {"seed": 0}, "anchors/*.npz", "*.npz")
+  # The fix of the message: the recipe of another folder of the same call.
   other = tmp_path / "other" / "evaluation.json"
   other.parent.mkdir()
-  full.bind(other, {"seed": 0})
+  recipes.check_or_create(other, {"seed": 0})
   other.rename(path)
-  full.bind(path, {"seed": 0}, "anchors/*.npz", "*.npz")
+  recipes.check_or_create(path, {"seed": 0}, "anchors/*.npz", "*.npz")

@@ -20,7 +20,7 @@ CODEC: dict[str, Any] = {"codec": "tiny", "checksum": "c" * 64}
 
 
 def examples(songs=8, per_song=2, seed=0) -> Examples:
-  """Contexts that tell level 0 of the target: song s plays code s % 4."""
+  """Contexts that determine level 0 of the target: song s has code s % 4."""
   song = np.repeat(np.arange(songs), per_song)
   rng = np.random.default_rng(seed)
   target = rng.integers(0, V, (len(song), T, Q))
@@ -50,7 +50,7 @@ def tiny_weights(**changes) -> model.Weights:
     "codec_checksum": CODEC["checksum"],
   }
   config = model.ModelConfig(**shape | changes)
-  # Drawn here, as a fresh model predicts uniformly; and faster.
+  # Random, as an initialized model predicts uniformly; and faster.
   shapes = jax.eval_shape(lambda: model.init_params(config, jax.random.key(0)))
   rng = np.random.default_rng(0)
   params = jax.tree.map(
@@ -62,8 +62,8 @@ def tiny_weights(**changes) -> model.Weights:
 def copying(config, params, context, target, conditions, level, **kwargs):
   """Half of the probability on the context's code; uniform without one."""
   del config, params, target, conditions, level
-  told = jax.nn.one_hot(context[:, :, 0], V) * math.log(V - 1)
-  return told * ~kwargs["drop_context"][:, None, None]
+  known = jax.nn.one_hot(context[:, :, 0], V) * math.log(V - 1)
+  return known * ~kwargs["drop_context"][:, None, None]
 
 
 def test_figures_of_a_model_that_copies_its_context(monkeypatch):
@@ -92,10 +92,10 @@ def test_figures_of_a_model_that_copies_its_context(monkeypatch):
   assert piano["gain"] == pytest.approx(2, abs=1e-3)
   assert piano["null_gain"] == pytest.approx(math.log2(5) - 1, abs=1e-3)
   assert piano["gain_low"] is piano["null_gain_high"] is None
-  assert lib.said(piano, "gain") == "2.00 (too few songs)"
+  assert lib.interval(piano, "gain") == "2.00 (too few songs)"
   everything = found["masked"]["100"]
-  assert lib.said(everything, "gain") == "2.00 (2.00 to 2.00)"
-  assert lib.said(everything, "null_gain") == "1.32 (1.32 to 1.32)"
+  assert lib.interval(everything, "gain") == "2.00 (2.00 to 2.00)"
+  assert lib.interval(everything, "null_gain") == "1.32 (1.32 to 1.32)"
 
 
 def test_a_table_of_them(monkeypatch):
@@ -104,15 +104,15 @@ def test_a_table_of_them(monkeypatch):
   names = ["70 % masked", "100 % masked", "level 1", *CATEGORIES[:3]]
   width = max(map(len, names))
   assert [line[:width].strip() for line in lines[2:-1]] == names
-  assert lines[-1] == "It listens."
+  assert lines[-1] == "The model uses its context."
   assert lines[3].split()[-4:] == ["1.32", "(1.32", "to", "1.32)"]
   # All of the masked shares may be smaller.
   some = lib.table(lib.listening(tiny_weights(), examples(), masked=(70,)))
   assert "level 0" in some
-  assert "isten" not in some
+  assert "its context" not in some
 
 
-def test_hidden_codes_are_hidden_and_shown_codes_are_shown(monkeypatch):
+def test_masked_codes_are_not_visible(monkeypatch):
   def peeking(config, params, context, target, conditions, level, **kwargs):
     del params, context, conditions, level, kwargs
     assert config.codes == V
@@ -124,7 +124,7 @@ def test_hidden_codes_are_hidden_and_shown_codes_are_shown(monkeypatch):
     assert figures["true"] == pytest.approx(math.log2(V), abs=1e-3)
 
 
-def test_at_a_finer_level_coarser_codes_are_shown(monkeypatch):
+def test_coarser_levels_are_visible(monkeypatch):
   # Half of the probability on the code of the level before, plus one.
   def following(config, params, context, target, conditions, level, **kwargs):
     del config, params, context, conditions, kwargs
@@ -144,8 +144,8 @@ def test_at_a_finer_level_coarser_codes_are_shown(monkeypatch):
     assert levels[str(level)]["true"] == pytest.approx(1, abs=1e-3)
 
 
-def test_the_asked_share_of_frames_is_masked_alike_in_all_contexts(monkeypatch):
-  # Codes that are shown cost the masked ones: the bits count the shown.
+def test_all_contexts_have_the_same_share_of_masked_frames(monkeypatch):
+  # Visible codes increase the bits of masked ones, which so count them.
   def counting(config, params, context, target, conditions, level, **kwargs):
     del config, params, context, conditions, level, kwargs
     shown = (target[:, :, :1] < V).sum(1, keepdims=True)  # [b, 1, 1]
@@ -153,7 +153,7 @@ def test_the_asked_share_of_frames_is_masked_alike_in_all_contexts(monkeypatch):
 
   monkeypatch.setattr(model, "apply", counting)
   found = lib.listening(tiny_weights(), examples(), masked=(25, 100))
-  # 9 of 12 frames shown: code 4, which nobody plays, has e^9 to 1.
+  # 9 of 12 frames are visible: code 4, which no song has, has e^9 to 1.
   assert found["masked"]["25"]["true"] == pytest.approx(
     math.log2(4 + math.exp(9)), abs=1e-3
   )
@@ -172,7 +172,7 @@ def test_a_model_that_learned_nothing_gains_nothing():
   assert figures["true"] != figures["shuffled"]
 
 
-def test_null_is_the_learned_one():
+def test_null_does_not_depend_on_the_context():
   mine = examples()
   other = dataclasses.replace(mine, context=mine.context[::-1])
   first, second = (
@@ -192,7 +192,7 @@ def test_the_batch_size_does_not_matter():
     assert value == pytest.approx(second[name], abs=2e-4)
 
 
-def test_a_model_gets_the_conditions_and_the_window_that_it_knows(monkeypatch):
+def test_a_model_gets_its_conditions_and_its_window(monkeypatch):
   def checking(config, params, context, target, conditions, level, **kwargs):
     assert set(conditions) == {"category", "genre"}
     assert context.shape == target.shape == (8, 7, Q)
@@ -207,9 +207,9 @@ def test_a_model_gets_the_conditions_and_the_window_that_it_knows(monkeypatch):
 def test_every_context_goes_to_another_song_once(counts):
   songs = np.repeat(np.arange(len(counts)), counts)
   songs = np.random.default_rng(0).permutation(songs)
-  strangers = lib.other_songs(songs, np.random.default_rng(1))
-  assert sorted(strangers) == list(range(len(songs)))
-  assert (songs[strangers] != songs).all()
+  others = lib.other_songs(songs, np.random.default_rng(1))
+  assert sorted(others) == list(range(len(songs)))
+  assert (songs[others] != songs).all()
 
 
 @pytest.mark.parametrize("counts", [(4,), (3, 1), (1,)])
@@ -219,7 +219,7 @@ def test_too_few_songs_are_refused(counts):
     lib.other_songs(songs, np.random.default_rng(0))
 
 
-def test_weights_without_numbers_are_told():
+def test_weights_that_are_not_finite_are_reported():
   weights = tiny_weights()
   params = jax.tree.map(lambda x: x * np.nan, weights.params)
   with pytest.raises(ValueError, match="take an earlier checkpoint"):
@@ -236,9 +236,9 @@ def test_fewer_examples():
 
 
 def test_another_codec_is_refused():
-  strange = dataclasses.replace(examples(), checksum="d" * 64)
+  other = dataclasses.replace(examples(), checksum="d" * 64)
   with pytest.raises(ValueError, match="codec"):
-    lib.listening(tiny_weights(), strange)
+    lib.listening(tiny_weights(), other)
 
 
 def test_the_command_writes_the_figures(tmp_path, capsys):
@@ -268,7 +268,7 @@ def test_the_command_writes_the_figures(tmp_path, capsys):
   assert "16 examples of 8 songs" in capsys.readouterr().out
 
 
-OF_LISTENING = (
+LISTENING = (
   "--what=listening",
   "--out={}/o",
   "--weights={}/w.safetensors",
@@ -282,8 +282,8 @@ OF_LISTENING = (
     ([], "--out is missing"),
     (["--out={}/file"], "is a file"),
     (["--out={}/o", "--weights={}/none.safetensors"], "no weights at"),
-    ([*OF_LISTENING, "--data={}/no"], "no file"),
-    ([*OF_LISTENING, "--data={}"], "no finished"),
+    ([*LISTENING, "--data={}/no"], "no file"),
+    ([*LISTENING, "--data={}"], "no finished"),
     (["--out={}/o", "--examples=1"], "--examples=1: expected at least 2"),
     (["--out={}/o", "--seconds=1"], "--seconds=1: expected 2 to 60"),
     (["--out={}/o", "--data={}/no"], "no folder"),

@@ -37,7 +37,7 @@ def test_four_clicks_a_second():
   assert described(samples)["onsets_per_second"] == pytest.approx(4, abs=0.3)
 
 
-def test_silence_is_called_so():
+def test_silence():
   assert described(np.zeros(RATE))["level_db"] == -np.inf
 
 

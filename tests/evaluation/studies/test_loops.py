@@ -1,4 +1,4 @@
-"""Playing along with loops, by a player that does, or does not."""
+"""The study of loops, with an engine that uses its context or does not."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ RATE = 22050
 
 
 def clicks(bpm: float, seconds: float) -> Audio:
-  """A burst of noise on every beat."""
+  """Return a burst of noise on every beat."""
   samples = np.zeros((round(seconds * RATE), 1), np.float32)
   burst = np.random.default_rng(0).normal(0, 0.3, 1500) * np.linspace(
     1, 0, 1500
@@ -28,36 +28,36 @@ def clicks(bpm: float, seconds: float) -> Audio:
 
 
 @dataclasses.dataclass
-class Player:
-  """Plays what it hears, or the same whatever it hears."""
+class Engine:
+  """Returns its context, or the same audio for every context."""
 
-  deaf: Audio | None = None
+  always: Audio | None = None
   seeds: list = dataclasses.field(default_factory=list)
 
   def generate(self, context, stem, *, seed, settings):
     self.seeds.append((stem, seed))
-    return types.SimpleNamespace(audio=self.deaf or context)
+    return types.SimpleNamespace(audio=self.always or context)
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
   folder = tmp_path_factory.mktemp("loops")
   for bpm in (84, 100, 140):
-    # Two bars of 4/4 that go round without a gap.
+    # Two bars of 4/4, which repeat without a gap.
     audio.write(folder / f"{bpm}.wav", clicks(bpm, 8 * 60 / bpm), bits=16)
   return disk.matching(str(folder / "*.wav"))
 
 
-def test_who_plays_the_loop_is_as_good_as_the_loop(files, tmp_path):
-  player: Any = Player()
+def test_a_stem_equal_to_the_loop_has_the_loops_figures(files, tmp_path):
+  engine: Any = Engine()
   result = loops.loops(
-    player, files, tmp_path / "out", stems=["drums"], seconds=9.0, seed=5
+    engine, files, tmp_path / "out", stems=["drums"], seconds=9.0, seed=5
   )
-  assert player.seeds == [("drums", 5), ("drums", 6), ("drums", 7)]
-  heard = audio.read(tmp_path / "out" / "001-140.wav")
-  played = audio.read(tmp_path / "out" / "001-140-drums.wav")
-  assert heard.seconds == 9.0
-  np.testing.assert_array_equal(played.samples, heard.samples)
+  assert engine.seeds == [("drums", 5), ("drums", 6), ("drums", 7)]
+  loop = audio.read(tmp_path / "out" / "001-140.wav")
+  stem = audio.read(tmp_path / "out" / "001-140-drums.wav")
+  assert loop.seconds == 9.0
+  np.testing.assert_array_equal(stem.samples, loop.samples)
   beats = result["stems"]["drums"]["beat_f1"]
   assert beats["generated"] == beats["loop"]
   assert beats["loop"]["mean"] == 1.0
@@ -68,21 +68,21 @@ def test_who_plays_the_loop_is_as_good_as_the_loop(files, tmp_path):
   assert "drums beat_f1" in loops.table(result)
 
 
-def test_who_does_not_listen_is_as_good_as_the_other(files, tmp_path):
-  player: Any = Player(clicks(117.0, 9.0))
+def test_a_stem_independent_of_the_loop_has_the_others_figures(files, tmp_path):
+  engine: Any = Engine(clicks(117.0, 9.0))
   result = loops.loops(
-    player, files, tmp_path / "out", stems=["bass"], seconds=9.0
+    engine, files, tmp_path / "out", stems=["bass"], seconds=9.0
   )
   figures = result["stems"]["bass"]["beat_f1"]
   assert figures["generated"]["mean"] == figures["other"]["mean"] < 0.8
 
 
-def test_a_loop_without_a_beat_counts_for_nothing(files, tmp_path):
+def test_a_loop_without_beats_is_omitted(files, tmp_path):
   silent = tmp_path / files[0].name  # of the same name, in another folder
   audio.write(silent, Audio(np.zeros((RATE, 1), np.float32), RATE), bits=16)
-  player: Any = Player()
+  engine: Any = Engine()
   result = loops.loops(
-    player, [*files, silent], tmp_path / "out", stems=["drums"], seconds=9.0
+    engine, [*files, silent], tmp_path / "out", stems=["drums"], seconds=9.0
   )
   each = result["each"]["drums"]
   assert len(each) == 4
@@ -92,12 +92,12 @@ def test_a_loop_without_a_beat_counts_for_nothing(files, tmp_path):
   }
   beats = result["stems"]["drums"]["beat_f1"]["generated"]
   assert (beats["examples"], beats["low"], beats["high"]) == (3, None, None)
-  *_, told = loops.table(result).splitlines()
-  assert told == f"fewer than two beats were heard in, and left out: {silent}"
+  *_, last = loops.table(result).splitlines()
+  assert last == f"omitted, fewer than two beats: {silent}"
   json.dumps(result, allow_nan=False)
 
 
-def test_one_loop_has_no_other(files, tmp_path):
-  player: Any = Player()
-  with pytest.raises(ValueError, match="two or more"):
-    loops.loops(player, files[:1], tmp_path)
+def test_one_loop_is_refused(files, tmp_path):
+  engine: Any = Engine()
+  with pytest.raises(ValueError, match="1 loops: expected at least 2"):
+    loops.loops(engine, files[:1], tmp_path)

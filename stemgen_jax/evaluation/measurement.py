@@ -1,0 +1,200 @@
+"""Measure the stems of an example: figures, embeddings and descriptors."""
+
+import dataclasses
+import json
+import pathlib
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from stemgen_jax import audio, disk
+from stemgen_jax.audio import Audio
+from stemgen_jax.codec import Codec, ScaledCodec, decode
+from stemgen_jax.evaluation.metrics import harmony, rhythm
+from stemgen_jax.evaluation.metrics.descriptors import Describe
+from stemgen_jax.evaluation.metrics.embeddings import Embedding
+from stemgen_jax.evaluation.protocol import Example
+from stemgen_jax.generation.stemgen import StemGen
+
+SYSTEMS = {
+  "generated": "generated to the context",
+  "shuffled": "generated to another song's context",
+  "real": "the real stem",
+  "round_trip": "the real stem through the codec: the upper bound of codes",
+  "random": "a real stem of the instrument from another song",
+  "random_codes": "the same through the codec",
+  "silence": "silence",
+}
+FIGURES = {
+  "beat_f1": "rhythm",
+  "grid_agreement": "rhythm",
+  "chord_tone_share": "harmony",
+  "chroma_agreement": "harmony",
+  "key_agreement": "harmony",
+}
+"""Figures of a stem against its context, and the group of each."""
+DESCRIBED = ("generated", "real", "round_trip", "random")
+"""Systems whose mixes are described for MIRDD."""
+
+VERSION = 3
+"""Increased with each change to a figure, embedding or descriptor, so that
+results from before and after it never share a folder."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measurements:
+  """Results of one example.
+
+  Attributes:
+    about: `number`, `song`, `start`, `category`, `stems`, `pitched`,
+      `estimated`, `seconds` of work.
+    figures: system -> figure -> value, NaN where it is undefined.
+    embeddings: embedding -> "stem" or "mix" -> system -> [windows, d].
+    descriptors: system -> descriptor of MIRDD -> values.
+  """
+
+  about: dict[str, Any]
+  figures: dict[str, dict[str, float]]
+  embeddings: dict[str, dict[str, dict[str, np.ndarray]]]
+  descriptors: dict[str, dict[str, list[Any]]]
+
+  def save(self, path: pathlib.Path) -> None:
+    """Write an .npz; it is complete or absent."""
+    arrays: dict[str, Any] = {
+      f"{name}/{side}/{system}": vectors.astype(np.float32)
+      for name, sides in self.embeddings.items()
+      for side, systems in sides.items()
+      for system, vectors in systems.items()
+    }
+    about = {
+      "about": self.about,
+      "figures": self.figures,
+      "descriptors": self.descriptors,
+    }
+    with disk.replacing(path) as partial, open(partial, "wb") as file:
+      np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
+
+  @classmethod
+  def load(cls, path: pathlib.Path) -> "Measurements":
+    """Read what `save` wrote.
+
+    Raises:
+      ValueError: the file is corrupt.
+    """
+    try:
+      with disk.open_npz(path) as file:
+        arrays = {name: file[name] for name in file.files}
+      about = json.loads(str(arrays.pop("about")))
+    except disk.NPZ_ERRORS as error:
+      raise ValueError(
+        f"{path} is corrupt ({error}): delete it and evaluate again"
+      ) from error
+    embeddings: dict[str, Any] = {}
+    for key, vectors in arrays.items():
+      name, side, system = key.split("/")
+      embeddings.setdefault(name, {}).setdefault(side, {})[system] = vectors
+    return cls(**about, embeddings=embeddings)
+
+
+def anchors(codec: Codec, example: Example) -> dict[str, Audio]:
+  """Return the stems of an example that need no model, by system."""
+  real = example.real
+  stems = {
+    "real": real,
+    "round_trip": round_trip(codec, real),
+    "silence": Audio(np.zeros_like(real.samples), real.sample_rate),
+  }
+  if example.random_stem is not None:
+    stems["random"] = example.random_stem
+    stems["random_codes"] = round_trip(codec, example.random_stem)
+  return stems
+
+
+def round_trip(codec: Codec, sound: Audio) -> Audio:
+  """Encode and decode a sound."""
+  batch = sound.samples[None]  # [1, samples, channels]
+  scales = codec.scales(batch) if isinstance(codec, ScaledCodec) else None
+  samples = decode(codec, codec.encode(batch), scales)[0]
+  return Audio(audio.fit(samples, len(sound.samples)), sound.sample_rate)
+
+
+def conditions(engine: StemGen, example: Example) -> dict[str, Any]:
+  """Return the conditions of the model other than the category."""
+  return {
+    name: getattr(example, name)
+    for name in ("genre", "role")
+    if name in engine.config.conditions
+  }
+
+
+def measure(
+  example: Example,
+  stems: Mapping[str, Audio],
+  embeddings: Mapping[str, Embedding],
+  *,
+  describe: Describe | None = None,
+  described: Collection[str] = DESCRIBED,
+  began: float,
+  **about: Any,
+) -> Measurements:
+  """Measure stems against an example's context.
+
+  Args:
+    example: context with its reference annotations.
+    stems: stems by system.
+    embeddings: computed of every stem and mix.
+    describe: descriptors of mixes, if any.
+    described: systems whose mixes are described.
+    began: `time.perf_counter()` at the start of the work on the example.
+    **about: additional entries of `Measurements.about`.
+  """
+  context = audio.mono(example.context)
+  chroma = harmony.chroma(context, example.context.sample_rate)  # [t, 12]
+  figures, vectors, descriptors = {}, {}, {}
+  for name, stem in stems.items():
+    figures[name] = _figures(stem, example, chroma)
+    sounds = {"stem": stem, "mix": audio.mix(example.context, stem)[0]}
+    for embedding, embed in embeddings.items():
+      for side, sound in sounds.items():
+        sides = vectors.setdefault(embedding, {"stem": {}, "mix": {}})
+        # [windows, d]
+        sides[side][name] = embed(sound.samples, sound.sample_rate)
+    if describe and name in described:
+      descriptors[name] = describe(sounds["mix"].samples, stem.sample_rate)
+  return Measurements(
+    about={
+      "number": example.number,
+      "song": example.song,
+      "start": round(example.start, 3),
+      "category": example.category,
+      "stems": list(example.stems),
+      "pitched": example.pitched,
+      "estimated": example.annotations.estimated,
+      "seconds": round(time.perf_counter() - began, 2),
+      **about,
+    },
+    figures=figures,
+    embeddings=vectors,
+    descriptors=descriptors,
+  )
+
+
+def _figures(
+  stem: Audio, example: Example, context: Float[np.ndarray, "t 12"]
+) -> dict[str, float]:
+  """Compute `FIGURES` of a stem against the chroma of its context."""
+  samples, rate = audio.mono(stem), stem.sample_rate
+  known = example.annotations
+  figures = dict.fromkeys(FIGURES, float("nan"))
+  figures |= rhythm.figures(samples, rate, known.beats, known.grid)
+  if example.pitched:
+    chroma = harmony.chroma(samples, rate)  # [t, 12]
+    figures |= {
+      "chord_tone_share": harmony.chord_tone_share(chroma, known.chords),
+      "chroma_agreement": harmony.chroma_agreement(chroma, context),
+      "key_agreement": harmony.key_agreement(known.key, chroma),
+    }
+  return figures

@@ -1,0 +1,246 @@
+"""Summarize the decoding study: the figures of every setting."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from stemgen_jax import finite
+from stemgen_jax.evaluation.measurement import FIGURES, Measurements
+from stemgen_jax.evaluation.metrics import frechet, intervals, mirdd
+from stemgen_jax.evaluation.reporting import summary
+
+ANCHORS = ("real", "round_trip", "random", "random_codes")
+
+
+def summarize(
+  found: Mapping[str, Sequence[Measurements]], reference: str, seed: int = 0
+) -> dict[str, Any]:
+  """Summarize the examples of `evaluate`.
+
+  Scores are those of `summary.score`, over all seeds; distances are those of
+  `summary.summarize`, means over the seeds. The quality of a setting is the
+  mean of its scores, each at most 1, and its APA of codes by the last
+  embedding. It is not by the first, the codec's latents, by which a stem that
+  was generated to another song's context has the same APA. A setting's
+  difference from the reference is computed per example, its interval over the
+  songs.
+
+  Args:
+    found: result of `evaluate`.
+    reference: name of the setting that the others are compared with.
+    seed: seed of the intervals.
+
+  Returns:
+    A dict for JSON: `examples`, `seeds`, `reference`, `apa_by`, the embedding
+    of the quality's APA, and by setting `rows` of `passes`, `playing` (seconds
+    per take), `scores`, `differences`, `figures`, `frechet`, `mirdd` (None if
+    mixes were not described), `quality` and its `spread` over the seeds;
+    `anchors` have `figures`, `frechet` and `mirdd`; `mirdd_floor` is that of
+    real mixes against other real ones.
+
+  Raises:
+    ValueError: there are fewer than two examples to compare.
+  """
+  fixed = comparable(found["anchors"])
+  measured = {name: ones for name, ones in found.items() if name != "anchors"}
+  seeds = list(measured[reference][0].figures)
+  songs = [one.about["song"] for one in fixed]
+  weights = _Weights(
+    draws=intervals.draws(
+      np.array(songs * len(seeds)), np.random.default_rng(seed)
+    ),
+    seeds=np.repeat(np.eye(len(seeds)), len(fixed), axis=1),
+  )
+  compared = _columns(measured[reference], fixed, seeds)
+  return {
+    "examples": len(fixed),
+    "songs": len(set(songs)),
+    "seeds": len(seeds),
+    "reference": reference,
+    "apa_by": _apa_by(fixed),
+    "rows": {
+      name: _row(ones, fixed, seeds, compared, weights)
+      for name, ones in measured.items()
+    },
+    "mirdd_floor": _mirdd_floor(fixed, seed),
+    "anchors": {
+      system: {
+        "figures": {
+          figure: _rounded_mean(summary.values_of(fixed, system, figure))
+          for figure in FIGURES
+        },
+        "frechet": _distances(fixed, fixed, system),
+        "mirdd": _mirdd(fixed, fixed, [system]),
+      }
+      for system in ANCHORS
+    },
+  }
+
+
+class _Weights(NamedTuple):
+  """Weights of the examples, repeated for each seed."""
+
+  draws: intervals.Draws
+  seeds: Float[np.ndarray, "seeds n"]
+
+  @property
+  def equal(self) -> Float[np.ndarray, "1 n"]:
+    """Weights of 1, for the mean itself."""
+    return np.ones((1, len(self.draws.song)))
+
+
+_Columns = Mapping[str, Mapping[str, Float[np.ndarray, " n"]]]
+"""Figure -> system -> values of the examples, repeated for each seed."""
+
+
+def _row(
+  measured: Sequence[Measurements],
+  fixed: Sequence[Measurements],
+  seeds: Sequence[str],
+  compared: _Columns,
+  weights: _Weights,
+) -> dict[str, Any]:
+  """Return the figures of one setting."""
+  columns = _columns(measured, fixed, seeds)
+  distances = [_distances(measured, fixed, system) for system in seeds]
+  apa_by = _apa_by(fixed)
+  scores, differences = {}, {}
+  qualities = [
+    np.array([of_seed[apa_by]["apa_codes"] for of_seed in distances])
+  ]
+  for group, names in summary.groups().items():
+    mine = [columns[name] for name in names]
+    theirs = [compared[name] for name in names]
+
+    def difference(which: np.ndarray, mine=mine, theirs=theirs) -> np.ndarray:
+      ours, reference = (
+        summary.anchor_normalized(figures, "generated", which)
+        for figures in (mine, theirs)
+      )
+      return ours - reference
+
+    scores[group] = summary.score(mine, "generated", weights.draws)
+    differences[group] = intervals.around(
+      float(difference(weights.equal)[0]),
+      difference(summary.resamples(mine, "generated", weights.draws)),
+    )
+    # [seeds]: each seed's own score, for the spread.
+    of_seeds = summary.anchor_normalized(mine, "generated", weights.seeds)
+    qualities.append(np.minimum(of_seeds, 1))
+  quality = np.nanmean(qualities, axis=0)
+  playing = float(np.median([one.about["playing"] for one in measured]))
+  return {
+    "passes": measured[0].about["passes"],
+    "playing": round(playing, 3),
+    "scores": scores,
+    "differences": differences,
+    "figures": {
+      name: _rounded_mean(values["generated"])
+      for name, values in columns.items()
+    },
+    "frechet": {
+      embedding: {
+        measure: _rounded_mean(
+          [of_seed[embedding][measure] for of_seed in distances]
+        )
+        for measure in measures
+      }
+      for embedding, measures in distances[0].items()
+    },
+    "mirdd": _mirdd(measured, fixed, seeds),
+    "quality": _rounded_mean(quality),
+    "spread": _rounded_mean([quality.std(ddof=1)]) if len(seeds) > 1 else None,
+  }
+
+
+def _columns(
+  measured: Sequence[Measurements],
+  fixed: Sequence[Measurements],
+  seeds: Sequence[str],
+) -> _Columns:
+  found = {}
+  for name in FIGURES:
+    found[name] = {
+      system: np.tile(summary.values_of(fixed, system, name), len(seeds))
+      for system in ("random", "round_trip")
+    }
+    found[name]["generated"] = np.concatenate(
+      [summary.values_of(measured, system, name) for system in seeds]
+    )
+  return found
+
+
+def _apa_by(fixed: Sequence[Measurements]) -> str:
+  """Return the embedding of the quality's APA: the last."""
+  return list(fixed[0].embeddings)[-1]
+
+
+def _distances(
+  measured: Sequence[Measurements], fixed: Sequence[Measurements], system: str
+) -> dict[str, dict[str, float]]:
+  """Return FAD and both kinds of APA of a system, by embedding."""
+  found = {}
+  for name in fixed[0].embeddings:
+
+    def side(
+      ones: Sequence[Measurements], which: str, who: str, name=name
+    ) -> list:
+      return [one.embeddings[name][which][who] for one in ones]
+
+    stems = side(measured, "stem", system), side(fixed, "stem", "real")
+    apas = summary.apas(
+      side(measured, "mix", system),
+      lambda anchor, side=side: side(fixed, "mix", anchor),
+    )
+    distances = {"fad": frechet.fad(*stems), **apas}
+    found[name] = {x: round(value, 4) for x, value in distances.items()}
+  return found
+
+
+def _real_mixes(fixed: Sequence[Measurements]) -> Sequence[mirdd.Described]:
+  """Return the descriptors of the real mixes; [] unless all have them."""
+  real = [one.descriptors["real"] for one in fixed if one.descriptors]
+  return real if len(real) == len(fixed) else []
+
+
+def _mirdd_floor(fixed: Sequence[Measurements], seed: int) -> float | None:
+  real = _real_mixes(fixed)
+  return _rounded_mean([mirdd.floor(real, seed)["mean"]]) if real else None
+
+
+def _mirdd(
+  measured: Sequence[Measurements],
+  fixed: Sequence[Measurements],
+  systems: Sequence[str],
+) -> float | None:
+  """Return the systems' mean MIRDD; None if no mixes were described."""
+  real = _real_mixes(fixed)
+  if not real:
+    return None
+  found = []
+  for system in systems:
+    if all(system in one.descriptors for one in measured):
+      mixes = [one.descriptors[system] for one in measured]
+      found.append(mirdd.mirdd(real, mixes)["mean"])
+  return _rounded_mean(found)
+
+
+def _rounded_mean(values: Sequence[float] | np.ndarray) -> float | None:
+  return finite.or_none(finite.mean(values), 4)
+
+
+def comparable(anchored: Sequence[Measurements]) -> list[Measurements]:
+  """Return the examples with a stem of the category from another song.
+
+  Raises:
+    ValueError: there are fewer than two.
+  """
+  found = [one for one in anchored if "random" in one.figures]
+  if len(found) < 2:
+    raise ValueError(
+      f"{len(found)} examples have a stem of the category in another song; "
+      "expected at least 2: give more --examples"
+    )
+  return found

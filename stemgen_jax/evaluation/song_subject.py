@@ -1,0 +1,128 @@
+"""What a study evaluates: weights, and examples as audio of test songs."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import pathlib
+from typing import Any
+
+from stemgen_jax import disk
+from stemgen_jax.data import records
+from stemgen_jax.data.manifest import Manifest
+from stemgen_jax.data.songs import Songs
+from stemgen_jax.data.sources import restore
+from stemgen_jax.data.sources.band import Band
+from stemgen_jax.evaluation import measurement
+from stemgen_jax.evaluation.metrics import (
+  clap,
+  descriptors,
+  embeddings,
+  notes,
+  vggish,
+)
+from stemgen_jax.evaluation.protocol import ExampleList
+from stemgen_jax.evaluation.subject import Subject
+from stemgen_jax.paths import exported
+
+
+class SongSubject(Subject):
+  """Weights and songs, with everything that is measured on an example.
+
+  The songs are the test songs of --data as they were prepared, or of the
+  source that the weights were trained on.
+
+  Raises:
+    ValueError: weights that are a run, an unknown source of songs, or songs
+      that are no longer those that --data was prepared from.
+    OSError: weights, data or songs are missing.
+    ModuleNotFoundError: a package of [evaluate] is missing.
+  """
+
+  @functools.cached_property
+  def _all_songs(self) -> Songs:
+    """Source of the songs, of all splits."""
+    weights, data = self.options.weights, self.options.data
+    if not exported(weights).is_file() and pathlib.Path(weights).is_dir():
+      raise ValueError(
+        f"--weights={weights} is a folder: expected weights that do not "
+        "change; export the run, `stemgen-jax export --help`, and give the "
+        ".safetensors"
+      )
+    if data:
+      return restore.restore(Manifest.load(data).config)
+    return restore.restore(
+      self.engine.metadata.get("data", {}).get("config", {})
+    )
+
+  @functools.cached_property
+  def source(self) -> Songs:
+    """Test songs."""
+    data, prepared = self.options.data, {}
+    if data and not isinstance(self._all_songs, Band):
+      prepared = records.song_ids(data)
+    return restore.held_out(self._all_songs, prepared)
+
+  @functools.cached_property
+  def examples(self) -> ExampleList:
+    """Examples of the test songs."""
+    return ExampleList(
+      self.source, self.engine.codec, self.options.seconds, self.options.seed
+    )
+
+  @functools.cached_property
+  def identity(self) -> dict[str, Any]:
+    """What distinguishes these weights and examples from others."""
+    source, config = self.source, {}
+    if dataclasses.is_dataclass(self._all_songs):
+      config = dataclasses.asdict(self._all_songs)
+    identity = {
+      "weights": disk.checksum(exported(self.options.weights)),
+      "codec": self.engine.codec.checksum,
+      "songs": source.name,
+      "songs_config": config,
+      "seconds": self.options.seconds,
+      "seed": self.options.seed,
+    }
+    # The same folder may hold other songs, or its table name other
+    # categories; the band's songs follow from its configuration.
+    if not isinstance(source, Band):
+      made_of = [(song.id, song.made_of()) for song in source.songs()]
+      digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+      identity["test_songs"] = f"{len(made_of)} songs, {digest[:12]}"
+    return identity
+
+  @functools.cached_property
+  def embeddings(self) -> dict[str, embeddings.Embedding]:
+    """Embeddings of every stem and mix, by name."""
+    notes.check()
+    found: dict[str, embeddings.Embedding] = {
+      "codec": embeddings.codec_latents(self.engine.codec),
+      "notes": embeddings.keys,
+    }
+    if self.options.vggish:
+      found["vggish"] = vggish.load(self.options.vggish)
+    if self.options.clap:
+      found["clap"] = clap.load(self.options.clap)
+    return found
+
+  @functools.cached_property
+  def describe(self) -> descriptors.Describe | None:
+    """Descriptors of mixes, with --mirdd."""
+    if not self.options.mirdd:
+      return None
+    descriptors.check()
+    return descriptors.describe
+
+  def recipe(self) -> dict[str, Any]:
+    """Return what the result of an example depends on, besides settings."""
+    recipe = self.identity | {
+      "embeddings": list(self.embeddings),
+      "measured": measurement.VERSION,
+    }
+    if self.options.vggish:
+      recipe["vggish"] = disk.checksum(self.options.vggish)
+    if self.options.clap:
+      weights = pathlib.Path(self.options.clap) / "model.safetensors"
+      recipe["clap"] = disk.checksum(weights)
+    return recipe

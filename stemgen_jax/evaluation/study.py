@@ -1,0 +1,91 @@
+"""A study: one evaluation, run by `stemgen-jax evaluate --what=NAME`."""
+
+import dataclasses
+import importlib
+import types
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from stemgen_jax.evaluation.options import Options
+
+if TYPE_CHECKING:
+  from stemgen_jax.evaluation.subject import Subject
+
+_LAST_SEED = 2**31 - 1  # numbers of examples and takes are added to it
+_LEAST = {"examples": 2, "seeds": 1, "shown": 0, "variations": 0}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study:
+  """One evaluation.
+
+  Its module in `studies/` has `run(subject) -> dict` and `table(result) ->
+  str`. It may have `prepare(options) -> Subject`, by default `Subject` itself,
+  and `write(subject, result)` for files other than the JSON. The module is
+  imported on first use, so that --help and invalid flags need no jax.
+
+  Attributes:
+    name: value of --what.
+    flags: flags it takes besides --out, --weights and --seed.
+    module: name of the module, if it is not `name`.
+    file: name of the JSON file in --out without suffix, if it is not `name`.
+    defaults: defaults of `Options` fields that are None.
+    required: flags without which it cannot run, with an example of each.
+    seconds: least and greatest --seconds.
+  """
+
+  name: str
+  flags: tuple[str, ...] = ()
+  module: str = ""
+  file: str = ""
+  defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  required: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  seconds: tuple[float, float] = (2.0, 60.0)
+
+  def resolve(self, options: Options) -> Options:
+    """Check options and fill in the study's defaults.
+
+    Raises:
+      ValueError: a value is out of range.
+    """
+    filled = {
+      name: value
+      for name, value in self.defaults.items()
+      if getattr(options, name) is None
+    }
+    options = dataclasses.replace(options, **filled)
+    if not 0 <= options.seed <= _LAST_SEED:
+      raise ValueError(f"--seed={options.seed}: expected 0 to {_LAST_SEED}")
+    for name, least in _LEAST.items():
+      value = getattr(options, name)
+      if value is not None and value < least:
+        raise ValueError(f"--{name}={value}: expected at least {least}")
+    low, high = self.seconds
+    if not low <= options.seconds <= high:
+      raise ValueError(
+        f"--seconds={options.seconds:g}: expected {low:g} to {high:g}"
+      )
+    return options
+
+  def prepare(self, options: Options) -> "Subject":
+    """Return the weights and examples of resolved options."""
+    from stemgen_jax.evaluation.subject import Subject
+
+    return getattr(self._module(), "prepare", Subject)(options)
+
+  def run(self, subject: "Subject") -> dict[str, Any]:
+    """Evaluate; return figures for JSON."""
+    return self._module().run(subject)
+
+  def table(self, result: Mapping[str, Any]) -> str:
+    """Return the figures of `run` as text."""
+    return self._module().table(result)
+
+  def write(self, subject: "Subject", result: Mapping[str, Any]) -> None:
+    """Write the files of the study other than its JSON, if it has any."""
+    if write := getattr(self._module(), "write", None):
+      write(subject, result)
+
+  def _module(self) -> types.ModuleType:
+    name = self.module or self.name
+    return importlib.import_module(f"stemgen_jax.evaluation.studies.{name}")
