@@ -288,7 +288,7 @@ LISTENING = (
     (["--out={}/o", "--seconds=1"], "--seconds=1: expected 2 to 60"),
     (["--out={}/o", "--data={}/no"], "no folder"),
     (["--out={}/o", "--vggish={}/no.pth"], "no weights of VGGish"),
-    (["--out={}/o", "--clap={}"], "no config.json in"),
+    (["--out={}/o", "--clap={}"], "no config.json; expected a folder"),
   ],
 )
 def test_mistakes_are_one_line(tmp_path, capsys, arguments, message):
