@@ -16,13 +16,9 @@ from typing import Any
 from stemgen_jax import disk, recipes
 from stemgen_jax.evaluation import measurement, sharing
 from stemgen_jax.evaluation.measurement import Measurements
-from stemgen_jax.evaluation.metrics.descriptors import Describe
-from stemgen_jax.evaluation.metrics.embeddings import Embedding
-from stemgen_jax.evaluation.protocol import ExampleList
 from stemgen_jax.evaluation.reporting import decoding_summary, decoding_table
 from stemgen_jax.evaluation.song_subject import SongSubject
 from stemgen_jax.evaluation.studies import grid as grid_lib
-from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.sampling import Settings
 
 _RECIPE = "recipe.json"
@@ -41,18 +37,9 @@ def run(subject: SongSubject) -> dict[str, Any]:
       f"--reference={reference}: expected one of {', '.join(settings)}, the "
       f"settings of {options.grid}"
     )
-  found = evaluate(
-    subject.engine,
-    subject.examples,
-    subject.out,
-    settings,
-    count=options.examples or 0,
-    seeds=range(options.seed, options.seed + options.seeds),
-    recipe=subject.recipe() | ({"mirdd": True} if options.mirdd else {}),
-    embeddings=subject.embeddings,
-    describe=subject.describe,
-  )
-  return decoding_summary.summarize(found, reference, options.seed)
+  recipe = subject.recipe() | ({"mirdd": True} if options.mirdd else {})
+  measured = evaluate(subject, settings, recipe)
+  return decoding_summary.summarize(measured, reference, options.seed)
 
 
 def write(subject: SongSubject, result: Mapping[str, Any]) -> None:
@@ -63,30 +50,19 @@ def write(subject: SongSubject, result: Mapping[str, Any]) -> None:
 
 
 def evaluate(
-  engine: StemGen,
-  examples: ExampleList,
-  out: pathlib.Path,
+  subject: SongSubject,
   grid: Mapping[str, Settings],
-  *,
-  count: int,
-  seeds: Sequence[int],
   recipe: Mapping[str, Any],
-  embeddings: Mapping[str, Embedding],
-  describe: Describe | None = None,
 ) -> dict[str, list[Measurements]]:
-  """Evaluate the first `count` examples under every setting.
+  """Evaluate the examples of a subject under every setting.
+
+  Results of an earlier run in the subject's folder are reused.
 
   Args:
-    engine: model and codec.
-    examples: the list.
-    out: a folder; results of an earlier run in it are reused.
+    subject: model and examples.
     grid: settings by name.
-    count: number of examples.
-    seeds: seeds of the takes of each example.
     recipe: what results depend on besides the settings; the folder must belong
       to it.
-    embeddings: computed of every stem and mix.
-    describe: descriptors of mixes, if any.
 
   Returns:
     By name of the setting, the examples that can be compared with another
@@ -95,11 +71,13 @@ def evaluate(
     seeds, as text.
 
   Raises:
-    ValueError: `out` has results of another recipe, or of other settings of
-      the same name, or a corrupt file; or fewer than two examples can be
+    ValueError: the folder has results of another recipe, or of other settings
+      of the same name, or a corrupt file; or fewer than two examples can be
       compared with another song's stem.
-    OSError: `out` cannot be written.
+    OSError: the folder cannot be written.
   """
+  out, seed = subject.out, subject.options.seed
+  seeds = range(seed, seed + subject.options.seeds)
   out.mkdir(parents=True, exist_ok=True)
   recipes.check_or_create(
     out / _RECIPE,
@@ -118,9 +96,7 @@ def evaluate(
   def evaluate_one(
     path: pathlib.Path, place: int, settings: Settings | None
   ) -> None:
-    _evaluate_one(
-      engine, examples, place, settings, seeds, embeddings, describe
-    ).save(path)
+    _evaluate_one(subject, place, settings, seeds).save(path)
 
   def fill(
     folders: Mapping[str, pathlib.Path], places: Sequence[int], desc: str
@@ -138,7 +114,7 @@ def evaluate(
       for name, folder in folders.items()
     }
 
-  places = list(itertools.islice(examples, count))
+  places = list(itertools.islice(subject.examples, subject.options.examples))
   # Anchors first: they show which examples can be compared at all.
   anchored = fill({"anchors": out / "anchors"}, places, "anchors")
   compared = decoding_summary.comparable(anchored["anchors"])
@@ -149,43 +125,41 @@ def evaluate(
 
 
 def _evaluate_one(
-  engine: StemGen,
-  examples: ExampleList,
+  subject: SongSubject,
   place: int,
   settings: Settings | None,
   seeds: Sequence[int],
-  embeddings: Mapping[str, Embedding],
-  describe: Describe | None,
 ) -> Measurements:
   """Measure the takes of an example; its anchors if `settings` is None."""
-  began = time.perf_counter()
-  example = examples.example(place)
+  began, engine = time.perf_counter(), subject.engine
+  example = subject.examples.example(place)
+  about = {}
   if settings is None:
     stems = measurement.anchors(engine.codec, example)
-    stems = {
-      name: stems[name] for name in decoding_summary.ANCHORS if name in stems
-    }
-    return measurement.measure(
-      example, stems, embeddings, describe=describe, began=began
+    stems = {x: stems[x] for x in decoding_summary.ANCHORS if x in stems}
+    described = measurement.DESCRIBED
+  else:
+    takes = list(
+      engine.takes(
+        example.context,
+        example.category,
+        # Seeds of different examples never coincide.
+        [seed + len(seeds) * place for seed in seeds],
+        **measurement.conditions(engine, example),
+        settings=settings,
+      )
     )
-  takes = list(
-    engine.takes(
-      example.context,
-      example.category,
-      # Seeds of different examples never coincide.
-      [seed + len(seeds) * place for seed in seeds],
-      **measurement.conditions(engine, example),
-      settings=settings,
-    )
-  )
+    stems = {str(seed): take.audio for seed, take in zip(seeds, takes)}
+    described = list(stems)
+    # `playing`, seconds per take, is the key of earlier versions' results.
+    elapsed = sum(take.elapsed for take in takes) / len(takes)
+    about = {"passes": takes[0].passes, "playing": round(elapsed, 3)}
   return measurement.measure(
     example,
-    {str(seed): take.audio for seed, take in zip(seeds, takes)},
-    embeddings,
-    describe=describe,
-    described=[str(seed) for seed in seeds],
+    stems,
+    subject.embeddings,
+    describe=subject.describe,
+    described=described,
     began=began,
-    passes=takes[0].passes,
-    # The key of results by earlier versions: seconds per take.
-    playing=round(sum(take.elapsed for take in takes) / len(takes), 3),
+    **about,
   )

@@ -17,14 +17,10 @@ from stemgen_jax.audio import Audio
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.evaluation import measurement, sharing
 from stemgen_jax.evaluation.measurement import Measurements
-from stemgen_jax.evaluation.metrics.descriptors import Describe
-from stemgen_jax.evaluation.metrics.embeddings import Embedding
-from stemgen_jax.evaluation.protocol import Example, ExampleList
+from stemgen_jax.evaluation.protocol import Example
 from stemgen_jax.evaluation.reporting import page, sessions, summary
 from stemgen_jax.evaluation.song_subject import SongSubject
 from stemgen_jax.evaluation.studies import STUDIES, listening
-from stemgen_jax.generation.stemgen import StemGen
-from stemgen_jax.sampling import Settings
 
 _FOLDER, _RECIPE = "examples", "evaluation.json"
 
@@ -34,7 +30,7 @@ table = summary.table
 
 def run(subject: SongSubject) -> dict[str, Any]:
   """Return the summary, with `listening` where it can be measured."""
-  options, examples = subject.options, subject.examples
+  options = subject.options
   recipe = subject.recipe() | {
     "settings": dataclasses.asdict(subject.settings),
     "mirdd": subject.describe is not None,
@@ -42,17 +38,7 @@ def run(subject: SongSubject) -> dict[str, Any]:
   check_or_create(subject.out, recipe)
   # First, as it is quick and its errors would otherwise come after hours.
   predicted = _listening(subject)
-  measured = evaluate(
-    subject.engine,
-    examples,
-    subject.out,
-    count=options.examples or 0,
-    recipe=recipe,
-    settings=subject.settings,
-    seed=options.seed,
-    embeddings=subject.embeddings,
-    describe=subject.describe,
-  )
+  measured = evaluate(subject, recipe)
   result = summary.summarize(measured, options.seed) | {
     "weights": options.weights,
     "preset": options.preset,
@@ -63,31 +49,19 @@ def run(subject: SongSubject) -> dict[str, Any]:
 
 def write(subject: SongSubject, result: Mapping[str, Any]) -> None:
   """Write report.html, with players of the first examples."""
-  options, settings = subject.options, subject.settings
+  options = subject.options
   path = subject.out / "report.html"
-  shown = min(options.shown, result["examples"])
-  examples = map(
-    subject.examples.example, itertools.islice(subject.examples, shown)
+  shown = itertools.islice(
+    subject.examples, min(options.shown, result["examples"])
   )
+  examples = map(subject.examples.example, shown)
   page.write(
     path,
     result,
-    [
-      (
-        example,
-        stem(
-          subject.engine,
-          example,
-          subject.out,
-          settings=settings,
-          seed=options.seed,
-        ),
-      )
-      for example in examples
-    ],
+    [(example, stem(subject, example)) for example in examples],
     sessions.sessions(
       subject.engine,
-      settings,
+      subject.settings,
       variations=options.variations,
       seed=options.seed,
     ),
@@ -122,52 +96,44 @@ def _listening(subject: SongSubject) -> dict[str, Any] | None:
 
 
 def evaluate(
-  engine: StemGen,
-  examples: ExampleList,
-  out: pathlib.Path,
-  *,
-  count: int,
-  recipe: Mapping[str, Any],
-  settings: Settings,
-  seed: int,
-  embeddings: Mapping[str, Embedding],
-  describe: Describe | None,
+  subject: SongSubject, recipe: Mapping[str, Any]
 ) -> list[Measurements]:
-  """Evaluate the first `count` examples of a list.
+  """Evaluate the examples of a subject; those in its folder are reused.
+
+  Example i is generated with seed + i.
 
   Args:
-    engine: model and codec.
-    examples: the list.
-    out: a folder; results of an earlier run in it are reused.
-    count: number of examples.
+    subject: model and examples.
     recipe: what the results depend on; the folder must belong to it.
-    settings: how to sample.
-    seed: example i is generated with seed + i.
-    embeddings: computed of every stem and mix.
-    describe: descriptors of mixes, if any.
 
   Raises:
-    ValueError: `out` has results of another recipe, or a corrupt file.
-    OSError: `out` cannot be written.
+    ValueError: the folder has results of another recipe, or a corrupt file.
+    OSError: the folder cannot be written.
   """
-  folder = out / _FOLDER
+  engine, examples = subject.engine, subject.examples
+  folder, count = subject.out / _FOLDER, subject.options.examples or 0
   folder.mkdir(parents=True, exist_ok=True)
-  check_or_create(out, recipe)
+  check_or_create(subject.out, recipe)
 
   def evaluate_one(path: pathlib.Path, place: int) -> None:
     began = time.perf_counter()
     example = examples.example(place)
     stems = measurement.anchors(engine.codec, example)
-    for name, context in (
-      ("generated", example.context),
-      ("shuffled", examples.other_context(place)),
-    ):
-      stems[name] = _generate(engine, example, context, settings, seed)
+    stems["generated"] = _generate(subject, example, example.context)
     audio.write(
-      stem_path(out, place), stems["generated"], bits=16, overwrite=True
+      stem_path(subject.out, place),
+      stems["generated"],
+      bits=16,
+      overwrite=True,
     )
+    other = examples.other_context(place)
+    stems["shuffled"] = _generate(subject, example, other)
     measurement.measure(
-      example, stems, embeddings, describe=describe, began=began
+      example,
+      stems,
+      subject.embeddings,
+      describe=subject.describe,
+      began=began,
     ).save(path)
 
   jobs = (
@@ -190,29 +156,15 @@ def stem_path(out: pathlib.Path, number: int) -> pathlib.Path:
   return out / _FOLDER / f"{number:05d}.flac"
 
 
-def stem(
-  engine: StemGen,
-  example: Example,
-  out: pathlib.Path,
-  *,
-  settings: Settings,
-  seed: int,
-) -> Audio:
+def stem(subject: SongSubject, example: Example) -> Audio:
   """Read the stem that `evaluate` generated; generate a lost one again.
-
-  Args:
-    engine: model and codec.
-    example: of the list.
-    out: the folder of `evaluate`.
-    settings: those of `evaluate`.
-    seed: that of `evaluate`.
 
   Raises:
     ValueError: the file is corrupt.
   """
-  path = stem_path(out, example.number)
+  path = stem_path(subject.out, example.number)
   if not path.is_file():
-    sound = _generate(engine, example, example.context, settings, seed)
+    sound = _generate(subject, example, example.context)
     # Another process may have written the same stem meanwhile.
     audio.write(path, sound, bits=16, overwrite=True)
   try:
@@ -223,18 +175,13 @@ def stem(
     ) from error
 
 
-def _generate(
-  engine: StemGen,
-  example: Example,
-  context: Audio,
-  settings: Settings,
-  seed: int,
-) -> Audio:
+def _generate(subject: SongSubject, example: Example, context: Audio) -> Audio:
   """Generate a stem of the example's category to a context."""
+  engine = subject.engine
   return engine.generate(
     context,
     example.category,
     **measurement.conditions(engine, example),
-    seed=seed + example.number,
-    settings=settings,
+    seed=subject.options.seed + example.number,
+    settings=subject.settings,
   ).audio

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import types
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from stemgen_jax.audio import Audio
 from stemgen_jax.data.sources import band
 from stemgen_jax.evaluation import measurement, protocol
 from stemgen_jax.evaluation.metrics import embeddings, intervals, mirdd
+from stemgen_jax.evaluation.options import Options
 from stemgen_jax.evaluation.reporting import (
   decoding_summary,
   decoding_table,
@@ -69,14 +71,11 @@ def engine():
 
 
 def run(engine, out, settings=None, describe=None):
-  return decoding.evaluate(
-    engine,
-    engine.examples,
-    out,
-    settings or GRID,
-    count=4,
-    seeds=range(2),
-    recipe={"seed": 0},
+  subject: Any = types.SimpleNamespace(
+    engine=engine,
+    examples=engine.examples,
+    out=out,
+    options=Options(examples=4, seeds=2),
     # Quality takes APA by the last; by the first all sounds are equal.
     embeddings={
       "constant": lambda samples, rate: np.eye(3),
@@ -84,6 +83,7 @@ def run(engine, out, settings=None, describe=None):
     },
     describe=describe,
   )
+  return decoding.evaluate(subject, settings or GRID, {"seed": 0})
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import itertools
 import json
 import shutil
 import types
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from stemgen_jax.data.sources import band, restore
 from stemgen_jax.data.sources.folder import Folder
 from stemgen_jax.evaluation import measurement, protocol
 from stemgen_jax.evaluation.metrics import embeddings, intervals
+from stemgen_jax.evaluation.options import Options
 from stemgen_jax.evaluation.reporting import summary
 from stemgen_jax.evaluation.studies import full
 from stemgen_jax.sampling import preset
@@ -60,28 +62,24 @@ def places(listed, count):
   return list(itertools.islice(listed, count))
 
 
-def run(engine, out, count, recipe=None):
-  return full.evaluate(
-    engine,
-    examples(engine.codec),
-    out,
-    count=count,
-    recipe=recipe or {"seed": 0},
+def subject(engine, out, count=1) -> Any:
+  return types.SimpleNamespace(
+    engine=engine,
+    examples=examples(engine.codec),
+    out=out,
+    options=Options(examples=count, seed=10),
     settings=preset("fast"),
-    seed=10,
     embeddings={"codec": embeddings.codec_latents(engine.codec)},
     describe=None,
   )
 
 
+def run(engine, out, count, recipe=None):
+  return full.evaluate(subject(engine, out, count), recipe or {"seed": 0})
+
+
 def stem(engine, out, number):
-  return full.stem(
-    engine,
-    examples(engine.codec).example(number),
-    out,
-    settings=preset("fast"),
-    seed=10,
-  )
+  return full.stem(subject(engine, out), examples(engine.codec).example(number))
 
 
 @pytest.fixture(scope="module")
