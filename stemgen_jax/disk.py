@@ -1,4 +1,4 @@
-"""Files: which there are, which can be written, and writing them whole."""
+"""Find files, check that they can be written, and write them whole."""
 
 import contextlib
 import difflib
@@ -20,10 +20,10 @@ Path = str | os.PathLike[str]
 
 
 def matching(pattern: str) -> list[pathlib.Path]:
-  """The files that a pattern such as "loops/*.wav" matches, in order.
+  """Return the files that match a pattern such as "loops/*.wav", sorted.
 
   Raises:
-    FileNotFoundError: there is none.
+    FileNotFoundError: no file matches.
   """
   found = sorted(map(pathlib.Path, glob.glob(pattern)))
   if not found:
@@ -32,9 +32,9 @@ def matching(pattern: str) -> list[pathlib.Path]:
 
 
 def similar(path: pathlib.Path) -> str:
-  """For the message of an absent file: the nearest name in its folder."""
+  """Return the nearest name in the folder of a missing file, for messages."""
   if not path.parent.is_dir():
-    return f" (there is no folder {path.parent})"
+    return f" (no folder {path.parent})"
   try:
     names = os.listdir(path.parent)
   except OSError:
@@ -45,7 +45,8 @@ def similar(path: pathlib.Path) -> str:
 
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """A temporary name beside `path`, moved there if all goes well."""
+  """Yield a temporary path, which is renamed to `path` on success."""
+  # In the same folder, as a rename is atomic only within a file system.
   temporary = path.with_name(f".{secrets.token_hex(8)}.part")
   try:
     yield temporary
@@ -61,11 +62,8 @@ def checksum(path: Path) -> str:
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
-  """Writes a JSON file in one step: it is there whole or not at all.
-
-  Numbers that JSON does not know, NaN and infinity, are written as null.
-  """
-  text = json.dumps(_known_to_json(value), indent=2, allow_nan=False)
+  """Write a JSON file, whole or not at all; NaN and infinity as null."""
+  text = json.dumps(_finite_or_null(value), indent=2, allow_nan=False)
   with replacing(path) as partial:
     partial.write_text(text + "\n", encoding="utf-8")
 
@@ -73,16 +71,13 @@ def write_json(path: pathlib.Path, value: Any) -> None:
 def check_writable(
   path: Path, overwrite: bool, suffixes: Sequence[str]
 ) -> pathlib.Path:
-  """Makes sure that `path` can be written, without touching what is there.
-
-  Tries it, by making and removing an empty file beside it: permission bits
-  alone do not tell (root, read-only mounts, full disks).
+  """Check that `path` can be written, without changing an existing file.
 
   Raises:
-    ValueError: the suffix is none of `suffixes`.
+    ValueError: the suffix is not one of `suffixes`.
     FileExistsError: the file exists and `overwrite` is False.
     FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError,
-      OSError: there is no such folder, or it cannot be written to.
+      OSError: the folder is missing or not writable.
   """
   path = pathlib.Path(path)
   if path.is_dir():
@@ -108,11 +103,11 @@ def check_writable(
 
 
 def check_folder(folder: Path) -> pathlib.Path:
-  """Makes sure that a folder is there or can be made, and written to.
+  """Check that a folder exists or can be made, and is writable.
 
   Raises:
-    NotADirectoryError: it, or what it would lie in, is a file.
-    OSError: it cannot be written to.
+    NotADirectoryError: the folder, or one that it would be in, is a file.
+    OSError: the folder is not writable.
   """
   folder = pathlib.Path(folder)
   nearest = next(p for p in (folder, *folder.absolute().parents) if p.exists())
@@ -123,6 +118,8 @@ def check_folder(folder: Path) -> pathlib.Path:
 
 
 def _probe(folder: pathlib.Path) -> None:
+  # Write a file: permission bits do not show root, read-only mounts and full
+  # disks.
   probe = folder / f".{secrets.token_hex(8)}.part"
   try:
     probe.touch(exist_ok=False)
@@ -131,11 +128,11 @@ def _probe(folder: pathlib.Path) -> None:
     raise type(error)(f"cannot write to {folder}: {error.strerror}") from error
 
 
-def _known_to_json(value: Any) -> Any:
+def _finite_or_null(value: Any) -> Any:
   if isinstance(value, dict):
-    return {name: _known_to_json(entry) for name, entry in value.items()}
+    return {name: _finite_or_null(entry) for name, entry in value.items()}
   if isinstance(value, list | tuple):
-    return [_known_to_json(entry) for entry in value]
+    return [_finite_or_null(entry) for entry in value]
   if isinstance(value, float) and not math.isfinite(value):
     return None
   return value
@@ -150,16 +147,16 @@ NPZ_ERRORS = (
   zipfile.BadZipFile,
   zlib.error,
 )
-"""Errors of `open_npz` and of reading arrays from a corrupt or foreign file."""
+"""Errors of `open_npz` and of reading arrays from a corrupt or other file."""
 
 
 def open_npz(path: str | os.PathLike[str]) -> Any:
-  """The arrays of an .npz by name, to be closed by `with`.
+  """Open an .npz file as a context manager that maps names to arrays.
 
   Raises:
     One of `NPZ_ERRORS`, or an OSError.
   """
-  # Of another file numpy says that it should be unpickled.
+  # numpy's message for other files recommends to unpickle them.
   if os.path.isfile(path) and not zipfile.is_zipfile(path):
     raise zipfile.BadZipFile("not an .npz file")
   return np.load(path, allow_pickle=False)

@@ -25,7 +25,7 @@ def test_check_writable(tmp_path, monkeypatch):
   with pytest.raises(IsADirectoryError):
     check(tmp_path, False)
 
-  # Permission bits do not stop root, so the refusal is played.
+  # Permission bits do not stop root: simulate the refusal.
   def refuse(*args, **kwargs):
     raise PermissionError(13, "Permission denied")
 
@@ -55,7 +55,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
   assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_json_has_no_numbers_that_json_does_not_know(tmp_path):
+def test_json_has_null_instead_of_nan(tmp_path):
   disk.write_json(tmp_path / "a.json", {"a": [1.5, float("nan")], "b": (2,)})
   read = json.loads((tmp_path / "a.json").read_text())
   assert read == {"a": [1.5, None], "b": [2]}

@@ -1,4 +1,4 @@
-"""Audio in the caller's own format: files, resampling, mixing, levels."""
+"""Audio at any sample rate: files, resampling, mixing, levels."""
 
 from stemgen_jax.audio.files import (
   READABLE,
@@ -22,6 +22,7 @@ from stemgen_jax.audio.sound import (
   mix,
   mono,
   resample,
+  resample_mono,
   resample_period,
   rms_db,
   spread,
@@ -48,6 +49,7 @@ __all__ = [
   "read",
   "read_metadata",
   "resample",
+  "resample_mono",
   "resample_period",
   "rms_db",
   "spread",

@@ -1,4 +1,4 @@
-"""Read and write audio files in the caller's own format."""
+"""Read and write audio files at their own sample rate and channels."""
 
 import contextlib
 import json
@@ -21,15 +21,15 @@ Bits = Literal[16, 24, "float"]
 READABLE = "wav, flac, ogg, mp3 or aiff"
 WRITABLE = (".wav", ".flac")
 
-# libsndfile mends the header of a file that was cut off, and says so.
+# libsndfile repairs the header of a truncated file, and logs these.
 _CUT_CHUNK = re.compile(r"(?:data|SSND)\s*: (\d+) \(should be (\d+)\)")
 _CUT_OGG = "Last page lacks an end-of-stream bit"
-_STREAMED = 0x7FFF0000  # sizes from here on stand for "unknown"
+_STREAMED = 0x7FFF0000  # larger sizes mean "unknown"
 _SUBTYPES = {16: "PCM_16", 24: "PCM_24", "float": "FLOAT"}
-_BLOCK = 1 << 18
-# An mp3 header states its length to within the encoder's padding only.
+_BLOCK = 1 << 18  # samples decoded at a time
+# The length in an mp3 header may include the encoder's padding.
 _MP3_SLACK = 2 * 1152
-# Where wav's channels are in ogg's order, L C R (Ls Rs) LFE (Vorbis I, 4.3.9).
+# Index in ogg's order, L C R (Ls Rs) LFE (Vorbis I, 4.3.9), of wav's channels.
 _OF_OGG = {
   3: (0, 2, 1),
   5: (0, 2, 1, 3, 4),
@@ -38,24 +38,24 @@ _OF_OGG = {
   8: (0, 2, 1, 7, 5, 6, 3, 4),
 }
 _ONE_DECODER = threading.Lock()
-# Far beyond what any recording has, and far below where squares overflow.
+# Far above any recording, and far below where squares overflow.
 _LOUDEST = 1e6
-# What flac can hold.
+# Limits of the flac format.
 _FLAC_CHANNELS, _FLAC_RATE = 8, 655_350
 
 
 def read(path: disk.Path, *, longest: float | None = None) -> Audio:
-  """Decodes the whole of a wav, flac, ogg, mp3 or aiff file.
+  """Decode a whole wav, flac, ogg, mp3 or aiff file.
 
   Args:
-    path: the file.
-    longest: refuse files of more than this many seconds, before decoding.
+    path: file to decode.
+    longest: maximum length in seconds, checked before decoding.
 
   Raises:
-    FileNotFoundError, IsADirectoryError: there is no file at `path`.
-    PermissionError: it may not be read.
-    ValueError: it is empty, not audio, broken off, without samples, or has
-      samples that are no numbers, or far beyond full scale.
+    FileNotFoundError, IsADirectoryError: `path` is not a file.
+    PermissionError: the file is not readable.
+    ValueError: the file is empty, not audio, truncated, without samples, or
+      has samples that are not finite or far beyond full scale.
   """
   path = pathlib.Path(path)
   if path.is_dir():
@@ -64,23 +64,22 @@ def read(path: disk.Path, *, longest: float | None = None) -> Audio:
     raise FileNotFoundError(f"no such file: {path}{disk.similar(path)}")
   if path.stat().st_size == 0:
     raise ValueError(f"{path} is empty (0 bytes): expected {READABLE}")
+  # Raise PermissionError instead of libsndfile's generic error.
   with open(path, "rb"):
-    pass  # One that may not be read is told so.
+    pass
   with _silent_decoder():
     return _read(path, longest)
 
 
 @contextlib.contextmanager
 def _silent_decoder() -> Iterator[None]:
-  """Keeps what libmpg123 thinks of a file from the user's terminal.
-
-  It writes past Python, and says more than the error that follows. One thread
-  at a time: the place that it writes to is the whole process's.
-  """
+  """Hide libmpg123's messages, which duplicate the error that is raised."""
+  # It writes to file descriptor 2, which belongs to the whole process: one
+  # thread at a time.
   with _ONE_DECODER:
     try:
       terminal = os.dup(2)
-    except OSError:  # There is none.
+    except OSError:  # no stderr
       yield
       return
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -101,7 +100,7 @@ def _read(path: pathlib.Path, longest: float | None) -> Audio:
       f"{path} is not audio that can be read: expected {READABLE}"
     ) from None
   with file:
-    stated = file.frames if file.frames < 2**62 else None  # None: a stream's
+    stated = file.frames if file.frames < 2**62 else None  # None for streams
     if longest and stated and stated > longest * file.samplerate:
       raise ValueError(
         f"{path} is {stated / file.samplerate:.0f} s long: expected at most "
@@ -122,8 +121,8 @@ def _read(path: pathlib.Path, longest: float | None) -> Audio:
     )
   if (peak := float(np.abs(samples).max())) > _LOUDEST:
     raise ValueError(
-      f"{path} has samples of up to {peak:.3g}: expected -1 to 1, as audio "
-      "has; export it again"
+      f"{path} has samples of up to {peak:.3g}: expected -1 to 1; export it "
+      "again"
     )
   return Audio(samples, sample_rate)
 
@@ -155,7 +154,7 @@ def _decode(
     of = f" of {stated / file.samplerate:.1f} s" if stated else ""
     raise ValueError(
       f"{path} cannot be decoded beyond {count / file.samplerate:.1f} s{of}: "
-      "it is cut off or damaged; copy or export it again"
+      "it is cut off or corrupt; copy or export it again"
     )
   if not blocks:
     return np.zeros((0, file.channels), np.float32)
@@ -170,19 +169,19 @@ def write(
   metadata: Mapping[str, Any] | None = None,
   overwrite: bool = False,
 ) -> float:
-  """Writes a wav or flac file (by suffix), whole or not at all.
+  """Write a wav or flac file (by suffix), whole or not at all.
 
   Args:
-    path: ends in .wav or .flac.
-    audio: what to write.
+    path: .wav or .flac file.
+    audio: audio to write.
     bits: 16, 24, or "float" (32-bit, wav only).
-    metadata: kept in the file's comment as JSON, and its "title" as the
-      file's title: `read_metadata` reads it back.
-    overwrite: replace a file that is there.
+    metadata: values stored as JSON in the file's comment, and "title" also as
+      its title; see `read_metadata`.
+    overwrite: replace an existing file.
 
   Returns:
-    The gain in dB by which the audio was lowered, as a whole, because a
-    fixed-point file clips at full scale; 0.0 when it was written as it is.
+    Gain in dB, at most 0, that was applied to avoid clipping in fixed-point
+    files.
 
   Raises:
     ValueError: unknown suffix or bits, or as `check_format`.
@@ -194,6 +193,7 @@ def write(
   samples, gain_db = audio.samples, 0.0
   peak = float(np.abs(samples).max(initial=0.0))
   if bits != "float" and peak > 1:
+    # Lowered as a whole: clipping would distort.
     samples, gain_db = samples * (CEILING / peak), to_db(CEILING / peak)
   metadata = dict(metadata or {})
   try:
@@ -218,7 +218,7 @@ def write(
 
 
 def read_metadata(path: disk.Path) -> dict[str, Any]:
-  """The `metadata` that `write` put into a file; {} in a file of others."""
+  """Return the `metadata` of `write`; {} for files of other programs."""
   with soundfile.SoundFile(path) as file:
     comment = file.comment
   try:
@@ -229,7 +229,7 @@ def read_metadata(path: disk.Path) -> dict[str, Any]:
 
 
 def check_bits(path: disk.Path, bits: Bits) -> None:
-  """Raises ValueError if a file of that name cannot have that depth."""
+  """Raise ValueError if a file of that name cannot have that bit depth."""
   if bits not in _SUBTYPES:
     raise ValueError(f"bits {bits!r}: expected 16, 24 or 'float'")
   if bits == "float" and pathlib.Path(path).suffix.lower() == ".flac":
@@ -239,12 +239,12 @@ def check_bits(path: disk.Path, bits: Bits) -> None:
 
 
 def check_format(path: disk.Path, audio: Audio) -> None:
-  """Raises ValueError if a file of that name cannot hold such audio."""
+  """Raise ValueError if a file of that name cannot store such audio."""
   if pathlib.Path(path).suffix.lower() != ".flac":
     return
   if audio.channels > _FLAC_CHANNELS or audio.sample_rate > _FLAC_RATE:
     raise ValueError(
-      f"{path}: flac cannot hold {audio.channels} channels at "
-      f"{audio.sample_rate} Hz, at most {_FLAC_CHANNELS} at {_FLAC_RATE} Hz; "
-      "write .wav"
+      f"{path}: flac cannot store {audio.channels} channels at "
+      f"{audio.sample_rate} Hz; expected at most {_FLAC_CHANNELS} at "
+      f"{_FLAC_RATE} Hz; write .wav"
     )

@@ -12,22 +12,18 @@ from jaxtyping import Float32
 
 Samples = Float32[np.ndarray, "samples channels"]
 
+SHORTEST, LONGEST = 0.2, 600.0  # seconds of a context
+CEILING = 10 ** (-0.1 / 20)  # -0.1 dBFS, the largest sample of a mix
 
-SHORTEST, LONGEST = 0.2, 600.0  # seconds that can be played along with
-
-
-CEILING = 10 ** (-0.1 / 20)  # -0.1 dBFS, the loudest sample of a mix.
-
-
-# ITU-R BS.775 to stereo, then the mean, without the LFE: music in the front
-# folds as loud as in stereo. Channel order of wav files: L R C LFE Ls Rs.
+# ITU-R BS.775 to stereo without the LFE, then the mean: the front channels keep
+# their loudness in stereo. Channel order of wav files: L R C LFE Ls Rs.
 _SURROUND = np.array([1, 1, math.sqrt(2), 0, math.sqrt(0.5), math.sqrt(0.5)])
 _SURROUND = (_SURROUND / 2).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Audio:
-  """Sound with its sample rate: float32 `[samples, channels]`, in Hz."""
+  """Float32 samples `[samples, channels]` with their sample rate in Hz."""
 
   samples: Samples
   sample_rate: int
@@ -56,12 +52,12 @@ class Audio:
 def resample(
   samples: Samples, from_rate: int, to_rate: int, length: int | None = None
 ) -> Samples:
-  """Converts the sample rate (Hz) with zero lag and an exact length.
+  """Convert the sample rate with zero lag and an exact length.
 
   Args:
-    samples: `[samples, channels]`.
+    samples: samples to convert.
     from_rate, to_rate: sample rates in Hz.
-    length: samples returned (cut, or padded with silence); default
+    length: samples to return (cut, or padded with silence); by default
       round(samples * to_rate / from_rate).
   """
   if length is None:
@@ -71,18 +67,28 @@ def resample(
   return fit(samples, length)
 
 
+def resample_mono(
+  samples: Float32[np.ndarray, " n"], from_rate: int, to_rate: int
+) -> Float32[np.ndarray, " m"]:
+  """Convert the sample rate of one channel for analysis and for training.
+
+  Quality and length are soxr's defaults, which earlier results were made with.
+  """
+  return soxr.resample(samples, from_rate, to_rate).astype(np.float32)
+
+
 def fit(samples: Samples, length: int) -> Samples:
-  """Cuts, or pads with silence at the end, to `length` samples."""
+  """Cut, or pad with silence at the end, to `length` samples."""
   missing = max(0, length - len(samples))
   return np.pad(samples[:length], ((0, missing), (0, 0)))
 
 
 def fold_down(samples: Samples) -> Float32[np.ndarray, "samples 1"]:
-  """Any channel count to mono.
+  """Downmix any number of channels to mono.
 
-  Mono stays as it is; 5.1 (L R C LFE Ls Rs) is the mean of its stereo downmix
-  (ITU-R BS.775, without the LFE), which may exceed full scale; every other
-  count, stereo included, is the mean of its channels.
+  5.1 (L R C LFE Ls Rs) gives the mean of its stereo downmix (ITU-R BS.775,
+  without the LFE), which may exceed full scale; other numbers of channels give
+  their mean.
   """
   if samples.shape[1] == 1:
     return samples
@@ -92,25 +98,25 @@ def fold_down(samples: Samples) -> Float32[np.ndarray, "samples 1"]:
 
 
 def mono(sound: Audio) -> Float32[np.ndarray, " samples"]:
-  """The samples of a sound, folded down to one channel."""
+  """Return the samples of a sound, downmixed to one channel."""
   return fold_down(sound.samples)[:, 0]
 
 
 def spread(
   mono: Float32[np.ndarray, "samples 1"], channels: int
 ) -> Float32[np.ndarray, "samples {channels}"]:
-  """Mono to `channels`: both of stereo; front left and right of any more."""
+  """Copy mono to both channels of stereo, or to front left and right."""
   wide = np.zeros((len(mono), channels), np.float32)
   wide[:, :2] = mono
   return wide
 
 
 def mix(context: Audio, stem: Audio) -> tuple[Audio, float]:
-  """Adds a stem to its context, making headroom where the sum would clip.
+  """Add a stem to its context, and lower a sum that would clip.
 
   Returns:
-    The mix, and the gain in dB by which it was lowered as a whole so that no
-    sample exceeds -0.1 dBFS; 0.0 when the plain sum fits.
+    The mix, and the gain in dB, at most 0, that was applied to all of it so
+    that no sample exceeds -0.1 dBFS.
 
   Raises:
     ValueError: sample rate, length or channels differ.
@@ -133,11 +139,11 @@ def mix(context: Audio, stem: Audio) -> tuple[Audio, float]:
 
 
 def check_seconds(seconds: float, name: str) -> None:
-  """Raises ValueError if something this long cannot be played along with.
+  """Raise ValueError if a duration is out of the range of contexts.
 
   Args:
-    seconds: how long it lasts.
-    name: what it is, for the message.
+    seconds: duration.
+    name: name of the audio, for the message.
   """
   if not SHORTEST <= seconds <= LONGEST:
     raise ValueError(
@@ -147,20 +153,20 @@ def check_seconds(seconds: float, name: str) -> None:
 
 
 def rms_db(samples: Samples) -> float:
-  """Root mean square in dB of full scale; -inf for silence."""
+  """Return the RMS in dB of full scale; -inf for silence."""
   norm = float(np.linalg.norm(samples))
   return to_db(norm / math.sqrt(max(1, samples.size)))
 
 
 def to_db(amplitude: float) -> float:
-  """20 log10 of an amplitude, -inf at 0."""
+  """Return 20 log10 of an amplitude; -inf at 0."""
   return 20 * math.log10(amplitude) if amplitude > 0 else -math.inf
 
 
 def with_channels(
   samples: Float32[np.ndarray, "n c"], channels: int
 ) -> Float32[np.ndarray, "n {channels}"]:
-  """As many channels as asked for; through mono where the number differs."""
+  """Convert the number of channels, through mono where it differs."""
   if samples.shape[1] == channels:
     return samples
   return spread(fold_down(samples), channels)
@@ -169,12 +175,13 @@ def with_channels(
 def resample_period(
   samples: Float32[np.ndarray, "n c"], length: int
 ) -> Float32[np.ndarray, "{length} c"]:
-  """One period of a periodic sound with another number of samples.
+  """Resample one period of a periodic sound to `length` samples.
 
-  By its Fourier series, which is exact for a period and knows no edges.
+  By its Fourier series, which is exact for a period and has no edges.
   """
   if len(samples) == length:
     return samples
-  from scipy import signal  # takes a second to import
+  # Imported here: it takes 1.2 s (measured), and only loops need it.
+  from scipy import signal
 
   return np.asarray(signal.resample(samples, length), np.float32)

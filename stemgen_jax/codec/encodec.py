@@ -1,4 +1,4 @@
-"""Codecs of EnCodec's networks: encoding, decoding, their files."""
+"""A codec over EnCodec's networks, and its files."""
 
 import dataclasses
 import json
@@ -11,22 +11,22 @@ import safetensors.torch
 import torch
 from jaxtyping import Float, Int
 
-from stemgen_jax import disk
+from stemgen_jax import disk, recipes
 from stemgen_jax.codec import chunked
+from stemgen_jax.codec.config import NetworkConfig
 from stemgen_jax.codec.framing import Framing
-from stemgen_jax.codec.networks import Network, NetworkConfig
+from stemgen_jax.codec.networks import Network
 
 
 class EncodecCodec:
   """A `codec.Codec` over a trained `Network`.
 
-  Items of a batch are worked on one by one: PyTorch's results for an item
-  differ in the last bits with the size of its batch. On a CPU, together they
-  would be a quarter faster at best, and slower where the C library gives big
-  buffers back (see `song_files`).
+  Items of a batch are processed one by one: the last bits of PyTorch's results
+  depend on the batch size. On a CPU a batch is a quarter faster at best
+  (measured), and slower where the C library returns big buffers to the system.
 
   Attributes:
-    framing: how samples and frames correspond.
+    framing: relation of samples and frames.
   """
 
   def __init__(
@@ -38,15 +38,15 @@ class EncodecCodec:
     framing: Framing | None = None,
     zeros: bool = True,
   ):
-    """The codec of a network.
+    """Make a codec from a trained network.
 
     Args:
-      name: what it is called.
-      network: trained.
-      checksum: of its weights.
-      framing: where it is more than the network's hop.
-      zeros: complete the last frame with zeros, as codecs trained here have
-        it; the published ones leave it to the padding of their layers.
+      name: name of the codec.
+      network: trained network.
+      checksum: checksum of its weights.
+      framing: framing; by default the network's hop without segments.
+      zeros: complete the last frame with zeros, as in training here; the
+        published codecs leave it to the padding of their layers.
     """
     config = network.config
     self.name = name
@@ -62,7 +62,7 @@ class EncodecCodec:
     self._zeros = zeros
 
   def frames(self, samples: int) -> int:
-    """Frames that cover so many samples."""
+    """See `codec.Codec.frames`."""
     return self.framing.frames(samples)
 
   def encode(
@@ -90,7 +90,7 @@ class EncodecCodec:
     return audio
 
   def codebooks(self) -> Float[np.ndarray, "q v latent"]:
-    """The vector of every code of every level."""
+    """See `codec.Codec.codebooks`."""
     layers: Any = self._network.quantizer.vq.layers
     return np.stack([layer.codebook.numpy() for layer in layers])
 
@@ -114,7 +114,7 @@ class EncodecCodec:
         f"audio is {audio.dtype}: expected floating point, full scale 1"
       )
     if not np.isfinite(audio).all():
-      raise ValueError("audio has NaN or infinite samples")
+      raise ValueError("audio has NaN or infinite samples: expected finite")
 
   def _check_codes(self, codes: np.ndarray) -> None:
     if codes.ndim != 3 or codes.shape[2] != self.levels:
@@ -134,7 +134,7 @@ class EncodecCodec:
 def tensor(
   audio: Float[np.ndarray, "n c"],
 ) -> Float[torch.Tensor, "c n"]:
-  """Audio as the networks take it."""
+  """Return audio in the layout of the networks, float32."""
   return torch.from_numpy(np.ascontiguousarray(audio.T, np.float32))
 
 
@@ -145,10 +145,11 @@ def save(
   network: Network,
   metadata: dict,
 ) -> str:
-  """Writes PATH.safetensors and PATH.json; returns the weights' checksum."""
+  """Write PATH.safetensors and PATH.json; return the weights' checksum."""
   tensors = {k: v.contiguous() for k, v in network.state_dict().items()}
   path.parent.mkdir(parents=True, exist_ok=True)
   with disk.replacing(path) as partial:
+    # Not `save_file`, whose files are readable by their owner only.
     partial.write_bytes(safetensors.torch.save(tensors))
   checksum = disk.checksum(path)
   description = {
@@ -162,17 +163,21 @@ def save(
 
 
 def load(path: pathlib.Path, checksum: str) -> EncodecCodec:
-  """Reads what `save` wrote. Errors as in `codec.load`."""
+  """Load what `save` wrote; errors as in `codec.load`.
+
+  Args:
+    path: file of the weights.
+    checksum: its checksum.
+  """
   description_path = path.with_suffix(".json")
   if not description_path.is_file():
     raise FileNotFoundError(
-      f"{path} needs its description beside it: no file {description_path}"
+      f"{path} needs its description next to it: no file {description_path}"
     )
   try:
     description = json.loads(description_path.read_text())
     name, expected = description["name"], description["checksum"]
-    fields = description["config"]
-    config = NetworkConfig(**fields | {"ratios": tuple(fields["ratios"])})
+    config = NetworkConfig(**recipes.tuples(description["config"]))
   except (ValueError, KeyError, TypeError) as error:
     raise ValueError(
       f"{description_path} does not describe a codec: {error}"
@@ -180,11 +185,11 @@ def load(path: pathlib.Path, checksum: str) -> EncodecCodec:
   if checksum != expected:
     raise ValueError(
       f"{path} has checksum {checksum[:12]}, but {description_path.name}"
-      f" belongs to {expected[:12]}: the file is damaged or of another export"
+      f" belongs to {expected[:12]}: the file is corrupt or of another export"
     )
   network = Network(config)
   try:
     network.load_state_dict(safetensors.torch.load_file(path))
   except (safetensors.SafetensorError, RuntimeError) as error:
-    raise ValueError(f"{path} is damaged: {error}") from error
+    raise ValueError(f"{path} is corrupt: {error}; export it again") from error
   return EncodecCodec(name, network, checksum)

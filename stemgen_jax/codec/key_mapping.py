@@ -1,10 +1,10 @@
-"""Published weights of EnCodec, in any layout, into the networks used here.
+"""Load published weights of EnCodec, in any layout, into our networks.
 
-Three layouts are in the world: the state dict of the `encodec` package (its
-own .th files), audiocraft's, which is that within a dict beside its
-configuration (`compression_state_dict.bin`), and that of transformers, which
-calls the same tensors by other names. Weight norm is stored as its factors g
-and v in all of them, under two kinds of names.
+There are three layouts: the state dict of the `encodec` package (its .th
+files); audiocraft's, which is that state dict next to its configuration in a
+dict (`compression_state_dict.bin`); and that of transformers, which has other
+names for the same tensors. All store weight norm as its factors g and v, with
+names of two kinds.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from stemgen_jax.codec.networks import Network
 
+# Parts of our tensor names, and of those in transformers.
 _OF_TRANSFORMERS = (
   ("encoder.model.", "encoder.layers."),
   ("decoder.model.", "decoder.layers."),
@@ -29,32 +30,34 @@ _OF_TRANSFORMERS = (
   ("quantizer.vq.layers.", "quantizer.layers."),
   ("._codebook.", ".codebook."),
 )
-_WEIGHT_NORM = (  # Names of g and of v in place of "weight".
+_WEIGHT_NORM = (  # names of g and v instead of "weight"
   ("weight_g", "weight_v"),
   ("parametrizations.weight.original0", "parametrizations.weight.original1"),
 )
-# What only training needs.
+# Codebook statistics that only training needs.
 _STATISTICS = ("inited", "cluster_size", "embed_avg")
 
 
 def load_into(network: Network, path: pathlib.Path) -> str:
-  """Loads published weights into a network that is built without weight norm.
+  """Load published weights into a network without weight norm.
 
   Args:
-    network: of the right shape; it may have fewer levels than were published.
-    path: a .safetensors file, or a file of `torch.save`, of any layout.
+    network: network of the same shape; it may have fewer levels.
+    path: .safetensors file or file of `torch.save`, of any layout.
 
   Returns:
-    A checksum of the tensors that the network uses, sha256 in hex. It is the
-    same for all layouts of the same weights.
+    Checksum of the tensors that the network uses, sha256 in hexadecimal
+    digits. It is the same for all layouts of the same weights.
 
   Raises:
-    ValueError: the file is damaged, or holds other weights.
+    ValueError: the file is corrupt, or has other weights.
   """
   published = read(path)
   wanted = network.state_dict()
   digest = hashlib.sha256()
   tensors = {}
+  # Sorted, and the factors rather than their product: the checksum must not
+  # depend on the order in a file or on rounding.
   for name, expected in sorted(wanted.items()):
     if name.endswith(_STATISTICS):
       tensors[name] = expected
@@ -63,7 +66,7 @@ def load_into(network: Network, path: pathlib.Path) -> str:
     tensor = _product(factors)
     if tensor.shape != expected.shape:
       raise ValueError(
-        f"{path} holds other weights: {name} has shape {list(tensor.shape)},"
+        f"{path} has other weights: {name} has shape {list(tensor.shape)},"
         f" expected {list(expected.shape)}"
       )
     digest.update(name.encode())
@@ -75,15 +78,15 @@ def load_into(network: Network, path: pathlib.Path) -> str:
 
 
 def read(path: pathlib.Path) -> dict[str, Any]:
-  """The tensors in a file of safetensors or of PyTorch, by name, as data only.
+  """Read the tensors of a safetensors or PyTorch file by name.
 
   Raises:
-    ValueError: it holds none, or is damaged.
+    ValueError: the file has no tensors, or is corrupt.
   """
   try:
     if path.suffix == ".safetensors":
       return safetensors.torch.load_file(path)
-    # Data only: nothing in the file is run.
+    # weights_only: unpickling runs no code of the file.
     content = torch.load(path, map_location="cpu", weights_only=True)
   except (
     safetensors.SafetensorError,
@@ -95,25 +98,27 @@ def read(path: pathlib.Path) -> dict[str, Any]:
   ) as error:
     reason = str(error).partition("\n")[0]
     raise ValueError(
-      f"{path} holds no weights, or is damaged ({reason}): delete it, and get "
+      f"{path} has no weights, or is corrupt ({reason}): delete it, and get "
       "it again"
     ) from error
   if isinstance(content, dict) and "pretrained" in content:
     raise ValueError(
-      f"{path} holds no weights, only the name of others:"
-      f" {content['pretrained']!r}"
+      f"{path} has no weights, only the name of others,"
+      f" {content['pretrained']!r}: get the file of that name"
     )
   if isinstance(content, dict):
     content = content.get("best_state", content)
   if not isinstance(content, dict):
-    raise ValueError(f"{path} holds no weights but a {type(content).__name__}")
+    raise ValueError(
+      f"{path} has a {type(content).__name__}: expected a dict of tensors"
+    )
   return content
 
 
 def _find(
   published: dict[str, Any], name: str, path: pathlib.Path
 ) -> list[Tensor]:
-  """The tensor of that name, or the factors g and v whose product it is."""
+  """Return the tensor of that name, or the factors g and v of it."""
   theirs = name
   for ours, other in _OF_TRANSFORMERS:
     theirs = theirs.replace(ours, other)
@@ -127,13 +132,14 @@ def _find(
       tensors = [tensor for tensor in found if isinstance(tensor, Tensor)]
       if len(tensors) == len(spelling):
         return [tensor.detach().float().contiguous() for tensor in tensors]
-  raise ValueError(f"{path} holds other weights: it has no {name}")
+  raise ValueError(f"{path} has other weights: no tensor {name}")
 
 
 def _product(factors: list[Tensor]) -> Tensor:
-  """Weight norm, w = g v / |v|, where there are two factors."""
+  """Return the tensor itself, or w = g v / |v| of weight norm."""
   if len(factors) == 1:
     return factors[0]
   g, v = factors
+  # The norm is over all axes but the first.
   norm = v.flatten(1).norm(dim=1).reshape(g.shape)
   return v * (g / norm)

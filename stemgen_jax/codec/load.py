@@ -15,26 +15,26 @@ def load(
   *,
   expected_checksum: str | None = None,
 ) -> Codec:
-  """Loads a codec by name or from a file.
+  """Load a codec by name or from a file.
 
   Args:
     name_or_path: "demo", which is part of the package; the path of a
-      `.safetensors` file beside which lies a `.json` of the same name; or
-      "encodec_24khz", "encodec_32khz", "encodec_48khz", whose weights
-      `weight_files.find` gets, or whose file is named behind a colon:
+      `.safetensors` file with a `.json` of the same name next to it; or
+      "encodec_24khz", "encodec_32khz" or "encodec_48khz", whose weights
+      `weight_files.find` gets unless a file is given after a colon:
       "encodec_32khz:model.safetensors".
-    expected_checksum: checksum of the codec that made the codes at hand.
+    expected_checksum: checksum of the codec that made the codes.
 
   Raises:
     FileNotFoundError: the weights or their description are missing.
-    ValueError: the name is unknown, a file is damaged, files do not belong
+    ValueError: the name is unknown, a file is corrupt, files do not belong
       together, or the checksum is not the expected one.
   """
   text = os.fspath(name_or_path)
   check_name(text)
   name, _, given = text.partition(":")
-  # PyTorch is imported within: it takes seconds, and machines that train or
-  # sample on codes need not have it.
+  # PyTorch is imported below, by `published` and `encodec`: it takes seconds,
+  # and machines that train or sample on codes need not have it.
   if name in weight_files.PUBLISHED:
     path = weight_files.find(name, given)
     from stemgen_jax.codec import published
@@ -46,6 +46,7 @@ def load(
   if not path.is_file():
     raise FileNotFoundError(f"no codec weights at {path}")
   actual = disk.checksum(path)
+  # Before PyTorch is imported: a wrong codec is reported at once.
   _check_checksum(text, actual, expected_checksum)
   from stemgen_jax.codec import encodec
 
@@ -53,11 +54,11 @@ def load(
 
 
 def check_name(text: str) -> None:
-  """Raises ValueError if nothing that is called so can be a codec."""
+  """Raise ValueError unless `text` can name a codec."""
   names = [*_SHIPPED, *weight_files.PUBLISHED]
   known = text in names or text.partition(":")[0] in weight_files.PUBLISHED
   if known and text.endswith(":"):
-    raise ValueError(f"codec {text!r}: the file behind the colon is missing")
+    raise ValueError(f"codec {text!r}: the file after the colon is missing")
   if not known and not text.endswith(".safetensors"):
     raise ValueError(
       f"unknown codec {text!r}: expected one of {names} or the path of a"

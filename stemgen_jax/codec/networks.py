@@ -1,9 +1,7 @@
 """EnCodec's networks (arXiv 2210.13438): the only importer of its package."""
 
 import contextlib
-import dataclasses
 import importlib.machinery
-import math
 import sys
 import types
 import warnings
@@ -11,14 +9,15 @@ from typing import Any
 
 from torch import nn
 
+from stemgen_jax.codec.config import NetworkConfig
+
 
 @contextlib.contextmanager
 def importable_torchaudio():
-  """Lets others import torchaudio where its own import fails.
+  """Let other packages import torchaudio where its own import fails.
 
-  EnCodec and transformers import it for helpers that are never called here,
-  and beside a CPU build of PyTorch it looks for CUDA libraries. The stand-ins
-  are removed again so that nobody else takes them for the real package.
+  EnCodec and transformers import it for helpers that are never called here.
+  Next to a CPU build of PyTorch its import looks for CUDA libraries and fails.
   """
   names = "torchaudio", "torchaudio.transforms"
   try:
@@ -26,6 +25,7 @@ def importable_torchaudio():
 
     stand_ins = {}
   except (ImportError, OSError, RuntimeError):
+    # A failed import leaves some of its submodules behind.
     for name in [n for n in sys.modules if n.partition(".")[0] == names[0]]:
       del sys.modules[name]
     stand_ins = {name: types.ModuleType(name) for name in names}
@@ -37,6 +37,7 @@ def importable_torchaudio():
       warnings.simplefilter("ignore")
       yield
   finally:
+    # Later importers must not take a stand-in for the real package.
     for name in stand_ins:
       del sys.modules[name]
 
@@ -59,52 +60,8 @@ __all__ = [
 ]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class NetworkConfig:
-  """Shape of the three networks.
-
-  The defaults are the demo codec: 50 frames/s of 4 x 10 bits, 2.7M parameters.
-  There is no LSTM and the padding is zeros, so that a code depends on its
-  neighbourhood only; skips are identities, for speed; there is no
-  normalisation, see `normalization`. The published codecs choose otherwise.
-
-  Attributes:
-    sample_rate: samples per second.
-    channels: audio channels.
-    ratios: upsampling factors of the decoder; their product is the hop.
-    filters: channels at the full sample rate; doubled at every ratio.
-    latent: width of a frame's vector.
-    levels: residual quantisers.
-    codes_per_level: codes per quantiser.
-    norm: "none", or "time_group_norm": over channels and the whole input.
-      Weight norm is "none" with its two factors multiplied beforehand.
-    pad_mode: of the convolutions: "constant" (zeros) or "reflect".
-    causal: whether convolutions see the past only.
-    conv_skip: whether residual blocks skip through a convolution.
-    lstm: layers of the LSTM between convolutions and latents.
-  """
-
-  sample_rate: int = 32_000
-  channels: int = 1
-  ratios: tuple[int, ...] = (2, 2, 2, 4, 4, 5)
-  filters: int = 8
-  latent: int = 128
-  levels: int = 4
-  codes_per_level: int = 1024
-  norm: str = "none"
-  pad_mode: str = "constant"
-  causal: bool = False
-  conv_skip: bool = False
-  lstm: int = 0
-
-  @property
-  def hop(self) -> int:
-    """Samples per frame."""
-    return math.prod(self.ratios)
-
-
 class Network(nn.Module):
-  """EnCodec's encoder, quantiser and decoder."""
+  """EnCodec's encoder, quantizer and decoder."""
 
   def __init__(self, config: NetworkConfig):
     super().__init__()
@@ -120,6 +77,7 @@ class Network(nn.Module):
       true_skip=not config.conv_skip,
       lstm=config.lstm,
     )
+    # The order matters: it is that in which a seed draws the weights.
     self.encoder = SEANetEncoder(**shape)
     self.decoder = SEANetDecoder(**shape)
     self.quantizer = ResidualVectorQuantizer(

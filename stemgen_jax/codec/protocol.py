@@ -9,25 +9,25 @@ from stemgen_jax.codec.framing import Framing
 
 
 class Codec(Protocol):
-  """Turns audio into `levels` codes per frame, coarse to fine, and back.
+  """Encodes audio into `levels` codes per frame, coarse to fine, and back.
 
-  Frame i stands for samples `[i * hop, (i + 1) * hop)`, with no lag, unless
-  the codec is a `ScaledCodec`. Codes lie in `[0, codes_per_level)`. Results
-  are deterministic, and an item's result does not depend on the other items of
-  its batch.
+  Frame i covers samples `[i * hop, (i + 1) * hop)`, with no lag, unless the
+  codec is a `ScaledCodec`. Codes are in `[0, codes_per_level)`. Results are
+  deterministic, and an item's result does not depend on the other items of its
+  batch.
 
   Attributes:
-    name: what the codec is called, e.g. in a data set's manifest.
+    name: name of the codec, for example in a data set's manifest.
     sample_rate: samples per second, the only rate it accepts.
     channels: audio channels, the only number it accepts.
     frame_rate: frames per second, on average.
     hop: samples per frame.
     levels: codes per frame.
     codes_per_level: size of each level's codebook.
-    checksum: sha256 in hex, of the weights file, or of the tensors in it for
-      codecs whose weights are published in several kinds of files. It travels
-      with everything made from the codes; codes of another checksum mean
-      nothing to it.
+    checksum: sha256 in hexadecimal digits, of the weights file, or of its
+      tensors for codecs whose weights are published in several file formats.
+      Everything made from codes stores it: a codec cannot decode the codes of
+      another checksum.
   """
 
   name: str
@@ -40,13 +40,13 @@ class Codec(Protocol):
   checksum: str
 
   def frames(self, samples: int) -> int:
-    """Frames that cover so many samples; see `framing.Framing`."""
+    """Return the frames that cover so many samples; see `framing.Framing`."""
     ...
 
   def encode(
     self, audio: Float[np.ndarray, "b samples channels"]
   ) -> Int[np.ndarray, "b t q"]:
-    """Codes, int32, of audio in -1..1; an unfinished last frame is padded.
+    """Encode audio in -1..1 as int32 codes; pad an incomplete last frame.
 
     Raises:
       ValueError: the array is not `[b, samples, channels]`, or not finite.
@@ -56,28 +56,29 @@ class Codec(Protocol):
   def decode(
     self, codes: Int[np.ndarray, "b t q"]
   ) -> Float[np.ndarray, "b samples channels"]:
-    """Audio, float32, of all samples of the frames. The caller trims it.
+    """Decode as float32 audio of all samples of the frames, untrimmed.
 
     Raises:
-      ValueError: the array is not `[b, t, levels]`, or has an id that is not
-        in `[0, codes_per_level)` (such as MASK).
+      ValueError: the array is not `[b, t, levels]`, or has an id outside
+        `[0, codes_per_level)` (such as MASK).
     """
     ...
 
   def codebooks(self) -> Float[np.ndarray, "q v latent"]:
-    """The vector of every code of every level, float32."""
+    """Return the vector of every code of every level, float32."""
     ...
 
 
+# isinstance checks method names only; no plain codec has `scales`.
 @runtime_checkable
 class ScaledCodec(Codec, Protocol):
-  """A codec that hears segments of the audio at unit level.
+  """A codec that encodes segments of the audio at unit level.
 
-  The scale of each segment is part of what it encodes, beside the codes. The
-  methods of `Codec` work without scales, at one level for all segments.
+  The scale of each segment is part of the encoded audio, next to the codes.
+  The methods of `Codec` work without scales, at one level for all segments.
 
   Attributes:
-    framing: which samples and which frames each segment has.
+    framing: samples and frames of each segment.
   """
 
   framing: Framing
@@ -85,7 +86,7 @@ class ScaledCodec(Codec, Protocol):
   def scales(
     self, audio: Float[np.ndarray, "b samples channels"]
   ) -> Float32[np.ndarray, "b segments"]:
-    """Levels of the audio's segments, RMS, that `decode` wants back.
+    """Return the RMS of the audio's segments, which `decode` takes.
 
     Raises:
       ValueError: as `encode`.
@@ -97,11 +98,11 @@ class ScaledCodec(Codec, Protocol):
     codes: Int[np.ndarray, "b t q"],
     scales: Float[np.ndarray, "b segments"] | None = None,
   ) -> Float[np.ndarray, "b samples channels"]:
-    """As `Codec.decode`; without scales, segments at music's usual level.
+    """Decode; without scales, all segments get the usual level of music.
 
     Raises:
-      ValueError: as `Codec.decode`, or there is not one scale, at least 0, of
-        each segment of the t frames.
+      ValueError: as `Codec.decode`, or `scales` does not have one scale, at
+        least 0, per segment of the t frames.
     """
     ...
 
@@ -111,7 +112,7 @@ def decode(
   codes: Int[np.ndarray, "b t q"],
   scales: Float[np.ndarray, "b segments"] | None,
 ) -> Float[np.ndarray, "b samples channels"]:
-  """`codec.decode`, with the scales that a `ScaledCodec`'s codes have."""
+  """Return `codec.decode`, with scales for a `ScaledCodec` alone."""
   if isinstance(codec, ScaledCodec):
     return codec.decode(codes, scales)
   return codec.decode(codes)

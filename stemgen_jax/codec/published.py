@@ -1,19 +1,19 @@
 """The codecs that Meta AI published, as configurations of EnCodec's classes.
 
-6 kbit/s of the two of the EnCodec paper (arXiv 2210.13438): 8 levels at 24 kHz,
-4 at 48 kHz. The one at 32 kHz is MusicGen's (arXiv 2306.05284) and StemGen's.
+Of the two in the EnCodec paper (arXiv 2210.13438) the variants of 6 kbit/s: 8
+levels at 24 kHz, 4 at 48 kHz. The one at 32 kHz is that of MusicGen (arXiv
+2306.05284) and StemGen.
 """
 
 import pathlib
 
 from stemgen_jax.codec import key_mapping
+from stemgen_jax.codec.config import NetworkConfig
 from stemgen_jax.codec.encodec import EncodecCodec
 from stemgen_jax.codec.framing import Framing
-from stemgen_jax.codec.networks import Network, NetworkConfig
+from stemgen_jax.codec.networks import Network
 from stemgen_jax.codec.segmented import SegmentedEncodecCodec
 
-# Padding of the 32 kHz networks as transformers publishes them. audiocraft's
-# default is zeros instead: other codes in the first and last few frames.
 CONFIGS = {
   "encodec_24khz": NetworkConfig(
     sample_rate=24_000,
@@ -33,6 +33,8 @@ CONFIGS = {
     latent=128,
     levels=4,
     codes_per_level=2048,
+    # As transformers publishes these networks. audiocraft's default is zeros,
+    # which gives other codes in the first and last few frames.
     pad_mode="reflect",
     lstm=2,
   ),
@@ -52,10 +54,10 @@ CONFIGS = {
 
 
 def load(name: str, path: pathlib.Path) -> EncodecCodec:
-  """The published codec of that name, with the weights in a file.
+  """Load a published codec with the weights in a file.
 
   Raises:
-    ValueError: the file is damaged, or holds other weights.
+    ValueError: the file is corrupt, or has other weights.
   """
   network = Network(CONFIGS[name])
   checksum = key_mapping.load_into(network, path)
@@ -63,11 +65,11 @@ def load(name: str, path: pathlib.Path) -> EncodecCodec:
 
 
 def codec_of(name: str, network: Network, checksum: str) -> EncodecCodec:
-  """A codec that frames and pads as the published one of that name."""
+  """Return a codec with the framing and padding of a published one."""
   config = network.config
   if name != "encodec_48khz":
     return EncodecCodec(name, network, checksum, zeros=False)
-  # A second of 150 frames, every 0.99 s.
+  # Segments of 1 s, 150 frames, every 0.99 s.
   framing = Framing(
     hop=config.hop,
     segment=config.sample_rate,

@@ -1,7 +1,7 @@
-"""How loud a generated stem is, segment by segment, for codecs with scales.
+"""The loudness of a generated stem per segment, for codecs with scales.
 
-EnCodec 48 kHz keeps the level of each second beside the codes. A model predicts
-codes alone, so a stem's scales are taken from the music it plays along with.
+EnCodec 48 kHz stores the level of each second next to the codes. A model
+predicts codes alone, so a stem's scales are derived from its context.
 """
 
 from collections.abc import Mapping
@@ -9,15 +9,15 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float32
 
-_SILENT = 1e-3  # -60 dB: neither heard nor counted
-_BREAK = 10 ** (-12 / 20)
+_SILENT = 1e-3  # -60 dB: inaudible, and not counted
+_BREAK = 10 ** (-12 / 20)  # how far a stem follows its context down
 
 
 def log_ratios(
   target: Float32[np.ndarray, "*n segments"],
   context: Float32[np.ndarray, "*n segments"],
 ) -> Float32[np.ndarray, " m"]:
-  """Natural logarithms of target / context where both are audible."""
+  """Return ln(target / context) of the m segments where both are audible."""
   audible = (target > _SILENT) & (context > _SILENT)
   return np.log(target[audible] / context[audible])
 
@@ -28,19 +28,19 @@ def of_stem(
   ratios: Mapping[str, float],
   usual: float,
 ) -> Float32[np.ndarray, " segments"]:
-  """Scales for a stem that is played to a context.
+  """Return scales for a stem that is generated to a context.
 
-  They are the context's, times how much louder or quieter stems of the
-  category were than their contexts in the training set. So the stem follows
-  the music's dynamics, but not into its breaks: where the context is more than
-  12 dB below its own level, the stem is as loud as at 12 dB below.
+  They are the context's scales times the usual ratio of stems of the category
+  to their contexts. So the stem follows the dynamics of the music, but not
+  into its breaks: where the context is more than 12 dB below its own level,
+  the stem is as loud as at 12 dB below.
 
   Args:
-    context: scales of what is heard.
-    category: of the stem.
+    context: scales of the context.
+    category: category of the stem.
     ratios: target / context by category, geometric means of the training
-      set; for a category that is not there, their mean, or 1.
-    usual: level of the training's contexts, for a context that is silent.
+      set; for an absent category, the mean of all, or 1.
+    usual: level of the training's contexts, for a silent context.
   """
   ratio = ratios.get(category)
   if ratio is None:

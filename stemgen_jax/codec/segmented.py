@@ -1,8 +1,8 @@
-"""The codec that normalises segments of one second: EnCodec 48 kHz.
+"""The codec that normalizes segments of one second: EnCodec 48 kHz.
 
-Its networks hear every segment at unit level, and normalise over all of it
-(group norm), so the segmenting is part of what the codec is: codes of a frame
-depend on the whole segment and on nothing else.
+Its networks get every segment at unit level and normalize over all of it
+(group norm), so that the segments are part of the codec's definition: codes of
+a frame depend on the whole segment and on nothing else.
 """
 
 import numpy as np
@@ -11,15 +11,15 @@ from jaxtyping import Float, Float32, Int
 
 from stemgen_jax.codec.encodec import EncodecCodec, tensor
 
-# Of a segment whose scale nobody knows: music usually is about this loud.
+# RMS of a segment of unknown scale: the usual level of music, -18 dB.
 _USUAL_SCALE = 10 ** (-18 / 20)
-_EPSILON = 1e-8  # EnCodec's, so that silence can be divided by its level
+_EPSILON = 1e-8  # EnCodec's; silence is divided by it
 
 
 class SegmentedEncodecCodec(EncodecCodec):
   """A `codec.ScaledCodec` over a trained `Network`; its framing has segments.
 
-  Segments are worked on one by one, for the reasons of `EncodecCodec`.
+  Segments are processed one by one, for the reason in `EncodecCodec`.
   """
 
   def encode(
@@ -63,11 +63,11 @@ class SegmentedEncodecCodec(EncodecCodec):
       scales = np.full((b, segments), _USUAL_SCALE)
     if scales.shape != (b, segments):
       raise ValueError(
-        f"scales have shape {scales.shape}: codec {self.name!r} expects one of"
-        f" each segment, {(b, segments)} for {t} frames"
+        f"scales have shape {scales.shape}: codec {self.name!r} expects one per"
+        f" segment, {(b, segments)} for {t} frames"
       )
     if not (np.isfinite(scales).all() and (scales >= 0).all()):
-      raise ValueError("scales are negative, NaN or infinite")
+      raise ValueError("scales are negative, NaN or infinite: expected RMS")
     samples = self.framing.samples(t)
     audio = np.zeros((b, samples, self.channels), np.float32)
     for item, item_codes, item_scales in zip(audio, codes, scales):
@@ -80,9 +80,10 @@ class SegmentedEncodecCodec(EncodecCodec):
     codes: Int[np.ndarray, "t q"],
     scales: Float32[np.ndarray, " segments"],
   ) -> None:
-    """Adds the segments of one item, which fade linearly into each other."""
+    """Add the segments of one item to `audio`, cross-faded linearly."""
     framing = self.framing
     size = framing.segment_frames
+    # EnCodec's weights: a triangle without zeros at its ends.
     rise = np.linspace(0, 1, framing.segment + 2, dtype=np.float32)[1:-1]
     weights = 0.5 - np.abs(rise - 0.5)
     total = np.zeros((len(audio), 1), np.float32)
@@ -93,9 +94,10 @@ class SegmentedEncodecCodec(EncodecCodec):
       weight = weights[: len(segment), None]
       audio[start : start + len(segment)] += weight * (scale * segment)
       total[start : start + len(segment)] += weight
+    # Dividing by the sum of weights makes overlaps and edges one level.
     audio /= total
 
 
 def _scale(segment: Float[torch.Tensor, "c n"]) -> torch.Tensor:
-  """Level of the channels' mean, RMS."""
+  """Return the RMS of the mean of the channels."""
   return segment.mean(0).square().mean().sqrt() + _EPSILON

@@ -1,6 +1,6 @@
-"""Where the weights of the published codecs come from, and their licences.
+"""Find the weights of the published codecs, and show their licences.
 
-In this order: a path that the user gives; the cache folder; the publisher.
+Places, in this order: the path given, the cache folder, the publisher.
 """
 
 import contextlib
@@ -26,12 +26,12 @@ class Weights:
   """A publisher's file.
 
   Attributes:
-    file: what it is called.
-    folder: the address it lies under; without "://", a repository of the
-      Hugging Face Hub, which states checksums itself.
-    megabytes: its size.
-    licence: what its publisher says.
-    checksum: the beginning of its sha256.
+    file: file name.
+    folder: address of its folder; without "://", a repository of the Hugging
+      Face Hub, which states checksums itself.
+    megabytes: size.
+    licence: licence as its publisher states it.
+    checksum: beginning of its sha256.
   """
 
   file: str
@@ -42,7 +42,7 @@ class Weights:
 
   @property
   def url(self) -> str:
-    """Where to get it; HF_ENDPOINT names another Hub."""
+    """Address of the file; HF_ENDPOINT names another Hub."""
     if "://" in self.folder:
       return f"{self.folder}/{self.file}"
     hub = os.environ.get("HF_ENDPOINT", _HUB).rstrip("/")
@@ -72,7 +72,7 @@ PUBLISHED = {
   ),
 }
 
-# Of the other layouts; see `key_mapping`.
+# Files of the other layouts; see `key_mapping`.
 _OTHER_FILES = (
   "model.safetensors",
   "compression_state_dict.bin",
@@ -82,23 +82,23 @@ _NOTICE = "LICENCE.txt"
 
 
 def cached(name: str) -> pathlib.Path | None:
-  """The file with a published codec's weights in the cache folder."""
+  """Return the file of a published codec in the cache folder, if any."""
   return _in_place(paths.cache_folder() / name, PUBLISHED[name])
 
 
 def find(name: str, given: str = "") -> pathlib.Path:
-  """The file with the weights of a published codec.
+  """Return the file of a published codec; download it if necessary.
 
-  Their licence is printed the first time, and kept in the cache folder.
+  The licence is printed the first time, and stored in the cache folder.
 
   Args:
-    name: one of `PUBLISHED`.
-    given: a file of any layout, or a folder that has one. Then no other place
-      is tried.
+    name: key of `PUBLISHED`.
+    given: file of any layout, or a folder with one; no other place is tried.
 
   Raises:
-    FileNotFoundError: there is none, and none can be had; says what to do.
-    ValueError: what was downloaded is damaged.
+    FileNotFoundError: no file was found and none could be downloaded; the
+      message has instructions.
+    ValueError: the download is corrupt.
   """
   weights = PUBLISHED[name]
   folder = paths.cache_folder() / name
@@ -118,6 +118,7 @@ def find(name: str, given: str = "") -> pathlib.Path:
 def _in_place(place: pathlib.Path, weights: Weights) -> pathlib.Path | None:
   if place.is_file():
     return place
+  # `place` is a folder, or does not exist.
   candidates = (place / file for file in _files(weights))
   return next((path for path in candidates if path.is_file()), None)
 
@@ -129,7 +130,8 @@ def _files(weights: Weights) -> list[str]:
 def _download(
   name: str, weights: Weights, folder: pathlib.Path
 ) -> pathlib.Path:
-  from stemgen_jax.codec.download import download  # Needed once in a lifetime.
+  # requests takes a while to import, and is needed once per machine.
+  from stemgen_jax.codec.download import download
 
   path = folder / weights.file
   try:
@@ -139,19 +141,19 @@ def _download(
     raise FileNotFoundError(
       f"no weights of {name}, and no download ({reason[:160]})\n"
       f"put {weights.file} ({weights.megabytes} MB, from {weights.url}) into"
-      f" {folder}, or name it, as {name}:PATH\n"
+      f" {folder}, or give its path, as {name}:PATH\n"
       f"its licence: {weights.licence}"
     ) from error
   return path
 
 
 def _show_licence(name: str, weights: Weights, folder: pathlib.Path) -> None:
-  """Prints the licence, unless it lies in the cache folder already."""
+  """Print the licence unless the cache folder has it already."""
   notice = folder / _NOTICE
   text = f"weights of {name}, {weights.url}: {weights.licence}\n"
   if notice.is_file() and notice.read_text(encoding="utf-8") == text:
     return
   print(f"licence: {text}", end="", file=sys.stderr)
-  with contextlib.suppress(OSError):  # A cache that cannot be written to.
+  with contextlib.suppress(OSError):  # a cache that is not writable
     folder.mkdir(parents=True, exist_ok=True)
     notice.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Bidirectional attention, in the form that the backend is fastest at."""
+"""Bidirectional attention, in the form that is fastest on the backend."""
 
 import functools
 from collections.abc import Callable
@@ -26,25 +26,26 @@ def attend(
   form: str = "auto",
   interpret: bool = False,
 ) -> Heads:
-  """softmax(q k^T / sqrt(h)) v over all valid frames, in both directions.
+  """Compute softmax(q k^T / sqrt(h)) v over all valid frames.
 
   Args:
-    queries: Of every frame and head.
-    keys: The same.
-    values: The same.
-    valid: Frames that may be attended to; None for all.
+    queries: queries of every frame and head.
+    keys: keys.
+    values: values.
+    valid: frames to attend to; None for all.
     form: "dot_product", one batched product; "map", one 2-D product per
-      example and head, which XLA's CPU backend runs several times faster;
-      "auto", the second on a CPU without a mesh, else the first. The fused
-      kernels, which keep no scores, are for those who ask for them: "cudnn"
-      on GPUs (bfloat16 or float16, heads of at most 128), "splash" on TPUs.
-    interpret: Runs "splash" on any backend, slowly, as tests do.
+      example and head; "auto", "map" on a CPU without a mesh, otherwise
+      "dot_product". The fused kernels, which keep no scores, are chosen
+      explicitly: "cudnn" on GPUs (bfloat16 or float16, heads of at most 128),
+      "splash" on TPUs.
+    interpret: run "splash" on any backend, slowly, for tests.
 
   Returns:
-    The attended values of every frame, those not valid included.
+    Attended values of every frame, including those not valid.
   """
   if form == "auto":
-    # A mapped axis cannot be split over a mesh.
+    # XLA's CPU backend runs 2-D products several times faster than batched
+    # ones (measured). A mapped axis cannot be split over a mesh.
     on_cpu = jax.default_backend() == "cpu"
     form = "map" if on_cpu and alone() else "dot_product"
   if form == "map":
@@ -54,17 +55,17 @@ def attend(
   if form == "splash":
     splash = functools.partial(_attend_by_splash, interpret=interpret)
     return _each_device(splash, queries, keys, values, valid)
-  mask = None if valid is None else valid[:, None, None, :]
+  mask = None if valid is None else valid[:, None, None, :]  # [b, 1, 1, t]
   return jax.nn.dot_product_attention(queries, keys, values, mask=mask)
 
 
 def check_form(form: str) -> None:
-  """Raises ValueError if this machine's backend lacks the kernel of `form`."""
+  """Raise ValueError if this machine's backend lacks the kernel of `form`."""
   wanted = {"cudnn": "gpu", "splash": "tpu"}.get(form)
   if wanted and jax.default_backend() != wanted:
     raise ValueError(
-      f"model.attention={form!r} needs a {wanted.upper()}, here is a "
-      f"{jax.default_backend().upper()}: expected 'auto'"
+      f"model.attention={form!r} needs a {wanted.upper()}, this backend is "
+      f"{jax.default_backend().upper()}; expected 'auto'"
     )
 
 
@@ -75,9 +76,10 @@ def _each_device(
   values: Heads,
   valid: Valid | None,
 ) -> Heads:
-  """Runs a kernel, which no compiler can split, on every device's own share.
+  """Run a kernel on every device's examples and heads.
 
-  Examples and heads are independent of each other, so nothing is sent.
+  The compiler cannot partition a kernel. Examples and heads are independent,
+  so that no device needs another's.
   """
   if alone():
     return attention(queries, keys, values, valid)
@@ -97,7 +99,7 @@ def _attend_by_cudnn(
   b, t, _, _ = queries.shape
   mask = None
   if valid is not None:
-    # cuDNN spreads a bias over the heads, but not over the queries.
+    # cuDNN broadcasts a bias over heads, but not over queries.
     mask = jnp.broadcast_to(valid[:, None, None, :], (b, 1, t, t))
   return jax.nn.dot_product_attention(
     queries, keys, values, mask=mask, implementation="cudnn"
@@ -112,10 +114,11 @@ def _attend_by_splash(
   *,
   interpret: bool,
 ) -> Heads:
-  # Here, as it is of use on TPUs alone.
+  # Imported here: other backends do not need it.
   from jax.experimental.pallas.ops.tpu import splash_attention as splash
 
   b, t, n, h = queries.shape
+  # The kernel's blocks are whole lanes that divide the number of frames.
   missing = -t % _LANES
   block = next(size for size in _BLOCKS if (t + missing) % size == 0)
 
@@ -124,12 +127,12 @@ def _attend_by_splash(
 
   segments = None
   if missing or valid is not None:
-    # A frame hears those of its own segment: all are in 0, but of the keys
-    # that must not be heard.
-    heard = jnp.ones((b, t), bool) if valid is None else valid
-    unheard = jnp.pad(~heard, ((0, 0), (0, missing)), constant_values=True)
-    unheard = unheard.astype(jnp.int32)
-    segments = splash.SegmentIds(jnp.zeros_like(unheard), unheard)
+    # A query attends to keys of its own segment: queries are in segment 0,
+    # keys that are padding or not valid in segment 1.
+    hidden = jnp.zeros((b, t), bool) if valid is None else ~valid
+    hidden = jnp.pad(hidden, ((0, 0), (0, missing)), constant_values=True)
+    hidden = hidden.astype(jnp.int32)
+    segments = splash.SegmentIds(jnp.zeros_like(hidden), hidden)
   whole = splash.FullMask((t + missing, t + missing))
   kernel: Any = splash.make_splash_mha_single_device(
     splash.MultiHeadMask([whole] * n),
@@ -143,6 +146,7 @@ def _attend_by_splash(
     ),
     interpret=interpret,
   )
+  # The kernel takes [n, t, h] and does not scale the scores.
   out = jax.vmap(kernel)(
     heads_first(queries * h**-0.5),
     heads_first(keys),
@@ -161,16 +165,17 @@ def _attend_by_map(
   else:
     bias = jnp.repeat(jnp.where(valid, 0.0, -1e9), n, axis=0)
 
-  # Scores cost less to compute again than to keep and read back.
+  # Recomputing scores is faster than storing and reading them (measured).
   @jax.checkpoint
   def one(inputs: tuple[Array, Array, Array, Array]) -> Array:
-    q, k, v, b = inputs
-    scores = (q * h**-0.5) @ k.T
-    weights = jax.nn.softmax(scores.astype(jnp.float32) + b, axis=-1)
+    q, k, v, bias = inputs
+    scores = (q * h**-0.5) @ k.T  # [t, t]
+    # Softmax in float32 whatever the activations' dtype.
+    weights = jax.nn.softmax(scores.astype(jnp.float32) + bias[None], axis=-1)
     return weights.astype(v.dtype) @ v
 
   def flat(x: Heads) -> Array:
-    return x.swapaxes(1, 2).reshape(b * n, t, h)
+    return x.swapaxes(1, 2).reshape(b * n, t, h)  # [b * n, t, h]
 
   out = jax.lax.map(one, (flat(queries), flat(keys), flat(values), bias))
   return out.reshape(b, n, t, h).swapaxes(1, 2)

@@ -9,7 +9,7 @@ CONDITION_SIZES: dict[str, int] = {
   "genre": len(categories.GENRES),
   "role": len(categories.ROLES),
 }
-"""Rows of each condition's table; one more row, the last, is its null."""
+"""Rows of each condition's table, without the null row, which is the last."""
 
 _CHOICES = {
   "embedding": ("table", "codebook"),
@@ -21,36 +21,36 @@ _CHOICES = {
 
 @dataclasses.dataclass(kw_only=True)
 class ModelConfig:
-  """The paper's model by default: 20 layers x 1024, 16 heads, 20 s.
+  """Shape of a model; by default the paper's: 20 layers x 1024, 16 heads, 20 s.
 
-  Training takes levels, codes, frame rate, latent and codec from the data set,
-  whatever is given here; without one, in a dry run, they count.
+  Training overrides levels, codes, frame rate, latent and codec with those of
+  the data set; a dry run without a data set uses them as given.
 
   Attributes:
-    levels: Codec levels, coarse (0) to fine.
-    codes: Codes per level, v. The id `codes` is MASK.
-    width: Width of a sequence element; each of the two channels (context,
-      target) is half of it.
-    depth: Transformer blocks.
-    heads: Attention heads; `width / heads` must be even, for RoPE.
-    mlp: Hidden width of the SwiGLU.
-    window: Frames seen in training, and at once in generation.
-    frame_rate: Frames per second.
+    levels: codec levels, coarse (0) to fine.
+    codes: codes per level, v. The id `codes` is MASK.
+    width: width of a sequence element; each of the two channels (context,
+      target) has half of it.
+    depth: transformer blocks.
+    heads: attention heads; `width / heads` must be even, for RoPE.
+    mlp: hidden width of the SwiGLU.
+    window: frames of a training example and of a pass in generation.
+    frame_rate: frames per second.
     embedding: "table", a learned row per code (the paper), or "codebook", the
       codec's own vectors through a learned projection plus a table that
-      starts at zero; a small model then listens far sooner.
-    latent: Width of a codebook vector, for `embedding="codebook"`.
-    conditions: Names of the conditions, keys of `CONDITION_SIZES`.
+      starts at zero; small models then learn to follow the context far sooner.
+    latent: width of a codebook vector, for `embedding="codebook"`.
+    conditions: names of the conditions, keys of `CONDITION_SIZES`.
     qk_norm: RMSNorm on the queries and keys of each head.
-    rope_base: Base of the rotary embedding's wavelengths, in frames.
-    norm_epsilon: Epsilon of the RMSNorms.
+    rope_base: base of the rotary embedding's wavelengths, in frames.
+    norm_epsilon: epsilon of the RMSNorms.
     attention: "auto" to choose by backend, or a form of `attention.attend`.
-      It belongs to the machine, and exported weights are read as "auto".
-    remat: What the backward pass recomputes: nothing, everything but matrix
-      products, or everything.
-    dtype: Of activations; "auto" is float32 on CPU and bfloat16 elsewhere.
-    codec: Name of the codec that the codes come from.
-    codec_checksum: Checksum of that codec's weights.
+      It depends on the machine, and exported weights are read as "auto".
+    remat: values that the backward pass recomputes: "none", "dots" (all but
+      matrix products) or "full".
+    dtype: dtype of activations; "auto" is float32 on CPU, else bfloat16.
+    codec: name of the codec that the codes come from.
+    codec_checksum: checksum of that codec's weights.
   """
 
   levels: int = 4
@@ -74,12 +74,12 @@ class ModelConfig:
   codec_checksum: str = ""
 
   def validate(self) -> None:
-    """Raises ValueError, naming the field, if the shape cannot be built."""
+    """Raise ValueError, naming the field, if the shape is invalid."""
     sizes = ("levels", "codes", "width", "depth", "heads", "mlp", "window")
     for name in sizes:
       if getattr(self, name) < 1:
         raise ValueError(
-          f"model.{name}={getattr(self, name)}: must be at least 1"
+          f"model.{name}={getattr(self, name)}: expected at least 1"
         )
     for name, choices in _CHOICES.items():
       if getattr(self, name) not in choices:
@@ -89,25 +89,26 @@ class ModelConfig:
         )
     if self.width % (2 * self.heads):
       raise ValueError(
-        f"model.width={self.width}: must be a multiple of twice "
+        f"model.width={self.width}: expected a multiple of twice "
         f"model.heads={self.heads}, so that heads have an even width"
       )
     size = self.width // self.heads
+    # Limits of cuDNN's fused kernel.
     if self.attention == "cudnn" and (
       self.dtype == "float32" or size > 128 or size % 8
     ):
       raise ValueError(
-        f"model.attention='cudnn': needs model.dtype 'auto' or 'bfloat16' and "
-        f"heads of a multiple of 8 up to 128, here {self.dtype!r} and {size}"
+        f"model.attention='cudnn': model.dtype {self.dtype!r} and heads of "
+        f"{size}; expected 'auto' or 'bfloat16' and a multiple of 8 up to 128"
       )
     if self.embedding == "codebook" and self.latent < 1:
       raise ValueError(
-        "model.latent=0: embedding='codebook' needs the width of a codebook "
-        "vector; the manifest of the data set has it"
+        f"model.latent={self.latent}: embedding='codebook' needs the width of "
+        "a codebook vector, which is in the data set's manifest"
       )
     for name in self.conditions:
       if name not in CONDITION_SIZES:
         raise ValueError(
-          f"model.conditions: unknown {name!r}, expected some of "
+          f"model.conditions: unknown {name!r}; expected some of "
           f"{', '.join(CONDITION_SIZES)}"
         )

@@ -1,4 +1,4 @@
-"""Codes and conditions to vectors: the two channels that the model sees."""
+"""Embedding of codes and conditions: the two input channels of the model."""
 
 import jax
 import jax.numpy as jnp
@@ -12,18 +12,18 @@ Codes = Int[Array, "b t q"]
 
 
 def _normal(key: Array, shape: tuple[int, ...], scale: float) -> Array:
-  whole = spec(*(None,) * len(shape))
+  whole = spec(*(None,) * len(shape))  # not split
   return scale * jax.random.normal(key, shape, out_sharding=whole)
 
 
 class ChannelEmbedding(nnx.Module):
-  """Embeds context and target and joins them along the width.
+  """Embeds context and target and concatenates them along the width.
 
-  One table per level is shared by the two channels; a channel is the sum over
-  levels plus the rows of the conditions, which go to both channels. The
-  paper's model ("Model" of arXiv 2312.08723).
+  The two channels share one table per level; a channel is the sum over levels
+  plus the rows of the conditions, which are added to both channels (section
+  "Model" of arXiv 2312.08723).
 
-  A channel starts at about unit scale whichever embedding is used.
+  A channel has about unit scale at initialization with either embedding.
   """
 
   def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
@@ -32,10 +32,10 @@ class ChannelEmbedding(nnx.Module):
     scale = q**-0.5
     if config.embedding == "codebook":
       shape = (q, v, config.latent)
-      # Stand-ins of the right shape: training puts the codec's in.
+      # Noise of the right shape; training replaces it by the codec's vectors.
       self.codebooks = nnx.Variable(_normal(rngs.params(), shape, 1.0))
       # The same for every level at first: the sum over levels is then a
-      # projection of the very latent that the codec would decode.
+      # projection of the latent that the codec decodes.
       first = _normal(
         rngs.params(), (1, config.latent, half), config.latent**-0.5
       )
@@ -44,8 +44,10 @@ class ChannelEmbedding(nnx.Module):
     else:
       table = _normal(rngs.params(), (q, v, half), scale)
     self.table = nnx.Param(table)
+    # The row of MASK, one per level.
     self.mask = nnx.Param(_normal(rngs.params(), (q, 1, half), scale))
     self.null_context = nnx.Param(_normal(rngs.params(), (half,), scale))
+    # One more row than values: the last is the learned null.
     self.conditions = nnx.Dict(
       {
         name: nnx.Param(
@@ -56,12 +58,12 @@ class ChannelEmbedding(nnx.Module):
     )
 
   def rows(self) -> Float[Array, "q v+1 d/2"]:
-    """The embedding of every code of every level; MASK is the last row."""
+    """Return the embedding of every code of every level; MASK is last."""
     table = self.table[...]
     if self.config.embedding == "codebook":
       books = jax.lax.stop_gradient(self.codebooks[...])
       books = books - books.mean(1, keepdims=True)
-      # One scale for all: levels keep their shares of the latent.
+      # One scale for all levels, which keep their shares of the latent.
       power = jnp.square(books).mean((1, 2)).sum()
       books = books * jax.lax.rsqrt(power + 1e-12)
       table = table + jnp.einsum("qvl,qle->qve", books, self.projection[...])
@@ -76,21 +78,23 @@ class ChannelEmbedding(nnx.Module):
     drop_context: Bool[Array, " b"] | None = None,
   ) -> Float[Array, "b t d"]:
     """See `transformer.Transformer.__call__`."""
-    rows = self.rows()
+    rows = self.rows()  # [q, v + 1, d/2]
     levels = jnp.arange(self.config.levels)
     placed = spec("batch", None, None, None)
 
     def channel(codes: Codes) -> Array:
+      # Gather [b, t, q, d/2] and sum over levels: [b, t, d/2].
       return rows.at[levels, codes].get(out_sharding=placed).sum(-2)
 
-    heard = channel(context)
+    encoded = channel(context)
     if drop_context is not None:
-      heard = jnp.where(
-        drop_context[:, None, None], self.null_context[...], heard
+      encoded = jnp.where(
+        drop_context[:, None, None], self.null_context[...], encoded
       )
-    both = jnp.stack([heard, channel(target)], axis=2)  # [b, t, 2, d/2]
+    both = jnp.stack([encoded, channel(target)], axis=2)  # [b, t, 2, d/2]
     for name in self.config.conditions:
       table = self.conditions[name][...]
+      # An explicit sharding: indexing does not infer one under a mesh.
       row = table.at[conditions[name]].get(out_sharding=spec("batch", None))
       both = both + row[:, None, None, :]
     b, t = target.shape[:2]

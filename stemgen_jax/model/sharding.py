@@ -1,15 +1,16 @@
-"""Where arrays live on the mesh: every rule of it, in one place.
+"""Placement of arrays on the mesh: all of its rules.
 
-The mesh has two axes. `data` splits the batch and, as FSDP does, the width of
+The mesh has two axes. `data` splits the batch and, as in FSDP, the width of
 every large kernel; `model` splits heads and the SwiGLU's hidden width (tensor
-parallelism). Embeddings and norms are small and live whole on every device.
-Without a mesh every rule is None, and the same code runs on one device.
+parallelism). Embeddings and norms are small and whole on every device. Without
+a mesh every rule is None, and the same code runs on one device.
 """
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
+# Logical name of an array's axis -> axis of the mesh.
 RULES: dict[str, str] = {
   "batch": "data",
   "embed": "data",
@@ -19,19 +20,19 @@ RULES: dict[str, str] = {
 
 
 def alone() -> bool:
-  """Whether the code runs on one device: no mesh is set, or in `shard_map`."""
+  """Return whether the code runs on one device: no mesh, or in `shard_map`."""
   mesh = jax.sharding.get_abstract_mesh()
   return mesh.empty or mesh.are_all_axes_manual
 
 
 def spec(*axes: str | None) -> PartitionSpec | None:
-  """Placement of an array by the logical names of its axes.
+  """Return the placement of an array.
 
   Args:
-    *axes: Per axis a key of `RULES`, or None for an axis that is not split.
+    *axes: for each axis a key of `RULES`, or None if it is not split.
 
   Returns:
-    The PartitionSpec, or None when the device is alone.
+    PartitionSpec, or None on one device.
   """
   if alone():
     return None
@@ -39,36 +40,37 @@ def spec(*axes: str | None) -> PartitionSpec | None:
 
 
 def make_mesh(data: int = 0, model: int = 1) -> Mesh | None:
-  """The `(data, model)` mesh, or None where one device has all the work.
+  """Return the `(data, model)` mesh, or None for one device.
 
   With several processes, process i holds the i-th block of a batch's rows.
 
   Args:
-    data: Devices along `data`; 0 takes all that there are.
-    model: Devices along `model`.
+    data: devices along `data`; 0 for all available.
+    model: devices along `model`.
 
   Raises:
-    ValueError: if the devices do not suffice, or not every process has its
-      own part of the `data` axis.
+    ValueError: there are too few devices, or a process would not have its own
+      part of the `data` axis.
   """
   available, processes = jax.device_count(), jax.process_count()
   data = data or max(available // model, 1)
   wanted = f"a mesh of {data} x {model} (mesh_data, mesh_model)"
   if data * model > available:
     raise ValueError(
-      f"{wanted} needs {data * model} devices, here are {available}"
+      f"{wanted} needs {data * model} devices; there are {available}"
     )
   if processes > 1 and (data * model < available or data % processes):
     raise ValueError(
       f"{wanted} does not fit {processes} processes with {available} devices "
-      "in all: it must take all of them, and each process a part of the data "
-      "axis to itself"
+      "in all; expected all devices, and a data axis that the processes divide"
     )
   if data * model == 1:
     return None
   devices = jax.devices()[: data * model]
   if processes == 1:
     return jax.make_mesh((data, model), ("data", "model"), devices=devices)
+  # `jax.make_mesh` may permute devices by topology: a process would then not
+  # hold consecutive rows.
   devices.sort(key=lambda device: (device.process_index, device.id))
   return Mesh(
     np.array(devices).reshape(data, model),
@@ -78,7 +80,7 @@ def make_mesh(data: int = 0, model: int = 1) -> Mesh | None:
 
 
 def place_batch(batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
-  """Puts this process's share of a batch on the devices of the set mesh."""
+  """Place this process's share of a batch on the devices of the mesh."""
   mesh = jax.sharding.get_mesh()
   if mesh.empty:
     return jax.device_put(batch)

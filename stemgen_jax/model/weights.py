@@ -1,4 +1,4 @@
-"""Exported weights: `NAME.safetensors` beside `NAME.json`, no pickle."""
+"""Exported weights: `NAME.safetensors` next to `NAME.json`, no pickle."""
 
 import dataclasses
 import json
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 
-from stemgen_jax import disk
+from stemgen_jax import disk, recipes
 from stemgen_jax.model.config import ModelConfig
 from stemgen_jax.model.transformer import Params, init_params
 from stemgen_jax.paths import exported
@@ -19,12 +19,12 @@ from stemgen_jax.paths import exported
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-  """A model ready to use.
+  """Weights of a model.
 
   Attributes:
-    config: Its shape, and the codec it was trained on.
-    params: Nested dict of float32 arrays; codebooks are among them.
-    metadata: Where it comes from: steps, data, trained categories, licence.
+    config: shape of the model, and the codec it was trained with.
+    params: nested dict of float32 arrays, including the codebooks.
+    metadata: origin of the weights: steps, data, trained categories, licence.
   """
 
   config: ModelConfig
@@ -32,18 +32,18 @@ class Weights:
   metadata: dict[str, Any]
 
   def check_codec(self, name: str, checksum: str) -> None:
-    """Raises ValueError if codes of this codec mean nothing to the model."""
+    """Raise ValueError unless the model was trained with this codec."""
     check_codec(self.config, name, checksum)
 
 
 def check_codec(config: ModelConfig, name: str, checksum: str) -> None:
-  """Raises ValueError unless `config` was made for exactly this codec."""
+  """Raise ValueError unless `config` was made for exactly this codec."""
   if config.codec_checksum != checksum:
     raise ValueError(
       f"the model was trained on codes of codec {config.codec!r} "
       f"(sha256 {config.codec_checksum[:12]}...), which codec {name!r} "
-      f"(sha256 {checksum[:12]}...) does not produce; use the codec that the "
-      "model names, or train a model on this one"
+      f"(sha256 {checksum[:12]}...) does not produce; use the codec of the "
+      "model, or train a model with this one"
     )
 
 
@@ -55,74 +55,75 @@ def save_weights(
   *,
   dtype: str = "float32",
 ) -> None:
-  """Writes `path` and, beside it, the JSON of config and metadata.
+  """Write weights and, next to them, config and metadata as JSON.
 
   Args:
-    path: Ends in .safetensors.
-    config: The model's shape.
-    params: As from `init_params`; fetched from their devices.
-    metadata: Anything JSON can say.
-    dtype: On disk; "float16" halves the file, and keeps 11 bits of each
-      weight. Codebooks stay in float32: they are the codec's own.
+    path: .safetensors file.
+    config: shape of the model.
+    params: parameters, on any device.
+    metadata: values that JSON can represent.
+    dtype: dtype on disk; "float16" halves the file and keeps 11 bits of each
+      weight. Codebooks stay in float32, as in the codec.
 
   Raises:
-    ValueError: if `path` has another suffix.
+    ValueError: `path` has another suffix.
   """
   path = pathlib.Path(path)
   if path.suffix != ".safetensors":
-    raise ValueError(f"{path}: weights are written to a .safetensors file")
+    raise ValueError(f"{path}: expected a .safetensors file for weights")
   path.parent.mkdir(parents=True, exist_ok=True)
   tensors = {
     name: np.asarray(x, np.float32 if "codebooks" in name else dtype)
     for name, x in _flatten(jax.device_get(params)).items()
   }
   about = {"config": dataclasses.asdict(config), "metadata": metadata}
-  # Whole or not at all, as the checkpoints are.
+  # Both files whole or neither.
   with (
     disk.replacing(path) as part,
     disk.replacing(path.with_suffix(".json")) as part_about,
   ):
-    # Not by `save_file`, whose files only their owner may read.
+    # Not `save_file`, whose files are readable by their owner only.
     part.write_bytes(safetensors.numpy.save(tensors))
     part_about.write_text(json.dumps(about, indent=2) + "\n")
 
 
 def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
-  """Reads exported weights; parameters come back in float32.
+  """Load exported weights as float32.
 
   Args:
     name_or_path: "demo", the weights shipped with the package, or the path
-      of a .safetensors file that has its .json beside it, with or without
-      the suffix.
+      of a .safetensors file with its .json next to it, with or without the
+      suffix.
 
   Raises:
-    FileNotFoundError: if one of the two files is missing.
-    ValueError: if one is damaged, or they do not belong together.
+    FileNotFoundError: one of the two files is missing.
+    ValueError: a file is corrupt, or they do not belong together.
   """
   path = exported(os.fspath(name_or_path))
   about_path = path.with_suffix(".json")
   for file in (path, about_path):
     if not file.is_file():
       raise FileNotFoundError(
-        f"no weights at {file}: give 'demo', or the path of a .safetensors "
-        "file with its .json beside it, as `stemgen-jax export` writes them"
+        f"no weights at {file}: expected 'demo' or the path of a .safetensors "
+        "file with its .json next to it, as `stemgen-jax export` writes them"
       )
   try:
     about = json.loads(about_path.read_text())
     fields, metadata = about["config"], about["metadata"]
   except (ValueError, KeyError, TypeError) as error:
     raise ValueError(
-      f"{about_path}: damaged, not the description of a model ({error}); "
+      f"{about_path}: corrupt, not the description of a model ({error}); "
       "export it again"
     ) from error
   config = _read_config(about_path, fields)
   try:
     tensors = safetensors.numpy.load_file(path)
-  except Exception as error:  # safetensors has no exception of its own in use
+  except Exception as error:  # safetensors raises several, undocumented
     raise ValueError(
-      f"{path}: damaged, not a whole safetensors file ({error}); "
+      f"{path}: corrupt, not a whole safetensors file ({error}); "
       "fetch or export it again"
     ) from error
+  # Shapes alone: nothing is computed.
   expected = _flatten(
     jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
   )
@@ -146,17 +147,13 @@ def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
 
 def _read_config(path: pathlib.Path, fields: dict[str, Any]) -> ModelConfig:
   try:
-    values: dict[str, Any] = {
-      name: tuple(value) if isinstance(value, list) else value
-      for name, value in fields.items()
-    }
-    # How to attend is this machine's matter, not that of the one before.
-    values["attention"] = "auto"
-    config = ModelConfig(**values)
+    # The form of attention depends on this machine, not on the training's.
+    config = ModelConfig(**recipes.tuples(fields) | {"attention": "auto"})
     config.validate()
   except (TypeError, ValueError) as error:
     raise ValueError(
-      f"{path}: not a model of this version of stemgen-jax ({error})"
+      f"{path}: not a model of this version of stemgen-jax ({error}); use the "
+      "version that exported it"
     ) from error
   return config
 

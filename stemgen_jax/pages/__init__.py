@@ -1,1 +1,1 @@
-"""HTML pages and pictures of audio and figures."""
+"""HTML pages, plots and pictures of audio."""

@@ -1,4 +1,4 @@
-"""Histograms, intervals and audio players of HTML pages."""
+"""Histograms, intervals and audio players for HTML pages."""
 
 import base64
 import html
@@ -17,18 +17,18 @@ from stemgen_jax.audio import Audio
 from stemgen_jax.pages import spectrogram
 
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-
-
-_MP3_BLOCK = 1 << 16
+_MP3_BLOCK = 1 << 16  # samples written at a time
 
 
 def histogram(
   values: Real[np.ndarray, " n"], unit: str = "", most: int = 16
 ) -> str:
-  """Columns that count the values, over an axis with its ends named.
+  """Return an SVG histogram with labels at the ends of its axis.
 
-  Whole numbers of a small range have a column each, others `most` columns of
-  equal width.
+  Args:
+    values: values to count; integers in a small range get a column each.
+    unit: unit of the values, for the labels.
+    most: number of columns of other values.
   """
   if not len(values):
     return "<p>none</p>"
@@ -36,6 +36,7 @@ def histogram(
   low, high = float(data.min()), float(data.max())
   whole = bool((data == np.round(data)).all()) and high - low < most
   if whole:
+    # Columns are centered on integers.
     edges = np.arange(low, high + 2) - 0.5
   else:
     edges = np.linspace(low, high if high > low else low + 1, most + 1)
@@ -44,6 +45,7 @@ def histogram(
   step = width / columns
   shapes = []
   for number, count in enumerate(counts):
+    # 16 units above the columns are for the label of the largest count.
     tall = height * count / counts.max()
     name = f"{edges[number] + 0.5 if whole else edges[number]:.4g}"
     shapes.append(
@@ -68,11 +70,11 @@ def intervals(
   rows: Mapping[str, tuple[float, float, float]],
   marks: tuple[float, ...] = (),
 ) -> str:
-  """A line for every row: its value as a dot on its interval.
+  """Return an SVG with a dot on an interval for every row.
 
   Args:
-    rows: by name, (value, low, high), all on one axis.
-    marks: values at which a line stands upright.
+    rows: (value, low, high) by name, all on one axis.
+    marks: values of vertical lines.
   """
   if not rows:
     return "<p>none</p>"
@@ -113,29 +115,29 @@ def intervals(
 
 
 def sounds(*players: str) -> str:
-  """Players side by side."""
+  """Return players side by side."""
   return f'<div class="sounds">{"".join(players)}</div>'
 
 
 def player(sound: Audio, label: str, loudest_db: float) -> str:
-  """A spectrogram over a player.
+  """Return a spectrogram above an audio player, both embedded in the page.
 
   Args:
-    sound: within -1..1; as mp3 in the page, so of one or two channels.
-    label: what it is.
-    loudest_db: what is drawn brightest, the same for all that are compared.
+    sound: one or two channels within -1..1, embedded as mp3.
+    label: caption.
+    loudest_db: level of the brightest color, the same for all sounds compared.
   """
   pixels = _encoded(_spectrogram(sound, loudest_db), "image/jpeg")
   return _figure(label, pixels, _encoded(_mp3(sound), "audio/mpeg"))
 
 
 def linked_player(path: str, label: str) -> str:
-  """The same for files beside the page, loaded when they come into view.
+  """Return a player of files next to the page, loaded when they are in view.
 
   Args:
-    path: of the sound, a .wav, and of its spectrogram, a .png; relative to
+    path: path of the sound (.wav) and of its spectrogram (.png), relative to
       the page, without suffix.
-    label: what it is.
+    label: caption.
   """
   path = urllib.parse.quote(path)
   return _figure(label, f"{path}.png", f"{path}.wav", preload="none")
@@ -159,10 +161,11 @@ def _spectrogram(sound: Audio, loudest_db: float) -> bytes:
 
 
 def _mp3(sound: Audio) -> bytes:
-  """As mp3, which every browser plays."""
+  """Encode as mp3, which every browser plays."""
   rate = next(
     (rate for rate in _MP3_RATES if rate >= sound.sample_rate), _MP3_RATES[-1]
   )
+  # mp3 has few sample rates: the next higher one loses nothing.
   samples = audio.resample(sound.samples, sound.sample_rate, rate)
   file = io.BytesIO()
   with soundfile.SoundFile(
@@ -178,12 +181,12 @@ def _encoded(content: bytes, kind: str) -> str:
 
 
 def loudest(*sounds: Audio) -> float:
-  """Level of the loudest place of their spectrograms, in dB."""
+  """Return the maximum of several spectrograms in dB."""
   return max(float(spectrogram.spectrogram(sound).max()) for sound in sounds)
 
 
 def duration(seconds: float) -> str:
-  """Seconds as "3 h 20 min", "2 min 5 s" or "7.5 s"."""
+  """Format seconds as "3 h 20 min", "2 min 5 s" or "7.5 s"."""
   if seconds < 60:
     return f"{seconds:.3g} s"
   minutes, rest = divmod(round(seconds), 60)
@@ -193,5 +196,5 @@ def duration(seconds: float) -> str:
 
 
 def peak(samples: Float[np.ndarray, "samples channels"]) -> float:
-  """The largest magnitude."""
+  """Return the largest magnitude."""
   return float(np.abs(samples).max(initial=0.0))

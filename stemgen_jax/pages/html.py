@@ -1,7 +1,7 @@
-"""Pieces of HTML pages that show data and let one hear it.
+"""Parts of HTML pages that show data and play audio.
 
-A page is one file that needs nothing else: pictures, sounds and script are in
-it, it opens from the file system, and it follows the reader's light or dark.
+A page is one self-contained file with its pictures, sounds and script. It opens
+from the file system, and follows the reader's light or dark mode.
 """
 
 import html
@@ -57,7 +57,8 @@ audio { width: 100%; height: 2.2rem; margin-top: .3rem; }
 .grid + .grid, .card + .grid, .grid + .card { margin-top: 1.2rem; }
 """
 
-# One sound at a time; its line runs over the picture, a click there seeks.
+# One sound plays at a time. Its position is a line over the picture; a click on
+# the picture seeks, after the metadata has loaded.
 _SCRIPT = """
 const sounds = [...document.querySelectorAll("audio")];
 for (const sound of sounds) {
@@ -85,7 +86,7 @@ for (const sound of sounds) {
 
 
 def page(title: str, lead: str, sections: Mapping[str, str]) -> str:
-  """A whole page: title, a line under it, and headed sections of HTML."""
+  """Return a page with a title, a line under it, and sections of HTML."""
   parts = [
     f"<h2>{html.escape(heading)}</h2>\n{body}"
     for heading, body in sections.items()
@@ -106,7 +107,7 @@ def page(title: str, lead: str, sections: Mapping[str, str]) -> str:
 def card(
   heading: str, body: str, note: str = "", *, chosen: bool = False
 ) -> str:
-  """A framed piece with a small heading; a chosen one stands out."""
+  """Return a frame with a small heading; a chosen one is highlighted."""
   text = f"<p>{html.escape(note)}</p>" if note else ""
   kind = "card chosen" if chosen else "card"
   return (
@@ -115,5 +116,5 @@ def card(
 
 
 def grid(*parts: str) -> str:
-  """Cards side by side."""
+  """Return cards side by side."""
   return f'<div class="grid">{"".join(parts)}</div>'

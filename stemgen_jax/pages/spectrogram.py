@@ -1,4 +1,4 @@
-"""Log-frequency spectrograms, as numbers and as images."""
+"""Log-frequency spectrograms, as arrays and as images."""
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -8,31 +8,21 @@ from stemgen_jax import audio
 from stemgen_jax.audio import Audio
 
 COLUMNS = 1400
-
-
-_ROWS = 240
-
-
-_LOWEST, _HIGHEST = 30.0, 16000.0  # Hz
-
-
 RANGE_DB = 75.0
-
-
-# Long windows tell bass notes apart, short ones drum hits: from the lower to
-# the upper frequency the picture goes over from the one to the other.
+_ROWS = 240
+_LOWEST, _HIGHEST = 30.0, 16000.0  # Hz
+# Long windows separate bass notes, short ones drum hits: between the two
+# frequencies the picture cross-fades from one to the other.
 _WINDOWS = (0.18, 0.045)  # s
-
-
 _BLEND = (120.0, 1200.0)  # Hz
 
 
 def spectrogram(sound: Audio) -> Float[np.ndarray, "rows columns"]:
-  """Log-frequency magnitudes in dB of full scale, low rows first.
+  """Compute log-frequency magnitudes in dB of full scale, low rows first.
 
-  Rows run from 30 Hz to 16 kHz or half the sample rate, columns over the
-  whole duration. A full-scale sine reaches 0 dB, less in high rows, which are
-  means over several bins.
+  Rows are from 30 Hz to 16 kHz or half the sample rate, columns over the whole
+  duration. A full-scale sine has 0 dB, less in high rows, which are means over
+  several bins.
   """
   mono, rate = audio.fold_down(sound.samples), sound.sample_rate
   centres = frequencies(rate)
@@ -48,11 +38,11 @@ def spectrogram(sound: Audio) -> Float[np.ndarray, "rows columns"]:
 def pixels(
   sound: Audio, loudest_db: float, columns: int = 700
 ) -> UInt8[np.ndarray, "rows columns 3"]:
-  """The spectrogram alone, as an image with high frequencies on top.
+  """Draw the spectrogram alone, high frequencies on top.
 
   Args:
-    sound: what is drawn.
-    loudest_db: what is brightest; 75 dB less and below are black.
+    sound: sound to draw.
+    loudest_db: level of the brightest color; black is 75 dB below.
     columns: width, a divisor of 1400.
   """
   rows = spectrogram(sound)[::-1]
@@ -71,10 +61,11 @@ def _log_spectrogram(
   window = np.hanning(size).astype(np.float32)
   padded = np.pad(mono, size // 2)
   starts = np.linspace(0, len(mono) - 1, COLUMNS).astype(int)
+  # [columns, size]; adjacent columns overlap or skip, depending on the length.
   frames = padded[starts[:, None] + np.arange(size)] * window
   power = np.abs(np.fft.rfft(frames) * (2 / window.sum())) ** 2
-  # Triangles: as wide as a row's share at the top, one bin at the bottom,
-  # where they interpolate between bins instead of pooling them.
+  # Triangles, [rows, bins]: as wide as a row's share of bins at the top, one
+  # bin at the bottom, where they interpolate between bins.
   middle = centres * size / rate
   half = np.maximum(1.0, np.gradient(middle))[:, None]
   bins = np.arange(power.shape[1])
@@ -84,5 +75,5 @@ def _log_spectrogram(
 
 
 def frequencies(rate: int) -> Float[np.ndarray, " rows"]:
-  """Centre frequencies of the rows, in Hz."""
+  """Return the center frequencies of the rows in Hz."""
   return np.geomspace(_LOWEST, min(_HIGHEST, 0.5 * rate), _ROWS)

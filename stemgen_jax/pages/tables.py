@@ -9,7 +9,8 @@ def table(
   rows: Sequence[Sequence[object]],
   bars: Sequence[float] = (),
 ) -> str:
-  """A table; `bars`, one number of a row, are drawn in a last column."""
+  """Return a table; `bars`, one number per row, are a last column."""
+  # `or 1`: all bars may be 0.
   most = max(bars, default=0) or 1
   lines = ["".join(f"<th>{html.escape(name)}</th>" for name in header)]
   if bars:

@@ -1,4 +1,4 @@
-"""One picture of a take: what was heard, what was played, both together."""
+"""A picture of a take: context, stem and mix."""
 
 import pathlib
 from typing import Any
@@ -12,7 +12,7 @@ from stemgen_jax import audio, disk
 from stemgen_jax.audio import Audio
 from stemgen_jax.pages import spectrogram
 
-_FLOOR_DB = -45.0  # What is brightest where nothing is louder.
+_FLOOR_DB = -45.0  # brightest level of quieter audio
 _TICKS = (50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 _PAPER, _INK, _FAINT = "#07050d", "#e8e4ee", "#8d869c"
@@ -27,16 +27,17 @@ def draw(
   *,
   title: str,
 ) -> None:
-  """Draws waveforms and log-frequency spectrograms into a PNG.
+  """Draw waveforms and log-frequency spectrograms as a PNG.
 
-  All spectrograms share one scale in dB, relative to the loudest bin of any,
+  All spectrograms share one scale in dB, relative to the loudest bin of all,
   so that a quiet stem looks quiet.
 
   Args:
-    path: the PNG; replaced if it is there.
-    context, stem, mix: one lane each; None leaves the lane out.
-    title: shown on top.
+    path: PNG file; an existing one is replaced.
+    context, stem, mix: audio of a lane each; None for no lane.
+    title: title of the picture.
   """
+  # Each lane is a waveform above a spectrogram.
   lanes = {"context": context, "stem": stem, "mix": mix}
   lanes = {name: sound for name, sound in lanes.items() if sound is not None}
   images = {
@@ -94,6 +95,7 @@ def draw(
 
 def _draw_waveform(axes: Any, sound: Audio, colour: str, top: float) -> None:
   mono = audio.mono(sound)
+  # Minimum and maximum per pixel: a plain line would skip peaks.
   edges = np.linspace(
     0, len(mono), min(spectrogram.COLUMNS, len(mono)) + 1
   ).astype(int)
@@ -109,8 +111,8 @@ def _draw_spectrogram(
   axes: Any, image: Float[np.ndarray, "r c"], sound: Audio, loudest: float
 ) -> Any:
   shown_hz = spectrogram.frequencies(sound.sample_rate)
-  # Rows are equally spaced in octaves: an image, relabelled, is drawn far
-  # faster than a mesh with a logarithmic axis.
+  # Rows are equally spaced in octaves: an image with other tick labels is drawn
+  # far faster than a mesh with a logarithmic axis.
   octaves = np.log2(shown_hz)
   drawn = axes.imshow(
     image - loudest,

@@ -43,10 +43,11 @@ class StaticSettings(NamedTuple):
 class LevelParams(NamedTuple):
   """Settings of one level as arrays: other values need no compilation."""
 
-  steps: Int[Array, ""]
   branches: guidance.Branches
   guidance_interval: Float[Array, " 2"]
   guidance_ramp: Float[Array, " 2"]
+  # From here on scalars, each with the name of its setting.
+  steps: Int[Array, ""]
   w_confidence: Float[Array, ""]
   w_causal: Float[Array, ""]
   w_random: Float[Array, ""]
@@ -204,21 +205,15 @@ def decode_codes(
 def _level_params(
   settings: settings_lib.Settings, conditions: tuple[str, ...], level: int
 ) -> LevelParams:
-  def scalar(name, dtype: Any = np.float32):
+  def scalar(name: str) -> Any:
+    dtype = np.int32 if name in ("steps", "top_k") else np.float32
     return dtype(settings_lib.at_level(getattr(settings, name), level))
 
   return LevelParams(
-    steps=scalar("steps", np.int32),
-    branches=guidance.branches(settings, conditions, level),
-    guidance_interval=_array(settings.guidance_interval, np.float32),
-    guidance_ramp=_array(settings.guidance_ramp, np.float32),
-    w_confidence=scalar("w_confidence"),
-    w_causal=scalar("w_causal"),
-    w_random=scalar("w_random"),
-    rank_temperature=scalar("rank_temperature"),
-    temperature=scalar("temperature"),
-    top_k=scalar("top_k", np.int32),
-    top_p=scalar("top_p"),
+    guidance.branches(settings, conditions, level),
+    _array(settings.guidance_interval, np.float32),
+    _array(settings.guidance_ramp, np.float32),
+    *(scalar(name) for name in LevelParams._fields[3:]),
   )
 
 
@@ -306,7 +301,7 @@ def _decode_level(
       )
 
     def guided():
-      # Without a ramp there are no plain weights, and the strength is 1.
+      # Without a ramp the plain weights are 0 and the strength is 1.
       mixed = strength * weights + (1.0 - strength) * plain
       return pick(keep, jnp.where(plain.any(), mixed, weights))
 

@@ -1,8 +1,8 @@
 """Random numbers that depend on (seed, level, step, frame, code) alone.
 
-Neither the batch, the neighbours, the window's place nor the number of devices
-enters, so a take can be had again alone, beside others, or inside another
-window. Every frame has its own threefry key and a code is the counter under
+They do not depend on the batch, the place of the window or the number of
+devices, so that a take can be reproduced alone, in a batch, or in another
+window. Every frame has its own threefry key and the code is the counter under
 it, which a kernel can compute in place.
 """
 
@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, UInt32
 
+# Streams. Never renumber them: saved seeds would give other takes.
 CANDIDATES = 0
 ORDER = 1
 _ROLL = 2
@@ -25,14 +26,14 @@ def frame_keys(
   step: Int[Array, ""] | int,
   stream: int,
 ) -> Key[Array, "b t"]:
-  """One key for each frame.
+  """Return one key for each frame.
 
   Args:
     seeds: one seed for each take.
-    frames: absolute frame numbers, counted from the start of the audio.
+    frames: absolute frame numbers, from the beginning of the audio.
     level: codec level, 0 is the coarsest.
     step: step within the level.
-    stream: CANDIDATES or ORDER, which never share numbers.
+    stream: CANDIDATES or ORDER, which are independent.
   """
 
   def keys_of_take(seed, frames):
@@ -45,11 +46,12 @@ def frame_keys(
 def rolls(
   seeds: UInt32[Array, " b"], level: Int[Array, ""] | int
 ) -> UInt32[Array, " b"]:
-  """A random number of 32 bits for each take and level."""
+  """Return a random number of 32 bits for each take and level."""
   return jax.vmap(lambda seed: jax.random.bits(_key(seed, _ROLL, level)))(seeds)
 
 
 def _key(seed: UInt32[Array, ""], *parts: Any) -> Key[Array, ""]:
+  # Named, as another default generator would change all takes.
   key = jax.random.key(seed, impl="threefry2x32")
   for part in parts:
     key = jax.random.fold_in(key, part)
@@ -57,12 +59,12 @@ def _key(seed: UInt32[Array, ""], *parts: Any) -> Key[Array, ""]:
 
 
 def gumbel(keys: Key[Array, "b t"], codes: int) -> Float[Array, "b t v"]:
-  """Standard Gumbel noise, float32, for each of `codes` codes."""
+  """Return standard Gumbel noise, float32, for each of `codes` codes."""
   draw = functools.partial(jax.random.gumbel, shape=(codes,), dtype=jnp.float32)
   return jax.vmap(jax.vmap(draw))(keys)
 
 
 def uniform(keys: Key[Array, "b t"]) -> Float[Array, "b t"]:
-  """Uniform noise in [0, 1), float32."""
+  """Return uniform noise in [0, 1), float32."""
   draw = functools.partial(jax.random.uniform, dtype=jnp.float32)
   return jax.vmap(jax.vmap(draw))(keys)

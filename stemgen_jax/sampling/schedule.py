@@ -1,4 +1,4 @@
-"""How many frames are still masked after each step of a level."""
+"""The number of masked frames after each step of a level."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Int
@@ -10,17 +10,17 @@ def masked_after(
   total: Int[Array, " b"],
   form: str = "cosine",
 ) -> Int[Array, " b"]:
-  """floor(total * ratio(steps_done / steps)).
+  """Return floor(total * ratio(steps_done / steps)).
 
   Args:
-    steps_done: steps finished, 0 to `steps`.
+    steps_done: finished steps, 0 to `steps`.
     steps: steps of the level, at least 1.
     total: frames masked before the first step.
-    form: the ratio at u: "cosine" (MaskGIT) cos(pi u / 2), "linear" 1 - u,
+    form: ratio at u: "cosine" (MaskGIT) cos(pi u / 2), "linear" 1 - u,
       "square" 1 - u^2, few frames at first, or "root" 1 - sqrt(u), many.
 
   Returns:
-    Frames masked after that step; `total` at first and 0 at the end.
+    Frames masked after that step, from `total` to 0.
   """
   u = steps_done / steps
   ratio = {
@@ -29,7 +29,7 @@ def masked_after(
     "square": lambda: 1.0 - u * u,
     "root": lambda: 1.0 - jnp.sqrt(u),
   }[form]()
-  # The small factor keeps a whole product, such as half of 1000, whole
-  # whichever way the backend rounds; the maximum, cos(pi/2) at 0.
+  # The small factor keeps an integer product, such as half of 1000, from being
+  # rounded to just below it; the maximum keeps cos(pi/2) < 0 at 0.
   left = jnp.floor(total * ratio * (1 + 1e-6))
   return jnp.maximum(left, 0).astype(jnp.int32)

@@ -1,4 +1,4 @@
-"""How a take is sampled: steps, ranking, guidance. Presets by name."""
+"""Settings of the sampling: steps, ranks, guidance; presets by name."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,60 +11,62 @@ SCHEDULES = ("cosine", "linear", "square", "root")
 GUIDANCE_FORMS = ("paper", "nested")
 
 PerLevel = float | tuple[float, ...]
-"""One number for all levels, or one for each, coarse to fine.
+"""One number for all levels, or one per level, coarse to fine.
 
 Levels beyond the last entry use the last entry.
 """
 
 
 def at_level(value: Any, level: int) -> Any:
-  """The entry of a `PerLevel` for a level (0 is the coarsest)."""
+  """Return the entry of a `PerLevel` for a level (0 is the coarsest)."""
   if not isinstance(value, tuple | list):
     return value
   return value[min(level, len(value) - 1)]
+
+
+def _entries(value: Any) -> tuple | list:
+  return value if isinstance(value, tuple | list) else (value,)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
   """Numbers and choices of the masked sampling (StemGen, section 2.3).
 
-  Changing a number never compiles the decoding program anew; changing `rank`,
-  `schedule`, the number of guidance branches, or whether there is a top-k or
-  top-p, or an interval, does. Where `PerLevel` is said, a tuple has one entry
-  per level, coarse to fine.
+  A change of a number needs no new compilation. A change of `rank`, of
+  `schedule`, of the number of guidance branches, or of whether there is a
+  top-k, a top-p or an interval does.
 
   Attributes:
     steps: sampling steps per level, coarse to fine, each at least 1; levels
       beyond the last entry use the last entry.
-    schedule: how fast frames are fixed; the share still masked after the
-      share u of the steps is "cosine" cos(pi u / 2), "linear" 1 - u,
-      "square" 1 - u^2 or "root" 1 - sqrt(u).
-    rank: which candidates stay. "paper" is eq. 1; "gumbel" is VampNet's
-      log p + annealed Gumbel noise; "random" takes any; "low_discrepancy"
-      spreads them evenly over the frames, whatever they are.
+    schedule: share of frames still masked after the share u of the steps:
+      "cosine" cos(pi u / 2), "linear" 1 - u, "square" 1 - u^2 or "root"
+      1 - sqrt(u).
+    rank: order in which candidates are kept. "paper" is eq. 1; "gumbel" is
+      VampNet's log p + annealed Gumbel noise; "random" is uniform;
+      "low_discrepancy" is evenly spaced in time.
     w_confidence: eq. 1, weight of the candidate's probability.
-    w_causal: eq. 1, weight of being early in the window.
+    w_causal: eq. 1, weight of early frames in the window.
     w_random: eq. 1, weight of a uniform random number.
     rank_temperature: PerLevel, noise of rank "gumbel", 0 to 1e6; falls linearly
       over the steps of a level, to 0 at the last.
-    guidance_form: "paper" is eq. 3, each source against nothing; "nested"
+    guidance_form: "paper" is eq. 3, each source alone against none; "nested"
       adds one source after the other, the context last.
-    guidance: for "context" and for each condition of the model a scale,
-      PerLevel.
-    guidance_interval: the part of each level's steps that is guided, from and
-      to, 0 to 1; the others take the plain prediction from all sources, which
-      is one pass instead of one for each branch.
+    guidance: PerLevel scales, for "context" and each condition of the model.
+    guidance_interval: guided part of each level's steps, from and to, 0 to 1;
+      other steps take the plain prediction from all sources, in one pass
+      instead of one per branch.
     guidance_ramp: strength of the guidance at the first and the last step of
-      each level, linear between: 0 is the plain prediction from all sources,
-      1 the scales as given.
-    temperature: PerLevel, of the candidates' distribution, 1e-6 to 1e6; 1
-      leaves it as is.
-    top_k: PerLevel, candidates come from so many likeliest codes; 0 for all.
-    top_p: PerLevel, candidates come from the fewest likeliest codes that hold
-      this much probability, above 0; 1 for all.
+      each level, linear in between: 0 is the plain prediction from all
+      sources, 1 the scales as given.
+    temperature: PerLevel, temperature of the candidates' distribution, 1e-6 to
+      1e6; 1 leaves it unchanged.
+    top_k: PerLevel, number of most likely codes to draw from; 0 for all.
+    top_p: PerLevel, draw from the fewest most likely codes that have this
+      probability together, above 0; 1 for all.
 
   Raises:
-    ValueError: a value outside the range given here.
+    ValueError: a value is out of range.
   """
 
   steps: tuple[int, ...] = (12, 6, 3, 3)
@@ -104,17 +106,17 @@ class Settings:
           f"{name} {getattr(self, name)!r}: expected one of "
           f"{', '.join(choices)}"
         )
-    for name, lawful, expected in (
+    for name, is_valid, expected in (
       ("rank_temperature", lambda x: 0 <= x <= 1e6, "0 to 1e6"),
       ("temperature", lambda x: 1e-6 <= x <= 1e6, "1e-6 to 1e6"),
       ("top_k", lambda x: x >= 0 and x == int(x), "a whole number, 0 for all"),
       ("top_p", lambda x: 0 < x <= 1, "above 0 and at most 1"),
     ):
       value = getattr(self, name)
-      entries = value if isinstance(value, tuple | list) else (value,)
-      if not entries or not all(lawful(entry) for entry in entries):
+      entries = _entries(value)
+      if not entries or not all(is_valid(entry) for entry in entries):
         raise ValueError(
-          f"{name} {value}: expected {expected}, one number or one per level"
+          f"{name} {value}: expected {expected}; one number or one per level"
         )
     for name in ("guidance_interval", "guidance_ramp"):
       if np.shape(getattr(self, name)) != (2,):
@@ -128,9 +130,10 @@ class Settings:
     for source, scale in self.guidance.items():
       if not np.size(scale) or not np.isfinite(scale).all():
         raise ValueError(
-          f"guidance of {source} {scale}: expected finite numbers, one or one "
+          f"guidance of {source} {scale}: expected finite; one number or one "
           "per level"
         )
+    # An empty interval would be guidance that has no effect.
     low, high = self.guidance_interval
     if not 0 <= low < high <= 1:
       raise ValueError(
@@ -141,26 +144,23 @@ class Settings:
   @property
   def truncated(self) -> bool:
     """Whether any level has a top-k or a top-p."""
-
-    def entries(value):
-      return value if isinstance(value, tuple | list) else (value,)
-
-    return any(entries(self.top_k)) or min(entries(self.top_p)) < 1
+    return any(_entries(self.top_k)) or min(_entries(self.top_p)) < 1
 
   def steps_at(self, level: int) -> int:
-    """Steps of a level (0 is the coarsest)."""
+    """Return the steps of a level (0 is the coarsest)."""
     return at_level(self.steps, level)
 
 
 PRESETS = {
+  # The best of our ablation, see configs/README.md.
   "default": Settings(guidance_ramp=(2.0, 0.0)),
-  # The finest levels, where guidance changes little, take one pass.
+  # Guidance changes the finest levels little: one step of one pass each.
   "fast": Settings(
     steps=(4, 2, 1, 1),
     guidance={"context": (2.5, 2.5, 1.0, 1.0), "category": 1.0},
     guidance_ramp=(2.0, 0.0),
   ),
-  # All of the paper's numbers, so that other defaults do not change them.
+  # All numbers are stated, so that a new default does not change them.
   "paper": Settings(
     steps=(128, 64, 32, 32),
     schedule="cosine",
@@ -180,17 +180,17 @@ PRESETS = {
 
 
 def preset(name: str) -> Settings:
-  """Settings by name.
+  """Return settings by name.
 
-  "paper" has exactly the paper's numbers; "default" is what our ablation found
-  best (configs/README.md, 44 passes of the model); "fast" takes 12, with
-  which it could show no loss of rhythm or harmony.
+  "paper" has exactly the paper's numbers; "default" was best in our ablation
+  (configs/README.md) and takes 44 passes of the model; "fast" takes 12, at
+  which the ablation found no significant loss of rhythm or harmony.
 
   Raises:
     ValueError: no preset has this name.
   """
   if name not in PRESETS:
     raise ValueError(
-      f"no settings are called {name!r}: expected one of {', '.join(PRESETS)}"
+      f"unknown settings {name!r}: expected one of {', '.join(PRESETS)}"
     )
   return PRESETS[name]

@@ -25,7 +25,7 @@ def starts(known_mask: Bool[np.ndarray, "t q"], window: int) -> tuple[int, ...]:
   takes windows half a window apart, so that each of them sees at least half a
   window of the codes that it continues, where there are that many.
   """
-  pending = ~known_mask.all(axis=1)  # [t]
+  pending = np.logical_or.reduce(~known_mask, axis=1)  # [t]
   frames = len(pending)
   half, latest = max(1, window // 2), max(0, frames - window)
   found = []

@@ -1,4 +1,4 @@
-"""The command on three songs of tones instead of the band's."""
+"""The command on songs of tones instead of the band's."""
 
 import functools
 import json
@@ -10,22 +10,22 @@ import tones
 
 from stemgen_jax import codec, disk
 from stemgen_jax.apps import train_codec
-from stemgen_jax.codec import networks
-from stemgen_jax.codec.training import loop
+from stemgen_jax.codec.config import NetworkConfig
+from stemgen_jax.codec.training import config, loop
 from stemgen_jax.data.sources import band
 from stemgen_jax.paths import LOOPS
 
 
 @pytest.fixture
 def call(monkeypatch, tmp_path):
-  """Calls the app with flags, in one folder, on very little audio."""
+  """Call the app with flags, in one folder, on little audio."""
   monkeypatch.setattr(band, "Band", lambda **_: tones.Tones())
   small = functools.partial(
-    loop.TrainingConfig,
-    network=networks.NetworkConfig(filters=2, codes_per_level=16),
+    config.TrainingConfig,
+    network=NetworkConfig(filters=2, codes_per_level=16),
     kmeans_batches=4,
   )
-  monkeypatch.setattr(loop, "TrainingConfig", small)
+  monkeypatch.setattr(config, "TrainingConfig", small)
   signals = (signal.SIGTERM, signal.SIGINT)
   handlers = [signal.getsignal(number) for number in signals]
 
@@ -35,8 +35,8 @@ def call(monkeypatch, tmp_path):
     train_codec.main(["train_codec"])
 
   yield call
-  for number, handler in zip(signals, handlers):
-    signal.signal(number, handler)
+  # The app restores the handlers that it replaces.
+  assert [signal.getsignal(number) for number in signals] == handlers
   for name in train_codec.FLAGS:
     train_codec.FLAGS[name].unparse()
 
@@ -75,7 +75,7 @@ def test_stopped_resumed_exported_reported(call, tmp_path, monkeypatch):
   assert set(report) == {"piano", "drums", "mix", "all", "files"}
   assert len(report["mix"]["perplexity"]) == 4
 
-  # What was encoded with it needs it: longer training does not replace it.
+  # Codes need their codec: longer training does not replace it.
   longer = ("--steps=5", *flags[1:])
   with pytest.raises(FileExistsError, match="--overwrite"):
     call(*longer)
@@ -88,7 +88,7 @@ def test_stopped_resumed_exported_reported(call, tmp_path, monkeypatch):
   )
 
 
-def test_the_shipped_codec_is_judged(call, tmp_path):
+def test_the_shipped_codec_is_measured(call, tmp_path):
   with pytest.raises(FileNotFoundError, match="train first"):
     call("--report")
   call("--songs=3", "--report", "--codec=demo")
@@ -102,8 +102,8 @@ def test_the_shipped_codec_is_judged(call, tmp_path):
   [
     ("--steps=0", "steps is 0: expected 1 or more"),
     ("--songs=0", "--songs=0: expected 1 or more"),
-    ("--files=loops/*.wav", "it goes with --report"),
-    ("--codec=demo", "it goes with --report"),
+    ("--files=loops/*.wav", "expected with --report"),
+    ("--codec=demo", "expected with --report"),
     ("--export=codec.pt", "cannot write .pt; expected .safetensors"),
   ],
 )

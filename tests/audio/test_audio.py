@@ -23,7 +23,7 @@ def float32(values):
 
 
 def chirp(rate, seconds=1.0):
-  """A sweep from 50 Hz to 3 kHz: in band at every rate, sharp correlation."""
+  """Return a sweep from 50 Hz to 3 kHz: in band at all rates."""
   t = np.arange(round(rate * seconds)) / rate
   wave = np.sin(2 * np.pi * (50 * t + (2950 / 2 / seconds) * t**2))
   return (0.5 * wave * np.hanning(len(t)))[:, None].astype(np.float32)
@@ -39,19 +39,19 @@ def lag(a, b):
 @pytest.mark.parametrize("there", [24000, 32000, 48000])
 @pytest.mark.parametrize("rate", RATES)
 def test_resampling_has_no_lag_and_exact_length(rate, there):
-  samples = chirp(rate)[:-7]  # a length that is no round number
+  samples = chirp(rate)[:-7]  # not a round length
   converted = audio.resample(samples, rate, there)
   assert len(converted) == round(len(samples) * there / rate)
   back = audio.resample(converted, there, rate, len(samples))
   assert back.shape == samples.shape
   assert lag(back[:, 0], samples[:, 0]) == 0
   assert np.abs(back - samples).max() < 0.01
-  # One way too: against the same sweep made at the other rate.
+  # Also against the same sweep generated at the other rate.
   assert lag(converted[:, 0], chirp(there)[:, 0]) == 0
 
 
 @pytest.mark.parametrize("length", [0, 10, 100, 1000])
-def test_resample_cuts_or_pads_to_the_length_asked_for(length):
+def test_resample_cuts_or_pads_to_the_requested_length(length):
   samples = noise(0.01, 8000).samples
   assert audio.resample(samples, 8000, 32000, length).shape == (length, 2)
   assert audio.resample(samples, 8000, 8000, length).shape == (length, 2)
@@ -82,7 +82,7 @@ def test_a_written_file_reads_back_the_same(tmp_path, bits, suffix, channels):
 
 
 @pytest.mark.parametrize("suffix", [".ogg", ".mp3", ".aiff"])
-def test_reads_what_musicians_have(tmp_path, suffix):
+def test_reads_common_formats(tmp_path, suffix):
   sound = noise(1.0)
   path = tmp_path / f"mix{suffix}"
   soundfile.write(path, sound.samples, 44100)
@@ -92,19 +92,19 @@ def test_reads_what_musicians_have(tmp_path, suffix):
   assert again.seconds == 1.0
 
 
-def test_writing_lowers_what_would_clip_and_says_by_how_much(tmp_path):
+def test_writing_lowers_what_would_clip_and_returns_the_gain(tmp_path):
   loud = Audio(float32([[0.5], [-2.0]]), 8000)
   gain_db = audio.write(tmp_path / "loud.wav", loud, bits=16)
   assert gain_db == pytest.approx(-6.12, abs=0.01)
   samples = audio.read(tmp_path / "loud.wav").samples
   np.testing.assert_allclose(samples[1] / samples[0], -4, rtol=1e-3)
   assert np.abs(samples).max() < 1
-  # Floating point keeps it as it is.
+  # Floating point stores it unchanged.
   assert audio.write(tmp_path / "float.wav", loud, bits="float") == 0.0
   assert audio.read(tmp_path / "float.wav").samples.min() == -2.0
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+def test_a_failed_write_keeps_the_old_file_and_leaves_no_other(
   tmp_path, monkeypatch
 ):
   path = tmp_path / "stem.wav"
@@ -121,12 +121,12 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
   assert os.listdir(tmp_path) == ["stem.wav"]
 
 
-def test_a_file_of_others_has_no_metadata(tmp_path):
+def test_files_of_other_programs_have_no_metadata(tmp_path):
   soundfile.write(tmp_path / "a.wav", noise(0.1).samples, 44100)
   assert audio.read_metadata(tmp_path / "a.wav") == {}
 
 
-def test_bits_that_a_file_cannot_have(tmp_path):
+def test_unsupported_bit_depths_are_refused(tmp_path):
   with pytest.raises(ValueError, match="expected 16, 24 or 'float'"):
     audio.write(tmp_path / "a.wav", noise(0.1), bits=12)  # pyright: ignore
   with pytest.raises(ValueError, match="flac has no floating-point"):
@@ -146,7 +146,7 @@ def test_a_missing_file_names_a_similar_one(tmp_path):
     audio.read(tmp_path / "my_mx.wav")
 
 
-def test_audio_rejects_samples_of_another_form():
+def test_audio_rejects_other_shapes_and_types():
   with pytest.raises(ValueError, match="float32"):
     Audio(np.zeros((10, 1)), 44100)
   with pytest.raises(ValueError, match="samples, channels"):
@@ -169,7 +169,7 @@ def test_fold_down_and_spread():
   assert not wide[:, 2:].any()
 
 
-def test_surround_folds_as_itu_without_the_lfe():
+def test_surround_is_downmixed_as_itu_without_the_lfe():
   gains = audio.fold_down(np.eye(6, dtype=np.float32))[:, 0]
   left, right, centre, lfe, rear_left, rear_right = gains
   assert left == right
@@ -177,13 +177,13 @@ def test_surround_folds_as_itu_without_the_lfe():
   assert lfe == 0
   assert centre == pytest.approx(left * math.sqrt(2))
   assert rear_left == pytest.approx(left * math.sqrt(0.5))
-  # Music in the front is as loud as the same music in stereo.
+  # Front channels are as loud as the same channels in stereo.
   stereo = audio.fold_down(np.eye(2, dtype=np.float32))[:, 0]
   np.testing.assert_allclose([left, right], stereo)
 
 
 def test_channels_of_ogg_are_put_in_the_order_of_wav(tmp_path):
-  # Each channel has a level of its own: L C R Ls Rs LFE, as Vorbis has them.
+  # Each channel has another level, in Vorbis' order L C R Ls Rs LFE.
   levels = np.array([0.6, 0.5, 0.4, 0.3, 0.2, 0.1])
   tone = np.sin(2 * np.pi * 50 * np.arange(44100) / 44100)[:, None]
   soundfile.write(tmp_path / "surround.ogg", tone * levels, 44100)
@@ -196,7 +196,7 @@ def test_channels_of_ogg_are_put_in_the_order_of_wav(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["wav", "aiff", "ogg", "flac"])
-def test_half_a_file_is_refused(suffix, tmp_path):
+def test_truncated_files_are_refused(suffix, tmp_path):
   path = tmp_path / f"music.{suffix}"
   soundfile.write(path, noise().samples, 44100)
   assert len(audio.read(path).samples)
@@ -205,7 +205,7 @@ def test_half_a_file_is_refused(suffix, tmp_path):
     audio.read(path)
 
 
-def test_flac_says_what_it_cannot_hold(tmp_path):
+def test_flac_refuses_what_it_cannot_store(tmp_path):
   wide = audio.Audio(np.zeros((100, 10), np.float32), 44100)
   with pytest.raises(ValueError, match="10 channels"):
     audio.write(tmp_path / "wide.flac", wide)
@@ -230,7 +230,7 @@ def test_the_mix_never_clips_and_keeps_the_balance():
   np.testing.assert_allclose(together.samples, expected, atol=1e-5)
 
 
-def test_a_mix_of_different_forms_is_refused():
+def test_a_mix_of_different_formats_is_refused():
   with pytest.raises(ValueError, match="samples"):
     audio.mix(noise(1.0), noise(0.9))
   with pytest.raises(ValueError, match="sample_rate"):

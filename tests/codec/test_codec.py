@@ -1,4 +1,4 @@
-"""The border everyone crosses: shapes, alignment, locality, bad files."""
+"""The codec's interface: shapes, alignment, locality, bad files."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ CONFIG = networks.NetworkConfig(filters=4, latent=16, levels=3)
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-  """An untrained codec, with codebooks like latents."""
+  """An untrained codec whose codebooks have the scale of latents."""
   torch.manual_seed(0)
   network = networks.Network(CONFIG)
   for book in quantizer.books(network.quantizer):
@@ -76,7 +76,7 @@ def test_an_item_does_not_depend_on_its_batch(random_codec):
     )
 
 
-def test_codes_depend_on_their_neighbourhood_only(random_codec):
+def test_codes_depend_on_their_neighborhood_only(random_codec):
   audio = noise(1, 100 * 640, 1)
   changed = audio.copy()
   changed[:, 50 * 640 :] = 0  # silence from frame 50 on
@@ -84,18 +84,18 @@ def test_codes_depend_on_their_neighbourhood_only(random_codec):
   np.testing.assert_array_equal(random_codec.encode(changed)[:, :42], kept)
 
 
-def test_margin_covers_what_the_networks_see(random_codec, monkeypatch):
+def test_the_margin_covers_the_receptive_field(random_codec, monkeypatch):
   audio = noise(1, 90 * 640, 1)
   codes = random_codec.encode(audio)
   decoded = random_codec.decode(codes)
-  monkeypatch.setattr(chunked, "_STRETCH", 30)
+  monkeypatch.setattr(chunked, "_CHUNK", 30)
   np.testing.assert_array_equal(random_codec.encode(audio), codes)
   np.testing.assert_allclose(random_codec.decode(codes), decoded, atol=1e-6)
 
 
 def test_a_long_file_takes_no_more_memory_at_once(monkeypatch):
   network = networks.Network(CONFIG)
-  monkeypatch.setattr(chunked, "_STRETCH", 30)
+  monkeypatch.setattr(chunked, "_CHUNK", 30)
   sizes = []
   for layer in network.modules():
     layer.register_forward_hook(
@@ -121,7 +121,7 @@ def test_a_long_file_takes_no_more_memory_at_once(monkeypatch):
 
 
 def test_round_trip_has_no_lag(path):
-  """A click in frame i comes back in frame i, centred in training's sense.
+  """A click in frame i is decoded in frame i.
 
   Networks whose weights are all equal are symmetric in time: the response to
   a click must be centred on it, give or take the even kernels' half sample.
@@ -179,7 +179,7 @@ def test_another_codecs_checksum(path):
     codec.load(path, expected_checksum="0" * 64)
 
 
-def test_damaged_files(tmp_path, path):
+def test_corrupt_files(tmp_path, path):
   weights = tmp_path / "codec.safetensors"
   description = tmp_path / "codec.json"
   content = path.read_bytes()
@@ -187,13 +187,13 @@ def test_damaged_files(tmp_path, path):
 
   weights.write_bytes(content[:-100])
   description.write_text(json.dumps(described))
-  with pytest.raises(ValueError, match="damaged"):
+  with pytest.raises(ValueError, match="corrupt"):
     codec.load(weights)
 
-  # Its description is of this very file, which still is none.
+  # Description and file match, but the file is truncated.
   described["checksum"] = disk.checksum(weights)
   description.write_text(json.dumps(described))
-  with pytest.raises(ValueError, match="damaged"):
+  with pytest.raises(ValueError, match="corrupt"):
     codec.load(weights)
 
   description.write_text("{")
@@ -209,8 +209,8 @@ def test_folding_gives_the_function_of_frozen_statistics():
   plain = networks.Network(CONFIG)
   assert folded.state_dict().keys() == plain.state_dict().keys()
   with torch.no_grad():
-    # In training, batch norm uses the statistics of the batch at hand; those
-    # that are kept have n - 1 in the variance.
+    # In training, batch norm divides the variance of the batch by n; running
+    # statistics divide by n - 1.
     latents = network.encoder(audio)
     torch.testing.assert_close(
       folded.encoder(audio), latents, rtol=0.05, atol=0.05

@@ -15,7 +15,7 @@ def demo():
 
 
 def plucked(seconds: float = 4.0) -> np.ndarray:
-  """Notes of eight decaying harmonics, two a second. [1, samples, 1]"""
+  """Return notes of eight decaying harmonics, [1, samples, 1]."""
   time = np.arange(int(seconds * RATE)) / RATE
   audio = np.zeros_like(time)
   for i, pitch in enumerate((45, 52, 57, 60, 64, 69, 57, 50)):
@@ -53,7 +53,7 @@ def test_silence_stays_silent(demo):
   assert np.sqrt(np.mean(output**2)) < 10 ** (-40 / 20)
 
 
-def test_codes_are_many_and_repeatable(demo):
+def test_many_codes_are_used_and_repeatable(demo):
   audio = plucked()
   codes = demo.encode(audio)
   np.testing.assert_array_equal(demo.encode(audio), codes)

@@ -1,4 +1,4 @@
-"""The grid of frames, with and without segments that overlap."""
+"""The grid of frames, with and without overlapping segments."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_a_second_has_150_frames_and_they_overlap(samples, frames):
 
 
 @pytest.mark.parametrize("samples", LENGTHS)
-def test_frames_cover_the_samples_and_tell_the_segments(samples):
+def test_frames_cover_the_samples_and_determine_the_segments(samples):
   frames = SECONDS.frames(samples)
   spans = SECONDS.spans(samples)
   assert frames == sum(-(-(stop - start) // 320) for start, stop in spans)
@@ -40,13 +40,13 @@ def test_frames_cover_the_samples_and_tell_the_segments(samples):
   assert not spans or spans[-1][1] == samples
 
 
-def test_frames_lie_in_their_segments():
+def test_frames_are_in_their_segments():
   begins = SECONDS.begins(np.arange(310))
   np.testing.assert_array_equal(begins[:3], [0, 320, 640])
   assert begins[149] == 47_520  # in the overlap, where the next one begins
   assert begins[150] == 47_520
   assert begins[300] == 2 * 47_520
-  # The mean rate tells the time of a frame to within the overlap, 10 ms.
+  # The mean rate gives the time of a frame to within the overlap, 10 ms.
   times = np.arange(310) / SECONDS.frame_rate(48_000)
   assert np.abs(times - begins / 48_000).max() <= 0.01
 

@@ -1,4 +1,4 @@
-"""The published codecs, with random weights: nobody ships theirs."""
+"""The published codecs with random weights: theirs are not shipped."""
 
 import dataclasses
 import json
@@ -17,8 +17,8 @@ from stemgen_jax import codec
 from stemgen_jax.codec import ScaledCodec, chunked, published
 
 NAMES = ("encodec_24khz", "encodec_32khz", "encodec_48khz")
-# What facebook/encodec_24khz, _32khz and _48khz have in their config.json that
-# is not the default.
+# Fields in config.json of facebook/encodec_24khz, _32khz and _48khz that differ
+# from the defaults.
 THEIRS = {
   "encodec_24khz": {},
   "encodec_32khz": {
@@ -49,7 +49,7 @@ BANDWIDTH = {
 
 
 def noise(*shape, seed=0):
-  """With a loudness that changes, so that scales do."""
+  """Return noise of changing loudness, so that scales change."""
   rng = np.random.default_rng(seed)
   sound = rng.standard_normal(shape).astype(np.float32)
   envelope = 0.1 + 0.1 * np.sin(np.arange(shape[1]) / 20_000)
@@ -58,7 +58,7 @@ def noise(*shape, seed=0):
 
 @torch.no_grad()
 def their_model(name, **changes):
-  """transformers' model of a published configuration, random weights."""
+  """Return transformers' model of a configuration with random weights."""
   torch.manual_seed(0)
   config = transformers.EncodecConfig(**THEIRS[name] | changes)
   model = transformers.EncodecModel(config).eval()
@@ -70,7 +70,7 @@ def their_model(name, **changes):
 
 @torch.inference_mode()
 def their_codes(model, name, audio, mask=None):
-  """Codes [b, t, q] of every segment, and the segments' scales [b, n]."""
+  """Return codes [b, t, q] of all segments, and their scales [b, n]."""
   sound = torch.from_numpy(audio).transpose(1, 2).contiguous()
   encoded = model.encode(sound, mask, bandwidth=BANDWIDTH[name])
   *parts, last = encoded.audio_codes
@@ -85,7 +85,7 @@ def their_codes(model, name, audio, mask=None):
 
 @torch.inference_mode()
 def their_audio(model, codes, scales):
-  """What they decode from codes [b, t, q] in segments of 150 frames."""
+  """Decode codes [b, t, q] in segments of 150 frames by transformers."""
   if scales is None:
     return _decode(model, codes, [None], 0)
   padding = -codes.shape[1] % 150
@@ -104,7 +104,7 @@ def _decode(model, codes, scales, padding):
 
 @pytest.fixture(params=NAMES)
 def pair(request, tmp_path, monkeypatch):
-  """A small model of theirs, and ours with its weights."""
+  """A small model of transformers, and ours with its weights."""
   name = request.param
   monkeypatch.setenv("STEMGEN_JAX_CACHE", str(tmp_path / "cache"))
   shape = dataclasses.replace(published.CONFIGS[name], filters=2)
@@ -117,7 +117,7 @@ def pair(request, tmp_path, monkeypatch):
 def assert_parity(name, model, ours, audio):
   codes = ours.encode(audio)
   theirs, scales = their_codes(model, name, audio)
-  # They make a segment of a rest that the last but one holds, see `Framing`.
+  # transformers adds a segment for a remainder, see `Framing`.
   assert 0 <= theirs.shape[1] - codes.shape[1] <= 2
   theirs = theirs[:, : codes.shape[1]]
   assert codes.shape == theirs.shape
@@ -135,7 +135,7 @@ def assert_parity(name, model, ours, audio):
 
 
 # Lengths: shorter than a frame, whole frames, none; one and several segments,
-# and one whose rest of 480 samples gives no segment of its own.
+# and one whose remainder of 480 samples makes no segment.
 @pytest.mark.parametrize("samples", [100, 9_600, 48_000, 48_000 + 7_777])
 def test_equals_transformers(pair, samples):
   name, model, ours = pair
@@ -145,7 +145,7 @@ def test_equals_transformers(pair, samples):
 
 
 def test_equals_transformers_on_a_batch_of_unequal_lengths(pair):
-  """They mask what is padded; here that is silence, or the item alone."""
+  """They mask padding; ours is silence, or the item alone."""
   name, model, ours = pair
   lengths = (60_000, 52_345)
   audio = noise(2, max(lengths), ours.channels)
@@ -209,7 +209,7 @@ def test_layouts_of_the_same_weights_are_the_same_codec(pair, tmp_path):
 
 
 class Harm:
-  """What a file could do when it is unpickled."""
+  """An object that runs code when it is unpickled."""
 
   def __reduce__(self):
     return (json.dumps, ("harm",))
@@ -218,11 +218,11 @@ class Harm:
 @pytest.mark.parametrize(
   ("content", "message"),
   [
-    (b"no weights at all", "holds no weights, or is damaged"),
+    (b"no weights at all", "has no weights, or is corrupt"),
     ({"pretrained": "facebook/encodec_32khz"}, "only the name of others"),
-    ({"best_state": {"a": torch.zeros(1)}}, "other weights: it has no decoder"),
-    ({"best_state": Harm()}, "holds no weights, or is damaged"),
-    (torch.zeros(1), "no weights but a Tensor"),
+    ({"best_state": {"a": torch.zeros(1)}}, "other weights: no tensor decoder"),
+    ({"best_state": Harm()}, "has no weights, or is corrupt"),
+    (torch.zeros(1), "has a Tensor: expected a dict of tensors"),
   ],
 )
 def test_other_files_are_refused(tmp_path, monkeypatch, content, message):
@@ -239,7 +239,7 @@ def test_other_files_are_refused(tmp_path, monkeypatch, content, message):
 def test_weights_of_another_codec_are_refused(pair, tmp_path):
   name, _, _ = pair
   other = NAMES[(NAMES.index(name) + 1) % 3]
-  with pytest.raises(ValueError, match="holds other weights"):
+  with pytest.raises(ValueError, match="has other weights"):
     codec.load(f"{other}:{tmp_path}/w.safetensors")
 
 
@@ -255,7 +255,7 @@ def test_round_trip_of_any_length(name, seconds):
   decoded = small.decode(codes)
   assert 0 <= decoded.shape[1] - samples < small.hop
   assert decoded.dtype == np.float32
-  for item in range(2):  # Alone as together.
+  for item in range(2):  # Alone as in a batch.
     alone = small.encode(audio[item : item + 1])
     np.testing.assert_array_equal(alone[0], codes[item])
     np.testing.assert_array_equal(small.decode(alone)[0], decoded[item])
@@ -275,7 +275,7 @@ def test_round_trip_has_no_lag(name):
   changed = codes.copy()
   changed[:, 50:] = 7
   difference = np.abs(small.decode(changed) - small.decode(codes))[0, :, 0]
-  if name == "encodec_48khz":  # All of a segment hears all of it.
+  if name == "encodec_48khz":  # A segment depends on all of itself.
     difference = difference * (difference > 0.3 * difference.max())
   first = np.flatnonzero(difference > 1e-7)[0]
   before = 0 if name == "encodec_24khz" else 5
@@ -283,22 +283,22 @@ def test_round_trip_has_no_lag(name):
 
 
 @pytest.mark.parametrize("name", NAMES[:2])
-def test_a_long_file_gives_what_it_gives_in_one_piece(name, monkeypatch):
+def test_a_long_file_equals_one_piece(name, monkeypatch):
   small = random_codec.random_codec(name)
   audio = noise(1, 130 * small.hop - 123, 1)
   codes = small.encode(audio)
   decoded = small.decode(codes)
-  monkeypatch.setattr(chunked, "_STRETCH", 40)
+  monkeypatch.setattr(chunked, "_CHUNK", 40)
   assert (small.encode(audio) == codes).mean() > 0.999
   difference = np.abs(small.decode(codes) - decoded).max()
-  # -100 dB, at the seams too: the LSTM's state is handed on.
+  # -100 dB, at the seams too: the LSTM's state is passed on.
   assert difference < 1e-5 * np.abs(decoded).max()
 
 
 @pytest.mark.parametrize("name", NAMES[:2])
 @torch.inference_mode()
-def test_the_margin_is_more_than_the_networks_see(name):
-  """But for the LSTM, whose state is handed on instead."""
+def test_the_margin_exceeds_the_receptive_field(name):
+  """Except for the LSTM, whose state is passed on instead."""
   network = random_codec.random_network(name, lstm=0)
   hop = network.config.hop
   audio = torch.from_numpy(noise(1, 60 * hop, 1)).transpose(1, 2)
@@ -316,7 +316,7 @@ def test_the_margin_is_more_than_the_networks_see(name):
   assert chunked._MARGIN > 8
 
 
-def test_scales_bring_back_the_level_of_every_segment():
+def test_scales_restore_the_level_of_every_segment():
   small: Any = random_codec.random_codec("encodec_48khz")
   assert isinstance(small, ScaledCodec)
   quiet = noise(1, 140_000, 2)
@@ -370,7 +370,7 @@ assert ("torchaudio" in sys.modules) == {there}
     ),
   ],
 )
-def test_torchaudio_may_fail_or_be_there(action, there):
+def test_torchaudio_may_fail_or_exist(action, there):
   loader = """
 class Loader:
   def create_module(self, spec): return None

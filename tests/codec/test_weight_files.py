@@ -1,4 +1,4 @@
-"""Where weights come from; a server on this machine stands for the web."""
+"""Places of weights; a server on this machine replaces the web."""
 
 import hashlib
 import http.server
@@ -19,13 +19,13 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Server(http.server.ThreadingHTTPServer):
-  """Serves CONTENT under every address; what it does can be spoilt.
+  """Serves CONTENT under every address, with configurable faults.
 
   Attributes:
-    asked: the Range header of each request, None without one.
-    breaks_after: bytes after which the connection is cut, once.
-    ranges: whether it can begin in the middle.
-    stated: the checksum it states as the Hub does.
+    asked: Range header of each request, None without one.
+    breaks_after: bytes after which the connection breaks, once.
+    ranges: whether it supports ranges.
+    stated: checksum in the header that the Hub uses.
   """
 
   daemon_threads = True
@@ -49,7 +49,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     if self.path.startswith("/missing"):
       self.send_error(404)
       return
-    if "/resolve/main/" in self.path:  # The Hub sends on to where files lie.
+    if "/resolve/main/" in self.path:  # The Hub redirects to large files.
       self.send_response(302)
       self.send_header("Location", "/large")
       if self.server.stated:
@@ -92,19 +92,19 @@ def server():
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-  """No test reaches for the web or for the user's cache."""
+  """No test uses the web or the user's cache."""
   monkeypatch.setenv("STEMGEN_JAX_CACHE", str(tmp_path / "cache"))
-  monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # Nobody is there.
+  monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # no server
   monkeypatch.setenv("NO_PROXY", "127.0.0.1")
   return tmp_path / "cache"
 
 
 def left_in(folder):
-  """Names of all files but the lock that keeps two from fetching one file."""
+  """Return the names of all files but the lock."""
   return [f.name for f in folder.iterdir() if f.suffix != ".lock"]
 
 
-def test_a_file_comes_whole(server, tmp_path, capsys):
+def test_a_file_is_downloaded(server, tmp_path, capsys):
   path = tmp_path / "new" / "weights.th"
   download.download(f"{server.url}/weights.th", path, SHA256[:8])
   assert path.read_bytes() == CONTENT
@@ -112,7 +112,7 @@ def test_a_file_comes_whole(server, tmp_path, capsys):
   assert "weights.th" in capsys.readouterr().err  # the bar
 
 
-def test_what_was_begun_is_gone_on_with(server, tmp_path):
+def test_a_partial_download_is_resumed(server, tmp_path):
   path = tmp_path / "weights.th"
   server.breaks_after = 1_000_000
   with pytest.raises(OSError, match=r"broke|broken"):
@@ -128,9 +128,9 @@ def test_what_was_begun_is_gone_on_with(server, tmp_path):
 
 @pytest.mark.parametrize("ranges", [True, False])
 @pytest.mark.parametrize("begun", [1_000, len(CONTENT)])
-def test_any_beginning_is_completed(server, tmp_path, ranges, begun):
+def test_any_partial_file_is_completed(server, tmp_path, ranges, begun):
   (tmp_path / "weights.th.partial").write_bytes(CONTENT[:begun])
-  server.ranges = ranges  # Without, all comes again.
+  server.ranges = ranges  # without them, the whole file is sent
   download.download(f"{server.url}/w", tmp_path / "weights.th", SHA256)
   assert (tmp_path / "weights.th").read_bytes() == CONTENT
 
@@ -145,7 +145,7 @@ def test_a_wrong_checksum_leaves_nothing(server, tmp_path):
   assert path.read_bytes() == CONTENT
 
 
-def test_two_who_want_a_file_fetch_it_once(server, tmp_path):
+def test_two_threads_download_a_file_once(server, tmp_path):
   path = tmp_path / "weights.th"
   wanted = (f"{server.url}/weights.th", path, SHA256)
   with futures.ThreadPoolExecutor(2) as pool:
@@ -155,14 +155,14 @@ def test_two_who_want_a_file_fetch_it_once(server, tmp_path):
   assert server.asked == [None]
 
 
-def test_what_cannot_be_verified_is_not_fetched(server, tmp_path):
+def test_files_without_a_checksum_are_not_downloaded(server, tmp_path):
   url = f"{server.url}/facebook/encodec_32khz/resolve/main/model.safetensors"
   with pytest.raises(OSError, match="without a checksum"):
     download.download(url, tmp_path / "weights")
   assert not left_in(tmp_path)
 
 
-def test_the_hubs_own_checksum_counts(server, tmp_path):
+def test_the_hubs_checksum_is_verified(server, tmp_path):
   url = f"{server.url}/facebook/encodec_32khz/resolve/main/model.safetensors"
   server.stated = SHA256
   download.download(url, tmp_path / "good")
@@ -176,29 +176,29 @@ def test_the_hubs_own_checksum_counts(server, tmp_path):
 def test_a_refusal_is_an_error(server, tmp_path):
   with pytest.raises(OSError, match="404"):
     download.download(f"{server.url}/missing", tmp_path / "weights.th")
-  # What keeps two downloads apart may stay, and is empty.
+  # The lock may stay, and is empty.
   left = [path.name for path in tmp_path.iterdir() if path.stat().st_size]
   assert left == []
   assert not (tmp_path / "weights.th").exists()
   assert not (tmp_path / "weights.th.partial").exists()
 
 
-def test_places_in_their_order(server, cache, tmp_path, monkeypatch):
+def test_the_order_of_places(server, cache, tmp_path, monkeypatch):
   monkeypatch.setenv("HF_ENDPOINT", server.url)
   server.stated = SHA256
   name = "encodec_32khz"
-  # Nothing anywhere: it is downloaded, once.
+  # No file in any place: it is downloaded, once.
   path = weight_files.find(name)
   assert path == cache / name / "model.safetensors"
   assert path.read_bytes() == CONTENT
   assert weight_files.find(name) == path
   assert len(server.asked) == 1
-  # In the cache, files of the other layouts do as well.
+  # Files of the other layouts in the cache are found too.
   path.unlink()
   other = cache / name / "compression_state_dict.bin"
   other.write_bytes(b"audiocraft's")
   assert weight_files.find(name) == other
-  # A path that is given comes first; a folder is looked into.
+  # A path that is given is tried first; a folder is searched.
   given = tmp_path / "mine" / "state_dict.bin"
   given.parent.mkdir()
   given.write_bytes(b"mine")
@@ -207,14 +207,14 @@ def test_places_in_their_order(server, cache, tmp_path, monkeypatch):
   assert len(server.asked) == 1
 
 
-def test_a_path_that_is_given_is_not_replaced_by_another_place(cache):
+def test_only_the_given_path_is_tried(cache):
   (cache / "encodec_32khz").mkdir(parents=True)
   (cache / "encodec_32khz" / "model.safetensors").write_bytes(b"cached")
   with pytest.raises(FileNotFoundError, match="at nowhere: expected a file"):
     codec.load("encodec_32khz:nowhere")
 
 
-def test_the_last_resort_says_which_file_goes_where(cache, monkeypatch):
+def test_the_error_has_instructions(cache, monkeypatch):
   with pytest.raises(FileNotFoundError) as raised:
     codec.load("encodec_32khz")
   message = str(raised.value)
@@ -243,14 +243,14 @@ def test_the_licence_is_shown_the_first_time(cache, tmp_path, capsys):
     assert terms in (cache / name / "LICENCE.txt").read_text()
 
 
-def test_the_cache_is_the_platforms_unless_it_is_named(monkeypatch):
+def test_the_cache_is_the_platforms_or_an_environment_variable(monkeypatch):
   monkeypatch.setenv("STEMGEN_JAX_CACHE", "~/mine")
   assert paths.cache_folder() == pathlib.Path.home() / "mine"
   monkeypatch.delenv("STEMGEN_JAX_CACHE")
   assert paths.cache_folder().name == "stemgen-jax"
 
 
-def test_checksums_are_those_in_the_publishers_file_names():
+def test_checksums_equal_those_in_the_publishers_file_names():
   for weights in weight_files.PUBLISHED.values():
     if weights.checksum:
       assert weights.file.endswith(f"-{weights.checksum}.th")

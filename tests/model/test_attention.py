@@ -43,7 +43,7 @@ def test_map_is_the_dot_product(padded):
   ("frames", "padded"), [(128, False), (130, False), (130, True)]
 )
 def test_splash_is_the_dot_product(frames, padded):
-  # 130 frames do not fill the kernel's blocks: what fills them is not heard.
+  # 130 frames do not fill the kernel's blocks: padding is not attended to.
   q, k, v = jax.random.normal(jax.random.key(0), (3, 2, frames, 2, 8))
   valid = jnp.arange(frames) < jnp.array([[70], [129]]) if padded else None
   check(
@@ -60,7 +60,7 @@ KERNELS = {
 
 
 def lowered(form, mesh=None):
-  """Forward and backward of the paper's heads, for a machine not here."""
+  """Lower forward and backward of the paper's heads for another machine."""
   platform, name, count = KERNELS[form]
 
   def array(shape, dtype, *axes):
@@ -79,7 +79,7 @@ def lowered(form, mesh=None):
 
 @pytest.fixture
 def cudnn(monkeypatch):
-  """jax asks for the version of cuDNN before it lowers; there is none here."""
+  """Provide the version of cuDNN, which jax reads before lowering."""
   version = types.SimpleNamespace(cudnn_get_version=lambda: 91300)
   monkeypatch.setattr(fused_attention_stablehlo, "cuda_versions", version)
 
@@ -103,7 +103,7 @@ def test_kernels_run_on_each_devices_own_heads(form, cudnn):
 
 
 @pytest.mark.parametrize("form", KERNELS)
-def test_a_kernel_of_another_machine_is_refused(form):
+def test_a_kernel_of_another_backend_is_refused(form):
   with pytest.raises(ValueError, match=f"model.attention='{form}' needs a"):
     check_form(form)
   for known in ("auto", "dot_product", "map"):
@@ -111,7 +111,7 @@ def test_a_kernel_of_another_machine_is_refused(form):
 
 
 @pytest.mark.parametrize("changes", [{"dtype": "float32"}, {"heads": 4}])
-def test_what_cudnn_cannot_do_is_named(changes):
+def test_limits_of_cudnn_are_named(changes):
   ModelConfig(attention="cudnn").validate()
   with pytest.raises(ValueError, match=r"model\.attention='cudnn'"):
     ModelConfig(attention="cudnn", **changes).validate()
@@ -139,6 +139,6 @@ def test_the_model_trains_with_a_kernel(form, cudnn):
     .lower(lowering_platforms=(platform,))
     .as_text()
   )
-  # Layers are scanned: a call stands for all. Recomputed, forward is there
-  # twice.
+  # Layers are scanned: one call is for all of them. With recomputation the
+  # forward kernel appears twice.
   assert text.count(name) == count + 1

@@ -1,4 +1,4 @@
-"""Our blocks against LLaMA's and Qwen3's layers, written by other people."""
+"""Agreement of our blocks with LLaMA's and Qwen3's in `transformers`."""
 
 import dataclasses
 from typing import Any
@@ -34,7 +34,7 @@ CONFIG = model.ModelConfig(
 
 
 def layers_of(config, params):
-  """Layers of `transformers` with our weights; Qwen3's norm the queries."""
+  """Return layers of `transformers` with our weights; Qwen3 has qk norms."""
   d, n = config.width, config.heads
   shape: dict[str, Any] = {
     "hidden_size": d,
@@ -87,7 +87,7 @@ def layers_of(config, params):
 def test_blocks_are_a_bidirectional_llama(qk_norm):
   config = dataclasses.replace(CONFIG, qk_norm=qk_norm)
   params = jax.jit(lambda: model.init_params(config, jax.random.key(0)))()
-  # Norms start at 1, where a forgotten one would not show.
+  # Norms start at 1, which would hide a missing one.
   rng = np.random.default_rng(0)
   params["blocks"] = jax.tree_util.tree_map_with_path(
     lambda path, x: (

@@ -44,7 +44,7 @@ def inputs(b=B, t=T):
 
 
 def lively_params(config=SMALL):
-  """With a head large enough that every logit depends on what it may."""
+  """Return parameters with a large head, so that dependencies show."""
   return _once("params", config)()
 
 
@@ -64,7 +64,7 @@ COMPILED = {}
 
 
 def _once(what, config):
-  """Compiled once for all tests."""
+  """Compile once for all tests."""
 
   def params():
     params = init_params(config, jax.random.key(0))
@@ -119,7 +119,7 @@ def test_every_context_token_changes_the_logits_of_every_frame(attention):
 @pytest.mark.parametrize("level", range(Q))
 @pytest.mark.parametrize("form", ["scattered", "span", "prefix"])
 def test_hidden_tokens_change_no_logit(level, form):
-  """Masked tokens of the active level and finer ones must not be seen."""
+  """Masked tokens of the active level and finer levels have no effect."""
   spans, prefixes = float(form == "span"), float(form == "prefix")
   _, target, _ = inputs()
 
@@ -140,7 +140,7 @@ def test_hidden_tokens_change_no_logit(level, form):
   np.testing.assert_array_equal(
     logits(SMALL, params, level, target=other), before
   )
-  # All that is shown matters.
+  # All visible tokens have an effect.
   for i in range(B):
     for frame, q in np.argwhere(~np.asarray(hidden[i]))[:: 1 + T // 4]:
       change = shown.at[i, frame, q].set((shown[i, frame, q] + 1) % V)
@@ -149,8 +149,8 @@ def test_hidden_tokens_change_no_logit(level, form):
 
 
 @pytest.mark.parametrize("level", range(Q))
-def test_gradients_come_from_what_is_heard_and_shown_alone(level):
-  """Context, shown and hidden tokens use codes of their own."""
+def test_gradients_come_from_context_and_visible_tokens_alone(level):
+  """Context, visible and hidden tokens use different codes."""
   config = small(embedding="table")
   rng = np.random.default_rng(level)
   context = jnp.asarray(rng.integers(0, 10, (B, T, Q)))
@@ -183,7 +183,7 @@ def test_gradients_come_from_what_is_heard_and_shown_alone(level):
     assert (mask > 0) == (q >= level)
 
 
-def test_the_codecs_own_vectors_are_left_alone():
+def test_the_codecs_vectors_are_not_trained():
   params = lively_params()
   context, target, category = inputs()
 
@@ -227,7 +227,7 @@ def test_without_conditions():
   assert out.shape == (B, T, V)
 
 
-def test_a_dropped_context_is_not_heard():
+def test_a_dropped_context_has_no_effect():
   params = lively_params()
   context, _, _ = inputs()
   drop = jnp.array([True, False, True, False])

@@ -43,15 +43,15 @@ def test_round_trip_is_exact(saved):
   jax.tree.map(np.testing.assert_array_equal, weights.params, params)
 
 
-def test_how_to_attend_is_not_the_weights_matter(tmp_path):
-  # Trained on a GPU with cuDNN, played on a laptop.
+def test_the_form_of_attention_is_not_loaded(tmp_path):
+  # Trained on a GPU with cuDNN, used on a laptop.
   config = dataclasses.replace(CONFIG, attention="cudnn", dtype="bfloat16")
   path = tmp_path / "model.safetensors"
   save_weights(path, config, init_params(CONFIG, jax.random.key(0)), {})
   assert load_weights(path).config.attention == "auto"
 
 
-def test_who_may_read_other_files_may_read_weights(saved):
+def test_weights_are_readable_as_other_files_are(saved):
   plain = saved.with_suffix(".json")
   assert saved.stat().st_mode == plain.stat().st_mode
 
@@ -87,14 +87,14 @@ def test_missing_file_is_named(saved, suffix):
 
 def test_truncated_weights_are_named(saved):
   saved.write_bytes(saved.read_bytes()[:-10])
-  with pytest.raises(ValueError, match=r"model\.safetensors: damaged"):
+  with pytest.raises(ValueError, match=r"model\.safetensors: corrupt"):
     load_weights(saved)
 
 
 def test_truncated_description_is_named(saved):
   text = saved.with_suffix(".json").read_text()
   saved.with_suffix(".json").write_text(text[:30])
-  with pytest.raises(ValueError, match=r"model\.json: damaged"):
+  with pytest.raises(ValueError, match=r"model\.json: corrupt"):
     load_weights(saved)
 
 

@@ -28,14 +28,14 @@ def test_a_tone_is_one_line_at_its_frequency_and_level(frequency):
 
 @pytest.mark.parametrize("seconds", [0.2, 3.0])
 @pytest.mark.parametrize("rate", [8000, 96000])
-def test_draws_lanes_for_what_there_is(tmp_path, seconds, rate):
+def test_draws_a_lane_for_each_audio(tmp_path, seconds, rate):
   stem = tone(220, seconds, rate)
   full, alone = tmp_path / "full.png", tmp_path / "alone.png"
   take_picture.draw(full, stem, stem, stem, title="bass, seed 3")
   take_picture.draw(alone, None, stem, None, title="bass, seed 3")
   pixels = image.imread(full)
   assert pixels.shape[0] > 2 * image.imread(alone).shape[0]
-  assert pixels[..., :3].std() > 0.05  # not one flat colour
+  assert pixels[..., :3].std() > 0.05  # not one color
   assert sorted(os.listdir(tmp_path)) == ["alone.png", "full.png"]
 
 

@@ -43,7 +43,7 @@ def test_low_discrepancy_is_van_der_corputs_order_rolled():
     np.testing.assert_array_equal(order, expected)
 
 
-def test_ranks_that_are_no_numbers_come_last_and_count():
+def test_nan_ranks_come_last_and_count():
   masked = jnp.array([[True, False, True, True]])
   rank = jnp.array([[jnp.nan, jnp.nan, 1.0, -jnp.inf]])
   for count in (1, 2, 3):

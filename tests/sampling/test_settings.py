@@ -51,6 +51,6 @@ def test_wrong_values_are_named(wrong):
     Settings(**wrong)
 
 
-def test_unknown_preset_lists_those_there_are():
+def test_unknown_preset_lists_the_known_ones():
   with pytest.raises(ValueError, match="default, fast, paper"):
     preset("papper")

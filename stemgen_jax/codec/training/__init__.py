@@ -1,1 +1,1 @@
-"""Train and judge the demo codec."""
+"""Train and evaluate the demo codec."""

@@ -3,26 +3,50 @@
 import collections
 import json
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
-import soxr
 from jaxtyping import Float
 
-from stemgen_jax import disk
-from stemgen_jax.audio import Audio
-from stemgen_jax.data.songs import Songs
+from stemgen_jax import audio, disk
 
 _INDEX = "index.json"
-# Shares of the clips; the rest are single stems.
+# Shares of the clips; the others are single stems.
 _MIXES = 0.5
 _SILENCE = 0.02
-# RMS of a clip in dB re full scale: usual music, and now and then far below.
+# RMS of a clip in dB of full scale: the usual level of music with a spread,
+# and for a tenth of the clips a much lower one.
 _LEVEL, _LEVEL_SPREAD = -18.0, 6.0
 _QUIET, _QUIET_RANGE = 0.1, (-50.0, -24.0)
-_GAIN_SPREAD = 6.0  # dB, of a stem within a mix.
-_AUDIBLE = 1e-3  # RMS under which a clip counts as silent, -60 dB.
+_GAIN_SPREAD = 6.0  # dB, of a stem within a mix
+_AUDIBLE = 1e-3  # RMS below which a clip counts as silent, -60 dB
 _TRIES = 8
+
+
+# The part of `data.songs` that `render` needs; data is a room above this one.
+class _Stem(Protocol):
+  @property
+  def category(self) -> str: ...
+  @property
+  def read(self) -> Callable[[], audio.Audio]: ...
+
+
+class _Song(Protocol):
+  @property
+  def id(self) -> str: ...
+  @property
+  def split(self) -> str: ...
+  @property
+  def stems(self) -> Sequence[_Stem]: ...
+
+
+class Songs(Protocol):
+  """A source of songs, such as `data.songs.Songs`."""
+
+  def songs(self) -> Iterable[_Song]:
+    """Return the songs of all splits."""
+    ...
 
 
 def render(
@@ -31,14 +55,19 @@ def render(
   sample_rate: int,
   splits: Sequence[str] = ("train", "valid"),
 ) -> Iterator[str]:
-  """Writes the songs of some splits as mono float16, yielding each song's id.
+  """Write the songs of some splits as mono float16; yield each song's id.
 
-  One `SONG.npy` [stems, samples] per song and an index of those that are
-  complete. They are not rendered again, so that a stopped run goes on where it
-  was.
+  The folder gets one `SONG.npy` [stems, samples] per song and an index of the
+  complete ones, which are not rendered again when a stopped run resumes.
+
+  Args:
+    source: source of songs; its repr is compared with that in the index.
+    folder: cache of rendered songs.
+    sample_rate: sample rate to render at, in Hz.
+    splits: splits to render.
 
   Raises:
-    ValueError: the folder has other songs, or at another sample rate.
+    ValueError: the folder has other songs, or has another sample rate.
   """
   folder.mkdir(parents=True, exist_ok=True)
   index_path = folder / _INDEX
@@ -54,16 +83,17 @@ def render(
     if song.split not in splits:
       continue
     if song.id not in index:
-      stems = [_mono(stem.read(), sample_rate) for stem in song.stems]
+      sounds = (stem.read() for stem in song.stems)
+      stems = [
+        audio.resample_mono(x.samples.mean(1), x.sample_rate, sample_rate)
+        for x in sounds
+      ]
+      # float16 halves the cache; its noise is far below the codec's error.
       np.save(folder / f"{song.id}.npy", np.stack(stems).astype(np.float16))
       categories = [stem.category for stem in song.stems]
       index[song.id] = {"split": song.split, "categories": categories}
       disk.write_json(index_path, {"recipe": recipe, "songs": index})
     yield song.id
-
-
-def _mono(sound: Audio, sample_rate: int) -> np.ndarray:
-  return soxr.resample(sound.samples.mean(1), sound.sample_rate, sample_rate)
 
 
 def _read_index(folder: pathlib.Path) -> tuple[str, dict[str, dict]]:
@@ -75,15 +105,18 @@ class Clips:
   """Random clips of the rendered songs of one split.
 
   A clip is a stem (every category equally often), a mix of at least two stems
-  of a song with gains of their own (contexts are such mixes), or silence.
-  Batch `number` is a function of the seed and the number alone.
+  of a song with random gains (contexts are such mixes), or silence. A batch is
+  a function of the seed and its number alone.
   """
 
   def __init__(self, folder: pathlib.Path, split: str, samples: int, seed: int):
     _, index = _read_index(folder)
     songs = {id: song for id, song in index.items() if song["split"] == split}
     if not songs:
-      raise ValueError(f"{folder} has no songs of the split {split!r}")
+      raise ValueError(
+        f"{folder}: no songs of the split {split!r}; render them first"
+      )
+    # Memory-mapped: a step reads a few clips of a few songs.
     self._songs = [np.load(folder / f"{id}.npy", mmap_mode="r") for id in songs]
     self._by_category = collections.defaultdict(list)
     for number, song in enumerate(songs.values()):
@@ -96,14 +129,15 @@ class Clips:
   def batch(
     self, number: int, size: int
   ) -> Float[np.ndarray, "size 1 samples"]:
-    """Clips of training, float32, at training's levels."""
+    """Return training clips at random levels, float32."""
     rng = np.random.default_rng((self._seed, number))
     return np.stack([self._clip(rng) for _ in range(size)])[:, None]
 
   def of_category(
     self, category: str, size: int
   ) -> Float[np.ndarray, "size 1 samples"]:
-    """Audible clips of one category's stems (or "mix"), at the usual level."""
+    """Return audible clips of a category (or "mix") at the usual level."""
+    # The seed is not the category's hash, which differs between processes.
     rng = np.random.default_rng((self._seed, *category.encode()))
     clips = [self._audible(rng, category) for _ in range(size)]
     return np.stack([_at_level(clip, _LEVEL) for clip in clips])[:, None]
@@ -119,6 +153,7 @@ class Clips:
     return _at_level(clip, _LEVEL + rng.uniform(-1, 1) * _LEVEL_SPREAD)
 
   def _audible(self, rng: np.random.Generator, category: str) -> np.ndarray:
+    # A stem may be wholly silent: after some tries a silent clip is returned.
     clip = np.zeros(self._samples, np.float32)
     for _ in range(_TRIES):
       clip = self._mix(rng) if category == "mix" else self._stem(rng, category)
@@ -140,19 +175,19 @@ class Clips:
     gains = 10 ** (rng.uniform(-1, 1, count) * _GAIN_SPREAD / 20)
     start = self._start(rng, stems)
     clips = stems[rows, start : start + self._samples].astype(np.float32)
-    return gains.astype(np.float32) @ clips
+    return gains.astype(np.float32) @ clips  # [samples]
 
   def _start(self, rng: np.random.Generator, stems: np.ndarray) -> int:
-    room = stems.shape[1] - self._samples
-    if room < 0:
+    last = stems.shape[1] - self._samples
+    if last < 0:
       raise ValueError(
-        f"a song of {stems.shape[1]} samples is shorter than a clip of"
-        f" {self._samples}"
+        f"a song of {stems.shape[1]} samples: expected at least the"
+        f" {self._samples} of a clip"
       )
-    return int(rng.integers(room + 1))
+    return int(rng.integers(last + 1))
 
 
 def _at_level(clip: np.ndarray, decibels: float) -> np.ndarray:
-  """The clip at that RMS; one without sound stays as it is."""
+  """Scale a clip to an RMS; return a silent clip unchanged."""
   rms = np.sqrt(np.square(clip).mean())
   return clip if rms <= 1e-6 else clip * np.float32(10 ** (decibels / 20) / rms)

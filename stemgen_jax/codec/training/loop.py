@@ -1,10 +1,9 @@
-"""Training of a codec on one machine: a loop, its checkpoint and its log."""
+"""Training of a codec on one machine: loop, checkpoint and log."""
 
 import contextlib
 import dataclasses
 import json
 import math
-import os
 import pathlib
 import time
 from collections.abc import Iterator
@@ -16,103 +15,46 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from stemgen_jax import disk
+from stemgen_jax import disk, recipes
 from stemgen_jax.codec import encodec, networks
 from stemgen_jax.codec.training import losses, normalization, quantizer
 from stemgen_jax.codec.training.clips import Clips
+from stemgen_jax.codec.training.config import TrainingConfig
 from stemgen_jax.codec.training.teacher import Teacher
 
 _CHECKPOINT = "checkpoint.safetensors"
 _LOG = "log.jsonl"
 _LOG_EVERY = 10
-_SMOOTHING = 0.98  # of the figure that decides the end of the warm-up
-_MAX_GRADIENT = 5.0
+_SMOOTHING = 0.98  # of the waveform error that ends the warm-up
+_USAGE_DECAY = 0.99  # of the code counts that the perplexity is computed from
+_MAX_GRADIENT = 5.0  # norm
 _WEIGHT_DECAY = 1e-2
-_RAMP = 50  # steps
-_APART = 10**9  # more than anybody's steps
-_FINAL_RATE = 0.05  # of the learning rate, at the last step
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-  """How to train a codec; the defaults are the demo codec's.
-
-  Attributes:
-    network: the networks' shape.
-    steps: optimiser steps in all, warm-up included.
-    batch: clips per step.
-    frames: frames per clip.
-    learning_rate: constant, then falling to a twentieth (half a cosine).
-    decay_share: the share of the steps in which it falls.
-    warm_up: the warm-up, without quantiser, ends when `losses.waveform_error`
-      is below this.
-    warm_up_share: it ends after this share of the steps at the latest.
-    warm_up_spectral: weight of the spectral loss during the warm-up; the
-      waveform error's is always 1.
-    spectral: its weight from then on.
-    commitment: weight of the commitment loss.
-    taught: how many dimensions of the latents are taught by `teacher.Teacher`
-      (0: none); the coarsest codebook lives in these alone.
-    teaching: weight of the squared distance between them and the lesson.
-    kmeans_batches: batches that the quantiser starts from, and the teacher.
-    seed: of the initial weights, the clips and the restarted codes.
-  """
-
-  network: networks.NetworkConfig = dataclasses.field(
-    default_factory=networks.NetworkConfig
-  )
-  steps: int = 6000
-  batch: int = 8
-  frames: int = 40
-  learning_rate: float = 1e-3
-  decay_share: float = 0.4
-  warm_up: float = 0.4
-  warm_up_share: float = 0.25
-  warm_up_spectral: float = 0.3
-  spectral: float = 1.0
-  commitment: float = 0.25
-  taught: int = 32
-  teaching: float = 1.0
-  kmeans_batches: int = 40
-  seed: int = 0
-
-  def validate(self) -> None:
-    """Raises ValueError where a field is out of range."""
-    for name in ("steps", "batch", "frames", "kmeans_batches"):
-      if getattr(self, name) < 1:
-        raise ValueError(f"{name} is {getattr(self, name)}: expected 1 or more")
-    for name in ("decay_share", "warm_up_share"):
-      if not 0 <= getattr(self, name) <= 1:
-        raise ValueError(f"{name} is {getattr(self, name)}: expected 0 to 1")
-    if not 0 <= self.taught <= self.network.latent:
-      raise ValueError(
-        f"taught is {self.taught}: expected 0 to {self.network.latent}, the"
-        " width of the latents"
-      )
+_RAMP = 50  # steps from a new optimizer to the full learning rate
+_FIRST_OTHER_BATCH = 10**9  # more than the steps of any run
+_FINAL_RATE = 0.05  # share of the learning rate at the last step
 
 
 class Training:
-  """A codec in training: `run` it, stop it anywhere, make it anew to resume.
+  """A codec in training; make it again from the same folder to resume it.
 
-  It warms up without quantiser and with batch norm until the waveform is there.
-  (Phase has to be learned: constant latents can only give multiples of the
-  frame rate, so a pitch is latents that turn from frame to frame. A codec
-  trained on spectra alone learned envelopes without pitch.) Then batch norm is
-  folded into the convolutions, the codebooks are set by k-means, and the very
-  function that is exported is trained on.
+  It warms up without quantizer and with batch norm until it reconstructs the
+  waveform. (Phase must be learned: constant latents can only give multiples of
+  the frame rate, so a pitch needs latents that rotate from frame to frame. A
+  codec trained on spectra alone learned envelopes without pitch.) Then batch
+  norm is folded into the convolutions, the codebooks are initialized by
+  k-means, and training continues on the function that is exported.
 
-  Everything random is a function of (seed, step), so a resumed run takes the
-  steps that an undisturbed one would have taken.
+  All randomness is a function of (seed, step), so a resumed run takes the
+  steps that an uninterrupted one would have taken.
 
   Args:
-    config: what to train.
-    clips: the training clips, of `config.frames` frames.
-    folder: where the checkpoint and the log live; a checkpoint there is
-      resumed.
+    config: configuration.
+    clips: training clips of `config.frames` frames.
+    folder: folder of checkpoint and log; a checkpoint in it is resumed.
 
   Raises:
     ValueError: the configuration is out of range, or the folder's checkpoint
-      was made with another one (`steps` apart).
+      has another one (except for `steps`).
   """
 
   def __init__(
@@ -121,14 +63,14 @@ class Training:
     config.validate()
     self.config = config
     self.step = 0
-    self.warm_up_end: int | None = None  # the step, once it has come
+    self.warm_up_end: int | None = None  # step; None during the warm-up
     self._clips = clips
     self._folder = folder
     torch.manual_seed(config.seed)
     self._use(normalization.with_batch_norm(networks.Network(config.network)))
     self._spectral = losses.SpectralLoss(config.network.sample_rate)
     self._teacher = self._new_teacher()
-    self._error = 1.0  # of the waveform, smoothed
+    self._error = 1.0  # waveform error, smoothed
     self._usage = torch.zeros(
       config.network.levels, config.network.codes_per_level
     )
@@ -139,12 +81,12 @@ class Training:
       self._teacher.fit(torch.cat(self._other_batches()))
 
   def run(self) -> Iterator[dict[str, float]]:
-    """Trains to the last step; yields each step's figures, logs every tenth.
+    """Train to the last step; yield the figures of each step.
 
     Figures: `loss`; `waveform`, see `losses.waveform_error`; `log_mel`,
     `plateau` and `pitch` of `losses.SpectralLoss`; `teaching`, the squared
-    distance of the latents from the lesson; after the warm-up `commitment` and,
-    of each level over the recent steps, `perplexity_0` ...
+    distance of the latents from the teacher's targets; after the warm-up
+    `commitment` and per level, over recent steps, `perplexity_0` ...
     """
     self._cut_log()
     with open(self._folder / _LOG, "a") as log:
@@ -160,7 +102,7 @@ class Training:
         yield figures
 
   def _cut_log(self) -> None:
-    """Takes out the steps that a killed run wrote after its checkpoint."""
+    """Remove the steps that a killed run logged after its checkpoint."""
     path = self._folder / _LOG
     if not path.exists():
       return
@@ -172,10 +114,10 @@ class Training:
     try:
       return json.loads(line)["step"] <= self.step
     except ValueError:
-      return False  # the line that a killed run was writing
+      return False  # an incomplete line: the run was killed while writing
 
   def save(self) -> None:
-    """Writes the checkpoint: whole or not at all."""
+    """Write the checkpoint: whole or not at all."""
     tensors = _prefixed("network", self._network.state_dict())
     for number, state in self._optimizer.state_dict()["state"].items():
       tensors |= _prefixed(f"optimizer.{number}", state)
@@ -189,23 +131,20 @@ class Training:
       "warm_up_end": self.warm_up_end,
       "error": self._error,
     }
-    path = self._folder / _CHECKPOINT
-    partial = path.with_suffix(".partial")
-    safetensors.torch.save_file(
-      tensors, partial, metadata={"progress": json.dumps(progress)}
-    )
-    os.replace(partial, path)
+    metadata = {"progress": json.dumps(progress)}
+    with disk.replacing(self._folder / _CHECKPOINT) as partial:
+      safetensors.torch.save_file(tensors, partial, metadata=metadata)
 
   def export(self, path: pathlib.Path, name: str) -> str:
-    """Writes the codec as it is now; returns its checksum.
+    """Write the codec in its present state; return its checksum.
 
     Raises:
-      ValueError: it has no codebooks yet.
+      ValueError: the codec has no codebooks yet.
     """
     if self.warm_up_end is None:
       raise ValueError(
-        f"the codec is still warming up after {self.step} steps, without"
-        " codebooks: train on"
+        f"the codec is still warming up after {self.step} steps and has no"
+        " codebooks: continue the training"
       )
     metadata = {
       "steps": self.step,
@@ -230,14 +169,15 @@ class Training:
     weight = config.warm_up_spectral if warming_up else config.spectral
     loss = waveform + weight * spectral + config.teaching * teaching
     self._optimizer.zero_grad()
+    # `loss` is logged without the commitment, which the warm-up does not have.
     torch.add(loss, commitment, alpha=config.commitment).backward()
     parameters = self._network.parameters()
     norm = torch.nn.utils.clip_grad_norm_(parameters, _MAX_GRADIENT)
-    # One bad step would spoil the averages for good.
+    # Before the step: the optimizer's averages would keep a NaN forever.
     if not math.isfinite(norm):
       raise ValueError(
-        f"the gradient is no finite number at step {self.step}: this run "
-        "cannot go on; begin another, in another folder with another seed"
+        f"the gradient is {norm.item()} at step {self.step}: this run cannot "
+        "continue; start another, in another folder with another seed"
       )
     self._optimizer.step()
     self._error += (1 - _SMOOTHING) * (waveform.item() - self._error)
@@ -248,7 +188,7 @@ class Training:
   def _decode(
     self, latents: Float[Tensor, "b d t"]
   ) -> tuple[Float[Tensor, "b c samples"], Tensor, dict[str, float]]:
-    """Output, commitment loss and the quantiser's figures."""
+    """Return output, commitment loss and the quantizer's figures."""
     if self.warm_up_end is None:
       return self._network.decoder(latents), torch.zeros(()), {}
     quantized, ids, commitment = quantizer.quantize(
@@ -258,7 +198,7 @@ class Training:
       self.config.taught,
     )
     for usage, level in zip(self._usage, ids.T):
-      usage.mul_(0.99).add_(torch.bincount(level, minlength=len(usage)))
+      usage.mul_(_USAGE_DECAY).add_(torch.bincount(level, minlength=len(usage)))
     figures = {"commitment": commitment.item()}
     for level, value in enumerate(quantizer.perplexity(self._usage).tolist()):
       figures[f"perplexity_{level}"] = value
@@ -267,12 +207,14 @@ class Training:
   def _teaching(
     self, latents: Float[Tensor, "b d t"], audio: Float[Tensor, "b c samples"]
   ) -> Tensor:
+    """Return the squared distance of the latents from their targets."""
     if not self._teacher:
       return torch.zeros(())
     taught = latents[:, : self.config.taught]
     return (taught - self._teacher(audio)).square().mean()
 
   def _warm(self) -> bool:
+    """Return whether the warm-up is over."""
     config = self.config
     latest = config.warm_up_share * config.steps
     return self._error < config.warm_up or self.step >= latest
@@ -283,6 +225,7 @@ class Training:
     batches = self._other_batches()
     self.warm_up_end = self.step
     self._use(normalization.folded(self._network, batches))
+    # [b, d, t] of each batch to [b * t, d].
     latents = [
       self._network.encoder(audio).transpose(1, 2).flatten(0, 1)
       for audio in batches
@@ -296,9 +239,11 @@ class Training:
     )
 
   def _other_batches(self) -> list[Float[Tensor, "b c samples"]]:
-    """Other clips than training's, whose numbers count up from 0."""
+    """Return batches that training, which counts from 0, does not use."""
     return [
-      torch.from_numpy(self._clips.batch(_APART + number, self.config.batch))
+      torch.from_numpy(
+        self._clips.batch(_FIRST_OTHER_BATCH + number, self.config.batch)
+      )
       for number in range(self.config.kmeans_batches)
     ]
 
@@ -309,7 +254,7 @@ class Training:
     return Teacher(network.sample_rate, network.hop, self.config.taught)
 
   def _use(self, network: networks.Network) -> None:
-    """Trains this network from now on, with a new optimiser."""
+    """Train this network from here on, with a new optimizer."""
     self._network = network
     self._optimizer = torch.optim.AdamW(
       network.parameters(),
@@ -332,18 +277,17 @@ class Training:
     with _opened(path) as file:
       progress = json.loads(file.metadata()["progress"])
       tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    ours = json.loads(json.dumps(dataclasses.asdict(self.config)))
-    del ours["steps"]  # A run may be made longer or shorter.
-    different = [k for k, v in ours.items() if progress["config"].get(k) != v]
-    if different:
+    # A run may be made longer or shorter.
+    ours = recipes.as_json(self.config) | {"steps": progress["config"]["steps"]}
+    if different := recipes.differences(progress["config"], ours):
       raise ValueError(
-        f"{path} was made with other settings ({', '.join(different)}): use"
-        " those, or another folder"
+        f"{path} was made with other settings ({different}): use those, or "
+        "another folder"
       )
     self.step = progress["step"]
     self.warm_up_end = progress["warm_up_end"]
     if self.warm_up_end is not None:
-      self._use(networks.Network(self.config.network))
+      self._use(networks.Network(self.config.network))  # no batch norm
     self._error = progress["error"]
     self._usage = tensors.pop("usage")
     parts: dict[str, dict] = {"network": {}, "optimizer": {}, "teacher": {}}
@@ -362,10 +306,10 @@ class Training:
 
 
 def steps_done(folder: pathlib.Path) -> int:
-  """Steps of the run in a folder; 0 if there is none.
+  """Return the steps of the run in a folder; 0 if there is none.
 
   Raises:
-    ValueError: its checkpoint is damaged.
+    ValueError: its checkpoint is corrupt.
   """
   path = folder / _CHECKPOINT
   if not path.exists():
@@ -381,7 +325,7 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
       yield file
   except safetensors.SafetensorError as error:
     raise ValueError(
-      f"{path} is damaged ({error}): put a copy there, or begin again in "
+      f"{path} is corrupt ({error}): restore a copy, or start again in "
       "another folder"
     ) from error
 
@@ -391,8 +335,8 @@ def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _rate(step: int, warm_up_end: int | None, config: TrainingConfig) -> float:
-  """The learning rate as a share of its peak."""
-  # A new optimiser knows no variances: it starts gently.
+  """Return the learning rate as a share of its maximum."""
+  # A new optimizer has no variances yet: its first steps would be too large.
   since = step if warm_up_end is None else step - warm_up_end
   start = min(1.0, (since + 1) / _RAMP)
   falling = config.decay_share * config.steps

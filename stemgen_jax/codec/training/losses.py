@@ -1,4 +1,4 @@
-"""What the codec is trained to keep: spectra at several resolutions."""
+"""Losses of the codec: waveform, and spectra at several resolutions."""
 
 import torch
 from jaxtyping import Float
@@ -6,23 +6,22 @@ from torch import Tensor, nn
 
 # Window and mel bands: short windows for attacks, long ones for pitch.
 _RESOLUTIONS = ((2048, 96), (1024, 64), (512, 48), (256, 32))
-# Of a magnitude spectrum over sqrt(window): 60 dB below a loud sound. With 1e-5
-# half of the loss comes from what nobody hears.
+# Floor of a magnitude spectrum over sqrt(window): 60 dB below a loud sound.
+# With 1e-5 half of the loss comes from inaudible bins (measured).
 FLOOR = 3e-4
 _LINEAR_MEL = 2.0
-# Pitch: windows long enough to part semitones from 130 Hz on, and the notes C1
-# to B7.
+# Pitch: a window that separates semitones from 130 Hz on; MIDI notes C1 to B7.
 SEMITONE_WINDOW = 4096
 _SEMITONES = range(24, 108)
-# Mean square of a sound 40 dB below full scale: errors in what is quieter are
-# measured against this.
+# Mean square of a sound 40 dB below full scale: the errors of quieter sounds
+# are relative to this.
 _QUIET = 1e-4
 
 
 def waveform_error(
   output: Float[Tensor, "b c samples"], target: Float[Tensor, "b c samples"]
 ) -> Tensor:
-  """Mean over clips of |output - target|^2 / |target|^2; silence gives 1."""
+  """Return the mean over clips of |output - target|^2 / |target|^2."""
   error = (output - target).square().mean((1, 2))
   return (error / (target.square().mean((1, 2)) + _QUIET)).mean()
 
@@ -42,7 +41,7 @@ class SpectralLoss(nn.Module):
     self.register_buffer("semitones", semitone_filters(sample_rate))
 
   def mels(self, audio: Float[Tensor, "b samples"]) -> list[Tensor]:
-    """Mel spectra `[b, bands, t]`, longest window first."""
+    """Return mel spectra `[b, bands, t]`, longest window first."""
     return [
       self.get_buffer(f"mel_{size}")
       @ magnitudes(audio, self.get_buffer(f"window_{size}"), size // 2)
@@ -52,7 +51,7 @@ class SpectralLoss(nn.Module):
   def log_pitches(
     self, audio: Float[Tensor, "b samples"]
   ) -> Float[Tensor, "b semitones t"]:
-    """Log spectra in semitones."""
+    """Return log spectra in semitones."""
     window = self.get_buffer(f"window_{SEMITONE_WINDOW}")
     spectrum = magnitudes(audio, window, SEMITONE_WINDOW // 4)
     return (self.get_buffer("semitones") @ spectrum).log()
@@ -62,11 +61,11 @@ class SpectralLoss(nn.Module):
     output: Float[Tensor, "b c samples"],
     target: Float[Tensor, "b c samples"],
   ) -> tuple[Tensor, dict[str, float]]:
-    """The loss, and its figures to log.
+    """Return the loss and its figures.
 
     `log_mel` is the mean over window sizes of the L1 distance of log-mel
     spectra in nepers. `plateau` is the same for the best constant guess (each
-    band's median over this batch): what a codec reaches that learns nothing.
+    band's median over this batch), which a codec reaches without learning.
     `pitch` is the L1 distance of log spectra in semitones.
     """
     log_mel = linear = plateau = torch.zeros(())
@@ -75,7 +74,7 @@ class SpectralLoss(nn.Module):
       log_wanted = wanted.log()
       log_mel = log_mel + (out.log() - log_wanted).abs().mean()
       linear = linear + (out - wanted).abs().mean()
-      bands = log_wanted.transpose(0, 1).flatten(1)
+      bands = log_wanted.transpose(0, 1).flatten(1)  # [bands, b * t]
       middle = bands.median(1, keepdim=True).values
       plateau = plateau + (bands - middle).abs().mean()
     n = len(_RESOLUTIONS)
@@ -88,14 +87,16 @@ class SpectralLoss(nn.Module):
 def mel_filters(
   sample_rate: int, window: int, bands: int
 ) -> Float[Tensor, "bands bins"]:
-  """Triangles, equally spaced in mel (HTK), of unit sum."""
+  """Return triangles of unit sum, equally spaced in mel (HTK)."""
+  # In float32 by PyTorch: other libraries round the edges differently, and the
+  # losses of earlier runs would change.
   top = 2595 * torch.log10(torch.tensor(1 + sample_rate / 2 / 700))
   edges = 700 * (10 ** (torch.linspace(0, top.item(), bands + 2) / 2595) - 1)
   return _triangles(edges, sample_rate, window)
 
 
 def semitone_filters(sample_rate: int) -> Float[Tensor, "semitones bins"]:
-  """Triangles of unit sum around the notes C1 to B7, for SEMITONE_WINDOW."""
+  """Return triangles of unit sum around C1 to B7, for SEMITONE_WINDOW."""
   notes = torch.arange(_SEMITONES.start - 1, _SEMITONES.stop + 1)
   edges = 440 * 2 ** ((notes - 69) / 12)
   return _triangles(edges, sample_rate, SEMITONE_WINDOW)
@@ -104,7 +105,7 @@ def semitone_filters(sample_rate: int) -> Float[Tensor, "semitones bins"]:
 def _triangles(
   edges: Float[Tensor, " bands+2"], sample_rate: int, window: int
 ) -> Float[Tensor, "bands bins"]:
-  """One triangle around each inner edge, from neighbour to neighbour."""
+  """Return a triangle around each inner edge, from neighbor to neighbor."""
   bins = torch.linspace(0, sample_rate / 2, window // 2 + 1)
   low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
   # At least one bin wide: narrower triangles would miss every bin.
@@ -122,7 +123,7 @@ def magnitudes(
   *,
   center: bool = True,
 ) -> Float[Tensor, "b bins t"]:
-  """Spectra over sqrt(size), with FLOOR beneath.
+  """Return magnitude spectra over sqrt(size), plus FLOOR.
 
   With `center` window i is around sample i * hop, otherwise it begins there.
   """

@@ -1,11 +1,11 @@
-"""Batch norm while a codec gets going; plain convolutions afterwards.
+"""Batch norm during the warm-up; plain convolutions afterwards.
 
-Without normalisation the codec rarely leaves the plateau "predict the mean
-spectrum", or explodes. EnCodec 48 kHz normalises over time
-(`time_group_norm`), which makes the code of a frame depend on how loud it is
-5 s away and how long the input is. Batch norm does as well in training, and
-its statistics can be frozen: then it is a scale and a shift per channel, which
-disappear in the convolution before it.
+Without normalization the codec rarely leaves the plateau "predict the mean
+spectrum", or diverges. EnCodec 48 kHz normalizes over time
+(`time_group_norm`), which makes the code of a frame depend on the loudness 5 s
+away and on the length of the input. Batch norm trains as well, and its
+statistics can be frozen: then it is a scale and a shift per channel, which can
+be folded into the convolution before it.
 """
 
 import copy
@@ -22,9 +22,9 @@ from stemgen_jax.codec.networks import (
   ResidualBlock,
 )
 
-# Standard deviations that training starts from. ELU is nearly linear where they
-# are small: a linear codec learns the waveform in a few hundred steps, and the
-# rest bends from there.
+# Initial standard deviations. ELU is nearly linear where they are small: a
+# linear codec learns the waveform in a few hundred steps (measured), and
+# nonlinear behavior develops from there.
 _GAIN = 0.4
 _BRANCH_GAIN = 0.1
 _OUTPUT_SCALE = 0.1
@@ -32,10 +32,10 @@ _OUTPUT_SCALE = 0.1
 
 @torch.no_grad()
 def with_batch_norm(network: Network) -> Network:
-  """A copy, to be trained, with batch norm after all convolutions but the last.
+  """Return a copy with batch norm after all convolutions but the last.
 
-  The latents' batch norm has no gain of its own: every dimension ends with unit
-  variance, for the quantiser to start from.
+  The batch norm of the latents has no gain: the quantizer starts from unit
+  variance in every dimension.
   """
   network = copy.deepcopy(network)
   for part in (network.encoder, network.decoder):
@@ -50,6 +50,7 @@ def with_batch_norm(network: Network) -> Network:
       channels = _inner(last).out_channels
       last.norm = nn.BatchNorm1d(channels, affine=False)
     else:
+      # A quiet output first: the loss of silence is 1, that of noise is large.
       last.conv.weight.mul_(_OUTPUT_SCALE)
       last.conv.bias.zero_()
   return network
@@ -57,20 +58,21 @@ def with_batch_norm(network: Network) -> Network:
 
 @torch.no_grad()
 def folded(network: Network, batches: Iterable[Tensor]) -> Network:
-  """A copy without batch norms, whose statistics are those of the batches.
+  """Return a copy with batch norms folded into the convolutions.
 
-  The running averages of training are of no use: the weights have moved since,
-  and what a dozen clips give is far from what music gives on average.
+  Their statistics are computed from the batches. The running averages of
+  training would not do: the weights have changed since, and a dozen clips are
+  far from the average of music.
 
   Args:
-    network: what `with_batch_norm` made, trained.
-    batches: audio `[b, c, samples]` to take the statistics from.
+    network: network of `with_batch_norm`, trained.
+    batches: audio `[b, c, samples]` for the statistics.
   """
   network = copy.deepcopy(network).train()
   for module in network.modules():
     if isinstance(module, nn.BatchNorm1d):
       module.reset_running_stats()
-      module.momentum = None  # The plain mean over batches.
+      module.momentum = None  # average over all batches
   for audio in batches:
     network.decoder(network.encoder(audio))
   for part in (network.encoder, network.decoder):
@@ -82,7 +84,7 @@ def folded(network: Network, batches: Iterable[Tensor]) -> Network:
       shift = -norm.running_mean * scale
       if norm.affine:
         scale, shift = scale * norm.weight, shift * norm.weight + norm.bias
-      # A transposed convolution's weight is [in, out, kernel].
+      # [out, in, kernel], but [in, out, kernel] if transposed.
       out = 1 if isinstance(convolution, NormConvTranspose1d) else 0
       inner.weight.transpose(0, out).mul_(scale[:, None, None])
       inner.bias.copy_(inner.bias * scale + shift)
@@ -97,11 +99,11 @@ def _batch_norm(wrapper: Any, gain: float) -> nn.BatchNorm1d:
 
 
 def _convolutions(part: nn.Module) -> list[Any]:
-  """EnCodec's wrappers of a convolution and its `norm`, first to last."""
+  """Return EnCodec's wrappers of a convolution and its `norm`, in order."""
   kinds = NormConv1d, NormConvTranspose1d
   return [module for module in part.modules() if isinstance(module, kinds)]
 
 
 def _inner(wrapper: Any) -> Any:
-  """The convolution itself; PyTorch's types say no more of it than Module."""
+  """Return the convolution of a wrapper."""
   return wrapper.conv if isinstance(wrapper, NormConv1d) else wrapper.convtr

@@ -1,8 +1,8 @@
-"""Training of the residual quantiser: k-means start, moving averages, restarts.
+"""Train the residual quantizer: k-means, moving averages, restarts.
 
-EnCodec's own training step is not used: in 0.1.1 a restarted code is
-overwritten by its old average in the same call, so no dead code ever comes
-back. Its classes hold the codebooks all the same.
+EnCodec's classes hold the codebooks, but its training step is not used: in
+0.1.1 a restarted code is overwritten by its old average in the same call, so
+that a dead code stays dead.
 """
 
 from collections.abc import Iterator
@@ -22,13 +22,11 @@ _KMEANS_ROUNDS = 10
 
 
 def books(quantizer: ResidualVectorQuantizer) -> Iterator[Any]:
-  """EnCodec's `EuclideanCodebook`s, coarse to fine.
-
-  Typed as Any since PyTorch says of no buffer that it is a tensor.
-  """
+  """Yield EnCodec's `EuclideanCodebook`s, coarse to fine."""
+  # Any: PyTorch types buffers as Tensor | Module.
   layers: Any = quantizer.vq.layers
   for layer in layers:
-    yield layer._codebook  # `codebook`, the public one, has no statistics.
+    yield layer._codebook  # the public `codebook` has no statistics
 
 
 @torch.no_grad()
@@ -39,11 +37,18 @@ def start(
   generator: torch.Generator,
   taught: int = 0,
 ) -> None:
-  """Sets every codebook by k-means on what the coarser ones leave.
+  """Initialize every codebook by k-means on the coarser ones' residual.
 
-  The coarsest lives in the first `taught` dimensions (0: in all): its codes
-  are zero in the others, so that EnCodec's own search for the nearest code
+  The coarsest codebook uses the first `taught` dimensions (0: all): its codes
+  are zero in the others, so that EnCodec's search for the nearest code
   compares those dimensions only.
+
+  Args:
+    quantizer: quantizer to initialize.
+    latents: latents of n frames.
+    frames_per_step: frames of a training step, which the usage is scaled to.
+    generator: source of the initial choices.
+    taught: dimensions of the coarsest codebook.
   """
   residual = latents
   for level, book in enumerate(books(quantizer)):
@@ -52,7 +57,8 @@ def start(
     means = _choose(given, v, generator)
     for _ in range(_KMEANS_ROUNDS):
       sums, counts = _sums(given, _nearest(given, means), v)
-      # An empty cluster moves to a latent of its own.
+      # Move an empty cluster to a random latent. `_choose` is called every
+      # time, so that the random numbers do not depend on the clusters.
       means = torch.where(
         counts[:, None] > 0,
         sums / counts[:, None].clamp(min=1),
@@ -60,7 +66,7 @@ def start(
       )
     ids = _nearest(given, means)
     _, counts = _sums(given, ids, v)
-    # The averages count frames of one step.
+    # The moving averages count the frames of one step.
     usage = counts.clamp(min=0.5) * frames_per_step / len(latents)
     book.embed.copy_(means)
     book.cluster_size.copy_(usage)
@@ -75,14 +81,14 @@ def quantize(
   generator: torch.Generator,
   taught: int = 0,
 ) -> tuple[Float[Tensor, "b d t"], Int[Tensor, "n q"], Tensor]:
-  """One training step's quantisation, straight-through; updates codebooks.
+  """Quantize the latents of a training step and update the codebooks.
 
   The coarsest codebook stays in the first `taught` dimensions, as in `start`.
 
   Returns:
-    The quantised latents (their gradient is the latents'), the ids of the
-    b * t frames, and the commitment loss: the mean over levels of the squared
-    distance between what a level was given and what it chose.
+    The quantized latents, with a straight-through gradient; the ids of the
+    n = b * t frames; and the commitment loss, the mean over levels of the
+    squared distance between a level's input and its code.
   """
   b, d, t = latents.shape
   frames = latents.transpose(1, 2).reshape(b * t, d)
@@ -95,6 +101,7 @@ def quantize(
     _update(book, given.detach(), chosen, generator)
     residual = residual - vectors
     ids.append(chosen)
+  # Straight-through: the value is the sum of codes, the gradient is 1.
   quantized = frames - residual.detach()
   return (
     quantized.reshape(b, t, d).transpose(1, 2),
@@ -104,7 +111,7 @@ def quantize(
 
 
 def perplexity(usage: Float[Tensor, "... v"]) -> Float[Tensor, "..."]:
-  """How many codes are in use, on average: exp of the entropy, 1..v."""
+  """Return exp of the entropy of the usage: the codes in use, 1..v."""
   share = usage / usage.sum(-1, keepdim=True)
   return torch.special.entr(share).sum(-1).exp()
 
@@ -122,6 +129,7 @@ def _update(
   mean = len(given) / book.codebook_size
   dead = book.cluster_size < _DEAD * mean
   if dead.any():
+    # Restart dead codes at random latents, with the mean usage.
     fresh = _choose(given, int(dead.sum()), generator)
     book.cluster_size[dead] = mean
     book.embed_avg[dead] = fresh * mean
@@ -129,7 +137,7 @@ def _update(
 
 
 def _first(vectors: Float[Tensor, "n d"], count: int) -> Float[Tensor, "n d"]:
-  """The vectors with zeros behind their first `count` dimensions (0: all)."""
+  """Zero all but the first `count` dimensions (0: keep all)."""
   if not count:
     return vectors
   rest = vectors.shape[1] - count

@@ -1,4 +1,4 @@
-"""How well a codec keeps what it was not trained on, by instrument or file."""
+"""Measure a codec's round trip of held-out audio, by instrument or file."""
 
 import pathlib
 import sys
@@ -9,28 +9,29 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from stemgen_jax import audio as audio_files
+from stemgen_jax import audio as audio_lib
+from stemgen_jax import finite
 from stemgen_jax.codec.protocol import Codec
 from stemgen_jax.codec.training import quantizer
 from stemgen_jax.codec.training.clips import Clips
 from stemgen_jax.codec.training.losses import SpectralLoss
 
-_AUDIBLE = 1e-3  # RMS of a frame, -60 dB.
-# A held note is few codes: how many are in use takes many sounds to tell.
+_AUDIBLE = 1e-3  # RMS of a frame, -60 dB
+# A held note uses few codes: the perplexity needs this many times more clips.
 _SOUNDS = 5
 
 
 def report(codec: Codec, clips: Clips, count: int = 24) -> dict[str, dict]:
-  """The round trip of each category, of mixes of stems, and of all together.
+  """Measure the round trip of each category, of mixes, and of all together.
 
   Args:
-    codec: a mono codec.
+    codec: mono codec.
     clips: held-out clips at the codec's sample rate.
     count: clips per category.
 
   Returns:
-    The figures of `judge` by category, of "mix", and of "all" of these, whose
-    `perplexity` counts `_SOUNDS` times as many clips of a second.
+    Figures of `judge` by category, for "mix", and for "all" of these, whose
+    `perplexity` is that of `_SOUNDS` times as many clips of 1 s.
   """
   kinds = (*clips.categories, "mix")
   trips = {
@@ -51,25 +52,25 @@ def report(codec: Codec, clips: Clips, count: int = 24) -> dict[str, dict]:
 def judge(
   codec: Codec, audio: Float[np.ndarray, "b samples 1"]
 ) -> dict[str, Any]:
-  """The round trip of these clips in figures.
+  """Measure the round trip of clips.
 
   Returns:
     `log_mel`, the L1 distance of log-mel spectra in nepers over four window
     sizes; `plateau`, the same for a constant guess; `pitch`, that of spectra in
     semitones; `si_sdr`, the median scale-invariant signal-to-distortion ratio
     in dB; `onset_f1` and `chroma_cosine`, agreement of the round trip with the
-    original, see `evaluation.agreement`; `perplexity`, the number of codes in
-    use at each level on audible frames; `frames`, how many those are (they
-    bound the perplexity).
+    original, see `agreement`; `perplexity`, the number of codes in use at each
+    level on audible frames; `frames`, the number of those frames (an upper
+    bound of the perplexity).
 
   Raises:
-    ModuleNotFoundError: the packages that hear onsets and chroma are absent.
+    ModuleNotFoundError: librosa or mir_eval is missing.
   """
   return _figures(codec, _round_trip(codec, audio))
 
 
 class _RoundTrip(NamedTuple):
-  """Clips, what became of them, and the agreement of each."""
+  """Clips, their codes and outputs, and the agreement of each."""
 
   audio: Float[np.ndarray, "b samples 1"]
   codes: Int[np.ndarray, "b t q"]
@@ -83,6 +84,7 @@ def _round_trip(
 ) -> _RoundTrip:
   from stemgen_jax.codec.training import agreement
 
+  # Clip by clip: memory does not grow with the number of clips.
   codes = np.concatenate([codec.encode(clip[None]) for clip in audio])
   output = np.concatenate([codec.decode(clip[None]) for clip in codes])
   output = output[:, : audio.shape[1]]
@@ -107,33 +109,30 @@ def _figures(codec: Codec, trip: _RoundTrip) -> dict[str, Any]:
   figures["chroma_cosine"] = trip.chroma_cosine
   used = trip.codes[_audible_frames(trip.audio, codec.hop)]
   return {
-    **{name: _mean(value) for name, value in figures.items()},
+    # None where no clip has the figure, such as onsets of silence.
+    **{
+      name: finite.or_none(finite.mean(value), 3)
+      for name, value in figures.items()
+    },
     "si_sdr": round(float(np.median(si_sdr(trip.output, trip.audio))), 2),
     **_codes_in_use(used, codec),
   }
 
 
-def _mean(values: np.ndarray | float) -> float | None:
-  """Of the clips that have the figure; None if none has, as silent ones."""
-  known = np.asarray(values, np.float64)
-  known = known[np.isfinite(known)]
-  return round(float(known.mean()), 3) if known.size else None
-
-
 def clips_of_files(
   paths: Sequence[pathlib.Path], sample_rate: int, samples: int
 ) -> Float[np.ndarray, "b samples 1"]:
-  """Recordings in mono, cut into clips; a rest shorter than a clip is left.
+  """Read recordings in mono, cut into clips; drop a shorter remainder.
 
   Raises:
-    ValueError: a file is no audio, or none is as long as a clip.
-    FileNotFoundError: a path leads nowhere.
+    ValueError: a file is not audio, or none is as long as a clip.
+    FileNotFoundError: a file is missing.
   """
   clips = []
   for path in paths:
-    sound = audio_files.read(path)
-    mono = audio_files.resample(
-      audio_files.fold_down(sound.samples), sound.sample_rate, sample_rate
+    sound = audio_lib.read(path)
+    mono = audio_lib.resample(
+      audio_lib.fold_down(sound.samples), sound.sample_rate, sample_rate
     )
     whole = len(mono) // samples
     clips.append(mono[: whole * samples].reshape(whole, samples, 1))
@@ -157,8 +156,9 @@ def si_sdr(
   output: Float[np.ndarray, "b samples 1"],
   target: Float[np.ndarray, "b samples 1"],
 ) -> Float[np.ndarray, " b"]:
-  """Scale-invariant signal-to-distortion ratio in dB (arXiv 1811.02508)."""
+  """Return the scale-invariant SDR in dB (arXiv 1811.02508)."""
   output, target = output[..., 0], target[..., 0]
+  # The projection of the output onto the target; the residual is noise.
   energy = np.square(target).sum(1, keepdims=True) + 1e-9
   wanted = target * (output * target).sum(1, keepdims=True) / energy
   noise = np.square(output - wanted).sum(1) + 1e-9
@@ -166,7 +166,7 @@ def si_sdr(
 
 
 def _audible_frames(audio: np.ndarray, hop: int) -> np.ndarray:
-  """[b, t], an incomplete last frame is filled up with silence."""
+  """Return `[b, t]`; an incomplete last frame is padded with silence."""
   b, samples, _ = audio.shape
   t = -(-samples // hop)
   frames = np.pad(audio[..., 0], ((0, 0), (0, t * hop - samples)))
@@ -192,5 +192,5 @@ def _codes_in_use(used: Int[np.ndarray, "n q"], codec: Codec) -> dict[str, Any]:
 def channels_first(
   audio: Float[np.ndarray, "b samples c"],
 ) -> Float[torch.Tensor, "b c samples"]:
-  """PyTorch's layout of audio."""
+  """Return audio in PyTorch's layout."""
   return torch.from_numpy(np.ascontiguousarray(audio.transpose(0, 2, 1)))

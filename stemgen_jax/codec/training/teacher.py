@@ -1,12 +1,12 @@
-"""What the coarsest level is taught: the spectrum of a frame without its phase.
+"""Targets of the coarsest level: the spectrum of a frame without its phase.
 
-Left to itself a codec spends its coarsest level on the waveform. Its codes then
-turn with the phase of the lowest partial, of which a context says nothing: a
-model that predicts one stem from others has nothing to hold on to. So the first
-dimensions of the latents are taught a picture of what is heard (pitches over a
-long window, attacks over a short one), the coarsest codebook lives in these
+Without supervision a codec spends its coarsest level on the waveform. Its codes
+then rotate with the phase of the lowest partial, which a context does not
+determine: a model that predicts one stem from others cannot predict them. So
+the first dimensions of the latents have the spectrum as their target (pitches
+over a long window, attacks over a short one), the coarsest codebook uses these
 dimensions only, and the finer levels and other dimensions carry the waveform.
-Speech codecs teach their first level in the same way (arXiv 2308.16692).
+Speech codecs supervise their first level in the same way (arXiv 2308.16692).
 """
 
 import math
@@ -26,20 +26,20 @@ _ATTACK_WINDOW, _ATTACK_BANDS = 512, 24
 
 
 class Teacher(nn.Module):
-  """Turns audio into the lesson of every frame: `size` numbers.
+  """Computes the target of every frame: `size` numbers.
 
   They are the principal components of the frame's log spectra, rotated so that
-  each has the same variance (one over the clips it was fitted to): distances
-  between lessons are those between spectra, and a batch norm of the latents
-  agrees with them.
+  each has the same variance (1 over the clips of `fit`): distances between
+  targets are those between spectra, and the batch norm of the latents, which
+  gives unit variance, agrees with them.
 
   Args:
-    sample_rate: of the audio, in Hz.
+    sample_rate: sample rate of the audio in Hz.
     hop: samples per frame.
     size: numbers per frame, a power of two.
 
   Raises:
-    ValueError: a size that is no power of two.
+    ValueError: `size` is not a power of two.
   """
 
   def __init__(self, sample_rate: int, hop: int, size: int):
@@ -49,6 +49,7 @@ class Teacher(nn.Module):
     self._hop = hop
     pitches = semitone_filters(sample_rate)
     attacks = mel_filters(sample_rate, _ATTACK_WINDOW, _ATTACK_BANDS)
+    # Not in checkpoints: the filters follow from the configuration.
     self.register_buffer("pitches", pitches, persistent=False)
     self.register_buffer("attacks", attacks, persistent=False)
     bands = len(pitches) + len(attacks)
@@ -57,12 +58,15 @@ class Teacher(nn.Module):
 
   @torch.no_grad()
   def fit(self, audio: Float[Tensor, "b c samples"]) -> None:
-    """Sets the components by the spectra of these clips."""
-    spectra = self._spectra(audio).flatten(0, 1)
+    """Set mean and projection from the spectra of these clips."""
+    spectra = self._spectra(audio).flatten(0, 1)  # [b * t, bands]
     mean = spectra.mean(0)
     size = self.get_buffer("projection").shape[1]
     covariance = torch.cov((spectra - mean).T)
     variances, directions = torch.linalg.eigh(covariance)
+    # `eigh` sorts upwards: the last are the largest. The rotation makes their
+    # variances equal to the mean variance, in place of a whitening, which
+    # would change distances.
     directions = directions[:, -size:] @ _hadamard(size)
     scale = variances[-size:].mean().sqrt()
     self.get_buffer("mean").copy_(mean)
@@ -72,7 +76,7 @@ class Teacher(nn.Module):
   def forward(
     self, audio: Float[Tensor, "b c samples"]
   ) -> Float[Tensor, "b size t"]:
-    """The lessons of all whole frames."""
+    """Return the targets of all whole frames."""
     spectra = self._spectra(audio) - self.get_buffer("mean")
     return (spectra @ self.get_buffer("projection")).transpose(1, 2)
 
@@ -92,7 +96,7 @@ class Teacher(nn.Module):
   def _magnitudes(
     self, audio: Float[Tensor, "b samples"], window: int
   ) -> Float[Tensor, "b bins t"]:
-    """Spectra of windows around the middle of each frame."""
+    """Return spectra of windows around the middle of each frame."""
     t = audio.shape[1] // self._hop
     before = (window - self._hop) // 2
     after = (t - 1) * self._hop + window - before - audio.shape[1]
@@ -103,7 +107,7 @@ class Teacher(nn.Module):
 
 
 def _hadamard(size: int) -> Float[Tensor, "size size"]:
-  """An orthogonal matrix whose entries are all of one magnitude."""
+  """Return an orthogonal matrix with entries of one magnitude."""
   matrix = torch.ones(1, 1)
   while len(matrix) < size:
     matrix = torch.cat(

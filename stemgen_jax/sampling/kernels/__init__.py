@@ -1,4 +1,4 @@
-"""From a level's logits to candidates and their ranks, in one pass."""
+"""Candidates and ranks from the logits of a level, in one pass."""
 
 from stemgen_jax.sampling.kernels.api import (
   REFERENCE,

@@ -1,4 +1,4 @@
-"""Candidates of a level by the fused pass, or by the plain path."""
+"""Pick candidates by a fused kernel or by the reference implementation."""
 
 import dataclasses
 
@@ -15,19 +15,19 @@ _LAUNCHERS = ("reference", "mosaic_tpu", "mosaic_gpu")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Kernel:
-  """How candidates are picked.
+  """Choice of a kernel and its block sizes.
 
   Attributes:
-    launcher: "reference" is the plain path, "mosaic_tpu" and "mosaic_gpu" are
-      the fused pass.
-    head: the pass begins before the model's head, so that logits never reach
-      memory; the launcher "mosaic_gpu" has no such pass.
-    frames: at once, 0 for what suits the launcher.
-    codes: at once, 0 for what suits the launcher.
-    interpret: runs the pass on any backend, slowly, as tests do.
+    launcher: "reference", plain jnp; or "mosaic_tpu" or "mosaic_gpu", the
+      fused kernel.
+    head: include the model's head in the kernel, so that logits never reach
+      memory; not for "mosaic_gpu".
+    frames: frames per block; 0 for the launcher's default.
+    codes: codes per block; 0 for the launcher's default.
+    interpret: run the kernel on any backend, slowly, for tests.
 
   Raises:
-    ValueError: no launcher has this name, or it has no such pass, or needs a
+    ValueError: the launcher is unknown, does not include the head, or needs a
       newer jax.
   """
 
@@ -40,7 +40,7 @@ class Kernel:
   def __post_init__(self):
     if self.launcher not in _LAUNCHERS:
       raise ValueError(
-        f"no kernel is called {self.launcher!r}: expected one of "
+        f"unknown kernel {self.launcher!r}: expected one of "
         f"{', '.join(_LAUNCHERS)}"
       )
     if self.head and self.launcher == "mosaic_gpu":
@@ -50,8 +50,8 @@ class Kernel:
       )
     if self.launcher == "mosaic_gpu" and jax.__version_info__ < (0, 11):
       raise ValueError(
-        f"the kernel 'mosaic_gpu' needs jax 0.11 or newer, here is "
-        f"{jax.__version__}: install it (Python 3.12 or newer), or take "
+        f"the kernel 'mosaic_gpu' needs jax 0.11 or newer, this is "
+        f"{jax.__version__}: install it (Python 3.12 or newer), or choose "
         "'reference'"
       )
 
@@ -60,11 +60,9 @@ REFERENCE = Kernel()
 
 
 def for_backend() -> Kernel:
-  """The fused pass on TPUs, the plain path elsewhere.
-
-  The pass for GPUs has been interpreted and lowered, but not yet compiled or
-  run on one: it is there for those who ask for it.
-  """
+  """Return the fused kernel on TPUs, the reference elsewhere."""
+  # The GPU's kernel was interpreted and lowered, but never run on a GPU: it
+  # must be chosen explicitly.
   if jax.default_backend() == "tpu":
     return Kernel(launcher="mosaic_tpu")
   return REFERENCE
@@ -84,28 +82,28 @@ def pick(
   head: Float[Array, "d v"] | None = None,
   top: tuple[Int[Array, ""], Float[Array, ""]] | None = None,
 ) -> Picks:
-  """Mixes the branches (eq. 3 or nested), draws a code and ranks it.
+  """Mix the branches (eq. 3 or nested), draw a code and rank it.
 
-  In float32 from the mix on. The noise is `noise.gumbel(keys, codes)` to the
-  bit, whatever the kernel and its blocks, and so are the codes but where two
-  candidates tie within the last bits of a sum. A top-k or top-p needs all of a
-  frame's codes sorted before the first is drawn, which one pass cannot do:
-  then the plain path is taken.
+  All arithmetic after the head is in float32. The noise is bit-identical to
+  `noise.gumbel(keys, codes)` for every kernel and block size, and so are the
+  codes except where two candidates tie within the last bits of a sum.
 
   Args:
-    kernel: how.
-    values: logits of all branches, one branch's batch after the other; or,
-      with `head`, what the head turns into logits.
-    weights: of the branches.
-    temperature: divides the mixed logits.
-    keys: of each frame's noise.
+    kernel: kernel to use; the reference where there is a top-k or top-p.
+    values: logits of n branches, one branch's batch after the other; or the
+      input of `head`.
+    weights: weights of the branches.
+    temperature: divisor of the mixed logits.
+    keys: keys of each frame's noise.
     order: see `ranking.rank`.
     w_confidence: see `ranking.rank`.
     rank: form of the rank.
-    codes: so many codes are legal; logits beyond them are of none.
-    head: what is left of the model to be run.
-    top: top-k and top-p, see `reference.truncate`; None where there is neither.
+    codes: number of codes; logits beyond are ignored.
+    head: head of the model, if it has not been applied.
+    top: top-k and top-p, see `reference.truncate`; None for neither.
   """
+  # A top-k or top-p needs all codes of a frame sorted before one is drawn,
+  # which one pass over the codes cannot do.
   if kernel.launcher == "reference" or top is not None:
     if head is not None:
       values = jnp.einsum(
@@ -122,8 +120,8 @@ def pick(
       codes=codes,
       top=top,
     )
-  numbers = jnp.stack([*weights, temperature, w_confidence])
-  # One array in and one out, as a TPU pads rows of one number to 128.
+  scalars = jnp.stack([*weights, temperature, w_confidence])  # [n + 2]
+  # One array of three columns in and out: a TPU pads each to 128 columns.
   frames = jnp.concatenate(
     [
       jax.random.key_data(keys),
@@ -133,32 +131,33 @@ def pick(
   )
   picked = _launch(
     kernel,
-    numbers.astype(jnp.float32),
-    frames.reshape(-1, 3),
+    scalars.astype(jnp.float32),
+    frames.reshape(-1, 3),  # [b * t, 3]
     values.reshape(len(weights), keys.size, values.shape[-1]),
     head,
     rank,
     codes,
   )
+  # [b * t, 3] to three arrays [b, t].
   chosen, log_p, ranks = jnp.moveaxis(picked.reshape(*keys.shape, 3), -1, 0)
   return Picks(chosen.astype(jnp.int32), log_p, ranks)
 
 
 def _launch(
   kernel: Kernel,
-  numbers: Float[Array, " n+2"],
+  scalars: Float[Array, " n+2"],
   frames: UInt32[Array, "r 3"],
   values: Float[Array, "n r v"] | Float[Array, "n r d"],
   head: Float[Array, "d v"] | None,
   rank: str,
   codes: int,
 ) -> Float[Array, "r 3"]:
-  # Imported where they run: the one for GPUs needs a newer jax.
+  # Launchers are imported on use: mosaic_gpu needs jax 0.11.
   if kernel.launcher == "mosaic_gpu":
     from stemgen_jax.sampling.kernels import mosaic_gpu
 
     return mosaic_gpu.launch(
-      numbers,
+      scalars,
       frames,
       values,
       rank,
@@ -170,7 +169,7 @@ def _launch(
 
   block = mosaic_tpu.BLOCK if head is None else mosaic_tpu.HEAD_BLOCK
   return mosaic_tpu.launch(
-    numbers,
+    scalars,
     frames,
     values,
     head,

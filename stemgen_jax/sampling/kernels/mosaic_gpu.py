@@ -1,4 +1,4 @@
-"""The pass on NVIDIA GPUs: Pallas with Mosaic GPU, which needs jax 0.11."""
+"""The kernel on NVIDIA GPUs: Pallas with Mosaic GPU, which needs jax 0.11."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from jaxtyping import Array, Float, UInt32
 from stemgen_jax.sampling.kernels import tile
 
 CODES = 1024
-_THREADS = 128  # of a warpgroup, which has one frame
+_THREADS = 128  # of a warpgroup, which processes one frame
 
 
 def launch(
-  numbers: Float[Array, " n+2"],
+  scalars: Float[Array, " n+2"],
   frames: UInt32[Array, "r 3"],
   logits: Float[Array, "n r v"],
   rank: str,
@@ -23,30 +23,31 @@ def launch(
   codes_block: int,
   interpret: bool = False,
 ) -> Float[Array, "r 3"]:
-  """Runs the pass, one frame in each warpgroup; see `mosaic_tpu.launch`.
+  """Run the kernel, one frame per warpgroup; see `mosaic_tpu.launch`.
 
   Args:
-    numbers: weights of the branches, temperature, w_confidence.
-    frames: of each frame the two words of its key, and its order's bits.
-    logits: of the branches; copied where the blocks do not divide v.
+    scalars: weights of the branches, temperature, w_confidence.
+    frames: per frame the two words of its key and the bits of its order.
+    logits: logits of the branches; copied where the blocks do not divide v.
     rank: see `ranking.rank`.
-    codes: so many are legal.
-    codes_block: a multiple of 128.
-    interpret: runs on any backend.
+    codes: number of codes.
+    codes_block: codes per block, a multiple of 128.
+    interpret: run on any backend.
 
   Returns:
-    Of each frame the code, its log-probability and its rank.
+    Per frame the code, its log-probability and its rank.
   """
   n, r, v = logits.shape
   columns = min(codes_block, v + -v % _THREADS)
   logits = jnp.pad(logits, ((0, 0), (0, 0), (0, -v % columns)))
 
-  # Here, as a kernel has no bits of a single number.
+  # Outside the kernel, which cannot bitcast a scalar.
   order = jax.lax.bitcast_convert_type(frames[:, 2], jnp.float32)
 
-  def kernel(numbers: Any, frames: Any, order: Any, logits: Any, out: Any):
+  def kernel(scalars: Any, frames: Any, order: Any, logits: Any, out: Any):
     row = jax.lax.axis_index("frame")
-    weights = [numbers[branch] for branch in range(n)]
+    weights = [scalars[branch] for branch in range(n)]
+    # Unrolled by Python: the number of blocks is static.
     state = tile.start(())
     for first in range(0, codes, columns):
       block = slice(first, first + columns)
@@ -54,12 +55,12 @@ def launch(
         state,
         [logits[branch, row, block] for branch in range(n)],
         weights,
-        numbers[n],
+        scalars[n],
         (frames[row, 0], frames[row, 1]),
         first,
         codes,
       )
-    picked = tile.finish(state, order[row], numbers[n + 1], rank)
+    picked = tile.finish(state, order[row], scalars[n + 1], rank)
     for column, value in enumerate(picked):
       out[row, column] = value
 
@@ -69,9 +70,9 @@ def launch(
     grid=(r,),
     grid_names=("frame",),
     interpret=_interpret() if interpret else None,
-  )(numbers, frames, order, logits)
+  )(scalars, frames, order, logits)
 
 
 def _interpret() -> Any:
-  # The types of jax 0.10 do not have it.
+  # The type stubs of jax 0.10 lack it.
   return plgpu.InterpretGPUParams()  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,4 +1,4 @@
-"""The pass on TPUs: Pallas with Mosaic."""
+"""The kernel on TPUs: Pallas with Mosaic."""
 
 import functools
 from typing import Any
@@ -12,13 +12,13 @@ from jaxtyping import Array, Float, UInt32
 from stemgen_jax.sampling.kernels import tile
 
 BLOCK = (64, 1024)  # frames, codes
-# Every block of frames reads the whole head: more frames at once, fewer bytes.
-# Three branches of width 1024 fill the memory of a v5e's core.
+# Every block of frames reads the whole head: larger blocks read fewer bytes.
+# With three branches of width 1024 this block fills the VMEM of a v5e core.
 HEAD_BLOCK = (512, 256)
 
 
 def launch(
-  numbers: Float[Array, " n+2"],
+  scalars: Float[Array, " n+2"],
   frames: UInt32[Array, "r 3"],
   values: Float[Array, "n r v"] | Float[Array, "n r d"],
   head: Float[Array, "d v"] | None,
@@ -29,22 +29,22 @@ def launch(
   codes_block: int,
   interpret: bool = False,
 ) -> Float[Array, "r 3"]:
-  """Runs the pass, `frames_block` frames by `codes_block` codes at a time.
+  """Run the kernel on blocks of `frames_block` x `codes_block`.
 
   Args:
-    numbers: weights of the branches, temperature, w_confidence.
-    frames: of each frame the two words of its key, and its order's bits.
-    values: logits of the branches, in any floating dtype; or what `head` turns
-      into logits, block by block on the chip.
-    head: the model's.
+    scalars: weights of the branches, temperature, w_confidence.
+    frames: per frame the two words of its key and the bits of its order.
+    values: logits of the branches, in any floating dtype; or the input of
+      `head`, which is then applied block by block on the chip.
+    head: head of the model.
     rank: see `ranking.rank`.
-    codes: so many are legal.
-    frames_block: a multiple of 8; more frames than there are is all of them.
-    codes_block: a multiple of 128; more codes than there are is all of them.
-    interpret: runs on any backend.
+    codes: number of codes.
+    frames_block: frames per block, a multiple of 8 or at least all frames.
+    codes_block: codes per block, a multiple of 128 or at least all codes.
+    interpret: run on any backend.
 
   Returns:
-    Of each frame the code, its log-probability and its rank.
+    Per frame the code, its log-probability and its rank.
   """
   n, r, last = values.shape
   v = last if head is None else head.shape[1]
@@ -70,17 +70,19 @@ def launch(
     ],
     out_specs=pl.BlockSpec((rows, 3), lambda i, j: (i, 0)),
     out_shape=jax.ShapeDtypeStruct((r, 3), jnp.float32),
+    # The state of a block of frames persists over its blocks of codes.
     scratch_shapes=[pltpu.VMEM((rows, 1), jnp.float32)]
     * len(tile.State._fields),
     compiler_params=pltpu.CompilerParams(
+      # The codes in order: a block of codes continues the state.
       dimension_semantics=("parallel", "arbitrary")
     ),
     interpret=interpret,
-  )(numbers, frames, *operands)
+  )(scalars, frames, *operands)
 
 
 def _kernel(
-  numbers: Any,
+  scalars: Any,
   frames: Any,
   *refs: Any,
   rank: str,
@@ -97,7 +99,7 @@ def _kernel(
     for ref, value in zip(state, tile.start((rows, 1))):
       ref[...] = value
 
-  logits = [values[branch] for branch in range(n)]
+  logits = [values[branch] for branch in range(n)]  # n x [rows, columns]
   if head:
     logits = [
       jnp.dot(x, head[0][...], preferred_element_type=jnp.float32)
@@ -106,8 +108,8 @@ def _kernel(
   after = tile.update(
     tile.State(*(ref[...] for ref in state)),
     logits,
-    [numbers[branch] for branch in range(n)],
-    numbers[n],
+    [scalars[branch] for branch in range(n)],
+    scalars[n],
     (frames[:, 0:1], frames[:, 1:2]),
     block * columns,
     codes,
@@ -118,6 +120,6 @@ def _kernel(
   @pl.when(block == pl.num_programs(1) - 1)
   def _():
     order = jax.lax.bitcast_convert_type(frames[:, 2:3], jnp.float32)
-    picked = tile.finish(after, order, numbers[n + 1], rank)
+    picked = tile.finish(after, order, scalars[n + 1], rank)
     for column, value in enumerate(picked):
       out[:, column : column + 1] = value

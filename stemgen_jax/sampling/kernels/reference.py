@@ -1,4 +1,4 @@
-"""The plain path: what the kernels compute, array by array."""
+"""The reference implementation of the kernels, in plain jnp."""
 
 from typing import NamedTuple
 
@@ -13,9 +13,9 @@ class Picks(NamedTuple):
   """One candidate for every frame.
 
   Attributes:
-    codes: drawn from the mixed distribution.
-    log_p: their log-probabilities in what they were drawn from.
-    rank: of which frames stay, the highest first.
+    codes: codes drawn from the mixed distribution.
+    log_p: their log-probabilities in that distribution.
+    rank: ranks; the frames of highest rank are kept.
   """
 
   codes: Int[Array, "b t"]
@@ -35,26 +35,15 @@ def pick(
   codes: int,
   top: tuple[Int[Array, ""], Float[Array, ""]] | None = None,
 ) -> Picks:
-  """Mixes the branches, draws a code and ranks it, in float32; see `api.pick`.
-
-  Args:
-    logits: of all branches, one branch's batch after the other.
-    weights: of the branches.
-    temperature: divides the mixed logits.
-    keys: of each frame's noise.
-    order: see `ranking.rank`.
-    w_confidence: see `ranking.rank`.
-    rank: form of the rank.
-    codes: so many codes are legal; logits beyond them are of none.
-    top: top-k and top-p, see `truncate`; None where there is neither.
-  """
-  # In lower precision the tail of the Gumbel noise is cut off, which lowers
-  # the temperature silently.
+  """Mix the branches, draw a code and rank it; arguments as in `api.pick`."""
+  # In float32: lower precision truncates the tail of the Gumbel noise, which
+  # lowers the temperature silently.
   branches = logits[..., :codes].astype(jnp.float32)
-  branches = branches.reshape(len(weights), *keys.shape, codes)
+  branches = branches.reshape(len(weights), *keys.shape, codes)  # [n, b, t, v]
   mixed = guidance.mix(weights, branches) / temperature
   if top is not None:
     mixed = truncate(mixed, *top)
+  # Gumbel-max: the argmax is a draw from softmax(mixed). [b, t]
   chosen = jnp.argmax(mixed + noise.gumbel(keys, codes), axis=-1)
   log_p = jnp.take_along_axis(mixed, chosen[..., None], axis=-1)[..., 0]
   log_p -= jax.nn.logsumexp(mixed, axis=-1)
@@ -67,19 +56,20 @@ def truncate(
   top_k: Int[Array, ""],
   top_p: Float[Array, ""],
 ) -> Float[Array, "b t v"]:
-  """-inf for all but the likeliest codes.
+  """Set the logits of all but the most likely codes to -inf.
 
   Args:
-    logits: of all codes.
-    top_k: codes that stay, those that tie with the last one too; 0 for all.
-    top_p: the fewest likeliest codes stay that hold this much probability, at
-      least one; 1 for all.
+    logits: logits of all codes.
+    top_k: number of codes to keep, and those that tie with the last; 0 for all.
+    top_p: keep the fewest codes that have this probability together, at least
+      one; 1 for all.
   """
   v = logits.shape[-1]
   falling = -jnp.sort(-logits, axis=-1)
+  # Probability of the more likely codes, without the code itself.
   before = jnp.cumsum(jax.nn.softmax(falling, axis=-1), axis=-1)
   before = jnp.pad(before[..., :-1], ((0, 0), (0, 0), (1, 0)))
-  # Rounding must not drop a code where all are to stay.
+  # `before` may be rounded up to 1, which must not drop a code at top_p 1.
   count = jnp.sum((before < top_p) | (top_p >= 1), axis=-1, keepdims=True)
   count = jnp.minimum(count, jnp.where(top_k > 0, top_k, v))
   last = jnp.take_along_axis(falling, count - 1, axis=-1)

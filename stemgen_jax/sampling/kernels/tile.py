@@ -1,9 +1,9 @@
-"""The arithmetic of the pass over one block of codes: pure jnp, everywhere.
+"""The arithmetic of the kernels on one block of codes, in plain jnp.
 
-A launcher goes through a frame's codes block by block and carries a `State`.
-Of a block it needs the branches' logits alone; noise is computed where it is
-used, from the frame's key and the code's number, so that no block size and no
-order of the work can change it.
+A launcher visits the codes of a frame block by block and carries a `State`. It
+loads only the branches' logits; noise is computed in place from the frame's
+key and the code's number, so that it depends neither on the block size nor on
+the order of the blocks.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,17 +21,18 @@ Words = tuple[UInt32[Array, "*r"], UInt32[Array, "*r"]]
 
 _LOWEST = float(np.finfo(np.float32).min)
 _TINY = float(np.finfo(np.float32).tiny)
+# Rotations of threefry-2x32, for alternate groups of four rounds.
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
 
 class State(NamedTuple):
-  """What is known of each frame after some of its codes, all float32.
+  """Running values of each frame after some of its codes, all float32.
 
   Attributes:
-    noisy: the highest logit with its noise so far.
-    code: its code; whole numbers are exact up to 2**24.
+    noisy: highest sum of logit and noise so far.
+    code: its code; integers are exact up to 2**24.
     logit: its logit without the noise.
-    peak: the highest logit.
+    peak: highest logit.
     total: sum of exp(logit - peak).
   """
 
@@ -43,7 +44,7 @@ class State(NamedTuple):
 
 
 def start(shape: tuple[int, ...]) -> State:
-  """Before the first code, for frames of a shape."""
+  """Return the state before the first code, for frames of a shape."""
 
   def full(value: float) -> Array:
     return jnp.full(shape, value, jnp.float32)
@@ -60,24 +61,25 @@ def update(
   first: Array | int,
   codes: int,
 ) -> State:
-  """Takes a block of codes into account.
+  """Update the state with a block of codes.
 
-  The state and the keys have a last axis of 1 where the backend wants all
-  arrays of one rank, and none where it does not.
+  The state and the keys have a last axis of 1 on backends that need all arrays
+  to have one rank, and no such axis on others.
 
   Args:
-    state: of the codes before.
-    logits: one array for each branch.
-    weights: of the branches.
-    temperature: divides the mixed logits.
-    keys: of each frame's noise.
+    state: state after the codes before.
+    logits: one array per branch.
+    weights: weights of the branches.
+    temperature: divisor of the mixed logits.
+    keys: keys of each frame's noise.
     first: number of the block's first code.
-    codes: so many codes are legal; what is read beyond may be anything.
+    codes: number of codes; logits beyond may be anything.
   """
   shape = logits[0].shape
   column = jax.lax.broadcasted_iota(jnp.int32, shape, len(shape) - 1) + first
   legal = column < codes
   mixed = guidance.mix(weights, [x.astype(jnp.float32) for x in logits])
+  # What is beyond the last code adds exp(lowest - peak) = 0 to the total.
   mixed = jnp.where(legal, mixed / temperature, _LOWEST)
   words = (_spread(keys[0], shape), _spread(keys[1], shape))
   noise = gumbel(words, column.astype(jnp.uint32))
@@ -87,15 +89,17 @@ def update(
     return reduce(x, axis=-1, keepdims=state.noisy.ndim == x.ndim)
 
   best = over_codes(jnp.max, noisy)
-  # The first of those that tie, as argmax; also within a block.
+  # The first code of those that tie, as in argmax, by reductions and
+  # comparisons only, which all launchers support.
   number = column.astype(jnp.float32)
   at = noisy == _spread(best, shape)
   code = over_codes(jnp.min, jnp.where(at, number, np.inf))
   is_code = number == _spread(code, shape)
   logit = over_codes(jnp.max, jnp.where(is_code, mixed, _LOWEST))
+  # Online softmax: rescale the total when the peak rises.
   peak = jnp.maximum(state.peak, over_codes(jnp.max, mixed))
   total = over_codes(jnp.sum, jnp.exp(mixed - _spread(peak, shape)))
-  leads = best > state.noisy
+  leads = best > state.noisy  # strictly: the earlier code wins a tie
   return State(
     jnp.maximum(state.noisy, best),
     jnp.where(leads, code, state.code),
@@ -111,15 +115,15 @@ def finish(
   w_confidence: Float[Array, ""],
   rank: str,
 ) -> tuple[Float[Array, "*r"], Float[Array, "*r"], Float[Array, "*r"]]:
-  """The code, its log-probability and its rank, see `ranking.rank`."""
+  """Return the code, its log-probability and its rank."""
   log_p = state.logit - (state.peak + jnp.log(state.total))
   return state.code, log_p, ranking.rank(rank, log_p, order, w_confidence)
 
 
 def gumbel(keys: Words, counter: UInt32[Array, "*r c"]) -> Float[Array, "*r c"]:
-  """The numbers of `noise.gumbel`, for the codes in `counter`."""
+  """Return the noise of `noise.gumbel` for the codes in `counter`."""
   high, low = threefry(keys, jnp.zeros_like(counter), counter)
-  # A number in [1, 2) by its bits, as jax.random.uniform.
+  # 23 random bits as the mantissa of a float in [1, 2), as jax.random.uniform.
   bits = ((high ^ low) >> np.uint32(9)) | np.uint32(0x3F800000)
   uniform = jax.lax.bitcast_convert_type(bits, jnp.float32) - 1.0
   return -jnp.log(-jnp.log(jnp.maximum(uniform + _TINY, _TINY)))
@@ -128,7 +132,8 @@ def gumbel(keys: Words, counter: UInt32[Array, "*r c"]) -> Float[Array, "*r c"]:
 def threefry(
   keys: Words, high: UInt32[Array, "*s"], low: UInt32[Array, "*s"]
 ) -> tuple[UInt32[Array, "*s"], UInt32[Array, "*s"]]:
-  """Threefry-2x32 with 20 rounds of a 64-bit counter (Salmon et al. 2011)."""
+  """Return threefry-2x32 of a 64-bit counter (Salmon et al. 2011)."""
+  # Five groups of four rounds; 0x1BD11BDA is the parity constant.
   schedule = (*keys, keys[0] ^ keys[1] ^ np.uint32(0x1BD11BDA))
   high, low = high + schedule[0], low + schedule[1]
   for group in range(5):
@@ -142,5 +147,5 @@ def threefry(
 
 
 def _spread(x: Array, shape: tuple[int, ...]) -> Array:
-  """One number for each frame, given to all of its codes."""
+  """Broadcast one number per frame to all of its codes."""
   return jax.lax.broadcast_in_dim(x, shape, tuple(range(x.ndim)))

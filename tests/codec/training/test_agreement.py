@@ -1,4 +1,4 @@
-"""The figures on sounds whose notes are known."""
+"""Onset and chroma agreement of sounds with known notes."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ RATE = 32_000
 
 
 def notes(pitches, starts, seconds=3.0):
-  """Decaying tones."""
+  """Return decaying tones."""
   time = np.arange(int(seconds * RATE)) / RATE
   sound = np.zeros_like(time)
   for pitch, start in zip(pitches, starts):

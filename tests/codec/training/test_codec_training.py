@@ -36,7 +36,7 @@ def train_clips(cache):
 
 
 def run(cache, folder, steps=None):
-  """Trains, for some steps or to the end; the figures of each step."""
+  """Train for some steps or to the end; return the figures of each step."""
   one = loop.Training(CONFIG, train_clips(cache), folder)
   figures = []
   for figure in one.run():
@@ -76,15 +76,15 @@ def test_exported_codec_is_the_one_that_was_trained(cache, tmp_path):
   assert results["all"]["frames"] > 3 * sum(
     results[kind]["frames"] for kind in ("piano", "drums", "mix")
   )
-  # The last step's clips again: one step more of training apart.
+  # The clips of the last step, whose update the figures do not include.
   batch = train_clips(cache).batch(CONFIG.steps - 1, CONFIG.batch)
-  heard = batch.transpose(0, 2, 1)
-  output = report.channels_first(loaded.decode(loaded.encode(heard)))
+  sound = batch.transpose(0, 2, 1)
+  output = report.channels_first(loaded.decode(loaded.encode(sound)))
   error = losses.waveform_error(output, torch.from_numpy(batch))
   assert error.item() == pytest.approx(figures[-1]["waveform"], rel=0.1)
 
 
-def test_coarsest_codes_live_in_the_taught_dimensions(cache, tmp_path):
+def test_coarsest_codes_use_the_taught_dimensions_only(cache, tmp_path):
   one, figures = run(cache, tmp_path)
   one.export(tmp_path / "codec.safetensors", "tones")
   books = codec.load(tmp_path / "codec.safetensors").codebooks()
@@ -100,12 +100,12 @@ def test_taught_dimensions_fit_the_latents(taught):
     dataclasses.replace(CONFIG, taught=taught).validate()
 
 
-def test_a_damaged_checkpoint_is_named(cache, tmp_path):
+def test_a_corrupt_checkpoint_is_named(cache, tmp_path):
   run(cache, tmp_path, 2)
   checkpoint = tmp_path / "checkpoint.safetensors"
   assert loop.steps_done(tmp_path) == 2
   checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-  with pytest.raises(ValueError, match="is damaged"):
+  with pytest.raises(ValueError, match="is corrupt"):
     run(cache, tmp_path)
 
 
@@ -129,7 +129,9 @@ def test_log_and_other_settings(cache, tmp_path):
   assert [entry["step"] for entry in entries] == [10]
   assert entries[0]["perplexity_0"] > 1
   other = dataclasses.replace(CONFIG, seed=1)
-  with pytest.raises(ValueError, match=r"other settings \(seed\)"):
+  with pytest.raises(
+    ValueError, match=r"other settings \(seed 0 there, 1 now\)"
+  ):
     loop.Training(other, train_clips(cache), tmp_path)
 
 
@@ -142,7 +144,7 @@ def test_clips_depend_on_seed_and_number_only(cache):
   assert not np.array_equal(batch, again.batch(6, 8))
 
 
-def test_rendering_resamples_and_keeps_what_is_there(tmp_path):
+def test_rendering_resamples_and_keeps_complete_songs(tmp_path):
   list(clips.render(tones.Tones(rate=16_000), tmp_path, 32_000))
   first = tmp_path / "tones-0.npy"
   stems = np.load(first)
@@ -161,7 +163,7 @@ def test_si_sdr():
   rng = np.random.default_rng(0)
   target = rng.standard_normal((1, 32_000, 1)).astype(np.float32)
   noise = rng.standard_normal(target.shape).astype(np.float32)
-  # 20 dB of noise below, and any gain.
+  # Noise 20 dB below the target; the gain does not count.
   value = report.si_sdr(3 * (target + 0.1 * noise), target)
   np.testing.assert_allclose(value, 20, atol=0.1)
 

@@ -9,7 +9,7 @@ RATE, HOP, SIZE = 32_000, 640, 8
 
 
 def tone(pitch: float, phase: float = 0.0) -> torch.Tensor:
-  """Half a second of a note and two overtones. [1, samples]"""
+  """Return half a second of a note with two overtones, [1, samples]."""
   time = torch.arange(RATE // 2) / RATE
   hertz = 440 * 2 ** ((pitch - 69) / 12)
   partials = [
@@ -36,10 +36,10 @@ def fitted(clips):
   return one
 
 
-def test_lessons_are_even(fitted, clips):
-  lessons = fitted(clips)
-  assert lessons.shape == (len(clips), SIZE, RATE // 2 // HOP)
-  numbers = lessons.transpose(1, 2).flatten(0, 1)
+def test_targets_have_mean_0_and_variance_1(fitted, clips):
+  targets = fitted(clips)
+  assert targets.shape == (len(clips), SIZE, RATE // 2 // HOP)
+  numbers = targets.transpose(1, 2).flatten(0, 1)
   torch.testing.assert_close(
     numbers.mean(0), torch.zeros(SIZE), atol=1e-3, rtol=0
   )
@@ -48,24 +48,24 @@ def test_lessons_are_even(fitted, clips):
   )
 
 
-def test_lessons_know_pitch_and_not_phase(fitted):
-  def lesson(pitch: float, phase: float = 0.0) -> torch.Tensor:
+def test_targets_depend_on_pitch_and_not_on_phase(fitted):
+  def target(pitch: float, phase: float = 0.0) -> torch.Tensor:
     return fitted(tone(pitch, phase)[None])[0, :, 5:-5]
 
   def distance(a: torch.Tensor, b: torch.Tensor) -> float:
     return (a - b).norm(dim=0).mean().item()
 
-  other_phase = distance(lesson(57), lesson(57, 1.0))
-  assert distance(lesson(57), lesson(58)) > 10 * other_phase
+  other_phase = distance(target(57), target(57, 1.0))
+  assert distance(target(57), target(58)) > 10 * other_phase
 
 
-def test_a_lesson_is_of_its_own_frame(fitted):
+def test_a_target_depends_on_its_own_frame(fitted):
   audio = torch.zeros(1, 1, 40 * HOP)
   audio[..., 20 * HOP + HOP // 2] = 1.0
   quiet, loud = fitted(torch.zeros_like(audio)), fitted(audio)
   change = (loud - quiet).norm(dim=1)[0]
   assert change.argmax() == 20
-  # The attack's window reaches no further; the pitches' four frames.
+  # The window of attacks is within the frame, that of pitches is longer.
   reach = (teacher.SEMITONE_WINDOW // 2) // HOP + 1
   assert not change[: 20 - reach].any()
   assert not change[21 + reach :].any()

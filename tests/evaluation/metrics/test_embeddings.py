@@ -97,7 +97,7 @@ def test_other_files_than_vggishs_are_refused(tmp_path):
     vggish.load(other)
   broken = tmp_path / "broken.pth"
   broken.write_bytes(b"PK broken")
-  with pytest.raises(ValueError, match="damaged"):
+  with pytest.raises(ValueError, match="corrupt"):
     vggish.load(broken)
 
 

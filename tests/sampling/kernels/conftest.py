@@ -1,4 +1,4 @@
-"""What the tests of the kernels share."""
+"""Selection of the kernels' tests by the version of jax."""
 
 import jax
 

@@ -9,7 +9,7 @@ WEIGHTS = jnp.array([-1.5, 2.0, 0.5])
 
 
 def problem(n, b, t, v, *, d=0, dtype=jnp.float32):
-  """Arguments of `pick`, those that a trace can be of; with a head if d."""
+  """Return traceable arguments of `pick`; with a head if d."""
   draw = jax.random.split(jax.random.key(n + v), 3)
   values = jax.random.normal(draw[0], (n * b, t, d or v), dtype)
   head = 5 * d**-0.5 * jax.random.normal(draw[1], (d, v), dtype) if d else None
@@ -28,14 +28,14 @@ def problem(n, b, t, v, *, d=0, dtype=jnp.float32):
 
 
 def pick(kernel, given, *, rank="paper", codes, top=None):
-  """`masked_sampling.pick`, compiled."""
+  """Run `kernels.pick`, compiled."""
   return jax.jit(
     lambda given: kernels.pick(kernel, **given, rank=rank, codes=codes, top=top)
   )(given)
 
 
 def shapes(given, sharding=None):
-  """The problem without its numbers, to lower or compile for elsewhere."""
+  """Return the shapes of a problem, to lower or compile for other devices."""
   return jax.tree.map(
     lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), given
   )

@@ -1,4 +1,4 @@
-"""The fused pass against the plain path, on every launcher that runs here."""
+"""The fused kernel against the reference, on every launcher that runs here."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ from stemgen_jax.sampling.kernels import REFERENCE, Kernel, tile
 TPU = Kernel(launcher="mosaic_tpu", interpret=True)
 
 
-def test_noise_is_that_of_the_sampling_room_to_the_bit():
+def test_noise_is_bit_identical_to_the_samplings():
   keys = noise.frame_keys(
     jnp.array([0, 2**32 - 1], jnp.uint32),
     jnp.array([[0, 7], [1, 2**30]]),
@@ -46,7 +46,7 @@ def test_noise_is_that_of_the_sampling_room_to_the_bit():
   ("n", "b", "t", "v"),
   [(1, 1, 5, 6), (2, 3, 37, 1000), (3, 2, 20, 300), (1, 1, 64, 1024)],
 )
-def test_codes_are_the_plain_paths_whatever_the_blocks(
+def test_codes_equal_the_references_for_all_block_sizes(
   n, b, t, v, frames, codes, rank
 ):
   given = problem(n, b, t, v)
@@ -63,7 +63,7 @@ def test_codes_are_the_plain_paths_whatever_the_blocks(
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-def test_logits_beyond_the_legal_codes_are_never_picked(dtype):
+def test_logits_beyond_the_codes_are_never_picked(dtype):
   given = problem(2, 2, 50, 200, dtype=dtype)
   given["values"] = given["values"].at[..., 130:].set(jnp.nan)
   plain = pick(REFERENCE, given, codes=130)
@@ -111,7 +111,7 @@ def test_on_eight_devices_codes_are_the_same():
   np.testing.assert_array_equal(fused.codes, plain.codes)
 
 
-def test_a_top_k_takes_the_plain_path():
+def test_a_top_k_takes_the_reference():
   given = problem(1, 1, 16, 64)
   top = (jnp.int32(3), jnp.float32(1.0))
   plain = pick(REFERENCE, given, codes=64, top=top)
@@ -129,7 +129,7 @@ def test_takes_are_identical_with_and_without_the_kernel(rank):
   context = np.random.default_rng(3).integers(0, 32, (3, 16, 2))
   settings = Settings(steps=(4, 2), rank=rank, guidance_interval=(0.0, 0.7))
 
-  def play(**given):
+  def take(**given):
     return decode_codes(
       config,
       params,
@@ -140,14 +140,14 @@ def test_takes_are_identical_with_and_without_the_kernel(rank):
       **given,
     )
 
-  plain = play()
-  np.testing.assert_array_equal(play(kernel=TPU), plain)
-  inside = play(
+  plain = take()
+  np.testing.assert_array_equal(take(kernel=TPU), plain)
+  inside = take(
     kernel=dataclasses.replace(TPU, head=True), apply=transformer.apply_hidden
   )
   assert (inside == plain).mean() > 0.99
   with jax.set_mesh(sharding.make_mesh(2)):
-    np.testing.assert_array_equal(play(kernel=TPU, at_once=1), plain)
+    np.testing.assert_array_equal(take(kernel=TPU, at_once=1), plain)
 
 
 @pytest.mark.parametrize("d", [0, 48])
@@ -162,8 +162,8 @@ def test_it_lowers_for_a_tpu(d):
   assert "tpu_custom_call" in lowered.as_text()
 
 
-def test_what_no_launcher_does_is_said():
-  with pytest.raises(ValueError, match="no kernel is called 'cuda'"):
+def test_unknown_launchers_are_refused():
+  with pytest.raises(ValueError, match="unknown kernel 'cuda'"):
     Kernel(launcher="cuda")
   with pytest.raises(ValueError, match="begins after the head"):
     Kernel(launcher="mosaic_gpu", head=True)

@@ -1,4 +1,4 @@
-"""The GPU's pass, and the TPU's through its compiler: jax 0.11 or newer."""
+"""The GPU's kernel, and the TPU's compiled: jax 0.11 or newer."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from stemgen_jax.sampling.kernels import REFERENCE, Kernel
 @pytest.mark.parametrize(
   ("n", "b", "t", "v"), [(1, 1, 5, 6), (2, 3, 7, 1000), (3, 2, 5, 300)]
 )
-def test_codes_are_the_plain_paths_on_gpus_too(n, b, t, v, codes, rank):
+def test_codes_equal_the_references_on_gpus_too(n, b, t, v, codes, rank):
   given = problem(n, b, t, v)
   plain = pick(REFERENCE, given, rank=rank, codes=v - 1)
   kernel = Kernel(launcher="mosaic_gpu", codes=codes, interpret=True)
@@ -88,7 +88,7 @@ def test_it_compiles_for_a_tpu(tpu, n, t, v, d, dtype):
   given = shapes(problem(n, 1, t, v, d=d, dtype=dtype), tpu)
   program = jax.jit(lambda given: pick(kernel, given, codes=v))
   compiled = program.lower(given).compile()
-  # Whatever it needs beside its arguments stays on the chip.
+  # Temporaries stay on the chip.
   memory = compiled.memory_analysis()
   assert memory is not None
   assert memory.temp_size_in_bytes < 1e6
