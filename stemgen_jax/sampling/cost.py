@@ -1,4 +1,4 @@
-"""What a take costs: passes of the model, and their operations."""
+"""The cost of a take: passes of the model and their operations."""
 
 from collections.abc import Iterable
 
@@ -15,15 +15,12 @@ def passes(
   config: ModelConfig,
   levels: Iterable[int] | None = None,
 ) -> int:
-  """Passes of the model for one window of one take.
-
-  A step runs every branch of the guidance, or one branch where it is not
-  guided.
+  """Count the passes of the model for one window of one take.
 
   Args:
-    settings: of the take.
-    config: of the model.
-    levels: that are decoded; all if left out.
+    settings: settings of the take.
+    config: configuration of the model.
+    levels: levels to decode; all by default.
 
   Raises:
     ValueError: see `guidance.branches`.
@@ -40,6 +37,7 @@ def passes(
       np.array(settings.guidance_interval, np.float32),
       np.array(settings.guidance_ramp, np.float32),
     )
+    # A guided step runs every branch, an unguided step one.
     guided = int((np.asarray(strength) != 0).sum())
     total += guided * each + steps - guided
   return total
