@@ -87,6 +87,7 @@ def main(argv: list[str]) -> None:
     required(FLAGS, name, example)
   options = study.resolve(fields.parse(FLAGS, Options))
   path = pathlib.Path(FLAGS.out) / f"{study.file or study.name}.json"
+  # Before any work, which may take hours.
   disk.check_folder(path.parent)
   path.parent.mkdir(parents=True, exist_ok=True)
   disk.check_writable(path, True, (".json",))

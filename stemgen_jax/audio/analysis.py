@@ -21,6 +21,7 @@ def quiet() -> Iterator[None]:
 
 try:
   with quiet():
+    # librosa warns about optional packages when it is imported.
     import librosa
     import mir_eval
 except ImportError as error:

@@ -64,6 +64,7 @@ class Measurements:
   def save(self, path: pathlib.Path) -> None:
     """Write an .npz; it is complete or absent."""
     arrays: dict[str, Any] = {
+      # One array per embedding, side and system.
       f"{name}/{side}/{system}": vectors.astype(np.float32)
       for name, sides in self.embeddings.items()
       for side, systems in sides.items()
@@ -85,6 +86,7 @@ class Measurements:
       ValueError: the file is corrupt.
     """
     try:
+      # Only reading: an error in the code below is not a corrupt file.
       with disk.open_npz(path) as file:
         arrays = {name: file[name] for name in file.files}
       about = json.loads(str(arrays.pop("about")))
@@ -116,6 +118,7 @@ def anchors(codec: Codec, example: Example) -> dict[str, Audio]:
 def round_trip(codec: Codec, sound: Audio) -> Audio:
   """Encode and decode a sound."""
   batch = sound.samples[None]  # [1, samples, channels]
+  # Codecs with scales decode at the level of the original.
   scales = codec.scales(batch) if isinstance(codec, ScaledCodec) else None
   samples = decode(codec, codec.encode(batch), scales)[0]
   return Audio(audio.fit(samples, len(sound.samples)), sound.sample_rate)
@@ -156,6 +159,7 @@ def measure(
   figures, vectors, descriptors = {}, {}, {}
   for name, stem in stems.items():
     figures[name] = _figures(stem, example, chroma)
+    # FAD compares stems; sub-FAD, APA and MIRDD compare mixes.
     sounds = {"stem": stem, "mix": audio.mix(example.context, stem)[0]}
     for embedding, embed in embeddings.items():
       for side, sound in sounds.items():
@@ -190,6 +194,7 @@ def _figures(
   known = example.annotations
   figures = dict.fromkeys(FIGURES, float("nan"))
   figures |= rhythm.figures(samples, rate, known.beats, known.grid)
+  # Drums have no harmony: these figures stay NaN.
   if example.pitched:
     chroma = harmony.chroma(samples, rate)  # [t, 12]
     figures |= {

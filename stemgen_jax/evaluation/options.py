@@ -57,6 +57,7 @@ class Options:
     "preprocessor_config.json and model.safetensors, as of "
     "laion/larger_clap_music.",
   )
+  # Of single studies.
   files: str | None = _flag(None, "Pattern of loops, as 'my_loops/*.wav'.")
   grid: str | None = _flag(
     None,

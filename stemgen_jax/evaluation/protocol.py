@@ -108,6 +108,7 @@ class ExampleList:
     """
     found, place = False, 0
     while True:
+      # A segment has no pair if fewer than two stems sound in it.
       usable = self._segment(place).pair is not None
       found |= usable
       if not found and place > 2 * len(self._songs):
@@ -154,6 +155,7 @@ class ExampleList:
       segment = self._segment(following)
       if segment.pair is not None and segment.song.id != own.song.id:
         context = self._context(segment)
+        # Songs may be shorter than `seconds`.
         samples = audio.fit(context.samples, own.stems.shape[1])
         return Audio(samples, context.sample_rate)
     raise ValueError(
@@ -177,6 +179,7 @@ class ExampleList:
     for attempt in range(_TRIES):
       first = int(rng.integers(stems.shape[1] - length + 1))
       part = stems[:, first : first + length]
+      # [stems, seconds]: where each stem sounds.
       active = np.stack([activity.active_seconds(stem, rate) for stem in part])
       found = pairs.choose_pairs(
         self._config, song.id, _TRIES * turn + attempt, active, is_target
@@ -210,6 +213,7 @@ class ExampleList:
         continue
       segment = self._segment(place + further)
       stem = segment.stems[numbers[0]]
+      # A silent segment would be no anchor.
       if activity.active_seconds(stem, self._codec.sample_rate).any():
         return self._audio(audio.fit(stem, own.stems.shape[1]))
     return None

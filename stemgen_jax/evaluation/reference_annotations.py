@@ -59,8 +59,10 @@ def of_score(
 
 
 def _grid(score: Score) -> rhythm.Grid:
-  if score.meter == "6/8":  # its beats have three parts
+  if score.meter == "6/8":
+    # Three parts per beat, two grid lines each.
     return rhythm.Grid(6)
+  # Steps of the swung pair, in beats.
   pair = BOOK[score.genre].pair / METERS[score.meter].beat
   return rhythm.Grid(4, score.swing, pair)
 
@@ -72,6 +74,7 @@ def estimate(
   chroma = harmony.chroma(context, sample_rate)  # [t, 12]
   return ReferenceAnnotations(
     beats=rhythm.beats(context, sample_rate),
+    # Sixteenths of straight 4/4, the most common grid.
     grid=rhythm.Grid(4),
     chords=harmony.chords(chroma),
     key=harmony.key(chroma),

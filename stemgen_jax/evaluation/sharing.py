@@ -60,6 +60,7 @@ def fill(
     for job in jobs:
       order.append(job[0])
       made_before = job[0].is_file()
+      # Files of other processes are read as soon as they are complete.
       others = work([*others, job])
       bar.initial += made_before  # the rate counts this run's files only
     while others:

@@ -60,6 +60,7 @@ class SongSubject(Subject):
     """Test songs."""
     data, prepared = self.options.data, {}
     if data and not isinstance(self._all_songs, Band):
+      # Splits as prepared: the source's may have changed since.
       prepared = records.song_ids(data)
     return restore.held_out(self._all_songs, prepared)
 
@@ -95,6 +96,7 @@ class SongSubject(Subject):
   @functools.cached_property
   def embeddings(self) -> dict[str, embeddings.Embedding]:
     """Embeddings of every stem and mix, by name."""
+    # Report missing packages before hours of work.
     notes.check()
     found: dict[str, embeddings.Embedding] = {
       "codec": embeddings.codec_latents(self.engine.codec),

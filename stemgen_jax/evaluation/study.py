@@ -48,6 +48,7 @@ class Study:
     Raises:
       ValueError: a value is out of range.
     """
+    # Flags that were given win over the study's defaults.
     filled = {
       name: value
       for name, value in self.defaults.items()

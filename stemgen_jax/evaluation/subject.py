@@ -20,6 +20,7 @@ class Subject:
   def __init__(self, options: Options):
     self.options = options
     self.out = pathlib.Path(options.out or "")
+    # Resumed and concurrent runs load compiled programs from disk.
     compilation.keep_programs()
 
   @property

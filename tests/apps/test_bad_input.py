@@ -312,3 +312,24 @@ def test_every_app_answers_in_the_same_way(run, app):
   assert wrong.returncode == 1
   assert "unknown flag --ouut, did you mean --out?" in wrong.stderr
   assert len(wrong.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+  ("arguments", "message"),
+  [
+    ("--what=singing --out=o", "--what=singing: expected all or"),
+    ("--what=listening", "--out is missing"),
+    ("--what=loops --out=o", "--files is missing"),
+    ("--what=decoding --out=o", "--grid is missing"),
+    ("--out=o --files=*", "--files is for --what=loops, not all"),
+    ("--out=o --examples=1", "--examples=1: expected at least 2"),
+    ("--out=o --seconds=61", "--seconds=61: expected 2 to 60"),
+    ("--out=o --preset=papr", "default|fast|paper"),
+    ("--out=mix.wav", "mix.wav is a file, not a folder"),
+  ],
+)
+def test_invalid_flags_of_evaluate_need_no_jax(run, arguments, message):
+  done = run("evaluate", *arguments.split())
+  assert done.returncode == 1
+  assert message in done.stderr
+  assert len(done.stderr.splitlines()) == 1

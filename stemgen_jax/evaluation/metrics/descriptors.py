@@ -26,9 +26,9 @@ Describe = Callable[[embeddings.Samples, int], dict[str, list[float]]]
 
 _MADMOM_RATE = 44100
 _NOTE = 0.5  # least posterior of an onset
-_DENSE_SECONDS = 0.6
+_DENSE_SECONDS = 0.6  # of the paper's percussive density
 _FLATS = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#"}
-_NO_CHORD = 24
+_NO_CHORD = 24  # after 12 major and 12 minor chords
 
 _NOVELTY_SECONDS = 2.0  # on each side of a boundary
 _NOVELTY = 0.15  # least novelty of a boundary
@@ -43,13 +43,15 @@ def describe(
   Raises:
     ModuleNotFoundError: madmom or basic-pitch is not installed.
   """
-  samples = sound.mean(1)
+  samples = sound.mean(1)  # [n]
   _, starts = notes.posteriors(samples, sample_rate)
+  # starts is [windows, t, 88]; the windows do not overlap.
   pitches = notes_of(starts.reshape(-1, starts.shape[2])) + notes.LOWEST
   estimate = _madmom()(notes.resampled(samples, sample_rate, _MADMOM_RATE))
   chords = [_chord_number(label) for _, _, label in estimate["chords"]]
   return {
     "key": [float(_key_number(estimate["key"]))],
+    # A mix without notes or bars has no value for these.
     "note_range": [float(np.ptp(pitches))] if len(pitches) else [],
     "pitch_classes_used": [float(len(set((pitches % 12).tolist())))],
     "percussive_density": [float(most_within(_hits(samples, sample_rate)))],
@@ -75,6 +77,7 @@ def notes_of(onsets: Float[np.ndarray, "t 88"]) -> np.ndarray:
   """Return the keys of the notes: one per peak of the onsets' posteriors."""
   before = np.pad(onsets, ((1, 0), (0, 0)))[:-1]
   after = np.pad(onsets, ((0, 1), (0, 0)))[1:]
+  # A plateau counts once, at its first frame.
   peaks: Bool[np.ndarray, "t 88"] = (
     (onsets > _NOTE) & (onsets > before) & (onsets >= after)
   )
@@ -85,6 +88,7 @@ def most_within(
   times: Float[np.ndarray, " n"], seconds: float = _DENSE_SECONDS
 ) -> int:
   """Return the greatest number of times within so many seconds."""
+  # For each time as the first one, the number of times before its end.
   last = np.searchsorted(times, times + seconds)
   return int((last - np.arange(len(times))).max(initial=0))
 
@@ -97,6 +101,7 @@ def tonality_changes(chords: list[int]) -> float:
   """
   named = [chord for chord in chords if chord != _NO_CHORD]
   changes = [(a, b) for a, b in itertools.pairwise(named) if a != b]
+  # Numbers below 12 are major.
   turned = sum((a < 12) != (b < 12) for a, b in changes)
   return turned / len(changes) if changes else 0.0
 
@@ -119,6 +124,7 @@ def structure_labels(chroma: Float[np.ndarray, "t 12"]) -> int:
   labels: list[np.ndarray] = []
   for first, last in itertools.pairwise(bounds):
     mean = unit[first:last].mean(0)
+    # Silent segments keep a mean of zeros.
     mean /= np.linalg.norm(mean) or 1
     if not any(mean @ label > _ALIKE for label in labels):
       labels.append(mean)
@@ -130,6 +136,7 @@ def _novelty(unit: Float[np.ndarray, "t d"], half: int) -> np.ndarray:
 
   Foote's checkerboard kernel, in linear time by cumulative sums.
   """
+  # [t + 1, d]: differences of it are sums over frames.
   total = np.concatenate([np.zeros((1, unit.shape[1])), unit.cumsum(0)])
   before = (total[half:-half] - total[: -2 * half]) / half
   after = (total[2 * half :] - total[half:-half]) / half
@@ -144,6 +151,7 @@ def _hits(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     sound = librosa.resample(samples, orig_sr=sample_rate, target_sr=22050)
     if not sound.any():
       return np.zeros(0)
+    # The margin drops what is neither clearly harmonic nor percussive.
     sound = librosa.effects.percussive(sound, margin=2.0)
   return onsets(sound, 22050)
 
@@ -191,10 +199,12 @@ def _madmom() -> Callable[[np.ndarray], dict[str, Any]]:
     key = CNNKeyRecognitionProcessor()
 
   def estimate(samples: np.ndarray) -> dict[str, Any]:
+    # madmom scales by the range of the integer type.
     integers = (samples.clip(-1, 1) * 32767).astype(np.int16)
     sound = Signal(integers, sample_rate=_MADMOM_RATE, num_channels=1)
     with warnings.catch_warnings():
       warnings.simplefilter("ignore")
+      # [beats, 2]: seconds, and the beat's number in its bar.
       beats = bars(activity(sound))
       return {
         "key": key_prediction_to_label(key(sound)),

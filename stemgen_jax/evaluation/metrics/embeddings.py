@@ -23,8 +23,10 @@ def codec_latents(codec: Codec) -> Embedding:
 
   def embed(sound: Samples, sample_rate: int) -> np.ndarray:
     assert sample_rate == codec.sample_rate
+    # [t, q]
     codes = codec.encode(sound[None].astype(np.float32))[0]
     latents = books[np.arange(codec.levels), codes].sum(1)  # [t, latent]
+    # One window per second; at least one.
     seconds = max(1, round(len(latents) / codec.frame_rate))
     return np.stack([part.mean(0) for part in np.array_split(latents, seconds)])
 
@@ -37,5 +39,6 @@ def keys(sound: Samples, sample_rate: int) -> np.ndarray:
   Raises:
     ModuleNotFoundError: a package of `notes.check` is missing.
   """
+  # [windows, t, 88] each.
   activity, onsets = notes.posteriors(sound.mean(1), sample_rate)
   return np.concatenate([activity.mean(1), onsets.mean(1)], axis=1)

@@ -43,6 +43,7 @@ def distance(one: Gaussian, other: Gaussian) -> float:
   """Compute |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), at least 0."""
   # (S1 S2)^(1/2) has the trace of the root of S1^(1/2) S2 S1^(1/2), which is
   # symmetric: its eigenvalues are real, negative ones are rounding errors.
+  # Square root of a symmetric matrix by its eigenvectors.
   values, vectors = np.linalg.eigh(one.covariance)
   root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
   inner = np.linalg.eigvalsh(root @ other.covariance @ root)
@@ -98,8 +99,10 @@ def fad_infinity(
     return float("nan")
   found = []
   for size in sizes:
+    # The same examples on both sides.
     rows = rng.choice(most, size, replace=False)
     found.append(fad([one[i] for i in rows], [reference[i] for i in rows]))
+  # The value of the line at 1/N = 0.
   _, intercept = np.polyfit(1 / sizes, found, 1)
   return float(intercept)
 
@@ -119,6 +122,7 @@ def apa(candidate: Population, real: Population, random: Population) -> float:
     do not differ.
   """
   distance_of_ends = fad(real, random)
+  # Total variance, the scale for rounding errors.
   spread = np.trace(gaussian(np.concatenate(list(real))).covariance)
   if distance_of_ends <= _NOTHING * spread:
     return float("nan")

@@ -49,6 +49,7 @@ def chroma(
   sounding = np.where(activity > _SOUNDING, activity, 0)
   rows = np.zeros((len(sounding), 12))
   for key_number, column in enumerate(sounding.T, notes.LOWEST):
+    # Fold octaves: several keys share a pitch class.
     rows[:, key_number % 12] += column
   return rows
 
@@ -69,6 +70,7 @@ def chord_tone_share(
     return float("nan")
   inside, total = 0.0, 0.0
   for chord in chords:
+    # From seconds to frames.
     first, last = (round(t * FRAME_RATE) for t in (chord.start, chord.end))
     rows = stem[first:last]
     inside += float(rows[:, list(chord.pitch_classes)].sum())
@@ -88,6 +90,7 @@ def chroma_agreement(
     return float("nan")
   frames = min(len(stem), len(context))
   ours, theirs = stem[:frames], context[:frames]
+  # [frames]: where both have notes.
   both = ours.any(1) & theirs.any(1)
   if not both.any():
     return 0.0
@@ -116,6 +119,7 @@ def key(chroma: Float[np.ndarray, "t 12"]) -> str:
   mean = chroma.mean(0)
   if not np.ptp(mean):  # silence has no correlation
     return "C major"
+  # Correlation ignores loudness and offset of the chroma.
   fits = {
     f"{name} {mode}": np.corrcoef(np.roll(_numbers(profile), tonic), mean)[0, 1]
     for tonic, name in enumerate(TONES)
@@ -144,6 +148,7 @@ def chords(chroma: Float[np.ndarray, "t 12"]) -> tuple[Span, ...]:
     mean = chroma[first : first + step].mean(0)
     if not mean.any():
       continue
+    # [24] scores: activity on the tones of each triad.
     best = names[int((masks @ mean).argmax())]
     start = first / FRAME_RATE
     end = min(first + step, len(chroma)) / FRAME_RATE

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-RESAMPLES = 4000
+RESAMPLES = 4000  # their quantiles vary by about 1 % of the width
 FEWEST_SONGS = 5
 """Least number of songs for an interval; fewer give meaningless resamples."""
 
@@ -82,8 +82,10 @@ def around(
   if not np.isfinite(middle):
     return {"mean": None, "low": None, "high": None}
   low = high = None
+  # Resamples whose anchors coincide have no score.
   resamples = resamples[np.isfinite(resamples)]
   if len(resamples):
+    # Percentile bootstrap.
     ends = np.quantile(resamples, (0.025, 0.975))
     low, high = (round(float(end), 4) for end in ends)
   return {"mean": round(middle, 4), "low": low, "high": high}

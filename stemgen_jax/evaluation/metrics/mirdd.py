@@ -65,6 +65,7 @@ def divergence(
   """
   if not len(real) or not len(other):
     return float("nan")
+  # Move values outside of the bins into the outermost ones.
   inside = edges[0] + 1e-9, edges[-1] - 1e-9
   p, q = (
     np.histogram(np.clip(values, *inside), edges)[0] + _SMOOTHING
@@ -90,6 +91,7 @@ def floor(real: Sequence[Described], seed: int = 0) -> dict[str, float]:
   rng = np.random.default_rng(seed)
   halves = []
   for _ in range(_SPLITS):
+    # Halves differ in size by one if the number is odd.
     order = rng.permutation(len(real))
     one, other = np.array_split(order, 2)
     halves.append(mirdd([real[i] for i in one], [real[i] for i in other]))
@@ -111,4 +113,5 @@ def table(
 
 
 def _pool(mixes: Sequence[Described], name: str) -> list[float]:
+  # All values of a population together: one histogram per descriptor.
   return [value for mix in mixes for value in mix[name]]

@@ -39,7 +39,7 @@ def posteriors(
   session = _session()
   cut = windows(resampled(samples, sample_rate, _RATE), _SAMPLES)
   (name,) = (tensor.name for tensor in session.get_inputs())
-  # The network's outputs are onsets, notes and contours, [windows, t, ...].
+  # [windows, samples, 1] -> onsets, notes and contours, [windows, t, keys].
   onsets, activity, _ = session.run(None, {name: cut[:, :, None]})
   return activity, onsets
 
@@ -55,6 +55,7 @@ def windows(
   samples: Float[np.ndarray, " n"], length: int
 ) -> Float[np.ndarray, "windows {length}"]:
   """Cut into windows; a remainder of at least half a window is padded."""
+  # At least one window, padded with silence.
   count = max(1, round(len(samples) / length))
   padded = np.pad(samples, (0, max(0, count * length - len(samples))))
   return padded[: count * length].reshape(count, length)
@@ -79,6 +80,7 @@ def _session() -> Any:
   options = onnxruntime.SessionOptions()
   options.log_severity_level = 3
   options.intra_op_num_threads = 1  # so that results do not depend on cores
+  # The path of the package is enough; importing it needs TensorFlow.
   root = pathlib.Path(spec.submodule_search_locations[0])
   return onnxruntime.InferenceSession(
     str(root / "saved_models/icassp_2022/nmp.onnx"),

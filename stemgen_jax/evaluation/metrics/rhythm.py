@@ -8,6 +8,7 @@ from jaxtyping import Float
 from stemgen_jax.audio import analysis
 from stemgen_jax.audio.analysis import librosa, mir_eval, quiet
 
+# 11.6 ms per frame, well below the tolerance of 70 ms.
 _HOP = 256
 _RATE = 22050
 
@@ -30,6 +31,7 @@ class Grid:
     self, number: Float[np.ndarray, " n"]
   ) -> Float[np.ndarray, " n"]:
     """Remove the swing from times in beats."""
+    # Map the first note of a pair, which takes `swing`, to one half of it.
     pairs, inside = np.divmod(number / self.pair, 1.0)
     inside = np.where(
       inside < self.swing,
@@ -50,6 +52,7 @@ def beats(
     strength = librosa.onset.onset_strength(y=sound, sr=_RATE, hop_length=_HOP)
     if not strength.any():
       return np.zeros(0)
+    # Keep weak beats at both ends, which `trim` would remove.
     _, found = librosa.beat.beat_track(
       onset_envelope=strength, sr=_RATE, hop_length=_HOP, trim=False
     )
@@ -93,6 +96,7 @@ def beat_f1(
     return float("nan")
   if not len(found):
     return 0.0
+  # Off-beats.
   between = (wanted[1:] + wanted[:-1]) / 2
   levels = (
     wanted,
@@ -130,9 +134,11 @@ def grid_agreement(
   # Onsets in beats; interp is constant outside, so extrapolate there.
   number = np.interp(found, wanted, np.arange(len(wanted)))
   before, after = found < wanted[0], found > wanted[-1]
+  # Extrapolate by the first and the last interval.
   number[before] = (found[before] - wanted[0]) / (wanted[1] - wanted[0])
   number[after] = len(wanted) - 1
   number[after] += (found[after] - wanted[-1]) / (wanted[-1] - wanted[-2])
+  # Phase 2 pi from one grid line to the next.
   return float(np.cos(2 * np.pi * grid.steps * grid.straight(number)).mean())
 
 

@@ -68,6 +68,7 @@ def log_mel(
   samples: Float[np.ndarray, " n"],
 ) -> Float[np.ndarray, "examples 96 64"]:
   """Compute VGGish's log mel magnitudes of sound at 16 kHz."""
+  # Pad short sounds to one example.
   least = _WINDOW + (_FRAMES - 1) * _HOP
   padded = np.pad(samples, (0, max(0, least - len(samples))))
   count = 1 + (len(padded) - _WINDOW) // _HOP
@@ -76,6 +77,7 @@ def log_mel(
   turn = 2 * np.pi * np.arange(_WINDOW) / _WINDOW
   magnitudes = np.abs(np.fft.rfft(frames * (0.5 - 0.5 * np.cos(turn)), _FFT))
   mels = np.log(magnitudes @ _mel_weights() + _OFFSET)
+  # [t, mels] -> [examples, frames, mels]; a remainder is dropped.
   whole = len(mels) // _FRAMES
   return (
     mels[: whole * _FRAMES].reshape(whole, _FRAMES, _MELS).astype(np.float32)
@@ -89,6 +91,7 @@ def _mel_weights() -> Float[np.ndarray, "bins 64"]:
   def mel(hertz):
     return 1127.0 * np.log1p(np.asarray(hertz) / 700.0)
 
+  # Edges of the bands: each triangle spans two neighbours.
   edges = np.linspace(mel(_LOWEST), mel(_HIGHEST), _MELS + 2)
   low, middle, high = edges[:-2], edges[1:-1], edges[2:]
   bins = mel(np.fft.rfftfreq(_FFT, 1 / _RATE))[:, None]
@@ -97,7 +100,7 @@ def _mel_weights() -> Float[np.ndarray, "bins 64"]:
     (high - bins) / (high - middle),
   )
   weights = np.minimum(rising, falling).clip(0)
-  weights[0] = 0
+  weights[0] = 0  # the constant part
   return weights
 
 
@@ -105,9 +108,11 @@ def _shapes() -> Mapping[str, tuple[int, ...]]:
   shapes: dict[str, tuple[int, ...]] = {}
   inputs = 1
   for (layer, _), channels in zip(_CONVOLUTIONS, _CHANNELS):
+    # PyTorch's layout: [out, in, height, width].
     shapes[f"features.{layer}.weight"] = (channels, inputs, 3, 3)
     shapes[f"features.{layer}.bias"] = (channels,)
     inputs = channels
+  # Four poolings halve both axes.
   inputs *= (_FRAMES // 16) * (_MELS // 16)
   for layer, width in zip(_DENSE, _WIDTHS):
     shapes[f"embeddings.{layer}.weight"] = (width, inputs)
@@ -129,6 +134,6 @@ def _network(
       )
   x = x.transpose(0, 2, 3, 1).reshape(len(x), -1)  # channels last, as TF's
   for layer in _DENSE:
-    x = x @ weights[f"embeddings.{layer}.weight"].T
+    x = x @ weights[f"embeddings.{layer}.weight"].T  # [b, width]
     x = jax.nn.relu(x + weights[f"embeddings.{layer}.bias"])
   return x

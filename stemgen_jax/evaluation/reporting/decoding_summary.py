@@ -51,8 +51,10 @@ def summarize(
     draws=intervals.draws(
       np.array(songs * len(seeds)), np.random.default_rng(seed)
     ),
+    # [seeds, n]: one row selects the examples of one seed.
     seeds=np.repeat(np.eye(len(seeds)), len(fixed), axis=1),
   )
+  # Values of the reference, computed once for all rows.
   compared = _columns(measured[reference], fixed, seeds)
   return {
     "examples": len(fixed),
@@ -107,6 +109,7 @@ def _row(
   distances = [_distances(measured, fixed, system) for system in seeds]
   apa_by = _apa_by(fixed)
   scores, differences = {}, {}
+  # Rows of [seeds]: APA first, then the score of each group.
   qualities = [
     np.array([of_seed[apa_by]["apa_codes"] for of_seed in distances])
   ]
@@ -121,6 +124,7 @@ def _row(
       )
       return ours - reference
 
+    # Not clipped at 1: only quality is.
     scores[group] = summary.score(mine, "generated", weights.draws)
     differences[group] = intervals.around(
       float(difference(weights.equal)[0]),
@@ -129,6 +133,7 @@ def _row(
     # [seeds]: each seed's own score, for the spread.
     of_seeds = summary.anchor_normalized(mine, "generated", weights.seeds)
     qualities.append(np.minimum(of_seeds, 1))
+  # [groups + 1, seeds] -> [seeds]
   quality = np.nanmean(qualities, axis=0)
   playing = float(np.median([one.about["playing"] for one in measured]))
   return {
@@ -163,6 +168,7 @@ def _columns(
   found = {}
   for name in FIGURES:
     found[name] = {
+      # Anchors do not depend on the seed: repeat them.
       system: np.tile(summary.values_of(fixed, system, name), len(seeds))
       for system in ("random", "round_trip")
     }
@@ -174,6 +180,7 @@ def _columns(
 
 def _apa_by(fixed: Sequence[Measurements]) -> str:
   """Return the embedding of the quality's APA: the last."""
+  # Embeddings keep their order in the files.
   return list(fixed[0].embeddings)[-1]
 
 
@@ -221,6 +228,7 @@ def _mirdd(
     return None
   found = []
   for system in systems:
+    # Of the anchors, random_codes has no descriptors.
     if all(system in one.descriptors for one in measured):
       mixes = [one.descriptors[system] for one in measured]
       found.append(mirdd.mirdd(real, mixes)["mean"])
@@ -237,6 +245,7 @@ def comparable(anchored: Sequence[Measurements]) -> list[Measurements]:
   Raises:
     ValueError: there are fewer than two.
   """
+  # `anchors` omits "random" if no other song has the category.
   found = [one for one in anchored if "random" in one.figures]
   if len(found) < 2:
     raise ValueError(

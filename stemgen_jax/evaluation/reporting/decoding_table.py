@@ -91,6 +91,7 @@ def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:
     axes.errorbar(
       row["passes"],
       row["quality"],
+      # None for a single seed: no error bar.
       yerr=row["spread"],
       fmt="o",
       color=colour,
@@ -111,6 +112,7 @@ def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:
     (_NOT_WORSE, f"neither is significantly worse than {reference}'s"),
     (_WORSE, f"rhythm or harmony significantly worse than {reference}'s"),
   ):
+    # Empty plots make the entries of the legend.
     axes.plot([], [], "o", color=colour, markersize=4, label=text)
   axes.legend(loc="lower left", fontsize=7, frameon=False)
   axes.set_xscale("log", base=2)
@@ -142,8 +144,10 @@ def _label_places(
     points: passes and quality, the lowest quality first.
   """
   qualities = [quality for _, quality in points]
+  # Height of a label in units of quality.
   line = _LABEL * max(max(qualities) - min(qualities), 0.1)
   columns = sorted({passes for passes, _ in points})
+  # Columns with another one less than 30 % to the right.
   left = {x for x, y in itertools.pairwise(columns) if y < _NEAR * x}
   found: list[tuple[int, float, int]] = []
   for passes, height in points:

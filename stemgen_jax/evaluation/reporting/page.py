@@ -56,6 +56,7 @@ def write(
       result.get("mirdd")
     ),
   }
+  # Omit sections without content.
   sections = {name: body for name, body in sections.items() if body}
   lead = (
     f"{result['weights']}: {result['examples']} examples of "
@@ -71,6 +72,7 @@ def write(
 
 def _example(example: Example, stem: Audio) -> str:
   mix, _ = audio.mix(example.context, stem)
+  # One scale for all pictures of a card, so that levels compare.
   loudest = figures_lib.loudest(example.context, stem, example.real)
   return html.card(
     f"{example.category} to {', '.join(example.stems)}",
@@ -101,6 +103,7 @@ def _session(name: str, steps: Sequence[Step]) -> str:
     )
   ]
   for number, step in enumerate(steps, 1):
+    # A single variation is not marked as chosen.
     several = len(step.variations) > 1
     tries = []
     for variation, take in enumerate(step.variations, 1):
@@ -127,6 +130,7 @@ def _scores(result: Mapping[str, Any]) -> str:
     for system, found in systems.items():
       rows.append((f"{group}, {system}", summary.score_text(found)))
       if found["low"] is not None:
+        # In percent.
         lines[f"{group}, {system}"] = tuple(
           100 * found[name] for name in ("score", "low", "high")
         )
@@ -162,6 +166,7 @@ def _figures(result: Mapping[str, Any]) -> str:
       (system, intervals.text(found["mean"], found["low"], found["high"]))
       for system, found in means.items()
     ]
+    # Systems may differ in the number of their examples.
     counts = sorted({found["examples"] for found in means.values()})
     of = " to ".join(str(count) for count in counts[:1] + counts[1:][-1:])
     body = tables_lib.table(("", "mean, 95 % interval"), rows)
@@ -196,6 +201,7 @@ def _listening(found: Mapping[str, Any] | None) -> str:
     for label, figures in listening.rows(found).items()
   ]
   lines = {}
+  # The plot has the gain with everything masked.
   for name, of_category in {"all": found, **found["categories"]}.items():
     figures = of_category["masked"]["100"]
     if figures["gain_low"] is not None:
@@ -233,6 +239,7 @@ def _frechet(tables: Mapping[str, Any]) -> str:
       )
       for system, found in table["systems"].items()
     ]
+    # One bar per row, in the order of the rows.
     bars = [found["fad"] for found in table["systems"].values()]
     parts.append(
       html.card(

@@ -87,6 +87,7 @@ def session(
       )
       takes.append((take, fit(take.audio, context, instrument)))
       on_take()
+    # The first of equal fits.
     best = int(np.argmax([found for _, found in takes]))
     step = Step(
       instrument,
@@ -95,6 +96,7 @@ def session(
         Variation(
           take.seed,
           take.audio,
+          # The mix may be attenuated to avoid clipping.
           audio.mix(context, take.audio)[0],
           found,
           number == best,
@@ -103,6 +105,7 @@ def session(
       ),
     )
     steps.append(step)
+    # Later instruments follow the chosen stem as well.
     context = step.variations[best].mix
   return steps
 
@@ -120,6 +123,7 @@ def sessions(
   """
   known = engine.metadata.get("categories")
   found = {}
+  # Count first, for the time left of the progress bar.
   steps = sum(len(_known(wanted, known)) for _, wanted in SESSIONS.values())
   with progress.bar(
     total=steps * variations, desc="sessions", unit="take"
@@ -140,6 +144,7 @@ def sessions(
 
 
 def _known(wanted: Sequence[str], known: Sequence[str] | None) -> list[str]:
+  # Weights that do not state their categories allow all.
   return [one for one in wanted if not known or one in known]
 
 
@@ -154,6 +159,7 @@ def fit(stem: Audio, context: Audio, instrument: str) -> float:
   if not len(onsets := rhythm.onsets(ours, rate)):
     return -1.0
   found = [
+    # Loops have no annotations: estimate the beats, assume sixteenths.
     rhythm.grid_agreement(rhythm.beats(theirs, rate), onsets, rhythm.Grid(4))
   ]
   if instrument not in harmony.UNPITCHED:
@@ -162,5 +168,6 @@ def fit(stem: Audio, context: Audio, instrument: str) -> float:
         harmony.chroma(ours, rate), harmony.chroma(theirs, rate)
       )
     )
+  # Contexts without beats or notes have no agreement.
   mean = finite.mean(found)
   return mean if np.isfinite(mean) else -1.0

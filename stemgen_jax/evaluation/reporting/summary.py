@@ -68,6 +68,7 @@ def summarize(
   result["scores"] = _scores(values, drawn)
   category = np.array([one.about["category"] for one in measured])
   for name in result["categories"]:
+    # [n]: the examples of one instrument.
     rows = category == name
     mine = {
       figure: {system: found[rows] for system, found in of_system.items()}
@@ -123,6 +124,7 @@ def score(
     not differ, `low` and `high` also where a figure has too few songs.
   """
   equal = np.ones((1, len(draws.song)))
+  # Weights of 1 give the score itself.
   middle = float(anchor_normalized(figures, system, equal)[0])
   resampled = anchor_normalized(
     figures, system, resamples(figures, system, draws)
@@ -137,6 +139,7 @@ def resamples(
   draws: intervals.Draws,
 ) -> Float[np.ndarray, "resamples n"]:
   """Return weights for `anchor_normalized`; none if songs are too few."""
+  # A figure without any example does not count against the songs.
   there = [_compared(of_system, system) for of_system in figures]
   enough = all(draws.enough(ones) for ones in there if ones.any())
   return draws.times if enough else draws.times[:0]
@@ -153,6 +156,7 @@ def anchor_normalized(
     there = _compared(of_system, system)
     if not there.any():
       continue
+    # [3, examples]: system, random, round trip.
     rows = np.stack([of_system[x][there] for x in (system, *_ENDS)])
     sums = weights[:, there] @ rows.T  # [resamples, 3]
     mine, low, high = sums.T
@@ -182,6 +186,7 @@ def values_of(
   measured: Sequence[Measurements], system: str, name: str
 ) -> Float[np.ndarray, " n"]:
   """Return a figure of every example; NaN where it is undefined."""
+  # A system may be absent, as "random" without such a stem.
   nothing = {name: float("nan")}
   return np.array([one.figures.get(system, nothing)[name] for one in measured])
 
@@ -212,6 +217,7 @@ def _frechet(measured: Sequence[Measurements], seed: int) -> dict[str, Any]:
     def side(which: str, system: str, whole: list = whole) -> list:
       return [one[which][system] for one in whole]
 
+    # [windows, d] of all examples.
     windows = np.concatenate(side("stem", "real"))
     table: dict[str, Any] = {
       "dimensions": windows.shape[1],
@@ -228,6 +234,7 @@ def _frechet(measured: Sequence[Measurements], seed: int) -> dict[str, Any]:
           side("stem", system), side("stem", "real"), seed
         ),
         "sub_fad": frechet.fad(side("mix", system), side("mix", "real")),
+        # Mixes of stems with their contexts, as APA is defined.
         **apas(
           side("mix", system), lambda anchor, side=side: side("mix", anchor)
         ),

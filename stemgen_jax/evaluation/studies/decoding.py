@@ -77,6 +77,7 @@ def evaluate(
     OSError: the folder cannot be written.
   """
   out, seed = subject.out, subject.options.seed
+  # Settings are compared over the same seeds.
   seeds = range(seed, seed + subject.options.seeds)
   out.mkdir(parents=True, exist_ok=True)
   recipes.check_or_create(
@@ -106,6 +107,7 @@ def evaluate(
       for name, folder in folders.items()
       for place in places
     ]
+    # In the order of the settings, each with all examples.
     done = sharing.fill(
       jobs, evaluate_one, Measurements.load, count=len(jobs), desc=desc
     )

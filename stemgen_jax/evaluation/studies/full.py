@@ -39,11 +39,13 @@ def run(subject: SongSubject) -> dict[str, Any]:
   # First, as it is quick and its errors would otherwise come after hours.
   predicted = _listening(subject)
   measured = evaluate(subject, recipe)
+  # Keys of report.json, in their order.
   result = summary.summarize(measured, options.seed) | {
     "weights": options.weights,
     "preset": options.preset,
     "data": options.data or subject.source.name,
   }
+  # The page omits the section if it is missing.
   return result | ({"listening": predicted} if predicted else {})
 
 
@@ -76,6 +78,7 @@ def _listening(subject: SongSubject) -> dict[str, Any] | None:
   if data:
     pairs = Manifest.load(data).counts["test"]
     count = min(count, pairs["pairs"] - pairs["empty"])
+  # No more than the full study itself has.
   count = min(count, subject.options.examples or count)
   examples = subject.coded_examples(config, count)
   if examples.checksum != config.codec_checksum and not data:

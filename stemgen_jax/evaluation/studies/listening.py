@@ -76,6 +76,7 @@ def listening(
       has more than half of them, or a likelihood is not finite.
   """
   config = weights.config
+  # Codes of another codec would give meaningless figures.
   weights.check_codec(examples.codec, examples.checksum)
   examples = examples.crop(config.window)
   n, t, _ = examples.target.shape
@@ -126,6 +127,7 @@ def listening(
     everything = np.ones(n, bool)
     result["masked"][str(percent)] = _figures(found, everything, examples, rng)
     for number in np.unique(examples.category):
+      # [n]: the examples of one instrument.
       rows = examples.category == number
       of_category = result["categories"].setdefault(
         categories.CATEGORIES[number],
@@ -186,7 +188,8 @@ def _bits(
   level: int,
 ) -> Float[Array, " b"]:
   """Return the mean negative log2-likelihood of a level's masked codes."""
-  # Mask finer levels everywhere and the level itself where `mask` is set.
+  # Codes that the model sees: MASK, `config.codes`, except for coarser levels
+  # and the visible frames of this level. [b, t, q]
   visible = jnp.full_like(target, config.codes)
   visible = visible.at[:, :, :level].set(target[:, :, :level])
   visible = visible.at[:, :, level].set(
@@ -201,9 +204,11 @@ def _bits(
     level,
     drop_context=drop_context,
   )
+  # Log-probability of the target's code at each frame.
   log_p = jnp.take_along_axis(  # of [b, t, v]
     jax.nn.log_softmax(logits), target[:, :, level : level + 1], axis=2
   )[:, :, 0]  # [b, t]
+  # Mean over the masked frames only.
   nats = -jnp.sum(log_p, axis=1, where=mask) / mask.sum(axis=1)
   return nats / math.log(2)
 

@@ -79,6 +79,7 @@ def loops(
       f"{len(files)} loops: expected at least 2, as each is compared with "
       "another"
     )
+  # Decode all files first: an unreadable one is an early error.
   sounds = [_repeat(audio.read(path), seconds) for path in files]
   annotations = [
     reference_annotations.estimate(audio.mono(x), x.sample_rate) for x in sounds
@@ -100,6 +101,7 @@ def loops(
         path = out / f"{names[number]}-{stem}.wav"
         audio.write(path, take.audio, bits=16, overwrite=True)
         bar.update()
+  # Every loop counts as a song of its own.
   draws = intervals.draws(np.arange(len(files)), np.random.default_rng(seed))
   each, means = {}, {}
   for stem, generated in takes.items():
@@ -120,7 +122,9 @@ def loops(
     means[stem] = {
       figure: {
         system: intervals.mean(
-          np.array([one[figure] for one in ones], float), draws
+          # None becomes NaN, which `mean` skips.
+          np.array([one[figure] for one in ones], float),
+          draws,
         )
         for system, ones in found.items()
       }

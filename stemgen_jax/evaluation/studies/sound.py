@@ -67,6 +67,7 @@ def describe(
   mono = samples.mean(axis=1)
   window = round(_WINDOW_SECONDS * sample_rate)
   hop = round(_HOP_SECONDS * sample_rate)
+  # [f], [f, t]
   frequencies, _, spectrum = signal.stft(
     mono, sample_rate, nperseg=window, noverlap=window - hop
   )
@@ -77,8 +78,10 @@ def describe(
   # 1e-20 keeps the logarithm finite.
   sounding = power[energy > energy.max() * 10 ** (_QUIET_DB / 10)] + 1e-20
   flatness = np.exp(np.log(sounding).mean(axis=1)) / sounding.mean(axis=1)
+  # Half-wave rectified flux of the log spectrum, [t - 1, f].
   rise = np.diff(np.log(np.sqrt(power) + _FLOOR), axis=0).clip(min=0)
   onsets, _ = signal.find_peaks(
+    # Padded, so that an onset in the first frame is a peak.
     np.pad(rise.mean(axis=1), 1),
     height=_RISE,
     distance=round(_APART_SECONDS / _HOP_SECONDS),
@@ -126,6 +129,7 @@ def sound(
   """
   check_codec(engine.config, examples.codec, examples.checksum)
   real = {
+    # [n]: which examples are of the instrument.
     instrument: examples.category == categories.category_id(instrument)
     for _, instrument in PAIRS
   }
@@ -137,6 +141,7 @@ def sound(
       )
   result: dict[str, Any] = {"takes": {}, "real": {}}
   for loop, instrument in PAIRS:
+    # Decode each instrument's stems once.
     if instrument not in result["real"]:
       result["real"][instrument] = ranges(
         [
