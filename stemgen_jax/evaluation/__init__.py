@@ -1,1 +1,1 @@
-"""Judging a model: does it listen, and how good is what it plays."""
+"""Evaluation: does a model use its context, and how good are its stems?"""

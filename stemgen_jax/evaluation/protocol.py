@@ -160,7 +160,8 @@ class ExampleList:
         return Audio(samples, context.sample_rate)
     raise ValueError(
       f"{self._source.name}: only test song {own.song.id} has two stems that "
-      "sound together, so there is no other context; expected two such songs"
+      "sound together, but another song's context is needed; expected two "
+      "such songs"
     )
 
   def _cut(self, place: int) -> _Segment:

@@ -1,4 +1,4 @@
-"""What a study evaluates: weights, and examples as audio of test songs."""
+"""The subject of studies that generate: weights, and examples as audio."""
 
 import dataclasses
 import functools
@@ -34,7 +34,7 @@ class SongSubject(Subject):
 
   Raises:
     ValueError: weights that are a run, an unknown source of songs, or songs
-      that are no longer those that --data was prepared from.
+      that have changed since --data was prepared.
     OSError: weights, data or songs are missing.
     ModuleNotFoundError: a package of [evaluate] is missing.
   """
@@ -73,7 +73,7 @@ class SongSubject(Subject):
 
   @functools.cached_property
   def identity(self) -> dict[str, Any]:
-    """What distinguishes these weights and examples from others."""
+    """Checksums and configuration that determine weights and examples."""
     source, config = self.source, {}
     if dataclasses.is_dataclass(self._all_songs):
       config = dataclasses.asdict(self._all_songs)
@@ -117,7 +117,8 @@ class SongSubject(Subject):
     return descriptors.describe
 
   def recipe(self) -> dict[str, Any]:
-    """Return what the result of an example depends on, besides settings."""
+    """Return everything but settings that results of an example depend on."""
+    _ = self.examples  # too few test songs are an error before any result
     recipe = self.identity | {
       "embeddings": list(self.embeddings),
       "measured": measurement.VERSION,

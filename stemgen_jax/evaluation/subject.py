@@ -1,4 +1,4 @@
-"""What a study evaluates: weights, and examples as codes."""
+"""The subject of a study: weights, and examples as codes."""
 
 import functools
 import pathlib
@@ -45,12 +45,13 @@ class Subject:
     """Return the first examples of --data or of the package, as codes.
 
     Args:
-      config: of the model, whose window is the length of --data's examples.
+      config: configuration of the model, whose window is the length of
+        examples from a folder.
       count: number of examples; fewer where a file has fewer.
     """
     data = self.options.data
     if data and pathlib.Path(data).is_dir():
-      from stemgen_jax.data import batches  # needs the packages of training
+      from stemgen_jax.data import batches  # needs the extra [train]
 
       return batches.eval_examples(
         data, "test", config.window, count, self.options.seed

@@ -61,8 +61,8 @@ def evaluate(
   Args:
     subject: model and examples.
     grid: settings by name.
-    recipe: what results depend on besides the settings; the folder must belong
-      to it.
+    recipe: configuration of the results except for settings; the folder must
+      belong to it.
 
   Returns:
     By name of the setting, the examples that can be compared with another

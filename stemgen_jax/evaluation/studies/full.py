@@ -107,7 +107,7 @@ def evaluate(
 
   Args:
     subject: model and examples.
-    recipe: what the results depend on; the folder must belong to it.
+    recipe: configuration of the results; the folder must belong to it.
 
   Raises:
     ValueError: the folder has results of another recipe, or a corrupt file.

@@ -13,7 +13,7 @@ def load(path: str) -> dict[str, Settings]:
   Raises:
     ValueError: the file has no such function, or its result is not a dict of
       settings by valid folder names.
-    FileNotFoundError: there is no such file.
+    FileNotFoundError: the file does not exist.
   """
   if not pathlib.Path(path).is_file():
     raise FileNotFoundError(f"--grid={path}: file not found")

@@ -1,4 +1,4 @@
-"""Does the model use its context? What each context does to its predictions.
+"""Does the model use its context? Predictions from different contexts.
 
 The codes of a real stem are masked, partly or wholly, and predicted from a
 context: the stem's own, another song's, silence, or none (the learned null). A

@@ -169,7 +169,7 @@ def test_one_song_alone_has_no_other_context(codec, tmp_path):
       stem.unlink()
   listed = examples(codec, source=Folder(str(tmp_path / "music")))
   (place,) = places(listed, 1)
-  with pytest.raises(ValueError, match="no other context"):
+  with pytest.raises(ValueError, match="another song's context is needed"):
     listed.other_context(place)
 
 

@@ -86,7 +86,7 @@ def test_figures_of_a_model_that_copies_its_context(monkeypatch):
   for name in ("null_gain", "null_gain_low", "null_gain_high"):
     found_gain = found["masked"]["100"][name]
     assert found_gain == pytest.approx(math.log2(5) - 1, abs=1e-3)
-  # Of two songs there is no interval.
+  # Two songs are too few for an interval.
   assert found["categories"]["piano"]["songs"] == 2
   piano = found["categories"]["piano"]["masked"]["100"]
   assert piano["gain"] == pytest.approx(2, abs=1e-3)
