@@ -105,11 +105,11 @@ def _session(name: str, steps: Sequence[Step]) -> str:
   for number, step in enumerate(steps, 1):
     # A single variation is not marked as chosen.
     several = len(step.variations) > 1
-    tries = []
+    cards = []
     for variation, take in enumerate(step.variations, 1):
       loudest = figures_lib.loudest(step.context, take.stem)
       which = f" (variation {variation})" if several else ""
-      tries.append(
+      cards.append(
         html.card(
           f"{number}{which}: {step.instrument}",
           figures_lib.sounds(
@@ -120,7 +120,7 @@ def _session(name: str, steps: Sequence[Step]) -> str:
           chosen=several and take.chosen,
         )
       )
-    parts.append(html.grid(*tries))
+    parts.append(html.grid(*cards))
   return "".join(parts)
 
 

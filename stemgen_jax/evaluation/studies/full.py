@@ -120,7 +120,7 @@ def evaluate(
 
   def evaluate_one(path: pathlib.Path, place: int) -> None:
     began = time.perf_counter()
-    example = examples.example(place)
+    example, other = examples.example(place), examples.other_context(place)
     stems = measurement.anchors(engine.codec, example)
     stems["generated"] = _generate(subject, example, example.context)
     audio.write(
@@ -129,7 +129,6 @@ def evaluate(
       bits=16,
       overwrite=True,
     )
-    other = examples.other_context(place)
     stems["shuffled"] = _generate(subject, example, other)
     measurement.measure(
       example,
