@@ -8,7 +8,7 @@ from stemgen_jax.training.config import DropConfig, TrainConfig
 
 
 def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:
-  """Return a checked copy of `config` with the fields that the data set.
+  """Return a checked copy of `config`, completed from the data set.
 
   Raises:
     ValueError: see `TrainConfig.validate`; or the window is longer than the
