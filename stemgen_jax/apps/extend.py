@@ -34,6 +34,5 @@ def main(argv: list[str]) -> None:
   """Run the command."""
   del argv
   from stemgen_jax.cli import takes as run
-  from stemgen_jax.generation.request import Extend
 
-  run.edit(FLAGS, Extend)
+  run.extend(FLAGS)

@@ -41,29 +41,5 @@ def main(argv: list[str]) -> None:
   """Run the command."""
   del argv
   from stemgen_jax.cli import takes as run
-  from stemgen_jax.generation import regions
-  from stemgen_jax.generation.request import Regenerate
 
-  if (FLAGS.regions is None) == (FLAGS.bars is None):
-    raise ValueError(
-      "give either --regions, as --regions=2.5-4, or --bars with --bpm, as "
-      "--bars=5-8 --bpm=120"
-    )
-  if FLAGS.regions is not None:
-    wanted = regions.parse_seconds(FLAGS.regions)
-  elif FLAGS.bpm is None:
-    raise ValueError(
-      f"--bars={FLAGS.bars}: expected the tempo too, as --bpm=120"
-    )
-  else:
-    wanted = [
-      regions.bars(
-        first,
-        last,
-        bpm=FLAGS.bpm,
-        beats_per_bar=FLAGS.beats_per_bar,
-        first_beat=FLAGS.first_beat,
-      )
-      for first, last in regions.parse_bars(FLAGS.bars)
-    ]
-  run.edit(FLAGS, lambda take: Regenerate(take, wanted))
+  run.regenerate(FLAGS)

@@ -35,6 +35,5 @@ def main(argv: list[str]) -> None:
   """Run the command."""
   del argv
   from stemgen_jax.cli import takes as run
-  from stemgen_jax.generation.request import Vary
 
-  run.edit(FLAGS, lambda take: Vary(take, FLAGS.share, FLAGS.from_level))
+  run.vary(FLAGS)

@@ -23,12 +23,14 @@ from stemgen_jax.cli.flags import settings
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.cli.flags.takes import BITS
 from stemgen_jax.codec import weight_files
-from stemgen_jax.generation import codes_file
+from stemgen_jax.generation import codes_file, regions
 from stemgen_jax.generation.request import (
   SEEDS,
   Edit,
   Extend,
   GenerationRequest,
+  Regenerate,
+  Vary,
 )
 from stemgen_jax.generation.take import GenerationWarning, Take, TakeFiles
 from stemgen_jax.paths import exported, is_run
@@ -75,16 +77,44 @@ def generate(values: flags.FlagValues) -> None:
     _run(values, stemgen, request, plans, request.sound)
 
 
-def edit(values: flags.FlagValues, edit_of: Callable[[Take], Edit]) -> None:
-  """Write new takes that are edits of --take.
+def vary(values: flags.FlagValues) -> None:
+  """Sample a share of --take again; errors as in `generate`."""
+  _edit(values, lambda take: Vary(take, values.share, values.from_level))
 
-  Args:
-    values: flags of the command.
-    edit_of: returns the edit of a take.
 
-  Raises:
-    ValueError, OSError: the input is invalid; nothing is written then.
-  """
+def regenerate(values: flags.FlagValues) -> None:
+  """Sample regions of --take again; errors as in `generate`."""
+  if (values.regions is None) == (values.bars is None):
+    raise ValueError(
+      "give either --regions, as --regions=2.5-4, or --bars with --bpm, as "
+      "--bars=5-8 --bpm=120"
+    )
+  if values.regions is not None:
+    seconds = regions.parse_seconds(values.regions)
+  elif values.bpm is None:
+    raise ValueError(
+      f"--bars={values.bars}: expected the tempo too, as --bpm=120"
+    )
+  else:
+    seconds = [
+      regions.bars(
+        first,
+        last,
+        bpm=values.bpm,
+        beats_per_bar=values.beats_per_bar,
+        first_beat=values.first_beat,
+      )
+      for first, last in regions.parse_bars(values.bars)
+    ]
+  _edit(values, lambda take: Regenerate(take, seconds))
+
+
+def extend(values: flags.FlagValues) -> None:
+  """Continue --take under a longer context; errors as in `generate`."""
+  _edit(values, Extend)
+
+
+def _edit(values: flags.FlagValues, edit_of: Callable[[Take], Edit]) -> None:
   path = required(values, "take", "bass.wav")
   take = Take.load(path)
   change = edit_of(take)

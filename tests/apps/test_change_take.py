@@ -20,7 +20,7 @@ def sound(seconds=1.0, rate=RATE, channels=1) -> Audio:
   return Audio(np.repeat(hum, channels, axis=1), rate)
 
 
-class Player:
+class FakeStemGen:
   """Return the take of an edit unchanged."""
 
   name = "demo"
@@ -38,8 +38,8 @@ class Player:
 def studio(tmp_path, monkeypatch):
   """A take of ten channels, which flac cannot hold, and some contexts."""
   monkeypatch.chdir(tmp_path)
-  player = Player()
-  monkeypatch.setattr(stemgen, "StemGen", player)
+  fake = FakeStemGen()
+  monkeypatch.setattr(stemgen, "StemGen", fake)
   for name, channels in (("bass", 1), ("wide", 10)):
     stemgen.Take(
       audio=sound(channels=channels),
@@ -68,7 +68,7 @@ def studio(tmp_path, monkeypatch):
   audio.write("long.wav", sound(2.0))
   audio.write("rate.wav", sound(rate=16000))
   audio.write("stereo.wav", sound(channels=2))
-  return player
+  return fake
 
 
 def run(app: str, *flags: str) -> int:
@@ -100,7 +100,7 @@ def run(app: str, *flags: str) -> int:
 def test_other_formats_are_errors_before_loading(
   studio, monkeypatch, capsys, flags, message
 ):
-  monkeypatch.delattr(Player, "load")  # must not be called
+  monkeypatch.delattr(FakeStemGen, "load")  # must not be called
   app, *more = flags
   before = sorted(pathlib.Path().iterdir())
   assert run(app, "--take=bass.wav", "--out=new.wav", *more) == 1

@@ -20,7 +20,7 @@ from stemgen_jax.generation.take import GenerationWarning
 RATE = 22050
 
 
-class Player:
+class FakeStemGen:
   """Return a hum whose pitch is the seed, at a level that tests choose."""
 
   name = "demo"
@@ -85,14 +85,14 @@ class Player:
 
 
 @pytest.fixture
-def player(monkeypatch):
-  player = Player()
-  monkeypatch.setattr(stemgen, "StemGen", player)
-  return player
+def fake(monkeypatch):
+  fake = FakeStemGen()
+  monkeypatch.setattr(stemgen, "StemGen", fake)
+  return fake
 
 
 @pytest.fixture
-def studio(tmp_path, monkeypatch):
+def context(tmp_path, monkeypatch):
   noise = np.random.default_rng(0).standard_normal((RATE, 2)) * 0.1
   context = Audio(noise.clip(-0.5, 0.5).astype(np.float32), RATE)
   audio.write(tmp_path / "mix.wav", context, bits="float")
@@ -108,7 +108,7 @@ def files():
   return sorted(path.name for path in pathlib.Path().iterdir())
 
 
-def test_one_take_writes_exactly_the_requested_files(studio, player, capsys):
+def test_one_take_writes_exactly_the_requested_files(context, fake, capsys):
   run(
     "--context=mix.wav",
     "--stem=Bass Guitar",
@@ -127,9 +127,9 @@ def test_one_take_writes_exactly_the_requested_files(studio, player, capsys):
   stem, both = audio.read("my bass.wav"), audio.read("both.flac")
   for sound in (stem, both):
     assert sound.sample_rate == RATE
-    assert sound.samples.shape == studio.samples.shape
+    assert sound.samples.shape == context.samples.shape
   np.testing.assert_allclose(
-    both.samples, studio.samples + stem.samples, atol=1e-6
+    both.samples, context.samples + stem.samples, atol=1e-6
   )
   assert image.imread("look.png").ndim == 3
   metadata = audio.read_metadata("my bass.wav")
@@ -143,7 +143,7 @@ def test_one_take_writes_exactly_the_requested_files(studio, player, capsys):
   assert "real-time factor 2.00, and 7.0 s to compile" in out
 
 
-def test_takes_are_named_by_their_seeds(studio, player):
+def test_takes_are_named_by_their_seeds(context, fake):
   run(
     "--context=mix.wav",
     "--out=bass.flac",
@@ -167,32 +167,32 @@ def test_takes_are_named_by_their_seeds(studio, player):
     assert audio.read_metadata(f"bass-seed{seed}.flac")["seed"] == seed
 
 
-def test_one_existing_take_stops_all_of_them(studio, player, capsys):
+def test_one_existing_take_stops_all_of_them(context, fake, capsys):
   pathlib.Path("bass-seed2.wav").write_bytes(b"precious")
   run("--context=mix.wav", "--out=bass.wav", "--takes=3", expect=1)
   assert files() == ["bass-seed2.wav", "mix.wav"]
-  assert player.asked == []  # no model was loaded
+  assert fake.asked == []  # no model was loaded
   assert "bass-seed2.wav exists" in capsys.readouterr().err
   run("--context=mix.wav", "--out=bass.wav", "--takes=3", "--overwrite")
   assert audio.read("bass-seed2.wav").samples.any()
 
 
-def test_from_nothing(studio, player):
+def test_from_nothing(context, fake):
   run("--seconds=0.5", "--stem=drums", "--out=d.wav", "--picture=d.png")
   assert audio.read("d.wav").seconds == 0.5
-  request = player.asked[-1]
+  request = fake.asked[-1]
   assert (request.stem, request.seconds) == ("drums", 0.5)
 
 
-def test_prints_when_the_mix_is_lowered(studio, player, capsys):
-  player.level = 0.9
+def test_prints_when_the_mix_is_lowered(context, fake, capsys):
+  fake.level = 0.9
   run("--context=mix.wav", "--out=loud.wav", "--mix=both.wav")
   assert "both.wav (lowered by" in capsys.readouterr().out
   assert np.abs(audio.read("both.wav").samples).max() < 1
 
 
-def test_warns_when_a_stem_is_lowered_in_its_file(studio, player, capsys):
-  player.level = 1.5
+def test_warns_when_a_stem_is_lowered_in_its_file(context, fake, capsys):
+  fake.level = 1.5
   run("--context=mix.wav", "--out=loud.wav", "--mix=both.wav")
   out, err = capsys.readouterr()
   assert "loud.wav (lowered by" in out
@@ -202,7 +202,7 @@ def test_warns_when_a_stem_is_lowered_in_its_file(studio, player, capsys):
 
 
 def test_warns_of_an_untrained_instrument_before_sampling(
-  studio, player, capsys, monkeypatch
+  context, fake, capsys, monkeypatch
 ):
   printed = []
 
@@ -210,7 +210,7 @@ def test_warns_of_an_untrained_instrument_before_sampling(
     printed.append(capsys.readouterr().err)
     raise ValueError("stop")
 
-  monkeypatch.setattr(player, "takes", takes)
+  monkeypatch.setattr(fake, "takes", takes)
   run("--context=mix.wav", "--stem=sax", "--out=a.wav", expect=1)
   assert printed == [
     "warning: these weights were not trained on 'reed': expect poor results; "
@@ -218,15 +218,15 @@ def test_warns_of_an_untrained_instrument_before_sampling(
   ]
 
 
-def test_prints_warnings_of_a_take_once(studio, player, capsys):
-  player.notes = ("The stem is 40 dB quieter than the context.",)
+def test_prints_warnings_of_a_take_once(context, fake, capsys):
+  fake.notes = ("The stem is 40 dB quieter than the context.",)
   run("--context=mix.wav", "--out=quiet.wav")
   out, err = capsys.readouterr()
   assert err == "warning: The stem is 40 dB quieter than the context.\n"
   assert "quieter" not in out
 
 
-def test_settings_and_weights(studio, player):
+def test_settings_and_weights(context, fake):
   for name in ("mine.safetensors", "codec.safetensors"):
     pathlib.Path(name).touch()
   run(
@@ -237,15 +237,15 @@ def test_settings_and_weights(studio, player):
     "--preset=paper",
     "--bits=16",
   )
-  weights, request = player.asked
+  weights, request = fake.asked
   assert weights == ("mine.safetensors", "codec.safetensors")
   assert request.settings == sampling.preset("paper")
   run("--context=mix.wav", "--out=b.wav", "--steps=4,2,2,1")
-  assert player.asked[-1].settings.steps == (4, 2, 2, 1)
-  assert player.asked[-2] == ("demo", None)
+  assert fake.asked[-1].settings.steps == (4, 2, 2, 1)
+  assert fake.asked[-2] == ("demo", None)
 
 
-def test_genre_and_role_have_guidance_scales_of_their_own(studio, player):
+def test_genre_and_role_have_guidance_scales_of_their_own(context, fake):
   pathlib.Path("mine.safetensors").touch()
   conditions = {"config": {"conditions": ["category", "genre", "role"]}}
   pathlib.Path("mine.json").write_text(json.dumps(conditions))
@@ -259,7 +259,7 @@ def test_genre_and_role_have_guidance_scales_of_their_own(studio, player):
     "--settings.guidance.genre=2,1",
     "--settings.guidance.role=4",
   )
-  request = player.asked[-1]
+  request = fake.asked[-1]
   assert (request.genre, request.role) == ("bossa_nova", "melodic")
   assert request.settings.guidance == {
     **sampling.preset("default").guidance,
@@ -277,14 +277,14 @@ def test_genre_and_role_have_guidance_scales_of_their_own(studio, player):
   ],
 )
 def test_invalid_genre_or_role_is_an_error(
-  studio, player, capsys, flag, message
+  context, fake, capsys, flag, message
 ):
   run("--context=mix.wav", "--out=a.wav", flag, expect=1)
   assert message in capsys.readouterr().err
   assert files() == ["mix.wav"]
 
 
-def test_every_setting_is_a_flag(studio, player):
+def test_every_setting_is_a_flag(context, fake):
   run(
     "--context=mix.wav",
     "--out=a.wav",
@@ -296,7 +296,7 @@ def test_every_setting_is_a_flag(studio, player):
     "--settings.top_k=0,64",
     "--exact",
   )
-  request = player.asked[-1]
+  request = fake.asked[-1]
   assert request.exact
   assert request.settings == dataclasses.replace(
     sampling.preset("fast"),
@@ -308,17 +308,17 @@ def test_every_setting_is_a_flag(studio, player):
   )
 
 
-def test_prints_the_category_of_another_name(studio, player, capsys):
+def test_prints_the_category_of_another_name(context, fake, capsys):
   run("--context=mix.wav", "--stem=sax", "--out=a.wav")
   assert "'sax' is category reed" in capsys.readouterr().out
   run("--context=mix.wav", "--stem=Synth Lead", "--out=b.wav")
   assert "is category" not in capsys.readouterr().out
 
 
-def test_codes_are_written_unless_switched_off(studio, player, capsys):
+def test_codes_are_written_unless_switched_off(context, fake, capsys):
   run("--context=mix.wav", "--out=a.wav", "--nokeep_codes", "--loop")
   assert files() == ["a.wav", "mix.wav"]
-  assert player.asked[-1].loop
+  assert fake.asked[-1].loop
   pathlib.Path("b.codes.npz").write_bytes(b"precious")
   run("--context=mix.wav", "--out=b.wav", expect=1)
   assert "b.codes.npz exists" in capsys.readouterr().err
@@ -360,12 +360,14 @@ def weights(tmp_path_factory):
   return folder / "model.safetensors"
 
 
-def test_seed_gives_the_same_file_alone_and_in_a_batch(studio, weights, capsys):
+def test_seed_gives_the_same_file_alone_and_in_a_batch(
+  context, weights, capsys
+):
   flags = (f"--weights={weights}", "--context=mix.wav", "--steps=2,1")
   run(*flags, "--out=few.wav", "--seed=1", "--takes=2")
   run(*flags, "--out=alone.wav", "--seed=2")
   alone, few = audio.read("alone.wav"), audio.read("few-seed2.wav")
-  assert alone.samples.shape == studio.samples.shape
+  assert alone.samples.shape == context.samples.shape
   np.testing.assert_array_equal(alone.samples, few.samples)
   other = audio.read("few-seed1.wav")
   assert not np.array_equal(other.samples, alone.samples)
@@ -373,7 +375,7 @@ def test_seed_gives_the_same_file_alone_and_in_a_batch(studio, weights, capsys):
 
 
 def test_dry_run_prints_costs_of_presets_and_requested_settings(
-  studio, weights, monkeypatch, capsys
+  context, weights, monkeypatch, capsys
 ):
   flags = (f"--weights={weights}", "--context=mix.wav", "--dry_run")
 
@@ -401,7 +403,7 @@ def test_dry_run_prints_costs_of_presets_and_requested_settings(
 
 
 @pytest.mark.parametrize("name", ["drums", "chords"])
-def test_loops_of_the_package_are_contexts(studio, player, name):
+def test_loops_of_the_package_are_contexts(context, fake, name):
   loop = paths.LOOPS / f"{name}.flac"
   run(f"--context={loop}", "--stem=bass", "--out=bass.wav", "--mix=both.wav")
   both = audio.read("both.wav")

@@ -17,17 +17,17 @@ LOOPS = pathlib.Path(stemgen_jax.__file__).parent / "assets" / "loops"
 
 
 @pytest.fixture(scope="module")
-def player() -> StemGen:
+def demo() -> StemGen:
   return StemGen.load("demo")
 
 
 @pytest.fixture
-def echo(player, monkeypatch) -> StemGen:
+def echo(demo, monkeypatch) -> StemGen:
   """The whole chain except for the model: codes are those of the context."""
   monkeypatch.setattr(
     sampling, "decode_codes", lambda config, params, context, *_, **__: context
   )
-  return player
+  return demo
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,8 @@ def chords() -> audio.Audio:
 
 
 @pytest.fixture(scope="module")
-def bass(player, chords):
-  return player.generate(chords, "bass", seed=3)
+def bass(demo, chords):
+  return demo.generate(chords, "bass", seed=3)
 
 
 def lag(wanted: np.ndarray, found: np.ndarray) -> int:
@@ -83,24 +83,24 @@ def test_stem_has_the_format_of_the_loop(chords, bass):
   assert bass.warnings == ()
 
 
-def test_long_music_has_no_audible_joins(player, chords):
+def test_long_music_has_no_audible_joins(demo, chords):
   three = audio.Audio(np.tile(chords.samples, (3, 1)), chords.sample_rate)
-  take = player.generate(three, "bass", seed=1)
+  take = demo.generate(three, "bass", seed=1)
   assert take.audio.samples.shape == three.samples.shape
   # Windows begin every half window; the change of the spectrum there must not
   # be larger than between other frames.
   mono = audio.fold_down(take.audio.samples)[:, 0]
-  hop = round(chords.sample_rate / player.config.frame_rate)
+  hop = round(chords.sample_rate / demo.config.frame_rate)
   _, _, spectrum = signal.stft(mono, nperseg=2 * hop, noverlap=hop)
   change = np.abs(np.diff(np.log(np.abs(spectrum) + 1e-4), axis=1)).mean(0)
-  window = player.config.window
+  window = demo.config.window
   joins = np.arange(window, len(take.codes), window // 2)
   assert len(joins) >= 3
   assert change[joins].mean() < np.quantile(change, 0.95)
 
 
 @pytest.mark.parametrize("name", ["drums", "chords"])
-def test_loop_continues_at_its_seam_as_at_its_bars(player, echo, name):
+def test_loop_continues_at_its_seam_as_at_its_bars(demo, echo, name):
   # Four equal bars, neither a bar nor the loop in whole frames, with a sound
   # held where bars begin: the seam must sound like the start of any bar.
   loop = audio.read(LOOPS / f"{name}.flac")
@@ -109,7 +109,7 @@ def test_loop_continues_at_its_seam_as_at_its_bars(player, echo, name):
   if name == "chords":
     bar = np.roll(bar, -round(0.8 * rate), axis=0)
   context = audio.Audio(np.tile(bar, (4, 1)), rate)
-  frames = context.seconds * player.config.frame_rate
+  frames = context.seconds * demo.config.frame_rate
   assert abs(frames - round(frames)) > 0.1
 
   take = echo.generate(context, loop=True)
@@ -130,11 +130,11 @@ def test_loop_continues_at_its_seam_as_at_its_bars(player, echo, name):
     assert abs(alone[0] - alone[-1]) > np.quantile(steps, 0.999)
 
 
-def test_generated_loop_has_no_click(player):
+def test_generated_loop_has_no_click(demo):
   chords = audio.read(LOOPS / "chords.flac")
   context = audio.Audio(chords.samples[:88_000], chords.sample_rate)
   settings = dataclasses.replace(sampling.preset("fast"), steps=(2, 1, 1, 1))
-  take = player.generate(context, "bass", seed=3, loop=True, settings=settings)
+  take = demo.generate(context, "bass", seed=3, loop=True, settings=settings)
   sound = take.audio.samples[:, 0]
   steps = np.abs(np.diff(sound, append=sound[0]))
   assert np.abs(sound).max() > 0.01

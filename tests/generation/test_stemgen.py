@@ -40,12 +40,12 @@ def params():
 
 
 @pytest.fixture
-def player(params):
+def tiny(params):
   return StemGen(_config(), params, PcmCodec(), {})
 
 
 @pytest.fixture
-def parrot(monkeypatch):
+def echo(monkeypatch):
   """Return the codes of the context, PCM of single samples; no model."""
   monkeypatch.setattr(
     sampling, "decode_codes", lambda config, params, context, *_, **__: context
@@ -73,9 +73,9 @@ def _lag(stem, context):
   "rate", [8000, 16000, 22050, 32000, 44100, 48000, 96000]
 )
 @pytest.mark.parametrize("channels", [1, 2, 6])
-def test_stem_has_the_format_of_the_context_without_lag(parrot, rate, channels):
+def test_stem_has_the_format_of_the_context_without_lag(echo, rate, channels):
   context = _music(0.4321, rate, channels)
-  stem = parrot.generate(context, "bass").audio
+  stem = echo.generate(context, "bass").audio
   assert stem.samples.shape == context.samples.shape
   assert stem.sample_rate == rate
   before, after = context.samples[:, 0], stem.samples[:, 0]
@@ -86,32 +86,32 @@ def test_stem_has_the_format_of_the_context_without_lag(parrot, rate, channels):
 
 
 @pytest.mark.parametrize("frames", [20, 49, 50, 51, 165])
-def test_stem_has_the_length_of_the_context(player, frames):
+def test_stem_has_the_length_of_the_context(tiny, frames):
   context = _music(frames / 100 - 0.0013 * (frames > 20))
-  take = player.generate(context, "drums", settings=FAST)
+  take = tiny.generate(context, "drums", settings=FAST)
   assert take.audio.samples.shape == context.samples.shape
   assert take.codes.shape == (frames, 2)
   assert np.isfinite(take.audio.samples).all()
 
 
-def test_seed_gives_the_same_samples_alone_and_in_a_batch(player):
+def test_seed_gives_the_same_samples_alone_and_in_a_batch(tiny):
   context = _music(0.7)
-  takes = list(player.takes(context, "bass", [4, 5, 6], settings=FAST))
-  assert player.codec.encoded == 1
-  alone = player.generate(context, "bass", seed=5, settings=FAST)
+  takes = list(tiny.takes(context, "bass", [4, 5, 6], settings=FAST))
+  assert tiny.codec.encoded == 1
+  alone = tiny.generate(context, "bass", seed=5, settings=FAST)
   np.testing.assert_array_equal(alone.audio.samples, takes[1].audio.samples)
   assert (takes[0].codes != takes[1].codes).mean() > 0.5
 
 
-def test_stem_depends_on_context_and_category(player):
-  take = player.generate(_music(), "bass", settings=FAST)
+def test_stem_depends_on_context_and_category(tiny):
+  take = tiny.generate(_music(), "bass", settings=FAST)
   for context, stem in ((_music(seed=1), "bass"), (_music(), "e-piano")):
-    other = player.generate(context, stem, settings=FAST)
+    other = tiny.generate(context, stem, settings=FAST)
     assert (other.codes != take.codes).any()
   assert other.stem == "piano"
 
 
-def test_context_is_a_file_audio_or_array(player, tmp_path):
+def test_context_is_a_file_audio_or_array(tiny, tmp_path):
   context = _music(channels=2)
   audio.write(tmp_path / "mix.wav", context, bits="float")
   forms = (
@@ -120,56 +120,56 @@ def test_context_is_a_file_audio_or_array(player, tmp_path):
     context,
     (context.samples.astype(np.float64), RATE),
   )
-  stems = [player.generate(form, settings=FAST).audio for form in forms]
+  stems = [tiny.generate(form, settings=FAST).audio for form in forms]
   for stem in stems[1:]:
     np.testing.assert_array_equal(stem.samples, stems[0].samples)
-  mono = player.generate((context.samples[:, 0], RATE), settings=FAST).audio
+  mono = tiny.generate((context.samples[:, 0], RATE), settings=FAST).audio
   assert mono.channels == 1
 
 
-def test_quiet_context_gets_a_stem_as_much_quieter(player):
+def test_quiet_context_gets_a_stem_as_much_quieter(tiny):
   loud = _music()
   quiet = Audio(loud.samples / 64, RATE)
-  takes = [player.generate(x, settings=FAST) for x in (loud, quiet)]
+  takes = [tiny.generate(x, settings=FAST) for x in (loud, quiet)]
   np.testing.assert_array_equal(takes[0].codes, takes[1].codes)
   np.testing.assert_allclose(
     takes[0].audio.samples, takes[1].audio.samples * 64, rtol=1e-4
   )
 
 
-def test_stem_from_nothing_has_the_format_of_the_codec(player):
-  take = player.generate(None, "drums", seconds=0.333, settings=FAST)
+def test_stem_from_nothing_has_the_format_of_the_codec(tiny):
+  take = tiny.generate(None, "drums", seconds=0.333, settings=FAST)
   assert take.audio.samples.shape == (round(0.333 * RATE), 1)
   assert take.audio.sample_rate == RATE
 
 
-def test_very_quiet_stem_gives_a_warning(player, monkeypatch):
+def test_very_quiet_stem_gives_a_warning(tiny, monkeypatch):
   silence = np.tile([128, 1], (1, 50, 1))
   monkeypatch.setattr(sampling, "decode_codes", lambda *_, **__: silence)
   with pytest.warns(UserWarning, match="dB quieter than the context"):
-    take = player.generate(_music())
+    take = tiny.generate(_music())
   assert len(take.warnings) == 1
   with pytest.warns(UserWarning, match="dB quieter than music"):
-    player.generate(None, seconds=0.5)
+    tiny.generate(None, seconds=0.5)
   silence[..., 1] = 0
   with pytest.warns(UserWarning, match="the stem is silent"):
-    player.generate(_music())
+    tiny.generate(_music())
 
 
-def test_untrained_category_gives_a_warning(player):
-  player = dataclasses.replace(player, metadata={"categories": ["drums"]})
+def test_untrained_category_gives_a_warning(tiny):
+  tiny = dataclasses.replace(tiny, metadata={"categories": ["drums"]})
   with pytest.warns(UserWarning, match="not trained on 'bass'"):
     # Before the first take is sampled.
-    takes = player.takes(_music(), "bass", [0], settings=FAST)
+    takes = tiny.takes(_music(), "bass", [0], settings=FAST)
   take = next(takes)
   assert take.audio.samples.any()
-  assert not player.generate(_music(), "drums", settings=FAST).warnings
+  assert not tiny.generate(_music(), "drums", settings=FAST).warnings
 
 
-def test_progress_adds_up_to_the_steps_of_all_windows(player):
+def test_progress_adds_up_to_the_steps_of_all_windows(tiny):
   done = []
   list(
-    player.takes(
+    tiny.takes(
       _music(0.76),
       "bass",
       [1, 2],
@@ -180,8 +180,8 @@ def test_progress_adds_up_to_the_steps_of_all_windows(player):
   assert done == [(3, 30), (2, 30)] * 6
 
 
-def test_saved_take_has_its_seed_and_settings(player, tmp_path):
-  take = player.generate(_music(), "Drum Kit", seed=3, settings=FAST)
+def test_saved_take_has_its_seed_and_settings(tiny, tmp_path):
+  take = tiny.generate(_music(), "Drum Kit", seed=3, settings=FAST)
   path = take.save(tmp_path / "new")
   assert path == tmp_path / "new" / "drums-seed3.wav"
   metadata = audio.read_metadata(path)
@@ -203,18 +203,20 @@ THREE = ("category", "genre", "role")
 
 
 @pytest.fixture(scope="module")
-def listener():
+def conditioned():
   """Weights with genre and role, on which their logits depend strongly."""
   config = dataclasses.replace(_config(), conditions=THREE)
   params = jax.jit(lambda: model.init_params(config, jax.random.key(0)))()
   return StemGen(config, params | {"head": 30 * params["head"]}, PcmCodec(), {})
 
 
-def test_genre_and_role_change_the_codes_with_scales_of_their_own(listener):
+def test_genre_and_role_change_the_codes_with_scales_of_their_own(conditioned):
   def codes(**given):
     scales = {"context": 2.0, "category": 1.0, **given.pop("scales", {})}
     settings = dataclasses.replace(FAST, guidance=scales)
-    return listener.generate(_music(), seed=1, settings=settings, **given).codes
+    return conditioned.generate(
+      _music(), seed=1, settings=settings, **given
+    ).codes
 
   plain = codes()
   techno = codes(genre="Techno")
@@ -242,7 +244,7 @@ def test_genre_and_role_change_the_codes_with_scales_of_their_own(listener):
   ],
 )
 def test_condition_without_a_value_takes_no_pass(
-  listener, preset, given, scales, passes
+  conditioned, preset, given, scales, passes
 ):
   settings = engine.with_scales(sampling.preset(preset), THREE, given)
   assert tuple(settings.guidance.values()) == scales
@@ -252,13 +254,13 @@ def test_condition_without_a_value_takes_no_pass(
   assert branches.weights.sum() == 1
 
 
-def test_condition_that_the_weights_do_not_have_is_an_error(player):
+def test_condition_that_the_weights_do_not_have_is_an_error(tiny):
   with pytest.raises(
     ValueError, match="`genre`=techno: the weights demo have no"
   ):
-    player.generate(_music(), genre="techno")
+    tiny.generate(_music(), genre="techno")
   with pytest.raises(ValueError, match="unknown role 'loud'"):
-    player.generate(_music(), role="loud")
+    tiny.generate(_music(), role="loud")
 
 
 def test_edited_take_keeps_its_genre_and_role(monkeypatch, tmp_path):
@@ -270,16 +272,16 @@ def test_edited_take_keeps_its_genre_and_role(monkeypatch, tmp_path):
 
   monkeypatch.setattr(sampling, "decode_codes", decode)
   config = dataclasses.replace(_config(), conditions=THREE)
-  player = StemGen(config, {}, PcmCodec(), {})
+  tiny = StemGen(config, {}, PcmCodec(), {})
   take = _saved(
-    player.generate(_music(), "drums", genre="jazz", role="percussive"),
+    tiny.generate(_music(), "drums", genre="jazz", role="percussive"),
     tmp_path,
   )
   assert (take.genre, take.role) == ("jazz", "percussive")
-  player.vary(take)
+  tiny.vary(take)
   jazz = categories.GENRES.index("jazz")
   assert asked == [{"category": 16, "genre": jazz, "role": 0}] * 2
-  player.generate(_music(), "drums")
+  tiny.generate(_music(), "drums")
   sizes = model.CONDITION_SIZES
   assert asked[-1] == {
     "category": 16,
@@ -289,7 +291,7 @@ def test_edited_take_keeps_its_genre_and_role(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def improviser(monkeypatch):
+def sampler(monkeypatch):
   """Sample random codes that depend on seed and window; no model."""
 
   def decode(config, params, context, conditions, seeds, *_, **given):
@@ -314,9 +316,9 @@ def _saved(take, folder):
   return stemgen_lib.Take.load(take.save(folder, bits="float"))
 
 
-def test_regenerate_changes_the_regions_only(improviser, tmp_path):
-  take = _saved(improviser.generate(_music(2), seed=4), tmp_path)
-  new = improviser.regenerate(take, [(0.5, 0.7), (1.2, 1.3)])
+def test_regenerate_changes_the_regions_only(sampler, tmp_path):
+  take = _saved(sampler.generate(_music(2), seed=4), tmp_path)
+  new = sampler.regenerate(take, [(0.5, 0.7), (1.2, 1.3)])
   assert new.seed == 5
   inside = np.zeros(200, bool)
   inside[50:70] = inside[120:130] = True
@@ -330,19 +332,17 @@ def test_regenerate_changes_the_regions_only(improviser, tmp_path):
   sounding = np.repeat(inside, FRAME)
   assert (new.audio.samples != take.audio.samples)[sounding].mean() > 0.9
   assert "0.50-0.70 s" in new.metadata["origin"]
-  again = improviser.regenerate(take, [(0.5, 0.7), (1.2, 1.3)], seed=5)
+  again = sampler.regenerate(take, [(0.5, 0.7), (1.2, 1.3)], seed=5)
   np.testing.assert_array_equal(again.audio.samples, new.audio.samples)
 
 
 @pytest.mark.parametrize(
   ("share", "from_level"), [(0.25, 0), (1.0, 1), (0.5, 1)]
 )
-def test_vary_keeps_coarse_levels_and_other_frames(
-  improviser, share, from_level
-):
+def test_vary_keeps_coarse_levels_and_other_frames(sampler, share, from_level):
   every = sampling.Settings()  # guided in every step: two passes each
-  take = improviser.generate(_music(4), seed=1, settings=every)
-  new = improviser.vary(take, share=share, from_level=from_level)
+  take = sampler.generate(_music(4), seed=1, settings=every)
+  new = sampler.vary(take, share=share, from_level=from_level)
   changed = new.codes != take.codes
   assert not changed[:, :from_level].any()
   if share == 1.0:  # in as many windows, without the coarser levels
@@ -355,16 +355,16 @@ def test_vary_keeps_coarse_levels_and_other_frames(
   assert share - 0.05 < frames.mean() <= share
   # In runs: a frame could be predicted from its neighbors.
   assert np.count_nonzero(np.diff(frames.astype(int))) <= 60
-  other = improviser.vary(take, share=share, from_level=from_level, seed=9)
+  other = sampler.vary(take, share=share, from_level=from_level, seed=9)
   assert (other.codes != new.codes).any()
 
 
 @pytest.mark.parametrize("seconds", [1.0, 0.987])
-def test_extend_keeps_the_take(improviser, tmp_path, seconds):
+def test_extend_keeps_the_take(sampler, tmp_path, seconds):
   longer = _music(3)
   n = round(seconds * RATE)
-  take = improviser.generate((longer.samples[:n], RATE), "drums", seed=2)
-  new = improviser.extend(_saved(take, tmp_path), longer)
+  take = sampler.generate((longer.samples[:n], RATE), "drums", seed=2)
+  new = sampler.extend(_saved(take, tmp_path), longer)
   assert new.audio.samples.shape == longer.samples.shape
   kept = n // FRAME
   np.testing.assert_array_equal(new.codes[:kept], take.codes[:kept])
@@ -375,48 +375,48 @@ def test_extend_keeps_the_take(improviser, tmp_path, seconds):
   assert new.context.gain == take.context.gain
   assert new.stem == "drums"
   with pytest.raises(ValueError, match="more than the take's"):
-    improviser.extend(new, longer)
+    sampler.extend(new, longer)
   with pytest.raises(ValueError, match="has 16000 Hz and 1"):
-    improviser.extend(take, _music(4, rate=16000))
+    sampler.extend(take, _music(4, rate=16000))
 
 
 def test_extend_needs_a_context_that_begins_with_that_of_the_take(
-  improviser, tmp_path
+  sampler, tmp_path
 ):
   longer = _music(3)
-  take = improviser.generate((longer.samples[:RATE], RATE), seed=2)
+  take = sampler.generate((longer.samples[:RATE], RATE), seed=2)
   audio.write(tmp_path / "16.wav", longer, bits=16)
   soundfile.write(tmp_path / "a.mp3", longer.samples, RATE)
   quieter = Audio(longer.samples / 2, RATE)
   late = Audio(np.pad(longer.samples, ((800, 0), (0, 0))), RATE)
   other, silence = _music(3, seed=1), Audio(0 * longer.samples, RATE)
   for context in (longer, tmp_path / "16.wav", tmp_path / "a.mp3", quieter):
-    assert len(improviser.extend(take, context).codes) == 300
+    assert len(sampler.extend(take, context).codes) == 300
   for context in (other, late, silence):
     with pytest.raises(
       ValueError, match="does not begin with that of bass-seed2"
     ):
-      improviser.extend(take, context)
+      sampler.extend(take, context)
   with pytest.warns(UserWarning, match="context is silent"):
-    quiet = improviser.generate((silence.samples[:RATE], RATE))
+    quiet = sampler.generate((silence.samples[:RATE], RATE))
   with pytest.raises(ValueError, match="does not begin with"):
-    improviser.extend(quiet, longer)
+    sampler.extend(quiet, longer)
   # Noise of 16 bits counts as silence.
   dither = np.random.default_rng(0).normal(0, 2**-16, silence.samples.shape)
   with pytest.warns(UserWarning, match="context is silent"):
-    improviser.extend(quiet, (dither, RATE))
+    sampler.extend(quiet, (dither, RATE))
 
 
-def test_take_from_nothing_can_be_extended(improviser):
-  take = improviser.generate(None, seconds=1.0)
-  new = improviser.extend(take, seconds=2.5)
+def test_take_from_nothing_can_be_extended(sampler):
+  take = sampler.generate(None, seconds=1.0)
+  new = sampler.extend(take, seconds=2.5)
   assert new.audio.seconds == 2.5
   np.testing.assert_array_equal(new.codes[:100], take.codes)
   with pytest.raises(ValueError, match=r"more than .* 1\.00 s, by 10 ms"):
-    improviser.extend(take, seconds=1.004)
+    sampler.extend(take, seconds=1.004)
   # Music after silence is encoded at the level of the training.
   quiet = Audio(_music(2).samples / 64, RATE)
-  under = improviser.extend(take, quiet)
+  under = sampler.extend(take, quiet)
   assert under.context.level_db == pytest.approx(
     engine.reference_db({}), abs=0.1
   )
@@ -425,20 +425,20 @@ def test_take_from_nothing_can_be_extended(improviser):
   )
 
 
-def test_music_after_a_silent_file_is_encoded_at_the_training_level(improviser):
+def test_music_after_a_silent_file_is_encoded_at_the_training_level(sampler):
   longer = Audio(_music(2).samples / 64, RATE)
   longer.samples[:RATE] = 0
   with pytest.warns(UserWarning, match="context is silent"):
-    take = improviser.generate((longer.samples[:RATE], RATE))
-  new = improviser.extend(take, longer)
+    take = sampler.generate((longer.samples[:RATE], RATE))
+  new = sampler.extend(take, longer)
   assert new.context.level_db == pytest.approx(engine.reference_db({}), abs=0.1)
 
 
-def test_loop_can_be_regenerated_and_not_extended(improviser):
-  take = improviser.generate(_music(1.003), loop=True, seed=1)
+def test_loop_can_be_regenerated_and_not_extended(sampler):
+  take = sampler.generate(_music(1.003), loop=True, seed=1)
   assert take.audio.samples.shape == (8024, 1)
   assert take.codes.shape == (100, 2)
-  new = improviser.regenerate(take, [(0.9, 1.0)])
+  new = sampler.regenerate(take, [(0.9, 1.0)])
   changed = np.flatnonzero((new.codes != take.codes).any(axis=1))
   assert 89 <= changed.min() <= changed.max() == 99
   # The cross-fade continues at the start.
@@ -446,7 +446,7 @@ def test_loop_can_be_regenerated_and_not_extended(improviser):
     new.audio.samples[81:7000], take.audio.samples[81:7000]
   )
   with pytest.raises(ValueError, match="is a loop"):
-    improviser.extend(take, _music(3))
+    sampler.extend(take, _music(3))
 
 
 @pytest.mark.parametrize(
@@ -460,10 +460,10 @@ def test_loop_can_be_regenerated_and_not_extended(improviser):
     ("extend", {"seconds": 2.0}, "bass-seed0 has a context: give the longer"),
   ],
 )
-def test_invalid_edits_are_errors(improviser, change, given, message):
-  take = improviser.generate(_music())
+def test_invalid_edits_are_errors(sampler, change, given, message):
+  take = sampler.generate(_music())
   with pytest.raises(ValueError, match=message):
-    getattr(improviser, change)(take, **given)
+    getattr(sampler, change)(take, **given)
   other = dataclasses.replace(take, codec_checksum="of another codec")
   given = {
     "vary": {},
@@ -471,14 +471,14 @@ def test_invalid_edits_are_errors(improviser, change, given, message):
     "extend": {"context": _music(2)},
   }[change]
   with pytest.raises(ValueError, match="another codec"):
-    getattr(improviser, change)(other, **given)
+    getattr(sampler, change)(other, **given)
 
 
-def test_saved_take_is_restored(improviser, tmp_path):
+def test_saved_take_is_restored(sampler, tmp_path):
   settings = sampling.Settings(
     steps=(3, 2), guidance={"context": (2.0, 1.0), "category": 1.0}
   )
-  take = improviser.generate(_music(), "drums", seed=3, settings=settings)
+  take = sampler.generate(_music(), "drums", seed=3, settings=settings)
   back = _saved(take, tmp_path)
   np.testing.assert_array_equal(back.codes, take.codes)
   np.testing.assert_array_equal(back.context.codes, take.context.codes)
@@ -494,8 +494,8 @@ def test_saved_take_is_restored(improviser, tmp_path):
   assert back.context.inverse_gain < take.context.inverse_gain
 
 
-def test_takes_of_earlier_formats_load(improviser, tmp_path):
-  path = improviser.generate(_music(), seed=3).save(tmp_path / "a.wav")
+def test_takes_of_earlier_formats_load(sampler, tmp_path):
+  path = sampler.generate(_music(), seed=3).save(tmp_path / "a.wav")
   expected = stemgen_lib.Take.load(path)
   codes = tmp_path / "a.codes.npz"
   with np.load(codes) as file:
@@ -522,8 +522,8 @@ def test_takes_of_earlier_formats_load(improviser, tmp_path):
     stemgen_lib.Take.load(path)
 
 
-def test_codes_of_another_take_are_an_error(improviser, tmp_path):
-  take = improviser.generate(_music())
+def test_codes_of_another_take_are_an_error(sampler, tmp_path):
+  take = sampler.generate(_music())
   path = take.save(tmp_path / "a.wav")
   (tmp_path / "a.codes.npz").write_bytes(b"PK corrupt")
   with pytest.raises(ValueError, match=r"a\.codes\.npz is corrupt"):
@@ -535,13 +535,13 @@ def test_codes_of_another_take_are_an_error(improviser, tmp_path):
   with pytest.raises(ValueError, match=r"a\.codes\.npz is corrupt"):
     stemgen_lib.Take.load(path)
   # Another take replaces the audio, without or with its codes.
-  other = improviser.generate(_music(), seed=1)
+  other = sampler.generate(_music(), seed=1)
   take.save(path, overwrite=True)
   other.save(path, codes=False, overwrite=True)
   with pytest.raises(ValueError, match=r"different takes \(seed, codes\)"):
     stemgen_lib.Take.load(path)
   # A take with the same settings and other music.
-  alike = improviser.generate(_music(seed=1))
+  alike = sampler.generate(_music(seed=1))
   take.save(path, overwrite=True)
   alike.save(path, codes=False, overwrite=True)
   with pytest.raises(ValueError, match=r"different takes \(codes\)"):
@@ -562,9 +562,9 @@ def test_codes_of_another_take_are_an_error(improviser, tmp_path):
     stemgen_lib.Take.load(tmp_path / "b.wav")
 
 
-def test_mix_of_a_take_never_clips(player):
+def test_mix_of_a_take_never_clips(tiny):
   context = Audio(np.full((RATE, 1), 0.9, np.float32), RATE)
-  take = player.generate(context, settings=FAST)
+  take = tiny.generate(context, settings=FAST)
   mix, gain_db = take.mix(context)
   assert np.abs(mix.samples).max() < 1
   assert gain_db < 0
@@ -587,9 +587,9 @@ def test_mix_of_a_take_never_clips(player):
     (None, {"seconds": 0.0}, "`seconds`=0: 0 s of audio"),
   ],
 )
-def test_invalid_arguments_are_errors(player, context, given, message):
+def test_invalid_arguments_are_errors(tiny, context, given, message):
   with pytest.raises(ValueError, match=message):
-    player.generate(context, **given)
+    tiny.generate(context, **given)
 
 
 @pytest.fixture
