@@ -1,4 +1,4 @@
-"""Codes on disk into batches: Grain over the records of `stem_codes`.
+"""Batches of codes: Grain over the records of prepared data sets.
 
 The order of a run is a function of its seed, the same on any number of
 processes: each takes its rows of every global batch.
@@ -37,21 +37,21 @@ def batches(
   threads: int = 2,
   prefetch: int = 4,
 ) -> grain.DatasetIterator:
-  """Endless shuffled batches of random crops.
+  """Return endless shuffled batches of random crops.
 
   Args:
-    data: a prepared folder, or several by weight: every stretch of a few
-      examples has each of them as often as its weight says.
+    data: prepared folder, or several by weight: any few consecutive examples
+      have each of them as often as its weight asks.
     split: "train", "valid" or "test".
     batch: examples of a global batch, over all shards.
     window: frames of a crop.
-    seed: of order and crops.
-    shard_index: this process, below `shard_count`.
+    seed: seed of order and crops.
+    shard_index: index of this process, below `shard_count`.
     shard_count: number of processes that share a batch.
-    min_active: share of a crop in which context and target sound together;
-      where no crop of a record has that much, the crop that has most.
-    threads: that read ahead.
-    prefetch: batches read ahead.
+    min_active: share of a crop, 0..1, in which context and target must sound
+      together; a record without such a crop gives its most active one.
+    threads: number of threads that read ahead.
+    prefetch: number of batches that are read ahead.
 
   Returns:
     An iterator of dicts: `context` and `target` int32 [b, window, q],
@@ -74,7 +74,7 @@ def batches(
   mixture = data
   if not isinstance(mixture, Mixture):
     mixture = Mixture((os.fspath(mixture),), (1.0,))
-  mixture.manifest()  # refuses codes of different codecs
+  mixture.manifest()  # raises for codes of different codecs
   parts = [_open(folder, split, window) for folder in mixture.folders]
   share = batch // shard_count
   source: Any = _Batches(
@@ -95,9 +95,9 @@ def batches(
 class _Batches:
   """A Grain source: element i is this process's rows of global batch i.
 
-  Grain is handed whole batches, as what it does for an element takes longer
-  than reading an example. Every process draws the luck of the whole batch, so
-  that it does not depend on their number.
+  Grain gets whole batches, because its overhead per element is longer than
+  the time to read an example. Every process draws the random numbers of the
+  whole batch, so that they do not depend on the number of processes.
   """
 
   records: Sequence[Records]
@@ -111,16 +111,16 @@ class _Batches:
     return _ENDLESS
 
   def __getitem__(self, number: int) -> dict[str, np.ndarray]:
-    luck = np.random.default_rng((self.seed, number)).random(self.batch)
+    u = np.random.default_rng((self.seed, number)).random(self.batch)
     examples = []
     for row in self.rows:
       part, index = self.order[number * self.batch + row]
-      examples.append(self.crops[part](self.records[part][index], luck[row]))
-    return _stack(examples)
+      examples.append(self.crops[part](self.records[part][index], u[row]))
+    return _stack(examples)  # [b, ...]
 
 
 def _stack(rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-  """Examples into a batch; whole numbers become int32."""
+  """Stack examples to a batch; whole numbers become int32."""
   batch = {}
   for name, first in rows[0].items():
     whole = np.asarray(first).dtype.kind in "iu"
@@ -136,10 +136,17 @@ def eval_examples(
   count: int,
   seed: int = 0,
 ) -> Examples:
-  """A fixed list of examples of a split, from as many songs as possible.
+  """Return a fixed list of examples of a split, from many songs.
 
   Every song gives one example before any gives a second; pairs with an empty
   context are left out. The same arguments give the same examples.
+
+  Args:
+    data_dir: prepared folder.
+    split: "train", "valid" or "test".
+    window: frames of an example.
+    count: number of examples.
+    seed: seed of the choice.
 
   Raises:
     FileNotFoundError: no finished data set in `data_dir`.
@@ -160,7 +167,7 @@ def eval_examples(
   chosen = (first + further)[:count]
   if count < 1 or len(chosen) < count:
     raise ValueError(
-      f"{count} examples are wanted, split {split!r} of {data_dir} has "
+      f"{count} examples requested, split {split!r} of {data_dir} has "
       f"{len(chosen)} pairs with a context"
     )
   crop = Crop(
@@ -184,7 +191,7 @@ def eval_examples(
 
 
 def _open(data_dir: str | os.PathLike, split: str, window: int) -> Records:
-  """The records of a split, which can fill the window."""
+  """Open the records of a split; they must fill the window."""
   records = Records(data_dir, split)
   frames = records.manifest.frames
   if not 1 <= window <= frames:

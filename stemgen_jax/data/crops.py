@@ -1,4 +1,4 @@
-"""Crops of records: where in a minute of music an example begins."""
+"""Crops of records: choose the part of a segment that makes an example."""
 
 import dataclasses
 import functools
@@ -13,18 +13,19 @@ from stemgen_jax.categories import ROLES
 
 @dataclasses.dataclass(frozen=True)
 class Crop:
-  """One record -> one example: a crop of it in which both sides sound.
+  """Turn a record into an example: a crop in which both sides sound.
 
-  Every crop that is active enough is as likely as any other; where none is,
-  one of those that have most is taken. It is chosen when a record is loaded,
-  from the activity per second that the record carries.
+  All crops that are active enough are equally likely; if there are none, one
+  of the most active crops is drawn. The choice is made when a record is read,
+  from the activity per second in the record.
 
   Attributes:
     window: frames of a crop.
     frame_rate: frames per second.
-    min_active: share of a crop in which context and target sound together.
-    segment_frames: if given, a crop begins with a segment of the codec, so
-      that it can be decoded, and brings the scales of its target.
+    min_active: share of a crop, 0..1, in which context and target must sound
+      together.
+    segment_frames: frames per segment of the codec; if not 0, crops begin with
+      a segment, so that they can be decoded, and include the target's scales.
   """
 
   window: int
@@ -32,32 +33,40 @@ class Crop:
   min_active: float
   segment_frames: int = 0
 
-  def __call__(self, record: dict[str, Any], luck: float) -> dict[str, Any]:
-    """The crop of a record, see `records.Records`, by luck of 0..1."""
+  def __call__(self, record: dict[str, Any], u: float) -> dict[str, Any]:
+    """Crop a record.
+
+    Args:
+      record: see `records.Records`.
+      u: uniform random number in [0, 1) that chooses the crop.
+    """
     step = self.segment_frames or 1
-    start = step * self._choose(record, luck, step)
+    start = step * self._choose(record, u, step)
     stop = start + self.window
     scales = {}
     if self.segment_frames:
       segments = slice(start // step, -(-stop // step))
       scales["target_scales"] = record["target_scales"][segments]
-    return scales | {
-      "context": record["context"][start:stop],
-      "target": record["target"][start:stop],
-      "category": record["category"],
-      "genre": record["genre"],
-      # Not known in data sets that are older than roles.
-      "role": record.get("role", len(ROLES)),
-      "song": zlib.crc32(record["song_id"]) >> 1,
-    }
+    return (
+      scales
+      | {
+        "context": record["context"][start:stop],  # [window, q]
+        "target": record["target"][start:stop],
+        "category": record["category"],
+        "genre": record["genre"],
+        # Data sets made before there were roles lack it.
+        "role": record.get("role", len(ROLES)),
+        "song": zlib.crc32(record["song_id"]) >> 1,
+      }
+    )
 
-  def _choose(self, record: dict[str, Any], luck: float, step: int) -> int:
-    """The number of the chosen one among the crops that begin on a step."""
+  def _choose(self, record: dict[str, Any], u: float, step: int) -> int:
+    """Return the index of a crop among those that begin at a step."""
     frames = len(record["target"])
     both = both_active(record["context_active"], record["target_active"])
-    # Most crops are active enough: to try one takes a tenth of the time of
-    # looking at all. What is left of the luck decides between all.
-    place = luck * ((frames - self.window) // step + 1)
+    # Most crops are active enough: trying one takes a tenth of the time of
+    # examining all. If it is not, the fraction of `place` decides among all.
+    place = u * ((frames - self.window) // step + 1)
     first = int(place)
     seconds = _seconds(frames, self.frame_rate, len(both))
     tried = seconds[first * step : first * step + self.window]
@@ -71,9 +80,9 @@ class Crop:
 def both_active(
   context: Bool[np.ndarray, " seconds"], target: Bool[np.ndarray, " seconds"]
 ) -> Bool[np.ndarray, " seconds"]:
-  """The seconds in which both sound.
+  """Return the seconds in which context and target sound.
 
-  An empty context is never active: there the target alone decides.
+  An empty context never sounds; then the target alone decides.
   """
   return target & context if context.any() else target
 
@@ -84,7 +93,8 @@ def active_shares(
   frames: int,
   frame_rate: float,
 ) -> Float[np.ndarray, " starts"]:
-  """Share of active frames in each crop of a record, by its first frame."""
+  """Return the share of active frames in each crop, by its first frame."""
+  # Sums over crops as differences of cumulative sums, [frames + 1].
   total = np.zeros(frames + 1, np.int64)
   np.cumsum(active[_seconds(frames, frame_rate, len(active))], out=total[1:])
   return (total[window:] - total[:-window]) / window
@@ -94,5 +104,5 @@ def active_shares(
 def _seconds(
   frames: int, frame_rate: float, seconds: int
 ) -> Int[np.ndarray, " frames"]:
-  """The second that each frame begins in."""
+  """Return the second in which each frame begins."""
   return (np.arange(frames) / frame_rate).astype(int).clip(max=seconds - 1)

@@ -1,4 +1,4 @@
-"""Several prepared data sets that are trained on together, by weight."""
+"""Train on several prepared data sets at once, by weight."""
 
 import collections
 import dataclasses
@@ -10,11 +10,11 @@ from stemgen_jax.data.manifest import Manifest
 
 @dataclasses.dataclass(frozen=True)
 class Mixture:
-  """Prepared folders and how often examples come from each.
+  """Prepared folders, and how often examples come from each.
 
   Attributes:
-    folders: one or more.
-    weights: above 0, of the same number; only their ratios count.
+    folders: one or more prepared folders.
+    weights: one weight per folder, above 0; only their ratios matter.
   """
 
   folders: tuple[str, ...]
@@ -22,10 +22,10 @@ class Mixture:
 
   @classmethod
   def parse(cls, text: str) -> "Mixture":
-    """Reads "data/a", or "data/a:0.7,data/b:0.3".
+    """Parse "data/a", or "data/a:0.7,data/b:0.3".
 
     Raises:
-      ValueError: a folder has no weight, or a weight that is not above 0.
+      ValueError: a folder has no weight, or a weight is not above 0.
     """
     folders, weights = [], []
     parts = text.split(",")
@@ -47,7 +47,7 @@ class Mixture:
     return cls(tuple(folders), tuple(weights))
 
   def only(self, split: str) -> "Mixture | None":
-    """The part of it that has pairs in a split; None where none has."""
+    """Return the folders that have pairs in a split; None if none has."""
     kept = [
       (folder, weight)
       for folder, weight in zip(self.folders, self.weights)
@@ -56,11 +56,10 @@ class Mixture:
     return Mixture(*zip(*kept)) if kept else None
 
   def manifest(self) -> Manifest:
-    """One manifest for all: that of the folder, where there is one.
+    """Return one manifest for all folders.
 
-    Otherwise counts are summed, the level of the contexts and what targets
-    are beside it are averaged by weight, records are as long as the shortest,
-    and `config` has the parts.
+    Of several folders, counts are summed, levels and scale ratios are averaged
+    by weight, records have the shortest length, and `config` has the parts.
 
     Raises:
       FileNotFoundError: a folder holds no finished data set.
@@ -120,7 +119,7 @@ class Mixture:
 def _mean_ratios(
   parts: Sequence[Manifest], weights: Sequence[float]
 ) -> dict[str, float]:
-  """Geometric means of `Manifest.scale_ratio`, where a part has a category."""
+  """Return weighted geometric means of `Manifest.scale_ratio` by category."""
   logs: dict[str, float] = collections.defaultdict(float)
   totals: dict[str, float] = collections.defaultdict(float)
   for part, weight in zip(parts, weights):

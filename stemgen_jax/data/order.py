@@ -1,4 +1,4 @@
-"""Which record comes when: an endless, shuffled order over data sets."""
+"""An endless, shuffled order of the records of several data sets."""
 
 import functools
 from collections.abc import Sequence
@@ -6,30 +6,30 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int
 
-# Positions after which data sets alternate as before.
+# Positions after which the pattern of data sets repeats.
 _PERIOD = 10_000
 
 
 class Order:
-  """The record at each position of a run; a function of the seed alone.
+  """The record at each position of a run, a function of the seed alone.
 
-  Data sets alternate so that every stretch has each as often as its weight
-  says. Each hands out all of its records before it begins anew, shuffled
-  otherwise.
+  Data sets alternate so that any few consecutive positions have each as often
+  as its weight asks. A data set yields all of its records before it repeats
+  them in another order.
 
   Args:
-    sizes: records of each data set.
-    weights: of the data sets, above 0; only their ratios count.
-    seed: of the shuffling.
+    sizes: number of records of each data set.
+    weights: weights of the data sets, above 0; only their ratios matter.
+    seed: seed of the shuffling.
 
   Raises:
-    ValueError: a weight so small that its data set would never come.
+    ValueError: a weight is so small that its data set would never occur.
   """
 
   def __init__(self, sizes: Sequence[int], weights: Sequence[float], seed: int):
     self._sizes, self._seed = sizes, seed
     shares = np.array(weights) / np.sum(weights)
-    # Before each place of a period, how many of each data set have been.
+    # Occurrences of each data set before each place of a period, [place, set].
     self._before = np.zeros((_PERIOD + 1, len(sizes)), np.int64)
     self._parts = np.zeros(_PERIOD, np.int64)
     for place in range(_PERIOD):
@@ -42,11 +42,11 @@ class Order:
         f"weights {tuple(weights)}: one is less than a {_PERIOD}th of all, "
         "its data set would never be seen; raise it or leave it out"
       )
-    # This epoch's and the next one's, for readers that are ahead.
+    # Two epochs of each: threads that read ahead are in the next one already.
     self._shuffled = functools.lru_cache(2 * len(sizes))(self._shuffle)
 
   def __getitem__(self, position: int) -> tuple[int, int]:
-    """Number of the data set, and of a record in it."""
+    """Return the index of a data set, and the index of a record in it."""
     period, place = divmod(position, _PERIOD)
     part = int(self._parts[place])
     each = self._before[-1, part], self._before[place, part]

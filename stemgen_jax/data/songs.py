@@ -1,4 +1,4 @@
-"""What every source of songs hands out: stems that are read when needed."""
+"""Songs, their stems and problems, and the interface of their sources."""
 
 import dataclasses
 import json
@@ -16,16 +16,15 @@ class Stem:
   """One instrument of a song.
 
   Attributes:
-    name: what the source calls it, unique in its song ("bass", "S03").
+    name: name in the source, unique in its song ("bass", "S03").
     category: one of `categories.CATEGORIES`.
-    read: gives its audio, within -1..1. Stems of a song may differ in rate,
-      channels and length; all begin together, and their plain sum is the mix.
-      Two calls give the same samples. Raises ValueError or OSError where a
-      file is missing or damaged.
-    target: whether it may be what the model learns to play. Every stem may be
-      heard.
-    files: those that `read` reads; () where it is rendered.
-    role: one of `categories.ROLES`; "" where nothing says it.
+    read: returns the audio, within -1..1, the same at every call. Stems of a
+      song may differ in rate, channels and length; all begin together, and
+      their plain sum is the mix. Raises ValueError or OSError if a file is
+      missing or corrupt.
+    target: whether the stem may be a target; every stem may be in a context.
+    files: files that `read` reads; () if the stem is rendered.
+    role: one of `categories.ROLES`; "" if it is unknown.
   """
 
   name: str
@@ -38,12 +37,12 @@ class Stem:
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-  """Something about a song that its owner should know.
+  """A problem of a song that its owner should know about.
 
   Attributes:
-    kind: two words, the same for all of its kind ("missing file").
-    message: one line: what is wrong, with which file.
-    stem: name of the stem it is about; "" is the song.
+    kind: two words, shared by all problems of this kind ("missing file").
+    message: one line that names the problem and the file.
+    stem: name of the affected stem; "" means the whole song.
     left_out: whether that stem, or the song, cannot be used because of it.
   """
 
@@ -58,11 +57,11 @@ class Song:
   """One song.
 
   Attributes:
-    id: unique in its source.
+    id: id, unique in its source.
     split: one of `SPLITS`.
     genre: one of `categories.GENRES`.
-    stems: those that can be had; without any the song is left out.
-    problems: what was found wrong while the song was listed.
+    stems: usable stems; a song without any is left out.
+    problems: problems found while the song was listed.
   """
 
   id: str
@@ -73,14 +72,14 @@ class Song:
 
   @property
   def files(self) -> tuple[pathlib.Path, ...]:
-    """Those that all of its stems are read from."""
+    """Files of all stems."""
     return tuple(file for stem in self.stems for file in stem.files)
 
   def made_of(self) -> str:
-    """What its codes depend on, without reading audio: JSON, to be compared.
+    """Return a text that changes when the song does, without reading audio.
 
-    Genre, and of each stem the name, category, role, whether it may be played,
-    and its files with their sizes. "" for a song that has no files.
+    It is JSON of the genre and of every stem's name, category, role, target,
+    and files with their sizes; "" for a song without files.
     """
     if not self.files:
       return ""
@@ -101,21 +100,21 @@ def _size(file: pathlib.Path) -> int:
   try:
     return file.stat().st_size
   except OSError:
-    return -1  # gone since it was listed
+    return -1  # deleted since it was listed
 
 
 class Songs(Protocol):
-  """A source of songs. Listing is cheap: audio is made by `Stem.read`.
+  """A source of songs. Listing is cheap: only `Stem.read` reads audio.
 
-  One that reads files refuses, when it is made, a folder that is not laid out
-  as it expects; songs that are bad are listed with their problems.
+  The constructor of a source that reads files refuses a folder with another
+  layout. Unusable songs are listed with their problems.
   """
 
   @property
   def name(self) -> str:
-    """What to call this set of songs."""
+    """Name of this set of songs."""
     ...
 
   def songs(self) -> Iterator[Song]:
-    """All songs of all splits, the same ones in the same order each time."""
+    """Yield all songs of all splits, the same in every call."""
     ...

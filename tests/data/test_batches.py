@@ -326,7 +326,7 @@ def test_eval_examples_are_fixed_and_from_distinct_songs(prepared):
   assert examples.checksum == "e" * 64
   more = lib.eval_examples(prepared, "test", WINDOW, 12, seed=1)
   assert len(set(more.song[:5].tolist())) == 5
-  with pytest.raises(ValueError, match="10000 examples are wanted"):
+  with pytest.raises(ValueError, match="10000 examples requested"):
     lib.eval_examples(prepared, "test", WINDOW, 10000)
 
 

@@ -1,15 +1,13 @@
-"""A page that shows a prepared data set, and plays a dozen of its pairs."""
+"""Write a page that shows a prepared data set and plays some of its pairs."""
 
 import collections
 import os
 import pathlib
-import sys
 from typing import Any
 
 import numpy as np
-import tqdm
 
-from stemgen_jax import categories, disk
+from stemgen_jax import categories, disk, progress
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec, decode
 from stemgen_jax.data.crops import active_shares, both_active
@@ -17,7 +15,7 @@ from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.records import Records
 from stemgen_jax.pages import figures, html, tables
 
-_SECONDS = 10.0  # of a pair that is played
+_SECONDS = 10.0  # length of the pairs that the page plays
 
 
 def write(
@@ -27,18 +25,18 @@ def write(
   *,
   pairs: int = 12,
 ) -> None:
-  """Writes the page of a data set as one HTML file.
+  """Write the page of a data set as one HTML file.
 
   Args:
-    data_dir: a prepared folder.
-    codec: the one that made its codes.
-    path: of the page; replaced if it is there.
-    pairs: how many training pairs are played, of as many instruments as
+    data_dir: prepared folder.
+    codec: codec that made its codes.
+    path: file of the page; replaced if it exists.
+    pairs: number of training pairs to play, of as many instruments as
       possible.
 
   Raises:
     FileNotFoundError: no finished data set in `data_dir`.
-    ValueError: it was made by another codec.
+    ValueError: the data set was made by another codec.
   """
   manifest = Manifest.load(data_dir)
   if codec.checksum != manifest.checksum:
@@ -57,11 +55,11 @@ def write(
   chosen = _choose(splits[split], facts[split], pairs)
   sections = {
     "Splits": _splits(manifest, facts),
-    "Instruments to be played": _instruments(facts),
+    "Instruments of targets": _instruments(facts),
     f"Pairs of {split}": _histograms(facts[split]),
     "Listen": "".join(
       _pair(splits[split][i], manifest, codec)
-      for i in tqdm.tqdm(chosen, desc="decoding", unit="pair")
+      for i in progress.bar(chosen, desc="decoding", unit="pair")
     ),
   }
   lead = (
@@ -76,26 +74,20 @@ def write(
 
 
 def _facts(split: str, records: Records) -> dict[str, np.ndarray]:
-  """One row for every record of a split."""
+  """Return figures of the records of a split, arrays [records] by name."""
   rows = collections.defaultdict(list)
-  for record in tqdm.tqdm(
-    (records[i] for i in range(len(records))),
-    total=len(records),
-    desc=f"reading {split}",
-    unit="pair",
-    mininterval=0.2 if sys.stderr.isatty() else 30,
+  for record in progress.bar(
+    records, total=len(records), desc=f"reading {split}", unit="pair"
   ):
-    heard = record["context_active"]
-    both = record["target_active"]
-    if heard.any():
-      both = both & heard
+    context = record["context_active"]
+    both = both_active(context, record["target_active"])
     rows["category"].append(record["category"])
     rows["song"].append(record["song_id"].decode())
     rows["active"].append(float(both.mean()))
     rows["stems"].append(int((record["gains"] > 0).sum()))
     rows["level"].append(record["context_rms_db"])
-    # Where the music of this segment ends in the song.
-    sounding = np.flatnonzero(record["target_active"] | heard)
+    # End of the segment's music in the song, in seconds.
+    sounding = np.flatnonzero(record["target_active"] | context)
     rows["end"].append(record["start"] + (sounding.max(initial=-1) + 1))
   return {name: np.array(values) for name, values in rows.items()}
 
@@ -116,7 +108,7 @@ def _splits(manifest: Manifest, facts: dict[str, dict[str, np.ndarray]]) -> str:
     )
   header = ("", "songs", "pairs", "from silence", "length of pairs", "active")
   return tables.table(header, rows) + (
-    "<p>Active: seconds in which context and target can both be heard.</p>"
+    "<p>Active: seconds in which context and target both sound.</p>"
   )
 
 
@@ -138,14 +130,14 @@ def _histograms(fact: dict[str, np.ndarray]) -> str:
   _, song = np.unique(fact["song"], return_inverse=True)
   ends = np.zeros(song.max() + 1)
   np.maximum.at(ends, song, fact["end"])
-  heard = fact["stems"] > 0
+  has_context = fact["stems"] > 0
   return html.grid(
     html.card("Length of songs", figures.histogram(ends, "s")),
     html.card("Pairs per song", figures.histogram(np.bincount(song))),
     html.card("Stems in the context", figures.histogram(fact["stems"])),
     html.card("Active share", figures.histogram(100 * fact["active"], "%")),
     html.card(
-      "Level of contexts", figures.histogram(fact["level"][heard], "dB")
+      "Level of contexts", figures.histogram(fact["level"][has_context], "dB")
     ),
   )
 
@@ -153,7 +145,7 @@ def _histograms(fact: dict[str, np.ndarray]) -> str:
 def _choose(
   records: Records, fact: dict[str, np.ndarray], count: int
 ) -> list[int]:
-  """Pairs with a context, instrument after instrument, all songs alike."""
+  """Choose pairs with a context, one instrument after another."""
   shuffled = np.random.default_rng(0).permutation(len(records))
   queues = collections.defaultdict(list)
   for number in shuffled.tolist():
@@ -171,9 +163,9 @@ def _pair(record: dict[str, Any], manifest: Manifest, codec: Codec) -> str:
   window = min(round(_SECONDS * manifest.frame_rate), manifest.frames)
   active = both_active(record["context_active"], record["target_active"])
   shares = active_shares(active, window, manifest.frames, manifest.frame_rate)
-  step = manifest.segment_frames or 1  # Decoding begins with a segment.
+  step = manifest.segment_frames or 1  # decoding begins with a segment
   first = step * int(shares[::step].argmax())
-  codes = np.stack([record["context"], record["target"]])
+  codes = np.stack([record["context"], record["target"]])  # [2, t, q]
   scales = None
   if manifest.segment_frames:
     scales = np.stack([record["context_scales"], record["target_scales"]])

@@ -1,4 +1,4 @@
-"""The stems of a song as a codec wants them, and how they differed."""
+"""Read the stems of a song in a codec's format, and report differences."""
 
 from collections.abc import Iterator
 
@@ -11,23 +11,29 @@ from stemgen_jax.data import songs
 from stemgen_jax.data.preparation import pairs
 from stemgen_jax.data.sources import multitracks
 
-# Differences between lengths that are none: renderers' tails, codecs' padding.
+# Renderers' tails and codecs' padding make lengths differ by less than this.
 _SAME_SECONDS = 0.1
 
 
 def read_stems(
   song: songs.Song, codec: Codec, config: pairs.PairConfig
 ) -> tuple[Float[np.ndarray, "stems samples channels"], list[songs.Problem]]:
-  """All stems in the codec's rate and channels, as long as the longest.
+  """Read all stems at the codec's rate and channels, padded to the longest.
 
-  One that cannot be read is silent, so that the others keep their numbers.
+  An unreadable stem becomes silence, so that the others keep their indices.
+
+  Returns:
+    The stems, and the problems found.
+
+  Raises:
+    ValueError, OSError: a stem without files cannot be rendered.
   """
   stems, problems, formats = [], [], {}
   for stem in song.stems:
     try:
       sound = stem.read()
     except (ValueError, OSError) as error:
-      if not stem.files:  # no bad data: the renderer's own trouble
+      if not stem.files:  # the renderer failed, the data is not at fault
         raise
       stems.append(np.zeros((0, codec.channels), np.float32))
       problems.append(songs.Problem("unreadable file", str(error), stem.name))
@@ -36,13 +42,14 @@ def read_stems(
     formats[stem.name] = (sound.sample_rate, sound.channels, sound.seconds)
   problems += _differences(formats, config)
   length = max(map(len, stems))
+  # [stems, n, c]
   return np.stack([audio.fit(stem, length) for stem in stems]), problems
 
 
 def _differences(
   formats: dict[str, tuple[int, int, float]], config: pairs.PairConfig
 ) -> Iterator[songs.Problem]:
-  """What the owner should know of stems' rates, channels and seconds."""
+  """Report stems of different rates, channels and lengths."""
   if not formats:
     return
   rates, channels, seconds = map(set, zip(*formats.values()))
@@ -52,8 +59,8 @@ def _differences(
     ("mixed channels", channels, "channels"),
   ):
     if len(values) > 1:
-      said = " and ".join(map(str, sorted(values)))
-      message = f"stems of {said} {unit}: all are converted"
+      listed = " and ".join(map(str, sorted(values)))
+      message = f"stems of {listed} {unit}: all are converted"
       yield songs.Problem(kind, message, left_out=False)
   if longest < config.segment_seconds:
     yield songs.Problem(
