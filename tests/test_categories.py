@@ -27,12 +27,12 @@ from stemgen_jax import categories
     ("flute", "pipe"),
   ],
 )
-def test_understands_what_musicians_type(typed, meant):
+def test_names_that_musicians_type_are_recognized(typed, meant):
   assert categories.parse_category(typed) == meant
   assert categories.CATEGORIES[categories.category_id(typed)] == meant
 
 
-def test_every_category_and_its_spaced_form_is_understood():
+def test_every_category_and_its_spaced_form_is_recognized():
   for name in categories.CATEGORIES:
     assert categories.parse_category(name) == name
     assert categories.parse_category(name.replace("_", " ").title()) == name
@@ -75,7 +75,7 @@ def test_unknown_category_suggests_the_nearest(typed, nearest):
     categories.parse_category(typed)
 
 
-def test_hopeless_category_lists_what_exists():
+def test_an_unrelated_category_lists_the_known_ones():
   for name in ("zzzz", "kazoo"):
     with pytest.raises(ValueError, match=rf"'{name}'\. Known: piano, .*other"):
       categories.parse_category(name)
@@ -91,7 +91,7 @@ def test_general_midi_families_keep_their_order():
     categories.category_of_program(128, is_drum=False)
 
 
-def test_a_role_is_what_is_said_or_what_the_instrument_always_does():
+def test_a_role_is_stated_or_follows_from_the_category():
   percussive, bass, _, melodic = range(4)
   unknown = len(categories.ROLES)
   assert categories.role_id("", "drums") == percussive

@@ -204,7 +204,10 @@ def _prepare(out: pathlib.Path) -> None:
 
 
 def _check_codec(out: pathlib.Path) -> None:
-  """Refuse an unknown codec, and to fetch a published one that `out` bars."""
+  """Refuse an unknown codec, or another published one than that of `out`.
+
+  Otherwise its weights would be downloaded before the mistake is noticed.
+  """
   check_name(_CODEC.value)
   name = _CODEC.value.partition(":")[0]
   used = recipe_of(out).get("codec", name)

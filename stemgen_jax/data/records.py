@@ -123,7 +123,7 @@ def _check_features(path: pathlib.Path) -> None:
 
 
 def _class_names(content: Any) -> Iterator[Any]:
-  """Yield whatever TFDS would take for the name of a class."""
+  """Yield every value that TFDS would read as the name of a class."""
   if isinstance(content, list):
     content = dict(enumerate(content))
   if isinstance(content, dict):

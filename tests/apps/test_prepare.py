@@ -163,7 +163,7 @@ def test_from_multitracks_to_a_training_set(
     assert "no problems found" in said
 
 
-def test_vocals_are_played_when_asked_for(codec_path, tmp_path):
+def test_vocals_are_targets_with_the_flag_vocals(codec_path, tmp_path):
   trees.musdb18(tmp_path / "musdb18hq")
   flags = ["--source=musdb18", f"--root={tmp_path}/musdb18hq", "--vocals"]
   flags += [f"--codec={codec_path}", "--segment_seconds=4", "--workers=0"]
@@ -187,7 +187,7 @@ def test_vocals_are_played_when_asked_for(codec_path, tmp_path):
     (["--source=slakh", "--root={}", "--vocals"], "musdb18 or moisesdb or"),
   ],
 )
-def test_mistakes_about_multitracks_are_one_line(
+def test_mistakes_in_flags_of_multitracks_are_one_line(
   codec_path, tmp_path, capsys, flags, message
 ):
   (tmp_path / "empty").mkdir()
@@ -201,7 +201,7 @@ def test_mistakes_about_multitracks_are_one_line(
   assert not out.exists()
 
 
-def test_a_dry_run_says_what_would_be_done(codec_path, tmp_path, capsys):
+def test_a_dry_run_prints_the_plan(codec_path, tmp_path, capsys):
   runner = ["--runner=FlinkRunner", "--beam=flink_master=flink:8081"]
   flags = [*small(codec_path), *runner, "--dry_run"]
   assert prepare(tmp_path / "codes", *flags) == 0
@@ -211,7 +211,7 @@ def test_a_dry_run_says_what_would_be_done(codec_path, tmp_path, capsys):
   assert not (tmp_path / "codes").exists()
 
 
-def test_the_page_is_written_beside_the_data(codec_path, tmp_path, capsys):
+def test_the_page_is_written_next_to_the_data(codec_path, tmp_path, capsys):
   assert prepare(tmp_path / "codes", *small(codec_path)) == 0
   out = tmp_path / "codes"
   assert prepare(out, f"--codec={codec_path}", "--inspect") == 0
@@ -248,7 +248,7 @@ def test_segments_are_as_long_as_the_longest_song(codec_path, tmp_path, capsys):
   assert "segment_seconds 5.0 there, 7.0 now" in capsys.readouterr().err
 
 
-def test_empty_splits_are_told_with_what_to_do(codec_path, tmp_path, capsys):
+def test_empty_splits_are_reported_with_a_remedy(codec_path, tmp_path, capsys):
   root, out = tmp_path / "songs", tmp_path / "codes"
   for name in ("bass.wav", "drums.wav"):
     trees.sound(root / "train" / "A" / name)
@@ -264,7 +264,7 @@ def test_empty_splits_are_told_with_what_to_do(codec_path, tmp_path, capsys):
   assert "give more --valid_songs" in capsys.readouterr().err
 
 
-def test_a_dry_run_lists_songs_of_which_none_can_be_used(
+def test_a_dry_run_lists_songs_even_if_all_are_unusable(
   codec_path, tmp_path, capsys
 ):
   for song in ("A", "B"):
@@ -277,7 +277,7 @@ def test_a_dry_run_lists_songs_of_which_none_can_be_used(
   assert "no song can be used" in said.err
 
 
-def test_names_that_are_not_known_are_told(codec_path, tmp_path, capsys):
+def test_unrecognized_names_are_reported(codec_path, tmp_path, capsys):
   for name in ("bass.wav", "take 7.wav"):
     trees.sound(tmp_path / "songs/train/A" / name)
   flags = of_folder(tmp_path / "songs", codec_path)

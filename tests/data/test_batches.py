@@ -72,7 +72,7 @@ def test_roles_are_the_stems_own_or_of_the_category(prepared):
   ]
 
 
-def test_data_sets_of_before_there_were_roles_have_none(tmp_path, monkeypatch):
+def test_data_sets_made_before_roles_have_none(tmp_path, monkeypatch):
   info, rows = packing.StemCodes._info, song_codes.SongCodes.rows
 
   def old_info(self):
@@ -101,7 +101,7 @@ def test_data_sets_of_before_there_were_roles_have_none(tmp_path, monkeypatch):
   assert again.condition("genre").tolist() == examples.genre.tolist()
 
 
-def test_song_files_of_before_there_were_roles_have_none(prepared, tmp_path):
+def test_song_files_made_before_roles_have_none(prepared, tmp_path):
   path = next((prepared / "songs").glob("*.npz"))
   with np.load(path) as arrays:
     old = {name: arrays[name] for name in arrays.files if name != "role"}
@@ -155,7 +155,7 @@ def test_shards_together_are_the_whole(prepared):
       assert joined(parts, step) == rows(batch)
 
 
-def test_a_run_goes_on_with_other_numbers_of_processes(prepared):
+def test_a_run_resumes_on_other_numbers_of_processes(prepared):
   pairs_there = lib.Manifest.load(prepared).counts["train"]["pairs"]
   expected = run(prepared, 12)
   assert pairs_there > 9 * 4  # every change is inside the first epoch
@@ -268,13 +268,13 @@ def test_codes_of_two_codecs_are_not_mixed(prepared, tmp_path):
     ("a:inf,b:1", "weight inf of a"),
   ],
 )
-def test_weights_that_make_no_sense_are_named(text, message):
+def test_invalid_weights_are_named(text, message):
   with pytest.raises(ValueError, match=message):
     lib.Mixture.parse(text)
 
 
 def test_crops_are_active(prepared):
-  # A sine's energy is never 0, silence's always: level 0 tells activity.
+  # The energy of a sine is never 0, that of silence always: level 0 is activity.
   window, crops = 10, run(prepared, 100, window=10, min_active=0.9)
   silence = lib.Manifest.load(prepared).silence[:window]
   empty = 0
@@ -302,7 +302,7 @@ def test_whole_segments_are_a_possible_window(prepared):
     ({"shard_index": 2, "shard_count": 2}, "shard 2 is not below 2"),
   ],
 )
-def test_what_cannot_be_is_refused(prepared, change, message):
+def test_invalid_arguments_are_refused(prepared, change, message):
   with pytest.raises(ValueError, match=message):
     run(prepared, **change)
 

@@ -1,4 +1,4 @@
-"""Crops of records: which are taken, and how often."""
+"""Crops of records: which are drawn, and how often."""
 
 import numpy as np
 import pytest
@@ -20,8 +20,8 @@ def record(context, target, frames=40):
 
 
 def starts(crop, of, count=4000):
-  lucks = np.random.default_rng(0).random(count)
-  return [int(crop(of, luck)["target"][0, 0]) for luck in lucks]
+  draws = np.random.default_rng(0).random(count)
+  return [int(crop(of, u)["target"][0, 0]) for u in draws]
 
 
 def test_every_crop_that_is_active_enough_is_as_likely():
@@ -34,7 +34,7 @@ def test_every_crop_that_is_active_enough_is_as_likely():
   assert chi_square < 31.3  # 0.1 % of 11 degrees of freedom
 
 
-def test_where_no_crop_is_active_enough_the_best_is_taken():
+def test_where_no_crop_is_active_enough_the_best_is_drawn():
   crop = Crop(window=20, frame_rate=10.0, min_active=0.9)
   found = set(starts(crop, record([0, 0, 1, 0], [1] * 4), 200))
   assert found == set(range(10, 21))
@@ -48,21 +48,21 @@ def test_an_empty_context_leaves_the_choice_to_the_target():
   assert shares[20] == 1
 
 
-def test_a_crop_is_a_whole_window_and_says_what_it_is_of():
+def test_a_crop_is_a_whole_window_with_its_category():
   crop = Crop(window=10, frame_rate=10.0, min_active=0.5)
-  for luck in (0.0, 0.999999):
-    example = crop(record([1] * 4, [1] * 4), luck)
+  for u in (0.0, 0.999999):
+    example = crop(record([1] * 4, [1] * 4), u)
     assert example["context"].shape == example["target"].shape == (10, 1)
     assert example["category"] == 3
 
 
 @pytest.mark.parametrize("segment", [4, 7])
-def test_crops_begin_with_a_segment_and_bring_its_scales(segment):
+def test_crops_begin_with_a_segment_and_include_its_scales(segment):
   whole = record([1] * 4, [0, 1, 1, 1])
   whole["target_scales"] = np.arange(-(-40 // segment))
   crop = Crop(10, 10.0, min_active=0.5, segment_frames=segment)
-  for luck in np.linspace(0, 0.999, 20):
-    example = crop(whole, luck)
+  for u in np.linspace(0, 0.999, 20):
+    example = crop(whole, u)
     start = int(example["target"][0, 0])
     assert start % segment == 0
     first, last = start // segment, (start + 9) // segment

@@ -1,4 +1,4 @@
-"""Songs of a prepared set are judged by as they were when it was prepared."""
+"""The songs of a prepared set are evaluated on as when it was prepared."""
 
 import dataclasses
 import itertools
@@ -60,7 +60,7 @@ def test_test_songs_are_those_of_the_set(root, data):
 
 
 @pytest.mark.parametrize(("song", "split"), [("A", "train"), ("B", "valid")])
-def test_songs_that_were_learned_from_are_refused(root, data, song, split):
+def test_songs_of_the_training_split_are_refused(root, data, song, split):
   label(root, **{song: "test"})
   with pytest.raises(ValueError, match=f"song {song} .* in the {split} split"):
     load(data)
@@ -71,7 +71,9 @@ def test_a_song_of_the_set_that_is_gone_is_named(root, data, table):
   (root / "D").rename(root / "test D")
   if table == "none":
     (root / "stems.csv").write_text("song,file,category,split\nC,,,test\n")
-  with pytest.raises(ValueError, match="test song D of the prepared set is no"):
+  with pytest.raises(
+    ValueError, match="test song D of the prepared set is missing"
+  ):
     load(data)
 
 

@@ -5,7 +5,7 @@ import pytest
 from stemgen_jax.data.order import Order
 
 
-def test_each_data_set_hands_out_all_records_before_it_begins_anew():
+def test_each_data_set_yields_all_records_before_it_repeats():
   order = Order([5, 3], [3, 1], seed=0)
   handed = collections.defaultdict(list)
   for position in range(400):
@@ -34,6 +34,6 @@ def test_positions_are_independent_of_the_way_there():
   assert [Order([7, 9], [1, 2], 5)[p] for p in range(50)] != forwards
 
 
-def test_a_weight_may_not_be_next_to_nothing():
+def test_a_weight_may_not_be_negligible():
   with pytest.raises(ValueError, match="would never be seen"):
     Order([5, 5], [1.0, 1e-6], seed=0)

@@ -118,4 +118,4 @@ def _problems(
       "context and one for the target",
     )
   elif not any(stem.target for stem in song.stems):
-    yield Problem("nothing to play", "none of its stems may be a target")
+    yield Problem("no target", "none of its stems may be a target")

@@ -119,7 +119,7 @@ class Moisesdb:
 
 
 def _mistake(content: Any) -> str:
-  """Return what is wrong with the content of data.json, or ""."""
+  """Return the first mistake in the content of data.json, or ""."""
   stems = content.get("stems") if isinstance(content, dict) else None
   if not _are_described(stems, ("stemName",)):
     return "expected a list of stems, each with a stemName"

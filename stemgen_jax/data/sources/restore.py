@@ -32,7 +32,7 @@ def restore(recipe: dict[str, Any]) -> songs.Songs:
 
   Raises:
     ValueError: the recipe does not name its songs.
-    OSError: the songs are no longer where they were.
+    OSError: the folder of the songs is missing.
   """
   fields = recipes.tuples(recipe.get("source_config") or {})
   if "style" in fields:
@@ -108,9 +108,9 @@ def held_out(
       found[song.id] = dataclasses.replace(song, split="test")
   lost = [x for x in prepared.get("test", ()) if x not in found]
   if lost:
-    more = f", nor are {len(lost) - 1} others" if lost[1:] else ""
+    more = f", as are {len(lost) - 1} others" if lost[1:] else ""
     raise ValueError(
-      f"test song {lost[0]} of the prepared set is no longer in "
+      f"test song {lost[0]} of the prepared set is missing from "
       f"{source.name}{more}: {remedy}"
     )
   return _Listed(source.name, tuple(found.values()))

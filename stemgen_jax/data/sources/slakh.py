@@ -120,7 +120,7 @@ def _song(folder: pathlib.Path, split: str) -> Song:
 
 
 def _mistake(content: Any) -> str:
-  """Return what is wrong with the content of metadata.yaml, or ""."""
+  """Return the first mistake in the content of metadata.yaml, or ""."""
   stems = content.get("stems") if isinstance(content, dict) else None
   if not isinstance(stems, dict):
     return "expected a mapping of stems"

@@ -84,11 +84,11 @@ def taking_turns(song):
     (only_one, "", "too few stems", 2),
     (empty, "", "too few stems", 2),
     (silent, "", "silent song", 2),
-    (singing, "", "nothing to play", 2),
+    (singing, "", "no target", 2),
     (taking_turns, "", "no pair", 2),
   ],
 )
-def test_what_cannot_be_used_is_left_out_or_refused(
+def test_unusable_songs_and_stems_are_left_out_or_refused(
   tmp_path, spoil, stem, kind, songs_left
 ):
   root, out = studio(tmp_path / "studio"), tmp_path / "codes"
@@ -102,7 +102,7 @@ def test_what_cannot_be_used_is_left_out_or_refused(
   assert ("Song 1", stem, kind, True) in found(out)
   files = list((out / "songs").glob("*.npz"))
   assert manifest.counts["train"]["pairs"] >= 3 * songs_left - 2
-  assert len(files) == 3 - (kind in ("too few stems", "nothing to play"))
+  assert len(files) == 3 - (kind in ("too few stems", "no target"))
   assert f"\n{kind} " in "\n" + problems.table(problems.read(out))
 
 
@@ -152,7 +152,7 @@ def test_two_songs_with_one_id_do_not_leak_into_two_splits(tmp_path):
   assert songs == {"train": 1, "valid": 0, "test": 0}
 
 
-def test_stems_that_differ_are_used_and_told(tmp_path):
+def test_stems_that_differ_are_used_and_reported(tmp_path):
   root, out = studio(tmp_path / "studio", songs=2), tmp_path / "codes"
   song = root / "train" / "Song 0"
   trees.sound(song / "bass.wav", rate=1600, channels=2, seconds=8)
@@ -194,7 +194,7 @@ def test_a_split_without_pairs_is_left_empty_but_not_training(tmp_path):
   manifest = prepare(root, out)
   assert manifest.counts["valid"] == {"songs": 0, "pairs": 0, "empty": 0}
   at = (out / "manifest.json").stat().st_mtime_ns
-  prepare(root, out)  # knows that song, too
+  prepare(root, out)  # the silent song counts as encoded
   assert (out / "manifest.json").stat().st_mtime_ns == at
   silent(root / "train" / "Song 1")
   with pytest.raises(ValueError, match=r"give no pair.*problems\.csv"):
@@ -203,7 +203,7 @@ def test_a_split_without_pairs_is_left_empty_but_not_training(tmp_path):
 
 
 def targets(out) -> dict[str, set[int]]:
-  """Categories that are played, by the song."""
+  """Return "split: song" -> category ids of its targets."""
   found = {}
   for split in ("train", "valid"):
     if Manifest.load(out).counts[split]["pairs"]:
@@ -215,7 +215,7 @@ def targets(out) -> dict[str, set[int]]:
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_a_mended_file_is_used_by_the_same_command(tmp_path, killed):
+def test_a_repaired_file_is_used_by_the_same_command(tmp_path, killed):
   root, out = studio(tmp_path / "studio", songs=2), tmp_path / "codes"
   unreadable(root / "train" / "Song 0")
   prepare(root, out)
@@ -232,7 +232,7 @@ def test_a_mended_file_is_used_by_the_same_command(tmp_path, killed):
   assert (out / "songs" / "Song%201.npz").stat().st_mtime_ns == kept
 
 
-def test_songs_that_have_changed_are_taken_in_again(tmp_path):
+def test_changed_songs_are_encoded_again(tmp_path):
   root, out = studio(tmp_path / "studio", songs=2), tmp_path / "codes"
   names = [f"Song {i}/{n}.wav" for i in "01" for n in ("bass", "drums")]
 
@@ -268,7 +268,7 @@ def test_songs_that_have_changed_are_taken_in_again(tmp_path):
   assert len(list((out / "songs").iterdir())) == 2
 
 
-def test_songs_that_change_places_are_packed_anew(tmp_path):
+def test_songs_that_change_splits_are_packed_again(tmp_path):
   root, out = studio(tmp_path / "studio"), tmp_path / "codes"
   for test in ("Song 1", "Song 2"):  # as many in each split as before
     rows = [f"Song {i},,,{'test' if test[-1] == i else 'train'}" for i in "012"]
@@ -279,7 +279,7 @@ def test_songs_that_change_places_are_packed_anew(tmp_path):
     assert {record["song_id"].decode() for record in packed} == {test}
 
 
-def test_strict_also_means_what_was_encoded_without(tmp_path):
+def test_strict_also_refuses_songs_encoded_without_it(tmp_path):
   root, out = studio(tmp_path / "studio"), tmp_path / "codes"
   silent(root / "train" / "Song 1")
   prepare(root, out)
@@ -319,7 +319,7 @@ except OSError as error:
 @pytest.mark.parametrize(
   ("limit", "workers", "songs"), [(1000, 0, 0), (1000, 1, 0), (16_000, 0, 12)]
 )
-def test_a_full_disk_is_told_and_nothing_looks_whole(
+def test_a_full_disk_is_reported_and_leaves_nothing_partial(
   tmp_path, limit, workers, songs
 ):
   root, out = studio(tmp_path / "studio", songs=12), tmp_path / "codes"
@@ -365,7 +365,7 @@ def test_packing_that_cannot_work_is_found_before_encoding(
   assert not out.exists()
 
 
-def test_only_a_full_disk_wants_room(tmp_path, monkeypatch):
+def test_only_a_full_disk_asks_for_space(tmp_path, monkeypatch):
   root, out = studio(tmp_path / "studio", songs=2), tmp_path / "codes"
   for reason, remedy in (
     (OSError(errno.ENOSPC, "No space left on device"), "free some space, then"),

@@ -45,7 +45,7 @@ def test_a_cluster_makes_the_same_bytes(local, tmp_path):
 
 
 class Shelf(LocalFileSystem):
-  """Another file system of Beam: shelf:///path lies at /path."""
+  """Another file system of Beam: shelf:///path is at /path."""
 
   @classmethod
   def scheme(cls) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -110,7 +110,7 @@ class Failing(tiny.FrameEnergies):
 FAIL = {"on": False, "calls": 0}
 
 
-def test_a_failed_pipeline_names_the_song_and_goes_on_later(local, tmp_path):
+def test_a_failed_pipeline_names_the_song_and_resumes(local, tmp_path):
   out = tmp_path / "codes"
   FAIL.update(on=True, calls=0)
   with pytest.raises(ValueError, match=r"song sines/\d: no more today"):
@@ -139,6 +139,6 @@ def test_a_failed_pipeline_names_the_song_and_goes_on_later(local, tmp_path):
     ),
   ],
 )
-def test_mistakes_in_the_options_are_told(wrong, message):
+def test_mistakes_in_the_options_are_reported(wrong, message):
   with pytest.raises(ValueError, match=message):
     wrong.pipeline()

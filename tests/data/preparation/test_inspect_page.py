@@ -28,12 +28,12 @@ def text(prepared):
 
 
 def plain(text: str) -> str:
-  """What a reader sees of it."""
+  """Return the visible text of a page."""
   text = re.sub(r"<(style|script)>.*?</\1>", " ", text, flags=re.DOTALL)
   return " ".join(re.sub(r"<[^>]*>", " ", text).split())
 
 
-def test_the_page_says_what_is_in_the_data_set(prepared, text):
+def test_the_page_describes_the_data_set(prepared, text):
   manifest, seen = Manifest.load(prepared), plain(text)
   for split, count in manifest.counts.items():
     row = f"{split} {count['songs']} {count['pairs']} {count['empty']} "

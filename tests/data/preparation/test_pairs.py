@@ -29,7 +29,7 @@ def draws(settings, stems=6, segments=400, song="song"):
   ]
 
 
-def test_a_second_is_active_when_its_loudest_tenth_is_heard():
+def test_a_second_is_active_when_its_loudest_tenth_is_audible():
   silence = np.zeros((RATE, 1), np.float32)
   hit = silence.copy()
   hit[4000:4400] = tone(0.5)[:400]
@@ -60,7 +60,7 @@ def test_a_weighting_follows_the_standard(rate, frequency, weight):
   assert at == [True, False]
 
 
-def test_stereo_that_cancels_in_mono_is_heard():
+def test_stereo_that_cancels_in_mono_is_active():
   left = tone(0.1)
   audio = np.concatenate([left, -left], axis=1)
   assert activity.active_seconds(audio, RATE).all()
@@ -130,7 +130,7 @@ def test_asking_for_more_pairs_keeps_the_first():
   assert many[:2] == few
 
 
-def test_silent_and_never_meeting_stems_are_not_paired():
+def test_stems_that_never_sound_together_are_not_paired():
   active = np.zeros((4, 10), bool)
   active[0, :5] = active[1, 5:] = active[2, :] = True  # 3 is silent
   found = pairs.choose_pairs(

@@ -82,7 +82,7 @@ def test_activity_follows_the_rests(prepared):
     np.testing.assert_array_equal(record["target_active"], ~rests)
 
 
-def test_manifest_says_what_is_there(prepared):
+def test_the_manifest_describes_the_records(prepared):
   manifest = Manifest.load(prepared)
   assert manifest.name == "sines_energies"
   assert (manifest.levels, manifest.codes) == (2, 64)
@@ -127,7 +127,7 @@ def test_records_do_not_depend_on_the_number_of_workers(prepared, tmp_path):
   assert digest(tmp_path / "codes") == digest(prepared)
 
 
-def test_goes_on_with_the_songs_that_are_missing(prepared, tmp_path):
+def test_resumes_with_the_missing_songs(prepared, tmp_path):
   out = tmp_path / "codes"
   prepare(out)
   manifest = (out / "manifest.json").read_bytes()
@@ -242,9 +242,7 @@ def test_a_short_song_is_padded_with_silence(tmp_path):
     ),
   ],
 )
-def test_songs_that_cannot_be_used_are_refused_at_once(
-  tmp_path, source, message
-):
+def test_unusable_songs_are_refused_at_once(tmp_path, source, message):
   with pytest.raises(ValueError, match=message):
     prepare(tmp_path / "codes", source)
   assert not (tmp_path / "codes").exists()

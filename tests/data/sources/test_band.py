@@ -79,7 +79,7 @@ def test_harmonic_rhythm_differs():
   assert len(chords_per_bar) >= 5
 
 
-def test_notes_lie_within_the_song_and_the_midi_range(scores):
+def test_notes_are_within_the_song_and_the_midi_range(scores):
   for score in scores:
     for part in score.parts:
       assert part.notes
@@ -100,7 +100,7 @@ def test_a_pitch_is_released_before_it_is_struck_again(scores):
         last[note.pitch] = note.end
 
 
-def test_bass_says_the_chord_on_downbeats(scores):
+def test_bass_plays_chord_tones_on_downbeats(scores):
   hits = []
   for score in scores:
     for part in score.parts:
@@ -172,7 +172,7 @@ def test_parts_enter_and_drop_out(scores):
       assert len(seconds) >= 5
 
 
-def test_style_narrows_what_is_drawn():
+def test_style_limits_the_songs():
   style = band.Style(
     genres=("lofi", "techno"),
     keys=("C", "A"),
@@ -270,7 +270,7 @@ def test_genre_tables_are_well_formed():
 
 
 def test_stems_have_the_exact_length_and_sound():
-  # A length that is no whole number of bars or codec frames.
+  # Not a whole number of bars or codec frames.
   small = band.Band(seconds=7.013, sample_rate=32000)
   for number in range(4):
     song = small.song(number)
@@ -297,7 +297,7 @@ def test_rendering_is_repeatable_to_the_bit():
   np.testing.assert_array_equal(first.read().samples, audio)
 
 
-def test_a_note_sounds_when_the_score_says():
+def test_a_note_sounds_at_its_time_in_the_score():
   score = BAND.score(0)
   part = dataclasses.replace(
     next(part for part in score.parts if part.name == "bass"),
@@ -311,7 +311,7 @@ def test_a_note_sounds_when_the_score_says():
   assert loud[96000:97600].any()
 
 
-def test_missing_renderer_says_how_to_install(monkeypatch):
+def test_a_missing_renderer_is_reported_with_the_install_command(monkeypatch):
   # A rate of its own: a synthesiser that is loaded already would do.
   stem = band.Band(seconds=4, sample_rate=11025).song(0).stems[0]
   monkeypatch.setitem(sys.modules, "tinysoundfont", None)
@@ -319,7 +319,7 @@ def test_missing_renderer_says_how_to_install(monkeypatch):
     stem.read()
 
 
-def test_missing_soundfont_package_says_how_to_install(monkeypatch):
+def test_a_missing_soundfont_package_is_reported_likewise(monkeypatch):
   stem = band.Band(seconds=4).song(0).stems[0]
   monkeypatch.setitem(sys.modules, "pretty_midi", None)
   with pytest.raises(ImportError, match="--no-deps"):

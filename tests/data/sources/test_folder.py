@@ -6,7 +6,7 @@ import trees
 from stemgen_jax.data.sources import folder
 
 
-def test_names_tell_what_plays(tmp_path):
+def test_instruments_follow_from_names(tmp_path):
   trees.folder(tmp_path)
   trees.sound(tmp_path / "Song 0/stems/take 7.wav")
   trees.sound(tmp_path / "Song 0/stems/Rhodes.wav")
@@ -27,7 +27,7 @@ def test_names_tell_what_plays(tmp_path):
   assert (drums.sample_rate, drums.channels, drums.seconds) == (16000, 2, 4.0)
 
 
-def test_a_songs_name_is_no_instrument(tmp_path):
+def test_a_songs_title_is_not_an_instrument(tmp_path):
   trees.sound(tmp_path / "Piano Man/Piano Man - mix.wav")
   trees.sound(tmp_path / "Piano Man/Piano Man - drums.wav")
   (song,) = folder.Folder(str(tmp_path)).songs()
@@ -131,7 +131,7 @@ def test_songs_of_an_album_stay_in_the_split_of_its_folder(tmp_path):
   assert [s.category for s in songs["test/Album/S0"].stems] == ["guitar"]
 
 
-def test_a_stray_file_does_not_take_songs_out_of_the_test_split(tmp_path):
+def test_a_stray_file_keeps_songs_in_the_test_split(tmp_path):
   trees.sound(tmp_path / "test/Song/bass.wav")
   trees.sound(tmp_path / "test/reference.wav")
   assert {s.split for s in folder.Folder(str(tmp_path)).songs()} == {"test"}
@@ -186,7 +186,7 @@ def test_rows_that_contradict_each_other_are_refused(tmp_path, rows, message):
     folder.Folder(str(tmp_path))
 
 
-def test_a_number_behind_the_songs_name_says_nothing(tmp_path):
+def test_a_number_after_the_songs_title_is_ignored(tmp_path):
   trees.sound(tmp_path / "Bass/Bass 1.wav")
   trees.sound(tmp_path / "Bass/Bass 2 - drums.wav")
   (song,) = folder.Folder(str(tmp_path)).songs()
@@ -194,7 +194,7 @@ def test_a_number_behind_the_songs_name_says_nothing(tmp_path):
   assert not song.problems
 
 
-def test_a_category_of_the_table_says_whether_it_is_sung(tmp_path):
+def test_a_category_of_the_table_decides_whether_a_stem_is_vocal(tmp_path):
   for number in range(4):
     trees.sound(tmp_path / f"A/Vocal Chop {number}.wav")
   trees.sound(tmp_path / "A/take 7.wav")
@@ -263,7 +263,7 @@ def test_rows_of_parts_of_a_song(tmp_path):
     (["song,file,category", *["A,b.wav,bass"] * 2], "line 3: .*listed twice"),
   ],
 )
-def test_mistakes_in_the_table_are_told(tmp_path, rows, message):
+def test_mistakes_in_the_table_are_reported(tmp_path, rows, message):
   trees.table(tmp_path, *rows)
   with pytest.raises(ValueError, match=message):
     folder.Folder(str(tmp_path))

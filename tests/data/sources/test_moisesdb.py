@@ -51,7 +51,7 @@ def test_splits_are_by_song_and_stay(tmp_path):
   assert set(after.values()) == {"train", "valid", "test"}
 
 
-def test_damaged_and_missing_files_are_told(tmp_path):
+def test_corrupt_and_missing_files_are_reported(tmp_path):
   one, two = trees.moisesdb(tmp_path, songs=2)
   (two / "drums/drums-1.wav").unlink()
   for text in ("{", "[" * 100_000, '{"stems": [1]}'):
@@ -59,7 +59,7 @@ def test_damaged_and_missing_files_are_told(tmp_path):
     first, second = moisesdb.Moisesdb(str(tmp_path)).songs()
     assert [p.kind for p in first.problems] == ["corrupt metadata"]
     assert first.stems == ()
-  (problem,) = second.problems  # a kit without its snare is no kit
+  (problem,) = second.problems  # a kit without its snare is left out
   assert (problem.kind, problem.stem) == ("missing file", "drums")
   with pytest.raises(ValueError, match="holds no MoisesDB"):
     moisesdb.Moisesdb(str(one / "drums"))

@@ -25,7 +25,7 @@ def test_splits_categories_and_vocals(tmp_path):
   assert len(musdb18.VALID) == 14
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
   trees.musdb18(tmp_path)
   (tmp_path / "test/AM Contra - Heart Peripheral/bass.wav").unlink()
   *_, song = musdb18.Musdb18(str(tmp_path)).songs()

@@ -30,7 +30,7 @@ def test_the_published_numbers_of_songs(tmp_path, variant, train, valid, test):
   assert counts == {"train": train, "valid": valid, "test": test}
 
 
-def test_a_variant_does_not_ask_where_a_track_lies(tmp_path):
+def test_a_variant_does_not_depend_on_the_folder_of_a_track(tmp_path):
   # Track 49 repeats track 10, which redux omits; split2 moves 3 to test.
   for place in ("train/Track00003", "omitted/Track00049", "test/Track01876"):
     trees.slakh_track(tmp_path / place)
@@ -59,7 +59,7 @@ def test_categories_follow_the_program_not_the_name(tmp_path):
   assert song.stems[0].read().seconds == 4.0
 
 
-def test_stems_without_audio_are_told_apart(tmp_path):
+def test_unrendered_stems_differ_from_missing_files(tmp_path):
   stems = trees.SLAKH_STEMS | {
     "S00": {"on_disk": False},
     "S04": {"audio_rendered": False},
@@ -98,7 +98,7 @@ def test_a_song_with_bad_metadata_is_a_problem_not_an_end(tmp_path):
   assert len(found["Track01501"].stems) == 3
 
 
-def test_workers_get_it_pickled(tmp_path):
+def test_sources_and_songs_pickle(tmp_path):
   trees.slakh(tmp_path)
   copy = pickle.loads(pickle.dumps(slakh.Slakh(str(tmp_path))))
   song = next(copy.songs())

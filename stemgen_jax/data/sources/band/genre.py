@@ -7,8 +7,8 @@ number of whole bars long:
                  X accent, x normal, o soft, g ghost, ? soft and only sometimes.
                  A fill is shorter: it replaces the end of a section's last bar.
   bass           R root, 5 fifth, 3 third, 7 seventh, 8 octave, g ghost root,
-                 w walk a step, a approach the next root. "kick": play what
-                 the kick drum plays.
+                 w walk a step, a approach the next root. "kick": the rhythm
+                 of the kick drum.
   comp, pad,     X accented chord, x chord, s soft chord, b its lowest note,
   arp            u the rest of it, 1-9 its notes counted from below.
   lead           x chord tone, o passing tone of the scale.
