@@ -108,17 +108,9 @@ class Examples:
 
 
 _CODES = ("context", "target", "silence")
-# Number of axes of each array in the file.
-_AXES = {
-  "context": 3,
-  "target": 3,
-  "category": 1,
-  "genre": 1,
-  "song": 1,
-  "silence": 2,
-  "codec": 0,
-  "checksum": 0,
-}
+# Name of each array in the file -> its number of axes.
+_AXES = {"context": 3, "target": 3, "category": 1, "genre": 1, "song": 1}
+_AXES |= {"silence": 2, "codec": 0, "checksum": 0}
 _OPTIONAL_AXES = {"role": 1, "target_scales": 2}
 
 

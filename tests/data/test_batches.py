@@ -274,7 +274,7 @@ def test_invalid_weights_are_named(text, message):
 
 
 def test_crops_are_active(prepared):
-  # The energy of a sine is never 0, that of silence always: level 0 is activity.
+  # A sine's energy is never 0, that of silence always: level 0 is activity.
   window, crops = 10, run(prepared, 100, window=10, min_active=0.9)
   silence = lib.Manifest.load(prepared).silence[:window]
   empty = 0
