@@ -92,6 +92,11 @@ def found(engine, tmp_path_factory):
   return out, run(engine, out)
 
 
+@pytest.fixture(scope="module")
+def plain(found):
+  return decoding_summary.summarize(found[1], "good")
+
+
 def test_the_better_setting_has_the_better_figures(found, monkeypatch):
   monkeypatch.setattr(intervals, "FEWEST_SONGS", 3)
   result = decoding_summary.summarize(found[1], "good")
@@ -183,13 +188,13 @@ def test_labels_do_not_overlap():
   assert right == pytest.approx([0.1, 0.1 + line, 0.1 + 2 * line, 0.9])
 
 
-def test_the_plot(found, tmp_path):
+def test_the_plot(plain, tmp_path):
   path = tmp_path / "decoding.png"
-  decoding_table.draw(path, decoding_summary.summarize(found[1], "bad"))
+  decoding_table.draw(path, plain)
   assert path.read_bytes().startswith(b"\x89PNG")
 
 
-def test_mixes_are_described_on_request(found, engine, tmp_path):
+def test_mixes_are_described_on_request(plain, engine, tmp_path):
   def describe(samples, rate):
     loud = float(np.abs(samples).mean()) > 0
     return {name: [float(loud)] for name in mirdd.BINS}
@@ -204,7 +209,6 @@ def test_mixes_are_described_on_request(found, engine, tmp_path):
   (floor,) = (x for x in table.splitlines() if x.startswith("| *other real"))
   assert floor.count("|") == table.splitlines()[0].count("|")
   # Without descriptors.
-  plain = decoding_summary.summarize(found[1], "good")
   assert plain["rows"]["good"]["mirdd"] is None
   assert "MIRDD" not in decoding_table.table(plain)
 
