@@ -97,7 +97,7 @@ def read(path: pathlib.Path) -> SavedCodes:
     )
   _check(path, about, dict.fromkeys(("stem", "weights", "origin"), str))
   _check(path, about, {"codec_checksum": str, "seed": int})
-  fields: Any = about.get("encoded_context", about.get("heard"))
+  fields: Any = about.get("encoded_context", about.get("heard"))  # format 1
   for part in (fields, about.get("settings"), about.get("cost")):
     _check(path, part, {})
   _check(path, about["cost"], {"passes": int, "flops": float, "seconds": float})

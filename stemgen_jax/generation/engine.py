@@ -172,7 +172,7 @@ def _encode(
 
   if edit is None:
     context = encode(None, request.loop)
-    known = np.zeros(context.codes.shape, np.int32)  # [t, q]
+    known = np.zeros(context.codes.shape, np.int32)  # [t, q], all sampled
     return Task(weights, codec, request, settings, context, known)
   take, old = edit.take, edit.take.context
   if take.codec_checksum != codec.checksum:
@@ -190,10 +190,11 @@ def _encode(
     None if old.level_db < context_lib.SILENCE_DB else old.gain, loop=False
   )
   _check_beginning(codec, take, context, sound)
-  known = np.zeros(context.codes.shape, np.int32)
+  known = np.zeros(context.codes.shape, np.int32)  # [t, q] of the longer take
   known[: old.whole_frames] = take.codes[: old.whole_frames]
   return dataclasses.replace(
     task,
+    # A saved take may have been lowered: its level is that of its file.
     context=dataclasses.replace(context, inverse_gain=old.inverse_gain),
     known=known,
     old_samples=audio_lib.fit(take.audio.samples, context.samples),
@@ -231,7 +232,7 @@ def _edit_mask(task: Task, seed: int) -> Bool[np.ndarray, "t q"]:
     runs = -(-frames // run)
     count = max(1, round(edit.share * runs))
     chosen = np.random.default_rng(seed).permutation(runs) < count
-    edited = np.repeat(chosen, run)[:frames]
+    edited = np.repeat(chosen, run)[:frames]  # [t]
   first = edit.from_level if isinstance(edit, Vary) else 0
   return edited[:, None] & (np.arange(levels) >= first)  # [t, q]
 
@@ -239,7 +240,7 @@ def _edit_mask(task: Task, seed: int) -> Bool[np.ndarray, "t q"]:
 def _takes(task: Task, name: str) -> Iterator[Take]:
   request, context, settings = task.request, task.context, task.settings
   config, metadata = task.weights.config, task.weights.metadata
-  seeds = list(request.seeds or (0,))
+  seeds = list(request.seeds or ())
   # The edit mask of `Vary` depends on the seed: edits are sampled one by one.
   size = at_once(exact=request.exact or request.edit is not None)
   batches = [seeds[i : i + size] for i in range(0, len(seeds), size)]
@@ -251,7 +252,6 @@ def _takes(task: Task, name: str) -> Iterator[Take]:
   ]
   steps = sum(settings.steps_at(level) for level in range(task.codec.levels))
   total = steps * sum(len(x) * n for x, n in zip(batches, counts))
-
   report = request.progress or (lambda done, total: None)
   for batch, known_mask, count in zip(batches, known_masks, counts):
     # A level without any code to sample is not decoded.
@@ -335,7 +335,7 @@ def _sample(
 def _stem_scales(
   metadata: dict[str, Any], stem: str, context: EncodedContext
 ) -> Float32[np.ndarray, " segments"] | None:
-  """Return scales of a stem, for a codec with scales; no model output."""
+  """Return scales of a stem, which the model does not predict, or None."""
   if not context.framing.segment:
     return None
   return scales_lib.of_stem(

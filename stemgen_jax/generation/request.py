@@ -113,6 +113,7 @@ class GenerationRequest:
       sound = None
     else:
       sound = _context_or_length(self.context, self.seconds)
+    # Categories and genres by the one name that the model has for them.
     return dataclasses.replace(
       request,
       sound=sound,
@@ -185,7 +186,7 @@ def _context_or_length(
 
 def _check_edit(edit: Vary | Regenerate) -> None:
   if isinstance(edit, Regenerate):
-    edit.take.context.frames_of(edit.regions)
+    edit.take.context.frames_of(edit.regions)  # for its errors
     return
   if not 0 < edit.share <= 1:
     raise ValueError(f"`share`={edit.share:g}: expected above 0, at most 1")

@@ -67,7 +67,7 @@ class StemGen:
       ValueError: the weights are corrupt, or the codec is not the one that the
         model was trained with.
     """
-    compilation.keep_programs()
+    compilation.keep_programs()  # before anything is compiled
     name = os.fspath(weights)
     loaded = _load_weights(name)
     config = loaded.config
@@ -76,6 +76,7 @@ class StemGen:
       loaded.params,
       load_codec(
         codec or config.codec or "demo",
+        # Other weights would decode the model's codes to noise.
         expected_checksum=config.codec_checksum,
       ),
       loaded.metadata,

@@ -181,7 +181,7 @@ class Take:
       ValueError, OSError: see `write`; nothing is written then.
     """
     path = pathlib.Path(path)
-    if path.is_dir() or not path.suffix:
+    if path.is_dir() or not path.suffix:  # A folder, which may be new.
       path.mkdir(parents=True, exist_ok=True)
       path = path / f"{self.name}.wav"
     files = TakeFiles(
@@ -271,6 +271,7 @@ class Take:
     sound = audio_lib.read(path, longest=audio_lib.LONGEST)
     codes_path = codes_file.path_of(path)
     codes, context, settings, about = codes_file.read(codes_path)
+    # Frames of the codes are at fixed samples of the audio.
     found = (len(sound.samples), sound.sample_rate, sound.channels)
     if found != (context.samples, context.sample_rate, context.channels):
       raise ValueError(

@@ -98,6 +98,7 @@ def test_seed_gives_the_same_samples_alone_and_in_a_batch(tiny):
   context = _music(0.7)
   takes = list(tiny.takes(context, "bass", [4, 5, 6], settings=FAST))
   assert tiny.codec.encoded == 1
+  assert list(tiny.takes(context, "bass", [], settings=FAST)) == []
   alone = tiny.generate(context, "bass", seed=5, settings=FAST)
   np.testing.assert_array_equal(alone.audio.samples, takes[1].audio.samples)
   assert (takes[0].codes != takes[1].codes).mean() > 0.5

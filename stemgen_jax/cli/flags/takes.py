@@ -4,6 +4,7 @@ from absl import flags
 
 from stemgen_jax.cli.flags import settings
 
+# By the text of --bits; see `audio.Bits`.
 BITS = {"16": 16, "24": 24, "float": "float"}
 
 
@@ -21,6 +22,7 @@ def define_edit(values: flags.FlagValues) -> None:
     "The stem to edit, with its NAME.codes.npz next to it.",
     flag_values=values,
   )
+  # None: the seed after that of the take, and its weights.
   _define(values, seed=None, weights=None)
   settings.define(values, of_take=True)
 
