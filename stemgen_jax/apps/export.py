@@ -62,7 +62,7 @@ def main(argv: list[str]) -> None:
 
   Raises:
     ValueError: a flag is missing or invalid.
-    FileNotFoundError: there is no such run or step.
+    FileNotFoundError: run or step not found.
     FileExistsError: one of the files exists already.
   """
   del argv

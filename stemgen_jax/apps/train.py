@@ -108,8 +108,7 @@ def main(argv: list[str]) -> None:
 
   Raises:
     ValueError: a flag is missing or invalid, or the folder holds another run.
-    FileNotFoundError: there is no configuration, no complete data set, or no
-      such checkpoint.
+    FileNotFoundError: configuration, complete data set or checkpoint not found.
     ConnectionError: the processes do not find each other.
   """
   del argv

@@ -227,7 +227,7 @@ class Auditioner:
 
 def _one_pass(sources: tuple[str, ...]) -> sampling.Settings:
   """Return settings for the most likely codes in one pass per level."""
-  # A scale of 1 for every source is no guidance.
+  # Scales of 1 disable guidance.
   return sampling.Settings(
     steps=(1,), top_k=1, guidance=dict.fromkeys(sources, 1.0)
   )

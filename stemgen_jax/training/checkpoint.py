@@ -154,7 +154,7 @@ class Checkpoints:
         differ from those that were saved.
 
     Raises:
-      FileNotFoundError: there is no such step.
+      FileNotFoundError: step not found.
       ValueError: see `about`.
     """
     step = self._resolve(step)
@@ -167,7 +167,7 @@ class Checkpoints:
     """Make a step the last one; later ones move to `run/set_aside`.
 
     Raises:
-      FileNotFoundError: there is no such step.
+      FileNotFoundError: step not found.
       ValueError: see `about`; nothing is moved then.
     """
     # Proves that the step is good before later ones move.

@@ -105,7 +105,7 @@ class Log:
 
 
 def read_log(path: str | os.PathLike) -> list[dict[str, Any]]:
-  """Return the lines of a log; none if there is no such file."""
+  """Return the lines of a log; none if the file does not exist."""
   path = pathlib.Path(path)
   if not path.exists():
     return []

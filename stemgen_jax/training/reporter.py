@@ -188,8 +188,8 @@ class TensorBoard:
 
   Args:
     folder: folder of the event files.
-    start: step that the run starts or resumes from; TensorBoard hides what an
-      earlier call wrote of later steps.
+    start: step that the run starts or resumes from; TensorBoard hides later
+      steps of an earlier call.
   """
 
   def __init__(self, folder: str | os.PathLike, start: int):

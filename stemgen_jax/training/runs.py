@@ -24,7 +24,7 @@ def load_run(run: str | os.PathLike, step: str | int = "best") -> Weights:
     The weights, with the facts of a model card in `metadata`.
 
   Raises:
-    FileNotFoundError: there is no such run, or no checkpoint of this step.
+    FileNotFoundError: run or checkpoint not found.
     ValueError: the checkpoint is corrupt or from another version.
   """
   run = paths.check_run(run)
@@ -45,7 +45,7 @@ def load_start(path: str | os.PathLike, config: ModelConfig) -> Weights:
     config: shape of the model to train.
 
   Raises:
-    FileNotFoundError: there are no such weights.
+    FileNotFoundError: weights not found.
     ValueError: they are corrupt, or of another codec or shape.
   """
   weights = load_run(path) if paths.is_run(path) else load_weights(path)

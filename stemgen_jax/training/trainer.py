@@ -84,8 +84,7 @@ def train(
     ValueError: `out` has a run of another configuration or other data, the
       initial weights are another model's, a checkpoint is corrupt, loss or
       gradient is not finite, or a device has too little memory.
-    FileNotFoundError: there are no initial weights, or no checkpoint of
-      `restore_step`.
+    FileNotFoundError: initial weights or checkpoint `restore_step` not found.
   """
   mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
   check_batch(config, 1 if mesh is None else mesh.shape["data"])
@@ -123,7 +122,7 @@ def train(
         return _loop(run, state, start, batches, reporter, stop)
       except FloatingPointError as error:
         good = checkpoints.latest
-        kept = "there is no checkpoint yet"
+        kept = "no checkpoint has been saved yet"
         if good is not None:
           kept = f"the last good checkpoint is of step {good}"
         raise ValueError(
