@@ -148,7 +148,9 @@ def test_too_few_comparable_examples_are_reported_before_any_work(
     lambda place: dataclasses.replace(example(place), random_stem=None),
   )
   engine.calls.clear()
-  with pytest.raises(ValueError, match="take more --examples"):
+  with pytest.raises(
+    ValueError, match="expected at least 2: give more --examples"
+  ):
     run(engine, tmp_path)
   assert not engine.calls
 
