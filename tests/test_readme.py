@@ -62,7 +62,7 @@ SMALLER = {
   "export": "",
   "evaluate": "",
   # The reports share the rendered songs of the training run.
-  "train_codec": "--steps=2 --batch=2 --songs=2 --song_seconds=4 "
+  "train_codec": "--steps=2 --batch=1 --songs=2 --song_seconds=4 "
   "--out=runs/codec",
 }
 SMALLER_EVALUATION = {
@@ -251,6 +251,8 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     if arguments[0] == "evaluate":
       whats = [x[7:] for x in arguments if x.startswith("--what=")]
       arguments += shlex.split(SMALLER_EVALUATION[(whats or ["all"])[0]])
+    if arguments[0] == "train_codec" and "--codec=demo" in arguments:
+      arguments.append("--files=loops/drums.flac")
     if any(argument.startswith("--runner=") for argument in arguments):
       arguments.append("--dry_run")  # no cluster in the tests
     # ml_collections looks for --config.x flags in sys.argv.
