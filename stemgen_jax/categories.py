@@ -97,9 +97,10 @@ _NAMES = {
     autre, sonstige, sonstiges, andere, otro, altro, altri""",
 }
 
+# Category names; a category's id is its index.
 CATEGORIES: tuple[str, ...] = tuple(_NAMES)
-"""Category names; a category's id is its index."""
 
+# Genre names; a genre's id is its index. The band has all but "other".
 GENRES: tuple[str, ...] = (
   "lofi",
   "techno",
@@ -115,15 +116,13 @@ GENRES: tuple[str, ...] = (
   "ambient",
   "other",
 )
-"""Genre names; a genre's id is its index. The band has all but "other"."""
 
+# Functions of a stem in a song; a role's id is its index.
+#
+# The paper's demo page names Melodic, Harmonic and Percussive; the bass, which
+# is a bit of each, has its own. Roles complement categories: a piano may be
+# harmonic in one song and melodic in another.
 ROLES: tuple[str, ...] = ("percussive", "bass", "harmonic", "melodic")
-"""Functions of a stem in a song; a role's id is its index.
-
-The paper's demo page names Melodic, Harmonic and Percussive; the bass, which
-is a bit of each, has its own. Roles complement categories: a piano may be
-harmonic in one song and melodic in another.
-"""
 
 # Categories with the same role in nearly every song.
 _USUAL_ROLES = {

@@ -29,6 +29,7 @@ split of a finished set:
   stemgen-jax prepare --out=data/band --export_heldout=heldout.npz
 """
 
+import functools
 import os
 import pathlib
 from typing import Any
@@ -44,25 +45,25 @@ from stemgen_jax.data.preparation import pairs
 
 FLAGS = flags.FlagValues()
 sources.define(FLAGS)
-_OUT = flags.DEFINE_string(
-  "out", None, "Folder of the training set.", flag_values=FLAGS
-)
-_CODEC = flags.DEFINE_string(
+_string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
+_integer = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
+_float = functools.partial(flags.DEFINE_float, flag_values=FLAGS)
+_boolean = functools.partial(flags.DEFINE_boolean, flag_values=FLAGS)
+_OUT = _string("out", None, "Folder of the training set.")
+_CODEC = _string(
   "codec",
   "demo",
   "Codec that turns audio into codes: demo, a .safetensors file, or "
   "encodec_24khz, encodec_32khz, encodec_48khz, which are looked for and "
   "downloaded, or read from a file after a colon: "
   "encodec_32khz:model.safetensors.",
-  flag_values=FLAGS,
 )
-_SEGMENT_SECONDS = flags.DEFINE_float(
+_SEGMENT_SECONDS = _float(
   "segment_seconds",
   None,
   "Length of the segments that songs are cut into, at most 60. Default: length "
   "of the longest song in whole seconds, at most 60; an existing set keeps its "
   "own.",
-  flag_values=FLAGS,
 )
 # Flags that are fields of PairConfig, in the order of --help.
 _PAIR_FLAGS = {
@@ -82,28 +83,23 @@ for _name, _text in _PAIR_FLAGS.items():
   if isinstance(_default, str):
     flags.DEFINE_enum(_name, _default, pairs.SUBSET_SIZES, _text, FLAGS)
   elif isinstance(_default, int):
-    flags.DEFINE_integer(_name, _default, _text, flag_values=FLAGS)
+    _integer(_name, _default, _text)
   else:
-    flags.DEFINE_float(_name, _default, _text, flag_values=FLAGS)
-_STRICT = flags.DEFINE_boolean(
+    _float(_name, _default, _text)
+_STRICT = _boolean(
   "strict",
   False,
   "Stop at the first song or stem that cannot be used, instead of leaving it "
   "out and naming it in problems.csv.",
-  FLAGS,
 )
-_WORKERS = flags.DEFINE_integer(
-  "workers",
-  None,
-  "Processes that encode. Default: one per core.",
-  flag_values=FLAGS,
+_WORKERS = _integer(
+  "workers", None, "Processes that encode. Default: one per core."
 )
-_RUNNER = flags.DEFINE_string(
+_RUNNER = _string(
   "runner",
   None,
   "Encode on a cluster with this runner of Apache Beam: DataflowRunner, "
   "SparkRunner, FlinkRunner, or DirectRunner to try it here.",
-  flag_values=FLAGS,
 )
 _BEAM = flags.DEFINE_multi_string(
   "beam",
@@ -112,38 +108,31 @@ _BEAM = flags.DEFINE_multi_string(
   "times.",
   flag_values=FLAGS,
 )
-_SONG_FILES = flags.DEFINE_string(
+_SONG_FILES = _string(
   "song_files",
   None,
   "Folder where the workers of --runner write the encoded songs: a path, or "
   "gs://, s3://, hdfs://. Default: in --out, if they see that.",
-  flag_values=FLAGS,
 )
-_DRY_RUN = flags.DEFINE_boolean(
-  "dry_run", False, "Check everything and print what would be done.", FLAGS
+_DRY_RUN = _boolean(
+  "dry_run", False, "Check everything and print what would be done."
 )
-_INSPECT = flags.DEFINE_boolean(
+_INSPECT = _boolean(
   "inspect",
   False,
   "Do not prepare: write inspect.html, a page that shows and plays the data "
   "set in --out.",
-  FLAGS,
 )
-_EXPORT_HELDOUT = flags.DEFINE_string(
+_EXPORT_HELDOUT = _string(
   "export_heldout",
   None,
   "Do not prepare: write examples of the test split of --out to this .npz.",
-  flag_values=FLAGS,
 )
-_OVERWRITE = flags.DEFINE_boolean(
-  "overwrite", False, "Replace the .npz of --export_heldout.", FLAGS
+_OVERWRITE = _boolean(
+  "overwrite", False, "Replace the .npz of --export_heldout."
 )
-_HELDOUT = flags.DEFINE_integer(
-  "heldout", 96, "Number of examples to export.", flag_values=FLAGS
-)
-_WINDOW = flags.DEFINE_integer(
-  "window", 400, "Frames of an exported example.", flag_values=FLAGS
-)
+_HELDOUT = _integer("heldout", 96, "Number of examples to export.")
+_WINDOW = _integer("window", 400, "Frames of an exported example.")
 
 
 def main(argv: list[str]) -> None:
@@ -185,21 +174,17 @@ def _prepare(out: pathlib.Path) -> None:
   from stemgen_jax.data.preparation import run
 
   run.prepare(
-    run.Request(
-      source=source,
-      codec=_CODEC.value,
-      out=out,
-      config=config,
-      default_seconds=_SEGMENT_SECONDS.value is None,
-      workers=(os.cpu_count() or 1)
-      if _WORKERS.value is None
-      else _WORKERS.value,
-      runner=_RUNNER.value or "",
-      beam=tuple(_BEAM.value),
-      song_files=_SONG_FILES.value,
-      strict=_STRICT.value,
-      dry_run=_DRY_RUN.value,
-    )
+    source,
+    _CODEC.value,
+    out,
+    config,
+    default_seconds=_SEGMENT_SECONDS.value is None,
+    workers=os.cpu_count() or 1 if _WORKERS.value is None else _WORKERS.value,
+    runner=_RUNNER.value,
+    beam=_BEAM.value,
+    song_files=_SONG_FILES.value,
+    strict=_STRICT.value,
+    dry_run=_DRY_RUN.value,
   )
 
 

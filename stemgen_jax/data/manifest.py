@@ -14,8 +14,8 @@ from jaxtyping import Float, Int32
 
 from stemgen_jax import disk
 
+# File with the configuration of a folder's records, written first.
 RECIPE = "prepare.json"
-"""File with the configuration of a folder's records, written first."""
 _FILE = "manifest.json"
 _ARRAYS = {"codebooks": "codebooks.npy", "silence": "silence.npy"}
 # Fields that manifests of earlier versions lack.

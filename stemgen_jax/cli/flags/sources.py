@@ -1,5 +1,6 @@
 """Flags that choose the songs, and the source of songs they stand for."""
 
+import functools
 import pathlib
 from typing import TYPE_CHECKING, Any
 
@@ -60,25 +61,20 @@ def define_band(
 
 def define(values: flags.FlagValues) -> None:
   """Define the flags of a command that takes songs from any source."""
-  flags.DEFINE_string(
-    "source",
-    "band",
-    f"Source of the songs: {', '.join(SOURCES)}.",
-    flag_values=values,
-  )
-  flags.DEFINE_string(
+  string = functools.partial(flags.DEFINE_string, flag_values=values)
+  integer = functools.partial(flags.DEFINE_integer, flag_values=values)
+  string("source", "band", f"Source of the songs: {', '.join(SOURCES)}.")
+  string(
     "root",
     None,
     "Folder of the songs: Slakh2100, MUSDB18-HQ, MoisesDB, or a folder per "
     "song with a file for each stem.",
-    flag_values=values,
   )
-  flags.DEFINE_string(
+  string(
     "variant",
     "redux",
     "Variant of Slakh2100: redux (no song twice), split2 (no song in two "
     "splits) or orig.",
-    flag_values=values,
   )
   flags.DEFINE_bool(
     "vocals",
@@ -92,30 +88,19 @@ def define(values: flags.FlagValues) -> None:
     songs_help="Number of the band's songs to train on.",
     seed_help="Seed of the band's songs and of the pairs.",
   )
-  flags.DEFINE_integer(
-    "valid_songs",
-    16,
-    "Number of the band's songs to validate on.",
-    flag_values=values,
-  )
-  flags.DEFINE_integer(
-    "test_songs",
-    96,
-    "Number of the band's songs to test on.",
-    flag_values=values,
-  )
+  integer("valid_songs", 16, "Number of the band's songs to validate on.")
+  integer("test_songs", 96, "Number of the band's songs to test on.")
   flags.DEFINE_float(
     "seconds",
     30.0,
     "Length of a song of the band in seconds.",
     flag_values=values,
   )
-  flags.DEFINE_string(
+  string(
     "style",
     "all",
     "Style of the band: all, or demo, the narrower style that the demo weights "
     "were trained on.",
-    flag_values=values,
   )
   flags.DEFINE_list(
     "genres", None, "Genres of the band, instead of the style's.", values
@@ -126,11 +111,10 @@ def define(values: flags.FlagValues) -> None:
     "Instruments of the band, instead of the style's.",
     values,
   )
-  flags.DEFINE_integer(
+  integer(
     "programs",
     None,
     "Sounds per instrument of the band, instead of the style's.",
-    flag_values=values,
   )
 
 

@@ -10,8 +10,8 @@ from stemgen_jax import disk
 from stemgen_jax.data.preparation import song_codes
 from stemgen_jax.data.songs import Problem
 
+# Name of the file, in the folder of a data set.
 FILE = "problems.csv"
-"""In the folder of a data set."""
 
 # Treatment of problems that leave neither song nor stem out; other kinds lose
 # nothing.

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import pathlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from stemgen_jax import codec as codec_lib
 from stemgen_jax import text_tables
@@ -33,11 +33,23 @@ _MISSED = {
 }
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Request:
-  """What to prepare, as the flags state it.
+def prepare(
+  source: songs.Songs,
+  codec: str,
+  out: pathlib.Path,
+  config: pairs.PairConfig,
+  *,
+  default_seconds: bool,
+  workers: int,
+  runner: str | None,
+  beam: Sequence[str],
+  song_files: str | None,
+  strict: bool,
+  dry_run: bool,
+) -> None:
+  """Prepare a data set, or show what would be done, and print the result.
 
-  Attributes:
+  Args:
     source: source of the songs.
     codec: name of the codec.
     out: folder of the data set.
@@ -45,50 +57,31 @@ class Request:
     default_seconds: whether the config's segment_seconds is an upper bound:
       that of an existing set, or the length of the longest song, replaces it.
     workers: processes that encode; 0 encodes in this one.
-    runner: Beam runner that encodes in their place, or "".
+    runner: Beam runner that encodes in their place, if any.
     beam: options of the runner.
     song_files: folder that the runner's workers share, if any.
     strict: refuse songs and stems that cannot be used.
     dry_run: only print what would be done.
-  """
-
-  source: songs.Songs
-  codec: str
-  out: pathlib.Path
-  config: pairs.PairConfig
-  default_seconds: bool
-  workers: int
-  runner: str = ""
-  beam: tuple[str, ...] = ()
-  song_files: str | None = None
-  strict: bool = False
-  dry_run: bool = False
-
-
-def prepare(request: Request) -> None:
-  """Prepare a data set, or show what would be done, and print the result.
 
   Raises:
     ValueError, OSError: see `preparation.prepare.prepare`.
   """
-  source, out, config = request.source, request.out, request.config
-  # Listed once; the songs of large sources take seconds to list.
-  found = tuple(source.songs())
-  if request.default_seconds:
+  found = tuple(source.songs())  # once: large sources take seconds to list
+  if default_seconds:
     seconds = _segment_seconds(source, found, out, config.segment_seconds)
     config = dataclasses.replace(config, segment_seconds=seconds)
-  load_codec = functools.partial(codec_lib.load, request.codec)
+  load_codec = functools.partial(codec_lib.load, codec)
   machines, cluster = "on this machine", None
-  if request.runner:
+  if runner:
     from stemgen_jax.data.preparation.beam import Cluster  # optional package
 
-    cluster = Cluster(request.runner, request.beam, request.song_files)
+    cluster = Cluster(runner, tuple(beam), song_files)
     cluster.pipeline()  # reports mistakes in its options before any work
-    machines = " ".join(["by", request.runner, *request.beam])
-    machines += f", song files in {request.song_files or out / 'songs'}"
-  if request.dry_run:
+    machines = " ".join(["by", runner, *beam])
+    machines += f", song files in {song_files or out / 'songs'}"
+  if dry_run:
     listed = plan.show(
-      source, found, load_codec(), out, config, machines, strict=request.strict
+      source, found, load_codec(), out, config, machines, strict=strict
     )
     _warn_of_splits(source, {x: len(ids) for x, ids in listed.splits.items()})
     return
@@ -98,9 +91,9 @@ def prepare(request: Request) -> None:
     out,
     config,
     found=found,
-    workers=request.workers,
+    workers=workers,
     cluster=cluster,
-    strict=request.strict,
+    strict=strict,
   )
   print(_summary(manifest))
   left_out = problems.read(out)

@@ -142,14 +142,14 @@ class SongCodes:
       np.savez(file, **arrays)
 
 
+# Names of the arrays of a codec with scales.
 SCALES = ("context_scales", "target_scales")
-"""Names of the arrays of a codec with scales."""
+# Names of the arrays of every codec.
 COLUMNS = tuple(
   field.name
   for field in dataclasses.fields(SongCodes)
   if field.name not in ("problems", "made_of", *SCALES)
 )
-"""Names of the arrays of every codec."""
 # The first two depend on the codec, the others on the version that wrote it.
 _OPTIONAL = (*SCALES, "role", "made_of")
 # File systems allow 255 bytes; suffix and digest need the rest.

@@ -17,10 +17,10 @@ from jaxtyping import Float32
 from stemgen_jax import audio
 from stemgen_jax.data.songs import Problem, Song, Stem
 
+# Suffixes of files that are read as audio.
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
-"""Suffixes of files that are read as audio."""
+# Shares of songs, for sources that come without splits.
 VALID_SHARE = TEST_SHARE = 0.1
-"""Shares of songs, for sources that come without splits."""
 
 
 def check_root(root: str, what: str) -> pathlib.Path:

@@ -14,13 +14,13 @@ from stemgen_jax.data.sources.moisesdb import Moisesdb
 from stemgen_jax.data.sources.musdb18 import Musdb18
 from stemgen_jax.data.sources.slakh import Slakh
 
+# Sources that read files, by the name of --source.
 SOURCES = {
   "slakh": Slakh,
   "musdb18": Musdb18,
   "moisesdb": Moisesdb,
   "folder": Folder,
 }
-"""Sources that read files, by the name of --source."""
 
 
 def restore(recipe: dict[str, Any]) -> songs.Songs:

@@ -6,14 +6,15 @@ import pathlib
 from stemgen_jax import categories
 from stemgen_jax.data.songs import SPLITS
 
+# Name of the table, in the folder of the songs.
 FILE = "stems.csv"
-"""Name of the table, in the folder of the songs."""
 _NEEDED = ("song", "file", "category")
+# Columns of the table; the first three are required.
 COLUMNS = (*_NEEDED, "target", "split", "genre", "role")
-"""Columns of the table; the first three are required."""
 _OF_STEMS = ("category", "target", "role")
+# Value of `category` for a file that is not a stem.
 NONE = "none"
-"""Value of `category` for a file that is not a stem."""
+# Names of splits in tables and folders -> one of `songs.SPLITS`.
 SPLIT_NAMES = {
   "train": "train",
   "valid": "valid",
@@ -21,7 +22,6 @@ SPLIT_NAMES = {
   "val": "valid",
   "test": "test",
 }
-"""Names of splits in tables and folders -> one of `songs.SPLITS`."""
 
 
 def read(path: pathlib.Path) -> list[dict[str, str]]:

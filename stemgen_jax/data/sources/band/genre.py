@@ -18,8 +18,8 @@ number of whole bars long:
 import dataclasses
 from collections.abc import Mapping
 
+# Names of the parts that a song may have.
 PARTS = ("drums", "bass", "comp", "pad", "lead", "arp", "percussion")
-"""Names of the parts that a song may have."""
 
 
 @dataclasses.dataclass(frozen=True)

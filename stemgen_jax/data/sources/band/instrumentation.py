@@ -10,21 +10,45 @@ from stemgen_jax.data.sources.band.style import Style
 
 # Category -> General MIDI programs of the band, the most typical first.
 PROGRAMS = {
+  # grand piano, electric piano, FM piano, bright piano, clavinet, electric
+  # grand, honky-tonk, harpsichord
   "piano": (0, 4, 5, 1, 7, 2, 3, 6),
+  # vibraphone, marimba, celesta, xylophone, music box, glockenspiel, tubular
+  # bells
   "chromatic_percussion": (11, 12, 8, 13, 10, 9, 14),
+  # drawbar organ, rock organ, percussive organ, church organ, accordion,
+  # harmonica, reed organ
   "organ": (16, 18, 17, 19, 21, 22, 20),
+  # steel guitar, clean guitar, nylon guitar, jazz guitar, overdriven guitar,
+  # distorted guitar, muted guitar
   "guitar": (25, 27, 24, 26, 29, 30, 28),
+  # fingered bass, synth bass 1, acoustic bass, synth bass 2, picked bass,
+  # fretless bass, slap bass 1, slap bass 2
   "bass": (33, 38, 32, 39, 34, 35, 36, 37),
+  # violin, cello, harp, pizzicato, tremolo strings, viola
   "strings": (40, 42, 46, 45, 44, 41),
+  # strings, synth strings 1, choir aahs, slow strings, synth strings 2, synth
+  # voice, voice oohs
   "ensemble": (48, 50, 52, 49, 51, 54, 53),
+  # brass section, trumpet, trombone, synth brass 1, French horn, synth brass 2,
+  # muted trumpet
   "brass": (61, 56, 57, 62, 60, 63, 59),
+  # alto sax, tenor sax, clarinet, oboe, soprano sax, baritone sax, English horn
   "reed": (65, 66, 71, 68, 64, 67, 69),
+  # flute, pan flute, shakuhachi, recorder, piccolo, ocarina
   "pipe": (73, 75, 77, 74, 72, 79),
+  # saw lead, square lead, calliope, bass lead, charang, voice lead, chiff
   "synth_lead": (81, 80, 82, 87, 84, 85, 83),
+  # warm pad, new age pad, polysynth, sweep pad, choir pad, halo pad, bowed pad
   "synth_pad": (89, 88, 90, 95, 91, 94, 92),
+  # atmosphere, crystal, rain, sci-fi, brightness, echoes
   "synth_effects": (99, 98, 96, 103, 100, 102),
+  # kalimba, koto, banjo, sitar, shamisen, fiddle
   "ethnic": (108, 107, 105, 104, 106, 110),
+  # woodblock, taiko, melodic tom, agogo, synth drum, steel drums
   "percussive": (115, 116, 117, 113, 118, 114),
+  # standard kit, 808 kit, jazz kit, electronic kit, room kit, brush kit, power
+  # kit
   "drums": (0, 25, 32, 24, 8, 40, 16),
 }
 

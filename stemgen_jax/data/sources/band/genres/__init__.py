@@ -20,6 +20,7 @@ from stemgen_jax.data.sources.band.genres import (
   techno,
 )
 
+# Name -> genre, of every genre of the band.
 BOOK: dict[str, Genre] = {
   module.GENRE.name: module.GENRE
   for module in (
@@ -37,4 +38,3 @@ BOOK: dict[str, Genre] = {
     ambient,
   )
 }
-"""Name -> genre, of every genre of the band."""

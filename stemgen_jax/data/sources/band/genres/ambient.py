@@ -93,12 +93,22 @@ GENRE = Genre(
   loose=0.010,
   grooves={"4/4": _FOUR, "3/4": _THREE, "6/8": _SIX},
   instrumentation={
+    # brush kit, 808 kit, electronic kit
     "drums": (40, 25, 24),
+    # synth bass 2, fretless bass, acoustic bass, synth bass 1
     "bass": (39, 35, 32, 38),
+    # grand piano, electric piano, FM piano, harp, new age pad, clean guitar,
+    # vibraphone
     "comp": (0, 4, 5, 46, 88, 27, 11),
+    # warm pad, choir pad, sweep pad, slow strings, choir aahs, halo pad, bowed
+    # pad, church organ
     "pad": (89, 91, 95, 49, 52, 94, 92, 19),
+    # flute, shakuhachi, voice lead, cello, oboe, ocarina, crystal, calliope
     "lead": (73, 77, 85, 42, 68, 79, 98, 82),
+    # crystal, atmosphere, vibraphone, harp, music box, kalimba, sci-fi, tubular
+    # bells
     "arp": (98, 99, 11, 46, 10, 108, 103, 14),
+    # melodic tom, taiko, woodblock
     "percussion": (117, 116, 115),
   },
   presence={

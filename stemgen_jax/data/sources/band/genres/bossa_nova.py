@@ -52,12 +52,20 @@ GENRE = Genre(
   loose=0.007,
   grooves={"4/4": _FOUR},
   instrumentation={
+    # brush kit, jazz kit, standard kit
     "drums": (40, 32, 0),
+    # acoustic bass, fretless bass, fingered bass
     "bass": (32, 35, 33),
+    # nylon guitar, jazz guitar, grand piano, electric piano, steel guitar
     "comp": (24, 26, 0, 4, 25),
+    # strings, choir aahs, warm pad, slow strings
     "pad": (48, 52, 89, 49),
+    # flute, tenor sax, vibraphone, soprano sax, trombone, clarinet, jazz
+    # guitar, accordion
     "lead": (73, 66, 11, 64, 57, 71, 26, 21),
+    # harp, marimba, kalimba, celesta
     "arp": (46, 12, 108, 8),
+    # woodblock, agogo, melodic tom
     "percussion": (115, 113, 117),
   },
   presence={

@@ -91,12 +91,21 @@ GENRE = Genre(
   loose=0.002,
   grooves={"4/4": _FOUR, "6/8": _SIX},
   instrumentation={
+    # electronic kit, 808 kit, power kit, room kit
     "drums": (24, 25, 16, 8),
+    # synth bass 2, synth bass 1, fingered bass, slap bass 1
     "bass": (39, 38, 33, 36),
+    # polysynth, electric piano, synth brass 1, synth brass 2, saw lead, grand
+    # piano, percussive organ
     "comp": (90, 4, 62, 63, 81, 0, 17),
+    # warm pad, new age pad, sweep pad, synth strings 2, synth voice, choir pad
     "pad": (89, 88, 95, 51, 54, 91),
+    # saw lead, square lead, voice lead, bass lead, charang, chiff, calliope,
+    # crystal
     "lead": (81, 80, 85, 87, 84, 83, 82, 98),
+    # atmosphere, saw lead, square lead, crystal, harp, marimba, echoes, kalimba
     "arp": (99, 81, 80, 98, 46, 12, 102, 108),
+    # synth drum, melodic tom, steel drums
     "percussion": (118, 117, 114),
   },
   presence={

@@ -96,12 +96,20 @@ GENRE = Genre(
   loose=0.009,
   grooves={"4/4": _FOUR, "3/4": _THREE, "6/8": _SIX},
   instrumentation={
+    # brush kit, standard kit, jazz kit
     "drums": (40, 0, 32),
+    # acoustic bass, fingered bass, fretless bass
     "bass": (32, 33, 35),
+    # steel guitar, nylon guitar, banjo, accordion, grand piano, shamisen
     "comp": (25, 24, 105, 21, 0, 106),
+    # strings, reed organ, slow strings, harmonica, choir aahs, cello, warm pad
     "pad": (48, 20, 49, 22, 52, 42, 89),
+    # violin, fiddle, flute, harmonica, piccolo, recorder, pan flute, clarinet,
+    # accordion, cello, banjo
     "lead": (40, 110, 73, 22, 72, 74, 75, 71, 21, 42, 105),
+    # harp, banjo, nylon guitar, koto, marimba
     "arp": (46, 105, 24, 107, 12),
+    # taiko, woodblock, melodic tom
     "percussion": (116, 115, 117),
   },
   presence={

@@ -64,12 +64,20 @@ GENRE = Genre(
   loose=0.005,
   grooves={"4/4": _FOUR},
   instrumentation={
+    # standard kit, room kit, power kit
     "drums": (0, 8, 16),
+    # slap bass 1, fingered bass, picked bass, synth bass 1, slap bass 2
     "bass": (36, 33, 34, 38, 37),
+    # clavinet, clean guitar, muted guitar, electric piano, drawbar organ
     "comp": (7, 27, 28, 4, 16),
+    # brass section, strings, synth brass 1, synth brass 2, rock organ, synth
+    # strings 1
     "pad": (61, 48, 62, 63, 18, 50),
+    # alto sax, trumpet, tenor sax, saw lead, charang, trombone, flute
     "lead": (65, 56, 66, 81, 84, 57, 73),
+    # vibraphone, square lead, marimba, steel drums
     "arp": (11, 80, 12, 114),
+    # woodblock, agogo, melodic tom, synth drum
     "percussion": (115, 113, 117, 118),
   },
   presence={

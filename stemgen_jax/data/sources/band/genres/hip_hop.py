@@ -80,12 +80,20 @@ GENRE = Genre(
   loose=0.007,
   grooves={"4/4": _FOUR, "6/8": _SIX},
   instrumentation={
+    # 808 kit, room kit, standard kit, electronic kit
     "drums": (25, 8, 0, 24),
+    # synth bass 2, synth bass 1, fingered bass, fretless bass, acoustic bass
     "bass": (39, 38, 33, 35, 32),
+    # grand piano, electric piano, FM piano, drawbar organ, clean guitar,
+    # pizzicato
     "comp": (0, 4, 5, 16, 27, 45),
+    # strings, slow strings, warm pad, choir aahs, choir pad
     "pad": (48, 49, 89, 52, 91),
+    # flute, saw lead, square lead, vibraphone, trumpet, violin, ocarina, koto
     "lead": (73, 81, 80, 11, 56, 40, 79, 107),
+    # harp, music box, kalimba, celesta, pizzicato, tubular bells
     "arp": (46, 10, 108, 8, 45, 14),
+    # woodblock, taiko, agogo
     "percussion": (115, 116, 113),
   },
   presence={

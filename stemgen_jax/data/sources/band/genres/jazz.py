@@ -86,12 +86,21 @@ GENRE = Genre(
   loose=0.009,
   grooves={"4/4": _FOUR, "3/4": _THREE},
   instrumentation={
+    # jazz kit, brush kit, standard kit
     "drums": (32, 40, 0),
+    # acoustic bass, fretless bass, fingered bass
     "bass": (32, 35, 33),
+    # grand piano, jazz guitar, drawbar organ, bright piano, vibraphone,
+    # electric piano
     "comp": (0, 26, 16, 1, 11, 4),
+    # strings, brass section, percussive organ, choir aahs
     "pad": (48, 61, 17, 52),
+    # tenor sax, alto sax, trumpet, muted trumpet, vibraphone, clarinet, flute,
+    # trombone, soprano sax, grand piano, jazz guitar
     "lead": (66, 65, 56, 59, 11, 71, 73, 57, 64, 0, 26),
+    # vibraphone, marimba, harp
     "arp": (11, 12, 46),
+    # woodblock, agogo
     "percussion": (115, 113),
   },
   presence={

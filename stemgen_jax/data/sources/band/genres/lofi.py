@@ -88,12 +88,19 @@ GENRE = Genre(
   loose=0.011,
   grooves={"4/4": _FOUR, "3/4": _THREE},
   instrumentation={
+    # 808 kit, standard kit, brush kit, jazz kit
     "drums": (25, 0, 40, 32),
+    # fingered bass, acoustic bass, synth bass 2, fretless bass
     "bass": (33, 32, 39, 35),
+    # electric piano, FM piano, grand piano, jazz guitar, nylon guitar
     "comp": (4, 5, 0, 26, 24),
+    # warm pad, strings, synth strings 1, choir aahs, new age pad
     "pad": (89, 48, 50, 52, 88),
+    # vibraphone, flute, alto sax, jazz guitar, saw lead, pan flute, celesta
     "lead": (11, 73, 65, 26, 81, 75, 8),
+    # vibraphone, harp, music box, crystal, kalimba
     "arp": (11, 46, 10, 98, 108),
+    # woodblock, melodic tom, agogo
     "percussion": (115, 117, 113),
   },
   presence={

@@ -111,12 +111,21 @@ GENRE = Genre(
   loose=0.006,
   grooves={"4/4": _FOUR, "3/4": _THREE, "6/8": _SIX},
   instrumentation={
+    # standard kit, room kit, power kit, 808 kit
     "drums": (0, 8, 16, 25),
+    # fingered bass, picked bass, synth bass 1, fretless bass
     "bass": (33, 34, 38, 35),
+    # grand piano, bright piano, steel guitar, clean guitar, electric piano,
+    # nylon guitar
     "comp": (0, 1, 25, 27, 4, 24),
+    # strings, synth strings 1, warm pad, choir aahs, polysynth, drawbar organ
     "pad": (48, 50, 89, 52, 90, 16),
+    # saw lead, flute, violin, trumpet, alto sax, square lead, vibraphone, voice
+    # oohs, harmonica
     "lead": (81, 73, 40, 56, 65, 80, 11, 53, 22),
+    # atmosphere, harp, nylon guitar, celesta, crystal, pizzicato, marimba
     "arp": (99, 46, 24, 8, 98, 45, 12),
+    # woodblock, agogo, melodic tom
     "percussion": (115, 113, 117),
   },
   presence={

@@ -58,12 +58,20 @@ GENRE = Genre(
   loose=0.008,
   grooves={"4/4": _FOUR},
   instrumentation={
+    # standard kit, room kit, power kit
     "drums": (0, 8, 16),
+    # fingered bass, picked bass, fretless bass, synth bass 1
     "bass": (33, 34, 35, 38),
+    # clean guitar, drawbar organ, grand piano, steel guitar, muted guitar
     "comp": (27, 16, 0, 25, 28),
+    # rock organ, percussive organ, brass section, strings, choir aahs
     "pad": (18, 17, 61, 48, 52),
+    # trombone, trumpet, alto sax, tenor sax, harmonica, steel drums, flute,
+    # bass lead
     "lead": (57, 56, 65, 66, 22, 114, 73, 87),
+    # drawbar organ, clavinet, marimba, steel drums, square lead
     "arp": (16, 7, 12, 114, 80),
+    # melodic tom, woodblock, agogo
     "percussion": (117, 115, 113),
   },
   presence={

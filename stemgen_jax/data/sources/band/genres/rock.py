@@ -85,12 +85,21 @@ GENRE = Genre(
   loose=0.007,
   grooves={"4/4": _FOUR, "6/8": _SIX},
   instrumentation={
+    # power kit, standard kit, room kit
     "drums": (16, 0, 8),
+    # picked bass, fingered bass, slap bass 1
     "bass": (34, 33, 36),
+    # overdriven guitar, distorted guitar, clean guitar, steel guitar, grand
+    # piano
     "comp": (29, 30, 27, 25, 0),
+    # rock organ, drawbar organ, strings, percussive organ, synth strings 1
     "pad": (18, 16, 48, 17, 50),
+    # distorted guitar, overdriven guitar, saw lead, trumpet, alto sax, bass
+    # lead, harmonica
     "lead": (30, 29, 81, 56, 65, 87, 22),
+    # clean guitar, grand piano, square lead, banjo
     "arp": (27, 0, 80, 105),
+    # agogo, woodblock
     "percussion": (113, 115),
   },
   presence={

@@ -86,12 +86,20 @@ GENRE = Genre(
   loose=0.0015,
   grooves={"4/4": _FOUR, "6/8": _SIX},
   instrumentation={
+    # 808 kit, electronic kit, power kit
     "drums": (25, 24, 16),
+    # synth bass 1, synth bass 2, slap bass 1
     "bass": (38, 39, 36),
+    # polysynth, synth brass 1, saw lead, synth strings 1, drawbar organ, FM
+    # piano
     "comp": (90, 62, 81, 50, 16, 5),
+    # sweep pad, warm pad, synth strings 1, halo pad, choir aahs
     "pad": (95, 89, 50, 94, 52),
+    # saw lead, square lead, bass lead, charang, crystal, marimba
     "lead": (81, 80, 87, 84, 98, 12),
+    # square lead, saw lead, crystal, brightness, sci-fi, marimba
     "arp": (80, 81, 98, 100, 103, 12),
+    # synth drum, melodic tom, woodblock, taiko, agogo
     "percussion": (118, 117, 115, 116, 113),
   },
   presence={
