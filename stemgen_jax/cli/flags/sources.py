@@ -15,15 +15,8 @@ if TYPE_CHECKING:
 # Source -> flags that are for this source.
 SOURCES = {
   "band": (
-    "songs",
-    "valid_songs",
-    "test_songs",
-    "seconds",
-    "style",
-    "genres",
-    "categories",
-    "programs",
-    "soundfont",
+    *("songs", "valid_songs", "test_songs", "seconds", "style", "genres"),
+    *("categories", "programs", "soundfont"),
   ),
   "slakh": ("root", "variant"),
   "musdb18": ("root", "vocals"),

@@ -35,16 +35,10 @@ from stemgen_jax.data.preparation import (
 from stemgen_jax.data.preparation import problems as problems_lib
 from stemgen_jax.data.preparation import workers as workers_lib
 
+# Packages that the records depend on; the manifest states their versions.
 _PACKAGES = (
-  "stemgen-jax",
-  "numpy",
-  "scipy",
-  "soundfile",
-  "soxr",
-  "torch",
-  "encodec",
-  "tensorflow-datasets",
-  "array_record",
+  *("stemgen-jax", "numpy", "scipy", "soundfile", "soxr", "torch"),
+  *("encodec", "tensorflow-datasets", "array_record"),
 )
 _Summaries = Mapping[str, song_codes.Summary]
 

@@ -10,7 +10,7 @@ import json
 import pathlib
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 from stemgen_jax import categories
 from stemgen_jax.data.songs import Problem, Song, Stem
@@ -121,23 +121,20 @@ class Moisesdb:
 def _mistake(content: Any) -> str:
   """Return the first mistake in the content of data.json, or ""."""
   stems = content.get("stems") if isinstance(content, dict) else None
-  if not _are_described(stems, ("stemName",)):
+  if not _have_texts(stems, "stemName"):
     return "expected a list of stems, each with a stemName"
-  for stem in stems or ():
-    if not _are_described(stem.get("tracks"), ("trackType", "id", "extension")):
-      return (
-        f"stem {stem['stemName']}: expected a list of tracks, each with a "
-        "trackType, id and extension"
-      )
+  tracks = [stem.get("tracks") for stem in stems]
+  if not all(_have_texts(x, "trackType", "id", "extension") for x in tracks):
+    return "expected tracks of every stem, with trackType, id and extension"
   return ""
 
 
-def _are_described(entries: Any, names: tuple[str, ...]) -> bool:
+def _have_texts(entries: Any, *names: str) -> TypeGuard[list[dict[str, Any]]]:
   """Whether entries are a list of mappings with these texts."""
   return isinstance(entries, list) and all(
-    isinstance(entry, dict)
-    and all(isinstance(entry.get(name), str) for name in names)
+    isinstance(entry, dict) and isinstance(entry.get(name), str)
     for entry in entries
+    for name in names
   )
 
 
