@@ -77,10 +77,14 @@ SMALLER_EVALUATION = {
   "--grid=small_grid.py --out=out/decoding",
 }
 SMALL_GRID = """
-from stemgen_jax.sampling import Settings
+import dataclasses
 
+from stemgen_jax.sampling import preset
+
+# With other steps nothing is compiled that `evaluate` did not compile before.
 def get_settings():
-  return {"one": Settings(steps=(1,)), "two": Settings(steps=(2, 1))}
+  fast = preset("fast")
+  return {"fast": fast, "few": dataclasses.replace(fast, steps=(2, 1, 1, 1))}
 """
 SMALLER_BAND = "--songs=2 --valid_songs=1 --test_songs=2 --seconds=4"
 # The published codecs need downloads, and the songs here last some seconds.
