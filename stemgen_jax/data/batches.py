@@ -87,6 +87,8 @@ def batches(
     batch=batch,
     rows=range(shard_index * share, (shard_index + 1) * share),
   )
+  # Grain counts elements, here global batches, so its state does not depend on
+  # the number of processes.
   dataset = grain.MapDataset.source(source)
   return iter(dataset.to_iter_dataset(grain.ReadOptions(threads, prefetch)))
 
@@ -155,6 +157,7 @@ def eval_examples(
   records = _open(data_dir, split, window)
   manifest = records.manifest
   rng = np.random.default_rng(seed)
+  # `first` has one example per song, `further` has the rest.
   first, further, seen = [], [], set()
   for number in rng.permutation(len(records)):
     record = records[int(number)]
@@ -176,6 +179,7 @@ def eval_examples(
     min_active=0.5,
     segment_frames=manifest.segment_frames,
   )
+
   batch = _stack([crop(record, rng.random()) for record in chosen])
   return Examples(
     **{

@@ -115,7 +115,7 @@ class Manifest:
   def save(self, data_dir: str | os.PathLike) -> None:
     """Write the arrays, then the manifest in one step."""
     folder = pathlib.Path(data_dir)
-    fields = dict(vars(self))
+    fields = dict(vars(self))  # in the order of definition
     np.save(folder / _ARRAYS["codebooks"], fields.pop("codebooks"))
     silence = fields.pop("silence").astype(np.uint16)
     np.save(folder / _ARRAYS["silence"], silence)

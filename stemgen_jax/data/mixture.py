@@ -31,6 +31,7 @@ class Mixture:
     parts = text.split(",")
     for part in parts:
       folder, colon, weight = part.rpartition(":")
+      # A single folder needs no weight; its name may contain a colon.
       if len(parts) == 1 and not _is_number(weight):
         folder, colon, weight = part, ":", "1"
       if not folder or not colon or not _is_number(weight):
@@ -86,6 +87,7 @@ class Mixture:
       if part.context_rms_db is not None
     ]
     total = sum(weight for _, weight in levels)
+    # Windows must fit into every record.
     shortest = min(parts, key=lambda part: part.frames)
     return dataclasses.replace(
       first,
@@ -120,6 +122,7 @@ def _mean_ratios(
   parts: Sequence[Manifest], weights: Sequence[float]
 ) -> dict[str, float]:
   """Return weighted geometric means of `Manifest.scale_ratio` by category."""
+  # A part without a category has no share in that category's mean.
   logs: dict[str, float] = collections.defaultdict(float)
   totals: dict[str, float] = collections.defaultdict(float)
   for part, weight in zip(parts, weights):

@@ -49,12 +49,14 @@ class Records:
         f"{', '.join(known)}"
       )
     folder = pathlib.Path(data_dir, self.manifest.records)
+    # Before the builder, which imports the modules of all features.
     _check_features(folder / "features.json")
     builder: Any = tfds.builder_from_directory(folder)
     self._bytes = builder.as_data_source(
       split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
     )
     self._tensors, self._scalars = {}, {}
+    # Tensors are bytes in the record, scalars are lists of one value.
     for name, feature in builder.info.features.items():
       if feature.shape:
         shape = tuple(n or -1 for n in feature.shape)  # [None, q] -> [-1, q]
@@ -71,6 +73,7 @@ class Records:
   def __getitem__(self, index: int) -> dict[str, Any]:
     example = example_proto.Example.FromString(self._bytes[index])
     features = example.features.feature
+    # Scalars as Python numbers, then tensors as read-only views of the bytes.
     record = {
       name: getattr(features[name], kind).value[0]
       for name, kind in self._scalars.items()

@@ -38,7 +38,7 @@ def encode_song(
   every context is mixed and encoded separately. An unreadable stem counts as
   silent, and a silent song has no pairs; both are reported in `problems`.
   """
-  made_of = song.made_of()
+  made_of = song.made_of()  # before reading, in case a file changes meanwhile
   stems, problems = song_audio.read_stems(song, codec, config)  # [s, n, c]
   rate = codec.sample_rate
   length = round(config.segment_seconds * rate)
@@ -77,7 +77,7 @@ def _silences(
   never = f"nothing in it is above {config.threshold_db:g} dB"
   if not sounding.any():
     return [songs.Problem("silent song", f"{never}, in any of its stems")]
-  unread = {problem.stem for problem in known}
+  unread = {problem.stem for problem in known}  # reported already
   found = [
     songs.Problem("silent stem", never, stem.name, left_out=False)
     for stem, sounds in zip(song.stems, sounding)
@@ -105,6 +105,7 @@ def _encode_segment(
   targetable = np.array([stem.target for stem in song.stems])
   chosen = pairs.choose_pairs(config, song.id, segment, active, targetable)
   mixes = [pairs.mix_context(clips, pair) for pair in chosen]
+  # Targets, then mixes, in one list of clips [samples, channels].
   targets = sorted({pair.target for pair in chosen})
   encoded = _encode(codec, [*clips[targets], *(mix for mix, _ in mixes)])
   target_codes = dict(zip(targets, encoded))

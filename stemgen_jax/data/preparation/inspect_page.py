@@ -127,6 +127,7 @@ def _instruments(facts: dict[str, dict[str, np.ndarray]]) -> str:
 
 
 def _histograms(fact: dict[str, np.ndarray]) -> str:
+  # The length of a song is the latest end of its segments.
   _, song = np.unique(fact["song"], return_inverse=True)
   ends = np.zeros(song.max() + 1)
   np.maximum.at(ends, song, fact["end"])
@@ -146,6 +147,7 @@ def _choose(
   records: Records, fact: dict[str, np.ndarray], count: int
 ) -> list[int]:
   """Choose pairs with a context, one instrument after another."""
+  # Shuffled once, with a fixed seed: the page is the same at every call.
   shuffled = np.random.default_rng(0).permutation(len(records))
   queues = collections.defaultdict(list)
   for number in shuffled.tolist():
@@ -164,7 +166,7 @@ def _pair(record: dict[str, Any], manifest: Manifest, codec: Codec) -> str:
   active = both_active(record["context_active"], record["target_active"])
   shares = active_shares(active, window, manifest.frames, manifest.frame_rate)
   step = manifest.segment_frames or 1  # decoding begins with a segment
-  first = step * int(shares[::step].argmax())
+  first = step * int(shares[::step].argmax())  # the most active crop
   codes = np.stack([record["context"], record["target"]])  # [2, t, q]
   scales = None
   if manifest.segment_frames:
@@ -176,7 +178,7 @@ def _pair(record: dict[str, Any], manifest: Manifest, codec: Codec) -> str:
       codec, codes[:, first : first + window].astype(np.int32), scales
     )
   )
-  both = context.samples + target.samples
+  both = context.samples + target.samples  # [n, c], may exceed full scale
   both = Audio(both / max(1.0, figures.peak(both)), manifest.sample_rate)
   begin = record["start"] + first / manifest.frame_rate
   stems = int((record["gains"] > 0).sum())

@@ -62,6 +62,7 @@ def check(
   stems: collections.Counter[tuple[str, bool]] = collections.Counter()
   problems: list[tuple[str, Problem]] = []
   seen: set[str] = set()
+  # One pass in the source's order, as `found` may be a generator.
   for song in found:
     _check_fields(source, song)
     own = list(_problems(song, seen, config))
@@ -107,6 +108,7 @@ def _problems(
   yield from song.problems
   if any(p.left_out and not p.stem for p in song.problems):
     return
+  # A second song of the same id could be in another split.
   if song.id in seen:
     yield Problem(
       "same id", "two songs have this id: the first is used, rename this one"

@@ -120,6 +120,7 @@ def pack(builder: StemCodes) -> None:
 
 def _write(builder: tfds.core.GeneratorBasedBuilder) -> None:
   tfds.disable_progress_bar()
+  # TFDS prints a summary, and would make a folder for downloads in `out`.
   with (
     tempfile.TemporaryDirectory() as downloads,
     contextlib.redirect_stdout(io.StringIO()),

@@ -126,6 +126,7 @@ def choose_pairs(
     targetable: stems that may be a target; default: all. Any stem may be in a
       context.
   """
+  # The target must sound for min_active on its own, and at all.
   able = active.mean(axis=1) >= max(config.min_active, 1e-9)
   able = np.flatnonzero(able if targetable is None else able & targetable)
   audible = np.flatnonzero(active.any(axis=1))
@@ -142,7 +143,7 @@ def choose_pairs(
       context = () if empty else _subset(config.subset_sizes, others, rng)
       if not empty and not context:
         continue
-      both = active[target]
+      both = active[target]  # [seconds]
       if context:
         both = both & active[list(context)].any(axis=0)
       if both.mean() < config.min_active or (target, context) in chosen:

@@ -89,6 +89,7 @@ def prepare(
   out = pathlib.Path(out)
   recipe = check(source, codec, out, config)
   out.mkdir(parents=True, exist_ok=True)
+  # First of all files: it binds the folder to this configuration.
   if not (out / RECIPE).is_file():
     disk.write_json(out / RECIPE, recipe)
   task = encoding.Task(config, out / "songs", strict)
@@ -104,6 +105,7 @@ def prepare(
   task.folder.mkdir(exist_ok=True)
   missing = workers_lib.find_missing(listed.songs, summaries, task.folder)
   done = len(ids) - len(missing)
+  # Encoders return the summaries, so that no file is opened to count its pairs.
   if cluster:
     summaries |= cluster(source, missing, load_codec, task, done=done)
   else:
@@ -114,6 +116,7 @@ def prepare(
   problems_lib.write(out, problems)
   if strict:  # songs may have been encoded by a run without it
     _refuse_left_out(problems)
+  # Counted before packing: TFDS refuses splits without records.
   counts = _count(listed.splits, summaries)
   _check_pairs(out, listed.splits, counts, summaries)
   name = f"{source.name}_{codec.name}"
@@ -307,6 +310,7 @@ def _mean_level(training: Sequence[song_codes.Summary]) -> float | None:
 
 def _scale_ratio(training: Sequence[song_codes.Summary]) -> dict[str, float]:
   """Return `Manifest.scale_ratio`."""
+  # Category -> log ratios of all segments; their mean is a geometric mean.
   logs = collections.defaultdict(list)
   for song in training:
     assert song.target_scales is not None

@@ -79,6 +79,7 @@ def table(problems: Sequence[tuple[str, Problem]]) -> str:
       (song, problem)
     )
   rows, harmless = [], []
+  # Kinds that leave something out first, then by name.
   for (kind, left_out, of_stem), found in sorted(
     kinds.items(), key=lambda item: (not item[0][1], item[0][0])
   ):

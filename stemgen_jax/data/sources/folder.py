@@ -97,7 +97,7 @@ class Folder:
     if not (root / stems_table.FILE).is_file():
       return found
     parts = _split_folders(root)
-    seen: dict[str, str] = {}
+    seen: dict[str, str] = {}  # path -> line
     for row in stems_table.read(root / stems_table.FILE):
       where = f"{root / stems_table.FILE}, line {row['line']}"
       folder = _existing(root, row["song"])
@@ -117,6 +117,7 @@ class Folder:
         )
       seen[place] = row["line"]
       rows = found.setdefault(folder, [])
+      # Split and genre belong to the song: all of its rows must agree.
       for name in ("split", "genre"):
         others = {other[name] for other in (*rows, row)} - {""}
         if len(others) > 1:
@@ -145,6 +146,7 @@ class Folder:
     self, song: pathlib.Path, rows: list[dict[str, str]]
   ) -> Iterator[Stem | Problem]:
     listed = {_existing(song, row["file"]): row for row in rows if row["file"]}
+    # Stems of the table first; a missing file is reported by `_stem`.
     for path, row in listed.items():
       files = _files(path, listed) or [path]
       yield from self._stem(song, path, files, row)

@@ -103,12 +103,14 @@ class Moisesdb:
     for stem in described:
       name = stem["stemName"]
       for track in stem["tracks"]:
+        # "organ,_electric_organ" -> "organ electric organ"
         words = " ".join(re.findall(r"[a-z]+", track["trackType"].lower()))
         if not words.startswith("click"):
           file = f"{track['id']}.{track['extension']}"
           key = name, _category(name, words)
           files.setdefault(key, []).append(folder / name / file)
     for (name, category), paths in files.items():
+      # A stem of two categories becomes two stems, which need two names.
       kinds = sum(stem_name == name for stem_name, _ in files)
       yield multitracks.stem(
         f"{name}/{category}" if kinds > 1 else name,

@@ -92,6 +92,7 @@ def held_out(
     "put the songs and their table back as they were when it was prepared, or "
     "prepare another set and train on that"
   )
+  # Songs by id, as they are now; `prepared` decides on their split.
   found: dict[str, songs.Song] = {}
   seen: set[str] = set()
   for song in source.songs():

@@ -225,12 +225,13 @@ def voice(
     center: MIDI pitch.
     voices: greatest number of pitches.
   """
-  tones = list(chord.pitch_classes)
+  tones = list(chord.pitch_classes)  # root first
   if len(tones) > voices and len(tones) > 3:
     # The fifth contributes least to the sound of a chord.
     tones.remove((chord.root + chord.intervals[2]) % 12)
   tones = tones[-voices:] if len(tones) > voices else tones
 
+  # Every inversion below and around the center, its tones stacked closely.
   candidates = []
   for start, octave in itertools.product(range(len(tones)), (-12, 0)):
     rotated = tones[start:] + tones[:start]
@@ -244,6 +245,7 @@ def voice(
     away = abs(sum(stack) / len(stack) - center)
     if not previous:
       return away
+    # Movement in semitones outweighs distance, up to half an octave away.
     moved = sum(min(abs(a - b) for b in previous) for a in stack)
     return moved + 0.4 * away + max(0.0, away - 6) * 4
 

@@ -34,6 +34,7 @@ def draw_rests(
       if rng.random() < 0.15 and length < budget:
         rests.append((section.start, sheet.end_of(section)))
         budget -= length
+  # Breaks of half a bar or a bar at the end of a section.
   bar = sheet.clock.meter.bar
   for section in sections:
     if rng.random() < 0.1:
@@ -77,7 +78,7 @@ def perform(
     if resting or start > seconds - 0.05:
       continue
     velocity = min(max(round(127 * (stroke.force + float(touch))), 12), 127)
-    if stroke.pitch in struck:
+    if stroke.pitch in struck:  # end the earlier note of this pitch
       before = notes[struck[stroke.pitch]]
       if start <= before.start:
         continue

@@ -123,7 +123,7 @@ def drums(sheet: LeadSheet, rng: np.random.Generator) -> list[Stroke]:
 
   for number, section in enumerate(sheet.sections):
     fill_start = sheet.end_of(section)
-    if rng.random() < 0.8:
+    if rng.random() < 0.8:  # the fill ends with the section
       fills = sheet.groove.fills
       fill = parse_beat(fills[rng.integers(len(fills))])
       fill_start -= max(steps for _, steps in fill.values())
@@ -202,19 +202,21 @@ def chords(
   strokes = []
   chosen = _grids(rng, grids, sheet)
   strum = rng.uniform(0.008, 0.02) if program in _STRUMMED else 0.0
-  spread = strum / sheet.clock.step_seconds
+  spread = strum / sheet.clock.step_seconds  # delay between strings, in steps
   voicing, current = (), None
   for section in sheet.sections:
     hits, steps = chosen[section.letter]
     for hit in _by_chord(_tiled(hits, steps, sheet, section), sheet):
       span = sheet.span_at(hit.step)
       if span is not current and program in _POWER_CHORDS:
+        # Root, fifth and octave: thirds sound muddy with distortion.
         root = harmony.fold(span.chord.root, 40, 51)
         voicing = (root, root + span.chord.intervals[2] % 12, root + 12)
       elif span is not current:
         voicing = harmony.voice(span.chord, voicing, center, voices)
       current = span
       struck, force = voicing, _FORCE.get(hit.symbol, 0.72)
+      # 1-9 pick a note, continuing an octave higher above the last voice.
       if hit.symbol.isdigit():
         octave, tone = divmod(int(hit.symbol) - 1, len(voicing))
         struck = (voicing[tone] + 12 * octave,)
@@ -257,7 +259,7 @@ def lead(
   """
   strokes = []
   beat = sheet.clock.meter.beat
-  motifs = {}
+  motifs = {}  # letter and motif -> hits, steps, contour
   for kind in ("Aa", "Ab", "Ba", "Bb"):
     grid = sheet.groove.lead[rng.integers(len(sheet.groove.lead))]
     hits, steps = rhythm.parse_grid(grid)

@@ -27,6 +27,8 @@ def draw_sections(
     bars: letter -> bars of its progression; long ones make 8 bars likely.
   """
   bar_seconds = clock.step_seconds * clock.meter.bar
+  # The sections' energies are drawn last, so that a longer song only adds
+  # sections.
   form = ["AB", "AAB", "ABAB", "AABA", "ABB"][rng.integers(5)]
   length = {
     letter: 8
@@ -34,6 +36,7 @@ def draw_sections(
     else 4
     for letter in "AB"
   }
+  # A and B get different beats, if the groove has two.
   order = rng.permutation(len(beats))
   beat = {"A": beats[order[0]], "B": beats[order[-1]]}
   sections, start = [], 0
@@ -66,6 +69,7 @@ def place_chords(
         for i in range(len(chords) + 1)
       ]
       for chord, start, end in zip(chords, edges, edges[1:]):
+        # A chord that continues is one span, but not across sections.
         if spans and spans[-1].chord == chord and number:
           spans[-1] = dataclasses.replace(spans[-1], end=end)
         else:

@@ -90,6 +90,7 @@ def write(seed: int, number: int, seconds: float, style: Style) -> Score:
   members = instrumentation.draw(
     lambda role: stream("cast " + role), genre, groove, style
   )
+  # Two of the rhythm section play in every section of the song.
   always = stream("anchors").permutation(
     [role for role in ("drums", "bass", "comp") if role in members]
   )[:2]
