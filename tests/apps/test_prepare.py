@@ -95,7 +95,9 @@ def test_from_the_band_to_examples(codec_path, tmp_path, capsys):
     (["--sonsg=3"], "unknown flag --sonsg, did you mean --songs?"),
   ],
 )
-def test_mistakes_are_one_line(codec_path, tmp_path, capsys, flags, message):
+def test_mistakes_in_flags_are_one_line(
+  codec_path, tmp_path, capsys, flags, message
+):
   given = [flag.format(tmp_path) for flag in flags]
   assert prepare(tmp_path / "codes", *small(codec_path), *given) == 1
   error = capsys.readouterr().err
@@ -148,7 +150,7 @@ def test_from_multitracks_to_a_training_set(
   assert not out.exists()
 
   assert prepare(out, *flags, "--strict") == 0
-  said = capsys.readouterr().out
+  printed = capsys.readouterr().out
   manifest = Manifest.load(out)
   assert manifest.counts["train"]["pairs"] > 0
   assert manifest.config["source_config"]["root"] == str(root)
@@ -157,10 +159,10 @@ def test_from_multitracks_to_a_training_set(
   flags[1] += "/"
   assert prepare(out, *flags) == 0  # finds it done
   if source == "folder":
-    assert "mix or click" in said
-    assert "problems.csv" in said
+    assert "mix or click" in printed
+    assert "problems.csv" in printed
   else:
-    assert "no problems found" in said
+    assert "no problems found" in printed
 
 
 def test_vocals_are_targets_with_the_flag_vocals(codec_path, tmp_path):
@@ -205,9 +207,9 @@ def test_a_dry_run_prints_the_plan(codec_path, tmp_path, capsys):
   runner = ["--runner=FlinkRunner", "--beam=flink_master=flink:8081"]
   flags = [*small(codec_path), *runner, "--dry_run"]
   assert prepare(tmp_path / "codes", *flags) == 0
-  said = capsys.readouterr().out
-  assert "2 train, 3 test songs, 0 of them are encoded" in said
-  assert "by FlinkRunner flink_master=flink:8081" in said
+  printed = capsys.readouterr().out
+  assert "2 train, 3 test songs, 0 of them are encoded" in printed
+  assert "by FlinkRunner flink_master=flink:8081" in printed
   assert not (tmp_path / "codes").exists()
 
 
@@ -271,10 +273,10 @@ def test_a_dry_run_lists_songs_even_if_all_are_unusable(
     trees.sound(tmp_path / "songs/train" / song / "bass.wav")
   flags = of_folder(tmp_path / "songs", codec_path)
   assert prepare(tmp_path / "codes", *flags, "--dry_run") == 1
-  said = capsys.readouterr()
-  assert "B (train): bass.wav bass" in said.out
-  assert "too few stems           2" in said.out
-  assert "no song can be used" in said.err
+  printed = capsys.readouterr()
+  assert "B (train): bass.wav bass" in printed.out
+  assert "too few stems           2" in printed.out
+  assert "no song can be used" in printed.err
 
 
 def test_unrecognized_names_are_reported(codec_path, tmp_path, capsys):
@@ -283,9 +285,9 @@ def test_unrecognized_names_are_reported(codec_path, tmp_path, capsys):
   flags = of_folder(tmp_path / "songs", codec_path)
   for more in (["--dry_run"], []):
     assert prepare(tmp_path / "codes", *flags, *more) == 0
-    said = capsys.readouterr().out
-    assert "unknown name            1      1  used as other" in said
-    assert "A/take 7.wav: states no known instrument" in said
+    printed = capsys.readouterr().out
+    assert "unknown name            1      1  used as other" in printed
+    assert "A/take 7.wav: states no known instrument" in printed
 
 
 def test_another_published_codec_is_refused_before_it_is_fetched(

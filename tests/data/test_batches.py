@@ -49,7 +49,7 @@ def same(first, second):
   return [rows(b) for b in first] == [rows(b) for b in second]
 
 
-def test_batches_have_the_promised_shapes(prepared):
+def test_batches_have_the_documented_shapes(prepared):
   (batch,) = run(prepared, 1)
   for name in ("context", "target"):
     assert batch[name].shape == (4, WINDOW, 2)
@@ -330,7 +330,7 @@ def test_eval_examples_are_fixed_and_from_distinct_songs(prepared):
     lib.eval_examples(prepared, "test", WINDOW, 10000)
 
 
-def test_examples_survive_the_disk(prepared, tmp_path):
+def test_examples_survive_a_round_trip_to_disk(prepared, tmp_path):
   examples = lib.eval_examples(prepared, "test", WINDOW, 5)
   examples.save(tmp_path / "heldout.npz")
   loaded = Examples.load(tmp_path / "heldout.npz")
@@ -340,7 +340,7 @@ def test_examples_survive_the_disk(prepared, tmp_path):
   np.testing.assert_array_equal(loaded.crop(7).target, examples.target[:, :7])
 
 
-def test_a_broken_file_of_examples_is_named(tmp_path):
+def test_a_corrupt_file_of_examples_is_named(tmp_path):
   with pytest.raises(FileNotFoundError, match="no file"):
     Examples.load(tmp_path / "none.npz")
   (tmp_path / "bad.npz").write_text("text")

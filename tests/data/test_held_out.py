@@ -67,7 +67,7 @@ def test_songs_of_the_training_split_are_refused(root, data, song, split):
 
 
 @pytest.mark.parametrize("table", ["a row", "none"])
-def test_a_song_of_the_set_that_is_gone_is_named(root, data, table):
+def test_a_missing_song_of_the_set_is_named(root, data, table):
   (root / "D").rename(root / "test D")
   if table == "none":
     (root / "stems.csv").write_text("song,file,category,split\nC,,,test\n")

@@ -21,13 +21,13 @@ def test_each_data_set_yields_all_records_before_it_repeats():
 
 
 @pytest.mark.parametrize("first", [0, 7, 9_998, 123_456_789])
-def test_every_stretch_has_its_share(first):
+def test_consecutive_positions_have_the_share_of_each_set(first):
   order = Order([50, 50], [3, 1], seed=0)
   counts = collections.Counter(order[first + i][0] for i in range(400))
   assert abs(counts[1] - 100) <= 1
 
 
-def test_positions_are_independent_of_the_way_there():
+def test_positions_do_not_depend_on_the_order_of_access():
   one, other = Order([7, 9], [1, 2], 4), Order([7, 9], [1, 2], 4)
   forwards = [one[position] for position in range(50)]
   assert [other[position] for position in reversed(range(50))] == forwards[::-1]

@@ -55,7 +55,7 @@ def check(
 
   Raises:
     UnusableError: no song can be used, or `strict` refused the source.
-    ValueError: there is no song, or a song has an invalid field.
+    ValueError: the source has no songs, or a song has an invalid field.
   """
   usable: list[Song] = []
   splits: dict[str, list[str]] = {split: [] for split in SPLITS}

@@ -52,7 +52,7 @@ class Folder:
 
   Raises:
     ValueError: the folder holds no songs, or the table has a mistake.
-    FileNotFoundError, NotADirectoryError: there is no such folder.
+    FileNotFoundError, NotADirectoryError: no such folder.
   """
 
   root: str

@@ -58,7 +58,7 @@ class Moisesdb:
 
   Raises:
     ValueError: the folder holds something else.
-    FileNotFoundError, NotADirectoryError: there is no such folder.
+    FileNotFoundError, NotADirectoryError: no such folder.
   """
 
   root: str

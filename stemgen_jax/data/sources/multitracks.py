@@ -32,7 +32,7 @@ def check_root(root: str, what: str) -> pathlib.Path:
 
   Raises:
     ValueError: `root` is empty.
-    FileNotFoundError, NotADirectoryError: there is no such folder.
+    FileNotFoundError, NotADirectoryError: no such folder.
   """
   if not root:
     raise ValueError(f"--root is missing: name the folder of {what}")

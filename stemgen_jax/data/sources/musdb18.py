@@ -51,7 +51,7 @@ class Musdb18:
 
   Raises:
     ValueError: the folder holds something else.
-    FileNotFoundError, NotADirectoryError: there is no such folder.
+    FileNotFoundError, NotADirectoryError: no such folder.
   """
 
   root: str

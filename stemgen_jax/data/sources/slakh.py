@@ -42,7 +42,7 @@ class Slakh:
 
   Raises:
     ValueError: unknown variant, or no tracks in the folder.
-    FileNotFoundError, NotADirectoryError: there is no such folder.
+    FileNotFoundError, NotADirectoryError: no such folder.
   """
 
   root: str

@@ -351,9 +351,7 @@ def test_a_full_disk_is_reported_and_leaves_nothing_partial(
   assert Manifest.load(out).counts["train"]["songs"] == 12
 
 
-def test_packing_that_cannot_work_is_found_before_encoding(
-  tmp_path, monkeypatch
-):
+def test_packing_that_fails_is_detected_before_encoding(tmp_path, monkeypatch):
   root, out = studio(tmp_path / "studio", songs=2), tmp_path / "codes"
 
   def lacking(builder):

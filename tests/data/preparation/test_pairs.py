@@ -81,7 +81,7 @@ def test_target_is_never_in_its_context():
     assert len(pair.gains) == len(pair.context)
 
 
-def test_a_segment_repeats_no_pair_and_gives_all_of_few():
+def test_a_segment_repeats_no_pair_and_has_all_if_they_are_few():
   found = pairs.choose_pairs(
     config(pairs=50, empty_share=0.0), "song", 0, np.ones((3, 4), bool)
   )
@@ -89,7 +89,7 @@ def test_a_segment_repeats_no_pair_and_gives_all_of_few():
   assert len(keys) == len(set(keys)) == 3 * (2**2 - 1)
 
 
-def test_empty_contexts_have_about_the_asked_share():
+def test_empty_contexts_have_about_the_requested_share():
   found = draws(config(empty_share=0.04, pairs=6))
   share = np.mean([not pair.context for pair in found])
   assert 0.025 < share < 0.055
@@ -123,7 +123,7 @@ def test_draws_depend_on_seed_song_and_segment_only():
     assert other != first
 
 
-def test_asking_for_more_pairs_keeps_the_first():
+def test_more_pairs_keep_the_first():
   active = np.ones((5, 4), bool)
   few = pairs.choose_pairs(config(pairs=2), "a", 0, active)
   many = pairs.choose_pairs(config(pairs=6), "a", 0, active)
@@ -192,6 +192,6 @@ def test_level_augmentation_stays_in_its_range():
     ("seed", -1),
   ],
 )
-def test_a_bad_setting_is_named(field, value):
+def test_an_invalid_setting_is_named(field, value):
   with pytest.raises(ValueError, match=f"{field} is {value!r}"):
     config(**{field: value})

@@ -145,7 +145,7 @@ def test_resumes_with_the_missing_songs(prepared, tmp_path):
   assert all(path.stat().st_mtime_ns == at for path, at in kept.items())
 
 
-def test_a_finished_data_set_is_left_alone(prepared):
+def test_a_finished_data_set_stays_unchanged(prepared):
   at = (prepared / "manifest.json").stat().st_mtime_ns
   prepare(prepared)
   assert (prepared / "manifest.json").stat().st_mtime_ns == at
@@ -276,7 +276,7 @@ assert "tensorflow" not in sys.modules
 
 
 @pytest.mark.processes
-def test_tensorflow_is_left_alone_even_where_it_is_installed(tmp_path):
+def test_tensorflow_is_not_imported_even_where_it_is_installed(tmp_path):
   stub = tmp_path / "stub" / "tensorflow"
   stub.mkdir(parents=True)
   (stub / "__init__.py").write_text("raise ValueError('it was imported')")

@@ -127,7 +127,7 @@ def test_comping_stays_on_the_chord_and_moves_little(scores):
   assert np.median(moves) <= 17
 
 
-def test_lead_plays_chord_tones_where_it_counts(scores):
+def test_lead_plays_chord_tones_on_strong_beats(scores):
   on, off = [], []
   for score in scores:
     for part in score.parts:

@@ -42,7 +42,7 @@ def test_a_song_may_have_a_name_of_one_letter_or_of_its_only_stem(tmp_path):
   assert [s.category for s in songs["Drums"].stems] == ["drums"]
 
 
-def test_a_link_that_leads_nowhere_is_a_missing_file(tmp_path):
+def test_a_broken_link_is_a_missing_file(tmp_path):
   trees.sound(tmp_path / "Song/bass.wav")
   (tmp_path / "Song/guitar.wav").symlink_to("lost.wav")
   (song,) = folder.Folder(str(tmp_path)).songs()
@@ -85,7 +85,7 @@ def test_names_in_other_languages(tmp_path):
   }
 
 
-def test_the_table_goes_before_names(tmp_path):
+def test_the_table_overrides_names(tmp_path):
   trees.folder(tmp_path, songs=2)
   trees.table(
     tmp_path,
@@ -137,7 +137,7 @@ def test_a_stray_file_keeps_songs_in_the_test_split(tmp_path):
   assert {s.split for s in folder.Folder(str(tmp_path)).songs()} == {"test"}
 
 
-def test_a_row_of_no_song_leaves_others_whole(tmp_path):
+def test_a_row_of_a_missing_song_does_not_affect_others(tmp_path):
   trees.sound(tmp_path / "A/bass.wav")
   trees.sound(tmp_path / "A/Drums/kick.wav")
   trees.table(tmp_path, "song,file,category,target,split", "A/drumz,,,,test")
@@ -160,7 +160,7 @@ def test_a_row_of_no_song_leaves_others_whole(tmp_path):
     (["train/A/bass.wav"], ["train,,"], "line 2: song train is the folder of"),
   ],
 )
-def test_a_song_within_a_song_is_refused(tmp_path, files, rows, message):
+def test_a_song_inside_a_song_is_refused(tmp_path, files, rows, message):
   for file in files:
     trees.sound(tmp_path / file)
   trees.table(tmp_path, "song,file,category", *rows)
@@ -276,7 +276,7 @@ def test_a_folder_without_songs_is_refused(tmp_path):
 
 @pytest.mark.parametrize("comma", [",", ";", "\t"])
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_tables_of_any_country(tmp_path, form, comma):
+def test_tables_with_any_separator(tmp_path, form, comma):
   def spelt(name):
     return unicodedata.normalize(form, name)
 

@@ -27,7 +27,7 @@ def test_tracks_of_one_instrument_are_one_stem(tmp_path):
 
 
 @pytest.mark.parametrize(
-  ("said", "genre"),
+  ("name", "genre"),
   [
     ("rap", "hip_hop"),
     ("bossa nova", "bossa_nova"),
@@ -35,8 +35,8 @@ def test_tracks_of_one_instrument_are_one_stem(tmp_path):
     ("singer/songwriter", "other"),
   ],
 )
-def test_genres(tmp_path, said, genre):
-  trees.moisesdb(tmp_path, genre=said)
+def test_genres(tmp_path, name, genre):
+  trees.moisesdb(tmp_path, genre=name)
   (song,) = moisesdb.Moisesdb(str(tmp_path)).songs()
   assert song.genre == genre
 

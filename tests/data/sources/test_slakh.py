@@ -81,7 +81,7 @@ def test_copies_of_16_khz_in_one_folder(tmp_path):
   assert stem.read().sample_rate == 16000
 
 
-def test_a_song_with_bad_metadata_is_a_problem_not_an_end(tmp_path):
+def test_a_song_with_corrupt_metadata_is_a_problem(tmp_path):
   trees.slakh(tmp_path)
   (tmp_path / "train/Track00001/metadata.yaml").write_text("stems: [1, {")
   (tmp_path / "test/Track01876/metadata.yaml").unlink()

@@ -80,7 +80,7 @@ def draw(
 ) -> dict[str, int]:
   """Draw the parts of a song, at least three if possible, and their programs.
 
-  Two parts share a category only if there is no other choice. Parts are drawn
+  Two parts share a category only as a last resort. Parts are drawn
   in the order of `PARTS`, so that a part added at its end leaves the others
   unchanged.
 
