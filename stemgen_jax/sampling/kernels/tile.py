@@ -79,7 +79,7 @@ def update(
   column = jax.lax.broadcasted_iota(jnp.int32, shape, len(shape) - 1) + first
   legal = column < codes
   mixed = guidance.mix(weights, [x.astype(jnp.float32) for x in logits])
-  # What is beyond the last code adds exp(lowest - peak) = 0 to the total.
+  # Logits beyond the last code add exp(lowest - peak) = 0 to the total.
   mixed = jnp.where(legal, mixed / temperature, _LOWEST)
   words = (_spread(keys[0], shape), _spread(keys[1], shape))
   noise = gumbel(words, column.astype(jnp.uint32))
