@@ -42,7 +42,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
 
   def broken_off():
     with disk.replacing(path) as partial:
-      partial.write_text("half of what comes aft")
+      partial.write_text("half of the new te")
       raise RuntimeError("killed")
 
   with pytest.raises(RuntimeError, match="killed"):

@@ -1,59 +1,27 @@
 """Audio at any sample rate: files, resampling, mixing, levels."""
 
-from stemgen_jax.audio.files import (
-  READABLE,
-  WRITABLE,
-  Bits,
-  check_bits,
-  check_format,
-  read,
-  read_metadata,
-  write,
-)
-from stemgen_jax.audio.sound import (
-  CEILING,
-  LONGEST,
-  SHORTEST,
-  Audio,
-  Samples,
-  check_seconds,
-  fit,
-  fold_down,
-  mix,
-  mono,
-  resample,
-  resample_mono,
-  resample_period,
-  rms_db,
-  spread,
-  to_db,
-  with_channels,
-)
-
-__all__ = [
-  "CEILING",
-  "LONGEST",
-  "READABLE",
-  "SHORTEST",
-  "WRITABLE",
-  "Audio",
-  "Bits",
-  "Samples",
-  "check_bits",
-  "check_format",
-  "check_seconds",
-  "fit",
-  "fold_down",
-  "mix",
-  "mono",
-  "read",
-  "read_metadata",
-  "resample",
-  "resample_mono",
-  "resample_period",
-  "rms_db",
-  "spread",
-  "to_db",
-  "with_channels",
-  "write",
-]
+from stemgen_jax.audio.files import READABLE as READABLE
+from stemgen_jax.audio.files import WRITABLE as WRITABLE
+from stemgen_jax.audio.files import Bits as Bits
+from stemgen_jax.audio.files import check_bits as check_bits
+from stemgen_jax.audio.files import check_format as check_format
+from stemgen_jax.audio.files import read as read
+from stemgen_jax.audio.files import read_metadata as read_metadata
+from stemgen_jax.audio.files import write as write
+from stemgen_jax.audio.sound import CEILING as CEILING
+from stemgen_jax.audio.sound import LONGEST as LONGEST
+from stemgen_jax.audio.sound import SHORTEST as SHORTEST
+from stemgen_jax.audio.sound import Audio as Audio
+from stemgen_jax.audio.sound import Samples as Samples
+from stemgen_jax.audio.sound import check_seconds as check_seconds
+from stemgen_jax.audio.sound import fit as fit
+from stemgen_jax.audio.sound import fold_down as fold_down
+from stemgen_jax.audio.sound import mix as mix
+from stemgen_jax.audio.sound import mono as mono
+from stemgen_jax.audio.sound import resample as resample
+from stemgen_jax.audio.sound import resample_mono as resample_mono
+from stemgen_jax.audio.sound import resample_period as resample_period
+from stemgen_jax.audio.sound import rms_db as rms_db
+from stemgen_jax.audio.sound import spread as spread
+from stemgen_jax.audio.sound import to_db as to_db
+from stemgen_jax.audio.sound import with_channels as with_channels

@@ -267,7 +267,7 @@ def test_round_trip_has_no_lag(name):
   """Codes that change at one time change the sound from that time on.
 
   A causal network's sound changes there and not before; the others' does
-  within what they see, evenly to both sides.
+  within the receptive field, evenly to both sides.
   """
   small = random_codec.random_codec(name)
   t = 100

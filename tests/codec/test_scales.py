@@ -45,7 +45,7 @@ METADATA = {"context_rms_db": -20.0, "scale_ratio": {"bass": 0.5, "drums": 2.0}}
 
 
 def music(seconds, rate=RATE, level=0.1):
-  """Stereo noise below 3 kHz, so that every rate can carry it."""
+  """Return stereo noise below 3 kHz, within the band of every rate."""
   draw = np.random.default_rng(0).normal(size=(round(seconds * 6000), 2))
   sound = audio.resample((level * draw).astype(np.float32), 6000, rate)
   return Audio(audio.fit(sound, round(seconds * rate)), rate)
@@ -63,7 +63,7 @@ def prepared(tmp_path_factory):
   return out
 
 
-def test_scales_lie_beside_the_codes(prepared):
+def test_scales_are_stored_with_the_codes(prepared):
   manifest = Manifest.load(prepared)
   small = random_codec(NAME)
   assert isinstance(small, ScaledCodec)
@@ -111,7 +111,7 @@ def test_examples_begin_with_a_segment_and_have_its_scales(prepared, tmp_path):
     assert any(codes.target_scales[place] == scale[0] for place in places)
 
 
-def test_a_codec_without_scales_leaves_no_trace(tmp_path):
+def test_a_codec_without_scales_adds_no_fields(tmp_path):
   prepare.prepare(
     Tones(24_000),
     functools.partial(random_codec, "encodec_24khz"),
@@ -133,7 +133,7 @@ def test_a_stem_follows_its_context_but_not_into_breaks():
   expected = 0.5 * np.array([0.2, 0.1, least, 0.2, least])
   given = functools.partial(scales.of_stem, ratios={"bass": 0.5, "drums": 1.5})
   np.testing.assert_allclose(given(context, "bass", usual=0.3), expected)
-  # An instrument that was not trained on: the mean of the others.
+  # A category without a ratio: the mean of the others.
   np.testing.assert_allclose(
     given(context, "piano", usual=0.3), 2 * expected, rtol=1e-6
   )
@@ -161,7 +161,7 @@ def test_a_stem_has_exactly_the_contexts_format(player, seconds, rate):
   np.testing.assert_array_equal(again.audio.samples, take.audio.samples)
 
 
-def test_a_stem_is_as_loud_as_its_instrument_is_beside_the_music(player):
+def test_a_stem_is_as_loud_as_its_instrument_usually_is(player):
   context = music(2.0)
   bass = player.generate(context, "bass", settings=FAST)
   quiet = player.generate(music(2.0, level=0.01), "bass", settings=FAST)
@@ -175,7 +175,7 @@ def test_a_stem_is_as_loud_as_its_instrument_is_beside_the_music(player):
   np.testing.assert_allclose(louder, 4 * bass.audio.samples, rtol=1e-3)
 
 
-def test_from_nothing_a_stem_has_music_s_usual_level(player):
+def test_without_context_a_stem_has_the_usual_level(player):
   take = player.generate(None, "drums", seconds=1.5, settings=FAST)
   assert take.audio.samples.shape == (72_000, 2)
   codes = take.codes[None]
@@ -207,16 +207,16 @@ class PcmSegments(SegmentedEncodecCodec):
 
 @pytest.mark.parametrize("rate", [22_050, 44_100, 48_000, 96_000])
 def test_a_stem_has_no_lag(monkeypatch, rate):
-  """It plays what it hears: segments, scales and their seams leave no mark."""
+  """A stem equal to its context shows no lag at segments and their seams."""
   monkeypatch.setattr(
-    sampling, "decode_codes", lambda config, params, heard, *_, **__: heard
+    sampling, "decode_codes", lambda config, params, context, *_, **__: context
   )
   config = dataclasses.replace(CONFIG, window=4000)
-  parrot = StemGen(config, {}, PcmSegments(), {"scale_ratio": {"bass": 1.0}})
+  echo = StemGen(config, {}, PcmSegments(), {"scale_ratio": {"bass": 1.0}})
   context = music(0.4321, rate)
-  stem = parrot.generate(context, "bass").audio.samples
+  stem = echo.generate(context, "bass").audio.samples
   assert stem.shape == context.samples.shape
-  middle = slice(rate // 100, -rate // 100)  # The resampler's edges apart.
+  middle = slice(rate // 100, -rate // 100)  # without the resampler's edges
   difference = stem[middle] - context.samples[middle]
   assert np.abs(difference).max() < 0.02 * np.abs(context.samples).max()
 
@@ -239,7 +239,7 @@ def test_a_model_that_names_the_codec_finds_its_weights(
   take = loaded.generate(music(0.5), "bass", settings=FAST)
   expected = player.generate(music(0.5), "bass", settings=FAST)
   np.testing.assert_array_equal(take.codes, expected.codes)
-  # The same weights kept elsewhere; other weights are refused.
+  # The same weights in another place; other weights are refused.
   elsewhere = file.rename(tmp_path / "elsewhere.safetensors")
   StemGen.load(tmp_path / "mine", codec=f"{NAME}:{elsewhere}")
   other = random_network(NAME, seed=1)
@@ -248,8 +248,8 @@ def test_a_model_that_names_the_codec_finds_its_weights(
     StemGen.load(tmp_path / "mine")
 
 
-def test_a_part_is_played_anew_and_the_rest_stays(player, tmp_path):
-  """Regions, extensions and files know the segments' grid."""
+def test_a_region_is_generated_again_and_the_rest_stays(player, tmp_path):
+  """Regions, extensions and files use the grid of the segments."""
   context = music(2.2345, 44_100)
   take = player.generate(context, "bass", settings=FAST)
   take.save(tmp_path / "bass.wav", bits="float")
@@ -257,7 +257,7 @@ def test_a_part_is_played_anew_and_the_rest_stays(player, tmp_path):
   assert loaded.context.scales == pytest.approx(take.context.scales)
   again = player.regenerate(loaded, [(1.2, 1.5)])
   changed = np.flatnonzero((again.codes != take.codes).any(1))
-  # Frame 150 begins at 0.99 s, and there are 150 a second.
+  # Frame 150 begins at 0.99 s, and a second has 150 frames.
   assert 150 + 31 <= changed.min() < changed.max() <= 150 + 77
   differing = np.flatnonzero((again.audio.samples != take.audio.samples).any(1))
   frame = 44_100 / 150
