@@ -5,17 +5,12 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Bool, Int
 
-Decode = Callable[
-  [
-    Int[np.ndarray, "w q"],
-    Int[np.ndarray, "b w q"],
-    Bool[np.ndarray, "w q"],
-    Bool[np.ndarray, " w"],
-    int,
-  ],
-  Int[np.ndarray, "b w q"],
-]
-"""(context, known, known_mask, valid, first frame) -> codes of one window."""
+Decode = Callable[..., Int[np.ndarray, "b w q"]]
+"""(context, known, known_mask, valid, first frame) -> codes of one window.
+
+Arguments are positional: context `[w, q]`, known `[b, w, q]`, known_mask
+`[w, q]`, valid `[w]`, and the absolute number of the first frame.
+"""
 
 
 def starts(known_mask: Bool[np.ndarray, "t q"], window: int) -> tuple[int, ...]:
