@@ -18,7 +18,7 @@ def sound(
   level: float = 0.1,
   only: tuple[float, float] = (0.0, 1e9),
 ) -> None:
-  """Writes noise of the path's own within the seconds `only`."""
+  """Write noise, seeded by the file's name, within the seconds `only`."""
   path.parent.mkdir(parents=True, exist_ok=True)
   rng = np.random.default_rng(list(path.name.encode()))
   samples = level * rng.standard_normal((round(seconds * rate), channels))
@@ -34,7 +34,7 @@ def slakh_track(
   suffix: str = ".flac",
   rate: int = 8000,
 ) -> None:
-  """A track's folder; fields of stems go over those of a bass."""
+  """Write a track's folder; fields of stems override those of a bass."""
   described = {}
   for name, fields in (stems or SLAKH_STEMS).items():
     fields = dict(fields)
@@ -74,13 +74,13 @@ SLAKH_STEMS = {
 
 
 def slakh(root: pathlib.Path) -> None:
-  """Slakh2100 with a song of each split."""
+  """Write Slakh2100 with a song of each split."""
   for part, number in (("train", 1), ("validation", 1501), ("test", 1876)):
     slakh_track(root / part / f"Track{number:05d}")
 
 
 def musdb18(root: pathlib.Path) -> None:
-  """MUSDB18-HQ with two songs of train/, one of them for validation."""
+  """Write MUSDB18-HQ with two songs of train/, one of them for validation."""
   for song in (
     "train/A Classic Education - NightOwl",
     "train/ANiMAL - Rockshow",
@@ -103,7 +103,7 @@ MOISES = {
 def moisesdb(
   root: pathlib.Path, songs: int = 1, genre: str = "singer/songwriter"
 ) -> list[pathlib.Path]:
-  """MoisesDB; returns the songs' folders."""
+  """Write MoisesDB and return the songs' folders."""
   folders = []
   for number in range(songs):
     folder = (
@@ -130,7 +130,7 @@ def moisesdb(
 
 
 def folder(root: pathlib.Path, songs: int = 1) -> None:
-  """Songs of one's own."""
+  """Write a folder of songs with a mix and a folder of drums."""
   for number in range(songs):
     song = root / f"Song {number}"
     for name in ("01 Bass DI.wav", "Lead Gtr.flac", "Lead Vox.wav"):
@@ -141,6 +141,6 @@ def folder(root: pathlib.Path, songs: int = 1) -> None:
 
 
 def table(root: pathlib.Path, *rows: str) -> None:
-  """stems.csv of lines with commas."""
+  """Write stems.csv from lines with commas."""
   with open(root / "stems.csv", "w", newline="") as file:
     csv.writer(file).writerows(row.split(",") for row in rows)

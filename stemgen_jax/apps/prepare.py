@@ -10,7 +10,8 @@ a folder for each song and a file for each stem, named after its instrument:
   stemgen-jax prepare --source=folder --root=my_songs --out=data/mine --dry_run
 
 Instruments follow from the names of the files; a table, stems.csv in --root,
-overrides them for the files and songs that it names, see README.
+overrides them for the files and songs that it names, see the README of
+stemgen_jax/data.
 
 Songs and stems that cannot be used are left out and named in problems.csv in
 --out; --strict refuses them instead.

@@ -103,6 +103,8 @@ def prepare(
       return finished
     Manifest.remove(out)  # first: this process may be killed later on
   task.folder.mkdir(exist_ok=True)
+  for partial in task.folder.glob(".*.part"):  # of a process that was killed
+    partial.unlink()
   missing = workers_lib.find_missing(listed.songs, summaries, task.folder)
   done = len(ids) - len(missing)
   # Encoders return the summaries, so that no file is opened to count its pairs.
