@@ -144,7 +144,7 @@ def _segment_seconds(
   out: pathlib.Path,
   most: float,
 ) -> float:
-  """Return that of the existing set, or the length of the longest song."""
+  """Return the segment length of the existing set, or of the longest song."""
   # A longer song added later must not change the configuration of a set.
   if recipe := recipe_of(out):
     return recipe["pairs"]["segment_seconds"]
