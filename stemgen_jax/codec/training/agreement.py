@@ -1,6 +1,6 @@
-"""Does one sound play what another plays, at the same times and pitches?
+"""Agreement of two sounds in onsets and pitch classes.
 
-The figures are those of librosa and mir_eval, the field's own:
+The measures are those of librosa and mir_eval:
 
   pip install -e '.[evaluate]'
 """
@@ -10,9 +10,9 @@ from jaxtyping import Float
 
 from stemgen_jax.audio.analysis import librosa, mir_eval, onsets, quiet
 
-_TOLERANCE = 0.05  # seconds between two onsets that are the same.
+_TOLERANCE = 0.05  # seconds between two onsets that match
 _HOP = 512
-_AUDIBLE = 1e-3  # RMS of a frame, -60 dB.
+_AUDIBLE = 1e-3  # RMS of a frame, -60 dB
 
 
 def onset_f1(
@@ -20,7 +20,7 @@ def onset_f1(
   target: Float[np.ndarray, " n"],
   sample_rate: int,
 ) -> float:
-  """F1 of the output's onsets, within 50 ms, as a detector hears both.
+  """Compute F1 of the detected onsets of two sounds, within 50 ms.
 
   Returns:
     0..1; NaN where neither has an onset.
@@ -38,7 +38,7 @@ def chroma_cosine(
   target: Float[np.ndarray, " n"],
   sample_rate: int,
 ) -> float:
-  """Cosine of the two chromas (of a constant-Q transform), mean over frames.
+  """Compute the mean cosine of constant-Q chromas over audible frames.
 
   Frames in which the target is silent do not count.
 
@@ -46,6 +46,7 @@ def chroma_cosine(
     0..1; NaN where all frames of the target are silent.
   """
   with quiet():
+    # [12, t] of unit norm. By default librosa estimates a tuning per sound.
     ours, theirs = (
       librosa.feature.chroma_cqt(
         y=sound, sr=sample_rate, hop_length=_HOP, tuning=0.0, norm=2

@@ -8,8 +8,8 @@ import os
 import pathlib
 
 import numpy as np
-import soxr
 
+from stemgen_jax import audio
 from stemgen_jax.evaluation.metrics.embeddings import Embedding
 
 _FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
@@ -56,7 +56,7 @@ def load(folder: str | os.PathLike[str]) -> Embedding:
 
   def embed(sound: np.ndarray, sample_rate: int) -> np.ndarray:
     wanted = extractor.sampling_rate
-    samples = soxr.resample(sound.mean(1), sample_rate, wanted)
+    samples = audio.resample_mono(sound.mean(1), sample_rate, wanted)
     found = []
     # As many samples as the model takes at a time.
     for first in range(0, len(samples), extractor.nb_max_samples):

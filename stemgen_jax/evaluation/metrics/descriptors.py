@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import signal
 
+from stemgen_jax import audio
 from stemgen_jax.audio.analysis import librosa, onsets, quiet
 from stemgen_jax.evaluation.metrics import embeddings, harmony, notes
 
@@ -47,7 +48,8 @@ def describe(
   _, starts = notes.posteriors(samples, sample_rate)
   # starts is [windows, t, 88]; the windows do not overlap.
   pitches = notes_of(starts.reshape(-1, starts.shape[2])) + notes.LOWEST
-  estimate = _madmom()(notes.resampled(samples, sample_rate, _MADMOM_RATE))
+  resampled = audio.resample_mono(samples, sample_rate, _MADMOM_RATE)
+  estimate = _madmom()(resampled)
   chords = [_chord_number(label) for _, _, label in estimate["chords"]]
   return {
     "key": [float(_key_number(estimate["key"]))],

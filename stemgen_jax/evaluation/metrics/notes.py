@@ -10,8 +10,9 @@ import pathlib
 from typing import Any
 
 import numpy as np
-import soxr
 from jaxtyping import Float
+
+from stemgen_jax import audio
 
 INSTALL = (
   "pip install -e '.[evaluate]' -c launch/constraints.txt && "
@@ -37,18 +38,11 @@ def posteriors(
     ModuleNotFoundError: as `check`.
   """
   session = _session()
-  cut = windows(resampled(samples, sample_rate, _RATE), _SAMPLES)
+  cut = windows(audio.resample_mono(samples, sample_rate, _RATE), _SAMPLES)
   (name,) = (tensor.name for tensor in session.get_inputs())
   # [windows, samples, 1] -> onsets, notes and contours, [windows, t, keys].
   onsets, activity, _ = session.run(None, {name: cut[:, :, None]})
   return activity, onsets
-
-
-def resampled(
-  samples: Float[np.ndarray, " n"], sample_rate: int, wanted: int
-) -> Float[np.ndarray, " m"]:
-  """Resample to float32 at the wanted sample rate."""
-  return soxr.resample(samples, sample_rate, wanted).astype(np.float32)
 
 
 def windows(

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from stemgen_jax.evaluation.metrics import notes
+from stemgen_jax import audio
 from stemgen_jax.evaluation.metrics.embeddings import Embedding
 
 _RATE, _WINDOW, _HOP, _FFT = 16000, 400, 160, 512
@@ -58,7 +58,8 @@ def load(path: str | os.PathLike[str]) -> Embedding:
   network = jax.jit(_network)
 
   def embed(sound: np.ndarray, sample_rate: int) -> np.ndarray:
-    examples = log_mel(notes.resampled(sound.mean(1), sample_rate, _RATE))
+    samples = audio.resample_mono(sound.mean(1), sample_rate, _RATE)
+    examples = log_mel(samples)
     return np.asarray(network(weights, examples))
 
   return embed
