@@ -42,7 +42,9 @@ def data(root, tmp_path, request):
 
 
 def load(data):
-  return SongSubject(Options(data=str(data), seconds=2.0))
+  subject = SongSubject(Options(data=str(data), seconds=2.0))
+  assert subject.examples  # loads and checks the songs
+  return subject
 
 
 def songs(one) -> set[str]:
