@@ -5,14 +5,21 @@ import json
 import pytest
 
 from stemgen_jax import __main__ as command
+from stemgen_jax import audio, paths
 
 TINY = ("--seconds=2", "--preset=fast", "--variations=1", "--shown=1")
 
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
-  folder = tmp_path_factory.mktemp("out")
-  assert evaluate(folder, "--examples=2") == 0
+  folder, loops = map(tmp_path_factory.mktemp, ("out", "loops"))
+  for path in paths.LOOPS.glob("*.flac"):
+    loop = audio.read(path)
+    short = audio.Audio(loop.samples[: 2 * loop.sample_rate], loop.sample_rate)
+    audio.write(loops / path.name, short)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(paths, "LOOPS", loops)  # of the sessions
+    assert evaluate(folder, "--examples=2") == 0
   return folder
 
 
