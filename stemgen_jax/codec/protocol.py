@@ -8,6 +8,7 @@ from jaxtyping import Float, Float32, Int
 from stemgen_jax.codec.framing import Framing
 
 
+@runtime_checkable
 class Codec(Protocol):
   """Encodes audio into `levels` codes per frame, coarse to fine, and back.
 

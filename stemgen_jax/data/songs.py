@@ -4,7 +4,7 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from stemgen_jax.audio import Audio
 
@@ -103,6 +103,7 @@ def _size(file: pathlib.Path) -> int:
     return -1  # deleted since it was listed
 
 
+@runtime_checkable
 class Songs(Protocol):
   """A source of songs. Listing is cheap: only `Stem.read` reads audio.
 

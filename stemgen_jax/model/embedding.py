@@ -57,7 +57,7 @@ class ChannelEmbedding(nnx.Module):
       }
     )
 
-  def rows(self) -> Float[Array, "q v+1 d/2"]:
+  def rows(self) -> Float[Array, "q rows half"]:
     """Return the embedding of every code of every level; MASK is last."""
     table = self.table[...]
     if self.config.embedding == "codebook":

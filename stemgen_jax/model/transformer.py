@@ -39,7 +39,7 @@ def rotation(frames: int, size: int, base: float) -> Rotation:
   wavelengths = base ** -(jnp.arange(0, size, 2, dtype=jnp.float32) / size)
   time = jnp.arange(frames, dtype=jnp.float32)
   angle = time[None, :, None, None] * wavelengths[None, None, None]
-  return jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+  return jnp.stack([jnp.cos(angle), jnp.sin(angle)])[:, None]
 
 
 def rotate(

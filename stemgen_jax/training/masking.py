@@ -54,7 +54,7 @@ def training_mask(
     # Inverse of the cumulative distribution: the number of edges passed.
     edges = jnp.cumsum(weights / weights.sum())[:-1]  # [q - 1]
     draw = jax.random.uniform(keys[0], (b,), out_sharding=rows)
-    levels = (draw[:, None] >= edges).sum(-1)  # [b]
+    levels = (draw[:, None] >= edges[None]).sum(-1)  # [b]
   ratio = jnp.cos(
     jax.random.uniform(keys[1], (b,), out_sharding=rows) * (math.pi / 2)
   )
@@ -70,7 +70,7 @@ def training_mask(
   # A span starts at any of the t - length + 1 frames, a masked end at the last.
   place = jnp.where(prefix, 1.0, place)
   start = jnp.floor(place * (t - length + jnp.where(prefix, 0, 1)))
-  frames = jnp.arange(t)
+  frames = jnp.arange(t)[None]  # [1, t]
   run = (frames >= start[:, None]) & (frames < (start + length)[:, None])
 
   masked = jnp.where((span | prefix)[:, None], run, scattered)  # [b, t]
@@ -87,7 +87,9 @@ def mask_codes(
 
   Coarser levels stay clean, finer levels become MASK in every frame.
   """
-  depth = jnp.arange(codes.shape[-1]) - levels[:, None, None]  # [b, 1, q]
+  depth = (
+    jnp.arange(codes.shape[-1])[None, None] - levels[:, None, None]
+  )  # [b, 1, q]
   unknown = (depth > 0) | ((depth == 0) & masked[:, :, None])  # [b, t, q]
   return jnp.where(unknown, mask_id, codes)
 
@@ -100,4 +102,4 @@ def ratio_bin(masked: Bool[Array, "b t"]) -> Int[Array, " b"]:
   # Both sides times t: integers compare exactly.
   percent = 100 * masked.sum(-1)
   edges = jnp.array(RATIO_BINS[:-1]) * masked.shape[-1]
-  return (percent[:, None] > edges).sum(-1)
+  return (percent[:, None] > edges[None]).sum(-1)

@@ -1,7 +1,7 @@
 """Batches that are copied to the devices ahead of their steps."""
 
 import collections
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -11,6 +11,7 @@ from stemgen_jax.model import sharding
 NumpyBatch = dict[str, np.ndarray]
 
 
+@runtime_checkable
 class Batches(Protocol):
   """An endless iterator with a position, as Grain's are."""
 

@@ -58,7 +58,9 @@ def cross_entropy(
 ) -> Float[Array, "b t"]:
   """Return nats per token."""
   # A one-hot product: a gather is slower on CPU.
-  hit = jnp.arange(logits.shape[-1]) == codes[..., None]  # [b, t, v]
+  hit = (
+    jnp.arange(logits.shape[-1])[None, None] == codes[..., None]
+  )  # [b, t, v]
   chosen = jnp.where(hit, logits, 0.0).sum(-1)  # [b, t]
   return jax.nn.logsumexp(logits, axis=-1) - chosen
 
@@ -82,8 +84,8 @@ def score(
     `level_...` [q] and per bin of mask ratios as `ratio_...` [5].
   """
   groups = {
-    "level": jnp.arange(target.shape[-1]) == level[:, None],  # [b, q]
-    "ratio": jnp.arange(len(RATIO_BINS)) == ratio_bin(masked)[:, None],
+    "level": jnp.arange(target.shape[-1])[None] == level[:, None],  # [b, q]
+    "ratio": jnp.arange(len(RATIO_BINS))[None] == ratio_bin(masked)[:, None],
   }
   # The active level's codes, again without a gather.
   codes = jnp.where(groups["level"][:, None, :], target, 0).sum(-1)  # [b, t]

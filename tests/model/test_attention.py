@@ -33,7 +33,7 @@ def check(one, two):
 @pytest.mark.parametrize("padded", [False, True])
 def test_map_is_the_dot_product(padded):
   q, k, v = jax.random.normal(jax.random.key(0), (3, 2, 7, 3, 4))
-  valid = jnp.arange(7) < jnp.array([[5], [7]]) if padded else None
+  valid = jnp.arange(7)[None] < jnp.array([[5], [7]]) if padded else None
   check(
     gradient("map")(q, k, v, valid), gradient("dot_product")(q, k, v, valid)
   )
@@ -45,7 +45,9 @@ def test_map_is_the_dot_product(padded):
 def test_splash_is_the_dot_product(frames, padded):
   # 130 frames do not fill the kernel's blocks: padding is not attended to.
   q, k, v = jax.random.normal(jax.random.key(0), (3, 2, frames, 2, 8))
-  valid = jnp.arange(frames) < jnp.array([[70], [129]]) if padded else None
+  valid = (
+    jnp.arange(frames)[None] < jnp.array([[70], [129]]) if padded else None
+  )
   check(
     gradient("splash", interpret=True)(q, k, v, valid),
     gradient("dot_product")(q, k, v, valid),

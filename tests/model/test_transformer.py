@@ -132,8 +132,8 @@ def test_hidden_tokens_change_no_logit(level, form):
   shown, masked = masked_of(target)
   assert masked.any(1).all()
   assert not masked.all()
-  hidden = jnp.arange(Q) > level
-  hidden = hidden | ((jnp.arange(Q) == level) & masked[..., None])
+  levels_of = jnp.arange(Q)[None, None]
+  hidden = (levels_of > level) | ((levels_of == level) & masked[..., None])
   other, _ = masked_of(jnp.where(hidden, (target + 1) % V, target))
   params = lively_params()
   before = logits(SMALL, params, level, target=shown)
@@ -159,8 +159,8 @@ def test_gradients_come_from_context_and_visible_tokens_alone(level):
   shown, masked, levels = training_mask(
     jax.random.key(0), target, V, level=level
   )
-  hidden = jnp.arange(Q) > level
-  hidden = hidden | ((jnp.arange(Q) == level) & masked[..., None])
+  levels_of = jnp.arange(Q)[None, None]
+  hidden = (levels_of > level) | ((levels_of == level) & masked[..., None])
   target = jnp.where(hidden, target + 10, target)
   shown, _, _ = training_mask(jax.random.key(0), target, V, level=level)
 
