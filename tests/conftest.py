@@ -22,6 +22,7 @@ os.environ |= {
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import jax  # noqa: E402  (reads the variables above)
+import jaxtyping  # noqa: E402
 import pytest  # noqa: E402
 
 # MLIR fusion emitters take half of the compilation of a training step; newer
@@ -36,6 +37,13 @@ if jax.__version_info__ < (0, 11):
   )
 # Before the first computation: eight simulated devices stand for a mesh.
 jax.config.update("jax_num_cpu_devices", 8)
+# Arrays of different ranks meet only where axes are added explicitly.
+jax.config.update("jax_numpy_rank_promotion", "raise")
+# Every annotation in these rooms is checked whenever a function is called.
+jaxtyping.install_import_hook(
+  [f"stemgen_jax.{room}" for room in ("model", "sampling", "training")],
+  "typechecking.check",
+)
 
 
 def pytest_addoption(parser):

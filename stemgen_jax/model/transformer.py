@@ -31,7 +31,7 @@ def activation_dtype(config: ModelConfig) -> jnp.dtype:
   return jnp.dtype(jnp.float32 if on_cpu else jnp.bfloat16)
 
 
-Rotation = Float[Array, "2 1 t 1 h/2"]
+Rotation = Float[Array, "2 1 t 1 half"]
 
 
 def rotation(frames: int, size: int, base: float) -> Rotation:
@@ -39,7 +39,7 @@ def rotation(frames: int, size: int, base: float) -> Rotation:
   wavelengths = base ** -(jnp.arange(0, size, 2, dtype=jnp.float32) / size)
   time = jnp.arange(frames, dtype=jnp.float32)
   angle = time[None, :, None, None] * wavelengths[None, None, None]
-  return jnp.stack([jnp.cos(angle), jnp.sin(angle)])[:, None]
+  return jnp.stack([jnp.cos(angle), jnp.sin(angle)])
 
 
 def rotate(
