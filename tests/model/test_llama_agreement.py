@@ -98,7 +98,9 @@ def test_blocks_are_a_bidirectional_llama(qk_norm):
     params["blocks"],
   )
   b, t = 2, config.window
-  context, target = rng.integers(0, config.codes, (2, b, t, config.levels))
+  context, target = jax.numpy.asarray(
+    rng.integers(0, config.codes, (2, b, t, config.levels))
+  )
   conditions = {"category": jax.numpy.array([1, 2])}
 
   @jax.jit

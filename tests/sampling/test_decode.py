@@ -25,8 +25,8 @@ def _config(levels=2, codes=8):
 def _decode(apply, config, settings, *, b=1, t=16, **given):
   given = {
     "params": None,
-    "context": np.zeros((b, t, config.levels)),
-    "conditions": {"category": np.zeros(b)},
+    "context": np.zeros((b, t, config.levels), int),
+    "conditions": {"category": np.zeros(b, int)},
     "seeds": np.arange(b),
   } | given
   codes = decode_codes(config, settings=settings, apply=apply, **given)

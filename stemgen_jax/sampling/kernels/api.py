@@ -70,7 +70,7 @@ def for_backend() -> Kernel:
 
 def pick(
   kernel: Kernel,
-  values: Float[Array, "nb t v"] | Float[Array, "nb t d"],
+  values: Float[Array, "nb t w"],
   weights: Float[Array, " n"],
   temperature: Float[Array, ""],
   keys: Key[Array, "b t"],
@@ -79,7 +79,7 @@ def pick(
   *,
   rank: str,
   codes: int,
-  head: Float[Array, "d v"] | None = None,
+  head: Float[Array, "w v"] | None = None,
   top: tuple[Int[Array, ""], Float[Array, ""]] | None = None,
 ) -> Picks:
   """Mix the branches (eq. 3 or nested), draw a code and rank it.
@@ -145,10 +145,10 @@ def pick(
 
 def _launch(
   kernel: Kernel,
-  scalars: Float[Array, " n+2"],
+  scalars: Float[Array, " scalars"],
   frames: UInt32[Array, "r 3"],
   values: Float[Array, "n r v"] | Float[Array, "n r d"],
-  head: Float[Array, "d v"] | None,
+  head: Float[Array, "w v"] | None,
   rank: str,
   codes: int,
 ) -> Float[Array, "r 3"]:

@@ -14,7 +14,7 @@ _THREADS = 128  # of a warpgroup, which processes one frame
 
 
 def launch(
-  scalars: Float[Array, " n+2"],
+  scalars: Float[Array, " scalars"],
   frames: UInt32[Array, "r 3"],
   logits: Float[Array, "n r v"],
   rank: str,

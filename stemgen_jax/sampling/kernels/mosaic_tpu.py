@@ -18,7 +18,7 @@ HEAD_BLOCK = (512, 256)
 
 
 def launch(
-  scalars: Float[Array, " n+2"],
+  scalars: Float[Array, " scalars"],
   frames: UInt32[Array, "r 3"],
   values: Float[Array, "n r v"] | Float[Array, "n r d"],
   head: Float[Array, "d v"] | None,

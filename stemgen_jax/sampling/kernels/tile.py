@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, UInt32
 
 from stemgen_jax.sampling import guidance, ranking
 
-Words = tuple[UInt32[Array, "*r"], UInt32[Array, "*r"]]
+Words = tuple[UInt32[Array, "..."], UInt32[Array, "..."]]
 """The two words of each frame's threefry key."""
 
 _LOWEST = float(np.finfo(np.float32).min)
@@ -120,7 +120,7 @@ def finish(
   return state.code, log_p, ranking.rank(rank, log_p, order, w_confidence)
 
 
-def gumbel(keys: Words, counter: UInt32[Array, "*r c"]) -> Float[Array, "*r c"]:
+def gumbel(keys: Words, counter: UInt32[Array, "*s"]) -> Float[Array, "*s"]:
   """Return the noise of `noise.gumbel` for the codes in `counter`."""
   high, low = threefry(keys, jnp.zeros_like(counter), counter)
   # 23 random bits as the mantissa of a float in [1, 2), as jax.random.uniform.

@@ -134,7 +134,7 @@ def test_takes_are_identical_with_and_without_the_kernel(rank):
       config,
       params,
       context,
-      {"category": np.zeros(3)},
+      {"category": np.zeros(3, int)},
       np.arange(3),
       settings,
       **given,

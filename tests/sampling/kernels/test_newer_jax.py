@@ -39,7 +39,7 @@ def test_takes_are_identical_with_and_without_the_gpus_kernel():
       config,
       params,
       context,
-      {"category": np.zeros(1)},
+      {"category": np.zeros(1, int)},
       np.arange(1),
       Settings(steps=(3, 2)),
       kernel=one,
