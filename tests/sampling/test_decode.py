@@ -46,7 +46,7 @@ def _known_probabilities(config, params, context, *_, **__):
 
 def _tables(config, params, context, target, conditions, level, **drops):
   """Logits that depend on all conditions, on each frame by itself."""
-  logits = params["level"][level] + params["target"][target].sum(-2)
+  logits = params["level"][level][None, None] + params["target"][target].sum(-2)
   from_context = params["context"][context].sum(-2)
   dropped = drops["drop_context"][:, None, None]
   logits += jnp.where(dropped, 0.0, from_context)
@@ -308,8 +308,8 @@ def test_a_ramp_at_0_is_the_plain_prediction_and_at_1_the_guided(form):
 
 def test_coarser_levels_are_clean_and_finer_ones_masked_in_all_frames():
   def check(config, params, context, target, conditions, level, **_):
-    finer = jnp.arange(config.levels) > level
-    coarser = jnp.arange(config.levels) < level
+    finer = jnp.arange(config.levels)[None, None] > level
+    coarser = jnp.arange(config.levels)[None, None] < level
     masked = target == config.codes
     right = jnp.all(masked | ~finer) & ~jnp.any(masked & coarser)
     code = jnp.where(right, 1, 2)
@@ -443,7 +443,7 @@ def test_noise_belongs_to_the_absolute_frame():
 
   whole = take(40)
   np.testing.assert_array_equal(take(10, frame_offset=17), whole[:, 17:27])
-  assert (take(40, seeds=[1]) != whole).mean() > 0.8
+  assert (take(40, seeds=np.array([1])) != whole).mean() > 0.8
 
 
 def test_other_values_do_not_compile_again():
@@ -470,7 +470,7 @@ def test_other_values_do_not_compile_again():
   )
   for settings, seed in itertools.product((some, others), (0, 1)):
     # Each call has its own config, equal to the others.
-    given = {"params": _table_params(_config()), "seeds": [seed]}
+    given = {"params": _table_params(_config()), "seeds": np.array([seed])}
     _decode(_tables, _config(), settings, **given)
     _decode(
       _tables,

@@ -35,13 +35,14 @@ def problem(n, b, t, v, *, d=0, dtype=jnp.float32):
 
 
 def pick(kernel, given, *, rank="paper", codes, top=None):
-  """Run `kernels.pick`, compiled."""
-  return jax.jit(
-    lambda given: kernels.pick(
-      kernel, **given, rank=rank, codes=codes, top=top
-    ),
-    compiler_options=_OPTIONS,
-  )(given)
+  """Run `kernels.pick`, compiled, or as a part of a traced function."""
+
+  def run(given):
+    return kernels.pick(kernel, **given, rank=rank, codes=codes, top=top)
+
+  if isinstance(given["values"], jax.core.Tracer):
+    return run(given)
+  return jax.jit(run, compiler_options=_OPTIONS)(given)
 
 
 def shapes(given, sharding=None):
