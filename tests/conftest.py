@@ -39,9 +39,32 @@ if jax.__version_info__ < (0, 11):
 jax.config.update("jax_num_cpu_devices", 8)
 # Arrays of different ranks meet only where axes are added explicitly.
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Every annotation in these rooms is checked whenever a function is called.
+# Annotations of these rooms are checked at every call. Not those of settings
+# and configurations, whose own checks of wrong types are tested.
 jaxtyping.install_import_hook(
-  [f"stemgen_jax.{room}" for room in ("model", "sampling", "training")],
+  [
+    f"stemgen_jax.{module}"
+    for module in (
+      "generation.stem_audio",
+      "model.attention",
+      "model.embedding",
+      "model.transformer",
+      "model.weights",
+      "sampling.decode",
+      "sampling.guidance",
+      "sampling.kernels",
+      "sampling.loops",
+      "sampling.noise",
+      "sampling.ranking",
+      "sampling.schedule",
+      "sampling.windows",
+      "training.masking",
+      "training.metrics",
+      "training.optimizer",
+      "training.prefetch",
+      "training.step",
+    )
+  ],
   "typechecking.check",
 )
 

@@ -8,14 +8,14 @@ import types
 
 from absl import flags
 
-from stemgen_jax import apps
-
 _FLAG_WIDTH, _TEXT_WIDTH = 20, 56
+# By path: the commands are a room above this one.
+_APPS = pathlib.Path(__file__).parents[1] / "apps"
 
 
 def command_names() -> list[str]:
   """Return the names of all commands, without importing them."""
-  return sorted(module.name for module in pkgutil.iter_modules(apps.__path__))
+  return sorted(module.name for module in pkgutil.iter_modules([str(_APPS)]))
 
 
 def overview(trace: str) -> str:
@@ -27,8 +27,8 @@ def overview(trace: str) -> str:
   lines = ["usage: stemgen-jax COMMAND --flag=value ...", "", "commands:"]
   for name in command_names():
     # Parsed, not imported: imports of all commands would take seconds.
-    path = pathlib.Path(apps.__path__[0], f"{name}.py")
-    doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    text = (_APPS / f"{name}.py").read_text(encoding="utf-8")
+    doc = ast.get_docstring(ast.parse(text)) or ""
     lines.append(f"  {name:<13}{doc.partition(chr(10))[0]}")
   lines += [
     "",

@@ -477,7 +477,7 @@ def test_other_values_do_not_compile_again():
       _config(),
       settings,
       frame_offset=seed,
-      known=np.ones((1, 16, 2)),
+      known=np.ones((1, 16, 2), int),
       known_mask=np.arange(32).reshape(1, 16, 2) % 2,
       valid=np.arange(16)[None] < 8,
       **given,
@@ -491,7 +491,11 @@ def test_a_wholly_known_level_is_not_computed():
 
   known = np.random.default_rng(0).integers(0, 8, (1, 16, 2))
   codes = _decode(
-    never, _config(), Settings(), known=known, known_mask=np.ones(known.shape)
+    never,
+    _config(),
+    Settings(),
+    known=known,
+    known_mask=np.ones(known.shape, bool),
   )
   np.testing.assert_array_equal(codes, known)
 

@@ -253,7 +253,7 @@ def test_the_loss_counts_masked_tokens_of_the_active_level_alone():
   mask_key = jax.random.split(jax.random.fold_in(key, 0), 3)[0]
   _, masked, level = training_mask(
     mask_key,
-    batch["target"],
+    jnp.asarray(batch["target"]),
     config.model.codes,
     span_share=config.mask.span_share,
     prefix_share=config.mask.prefix_share,
@@ -285,7 +285,9 @@ def test_no_gradient_comes_from_an_unmasked_token_or_another_level():
   assert (slope[~masked] == 0).all()
   assert (jnp.abs(slope[masked]).max(-1) > 0).all()
   # Codes of the other level, and of unmasked frames, do not count.
-  counts = masked[..., None] & (jnp.arange(2) == level[:, None, None])
+  counts = masked[..., None] & (
+    jnp.arange(2)[None, None] == level[:, None, None]
+  )
   other = jnp.where(counts, target, (target + 1) % v)
   assert loss(logits, other) == plain
   assert loss(logits, (target + 1) % v) != plain
@@ -296,7 +298,7 @@ def test_sums_and_figures_per_mask_ratio():
   counts = np.array([1, 3, 4, 6, 10, 15, 16, 20])
   bins = [0, 0, 1, 1, 2, 3, 4, 4]  # up to 15, 30, 50, 75, 100 %
   b = len(counts)
-  masked = jnp.arange(t) < counts[:, None]
+  masked = jnp.arange(t)[None] < counts[:, None]
   target = jax.random.randint(jax.random.key(0), (b, t, q), 0, v)
   level = jnp.arange(b) % q
   codes = target[jnp.arange(b), :, level]
