@@ -72,7 +72,7 @@ class EncodecCodec:
     self._check_audio(audio)
     b, samples, _ = audio.shape
     codes = np.empty((b, self.frames(samples), self.levels), np.int32)
-    if samples:
+    if samples:  # The networks take no empty input.
       for item, item_codes in zip(audio, codes):
         item_codes[:] = self._encode(tensor(item)).numpy()
     return codes
@@ -91,6 +91,7 @@ class EncodecCodec:
 
   def codebooks(self) -> Float[np.ndarray, "q v latent"]:
     """See `codec.Codec.codebooks`."""
+    # Any: PyTorch types submodules as Tensor | Module.
     layers: Any = self._network.quantizer.vq.layers
     return np.stack([layer.codebook.numpy() for layer in layers])
 
@@ -188,6 +189,7 @@ def load(path: pathlib.Path, checksum: str) -> EncodecCodec:
       f" belongs to {expected[:12]}: the file is corrupt or of another export"
     )
   network = Network(config)
+  # `load_state_dict` raises RuntimeError for other names or shapes.
   try:
     network.load_state_dict(safetensors.torch.load_file(path))
   except (safetensors.SafetensorError, RuntimeError) as error:

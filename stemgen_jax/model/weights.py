@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from stemgen_jax import disk, recipes
 from stemgen_jax.model.config import ModelConfig
@@ -72,6 +73,7 @@ def save_weights(
   if path.suffix != ".safetensors":
     raise ValueError(f"{path}: expected a .safetensors file for weights")
   path.parent.mkdir(parents=True, exist_ok=True)
+  # Names are paths, such as "blocks/query/kernel".
   tensors = {
     name: np.asarray(x, np.float32 if "codebooks" in name else dtype)
     for name, x in _flatten(jax.device_get(params)).items()
@@ -124,11 +126,9 @@ def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
       "fetch or export it again"
     ) from error
   # Shapes alone: nothing is computed.
-  expected = _flatten(
-    jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
-  )
+  shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
   found = {name: x.shape for name, x in tensors.items()}
-  wanted = {name: x.shape for name, x in expected.items()}
+  wanted = {name: x.shape for name, x in _flatten(shapes).items()}
   if found != wanted:
     wrong = sorted(
       name
@@ -139,10 +139,8 @@ def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
       f"{path}: does not belong to {about_path.name}: {wrong} has shape "
       f"{found.get(wrong)}, expected {wanted.get(wrong)}"
     )
-  params = _unflatten(
-    {name: jnp.asarray(x, jnp.float32) for name, x in tensors.items()}
-  )
-  return Weights(config, params, metadata)
+  arrays = {name: jnp.asarray(x, jnp.float32) for name, x in tensors.items()}
+  return Weights(config, unflatten_dict(arrays, sep="/"), metadata)
 
 
 def _read_config(path: pathlib.Path, fields: dict[str, Any]) -> ModelConfig:
@@ -159,19 +157,4 @@ def _read_config(path: pathlib.Path, fields: dict[str, Any]) -> ModelConfig:
 
 
 def _flatten(params: Params) -> dict[str, Any]:
-  leaves = jax.tree_util.tree_leaves_with_path(params)
-  return {
-    jax.tree_util.keystr(path, simple=True, separator="/"): leaf
-    for path, leaf in leaves
-  }
-
-
-def _unflatten(tensors: dict[str, Any]) -> Params:
-  params: Params = {}
-  for name, leaf in tensors.items():
-    *parents, last = name.split("/")
-    node = params
-    for parent in parents:
-      node = node.setdefault(parent, {})
-    node[last] = leaf
-  return params
+  return flatten_dict(params, sep="/")
