@@ -128,7 +128,8 @@ def _network(
   x = examples[:, None]  # [b, channels, frames, mels]
   for layer, pooled in _CONVOLUTIONS:
     x = jax.lax.conv(x, weights[f"features.{layer}.weight"], (1, 1), "SAME")
-    x = jax.nn.relu(x + weights[f"features.{layer}.bias"][:, None, None])
+    bias = weights[f"features.{layer}.bias"][None, :, None, None]
+    x = jax.nn.relu(x + bias)
     if pooled:
       x = jax.lax.reduce_window(
         x, -jnp.inf, jax.lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID"
@@ -136,5 +137,5 @@ def _network(
   x = x.transpose(0, 2, 3, 1).reshape(len(x), -1)  # channels last, as TF's
   for layer in _DENSE:
     x = x @ weights[f"embeddings.{layer}.weight"].T  # [b, width]
-    x = jax.nn.relu(x + weights[f"embeddings.{layer}.bias"])
+    x = jax.nn.relu(x + weights[f"embeddings.{layer}.bias"][None])
   return x

@@ -90,8 +90,8 @@ def pick(
 
   Args:
     kernel: kernel to use; the reference where there is a top-k or top-p.
-    values: logits of n branches, one branch's batch after the other; or the
-      input of `head`.
+    values: logits of n branches, one branch's batch after the other, w = v; or
+      the input of `head`, w = d.
     weights: weights of the branches.
     temperature: divisor of the mixed logits.
     keys: keys of each frame's noise.
@@ -147,7 +147,7 @@ def _launch(
   kernel: Kernel,
   scalars: Float[Array, " scalars"],
   frames: UInt32[Array, "r 3"],
-  values: Float[Array, "n r v"] | Float[Array, "n r d"],
+  values: Float[Array, "n r w"],
   head: Float[Array, "w v"] | None,
   rank: str,
   codes: int,

@@ -20,8 +20,8 @@ HEAD_BLOCK = (512, 256)
 def launch(
   scalars: Float[Array, " scalars"],
   frames: UInt32[Array, "r 3"],
-  values: Float[Array, "n r v"] | Float[Array, "n r d"],
-  head: Float[Array, "d v"] | None,
+  values: Float[Array, "n r w"],
+  head: Float[Array, "w v"] | None,
   rank: str,
   codes: int,
   *,
