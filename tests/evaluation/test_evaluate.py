@@ -7,6 +7,8 @@ import pytest
 from stemgen_jax import __main__ as command
 from stemgen_jax import audio, paths
 
+pytestmark = pytest.mark.usefixtures("optimized_compilation")
+
 TINY = ("--seconds=2", "--preset=fast", "--variations=1", "--shown=1")
 
 

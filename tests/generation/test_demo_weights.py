@@ -13,6 +13,8 @@ from stemgen_jax import __main__ as command
 from stemgen_jax import audio, sampling
 from stemgen_jax.generation.stemgen import StemGen
 
+pytestmark = pytest.mark.usefixtures("optimized_compilation")
+
 LOOPS = pathlib.Path(stemgen_jax.__file__).parent / "assets" / "loops"
 
 
