@@ -131,8 +131,9 @@ def _class_names(content: Any) -> Iterator[Any]:
     content = dict(enumerate(content))
   if isinstance(content, dict):
     for key, value in content.items():
-      # Both spellings of JSON for protobuf, and the keys of older versions.
+      # Both spellings of JSON for protobuf, and the keys of older versions. A
+      # jsonFeature is JSON inside a string, in which TFDS finds names, too.
       plain = str(key).replace("_", "").lower()
-      if plain in ("pythonclassname", "type", "protocls"):
+      if plain in ("pythonclassname", "type", "protocls", "jsonfeature"):
         yield value
       yield from _class_names(value)

@@ -144,14 +144,15 @@ class GenerationRequest:
     return ""
 
   def check_conditions(self, known: Collection[str], weights: str) -> None:
-    """Raise ValueError for a condition that the weights do not have.
+    """Raise ValueError for a genre or role that would have no effect.
 
     Args:
       known: names of the conditions of the weights.
       weights: name of the weights, for the message.
     """
     for name, value in self.conditions.items():
-      if name not in known:
+      # Weights without categories generate one kind of stem, whatever its name.
+      if name not in known and name != "category":
         raise ValueError(
           f"`{name}`={value}: the weights {weights} have no condition {name}; "
           f"expected {', '.join((*known, 'context'))} only; leave it out"

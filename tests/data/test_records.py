@@ -50,7 +50,15 @@ def legacy(features, name):
   features.update(type=name, content={}, proto_cls="")
 
 
-@pytest.mark.parametrize("change", [top, snake_case, nested, legacy])
+def in_a_string(features, name):
+  del features["featuresDict"]
+  content = {"stem": {"type": name, "content": {}}}
+  features["jsonFeature"] = {"json": json.dumps(content)}
+
+
+@pytest.mark.parametrize(
+  "change", [top, snake_case, nested, legacy, in_a_string]
+)
 def test_features_cannot_import_a_module(
   prepared, tmp_path, monkeypatch, change
 ):
@@ -62,6 +70,7 @@ def test_features_cannot_import_a_module(
   change(features, "hostile_codes.readme.Thing")
   path.write_text(json.dumps(features))
   monkeypatch.syspath_prepend(tmp_path)
-  with pytest.raises(ValueError, match=r"features\.json names the feature 'ho"):
+  message = r"features\.json names the feature .*hostile_codes\.readme\.Thing"
+  with pytest.raises(ValueError, match=message):
     records.Records(out, "train")
   assert "hostile_codes.readme" not in sys.modules

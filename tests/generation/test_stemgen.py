@@ -211,6 +211,15 @@ def conditioned():
   return StemGen(config, params | {"head": 30 * params["head"]}, PcmCodec(), {})
 
 
+def test_weights_without_conditions_take_any_category_but_no_genre():
+  config = dataclasses.replace(_config(), conditions=())
+  params = jax.jit(lambda: model.init_params(config, jax.random.key(0)))()
+  engine = StemGen(config, params, PcmCodec(), {})
+  assert engine.generate(_music(), "drums", settings=FAST).stem == "drums"
+  with pytest.raises(ValueError, match="`genre`=techno: the weights demo have"):
+    engine.generate(_music(), genre="techno", settings=FAST)
+
+
 def test_genre_and_role_change_the_codes_with_scales_of_their_own(conditioned):
   def codes(**given):
     scales = {"context": 2.0, "category": 1.0, **given.pop("scales", {})}
