@@ -94,7 +94,7 @@ def run(app: str, *flags: str) -> int:
       ["regenerate", "--regions=0-1", "--context=long.wav"],
       "expected the music that the take was generated for",
     ),
-    (["vary", "--take=wide.wav", "--out=new.flac"], "cannot hold 10 channels"),
+    (["vary", "--take=wide.wav", "--out=new.flac"], "cannot store 10 channels"),
   ],
 )
 def test_other_formats_are_errors_before_loading(
