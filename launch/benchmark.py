@@ -18,7 +18,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-import stemgen_jax
 from stemgen_jax import audio, codec, sampling
 from stemgen_jax.codec import weight_files
 from stemgen_jax.data import batches
@@ -26,6 +25,7 @@ from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.preparation import packing, song_codes
 from stemgen_jax.generation import estimate
 from stemgen_jax.generation.stemgen import StemGen
+from stemgen_jax.paths import LOOPS
 
 # The paper's run (arXiv 2312.08723, section 3) on a current GPU.
 _RUN_FLOPS = 1.05e19
@@ -39,7 +39,6 @@ _SEGMENTS, _FRAMES, _LEVELS, _CODES = 24, 3000, 4, 2048
 
 _CODECS = ("demo", *weight_files.PUBLISHED)
 _ROUNDS = 3
-_LOOPS = pathlib.Path(stemgen_jax.__file__).parent / "assets" / "loops"
 
 
 def main() -> None:
@@ -281,7 +280,7 @@ def _counted(n: int, b: int, t: int, v: int, d: int) -> float:
 def _agreement(arguments: argparse.Namespace) -> None:
   """Compare batched sampling with --exact; they differ on accelerators."""
   stemgen = StemGen.load(arguments.weights)
-  context = audio.read(_LOOPS / "chords.flac")
+  context = audio.read(LOOPS / "chords.flac")
   settings = sampling.preset(arguments.preset)
   if arguments.steps:
     steps = tuple(map(int, arguments.steps.split(",")))

@@ -152,9 +152,12 @@ def _dry_run(config: config_lib.TrainConfig) -> None:
     mixture = Mixture.parse(FLAGS["data"].value)
     config = resolve(config, mixture.manifest())
 
+  from stemgen_jax.training.optimizer import check_frozen
   from stemgen_jax.training.planning import dry_run
 
   dry_run.simulate(config)
+  if FLAGS["data"].value:  # Else shapes of parameters are not known yet.
+    check_frozen(config)
   print(dry_run.report(dry_run.plan(config), devices))
 
 

@@ -24,10 +24,11 @@ from absl import flags
 
 from stemgen_jax import disk
 from stemgen_jax.cli.flags import sources
+from stemgen_jax.cli.flags.required import required
 from stemgen_jax.codec.training import config as config_lib
 
 FLAGS = flags.FlagValues()
-_OUT = flags.DEFINE_string(
+flags.DEFINE_string(
   "out",
   None,
   "Folder of the run: checkpoint, log.jsonl, report.json.",
@@ -107,9 +108,7 @@ def main(argv: list[str]) -> None:
     FileExistsError: weights of another codec would be replaced.
   """
   del argv
-  if not _OUT.value:
-    raise ValueError("--out is missing: name a folder, as --out=runs/codec")
-  out = pathlib.Path(_OUT.value)
+  out = pathlib.Path(required(FLAGS, "out", "runs/codec"))
   weights = pathlib.Path(_EXPORT.value or out / "codec.safetensors")
   if FLAGS.songs < 1:
     raise ValueError(f"--songs={FLAGS.songs}: expected 1 or more")

@@ -94,6 +94,13 @@ class Measurements:
       raise ValueError(
         f"{path} is corrupt ({error}): delete it and evaluate again"
       ) from error
+    names = {"about", "figures", "descriptors"}
+    if not (isinstance(about, dict) and about.keys() == names) or any(
+      key.count("/") != 2 for key in arrays
+    ):
+      raise ValueError(
+        f"{path} is of another version: delete it and evaluate again"
+      )
     embeddings: dict[str, Any] = {}
     for key, vectors in arrays.items():
       name, side, system = key.split("/")

@@ -262,6 +262,10 @@ def test_a_corrupt_file_is_named(codec, whole, tmp_path):
     path.write_bytes(corrupt)
     with pytest.raises(ValueError, match=r"one\.npz is corrupt"):
       measurement.Measurements.load(path)
+  for about in ("{}", "[]"):
+    np.savez(path, about=np.array(about))
+    with pytest.raises(ValueError, match=r"one\.npz is of another version"):
+      measurement.Measurements.load(path)
 
 
 def test_the_songs_of_a_recipe_are_found_again(tmp_path):
