@@ -1,4 +1,4 @@
-"""Long work: progress bars, and a wish to stop that work can ask for."""
+"""Long work: progress bars, and stopping at a signal."""
 
 import contextlib
 import signal
@@ -32,7 +32,7 @@ def bar(
 
 
 class Stop:
-  """A wish to stop, which `stop_signals` sets.
+  """A request to stop, which `stop_signals` sets.
 
   Attributes:
     asked: whether a signal has arrived.
@@ -46,7 +46,7 @@ class Stop:
 def stop_signals(
   *numbers: int, then: Callable[[], object] = lambda: None
 ) -> Iterator[Stop]:
-  """Turn SIGTERM and the first Ctrl-C into a wish to stop.
+  """Turn SIGTERM and the first Ctrl-C into a request to stop.
 
   A second Ctrl-C raises KeyboardInterrupt. The former handlers are restored at
   the end.

@@ -1,4 +1,4 @@
-"""Evaluates weights on songs that they were not trained on.
+"""Evaluate weights on songs that they were not trained on.
 
 The full evaluation, as report.html and report.json: 400 stems are generated to
 contexts of held-out songs and compared with the real stems, another song's

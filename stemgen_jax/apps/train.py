@@ -63,7 +63,7 @@ _CODEC = flags.DEFINE_string(
   "codec",
   None,
   "Codec to decode auditions with (config.listen_every): a name or a "
-  ".safetensors file. Default: the one that the data name.",
+  ".safetensors file. Default: the codec of the data.",
   flag_values=FLAGS,
 )
 _RESTORE_STEP = flags.DEFINE_integer(

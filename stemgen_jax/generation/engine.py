@@ -92,7 +92,7 @@ def generate(
     if untrained := categories.untrained(request.stem, trained):
       warnings.warn(untrained, GenerationWarning, stacklevel=4)
   settings = request.settings or sampling.preset("default")
-  settings = with_scales(settings, conditions, request.conditions)
+  settings = with_guidance(settings, conditions, request.conditions)
   return _takes(_encode(weights, codec, request, settings), name)
 
 
@@ -107,7 +107,7 @@ def reference_db(metadata: dict[str, Any]) -> float:
   return _REFERENCE_DB if level is None else level
 
 
-def with_scales(
+def with_guidance(
   settings: sampling.Settings,
   conditions: Collection[str],
   given: Collection[str] = ("category",),

@@ -56,7 +56,7 @@ def costs(
   for takes in batches:
     each = _seconds_per_pass(stemgen, takes) / takes  # of one take
     for name, numbers in settings.items():
-      numbers = engine.with_scales(numbers, config.conditions, given)
+      numbers = engine.with_guidance(numbers, config.conditions, given)
       passes = windows * cost.passes(numbers, config)
       flops = passes * cost.pass_flops(config)
       yield Cost(name, takes, passes, flops, passes * each)
@@ -65,7 +65,7 @@ def costs(
 def _seconds_per_pass(stemgen: StemGen, takes: int) -> float:
   """Time a pass of a batch of takes with two branches, as most steps have."""
   config = stemgen.config
-  settings = engine.with_scales(
+  settings = engine.with_guidance(
     dataclasses.replace(sampling.preset("default"), steps=(1,)),
     config.conditions,
   )

@@ -256,7 +256,7 @@ def test_genre_and_role_change_the_codes_with_scales_of_their_own(conditioned):
 def test_condition_without_a_value_takes_no_pass(
   conditioned, preset, given, scales, passes
 ):
-  settings = engine.with_scales(sampling.preset(preset), THREE, given)
+  settings = engine.with_guidance(sampling.preset(preset), THREE, given)
   assert tuple(settings.guidance.values()) == scales
   assert tuple(settings.guidance) == (*THREE, "context")
   branches = sampling.guidance.branches(settings, THREE)

@@ -51,7 +51,7 @@ def _define(
     "seed",
     seed,
     "Number of the new take: the same number gives the same take again."
-    + (" Default: the take's and 1." if seed is None else ""),
+    + (" Default: that of the take plus 1." if seed is None else ""),
     flag_values=values,
   )
   flags.DEFINE_integer(

@@ -3,7 +3,7 @@
 Songs are encoded to one file each (`encoding`, `workers`), and a TFDS builder
 packs these into ArrayRecord (`packing`). A prepared folder holds
 
-    prepare.json         configuration of the records; it binds the folder
+    prepare.json         configuration of the records; others are refused
     songs/ID.npz         the pairs of a song, kept so that a restart is cheap
     stem_codes/NAME/1.0.0/*.array_record     the records
     problems.csv         songs and stems that were left out, and why
@@ -89,7 +89,7 @@ def prepare(
   out = pathlib.Path(out)
   recipe = check(source, codec, out, config)
   out.mkdir(parents=True, exist_ok=True)
-  # First of all files: it binds the folder to this configuration.
+  # First of all files: from here on other configurations are refused.
   if not (out / RECIPE).is_file():
     disk.write_json(out / RECIPE, recipe)
   task = encoding.Task(config, out / "songs", strict)
