@@ -127,10 +127,13 @@ def _mistake(content: Any) -> str:
   for name, fields in stems.items():
     if not isinstance(name, str) or not isinstance(fields, dict):
       return f"stem {name!r}: expected a name and a mapping"
-    program = fields.get("program_num")
+    program, is_drum = fields.get("program_num"), fields.get("is_drum")
     in_range = isinstance(program, int) and 0 <= program <= 127
-    if _is_rendered(fields) and not in_range and not fields.get("is_drum"):
-      return f"stem {name}: program_num is {program!r}, expected 0 to 127"
+    if _is_rendered(fields) and (is_drum is None or not (in_range or is_drum)):
+      return (
+        f"stem {name}: program_num is {program!r} and is_drum {is_drum!r}, "
+        "expected 0 to 127 and true or false"
+      )
   return ""
 
 

@@ -92,9 +92,10 @@ def test_a_song_with_corrupt_metadata_is_a_problem(tmp_path):
   assert "\n" not in damaged.message
   (missing,) = found["Track01876"].problems
   assert missing.kind == "missing file"
-  (tmp_path / "train/Track00001/metadata.yaml").write_text("stems: [S00, S01]")
-  (damaged,) = by_id(tmp_path)["Track00001"].problems
-  assert damaged.kind == "corrupt metadata"
+  for text in ("stems: [S00, S01]", "stems: {S00: {program_num: 33}}"):
+    (tmp_path / "train/Track00001/metadata.yaml").write_text(text)
+    (damaged,) = by_id(tmp_path)["Track00001"].problems
+    assert damaged.kind == "corrupt metadata"
   assert len(found["Track01501"].stems) == 3
 
 
