@@ -50,7 +50,7 @@ _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
 _integer = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
 _float = functools.partial(flags.DEFINE_float, flag_values=FLAGS)
 _boolean = functools.partial(flags.DEFINE_boolean, flag_values=FLAGS)
-_OUT = _string("out", None, "Folder of the training set.")
+_string("out", None, "Folder of the training set.")
 _CODEC = _string(
   "codec",
   "demo",

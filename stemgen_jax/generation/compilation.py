@@ -5,14 +5,13 @@ import dataclasses
 import hashlib
 import pathlib
 import platform
-import secrets
 import warnings
 from collections.abc import Iterator
 
 import jax
 from jax import monitoring
 
-from stemgen_jax import paths
+from stemgen_jax import disk, paths
 
 # Seconds of compilation; takes wait for many programs of about that time.
 _SHORTEST = 0.2
@@ -32,11 +31,9 @@ def keep_programs() -> None:
   # Home folders are shared by machines, machine code is for one processor.
   digest = hashlib.sha256(_processor().encode()).hexdigest()[:12]
   folder = paths.cache_folder() / f"programs-{digest}"
-  probe = folder / f".{secrets.token_hex(8)}.part"
   try:
+    disk.check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    probe.touch(exist_ok=False)
-    probe.unlink()
   except OSError:
     return
   # A program that another run is writing, or that a full disk has no room for,
