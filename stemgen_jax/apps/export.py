@@ -13,47 +13,34 @@ import pathlib
 from absl import flags
 
 from stemgen_jax import disk, paths
+from stemgen_jax.cli.flags.bound import bound
 from stemgen_jax.cli.flags.required import required
 
 DTYPES = ("float16", "float32")
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string(
-  "run", None, "Folder that `stemgen-jax train` made.", flag_values=FLAGS
-)
-flags.DEFINE_string(
-  "out", None, "File to write, .safetensors.", flag_values=FLAGS
-)
-_STEP = flags.DEFINE_string(
+_add = bound(FLAGS)
+_add.string("run", None, "Folder that `stemgen-jax train` made.")
+_add.string("out", None, "File to write, .safetensors.")
+_STEP = _add.string(
   "step",
   "best",
   "Checkpoint to export: a step, last, or best (highest validation accuracy).",
-  flag_values=FLAGS,
 )
-_DTYPE = flags.DEFINE_string(
-  "dtype",
-  "float32",
-  "float32, or float16 for half the size.",
-  flag_values=FLAGS,
+_DTYPE = _add.string(
+  "dtype", "float32", "float32, or float16 for half the size."
 )
-_OVERWRITE = flags.DEFINE_bool(
-  "overwrite",
-  False,
-  "Replace existing weights and their .json, .md and .png.",
-  flag_values=FLAGS,
+_OVERWRITE = _add.bool(
+  "overwrite", False, "Replace existing weights and their .json, .md and .png."
 )
-_LICENSE = flags.DEFINE_string(
+_LICENSE = _add.string(
   "license",
   "",
   "Licence of the weights, one line. Permitted use also depends on the data "
   "and the codec.",
-  flag_values=FLAGS,
 )
-_DATA_LICENSE = flags.DEFINE_string(
-  "data_license",
-  "",
-  "Licence of the music, one line, for the model card.",
-  flag_values=FLAGS,
+_DATA_LICENSE = _add.string(
+  "data_license", "", "Licence of the music, one line, for the model card."
 )
 
 

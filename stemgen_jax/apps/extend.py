@@ -12,21 +12,19 @@ A take that was generated from nothing continues to a length:
 from absl import flags
 
 from stemgen_jax.cli.flags import takes
+from stemgen_jax.cli.flags.bound import bound
 
 FLAGS = flags.FlagValues()
+_add = bound(FLAGS)
 takes.define_edit(FLAGS)
-flags.DEFINE_string(
+_add.string(
   "context",
   None,
   "The longer music, which begins with that of the take; in the take's sample "
   "rate and channels.",
-  flag_values=FLAGS,
 )
-flags.DEFINE_float(
-  "seconds",
-  None,
-  "Without --context: the new length of a take from nothing.",
-  flag_values=FLAGS,
+_add.float(
+  "seconds", None, "Without --context: the new length of a take from nothing."
 )
 
 

@@ -35,54 +35,37 @@ from absl import flags
 
 from stemgen_jax import categories
 from stemgen_jax.cli.flags import takes
+from stemgen_jax.cli.flags.bound import bound
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string(
+_add = bound(FLAGS)
+_add.string(
   "context",
   None,
   "The music to generate a stem for: wav, flac, ogg, mp3 or aiff, 0.2 s to 10 "
   "minutes.",
-  flag_values=FLAGS,
 )
-flags.DEFINE_float(
-  "seconds",
-  None,
-  "Without --context: start from nothing, this long.",
-  flag_values=FLAGS,
+_add.float("seconds", None, "Without --context: start from nothing, this long.")
+_add.bool(
+  "loop", False, "The context is one period of a loop, and so is the stem."
 )
-flags.DEFINE_bool(
-  "loop",
-  False,
-  "The context is one period of a loop, and so is the stem.",
-  flag_values=FLAGS,
-)
-flags.DEFINE_string(
-  "stem", "bass", "The instrument to generate.", flag_values=FLAGS
-)
-flags.DEFINE_string(
+_add.string("stem", "bass", "The instrument to generate.")
+_add.string(
   "genre",
   "",
   f"For weights with this condition: {', '.join(categories.GENRES)}.",
-  flag_values=FLAGS,
 )
-flags.DEFINE_string(
-  "role",
-  "",
-  f"The same, function of the stem: {', '.join(categories.ROLES)}.",
-  flag_values=FLAGS,
+_add.string(
+  "role", "", f"The same, function of the stem: {', '.join(categories.ROLES)}."
 )
-flags.DEFINE_bool(
+_add.bool(
   "exact",
   False,
   "Sample one take at a time on GPU and TPU too, so that a seed gives the "
   "same take to the last bit for any --takes. On a CPU it always does.",
-  flag_values=FLAGS,
 )
-flags.DEFINE_bool(
-  "dry_run",
-  False,
-  "Print the cost of a stem of this length and write nothing.",
-  flag_values=FLAGS,
+_add.bool(
+  "dry_run", False, "Print the cost of a stem of this length and write nothing."
 )
 takes.define(FLAGS)
 

@@ -30,7 +30,6 @@ split of a finished set:
   stemgen-jax prepare --out=data/band --export_heldout=heldout.npz
 """
 
-import functools
 import os
 import pathlib
 from typing import Any
@@ -39,6 +38,7 @@ from absl import flags
 
 from stemgen_jax import disk
 from stemgen_jax.cli.flags import sources
+from stemgen_jax.cli.flags.bound import bound
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.codec import check_name, weight_files
 from stemgen_jax.data.manifest import Manifest, recipe_of
@@ -46,12 +46,9 @@ from stemgen_jax.data.preparation import pairs
 
 FLAGS = flags.FlagValues()
 sources.define(FLAGS)
-_string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
-_integer = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
-_float = functools.partial(flags.DEFINE_float, flag_values=FLAGS)
-_boolean = functools.partial(flags.DEFINE_boolean, flag_values=FLAGS)
-_string("out", None, "Folder of the training set.")
-_CODEC = _string(
+_add = bound(FLAGS)
+_add.string("out", None, "Folder of the training set.")
+_CODEC = _add.string(
   "codec",
   "demo",
   "Codec that turns audio into codes: demo, a .safetensors file, or "
@@ -59,7 +56,7 @@ _CODEC = _string(
   "downloaded, or read from a file after a colon: "
   "encodec_32khz:model.safetensors.",
 )
-_SEGMENT_SECONDS = _float(
+_SEGMENT_SECONDS = _add.float(
   "segment_seconds",
   None,
   "Length of the segments that songs are cut into, at most 60. Default: length "
@@ -82,58 +79,57 @@ _PAIR_FLAGS = {
 for _name, _text in _PAIR_FLAGS.items():
   _default = getattr(pairs.PairConfig(), _name)
   if isinstance(_default, str):
-    flags.DEFINE_enum(_name, _default, pairs.SUBSET_SIZES, _text, FLAGS)
+    _add.enum(_name, _default, pairs.SUBSET_SIZES, _text)
   elif isinstance(_default, int):
-    _integer(_name, _default, _text)
+    _add.integer(_name, _default, _text)
   else:
-    _float(_name, _default, _text)
-_STRICT = _boolean(
+    _add.float(_name, _default, _text)
+_STRICT = _add.bool(
   "strict",
   False,
   "Stop at the first song or stem that cannot be used, instead of leaving it "
   "out and naming it in problems.csv.",
 )
-_WORKERS = _integer(
+_WORKERS = _add.integer(
   "workers", None, "Processes that encode. Default: one per core."
 )
-_RUNNER = _string(
+_RUNNER = _add.string(
   "runner",
   None,
   "Encode on a cluster with this runner of Apache Beam: DataflowRunner, "
   "SparkRunner, FlinkRunner, or DirectRunner to try it here.",
 )
-_BEAM = flags.DEFINE_multi_string(
+_BEAM = _add.multi_string(
   "beam",
   [],
   "Option of the runner, as --beam=region=europe-west1; may be given several "
   "times.",
-  flag_values=FLAGS,
 )
-_SONG_FILES = _string(
+_SONG_FILES = _add.string(
   "song_files",
   None,
   "Folder where the workers of --runner write the encoded songs: a path, or "
   "gs://, s3://, hdfs://. Default: in --out, if they see that.",
 )
-_DRY_RUN = _boolean(
+_DRY_RUN = _add.bool(
   "dry_run", False, "Check everything and print what would be done."
 )
-_INSPECT = _boolean(
+_INSPECT = _add.bool(
   "inspect",
   False,
   "Do not prepare: write inspect.html, a page that shows and plays the data "
   "set in --out.",
 )
-_EXPORT_HELDOUT = _string(
+_EXPORT_HELDOUT = _add.string(
   "export_heldout",
   None,
   "Do not prepare: write examples of the test split of --out to this .npz.",
 )
-_OVERWRITE = _boolean(
+_OVERWRITE = _add.bool(
   "overwrite", False, "Replace the .npz of --export_heldout."
 )
-_HELDOUT = _integer("heldout", 96, "Number of examples to export.")
-_WINDOW = _integer("window", 400, "Frames of an exported example.")
+_HELDOUT = _add.integer("heldout", 96, "Number of examples to export.")
+_WINDOW = _add.integer("window", 400, "Frames of an exported example.")
 
 
 def main(argv: list[str]) -> None:

@@ -12,29 +12,23 @@ frame (20 ms at 50 frames a second) on either side.
 from absl import flags
 
 from stemgen_jax.cli.flags import takes
+from stemgen_jax.cli.flags.bound import bound
 
 FLAGS = flags.FlagValues()
+_add = bound(FLAGS)
 takes.define_edit(FLAGS)
 takes.define_own_context(FLAGS)
-flags.DEFINE_string(
+_add.string(
   "regions",
   None,
   "Regions to sample again, FROM-TO in seconds, as 2.5-4,10-12.",
-  flag_values=FLAGS,
 )
-flags.DEFINE_string(
-  "bars",
-  None,
-  "The same in bars, as 5-8,12, counted from 1; needs --bpm.",
-  flag_values=FLAGS,
+_add.string(
+  "bars", None, "The same in bars, as 5-8,12, counted from 1; needs --bpm."
 )
-flags.DEFINE_float("bpm", None, "Tempo in beats per minute.", flag_values=FLAGS)
-flags.DEFINE_integer(
-  "beats_per_bar", 4, "Number of beats of a bar.", flag_values=FLAGS
-)
-flags.DEFINE_float(
-  "first_beat", 0.0, "Start of bar 1 in seconds.", flag_values=FLAGS
-)
+_add.float("bpm", None, "Tempo in beats per minute.")
+_add.integer("beats_per_bar", 4, "Number of beats of a bar.")
+_add.float("first_beat", 0.0, "Start of bar 1 in seconds.")
 
 
 def main(argv: list[str]) -> None:

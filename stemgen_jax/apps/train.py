@@ -26,6 +26,7 @@ import sys
 from absl import flags
 from ml_collections import config_flags
 
+from stemgen_jax.cli.flags.bound import bound
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.data.mixture import Mixture
 from stemgen_jax.training import config as config_lib
@@ -33,73 +34,61 @@ from stemgen_jax.training.planning import hardware
 from stemgen_jax.training.resolve import check_processes, resolve
 
 FLAGS = flags.FlagValues()  # Not absl's global ones: commands may share names.
+_add = bound(FLAGS)
 config_flags.DEFINE_config_file(
   "config",
   None,
   "File with the configuration of the run, such as configs/demo.py.",
   flag_values=FLAGS,
 )
-flags.DEFINE_string(
+_add.string(
   "data",
   None,
   "Folder that `stemgen-jax prepare` made, or several by weight: "
   "data/a:0.7,data/b:0.3.",
-  flag_values=FLAGS,
 )
-flags.DEFINE_string(
+_add.string(
   "out",
   None,
   "Folder of the run: log, checkpoints. An existing run is resumed.",
-  flag_values=FLAGS,
 )
-_START = flags.DEFINE_string(
+_START = _add.string(
   "start",
   None,
   "Initial weights: exported weights, demo, or the folder of a run. The "
   "learning rate is still the configuration's.",
-  flag_values=FLAGS,
 )
-_CODEC = flags.DEFINE_string(
+_CODEC = _add.string(
   "codec",
   None,
   "Codec to decode auditions with (config.listen_every): a name or a "
   ".safetensors file. Default: the codec of the data.",
-  flag_values=FLAGS,
 )
-_RESTORE_STEP = flags.DEFINE_integer(
+_RESTORE_STEP = _add.integer(
   "restore_step",
   None,
   "Resume from this checkpoint of --out; later ones move to OUT/set_aside.",
-  flag_values=FLAGS,
 )
-_COORDINATOR = flags.DEFINE_string(
+_COORDINATOR = _add.string(
   "coordinator",
   None,
   "HOST:PORT of process 0, for a run of several processes; 'auto' on TPU "
   "pods, under SLURM (srun) and under Open MPI.",
-  flag_values=FLAGS,
 )
-_PROCESSES = flags.DEFINE_integer(
-  "processes",
-  None,
-  "Number of processes; not with auto.",
-  flag_values=FLAGS,
+_PROCESSES = _add.integer(
+  "processes", None, "Number of processes; not with auto."
 )
-_PROCESS = flags.DEFINE_integer(
-  "process", None, "Index of this process, from 0.", flag_values=FLAGS
-)
-_DRY_RUN = flags.DEFINE_bool(
+_PROCESS = _add.integer("process", None, "Index of this process, from 0.")
+_DRY_RUN = _add.bool(
   "dry_run",
   False,
   "Print whether the run fits and its parameters, memory, communication and "
   "time. Needs neither the hardware nor --data.",
-  flag_values=FLAGS,
 )
-_DEVICE = flags.DEFINE_string(
+_DEVICE = _add.string(
   "device",
   None,
   "Device of a --dry_run, such as H100-80GB or TPU-v5e. Default: all known.",
-  flag_values=FLAGS,
 )
 
 

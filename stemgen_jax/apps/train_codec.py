@@ -24,78 +24,60 @@ from absl import flags
 
 from stemgen_jax import disk
 from stemgen_jax.cli.flags import sources
+from stemgen_jax.cli.flags.bound import bound
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.codec.training import config as config_lib
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string(
-  "out",
-  None,
-  "Folder of the run: checkpoint, log.jsonl, report.json.",
-  flag_values=FLAGS,
+_add = bound(FLAGS)
+_add.string(
+  "out", None, "Folder of the run: checkpoint, log.jsonl, report.json."
 )
-_EXPORT = flags.DEFINE_string(
+_EXPORT = _add.string(
   "export",
   None,
   "File of the exported weights, .safetensors. Default: codec.safetensors in "
   "--out.",
-  flag_values=FLAGS,
 )
-_OVERWRITE = flags.DEFINE_bool(
+_OVERWRITE = _add.bool(
   "overwrite",
   False,
   "Replace weights of another codec, such as those of a shorter run. Codes "
   "that were made with them need them.",
-  flag_values=FLAGS,
 )
-_NAME = flags.DEFINE_string(
-  "name", "demo", "Name of the exported codec.", flag_values=FLAGS
+_NAME = _add.string("name", "demo", "Name of the exported codec.")
+_STEPS = _add.integer(
+  "steps", 6000, "Training steps in all, half a second each."
 )
-_STEPS = flags.DEFINE_integer(
-  "steps", 6000, "Training steps in all, half a second each.", flag_values=FLAGS
-)
-_BATCH = flags.DEFINE_integer(
-  "batch", 8, "Clips of 0.8 seconds in a step.", flag_values=FLAGS
-)
+_BATCH = _add.integer("batch", 8, "Clips of 0.8 seconds in a step.")
 sources.define_band(
   FLAGS,
   songs=320,
   songs_help="Songs to train on; an eighth more are held out for the report.",
   seed_help="Seed of the songs and of the training.",
 )
-_SONG_SECONDS = flags.DEFINE_float(
-  "song_seconds", 30.0, "Length of a song in seconds.", flag_values=FLAGS
-)
-_CACHE = flags.DEFINE_string(
+_SONG_SECONDS = _add.float("song_seconds", 30.0, "Length of a song in seconds.")
+_CACHE = _add.string(
   "cache",
   None,
   "Folder for the rendered songs, 12 MB each. Default: songs/ in --out.",
-  flag_values=FLAGS,
 )
-_CHECKPOINT_MINUTES = flags.DEFINE_float(
-  "checkpoint_minutes",
-  5.0,
-  "Minutes of training between checkpoints.",
-  flag_values=FLAGS,
+_CHECKPOINT_MINUTES = _add.float(
+  "checkpoint_minutes", 5.0, "Minutes of training between checkpoints."
 )
-_REPORT = flags.DEFINE_bool(
+_REPORT = _add.bool(
   "report",
   False,
   "Do not train: measure the codec, and write report.json in --out.",
-  flag_values=FLAGS,
 )
-_FILES = flags.DEFINE_string(
-  "files",
-  None,
-  "With --report: a pattern of audio files to measure too.",
-  flag_values=FLAGS,
+_FILES = _add.string(
+  "files", None, "With --report: a pattern of audio files to measure too."
 )
-_CODEC = flags.DEFINE_string(
+_CODEC = _add.string(
   "codec",
   None,
   "With --report: measure this mono codec of 32 kHz instead of the run's: "
   "demo, encodec_32khz or a .safetensors file.",
-  flag_values=FLAGS,
 )
 
 

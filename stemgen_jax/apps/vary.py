@@ -12,22 +12,18 @@ The notes stay, and their sound changes:
 from absl import flags
 
 from stemgen_jax.cli.flags import takes
+from stemgen_jax.cli.flags.bound import bound
 
 FLAGS = flags.FlagValues()
+_add = bound(FLAGS)
 takes.define_edit(FLAGS)
 takes.define_own_context(FLAGS)
-flags.DEFINE_float(
-  "share",
-  0.5,
-  "Share of the time that is sampled again, up to 1.",
-  flag_values=FLAGS,
-)
-flags.DEFINE_integer(
+_add.float("share", 0.5, "Share of the time that is sampled again, up to 1.")
+_add.integer(
   "from_level",
   0,
   "Codec levels coarser than this stay everywhere: 0 samples all of them, 1 "
   "and above keep the notes and change their sound.",
-  flag_values=FLAGS,
 )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from absl import flags
 
+from stemgen_jax.cli.flags.bound import bound
 from stemgen_jax.sampling import settings as settings_lib
 from stemgen_jax.sampling.settings import Settings
 
@@ -53,25 +54,24 @@ def define(values: flags.FlagValues, *, of_take: bool = False) -> None:
     values: flags of the command.
     of_take: the settings of a take are the default.
   """
+  add = bound(values)
   default = f" Default: the {'take' if of_take else 'preset'}'s"
-  flags.DEFINE_enum(
+  add.enum(
     "preset",
     None if of_take else "default",
     list(settings_lib.PRESETS),
     "How to sample: with a codec of four levels, 'fast' takes 12 passes of the "
     "model for each window, 'default' 44, and 'paper' the paper's 768."
     + (f"{default} settings." if of_take else ""),
-    flag_values=values,
   )
-  flags.DEFINE_list(
+  add.list(
     "steps",
     None,
     "Steps per codec level, coarse to fine, as 16,8,8,4; fewer are faster. "
     f"Levels beyond the last number take the last one.{default}.",
-    flag_values=values,
   )
   for name in names():
-    flags.DEFINE_list(f"settings.{name}", None, _HELP[name], flag_values=values)
+    add.list(f"settings.{name}", None, _HELP[name])
 
 
 def parse(values: flags.FlagValues, own: Settings | None = None) -> Settings:

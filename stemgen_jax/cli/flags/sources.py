@@ -1,6 +1,5 @@
 """Flags that choose the songs, and the source of songs they stand for."""
 
-import functools
 import pathlib
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +7,7 @@ from absl import flags
 
 from stemgen_jax.categories import parse_category
 from stemgen_jax.cli.flags import owners as owners_lib
+from stemgen_jax.cli.flags.bound import bound
 
 if TYPE_CHECKING:
   from stemgen_jax.data.songs import Songs
@@ -42,38 +42,34 @@ def define_band(
   values: flags.FlagValues, *, songs: int, songs_help: str, seed_help: str
 ) -> None:
   """Define the flags of every command that uses the band."""
-  flags.DEFINE_integer("songs", songs, songs_help, flag_values=values)
-  flags.DEFINE_integer("seed", 0, seed_help, flag_values=values)
-  flags.DEFINE_multi_string(
+  add = bound(values)
+  add.integer("songs", songs, songs_help)
+  add.integer("seed", 0, seed_help)
+  add.multi_string(
     "soundfont",
     [],
     "A .sf2 or .sf3 file for the band; may be given several times.",
-    flag_values=values,
   )
 
 
 def define(values: flags.FlagValues) -> None:
   """Define the flags of a command that takes songs from any source."""
-  string = functools.partial(flags.DEFINE_string, flag_values=values)
-  integer = functools.partial(flags.DEFINE_integer, flag_values=values)
-  string("source", "band", f"Source of the songs: {', '.join(SOURCES)}.")
-  string(
+  add = bound(values)
+  add.string("source", "band", f"Source of the songs: {', '.join(SOURCES)}.")
+  add.string(
     "root",
     None,
     "Folder of the songs: Slakh2100, MUSDB18-HQ, MoisesDB, or a folder per "
     "song with a file for each stem.",
   )
-  string(
+  add.string(
     "variant",
     "redux",
     "Variant of Slakh2100: redux (no song twice), split2 (no song in two "
     "splits) or orig.",
   )
-  flags.DEFINE_bool(
-    "vocals",
-    False,
-    "Use vocals as targets, too; they are always in contexts.",
-    flag_values=values,
+  add.bool(
+    "vocals", False, "Use vocals as targets, too; they are always in contexts."
   )
   define_band(
     values,
@@ -81,30 +77,20 @@ def define(values: flags.FlagValues) -> None:
     songs_help="Number of the band's songs to train on.",
     seed_help="Seed of the band's songs and of the pairs.",
   )
-  integer("valid_songs", 16, "Number of the band's songs to validate on.")
-  integer("test_songs", 96, "Number of the band's songs to test on.")
-  flags.DEFINE_float(
-    "seconds",
-    30.0,
-    "Length of a song of the band in seconds.",
-    flag_values=values,
-  )
-  string(
+  add.integer("valid_songs", 16, "Number of the band's songs to validate on.")
+  add.integer("test_songs", 96, "Number of the band's songs to test on.")
+  add.float("seconds", 30.0, "Length of a song of the band in seconds.")
+  add.string(
     "style",
     "all",
     "Style of the band: all, or demo, the narrower style that the demo weights "
     "were trained on.",
   )
-  flags.DEFINE_list(
-    "genres", None, "Genres of the band, instead of the style's.", values
+  add.list("genres", None, "Genres of the band, instead of the style's.")
+  add.list(
+    "categories", None, "Instruments of the band, instead of the style's."
   )
-  flags.DEFINE_list(
-    "categories",
-    None,
-    "Instruments of the band, instead of the style's.",
-    values,
-  )
-  integer(
+  add.integer(
     "programs",
     None,
     "Sounds per instrument of the band, instead of the style's.",
