@@ -4,10 +4,7 @@ from collections.abc import Sequence
 
 
 def aligned(
-  rows: Sequence[Sequence[object]],
-  header: Sequence[str] = (),
-  *,
-  gap: int = 2,
+  rows: Sequence[Sequence[object]], header: Sequence[str] = (), *, gap: int = 2
 ) -> str:
   """Return rows as text; the first column is left-aligned, others right.
 

@@ -132,9 +132,7 @@ class EncodecCodec:
       )
 
 
-def tensor(
-  audio: Float[np.ndarray, "n c"],
-) -> Float[torch.Tensor, "c n"]:
+def tensor(audio: Float[np.ndarray, "n c"]) -> Float[torch.Tensor, "c n"]:
   """Return audio in the layout of the networks, float32."""
   return torch.from_numpy(np.ascontiguousarray(audio.T, np.float32))
 

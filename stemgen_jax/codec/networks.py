@@ -81,7 +81,5 @@ class Network(nn.Module):
     self.encoder = SEANetEncoder(**shape)
     self.decoder = SEANetDecoder(**shape)
     self.quantizer = ResidualVectorQuantizer(
-      dimension=config.latent,
-      n_q=config.levels,
-      bins=config.codes_per_level,
+      dimension=config.latent, n_q=config.levels, bins=config.codes_per_level
     )

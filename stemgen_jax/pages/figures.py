@@ -67,8 +67,7 @@ def histogram(
 
 
 def intervals(
-  rows: Mapping[str, tuple[float, float, float]],
-  marks: tuple[float, ...] = (),
+  rows: Mapping[str, tuple[float, float, float]], marks: tuple[float, ...] = ()
 ) -> str:
   """Return an SVG with a dot on an interval for every row.
 

@@ -37,9 +37,7 @@ class Branches(NamedTuple):
 
 
 def branches(
-  settings: settings_lib.Settings,
-  conditions: tuple[str, ...],
-  level: int = 0,
+  settings: settings_lib.Settings, conditions: tuple[str, ...], level: int = 0
 ) -> Branches:
   """Return the branches of a level and their weights.
 

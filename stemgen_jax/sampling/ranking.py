@@ -82,9 +82,7 @@ def low_discrepancy_order(
 
 
 def best(
-  rank: Float[Array, "b t"],
-  masked: Bool[Array, "b t"],
-  count: Int[Array, " b"],
+  rank: Float[Array, "b t"], masked: Bool[Array, "b t"], count: Int[Array, " b"]
 ) -> Bool[Array, "b t"]:
   """Mark the `count` masked frames of highest rank.
 

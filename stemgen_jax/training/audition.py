@@ -27,10 +27,7 @@ EXAMPLES = 3
 MASKED = (15, 30, 50, 75, 100)
 """Shares of the frames that are masked and predicted, in percent."""
 
-_GIVEN = {
-  "context": "context",
-  "real": "real stem, through the codec",
-}
+_GIVEN = {"context": "context", "real": "real stem, through the codec"}
 # Keys are parts of file names, which pages of earlier runs link to.
 _GENERATED = {
   **{f"hidden-{percent}": f"{percent} % masked" for percent in MASKED},

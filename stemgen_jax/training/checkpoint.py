@@ -97,12 +97,7 @@ class Checkpoints:
     return max(measured, key=lambda step: measured[step], default=None)
 
   def save(
-    self,
-    step: int,
-    state: Any,
-    about: About,
-    *,
-    accuracy: float | None = None,
+    self, step: int, state: Any, about: About, *, accuracy: float | None = None
   ) -> None:
     """Start a write; the state may be donated once this returns.
 

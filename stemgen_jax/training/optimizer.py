@@ -103,9 +103,7 @@ def _updates(
   )
 
 
-def _whole(
-  inner: optax.GradientTransformation,
-) -> optax.GradientTransformation:
+def _whole(inner: optax.GradientTransformation) -> optax.GradientTransformation:
   """Run `inner` on unsharded matrices, on every device alike.
 
   Newton-Schulz iterations need whole matrices.

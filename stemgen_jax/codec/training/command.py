@@ -57,11 +57,7 @@ class Job:
 
 
 def train(
-  job: Job,
-  weights: pathlib.Path,
-  *,
-  overwrite: bool,
-  checkpoint_minutes: float,
+  job: Job, weights: pathlib.Path, *, overwrite: bool, checkpoint_minutes: float
 ) -> None:
   """Train, and export the weights at the end.
 

@@ -192,10 +192,7 @@ class Training:
     if self.warm_up_end is None:
       return self._network.decoder(latents), torch.zeros(()), {}
     quantized, ids, commitment = quantizer.quantize(
-      self._network.quantizer,
-      latents,
-      self._generator(),
-      self.config.taught,
+      self._network.quantizer, latents, self._generator(), self.config.taught
     )
     for usage, level in zip(self._usage, ids.T):
       usage.mul_(_USAGE_DECAY).add_(torch.bincount(level, minlength=len(usage)))

@@ -17,12 +17,7 @@ from jaxtyping import Bool, Float, Float32, UInt16
 from stemgen_jax import audio, categories
 from stemgen_jax.codec import Codec, ScaledCodec
 from stemgen_jax.data import songs
-from stemgen_jax.data.preparation import (
-  activity,
-  pairs,
-  song_audio,
-  song_codes,
-)
+from stemgen_jax.data.preparation import activity, pairs, song_audio, song_codes
 
 # Seconds of audio per call of the codec: enough to keep it busy; its first
 # layers need about 100 MB per minute.

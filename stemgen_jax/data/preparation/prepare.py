@@ -154,10 +154,7 @@ def prepare(
 
 
 def check(
-  source: songs.Songs,
-  codec: Codec,
-  out: pathlib.Path,
-  config: pairs.PairConfig,
+  source: songs.Songs, codec: Codec, out: pathlib.Path, config: pairs.PairConfig
 ) -> dict[str, Any]:
   """Return the configuration of a data set if it can be prepared in `out`.
 

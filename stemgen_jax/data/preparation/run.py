@@ -14,12 +14,7 @@ from stemgen_jax import codec as codec_lib
 from stemgen_jax import text_tables
 from stemgen_jax.data import batches, songs
 from stemgen_jax.data.manifest import Manifest, recipe_of
-from stemgen_jax.data.preparation import (
-  inspect_page,
-  pairs,
-  plan,
-  problems,
-)
+from stemgen_jax.data.preparation import inspect_page, pairs, plan, problems
 from stemgen_jax.data.preparation import prepare as prepare_lib
 from stemgen_jax.data.sources import multitracks
 from stemgen_jax.data.sources.band import Band

@@ -21,9 +21,7 @@ STUDIES = {
       defaults={"examples": 400, "mirdd": True},
     ),
     Study(
-      name="listening",
-      flags=("data", "examples"),
-      defaults={"examples": 96},
+      name="listening", flags=("data", "examples"), defaults={"examples": 96}
     ),
     Study(
       name="sound",

@@ -50,9 +50,7 @@ def write(subject: SongSubject, result: Mapping[str, Any]) -> None:
 
 
 def evaluate(
-  subject: SongSubject,
-  grid: Mapping[str, Settings],
-  recipe: Mapping[str, Any],
+  subject: SongSubject, grid: Mapping[str, Settings], recipe: Mapping[str, Any]
 ) -> dict[str, list[Measurements]]:
   """Evaluate the examples of a subject under every setting.
 

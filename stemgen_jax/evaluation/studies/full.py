@@ -124,18 +124,11 @@ def evaluate(
     stems = measurement.anchors(engine.codec, example)
     stems["generated"] = _generate(subject, example, example.context)
     audio.write(
-      stem_path(subject.out, place),
-      stems["generated"],
-      bits=16,
-      overwrite=True,
+      stem_path(subject.out, place), stems["generated"], bits=16, overwrite=True
     )
     stems["shuffled"] = _generate(subject, example, other)
     measurement.measure(
-      example,
-      stems,
-      subject.embeddings,
-      describe=subject.describe,
-      began=began,
+      example, stems, subject.embeddings, describe=subject.describe, began=began
     ).save(path)
 
   jobs = (

@@ -94,9 +94,7 @@ def describe(
   }
 
 
-def ranges(
-  described: Sequence[Mapping[str, float]],
-) -> dict[str, list[float]]:
+def ranges(described: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
   """Return the 5 %, 50 % and 95 % quantiles of every figure."""
   return {
     name: [

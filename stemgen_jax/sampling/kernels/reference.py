@@ -52,9 +52,7 @@ def pick(
 
 
 def truncate(
-  logits: Float[Array, "b t v"],
-  top_k: Int[Array, ""],
-  top_p: Float[Array, ""],
+  logits: Float[Array, "b t v"], top_k: Int[Array, ""], top_p: Float[Array, ""]
 ) -> Float[Array, "b t v"]:
   """Set the logits of all but the most likely codes to -inf.
 
