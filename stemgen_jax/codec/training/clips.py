@@ -3,8 +3,8 @@
 import collections
 import json
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -24,27 +24,10 @@ _AUDIBLE = 1e-3  # RMS below which a clip counts as silent, -60 dB
 _TRIES = 8
 
 
-# The part of `data.songs` that `render` needs; data is a room above this one.
-class _Stem(Protocol):
-  @property
-  def category(self) -> str: ...
-  @property
-  def read(self) -> Callable[[], audio.Audio]: ...
-
-
-class _Song(Protocol):
-  @property
-  def id(self) -> str: ...
-  @property
-  def split(self) -> str: ...
-  @property
-  def stems(self) -> Sequence[_Stem]: ...
-
-
 class Songs(Protocol):
-  """A source of songs, such as `data.songs.Songs`."""
+  """A source of songs, see `data.songs`; data is a room above this one."""
 
-  def songs(self) -> Iterable[_Song]:
+  def songs(self) -> Iterable[Any]:
     """Return the songs of all splits."""
     ...
 
