@@ -12,7 +12,6 @@ _BEAM = ["apache-beam>=2.60"]
 _TENSORBOARD = ["tensorboardX>=2.6"]
 _TRAIN = [
   "array_record>=0.6",
-  "filelock>=3.12",
   "grain>=0.2.12",
   "importlib_resources>=6.0",  # tensorflow-datasets' own, undeclared
   "ml_collections>=1.0",
@@ -58,6 +57,7 @@ setuptools.setup(
   install_requires=[
     "absl-py>=2.1",
     "encodec>=0.1.1",
+    "filelock>=3.12",
     "flax>=0.12",
     "jax>=0.10.2",
     "jaxtyping>=0.3",

@@ -44,21 +44,22 @@ class Stop:
 
 @contextlib.contextmanager
 def stop_signals(
-  *numbers: int, then: Callable[[], object] = lambda: None
+  *numbers: int, then: Callable[[], object] = lambda: None, insist: bool = True
 ) -> Iterator[Stop]:
   """Turn SIGTERM and the first Ctrl-C into a request to stop.
 
-  A second Ctrl-C raises KeyboardInterrupt. The former handlers are restored at
-  the end.
+  The former handlers are restored at the end.
 
   Args:
     *numbers: signals to handle; SIGINT and SIGTERM if left out.
     then: called at every signal that asks to stop.
+    insist: a second Ctrl-C raises KeyboardInterrupt; otherwise the work always
+      gets to save.
   """
   stop = Stop()
 
   def ask(number: int, _: object) -> None:
-    if stop.asked and number == signal.SIGINT:
+    if insist and stop.asked and number == signal.SIGINT:
       raise KeyboardInterrupt
     stop.asked = True
     then()

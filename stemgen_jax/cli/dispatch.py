@@ -25,6 +25,7 @@ _MOST_LINES = 3
 # The extra of setup.py that installs a module.
 _EXTRAS = {
   "array_record": "train",
+  "google": "train",
   "grain": "train",
   "librosa": "evaluate",
   "mido": "evaluate",
@@ -35,6 +36,7 @@ _EXTRAS = {
   "orbax": "train",
   "pretty_midi": "band",
   "tensorflow_datasets": "train",
+  "yaml": "train",
 }
 
 

@@ -143,7 +143,7 @@ class Settings:
 
   @property
   def truncated(self) -> bool:
-    """Whether any level has a top-k or a top-p."""
+    """True if any level has a top-k or a top-p."""
     return any(_entries(self.top_k)) or min(_entries(self.top_p)) < 1
 
   def steps_at(self, level: int) -> int:

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import subprocess
 import sys
 
@@ -112,6 +113,7 @@ def run(studio):
 
     def run(*arguments):
       print(json.dumps(arguments), file=questions, flush=True)
+      assert select.select([answers], [], [], 60)[0], f"no answer: {arguments}"
       code, out, err = json.loads(answers.readline())
       return subprocess.CompletedProcess(arguments, code, out, err)
 

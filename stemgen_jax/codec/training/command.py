@@ -96,7 +96,7 @@ def _run(run: loop.Training, checkpoint_minutes: float) -> None:
   """Train to the end, or until SIGTERM or Ctrl-C; save either way."""
   saved = time.monotonic()
   with (
-    progress.stop_signals() as stop,
+    progress.stop_signals(insist=False) as stop,
     progress.bar(
       run.run(),
       initial=run.step,

@@ -276,7 +276,9 @@ class Training:
       tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     # A run may be made longer or shorter.
     ours = recipes.as_json(self.config) | {"steps": progress["config"]["steps"]}
-    if different := recipes.differences(progress["config"], ours):
+    # Fields that an earlier version had besides make no difference.
+    theirs = {name: progress["config"].get(name) for name in ours}
+    if different := recipes.differences(theirs, ours):
       raise ValueError(
         f"{path} was made with other settings ({different}): use those, or "
         "another folder"

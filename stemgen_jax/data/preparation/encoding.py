@@ -222,7 +222,7 @@ def encode_to_file(song: songs.Song, codec: Codec, task: Task) -> Encoded:
 
 
 def is_full(error: Exception) -> bool:
-  """Whether a write failed for lack of space, quota or file size."""
+  """Return True if a write failed for lack of space, quota or size."""
   full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
   # The writer of records passes on the system's message without its number.
   return getattr(error, "errno", None) in full or any(

@@ -53,7 +53,7 @@ def find_missing(
 
 
 def _is_newer(song: songs.Song, path: pathlib.Path) -> bool:
-  """Whether a file of the song was written after `path`."""
+  """Return True if a file of the song was written after `path`."""
   written = path.stat().st_mtime
   # A date in the future, from a wrong clock, would encode the song every time.
   return any(
@@ -127,7 +127,14 @@ def _in_processes(
     initargs=(load_codec,),
   )
   try:
-    pending = [pool.submit(_encode_in_worker, song, task) for song in missing]
+    pending: set[futures.Future[encoding.Encoded]] = set()
+    for song in missing:
+      pending.add(pool.submit(_encode_in_worker, song, task))
+      # Songs are pickled when they are submitted: keep only a few in memory.
+      if len(pending) > 2 * workers:
+        done, pending = futures.wait(pending, None, futures.FIRST_COMPLETED)
+        for future in done:
+          yield future.result()
     for future in futures.as_completed(pending):
       yield future.result()
   except BrokenProcessPool as error:

@@ -208,7 +208,7 @@ class Folder:
 
 
 def _is_vocal(text: str, row: Mapping[str, str]) -> bool:
-  """Whether a stem is sung; the table overrides its name."""
+  """Return True if a stem is sung; the table overrides its name."""
   given = row["category"]
   if given and names.is_vocal(given):
     return True

@@ -132,7 +132,7 @@ def _mistake(content: Any) -> str:
 
 
 def _have_texts(entries: Any, *names: str) -> TypeGuard[list[dict[str, Any]]]:
-  """Whether entries are a list of mappings with these texts."""
+  """Return True if entries are a list of mappings with these texts."""
   return isinstance(entries, list) and all(
     isinstance(entry, dict) and isinstance(entry.get(name), str)
     for entry in entries

@@ -35,12 +35,12 @@ def find_category(text: str) -> str | None:
 
 
 def is_vocal(text: str) -> bool:
-  """Whether a file's name mentions singing: "Lead Vox 2", "choir"."""
+  """Return True if a file's name mentions singing, as "Lead Vox 2"."""
   return any(_VOCAL.fullmatch(word) for word in _words(text))
 
 
 def is_mix(text: str) -> bool:
-  """Whether a file's name mentions a mix or a click track."""
+  """Return True if a file's name mentions a mix or a click track."""
   return bool(_NO_STEM.search(text))
 
 
