@@ -28,7 +28,9 @@ def bar(
   """
   # In a log every update is a line of its own.
   interval = seconds if sys.stderr.isatty() else log_seconds
-  return tqdm.tqdm(iterable, mininterval=interval, **options)
+  # tqdm's stubs do not know that there may be nothing to iterate over.
+  items: Any = iterable
+  return tqdm.tqdm(items, mininterval=interval, **options)
 
 
 class Stop:

@@ -1,6 +1,7 @@
 import json
 import shutil
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ def prepared(tmp_path_factory):
 
 def test_records_are_those_of_tfds(prepared):
   folder = prepared / Manifest.load(prepared).records
-  expected = tfds.builder_from_directory(folder).as_data_source("train")
+  builder: Any = tfds.builder_from_directory(folder)
+  expected = builder.as_data_source("train")
   found = records.Records(prepared, "train")
   assert len(found) == len(expected) > 0
   for index, record in enumerate(expected):

@@ -49,15 +49,16 @@ def test_a_study_is_a_module_and_an_entry(monkeypatch, tmp_path):
 
 def test_weights_load_once(monkeypatch):
   calls = []
+  config = model.ModelConfig(levels=1, codes=8)
 
   def load(*arguments, **options):
     calls.append(arguments)
-    return types.SimpleNamespace(config="config", params={}, metadata={})
+    return types.SimpleNamespace(config=config, params={}, metadata={})
 
   monkeypatch.setattr(subject_lib.StemGen, "load", load)
   monkeypatch.setattr(model, "load_weights", load)
   with_engine = Subject(Options())
-  assert with_engine.engine.config == with_engine.weights.config == "config"
+  assert with_engine.engine.config == with_engine.weights.config == config
   assert calls == [("demo",)]
   # Without an engine, only the weights are loaded.
   alone = Subject(Options())

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jax import core
 
 from stemgen_jax.sampling import kernels, noise
 
@@ -40,7 +41,7 @@ def pick(kernel, given, *, rank="paper", codes, top=None):
   def run(given):
     return kernels.pick(kernel, **given, rank=rank, codes=codes, top=top)
 
-  if isinstance(given["values"], jax.core.Tracer):
+  if isinstance(given["values"], core.Tracer):
     return run(given)
   return jax.jit(run, compiler_options=_OPTIONS)(given)
 
