@@ -12,6 +12,7 @@ from stemgen_jax import codec, disk
 from stemgen_jax.apps import train_codec
 from stemgen_jax.codec.config import NetworkConfig
 from stemgen_jax.codec.training import config, loop
+from stemgen_jax.codec.training import report as report_lib
 from stemgen_jax.data.sources import band
 from stemgen_jax.paths import LOOPS
 
@@ -26,6 +27,8 @@ def call(monkeypatch, tmp_path):
     kmeans_batches=4,
   )
   monkeypatch.setattr(config, "TrainingConfig", small)
+  few_clips = functools.partial(report_lib.report, count=4)
+  monkeypatch.setattr(report_lib, "report", few_clips)
   signals = (signal.SIGTERM, signal.SIGINT)
   handlers = [signal.getsignal(number) for number in signals]
 
