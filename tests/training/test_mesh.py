@@ -69,7 +69,7 @@ def test_every_mesh_has_the_losses_of_one_device(shape, kind):
 
 
 def test_mesh_larger_than_the_machine_is_refused():
-  with pytest.raises(ValueError, match="16 devices, here are 8"):
+  with pytest.raises(ValueError, match="16 devices; there are 8"):
     sharding.make_mesh(8, 2)
 
 
