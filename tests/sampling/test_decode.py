@@ -478,7 +478,7 @@ def test_other_values_do_not_compile_again():
       settings,
       frame_offset=seed,
       known=np.ones((1, 16, 2), int),
-      known_mask=np.arange(32).reshape(1, 16, 2) % 2,
+      known_mask=np.arange(32).reshape(1, 16, 2) % 2 == 1,
       valid=np.arange(16)[None] < 8,
       **given,
     )
