@@ -170,8 +170,9 @@ def eval_examples(
   chosen = (first + further)[:count]
   if count < 1 or len(chosen) < count:
     raise ValueError(
-      f"{count} examples requested, split {split!r} of {data_dir} has "
-      f"{len(chosen)} pairs with a context"
+      f"{count} examples requested: split {split!r} of {data_dir} has "
+      f"{len(chosen)} pairs with a context; request at most as many (evaluate: "
+      "--examples), or add songs"
     )
   crop = Crop(
     window,

@@ -100,7 +100,7 @@ class EncodedContext:
     for start, end in regions:
       if not 0 <= start < min(end, self.seconds):
         raise ValueError(
-          f"region {start:g} to {end:g} s: expected from and to within the "
+          f"region {start:g} to {end:g} s: expected from before to, within the "
           f"{self.seconds:.2f} s of the sound"
         )
       first = np.searchsorted(
