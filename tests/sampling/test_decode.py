@@ -353,6 +353,13 @@ def test_known_frames_stay_padding_is_0_and_nothing_stays_masked():
   assert (codes[~valid] == 0).all()
 
 
+def test_no_tracer_leaks():
+  params = _table_params(_config())
+  typing.cast(typing.Any, decode.decode_level).clear_cache()
+  with jax.checking_leaks():
+    _decode(_tables, _config(), Settings(steps=(2, 1)), params=params)
+
+
 def test_padding_changes_nothing():
   config = _config()
   params = _table_params(config)

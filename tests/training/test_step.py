@@ -91,6 +91,14 @@ def test_steps_compile_once_and_keep_frozen_parameters():
   assert still == {"embedding/codebooks", "blocks/query/kernel"}
 
 
+def test_no_tracer_leaks():
+  config = resolved()
+  with jax.checking_leaks():
+    train_step(config)(
+      fresh(config), next(FakeBatches(config)), jax.random.key(0)
+    )
+
+
 def test_muon_steps_are_orthogonal():
   config = resolved()
   config.optimizer = dataclasses.replace(
