@@ -1,4 +1,4 @@
-"""Make a training set: songs into pairs of a context and a stem, as codes.
+"""Make a training set: pairs of a context and a stem, as codes.
 
 Without files of your own, the built-in band writes and renders the songs:
 

@@ -1,4 +1,4 @@
-"""Sample a share of a take again: more of the same, a little different.
+"""Sample a share of a take again, for a variation of it.
 
 Half of the time, in runs of half a second, is sampled again:
 
