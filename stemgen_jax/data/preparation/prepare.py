@@ -16,7 +16,6 @@ import dataclasses
 import importlib.metadata
 import pathlib
 import shutil
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -41,8 +40,6 @@ _PACKAGES = (
   *("stemgen-jax", "numpy", "scipy", "soundfile", "soxr", "torch"),
   *("encodec", "tensorflow-datasets", "array_record"),
 )
-# A song takes minutes at most to write.
-_STALE_SECONDS = 3600
 _Summaries = Mapping[str, song_codes.Summary]
 
 
@@ -106,10 +103,8 @@ def prepare(
       return finished
     Manifest.remove(out)  # first: this process may be killed later on
   task.folder.mkdir(exist_ok=True)
-  for partial in task.folder.glob(".*.part"):
-    # Of a process that was killed, not of one that is writing now.
-    if time.time() - partial.stat().st_mtime > _STALE_SECONDS:
-      partial.unlink()
+  for partial in task.folder.glob(".*.part"):  # of a process that was killed
+    partial.unlink()
   missing = workers_lib.find_missing(listed.songs, summaries, task.folder)
   done = len(ids) - len(missing)
   # Encoders return the summaries, so that no file is opened to count its pairs.
