@@ -88,7 +88,7 @@ def decode_codes(
   at_once: int | None = None,
   progress: Callable[[int], object] | None = None,
   apply: Callable = transformer.apply,
-  kernel: kernels.Kernel | None = None,
+  kernel: kernels.Kernel = kernels.REFERENCE,
 ) -> Int[np.ndarray, "b t q"]:
   """Sample the target's codes, coarse to fine (StemGen, section 2.3).
 
@@ -115,7 +115,7 @@ def decode_codes(
     at_once: items that one device decodes together; all by default.
     progress: function called after each level with steps times items.
     apply: forward pass with the signature of `transformer.apply`.
-    kernel: kernel that picks candidates; the backend's by default. One with
+    kernel: kernel that picks candidates; the plain path by default. One with
       the head in it takes `transformer.apply_hidden` for `apply`.
 
   Returns:
@@ -159,7 +159,7 @@ def decode_codes(
     settings.schedule,
     settings.truncated,
     guidance.has_unguided_steps(settings),
-    kernel or kernels.for_backend(),
+    kernel,
   )
   mesh = jax.sharding.get_mesh()
   devices, split = 1, None

@@ -1,11 +1,6 @@
 """Candidates and ranks from the logits of a level, in one pass."""
 
-from stemgen_jax.sampling.kernels.api import (
-  REFERENCE,
-  Kernel,
-  for_backend,
-  pick,
-)
+from stemgen_jax.sampling.kernels.api import REFERENCE, Kernel, pick
 from stemgen_jax.sampling.kernels.reference import Picks
 
-__all__ = ["REFERENCE", "Kernel", "Picks", "for_backend", "pick"]
+__all__ = ["REFERENCE", "Kernel", "Picks", "pick"]

@@ -56,16 +56,9 @@ class Kernel:
       )
 
 
+# The default on every backend: the fused kernels were interpreted, lowered and
+# compiled, but never run on an accelerator.
 REFERENCE = Kernel()
-
-
-def for_backend() -> Kernel:
-  """Return the fused kernel on TPUs, the reference elsewhere."""
-  # The GPU's kernel was interpreted and lowered, but never run on a GPU: it
-  # must be chosen explicitly.
-  if jax.default_backend() == "tpu":
-    return Kernel(launcher="mosaic_tpu")
-  return REFERENCE
 
 
 def pick(

@@ -12,7 +12,7 @@ from problem import pick, problem, shapes
 from stemgen_jax import model
 from stemgen_jax.model import sharding, transformer
 from stemgen_jax.sampling import Settings, decode_codes, noise
-from stemgen_jax.sampling.kernels import REFERENCE, Kernel, tile
+from stemgen_jax.sampling.kernels import REFERENCE, Kernel, api, tile
 
 TPU = Kernel(launcher="mosaic_tpu", interpret=True)
 # The tests' quick compilation rounds sums differently in the two paths.
@@ -169,3 +169,37 @@ def test_unknown_launchers_are_refused():
     Kernel(launcher="cuda")
   with pytest.raises(ValueError, match="begins after the head"):
     Kernel(launcher="mosaic_gpu", head=True)
+
+
+@pytest.mark.parametrize("backend", ["tpu", "gpu"])
+def test_no_backend_uses_a_kernel_unless_it_is_chosen(monkeypatch, backend):
+  launched = []
+
+  def launch(kernel, *_):
+    launched.append(kernel)
+    raise NotImplementedError
+
+  monkeypatch.setattr(api, "_launch", launch)
+  monkeypatch.setattr(jax, "default_backend", lambda: backend)
+  # Of this shape no program has been compiled yet.
+  config = model.ModelConfig(
+    levels=1, codes=31, width=16, depth=1, heads=2, mlp=32, window=8
+  )
+  params = model.init_params(config, jax.random.key(1))
+
+  def take(**given):
+    return decode_codes(
+      config,
+      params,
+      np.zeros((1, 8, 1), int),
+      {"category": np.zeros(1, int)},
+      np.arange(1),
+      Settings(steps=(1,)),
+      **given,
+    )
+
+  take()
+  assert not launched
+  with pytest.raises(NotImplementedError):
+    take(kernel=TPU)
+  assert launched == [TPU]
