@@ -24,6 +24,51 @@ def test_batches_are_compared_with_the_consumption_of_a_gpu():
   assert "consumes 226 examples/s on one H100" in done.stdout
 
 
+def test_models_are_compared_with_pytorch_and_another_checkout():
+  done = subprocess.run(
+    [
+      sys.executable,
+      BENCHMARK,
+      "model",
+      "--sizes=2x32",
+      "--dtypes=float32,bfloat16",
+      "--rounds=1",
+      "--seconds=0",
+      "--gemm=64",
+      f"--baseline={BENCHMARK.parents[1]}",
+    ],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  rows = [
+    line.strip("| ").split(" | ")
+    for line in done.stdout.splitlines()
+    if line.startswith("| 2x32 ")
+  ]
+  assert [[row[1][:7], *row[2:5]] for row in rows] == [
+    ["forward", "ours (auto)", "float32", ""],
+    ["forward", "torch", "float32", ""],
+    ["forward", "ours", "bfloat16", ""],
+    ["forward", "torch", "bfloat16", ""],
+    ["forward", "baseline (auto)", "float32", ""],
+    ["train, ", "ours (auto)", "float32", "adamw"],
+    ["train, ", "ours (auto)", "float32", "muon"],
+    ["train, ", "torch", "float32", "adamw"],
+    ["train, ", "ours", "bfloat16", "adamw"],
+    ["train, ", "ours", "bfloat16", "muon"],
+    ["train, ", "torch", "bfloat16", "adamw"],
+    ["train, ", "baseline (auto)", "float32", "muon"],
+  ]
+  for row in rows:
+    median, fastest, *_, torch, baseline, memory = row[5:]
+    assert 0 < float(fastest) <= float(median)
+    assert (float(torch) == 1) == (row[2] == "torch")
+    assert float(baseline) > 0
+    assert float(memory) > 0
+
+
 def test_codecs_are_timed_and_random_weights_are_reported(tmp_path):
   done = subprocess.run(
     [

@@ -220,7 +220,13 @@ def test_benchmarks_accept_their_flags():
   # tests/test_benchmark.py runs every part.
   parser = runpy.run_path(str(ROOT / "launch/benchmark.py"))["parser"]()
   found = [parser.parse_args(x).part for x in words_of(MODULES[1])]
-  assert sorted(set(found)) == ["agreement", "batches", "codec", "kernels"]
+  assert sorted(set(found)) == [
+    "agreement",
+    "batches",
+    "codec",
+    "kernels",
+    "model",
+  ]
 
 
 def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,1 @@
+"""The parts of `launch/benchmark.py`, one per file."""
