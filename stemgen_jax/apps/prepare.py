@@ -30,7 +30,6 @@ split of a finished set:
   stemgen-jax prepare --out=data/band --export_heldout=heldout.npz
 """
 
-import os
 import pathlib
 from typing import Any
 
@@ -40,7 +39,7 @@ from stemgen_jax import disk
 from stemgen_jax.cli.flags import sources
 from stemgen_jax.cli.flags.bound import bound
 from stemgen_jax.cli.flags.required import required
-from stemgen_jax.codec import check_name, weight_files
+from stemgen_jax.codec import check_name, device, weight_files
 from stemgen_jax.data.manifest import Manifest, recipe_of
 from stemgen_jax.data.preparation import pairs
 
@@ -55,6 +54,12 @@ _CODEC = _add.string(
   "encodec_24khz, encodec_32khz, encodec_48khz, which are looked for and "
   "downloaded, or read from a file after a colon: "
   "encodec_32khz:model.safetensors.",
+)
+_CODEC_DEVICE = _add.string(
+  "codec_device",
+  device.AUTO,
+  "Where the codec encodes: cpu, cuda or cuda:N; auto is a GPU if PyTorch "
+  "finds one.",
 )
 _SEGMENT_SECONDS = _add.float(
   "segment_seconds",
@@ -91,7 +96,9 @@ _STRICT = _add.bool(
   "out and naming it in problems.csv.",
 )
 _WORKERS = _add.integer(
-  "workers", None, "Processes that encode. Default: one per core."
+  "workers",
+  None,
+  "Processes that encode. Default: one per core, on a GPU as many as fit.",
 )
 _RUNNER = _add.string(
   "runner",
@@ -148,7 +155,7 @@ def main(argv: list[str]) -> None:
     Manifest.load(out)  # raises if there is none
     from stemgen_jax.data.preparation import run
 
-    run.inspect(out, _CODEC.value)
+    run.inspect(out, _CODEC.value, _CODEC_DEVICE.value)
   else:
     _prepare(out)
 
@@ -176,7 +183,8 @@ def _prepare(out: pathlib.Path) -> None:
     out,
     config,
     default_seconds=_SEGMENT_SECONDS.value is None,
-    workers=os.cpu_count() or 1 if _WORKERS.value is None else _WORKERS.value,
+    codec_device=_CODEC_DEVICE.value,
+    workers=_WORKERS.value,
     runner=_RUNNER.value,
     beam=_BEAM.value,
     song_files=_SONG_FILES.value,
@@ -191,6 +199,7 @@ def _check_codec(out: pathlib.Path) -> None:
   Otherwise its weights would be downloaded before the mistake is noticed.
   """
   check_name(_CODEC.value)
+  device.check(_CODEC_DEVICE.value)
   name = _CODEC.value.partition(":")[0]
   used = recipe_of(out).get("codec", name)
   if name in weight_files.PUBLISHED and name != used:

@@ -22,7 +22,7 @@ from stemgen_jax.cli import take_files
 from stemgen_jax.cli.flags import settings
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.cli.flags.takes import BITS
-from stemgen_jax.codec import weight_files
+from stemgen_jax.codec import device, weight_files
 from stemgen_jax.generation import codes_file, regions
 from stemgen_jax.generation.request import (
   SEEDS,
@@ -179,7 +179,8 @@ def _flags_in_errors(values: flags.FlagValues) -> Iterator[None]:
 
 
 def _check_weights(values: flags.FlagValues) -> None:
-  """Raise FileNotFoundError if --weights or --codec does not exist."""
+  """Raise an error if --weights, --codec or --codec_device is wrong."""
+  device.check(values.codec_device)
   for name, published in (("weights", ()), ("codec", weight_files.PUBLISHED)):
     path = values[name].value or "demo"
     known = path == "demo" or path.partition(":")[0] in published
@@ -212,7 +213,9 @@ def _load(values: flags.FlagValues) -> "StemGen":
   # From here on there are seconds of imports: all input is checked.
   from stemgen_jax.generation.stemgen import StemGen
 
-  stemgen = StemGen.load(values.weights, codec=values.codec)
+  stemgen = StemGen.load(
+    values.weights, codec=values.codec, codec_device=values.codec_device
+  )
   print(f"loaded {stemgen.name} in {time.perf_counter() - began:.1f} s")
   return stemgen
 

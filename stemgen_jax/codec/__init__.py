@@ -3,7 +3,8 @@
 PyTorch is imported when a codec is loaded or trained, not with this package.
 """
 
+from stemgen_jax.codec import device
 from stemgen_jax.codec.load import check_name, load
 from stemgen_jax.codec.protocol import Codec, ScaledCodec, decode
 
-__all__ = ["Codec", "ScaledCodec", "check_name", "decode", "load"]
+__all__ = ["Codec", "ScaledCodec", "check_name", "decode", "device", "load"]

@@ -1,8 +1,10 @@
 """A codec over EnCodec's networks, and its files."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ class EncodecCodec:
 
   Attributes:
     framing: relation of samples and frames.
+    device: PyTorch device of the network.
   """
 
   def __init__(
@@ -37,6 +40,7 @@ class EncodecCodec:
     *,
     framing: Framing | None = None,
     zeros: bool = True,
+    device: str = "cpu",
   ):
     """Make a codec from a trained network.
 
@@ -47,6 +51,7 @@ class EncodecCodec:
       framing: framing; by default the network's hop without segments.
       zeros: complete the last frame with zeros, as in training here; the
         published codecs leave it to the padding of their layers.
+      device: PyTorch device that the network is moved to.
     """
     config = network.config
     self.name = name
@@ -58,7 +63,9 @@ class EncodecCodec:
     self.levels = config.levels
     self.codes_per_level = config.codes_per_level
     self.checksum = checksum
-    self._network = network.eval()
+    self.device = device
+    with self._computing():
+      self._network = network.eval().to(device)
     self._zeros = zeros
 
   def frames(self, samples: int) -> int:
@@ -93,16 +100,38 @@ class EncodecCodec:
     """See `codec.Codec.codebooks`."""
     # Any: PyTorch types submodules as Tensor | Module.
     layers: Any = self._network.quantizer.vq.layers
-    return np.stack([layer.codebook.numpy() for layer in layers])
+    return np.stack([layer.codebook.cpu().numpy() for layer in layers])
 
   def _encode(self, audio: Float[torch.Tensor, "c n"]) -> torch.Tensor:
     if self._zeros:
       missing = -audio.shape[1] % self.hop
       audio = torch.nn.functional.pad(audio, (0, missing))
-    return chunked.encode(self._network, audio)
+    with self._computing():
+      return chunked.encode(self._network, audio.to(self.device)).cpu()
 
   def _decode(self, codes: Int[torch.Tensor, "t q"]) -> torch.Tensor:
-    return chunked.decode(self._network, codes)
+    with self._computing():
+      return chunked.decode(self._network, codes.to(self.device)).cpu()
+
+  @contextlib.contextmanager
+  def _computing(self) -> Iterator[None]:
+    """Compute on a GPU in float32, deterministically; report a full one."""
+    if self.device == "cpu":
+      yield
+      return
+    try:
+      # Convolutions would round their inputs to TF32, 10 bits, and many codes
+      # would differ from those of a CPU.
+      with torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+      ):
+        yield
+    except torch.OutOfMemoryError as error:
+      raise ValueError(
+        f"codec {self.name!r}: too little memory on {self.device}; give "
+        "--codec_device=cpu, fewer --workers, or JAX a smaller "
+        "XLA_PYTHON_CLIENT_MEM_FRACTION"
+      ) from error
 
   def _check_audio(self, audio: np.ndarray) -> None:
     if audio.ndim != 3 or audio.shape[2] != self.channels:
@@ -161,12 +190,15 @@ def save(
   return checksum
 
 
-def load(path: pathlib.Path, checksum: str) -> EncodecCodec:
+def load(
+  path: pathlib.Path, checksum: str, device: str = "cpu"
+) -> EncodecCodec:
   """Load what `save` wrote; errors as in `codec.load`.
 
   Args:
     path: file of the weights.
     checksum: its checksum.
+    device: PyTorch device of the network.
   """
   description_path = path.with_suffix(".json")
   if not description_path.is_file():
@@ -192,4 +224,4 @@ def load(path: pathlib.Path, checksum: str) -> EncodecCodec:
     network.load_state_dict(safetensors.torch.load_file(path))
   except (safetensors.SafetensorError, RuntimeError) as error:
     raise ValueError(f"{path} is corrupt: {error}; export it again") from error
-  return EncodecCodec(name, network, checksum)
+  return EncodecCodec(name, network, checksum, device=device)

@@ -4,6 +4,7 @@ import os
 import pathlib
 
 from stemgen_jax import disk, paths
+from stemgen_jax.codec import device as device_lib
 from stemgen_jax.codec import weight_files
 from stemgen_jax.codec.protocol import Codec
 
@@ -14,6 +15,7 @@ def load(
   name_or_path: str | os.PathLike[str] = "demo",
   *,
   expected_checksum: str | None = None,
+  device: str = "cpu",
 ) -> Codec:
   """Load a codec by name or from a file.
 
@@ -24,14 +26,18 @@ def load(
       `weight_files.find` gets unless a file is given after a colon:
       "encodec_32khz:model.safetensors".
     expected_checksum: checksum of the codec that made the codes.
+    device: where it encodes and decodes, see `device.choose`. On a GPU a code
+      may differ from that of a CPU where two vectors are almost equally near.
 
   Raises:
     FileNotFoundError: the weights or their description are missing.
     ValueError: the name is unknown, a file is corrupt, files do not belong
-      together, or the checksum is not the expected one.
+      together, the checksum is not the expected one, or there is no such
+      device.
   """
   text = os.fspath(name_or_path)
   check_name(text)
+  device_lib.check(device)
   name, _, given = text.partition(":")
   # PyTorch is imported below, by `published` and `encodec`: it takes seconds,
   # and machines that train or sample on codes need not have it.
@@ -39,7 +45,7 @@ def load(
     path = weight_files.find(name, given)
     from stemgen_jax.codec import published
 
-    codec = published.load(name, path)
+    codec = published.load(name, path, device_lib.choose(device))
     _check_checksum(text, codec.checksum, expected_checksum)
     return codec
   path = _SHIPPED.get(text, pathlib.Path(text))
@@ -50,7 +56,7 @@ def load(
   _check_checksum(text, actual, expected_checksum)
   from stemgen_jax.codec import encodec
 
-  return encodec.load(path, actual)
+  return encodec.load(path, actual, device_lib.choose(device))
 
 
 def check_name(text: str) -> None:

@@ -53,22 +53,24 @@ CONFIGS = {
 }
 
 
-def load(name: str, path: pathlib.Path) -> EncodecCodec:
-  """Load a published codec with the weights in a file.
+def load(name: str, path: pathlib.Path, device: str = "cpu") -> EncodecCodec:
+  """Load a published codec with the weights in a file, on a PyTorch device.
 
   Raises:
     ValueError: the file is corrupt, or has other weights.
   """
   network = Network(CONFIGS[name])
   checksum = key_mapping.load_into(network, path)
-  return codec_of(name, network, checksum)
+  return codec_of(name, network, checksum, device)
 
 
-def codec_of(name: str, network: Network, checksum: str) -> EncodecCodec:
+def codec_of(
+  name: str, network: Network, checksum: str, device: str = "cpu"
+) -> EncodecCodec:
   """Return a codec with the framing and padding of a published one."""
   config = network.config
   if name != "encodec_48khz":
-    return EncodecCodec(name, network, checksum, zeros=False)
+    return EncodecCodec(name, network, checksum, zeros=False, device=device)
   # Segments of 1 s, 150 frames, every 0.99 s.
   framing = Framing(
     hop=config.hop,
@@ -76,5 +78,5 @@ def codec_of(name: str, network: Network, checksum: str) -> EncodecCodec:
     stride=config.sample_rate * 99 // 100,
   )
   return SegmentedEncodecCodec(
-    name, network, checksum, framing=framing, zeros=False
+    name, network, checksum, framing=framing, zeros=False, device=device
   )

@@ -19,7 +19,9 @@ RECIPE = "prepare.json"
 _FILE = "manifest.json"
 _ARRAYS = {"codebooks": "codebooks.npy", "silence": "silence.npy"}
 # Fields that manifests of earlier versions lack.
-_OPTIONAL = ("listed", "song_ids", "segment_frames", "scale_ratio")
+_OPTIONAL = (
+  *("listed", "song_ids", "segment_frames", "scale_ratio", "codec_device"),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,7 @@ class Manifest:
     segment_frames: frames per segment of a codec with scales, else 0.
     scale_ratio: category -> geometric mean of target scale / context scale
       over the training set's segments, for a codec with scales.
+    codec_device: device of the codec in the last run, for information.
     config: configuration of the records, as `prepare` wrote it.
     versions: package -> version at the time of preparation.
     codebooks: codebooks of the codec, float32 [q, v, latent].
@@ -74,6 +77,7 @@ class Manifest:
   song_ids: dict[str, list[str]] = dataclasses.field(default_factory=dict)
   segment_frames: int = 0
   scale_ratio: dict[str, float] = dataclasses.field(default_factory=dict)
+  codec_device: str = ""
   config: dict[str, Any]
   versions: dict[str, str]
   codebooks: Float[np.ndarray, "q v latent"] = dataclasses.field(repr=False)

@@ -289,6 +289,8 @@ def _takes(task: Task, name: str) -> Iterator[Take]:
         role=request.role,
         weights=name,
         codec_checksum=task.codec.checksum,
+        # Of codecs over networks alone.
+        codec_device=getattr(task.codec, "device", ""),
         origin=request.origin,
         passes=passes,
         flops=passes * cost.pass_flops(config),

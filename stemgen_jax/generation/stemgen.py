@@ -9,9 +9,9 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from stemgen_jax import codec as codec_lib
 from stemgen_jax import model, paths, sampling
 from stemgen_jax.codec import Codec
-from stemgen_jax.codec import load as load_codec
 from stemgen_jax.generation import compilation, engine
 from stemgen_jax.generation.context import Region
 from stemgen_jax.generation.inputs import Context
@@ -50,6 +50,7 @@ class StemGen:
     weights: str | os.PathLike[str] = "demo",
     *,
     codec: str | os.PathLike[str] | None = None,
+    codec_device: str = codec_lib.device.AUTO,
   ) -> "StemGen":
     """Load a model and its codec.
 
@@ -61,12 +62,16 @@ class StemGen:
         suffix .safetensors; or the folder of a run, whose best checkpoint is
         loaded.
       codec: name or path of the codec; by default the one that the model names.
+      codec_device: "cpu", "cuda" or "cuda:N"; "auto" is a GPU if PyTorch finds
+        one. JAX, if it has not been used yet, leaves it some memory.
 
     Raises:
       FileNotFoundError: there are no such weights.
-      ValueError: the weights are corrupt, or the codec is not the one that the
-        model was trained with.
+      ValueError: the weights are corrupt, the codec is not the one that the
+        model was trained with, or there is no such device.
     """
+    # Before JAX is used, which takes most of a GPU's memory then.
+    codec_device = codec_lib.device.choose(codec_device)
     compilation.keep_programs()  # before anything is compiled
     name = os.fspath(weights)
     loaded = _load_weights(name)
@@ -74,10 +79,11 @@ class StemGen:
     return cls(
       config,
       loaded.params,
-      load_codec(
+      codec_lib.load(
         codec or config.codec or "demo",
         # Other weights would decode the model's codes to noise.
         expected_checksum=config.codec_checksum,
+        device=codec_device,
       ),
       loaded.metadata,
       name,

@@ -92,6 +92,7 @@ class Take:
     role: requested role, or "".
     weights: name or path of the weights.
     codec_checksum: checksum of the codec of the codes.
+    codec_device: device of the codec, for information; "" if unknown.
     origin: edit and name of the edited take; "" for other takes.
     passes: forward passes of the model.
     flops: floating-point operations of the passes.
@@ -110,6 +111,7 @@ class Take:
   weights: str
   codec_checksum: str
   elapsed: float
+  codec_device: str = ""
   genre: str = ""
   role: str = ""
   origin: str = ""
@@ -139,6 +141,7 @@ class Take:
       "seed": self.seed,
       "settings": dataclasses.asdict(self.settings),
       "weights": self.weights,
+      "codec_device": self.codec_device,
       "loop": self.context.loop,
       "origin": self.origin,
       "codes": _digest(self.context.codes, self.codes),
@@ -303,6 +306,7 @@ class Take:
       role=about.get("role", ""),
       weights=about["weights"],
       codec_checksum=about["codec_checksum"],
+      codec_device=about.get("codec_device", ""),
       origin=about["origin"],
       passes=cost["passes"],
       flops=cost["flops"],

@@ -193,6 +193,7 @@ GENERATE = ("generate", "--context=mix.wav", "--stem=bass", "--out=new.wav")
     ),
     (["--bits=12"], ["--bits=12", "16|24|float"]),
     (["--seconds=8"], ["either --context", "or --seconds"]),
+    (["--codec_device=gpu"], ["--codec_device=gpu", "cuda:N"]),
     (["--contxt=mix.wav"], ["unknown flag --contxt", "--context?"]),
     (["mix.wav"], ["'mix.wav' belongs to no flag", "--help"]),
     (["--takes"], ["--takes"]),

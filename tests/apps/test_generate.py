@@ -135,6 +135,7 @@ def test_one_take_writes_exactly_the_requested_files(context, fake, capsys):
   metadata = audio.read_metadata("my bass.wav")
   assert metadata["seed"] == 3
   assert metadata["stem"] == "bass"
+  assert metadata["codec_device"] == "cpu"
   assert metadata["settings"]["steps"] == [12, 6, 3, 3]
   out, err = capsys.readouterr()
   assert err == ""

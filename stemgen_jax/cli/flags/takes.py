@@ -88,3 +88,9 @@ def _define(
     "encodec_32khz:FILE (24, 48) for published weights kept elsewhere than in "
     "the cache. Default: the one that --weights name.",
   )
+  add.string(
+    "codec_device",
+    "auto",
+    "Where the codec encodes and decodes: cpu, cuda or cuda:N; auto is a GPU "
+    "if PyTorch finds one.",
+  )

@@ -14,6 +14,7 @@ import collections
 import contextlib
 import dataclasses
 import importlib.metadata
+import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ import numpy as np
 
 from stemgen_jax import categories, disk, recipes
 from stemgen_jax.codec import Codec, ScaledCodec, scales
+from stemgen_jax.codec import device as device_lib
 from stemgen_jax.data import songs
 from stemgen_jax.data.manifest import RECIPE, Manifest, recipe_of
 from stemgen_jax.data.preparation import (
@@ -50,7 +52,7 @@ def prepare(
   config: pairs.PairConfig,
   *,
   found: Iterable[songs.Song] | None = None,
-  workers: int = 0,
+  workers: int | None = 0,
   cluster: Callable[..., dict[str, song_codes.Summary]] | None = None,
   strict: bool = False,
 ) -> Manifest:
@@ -68,7 +70,8 @@ def prepare(
     out: folder of the data set; made if it does not exist.
     config: how pairs are drawn.
     found: `source.songs()`, if it has been called already.
-    workers: processes that encode; 0 encodes in this one.
+    workers: processes that encode; 0 encodes in this one. None for one per
+      processor, or for a codec on a GPU as many as its memory suffices for.
     cluster: `beam.Cluster` that encodes in place of `workers`.
     strict: stop at a song of which something has to be left out; otherwise
       such songs and stems are left out and named in `problems.FILE`.
@@ -83,9 +86,13 @@ def prepare(
   """
   found = source.songs() if found is None else found
   listed = listing.check(source, found, config, strict=strict)
-  if workers < 0:
+  if workers is not None and workers < 0:
     raise ValueError(f"workers is {workers}, expected 0 or more")
   codec = load_codec()
+  # Only codecs over networks have a device.
+  device = getattr(codec, "device", "")
+  if workers is None:
+    workers = device_lib.workers(device or "cpu", os.cpu_count() or 1)
   out = pathlib.Path(out)
   recipe = check(source, codec, out, config)
   out.mkdir(parents=True, exist_ok=True)
@@ -144,6 +151,8 @@ def prepare(
     context_rms_db=_mean_level(training),
     segment_frames=codec.framing.segment_frames if scaled else 0,
     scale_ratio=_scale_ratio(training) if scaled else {},
+    # Not in the recipe: a run on another device continues the same set.
+    codec_device=device,
     config=recipe,
     versions={name: importlib.metadata.version(name) for name in _PACKAGES},
     codebooks=codec.codebooks(),

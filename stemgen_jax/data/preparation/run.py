@@ -35,7 +35,8 @@ def prepare(
   config: pairs.PairConfig,
   *,
   default_seconds: bool,
-  workers: int,
+  codec_device: str,
+  workers: int | None,
   runner: str | None,
   beam: Sequence[str],
   song_files: str | None,
@@ -51,7 +52,8 @@ def prepare(
     config: how pairs are drawn.
     default_seconds: whether the config's segment_seconds is an upper bound:
       that of an existing set, or the length of the longest song, replaces it.
-    workers: processes that encode; 0 encodes in this one.
+    codec_device: device of the codec, see `codec.device.choose`.
+    workers: processes that encode, see `preparation.prepare.prepare`.
     runner: Beam runner that encodes in their place, if any.
     beam: options of the runner.
     song_files: folder that the runner's workers share, if any.
@@ -65,7 +67,7 @@ def prepare(
   if default_seconds:
     seconds = _segment_seconds(source, found, out, config.segment_seconds)
     config = dataclasses.replace(config, segment_seconds=seconds)
-  load_codec = functools.partial(codec_lib.load, codec)
+  load_codec = functools.partial(codec_lib.load, codec, device=codec_device)
   machines, cluster = "on this machine", None
   if runner:
     from stemgen_jax.data.preparation.beam import Cluster  # optional package
@@ -100,7 +102,7 @@ def prepare(
   print(f"wrote {out}")
 
 
-def inspect(out: pathlib.Path, codec: str) -> None:
+def inspect(out: pathlib.Path, codec: str, codec_device: str) -> None:
   """Write the page of a data set and print its path.
 
   Raises:
@@ -109,7 +111,9 @@ def inspect(out: pathlib.Path, codec: str) -> None:
   """
   checksum = Manifest.load(out).checksum
   path = out / "inspect.html"
-  loaded = codec_lib.load(codec, expected_checksum=checksum)
+  loaded = codec_lib.load(
+    codec, expected_checksum=checksum, device=codec_device
+  )
   inspect_page.write(out, loaded, path)
   print(
     f"wrote {path}: {path.stat().st_size / 1e6:.1f} MB, open it in a browser"

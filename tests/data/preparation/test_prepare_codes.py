@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -143,6 +144,21 @@ def test_resumes_with_the_missing_songs(prepared, tmp_path):
   assert (out / "manifest.json").read_bytes() == manifest
   assert not stale.exists()
   assert all(path.stat().st_mtime_ns == at for path, at in kept.items())
+
+
+def test_a_set_is_finished_on_another_device(prepared, tmp_path):
+  class OnGpu(tiny.FrameEnergies):
+    device = "cuda:0"
+
+  out = tmp_path / "codes"
+  shutil.copytree(prepared, out)
+  recipe = (out / "prepare.json").read_bytes()
+  assert prepare(out, codec=OnGpu).codec_device == ""  # it was finished
+  Manifest.remove(out)
+  prepare(out, codec=OnGpu)
+  assert Manifest.load(out).codec_device == "cuda:0"
+  assert (out / "prepare.json").read_bytes() == recipe
+  assert digest(out) == digest(prepared)
 
 
 def test_a_finished_data_set_stays_unchanged(prepared):
