@@ -32,8 +32,8 @@ def passes(
       guidance.branches(settings, tuple(config.conditions), level).weights
     )
     strength = guidance.strength(
-      np.arange(steps),
-      steps,
+      np.arange(steps, dtype=np.float32),
+      np.float32(steps),
       np.array(settings.guidance_interval, np.float32),
       np.array(settings.guidance_ramp, np.float32),
     )

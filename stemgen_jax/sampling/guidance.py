@@ -11,6 +11,7 @@ import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
@@ -98,8 +99,10 @@ def strength(
   steps: Int[ArrayLike, ""],
   interval: Float[Array | np.ndarray, " 2"],
   ramp: Float[Array | np.ndarray, " 2"],
-) -> Float[Array, "*s"]:
+) -> Float[Array | np.ndarray, "*s"]:
   """Return the share of the guidance at a step; 0 is the plain prediction.
+
+  NumPy arrays are computed on the host: JAX would compile every operation.
 
   Args:
     step: number within the level, from 0.
@@ -107,11 +110,12 @@ def strength(
     interval: see `Settings.guidance_interval`; the middle of a step counts.
     ramp: see `Settings.guidance_ramp`.
   """
-  step = jnp.asarray(step)
+  xp = jnp if isinstance(step, jax.Array) else np
+  step = xp.asarray(step, np.float32)
   middle = (step + 0.5) / steps
   inside = (interval[0] <= middle) & (middle <= interval[1])
-  place = step / jnp.maximum(steps - 1, 1)
-  return jnp.where(inside, ramp[0] + (ramp[1] - ramp[0]) * place, 0.0)
+  place = step / xp.maximum(steps - 1, 1)
+  return xp.where(inside, ramp[0] + (ramp[1] - ramp[0]) * place, 0.0)
 
 
 def has_unguided_steps(settings: settings_lib.Settings) -> bool:
