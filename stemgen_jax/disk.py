@@ -1,4 +1,8 @@
-"""Find files, check that they can be written, and write them whole."""
+"""Files: find them, check and write them whole, and read what others wrote.
+
+Every file of JSON, arrays or tensors is read here, within limits of size and
+depth and without unpickling, so that a corrupt file gives one ValueError.
+"""
 
 import contextlib
 import difflib
@@ -10,13 +14,17 @@ import os
 import pathlib
 import secrets
 import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 Path = str | os.PathLike[str]
+
+# Limits of files that are read, far above those that are written here.
+_MOST_JSON = 1 << 28  # bytes
+_MOST_ARRAYS = 1 << 33  # bytes of the arrays of an .npz, decompressed
+_DEEPEST = 64  # JSON values within each other
 
 
 def matching(pattern: str) -> list[pathlib.Path]:
@@ -64,8 +72,13 @@ def checksum(path: Path) -> str:
 def write_json(path: pathlib.Path, value: Any) -> None:
   """Write a JSON file, whole or not at all; NaN and infinity as null."""
   text = json.dumps(_finite_or_null(value), indent=2, allow_nan=False)
+  write_text(path, text + "\n")
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+  """Write a text file in UTF-8, whole or not at all."""
   with replacing(path) as partial:
-    partial.write_text(text + "\n", encoding="utf-8")
+    partial.write_text(text, encoding="utf-8")
 
 
 def check_writable(
@@ -138,25 +151,103 @@ def _finite_or_null(value: Any) -> Any:
   return value
 
 
-NPZ_ERRORS = (
-  EOFError,
-  KeyError,
-  RuntimeError,
-  TypeError,
-  ValueError,
-  zipfile.BadZipFile,
-  zlib.error,
-)
-"""Errors of `open_npz` and of reading arrays from a corrupt or other file."""
-
-
-def open_npz(path: str | os.PathLike[str]) -> Any:
-  """Open an .npz file as a context manager that maps names to arrays.
+def read_json(path: Path, fix: str) -> dict[str, Any]:
+  """Read a JSON object; `fix` is the advice of the error.
 
   Raises:
-    One of `NPZ_ERRORS`, or an OSError.
+    ValueError: the file cannot be read or is corrupt.
   """
+  with _reading(path, fix), open(path, "rb") as file:
+    value = _parse(file.read(_MOST_JSON + 1))
+    if not isinstance(value, dict):
+      raise ValueError("expected a JSON object")
+  return value
+
+
+def read_npz(
+  path: Path,
+  fix: str,
+  names: Collection[str] = (),
+  *,
+  optional: Collection[str] = (),
+  described: Collection[str] = (),
+) -> dict[str, Any]:
+  """Read arrays of an .npz file by name.
+
+  Args:
+    path: the file.
+    fix: advice of the error.
+    names: arrays to read; all by default.
+    optional: those of `names` that may be missing.
+    described: those that are a string of JSON, to be parsed.
+
+  Raises:
+    ValueError: the file cannot be read or is corrupt.
+  """
+  with _reading(path, fix), open_npz(path) as file:
+    if sum(part.file_size for part in file.zip.infolist()) > _MOST_ARRAYS:
+      raise ValueError(f"its arrays have more than {_MOST_ARRAYS} bytes")
+    found = {
+      name: file[name]
+      for name in names or file.files
+      if name in file or name not in optional
+    }
+    return found | {name: _parse(str(found[name])) for name in described}
+
+
+def open_npz(path: Path) -> Any:
+  """Open an .npz file as a context manager that maps names to arrays."""
   # numpy's message for other files recommends to unpickle them.
   if os.path.isfile(path) and not zipfile.is_zipfile(path):
     raise zipfile.BadZipFile("not an .npz file")
   return np.load(path, allow_pickle=False)
+
+
+def read_npy(path: Path, fix: str) -> np.ndarray:
+  """Return the array of an .npy file, memory-mapped; errors as `read_npz`."""
+  with _reading(path, fix):
+    # Mapped, an array that its header calls larger than the file is an error.
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def read_tensors(path: Path, fix: str, framework: str = "np") -> dict[str, Any]:
+  """Read a safetensors file by name, for numpy or "pt"; errors likewise."""
+  with open_tensors(path, fix, framework) as file:
+    return {name: file.get_tensor(name) for name in file.offset_keys()}
+
+
+@contextlib.contextmanager
+def open_tensors(path: Path, fix: str, framework: str = "np") -> Iterator[Any]:
+  """Open a safetensors file; only read from it inside, as any error counts."""
+  import safetensors
+
+  with _reading(path, fix), safetensors.safe_open(path, framework) as file:
+    yield file
+
+
+@contextlib.contextmanager
+def _reading(path: Path, fix: str) -> Iterator[None]:
+  try:
+    yield
+  except OSError as error:
+    reason = error.strerror or error
+    raise ValueError(f"{path} cannot be read ({reason}): {fix}") from error
+  except Exception as error:  # the libraries raise many, undocumented
+    reason = str(error) or type(error).__name__
+    raise ValueError(f"{path} is corrupt ({reason}): {fix}") from error
+
+
+def _parse(text: str | bytes) -> Any:
+  if len(text) > _MOST_JSON:
+    raise ValueError(f"more than {_MOST_JSON} bytes of JSON")
+  value = json.loads(text)
+  if _depth(value) > _DEEPEST:
+    raise ValueError(f"JSON of more than {_DEEPEST} levels")
+  return value
+
+
+def _depth(value: Any) -> int:
+  inner = value.values() if isinstance(value, dict) else value
+  if not isinstance(value, dict | list):
+    return 0
+  return 1 + max(map(_depth, inner), default=0)

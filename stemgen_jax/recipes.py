@@ -1,12 +1,20 @@
-"""Recipes: a folder of results states the configuration that made it."""
+"""Recipes: a folder of results states the configuration that made it.
 
+And configurations in files: dataclasses as JSON and back.
+"""
+
+import contextlib
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterator, Mapping
-from typing import Any
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from stemgen_jax import disk
+
+T = TypeVar("T")
 
 _MOST_DIFFERENCES = 4
 
@@ -18,13 +26,61 @@ def as_json(value: Any) -> Any:
   return json.loads(json.dumps(value, default=str))
 
 
-def tuples(value: Any) -> Any:
-  """Return a value from JSON with tuples in place of lists, at every depth."""
-  if isinstance(value, list):
-    return tuple(tuples(entry) for entry in value)
-  if isinstance(value, dict):
-    return {name: tuples(entry) for name, entry in value.items()}
-  return value
+def build(cls: type[T], fields: Any) -> T:
+  """Return a dataclass from its fields as JSON returns them.
+
+  A field that is missing gets its default; lists become tuples, and objects
+  dataclasses, where the annotations of `cls` say so.
+
+  Raises:
+    ValueError: a field is unknown, missing without a default, or not of its
+      annotated type; or an error of `cls` itself.
+  """
+  known = {x.name: x for x in dataclasses.fields(typing.cast(Any, cls))}
+  if not isinstance(fields, dict):
+    raise ValueError(f"{cls.__name__} is {fields!r}: expected an object")
+  if unknown := sorted(fields.keys() - known.keys()):
+    raise ValueError(
+      f"another version of stemgen-jax wrote it: this one has no "
+      f"{', '.join(unknown)} in {cls.__name__}"
+    )
+  hints, values = typing.get_type_hints(cls), {}
+  for name, field in known.items():
+    if name in fields:
+      try:
+        values[name] = _typed(fields[name], hints[name])
+      except TypeError as error:
+        raise ValueError(f"{name} is {fields[name]!r}") from error
+    elif field.default is field.default_factory is dataclasses.MISSING:
+      raise ValueError(f"{name} is missing")
+  return cls(**values)
+
+
+def _typed(value: Any, hint: Any) -> Any:
+  """Return a value from JSON with the type of an annotation, or TypeError."""
+  kind, inner = typing.get_origin(hint) or hint, typing.get_args(hint)
+  if kind in (typing.Union, types.UnionType):
+    for one in inner:
+      with contextlib.suppress(TypeError):
+        return _typed(value, one)
+  elif isinstance(value, dict) and dataclasses.is_dataclass(kind):
+    return build(typing.cast(type, kind), value)
+  elif kind in (dict, Mapping) and isinstance(value, dict):
+    return {name: _typed(entry, inner[1]) for name, entry in value.items()}
+  elif kind in (tuple, list, Sequence) and isinstance(value, list | tuple):
+    entries = [_typed(entry, inner[0]) for entry in value]
+    return entries if kind is list else tuple(entries)
+  # In Python true and false are integers, too.
+  elif kind is Any or (isinstance(value, bool) and kind is bool):
+    return value
+  elif not isinstance(value, bool):
+    # JSON has one type for numbers: 1.0 may be read as 1, and the reverse.
+    if kind is int and isinstance(value, float) and value.is_integer():
+      return int(value)
+    expected: Any = (int, float) if kind is float else kind
+    if isinstance(value, expected):
+      return value
+  raise TypeError(value)
 
 
 def differences(old: Any, new: Any) -> str:
@@ -61,12 +117,7 @@ def check_or_create(
     f"in {path.parent} came from the same call, copy that file"
   )
   if path.is_file():
-    try:
-      existing = json.loads(path.read_text(encoding="utf-8"))
-      if not isinstance(existing, dict):
-        raise ValueError("not a JSON object")
-    except ValueError as error:
-      raise ValueError(f"{path} is corrupt ({error}): {fix}") from error
+    existing = disk.read_json(path, fix)
     if differing := differences(existing, recipe):
       raise ValueError(
         f"{path.parent} holds results of another configuration ({differing}): "

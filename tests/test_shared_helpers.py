@@ -1,13 +1,12 @@
 """Small helpers that every room uses."""
 
-import json
 import math
 import os
 import signal
 
 import pytest
 
-from stemgen_jax import finite, progress, recipes, text_tables
+from stemgen_jax import disk, finite, progress, recipes, text_tables
 
 
 def test_columns_are_aligned():
@@ -40,7 +39,7 @@ def test_a_folder_keeps_its_recipe(tmp_path):
   recipe = {"seed": 1, "settings": {"steps": (4, 2)}}
   recipes.check_or_create(path, recipe, "*.npz")
   recipes.check_or_create(path, recipe, "*.npz")
-  assert recipes.tuples(json.loads(path.read_text())) == recipe
+  assert disk.read_json(path, "") == recipes.as_json(recipe)
   other = {"seed": 1, "settings": {"steps": (4, 3)}}
   with pytest.raises(
     ValueError, match=r"settings\.steps \[4, 2\] there, \[4, 3"

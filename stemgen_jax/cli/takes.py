@@ -5,7 +5,6 @@ jax and torch are imported after everything that the user gave is checked.
 
 import contextlib
 import dataclasses
-import json
 import pathlib
 import re
 import sys
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from stemgen_jax import audio, progress
+from stemgen_jax import audio, disk, progress
 from stemgen_jax.audio import Audio
 from stemgen_jax.cli import take_files
 from stemgen_jax.cli.flags import settings
@@ -196,9 +195,8 @@ def _check_conditions(
   """Check the conditions of exported weights before any model is loaded."""
   path = exported(values.weights).with_suffix(".json")
   try:
-    about = json.loads(path.read_text(encoding="utf-8"))
-    known = about["config"]["conditions"]
-  except (OSError, ValueError, KeyError, TypeError):
+    known = disk.read_json(path, "")["config"]["conditions"]
+  except (ValueError, KeyError, TypeError):
     return  # Weights of a run, or corrupt ones, are checked at loading.
   with _flags_in_errors(values):
     request.check_conditions(known, values.weights)

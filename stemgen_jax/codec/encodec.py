@@ -2,13 +2,11 @@
 
 import contextlib
 import dataclasses
-import json
 import pathlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import safetensors
 import safetensors.torch
 import torch
 from jaxtyping import Float, Int
@@ -206,10 +204,10 @@ def load(
       f"{path} needs its description next to it: no file {description_path}"
     )
   try:
-    description = json.loads(description_path.read_text())
+    description = disk.read_json(description_path, "export it again")
     name, expected = description["name"], description["checksum"]
-    config = NetworkConfig(**recipes.tuples(description["config"]))
-  except (ValueError, KeyError, TypeError) as error:
+    config = recipes.build(NetworkConfig, description["config"])
+  except (ValueError, KeyError) as error:
     raise ValueError(
       f"{description_path} does not describe a codec: {error}"
     ) from error
@@ -219,9 +217,9 @@ def load(
       f" belongs to {expected[:12]}: the file is corrupt or of another export"
     )
   network = Network(config)
-  # `load_state_dict` raises RuntimeError for other names or shapes.
+  tensors = disk.read_tensors(path, "export it again", "pt")
   try:
-    network.load_state_dict(safetensors.torch.load_file(path))
-  except (safetensors.SafetensorError, RuntimeError) as error:
+    network.load_state_dict(tensors)
+  except RuntimeError as error:  # other names or shapes
     raise ValueError(f"{path} is corrupt: {error}; export it again") from error
   return EncodecCodec(name, network, checksum, device=device)

@@ -12,11 +12,10 @@ import pathlib
 import pickle
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
+from stemgen_jax import disk
 from stemgen_jax.codec.networks import Network
 
 # Parts of our tensor names, and of those in transformers.
@@ -83,13 +82,12 @@ def read(path: pathlib.Path) -> dict[str, Any]:
   Raises:
     ValueError: the file has no tensors, or is corrupt.
   """
+  if path.suffix == ".safetensors":
+    return disk.read_tensors(path, "delete it, and get it again", "pt")
   try:
-    if path.suffix == ".safetensors":
-      return safetensors.torch.load_file(path)
     # weights_only: unpickling runs no code of the file.
     content = torch.load(path, map_location="cpu", weights_only=True)
   except (
-    safetensors.SafetensorError,
     pickle.UnpicklingError,
     RuntimeError,
     EOFError,

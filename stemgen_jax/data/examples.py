@@ -3,12 +3,11 @@
 import dataclasses
 import os
 import pathlib
-from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from stemgen_jax import disk
+from stemgen_jax import disk, recipes
 from stemgen_jax.categories import ROLES
 
 
@@ -95,32 +94,19 @@ class Examples:
     if not pathlib.Path(path).is_file():
       raise FileNotFoundError(f"no file {path} with held-out examples")
     try:
-      with disk.open_npz(path) as arrays:
-        fields: dict[str, Any] = {name: arrays[name] for name in arrays.files}
-    except disk.NPZ_ERRORS as error:
-      raise _wrong(path, str(error)) from error
-    for name in set(_CODES) & set(fields):
-      if fields[name].dtype.kind in "iu":
-        fields[name] = fields[name].astype(np.int32)
-    for name in {"codec", "checksum"} & set(fields):
-      fields[name] = str(fields[name])
-    # The annotations check dtypes and axes; a missing field has no default.
-    known = {field.name: field for field in dataclasses.fields(cls)}
-    wrong = [x for x in fields if x not in known] + [
-      name
-      for name, field in known.items()
-      if not isinstance(fields.get(name, field.default), cast(Any, field.type))
-    ]
-    if wrong:
-      raise _wrong(path, f"{wrong[0]} is missing, unknown or invalid")
-    return cls(**fields)
+      fields = disk.read_npz(path, "export it again")
+      for name in set(_CODES) & set(fields):
+        if fields[name].dtype.kind in "iu":
+          fields[name] = fields[name].astype(np.int32)
+      for name in {"codec", "checksum"} & set(fields):
+        fields[name] = str(fields[name])
+      # The annotations check dtypes and axes.
+      return recipes.build(cls, fields)
+    except ValueError as error:
+      raise ValueError(
+        f"{path} is not a file of held-out examples, or a corrupt one "
+        f"({error}): expected an .npz of stemgen-jax prepare --export_heldout"
+      ) from error
 
 
 _CODES = ("context", "target", "silence")
-
-
-def _wrong(path: str | os.PathLike, reason: str) -> ValueError:
-  return ValueError(
-    f"{path} is not a file of held-out examples, or a corrupt one ({reason}): "
-    "expected an .npz of stemgen-jax prepare --export_heldout"
-  )

@@ -4,7 +4,6 @@ The manifest is written last, so a folder that has one is complete.
 """
 
 import dataclasses
-import json
 import os
 import pathlib
 from typing import Any
@@ -12,16 +11,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int32
 
-from stemgen_jax import disk
+from stemgen_jax import disk, recipes
 
 # File with the configuration of a folder's records, written first.
 RECIPE = "prepare.json"
 _FILE = "manifest.json"
-_ARRAYS = {"codebooks": "codebooks.npy", "silence": "silence.npy"}
-# Fields that manifests of earlier versions lack.
-_OPTIONAL = (
-  *("listed", "song_ids", "segment_frames", "scale_ratio", "codec_device"),
-)
+_ARRAYS = {
+  "codebooks": ("codebooks.npy", np.float32),
+  "silence": ("silence.npy", np.int32),
+}
+_FIX = "restore it, or prepare again in another folder"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,30 +98,21 @@ class Manifest:
         f"{data_dir} holds no finished data set ({_FILE} is missing): run "
         "`stemgen-jax prepare` with this --out to resume it"
       )
-    fields = _read_json(folder / _FILE)
-    known = {field.name: field for field in dataclasses.fields(cls)}
-    needed = {name for name in known if name not in (*_ARRAYS, *_OPTIONAL)}
-    if wrong := sorted(needed - set(fields)) or sorted(
-      set(fields) - set(known)
-    ):
-      raise ValueError(
-        f"{folder / _FILE} is corrupt: field {wrong[0]!r} is "
-        f"{'missing' if wrong[0] in known else 'unknown'}"
-      )
-    for name, file in _ARRAYS.items():
-      try:
-        fields[name] = np.load(folder / file, allow_pickle=False)
-      except (OSError, *disk.NPZ_ERRORS) as error:
-        raise ValueError(f"{folder / file} is corrupt: {error}") from error
-    return cls(**fields | {"silence": fields["silence"].astype(np.int32)})
+    fields = disk.read_json(folder / _FILE, _FIX)
+    for name, (file, dtype) in _ARRAYS.items():
+      fields[name] = disk.read_npy(folder / file, _FIX).astype(dtype)
+    try:
+      return recipes.build(cls, fields)
+    except ValueError as error:
+      raise ValueError(f"{folder / _FILE} is corrupt: {error}") from error
 
   def save(self, data_dir: str | os.PathLike) -> None:
     """Write the arrays, then the manifest in one step."""
     folder = pathlib.Path(data_dir)
     fields = dict(vars(self))  # in the order of definition
-    np.save(folder / _ARRAYS["codebooks"], fields.pop("codebooks"))
+    np.save(folder / _ARRAYS["codebooks"][0], fields.pop("codebooks"))
     silence = fields.pop("silence").astype(np.uint16)
-    np.save(folder / _ARRAYS["silence"], silence)
+    np.save(folder / _ARRAYS["silence"][0], silence)
     disk.write_json(folder / _FILE, fields)
 
   @staticmethod
@@ -138,14 +128,4 @@ def recipe_of(data_dir: str | os.PathLike) -> dict[str, Any]:
     ValueError: the file is corrupt.
   """
   path = pathlib.Path(data_dir, RECIPE)
-  return _read_json(path) if path.is_file() else {}
-
-
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
-  try:
-    fields = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(fields, dict):
-      raise ValueError("expected a JSON object")
-  except (ValueError, OSError) as error:
-    raise ValueError(f"{path} is corrupt: {error}") from error
-  return fields
+  return disk.read_json(path, _FIX) if path.is_file() else {}

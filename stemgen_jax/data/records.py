@@ -1,6 +1,5 @@
 """The records of a prepared data set, one by one."""
 
-import json
 import os
 import pathlib
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from stemgen_jax import disk
 from stemgen_jax.data import example_proto
 from stemgen_jax.data.manifest import Manifest
 
@@ -113,11 +113,7 @@ def _check_features(path: pathlib.Path) -> None:
   TFDS imports the module of every feature that the file names, so that a
   foreign data set could run code of its own.
   """
-  try:
-    content = json.loads(path.read_text(encoding="utf-8"))
-  except (ValueError, OSError) as error:
-    raise ValueError(f"{path} is corrupt ({error}): prepare again") from error
-  for name in _class_names(content):
+  for name in _class_names(disk.read_json(path, "prepare again")):
     if name not in _ALLOWED:
       raise ValueError(
         f"{path} names the feature {name!r}; expected one of "

@@ -85,15 +85,10 @@ class Measurements:
     Raises:
       ValueError: the file is corrupt.
     """
-    try:
-      # Only reading: an error in the code below is not a corrupt file.
-      with disk.open_npz(path) as file:
-        arrays = {name: file[name] for name in file.files}
-      about = json.loads(str(arrays.pop("about")))
-    except disk.NPZ_ERRORS as error:
-      raise ValueError(
-        f"{path} is corrupt ({error}): delete it and evaluate again"
-      ) from error
+    arrays = disk.read_npz(
+      path, "delete it and evaluate again", described=("about",)
+    )
+    about = arrays.pop("about")
     names = {"about", "figures", "descriptors"}
     if not (isinstance(about, dict) and about.keys() == names) or any(
       key.count("/") != 2 for key in arrays

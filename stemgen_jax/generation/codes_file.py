@@ -8,32 +8,30 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Int
 
 from stemgen_jax import disk, recipes
-from stemgen_jax.codec.framing import Framing
 from stemgen_jax.generation.context import EncodedContext
-from stemgen_jax.sampling.settings import Settings
+
+T = TypeVar("T")
 
 SUFFIX = ".codes.npz"
 FORMAT = 2
+_FIX = "generate the take again"
 # Fields of the encoded context as files of format 1 call them.
+_NEEDED = ("seed", "settings", "stem", "weights", "codec_checksum", "origin")
+_OPTIONAL = ("genre", "role", "codec_device")
+# Attributes of a take, by their names in the cost.
+_OF_COST = {
+  "passes": "passes",
+  "flops": "flops",
+  "seconds": "elapsed",
+  "seconds_to_compile": "compiling",  # missing in files of format 1
+}
 _OLD_NAMES = {"back": "inverse_gain", "seconds_to_hear": "encoding_seconds"}
-# JSON has one type for numbers: 1.0 may be read as 1.
-_KINDS = {bool: bool, int: int, float: (int, float), str: str, dict: dict}
-
-
-class SavedCodes(NamedTuple):
-  """The contents of a file; `about` is the metadata of the take."""
-
-  codes: Int[np.ndarray, "t q"]
-  context: EncodedContext
-  settings: Settings
-  about: dict[str, Any]
 
 
 def path_of(path: str | os.PathLike[str]) -> pathlib.Path:
@@ -55,8 +53,8 @@ def write(
     context: encoded context of the stem.
     about: metadata of the take, with `codec_checksum`.
   """
-  fields = {name: getattr(context, name) for name in _types(EncodedContext)}
-  fields["framing"] = dataclasses.asdict(context.framing)
+  fields = dataclasses.asdict(context)
+  del fields["codes"]  # an array of its own
   about = about | {"format": FORMAT, "encoded_context": fields}
   with disk.replacing(path) as temporary, open(temporary, "wb") as file:
     np.savez_compressed(
@@ -67,8 +65,18 @@ def write(
     )
 
 
-def read(path: pathlib.Path) -> SavedCodes:
+def read(
+  path: pathlib.Path, kind: type[T], **known: Any
+) -> tuple[T, dict[str, Any]]:
   """Read a file of this format or an earlier one.
+
+  Args:
+    path: ends in .codes.npz.
+    kind: class of the result, which is `Take`.
+    **known: attributes of the result that are not in the file.
+
+  Returns:
+    The take, and its metadata as JSON.
 
   Raises:
     FileNotFoundError: no such file.
@@ -79,86 +87,35 @@ def read(path: pathlib.Path) -> SavedCodes:
       f"{path}: no such file; expected the codes that `stemgen-jax generate` "
       "writes next to a take"
     )
-  try:
-    with disk.open_npz(path) as file:
-      codes, context = (
-        file[name].astype(np.int32) for name in ("codes", "context")
-      )  # [t, q]
-      about = json.loads(str(file["about"]))
-  except disk.NPZ_ERRORS as error:
-    raise ValueError(f"{path} is corrupt: {error}") from error
-  if codes.ndim != 2 or codes.shape != context.shape:
-    raise ValueError(f"{path} is corrupt: codes of shape {codes.shape}")
-  _check(path, about, {})
-  if about.get("format", 1) not in range(1, FORMAT + 1):
+  names = ("codes", "context", "about")
+  arrays = disk.read_npz(path, _FIX, names, described=names[2:])
+  about = arrays["about"]
+  version = about.get("format", 1) if isinstance(about, dict) else None
+  if version not in range(1, FORMAT + 1):
     raise ValueError(
-      f"{path} has format {about['format']}, expected at most {FORMAT}: update "
-      "stemgen-jax"
+      f"{path} has format {version!r}, expected 1 to {FORMAT}: update "
+      "stemgen-jax, or generate the take again"
     )
-  _check(path, about, dict.fromkeys(("stem", "weights", "origin"), str))
-  _check(path, about, {"codec_checksum": str, "seed": int})
-  fields: Any = about.get("encoded_context", about.get("heard"))  # format 1
-  for part in (fields, about.get("settings"), about.get("cost")):
-    _check(path, part, {})
-  _check(path, about["cost"], {"passes": int, "flops": float, "seconds": float})
-  fields = {_OLD_NAMES.get(key, key): value for key, value in fields.items()}
-  fields = {"scales": (), "encoding_seconds": 0.0} | fields
-  _check(path, fields, _types(EncodedContext), exact=True)
-  framing = fields.pop("framing")
-  _check(path, framing, _types(Framing), exact=True)
-  return SavedCodes(
-    codes,
-    EncodedContext(codes=context, framing=Framing(**framing), **fields),
-    _settings(path, about["settings"]),
-    about,
-  )
-
-
-def _types(kind: type) -> dict[str, Any]:
-  fields = dataclasses.fields(kind)
-  return {field.name: field.type for field in fields if field.name != "codes"}
-
-
-def _check(
-  path: pathlib.Path,
-  values: Any,
-  types: Mapping[str, Any],
-  *,
-  exact: bool = False,
-) -> None:
-  """Raise ValueError unless values from JSON have the expected types.
-
-  Args:
-    path: the file, for the message.
-    values: values by name.
-    types: type of each value.
-    exact: other values are unknown fields, an error.
-  """
-  if not isinstance(values, dict):
-    raise ValueError(f"{path} is corrupt: {values!r} is not a JSON object")
-  if exact and (unknown := values.keys() - types.keys()):
-    raise ValueError(
-      f"{path} is corrupt, or of another version: unknown {sorted(unknown)}"
-    )
-  for name, kind in types.items():
-    value, expected = values.get(name), _KINDS.get(kind, (list, tuple, dict))
-    # In Python true and false are integers, too.
-    if not isinstance(value, expected) or isinstance(value, bool) != (
-      kind is bool
-    ):
-      raise ValueError(f"{path} is corrupt: {name} is {value!r}")
-
-
-def _settings(path: pathlib.Path, values: dict[str, Any]) -> Settings:
-  types = {
-    field.name: str if isinstance(field.default, str) else float
-    for field in dataclasses.fields(Settings)
-  }
-  for name, value in values.items():
-    for entry in value.values() if isinstance(value, dict) else [value]:
-      for item in entry if isinstance(entry, list) else [entry]:
-        _check(path, {name: item}, {name: types.get(name)})
   try:
-    return Settings(**recipes.tuples(values))
-  except ValueError as error:  # A value outside its range.
-    raise ValueError(f"{path} is corrupt: {error}") from error
+    codes, context = (arrays[x].astype(np.int32) for x in names[:2])  # [t, q]
+    if codes.shape != context.shape:
+      raise ValueError(f"codes of shape {codes.shape} and {context.shape}")
+    # Format 1 has another name for the encoded context, and for two fields.
+    encoded = dict(about.get("encoded_context") or about["heard"])
+    encoded = {_OLD_NAMES.get(key, key): x for key, x in encoded.items()}
+    fields = {name: about[name] for name in _NEEDED}
+    fields |= {name: about[name] for name in _OPTIONAL if name in about}
+    cost = {"seconds_to_compile": 0.0} | about["cost"]
+    fields |= {ours: cost[theirs] for theirs, ours in _OF_COST.items()}
+    fields |= {"codes": codes, "context": encoded | {"codes": context}}
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
+    raise _corrupt(path, error) from error
+  # By itself: a KeyError of the program is not a corrupt file.
+  try:
+    return recipes.build(kind, fields | known), about
+  except ValueError as error:
+    raise _corrupt(path, error) from error
+
+
+def _corrupt(path: pathlib.Path, error: Exception) -> ValueError:
+  return ValueError(f"{path} is corrupt ({error}): {_FIX}")

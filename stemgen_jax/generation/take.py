@@ -273,8 +273,9 @@ class Take:
     """
     sound = audio_lib.read(path, longest=audio_lib.LONGEST)
     codes_path = codes_file.path_of(path)
-    codes, context, settings, about = codes_file.read(codes_path)
+    take, about = codes_file.read(codes_path, cls, audio=sound)
     # Frames of the codes are at fixed samples of the audio.
+    context = take.context
     found = (len(sound.samples), sound.sample_rate, sound.channels)
     if found != (context.samples, context.sample_rate, context.channels):
       raise ValueError(
@@ -294,25 +295,7 @@ class Take:
         f"{path} and {codes_path.name} are of different takes "
         f"({', '.join(different)}): one of them was replaced"
       )
-    cost = about["cost"]
-    return cls(
-      audio=sound,
-      codes=codes,
-      context=context,
-      seed=about["seed"],
-      settings=settings,
-      stem=about["stem"],
-      genre=about.get("genre", ""),
-      role=about.get("role", ""),
-      weights=about["weights"],
-      codec_checksum=about["codec_checksum"],
-      codec_device=about.get("codec_device", ""),
-      origin=about["origin"],
-      passes=cost["passes"],
-      flops=cost["flops"],
-      elapsed=cost["seconds"],
-      compiling=cost.get("seconds_to_compile", 0.0),
-    )
+    return take
 
   def check_context(self, context: Audio, name: str = "the context") -> None:
     """Raise ValueError if a context has another format or length."""

@@ -109,22 +109,19 @@ def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
         f"no weights at {file}: expected 'demo' or the path of a .safetensors "
         "file with its .json next to it, as `stemgen-jax export` writes them"
       )
+  fix = "fetch or export it again"
+  about = disk.read_json(about_path, fix)
   try:
-    about = json.loads(about_path.read_text())
-    fields, metadata = about["config"], about["metadata"]
-  except (ValueError, KeyError, TypeError) as error:
+    # The form of attention depends on this machine, not on the training's.
+    fields = about["config"] | {"attention": "auto"}
+    config, metadata = recipes.build(ModelConfig, fields), about["metadata"]
+    config.validate()
+  except (KeyError, TypeError, ValueError) as error:
     raise ValueError(
-      f"{about_path}: corrupt, not the description of a model ({error}); "
-      "export it again"
+      f"{about_path}: not a model of this version of stemgen-jax ({error}); "
+      "use the version that exported it"
     ) from error
-  config = _read_config(about_path, fields)
-  try:
-    tensors = safetensors.numpy.load_file(path)
-  except Exception as error:  # safetensors raises several, undocumented
-    raise ValueError(
-      f"{path}: corrupt, not a whole safetensors file ({error}); "
-      "fetch or export it again"
-    ) from error
+  tensors = disk.read_tensors(path, fix)
   # Shapes alone: nothing is computed.
   shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
   found = {name: x.shape for name, x in tensors.items()}
@@ -141,19 +138,6 @@ def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
     )
   arrays = {name: jnp.asarray(x, jnp.float32) for name, x in tensors.items()}
   return Weights(config, unflatten_dict(arrays, sep="/"), metadata)
-
-
-def _read_config(path: pathlib.Path, fields: dict[str, Any]) -> ModelConfig:
-  try:
-    # The form of attention depends on this machine, not on the training's.
-    config = ModelConfig(**recipes.tuples(fields) | {"attention": "auto"})
-    config.validate()
-  except (TypeError, ValueError) as error:
-    raise ValueError(
-      f"{path}: not a model of this version of stemgen-jax ({error}); use the "
-      "version that exported it"
-    ) from error
-  return config
 
 
 def _flatten(params: Params) -> dict[str, Any]:

@@ -227,34 +227,8 @@ class TrainConfig:
 
 
 def from_dict(fields: dict[str, Any]) -> TrainConfig:
-  """Invert `dataclasses.asdict`, also after a round trip through JSON.
-
-  A missing field was added after the file was written, and gets its default.
-
-  Raises:
-    ValueError: a field is unknown; another version wrote it.
-  """
-  return _build(TrainConfig, recipes.tuples(fields))
-
-
-def _build(kind: Any, fields: dict[str, Any]) -> Any:
-  known: dict[str, Any] = {
-    field.name: field for field in dataclasses.fields(kind)
-  }
-  if unknown := sorted(fields.keys() - known.keys()):
-    raise ValueError(
-      "the configuration was written by another version of stemgen-jax: "
-      f"this one has no {', '.join(unknown)} in {kind.__name__}"
-    )
-  return kind(
-    **{
-      # A nested configuration has the class of its default.
-      name: _build(type(known[name].default_factory()), value)
-      if isinstance(value, dict)
-      else value
-      for name, value in fields.items()
-    }
-  )
+  """Invert `dataclasses.asdict`, also after JSON, see `recipes.build`."""
+  return recipes.build(TrainConfig, fields)
 
 
 # Fields that may change when a run resumes: a step depends on none of them,

@@ -87,14 +87,14 @@ def test_missing_file_is_named(saved, suffix):
 
 def test_truncated_weights_are_named(saved):
   saved.write_bytes(saved.read_bytes()[:-10])
-  with pytest.raises(ValueError, match=r"model\.safetensors: corrupt"):
+  with pytest.raises(ValueError, match=r"model\.safetensors is corrupt"):
     load_weights(saved)
 
 
 def test_truncated_description_is_named(saved):
   text = saved.with_suffix(".json").read_text()
   saved.with_suffix(".json").write_text(text[:30])
-  with pytest.raises(ValueError, match=r"model\.json: corrupt"):
+  with pytest.raises(ValueError, match=r"model\.json is corrupt"):
     load_weights(saved)
 
 

@@ -1,7 +1,6 @@
 """The audio a codec trains on: rendered once, then cut into short clips."""
 
 import collections
-import json
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
@@ -80,7 +79,7 @@ def render(
 
 
 def _read_index(folder: pathlib.Path) -> tuple[str, dict[str, dict]]:
-  index = json.loads((folder / _INDEX).read_text())
+  index = disk.read_json(folder / _INDEX, "delete the folder")
   return index["recipe"], index["songs"]
 
 
@@ -100,7 +99,9 @@ class Clips:
         f"{folder}: no songs of the split {split!r}; render them first"
       )
     # Memory-mapped: a step reads a few clips of a few songs.
-    self._songs = [np.load(folder / f"{id}.npy", mmap_mode="r") for id in songs]
+    self._songs = [
+      disk.read_npy(folder / f"{id}.npy", "delete the folder") for id in songs
+    ]
     self._by_category = collections.defaultdict(list)
     for number, song in enumerate(songs.values()):
       for row, category in enumerate(song["categories"]):

@@ -1,13 +1,12 @@
 """Training of a codec on one machine: loop, checkpoint and log."""
 
-import contextlib
 import dataclasses
 import json
 import math
 import pathlib
 import time
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import safetensors.torch
@@ -23,6 +22,7 @@ from stemgen_jax.codec.training.config import TrainingConfig
 from stemgen_jax.codec.training.teacher import Teacher
 
 _CHECKPOINT = "checkpoint.safetensors"
+_FIX = "restore a copy, or start again in another folder"
 _LOG = "log.jsonl"
 _LOG_EVERY = 10
 _SMOOTHING = 0.98  # of the waveform error that ends the warm-up
@@ -271,7 +271,7 @@ class Training:
 
   def _restore(self) -> None:
     path = self._folder / _CHECKPOINT
-    with _opened(path) as file:
+    with disk.open_tensors(path, _FIX, "pt") as file:
       progress = json.loads(file.metadata()["progress"])
       tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     # A run may be made longer or shorter.
@@ -313,20 +313,8 @@ def steps_done(folder: pathlib.Path) -> int:
   path = folder / _CHECKPOINT
   if not path.exists():
     return 0
-  with _opened(path) as file:
+  with disk.open_tensors(path, _FIX, "pt") as file:
     return json.loads(file.metadata()["progress"])["step"]
-
-
-@contextlib.contextmanager
-def _opened(path: pathlib.Path) -> Iterator[Any]:
-  try:
-    with safetensors.safe_open(path, "pt") as file:
-      yield file
-  except safetensors.SafetensorError as error:
-    raise ValueError(
-      f"{path} is corrupt ({error}): restore a copy, or start again in "
-      "another folder"
-    ) from error
 
 
 def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from stemgen_jax import disk
+from stemgen_jax import disk, recipes
 from stemgen_jax.categories import ROLES
 from stemgen_jax.data.songs import Problem
 
@@ -158,33 +158,22 @@ _LONGEST_NAME = 180
 
 def _read(path: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:
   """Read arrays, problems and `made_of` of a song's file, opened once."""
-  try:
-    with disk.open_npz(path) as arrays:
-      fields: dict[str, Any] = {
-        name: arrays[name]
-        for name in (*names, "problems", "made_of")
-        if name in arrays or name not in _OPTIONAL
-      }
-      problems = json.loads(str(fields.pop("problems")))
-  except (OSError, *disk.NPZ_ERRORS) as error:
-    raise _corrupt(path, str(error)) from error
-  made_of = str(fields.pop("made_of", ""))
-  shapes = {name: array.shape[:1] for name, array in fields.items()}
-  if len(set(shapes.values())) > 1:
-    raise _corrupt(path, f"arrays of different lengths, {shapes}")
-  known = {field.name for field in dataclasses.fields(Problem)}
-  if not isinstance(problems, list) or not all(
-    isinstance(problem, dict) and set(problem) == known for problem in problems
-  ):
-    raise _corrupt(path, f"problems {problems!r}")
-  found = tuple(Problem(**problem) for problem in problems)
-  return fields | {"problems": found, "made_of": made_of}
-
-
-def _corrupt(path: pathlib.Path, reason: str) -> ValueError:
-  return ValueError(
-    f"{path} is corrupt ({reason}): delete it and prepare again"
+  fix = "delete it and prepare again"
+  names = (*names, "problems", "made_of")
+  fields = disk.read_npz(
+    path, fix, names, optional=_OPTIONAL, described=("problems",)
   )
+  made_of, problems = str(fields.pop("made_of", "")), fields.pop("problems")
+  shapes = {name: array.shape[:1] for name, array in fields.items()}
+  try:
+    if len(set(shapes.values())) > 1:
+      raise ValueError(f"arrays of different lengths, {shapes}")
+    if not isinstance(problems, list):
+      raise ValueError(f"problems {problems!r}")
+    found = tuple(recipes.build(Problem, problem) for problem in problems)
+  except ValueError as error:
+    raise ValueError(f"{path} is corrupt ({error}): {fix}") from error
+  return fields | {"problems": found, "made_of": made_of}
 
 
 def summaries(

@@ -6,13 +6,12 @@ separation beyond 4-stems", ISMIR 2023, https://github.com/moises-ai/moises-db.
 """
 
 import dataclasses
-import json
 import pathlib
 import re
 from collections.abc import Iterator
 from typing import Any, TypeGuard
 
-from stemgen_jax import categories
+from stemgen_jax import categories, disk
 from stemgen_jax.data.songs import Problem, Song, Stem
 from stemgen_jax.data.sources import multitracks
 
@@ -76,17 +75,14 @@ class Moisesdb:
   def songs(self) -> Iterator[Song]:
     """Yield all songs by folder."""
     for path in self._described():
-      content: Any = None
-      genre, reason = "other", ""
+      genre = "other"
       try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-      except (ValueError, OSError, RecursionError) as error:
-        reason = f"{type(error).__name__} {error}"
-      if reason := reason or _mistake(content):
-        found = [Problem("corrupt metadata", f"{path}: {reason}")]
-      else:
+        content = disk.read_json(path, "download it again")
+        _check(path, content)
         genre = _genre(str(content.get("genre")))
         found = list(self._stems(path.parent, content["stems"]))
+      except ValueError as error:
+        found = [Problem("corrupt metadata", str(error))]
       stems, problems = multitracks.separate(found)
       song_id = path.parent.name
       split = multitracks.split_of(song_id)
@@ -120,15 +116,16 @@ class Moisesdb:
       )
 
 
-def _mistake(content: Any) -> str:
-  """Return the first mistake in the content of data.json, or ""."""
-  stems = content.get("stems") if isinstance(content, dict) else None
+def _check(path: pathlib.Path, content: dict[str, Any]) -> None:
+  """Raise ValueError for the first mistake in the content of data.json."""
+  stems = content.get("stems")
   if not _have_texts(stems, "stemName"):
-    return "expected a list of stems, each with a stemName"
+    raise ValueError(f"{path}: expected a list of stems, each with a stemName")
   tracks = [stem.get("tracks") for stem in stems]
   if not all(_have_texts(x, "trackType", "id", "extension") for x in tracks):
-    return "expected tracks of every stem, with trackType, id and extension"
-  return ""
+    raise ValueError(
+      f"{path}: expected tracks of every stem, with trackType, id and extension"
+    )
 
 
 def _have_texts(entries: Any, *names: str) -> TypeGuard[list[dict[str, Any]]]:

@@ -34,9 +34,9 @@ def restore(recipe: dict[str, Any]) -> songs.Songs:
     ValueError: the recipe does not name its songs.
     OSError: the folder of the songs is missing.
   """
-  fields = recipes.tuples(recipe.get("source_config") or {})
+  fields = recipe.get("source_config") or {}
   if "style" in fields:
-    return band.Band(**fields | {"style": band.Style(**fields["style"])})
+    return recipes.build(band.Band, fields)
   if "root" not in fields:
     raise ValueError(
       f"the recipe does not name the songs of {recipe.get('source')!r}: give "
@@ -49,7 +49,7 @@ def restore(recipe: dict[str, Any]) -> songs.Songs:
     )
   # Recipes hold the fields of the source, not its class.
   kind = "slakh" if "variant" in fields else fields.get("name", "folder")
-  return SOURCES.get(kind, Folder)(**fields)
+  return recipes.build(SOURCES.get(kind, Folder), fields)
 
 
 def test_songs(source: songs.Songs) -> Sequence[songs.Song]:

@@ -8,7 +8,6 @@ WASPAA 2019; splits: https://github.com/ethman/slakh-utils.
 
 import dataclasses
 import functools
-import json
 import pathlib
 import re
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from stemgen_jax import categories, paths
+from stemgen_jax import categories, disk, paths
 from stemgen_jax.data.songs import SPLITS, Problem, Song, Stem
 from stemgen_jax.data.sources import multitracks
 
@@ -85,7 +84,7 @@ class Slakh:
 
 @functools.cache
 def _lists() -> dict[str, frozenset[int]]:
-  lists = json.loads(paths.SLAKH_SPLITS.read_text(encoding="utf-8"))
+  lists = disk.read_json(paths.SLAKH_SPLITS, "install stemgen-jax again")
   return {name: frozenset(numbers) for name, numbers in lists.items()}
 
 
