@@ -24,12 +24,12 @@ from stemgen_jax.cli.flags.takes import BITS
 from stemgen_jax.codec import device, weight_files
 from stemgen_jax.generation import codes_file, regions
 from stemgen_jax.generation.request import (
-  SEEDS,
   Edit,
   Extend,
   GenerationRequest,
   Regenerate,
   Vary,
+  next_seed,
 )
 from stemgen_jax.generation.take import GenerationWarning, Take, TakeFiles
 from stemgen_jax.paths import exported, is_run
@@ -120,7 +120,7 @@ def _edit(values: flags.FlagValues, edit_of: Callable[[Take], Edit]) -> None:
   inputs: dict[str, Any] = {}
   if isinstance(change, Extend):
     inputs = {"context": values.context or None, "seconds": values.seconds}
-  seed = (take.seed + 1) % SEEDS if values.seed is None else values.seed
+  seed = next_seed(take) if values.seed is None else values.seed
   request = _validated(
     values,
     edit=change,

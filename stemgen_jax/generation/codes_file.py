@@ -21,7 +21,6 @@ T = TypeVar("T")
 SUFFIX = ".codes.npz"
 FORMAT = 2
 _FIX = "generate the take again"
-# Fields of the encoded context as files of format 1 call them.
 _NEEDED = ("seed", "settings", "stem", "weights", "codec_checksum", "origin")
 _OPTIONAL = ("genre", "role", "codec_device")
 # Attributes of a take, by their names in the cost.
@@ -31,6 +30,7 @@ _OF_COST = {
   "seconds": "elapsed",
   "seconds_to_compile": "compiling",  # missing in files of format 1
 }
+# Fields of the encoded context, by their names in files of format 1.
 _OLD_NAMES = {"back": "inverse_gain", "seconds_to_hear": "encoding_seconds"}
 
 
@@ -59,6 +59,7 @@ def write(
   with disk.replacing(path) as temporary, open(temporary, "wb") as file:
     np.savez_compressed(
       file,
+      # Half the size of int32; no codec has more than 65536 codes.
       codes=codes.astype(np.uint16),
       context=context.codes.astype(np.uint16),
       about=np.array(json.dumps(about)),

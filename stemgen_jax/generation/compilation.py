@@ -65,6 +65,7 @@ class Compiling:
   def seconds(self) -> float:
     """Total duration; programs within programs count once."""
     total, done = 0.0, 0.0
+    # Sorted by start: only the part after the latest end so far is new.
     for start, end in sorted(self.spans):
       total += max(0.0, end - max(start, done))
       done = max(done, end)

@@ -78,6 +78,7 @@ class EncodedContext:
   def whole_frames(self) -> int:
     """Number of leading frames that are wholly within the sound."""
     ends = self._begin(np.arange(len(self.codes))) + self.samples_per_frame
+    # Ends are sums of rounded products, which may exceed a whole number.
     return int((ends <= self.samples + 1e-6).sum())
 
   def _begin(self, frames: Int[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
@@ -226,10 +227,12 @@ def gain_to_reference(
   level_db = audio_lib.rms_db(samples)
   if level_db < SILENCE_DB:
     return 1.0  # Amplified noise is not music.
+  # Limited by the peak: a sparse context would clip at the usual level.
   factor = 10 ** ((reference_db - level_db) / 20)
   return min(factor, 1.0 / float(np.abs(samples).max()))
 
 
 def around(period: np.ndarray, margin: int) -> np.ndarray:
   """Return a period with `margin` rows of its repetitions on either side."""
+  # Modulo, not a concatenation: the margin may be longer than the period.
   return period[np.arange(-margin, len(period) + margin) % len(period)]

@@ -15,7 +15,7 @@ from stemgen_jax import categories, model, sampling
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec
 from stemgen_jax.codec import scales as scales_lib
-from stemgen_jax.generation import compilation, stem_audio
+from stemgen_jax.generation import compilation, inputs, stem_audio
 from stemgen_jax.generation import context as context_lib
 from stemgen_jax.generation.context import EncodedContext
 from stemgen_jax.generation.request import (
@@ -27,10 +27,10 @@ from stemgen_jax.generation.request import (
 from stemgen_jax.generation.take import GenerationWarning, Take
 from stemgen_jax.sampling import cost, loops, windows
 
-_REFERENCE_DB = -18.0
-_TOO_QUIET_DB = 30.0
-_SEAM_SECONDS = 0.5
-_RUN_SECONDS = 0.5
+_REFERENCE_DB = -18.0  # of weights that do not state their level
+_TOO_QUIET_DB = 30.0  # below the context, where a stem is hardly audible
+_SEAM_SECONDS = 0.5  # decoded again on either side of a loop's seam
+_RUN_SECONDS = 0.5  # sampled again by `Vary`, or kept
 _MOST_AT_ONCE = 8
 # Measured with the demo codec on 2.5 s of music: the same music saved again is
 # at most 0.06 apart (16 bit, mp3, ogg; 0.18 if 6 dB quieter), other music at
@@ -157,8 +157,9 @@ def _encode(
   """Encode the context of a request, and collect the codes to keep."""
   edit, sound = request.edit, request.sound
   if sound is None:  # from nothing, or an edit that keeps its context
-    shape = (round((request.seconds or 0) * codec.sample_rate), codec.channels)
-    sound = Audio(np.zeros(shape, np.float32), codec.sample_rate)
+    sound = inputs.silence(
+      request.seconds or 0, codec.sample_rate, codec.channels
+    )
 
   def encode(gain: float | None, loop: bool) -> EncodedContext:
     return context_lib.encode_context(
@@ -191,6 +192,7 @@ def _encode(
   )
   _check_beginning(codec, take, context, sound)
   known = np.zeros(context.codes.shape, np.int32)  # [t, q] of the longer take
+  # The last frame of the take may be incomplete: it is sampled again.
   known[: old.whole_frames] = take.codes[: old.whole_frames]
   return dataclasses.replace(
     task,
@@ -229,7 +231,8 @@ def _edit_mask(task: Task, seed: int) -> Bool[np.ndarray, "t q"]:
     edited = task.context.frames_of(edit.regions)
   elif isinstance(edit, Vary):
     run = round(_RUN_SECONDS * task.codec.frame_rate)
-    runs = -(-frames // run)
+    runs = -(-frames // run)  # rounded up: the last may be shorter
+    # At least one run, so that a small share still varies a short take.
     count = max(1, round(edit.share * runs))
     chosen = np.random.default_rng(seed).permutation(runs) < count
     edited = np.repeat(chosen, run)[:frames]  # [t]
@@ -250,6 +253,7 @@ def _takes(task: Task, name: str) -> Iterator[Take]:
     count_windows(known_mask, task.codec, config.window, context.loop)
     for known_mask in known_masks
   ]
+  # Levels that are kept count as well: the decoder reports them, too.
   steps = sum(settings.steps_at(level) for level in range(task.codec.levels))
   total = steps * sum(len(x) * n for x, n in zip(batches, counts))
   report = request.progress or (lambda done, total: None)
@@ -262,12 +266,14 @@ def _takes(task: Task, name: str) -> Iterator[Take]:
       codes = _sample(
         task, batch, known_mask, lambda done: report(done, total)
       )  # [b, t, q]
+    # Each take of a batch accounts for its share of the time.
     compiled = compiling.seconds / len(batch)
     sampled = (time.perf_counter() - began) / len(batch) - compiled
     for seed, item in zip(batch, codes):
       began = time.perf_counter()
       scales = _stem_scales(metadata, request.stem, context)
       audio = stem_audio.decode_stem(task.codec, item, context, scales)
+      # Before the splice: warnings are about the new codes, not the kept ones.
       notes = _notes(metadata, task.codec, context, audio.samples)
       for note in notes:
         warnings.warn(note, GenerationWarning, stacklevel=3)
@@ -328,10 +334,10 @@ def _sample(
     )
 
   known = np.repeat(task.known[None], b, axis=0)  # [b, t, q]
-  inputs = (decode, task.context.codes, config.window, known, known_mask)
+  given = (decode, task.context.codes, config.window, known, known_mask)
   if task.context.loop:
-    return loops.decode_loop(*inputs, _seam(task.codec))
-  return windows.decode_long(*inputs)
+    return loops.decode_loop(*given, _seam(task.codec))
+  return windows.decode_long(*given)
 
 
 def _stem_scales(
@@ -364,6 +370,7 @@ def _notes(
     )
   level_db = reference_db(metadata) if silent else context.level_db
   stem = audio_lib.with_channels(stem, codec.channels)
+  # At the level of the training, as `context.level_db` is.
   stem_db = audio_lib.rms_db(stem / np.float32(context.inverse_gain))
   if level_db - stem_db > _TOO_QUIET_DB:
     than = "music usually is" if silent else "the context"

@@ -75,7 +75,7 @@ def _seconds_per_pass(stemgen: StemGen, takes: int) -> float:
     sampling.decode_codes(
       config,
       stemgen.params,
-      np.zeros((takes, config.window, config.levels), np.int32),
+      np.zeros((takes, config.window, config.levels), np.int32),  # [b, t, q]
       {name: np.zeros(takes, np.int32) for name in config.conditions},
       np.full(takes, seed),
       settings,
@@ -83,6 +83,7 @@ def _seconds_per_pass(stemgen: StemGen, takes: int) -> float:
     return time.perf_counter() - began
 
   decode(0)  # compiles
+  # The shorter of two: other processes can only slow a pass down.
   return min(decode(1), decode(2)) / cost.passes(settings, config)
 
 

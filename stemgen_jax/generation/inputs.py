@@ -55,6 +55,7 @@ def _from_array(samples: np.ndarray, sample_rate: int) -> Audio:
     )
   if samples.ndim == 1:
     samples = samples[:, None]  # [n, 1]
+  # More channels than samples: the axes are exchanged.
   if samples.ndim != 2 or samples.shape[1] > max(1, len(samples)):
     raise ValueError(
       f"the context has shape {samples.shape}: expected [samples] or "

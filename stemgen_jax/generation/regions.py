@@ -11,6 +11,7 @@ def parse_seconds(text: str) -> list[Region]:
   """
   regions = []
   for part in text.split(","):
+    # Three parts, or a negative number, do not unpack into two.
     try:
       start, end = (float(number) for number in part.split("-"))
     except ValueError:

@@ -159,7 +159,7 @@ class GenerationRequest:
         )
 
   def _of_take(self, take: Take) -> "GenerationRequest":
-    seeds = [(take.seed + 1) % SEEDS] if self.seeds is None else self.seeds
+    seeds = [next_seed(take)] if self.seeds is None else self.seeds
     return dataclasses.replace(
       self,
       stem=take.stem,
@@ -169,6 +169,11 @@ class GenerationRequest:
       seeds=seeds,
       settings=self.settings or take.settings,
     )
+
+
+def next_seed(take: Take) -> int:
+  """Return the seed of an edit that states none: that of the take plus 1."""
+  return (take.seed + 1) % SEEDS
 
 
 def _context_or_length(

@@ -323,4 +323,5 @@ def _digest(*codes: Int[np.ndarray, "t q"]) -> str:
   digest = hashlib.sha256()
   for each in codes:
     digest.update(each.astype("<u2").tobytes())  # on any machine
+  # 64 bits tell the takes of one folder apart.
   return digest.hexdigest()[:16]

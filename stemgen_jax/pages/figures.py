@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import soundfile
-from jaxtyping import Float, Real
+from jaxtyping import Real
 from matplotlib import image
 
 from stemgen_jax import audio
@@ -192,8 +192,3 @@ def duration(seconds: float) -> str:
   if minutes < 60:
     return f"{minutes} min {rest} s"
   return f"{math.floor(minutes / 60)} h {minutes % 60} min"
-
-
-def peak(samples: Float[np.ndarray, "samples channels"]) -> float:
-  """Return the largest magnitude."""
-  return float(np.abs(samples).max(initial=0.0))

@@ -108,8 +108,7 @@ class Auditioner:
     given = list(self._write(self._folder / "given", self._given))
     folder = self._folder / f"step-{step:07d}"
     sounds = list(self._write(folder, generated))
-    with disk.replacing(self._folder / "index.html") as partial:
-      partial.write_text(self._page(step), "utf-8")
+    disk.write_text(self._folder / "index.html", self._page(step))
     return [*given, *sounds]
 
   def _generate(self, params: Params) -> dict[str, list[Audio]]:

@@ -94,8 +94,8 @@ class Log:
       for line in read_log(self._path)
       if line["step"] <= start and line["kind"] != "end"
     ]
-    with disk.replacing(self._path) as part:
-      part.write_text("".join(json.dumps(line) + "\n" for line in kept))
+    lines = (json.dumps(line) + "\n" for line in kept)
+    disk.write_text(self._path, "".join(lines))
 
   def write(self, step: int, kind: str, figures: dict[str, Any]) -> None:
     """Append a line."""

@@ -17,8 +17,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
-import numpy as np
-from jaxtyping import Float, UInt8
 
 from stemgen_jax import progress
 from stemgen_jax.training.config import TrainConfig
@@ -52,13 +50,18 @@ class Reporter:
     self._data_wait = 0.0
     self._clock = time.monotonic()
     self._writes = jax.process_index() == 0
-    self._tensorboard = None
+    self._tensorboard: Any = None
     if self._writes:
       self._log = Log(out / "log.jsonl", start)
       devices = "{} x {}".format(*_devices())
       self._log.write(start, "start", {"command": command, "devices": devices})
       if tensorboard_available():
-        self._tensorboard = TensorBoard(out / "tensorboard", start)
+        import tensorboardX  # Optional.
+
+        # TensorBoard hides later steps of an earlier call.
+        self._tensorboard = tensorboardX.SummaryWriter(
+          os.fspath(out / "tensorboard"), purge_step=start + 1
+        )
     self._bar = progress.bar(
       seconds=0.5,
       log_seconds=60,
@@ -146,8 +149,12 @@ class Reporter:
     """Add sounds, see `audition.Sound`, to TensorBoard."""
     if self._tensorboard:
       for sound in sounds:
-        self._tensorboard.sound(
-          step, sound.name, sound.samples, sound.sample_rate, sound.picture
+        samples = sound.samples.clip(-1, 1)  # [n, c]
+        self._tensorboard.add_audio(
+          sound.name, samples, step, sound.sample_rate
+        )
+        self._tensorboard.add_image(
+          sound.name, sound.picture, step, dataformats="HWC"
         )
 
   def end(self, step: int, reason: str) -> None:
@@ -177,52 +184,11 @@ class Reporter:
     if self._writes:
       self._log.write(step, kind, figures)
     if self._tensorboard:
-      self._tensorboard.figures(step, kind, figures)
+      for name, value in flatten(figures).items():
+        self._tensorboard.add_scalar(f"{kind}/{name}", value, step)
       # Rare lines are shown at once; the others at the next checkpoint.
       if kind != "train":
         self._tensorboard.flush()
-
-
-class TensorBoard:
-  """Event files in a folder.
-
-  Args:
-    folder: folder of the event files.
-    start: step that the run starts or resumes from; TensorBoard hides later
-      steps of an earlier call.
-  """
-
-  def __init__(self, folder: str | os.PathLike, start: int):
-    import tensorboardX  # Optional.
-
-    self._writer: Any = tensorboardX.SummaryWriter(
-      os.fspath(folder), purge_step=start + 1
-    )
-
-  def figures(self, step: int, kind: str, figures: dict[str, Any]) -> None:
-    """Write the numbers of a log's line as scalars KIND/NAME."""
-    for name, value in flatten(figures).items():
-      self._writer.add_scalar(f"{kind}/{name}", value, step)
-
-  def sound(
-    self,
-    step: int,
-    name: str,
-    samples: Float[np.ndarray, "samples channels"],
-    sample_rate: int,
-    picture: UInt8[np.ndarray, "rows columns 3"],
-  ) -> None:
-    """Write a sound, clipped to -1..1, and its spectrogram."""
-    self._writer.add_audio(name, samples.clip(-1, 1), step, sample_rate)
-    self._writer.add_image(name, picture, step, dataformats="HWC")
-
-  def flush(self) -> None:
-    """Write buffered events."""
-    self._writer.flush()
-
-  def close(self) -> None:
-    """Write buffered events and close the files."""
-    self._writer.close()
 
 
 def tensorboard_available() -> bool:

@@ -107,8 +107,7 @@ class Training:
     if not path.exists():
       return
     lines = path.read_text().splitlines(keepends=True)
-    with disk.replacing(path) as partial:
-      partial.write_text("".join(x for x in lines if self._is_done(x)))
+    disk.write_text(path, "".join(x for x in lines if self._is_done(x)))
 
   def _is_done(self, line: str) -> bool:
     try:

@@ -17,7 +17,13 @@ from jaxtyping import Bool, Float, Float32, UInt16
 from stemgen_jax import audio, categories
 from stemgen_jax.codec import Codec, ScaledCodec
 from stemgen_jax.data import songs
-from stemgen_jax.data.preparation import activity, pairs, song_audio, song_codes
+from stemgen_jax.data.preparation import (
+  activity,
+  pairs,
+  problems,
+  song_audio,
+  song_codes,
+)
 
 # Seconds of audio per call of the codec: enough to keep it busy; its first
 # layers need about 100 MB per minute.
@@ -34,7 +40,7 @@ def encode_song(
   silent, and a silent song has no pairs; both are reported in `problems`.
   """
   made_of = song.made_of()  # before reading, in case a file changes meanwhile
-  stems, problems = song_audio.read_stems(song, codec, config)  # [s, n, c]
+  stems, found = song_audio.read_stems(song, codec, config)  # [s, n, c]
   rate = codec.sample_rate
   length = round(config.segment_seconds * rate)
   sounding = np.zeros(len(stems), bool)
@@ -51,14 +57,12 @@ def encode_song(
     sounding |= active.any(axis=1)
     for row in _encode_segment(song, segment, clips, active, codec, config):
       rows.append(row | {"start": np.float32(first / rate)})
-  problems += _silences(song, sounding, bool(rows), problems, config)
+  found += _silences(song, sounding, bool(rows), found, config)
   names = song_codes.COLUMNS
   if isinstance(codec, ScaledCodec):
     names += song_codes.SCALES
   columns = {name: np.array([row[name] for row in rows]) for name in names}
-  return song_codes.SongCodes(
-    **columns, problems=tuple(problems), made_of=made_of
-  )
+  return song_codes.SongCodes(**columns, problems=tuple(found), made_of=made_of)
 
 
 def _silences(
@@ -201,12 +205,8 @@ def encode_to_file(song: songs.Song, codec: Codec, task: Task) -> Encoded:
     codes = encode_song(song, codec, task.config)
   except (ValueError, OSError) as error:
     raise ValueError(f"song {song.id}: {error}") from error
-  bad = [problem for problem in codes.problems if problem.left_out]
-  if task.strict and bad:
-    raise ValueError(
-      f"--strict: song {song.id}: {bad[0].stem or 'left out'}: "
-      f"{bad[0].message}; repair it, or prepare without --strict"
-    )
+  if task.strict:
+    problems.refuse_left_out([(song.id, found) for found in codes.problems])
   path = song_codes.song_path(task.folder, song.id)
   try:
     codes.save(path)

@@ -69,8 +69,7 @@ def write(
     f"{manifest.codes} codes at {manifest.frame_rate:g} frames/s; segments of "
     f"{manifest.segment_seconds:g} s"
   )
-  with disk.replacing(path) as partial:
-    partial.write_text(html.page(manifest.name, lead, sections), "utf-8")
+  disk.write_text(path, html.page(manifest.name, lead, sections))
 
 
 def _facts(split: str, records: Records) -> dict[str, np.ndarray]:
@@ -179,7 +178,7 @@ def _pair(record: dict[str, Any], manifest: Manifest, codec: Codec) -> str:
     )
   )
   both = context.samples + target.samples  # [n, c], may exceed full scale
-  both = Audio(both / max(1.0, figures.peak(both)), manifest.sample_rate)
+  both = Audio(both / max(1.0, np.abs(both).max()), manifest.sample_rate)
   begin = record["start"] + first / manifest.frame_rate
   stems = int((record["gains"] > 0).sum())
   name = categories.CATEGORIES[record["category"]]

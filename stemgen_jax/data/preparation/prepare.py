@@ -106,7 +106,7 @@ def prepare(
     finished = Manifest.load(out)
     if _is_current(finished, listed, summaries, task.folder):
       if strict:
-        _refuse_left_out(problems_lib.read(out))
+        problems_lib.refuse_left_out(problems_lib.read(out))
       return finished
     Manifest.remove(out)  # first: this process may be killed later on
   task.folder.mkdir(exist_ok=True)
@@ -124,7 +124,7 @@ def prepare(
   problems = problems_lib.gather(listed.problems, summaries, ids)
   problems_lib.write(out, problems)
   if strict:  # songs may have been encoded by a run without it
-    _refuse_left_out(problems)
+    problems_lib.refuse_left_out(problems)
   # Counted before packing: TFDS refuses splits without records.
   counts = _count(listed.splits, summaries)
   _check_pairs(out, listed.splits, counts, summaries)
@@ -220,19 +220,6 @@ def _is_current(
   return not workers_lib.find_missing(
     listed.songs, summaries, folder, retry=False
   )
-
-
-def _refuse_left_out(problems: Sequence[tuple[str, songs.Problem]]) -> None:
-  """Raise ValueError, for --strict, if anything had to be left out."""
-  bad = [(song, problem) for song, problem in problems if problem.left_out]
-  if bad:
-    song, problem = bad[0]
-    where = f"song {song}: {problem.stem or 'left out'}"
-    more = f"; {len(bad) - 1} more" if len(bad) > 1 else ""
-    raise ValueError(
-      f"--strict: {where}: {problem.message}{more}; repair it, or prepare "
-      "without --strict"
-    )
 
 
 def _count(

@@ -35,6 +35,19 @@ def gather(
   ]
 
 
+def refuse_left_out(problems: Sequence[tuple[str, Problem]]) -> None:
+  """Raise ValueError, for --strict, if anything had to be left out."""
+  bad = [(song, problem) for song, problem in problems if problem.left_out]
+  if bad:
+    song, problem = bad[0]
+    where = f"song {song}: {problem.stem or 'left out'}"
+    more = f"; {len(bad) - 1} more" if len(bad) > 1 else ""
+    raise ValueError(
+      f"--strict: {where}: {problem.message}{more}; repair it, or prepare "
+      "without --strict"
+    )
+
+
 def write(out: pathlib.Path, problems: Sequence[tuple[str, Problem]]) -> None:
   """Write problems to `FILE` in the folder `out`, one per line."""
   text = io.StringIO()
@@ -45,8 +58,7 @@ def write(out: pathlib.Path, problems: Sequence[tuple[str, Problem]]) -> None:
     writer.writerow(
       (song, problem.stem, problem.kind, left_out, problem.message)
     )
-  with disk.replacing(out / FILE) as partial:
-    partial.write_text(text.getvalue(), encoding="utf-8")
+  disk.write_text(out / FILE, text.getvalue())
 
 
 def read(out: pathlib.Path) -> list[tuple[str, Problem]]:

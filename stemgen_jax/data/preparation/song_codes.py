@@ -22,7 +22,8 @@ class Summary:
 
   Attributes:
     category: category ids of the targets, int32 [pairs].
-    context_active: seconds in which the context sounds, bool [pairs, seconds].
+    context_active: seconds in which the context sounds, bool [pairs, seconds];
+      all False for a silent context.
     context_rms_db: levels of the contexts in dB of full scale, float32 [pairs].
     context_scales: scales of the contexts, float32 [pairs, segments]; None
       for a codec without scales.
@@ -57,50 +58,33 @@ class Summary:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SongCodes:
+class SongCodes(Summary):
   """The pairs of one song; axis 0 of every array is the pair.
 
-  Attributes:
+  Attributes, in addition to those of `Summary`:
     context: codes of the contexts, uint16 [pairs, t, q].
     target: codes of the targets, uint16 [pairs, t, q].
-    context_active: seconds in which the context sounds, bool [pairs, seconds];
-      all False for a silent context.
     target_active: seconds in which the target sounds, bool [pairs, seconds].
     gains: linear gain of each stem in the context, float32 [pairs, stems].
-    context_rms_db: levels of the contexts in dB of full scale, float32 [pairs].
     stem: indices of the targets in the song, int32 [pairs].
-    category: category ids of the targets, int32 [pairs].
     genre: genre ids, int32 [pairs].
     segment: indices of the segments, int32 [pairs].
     index: indices of the pairs in their segments, int32 [pairs].
     role: role ids of the targets, int32 [pairs]; `len(categories.ROLES)` where
       it is unknown, as in files written before there were roles.
     start: beginnings of the segments in seconds, float32 [pairs].
-    context_scales: scales of the contexts, float32 [pairs, segments]; None
-      for a codec without scales.
-    target_scales: scales of the targets, likewise.
-    problems: problems of the song's audio.
-    made_of: `songs.Song.made_of` at the time of encoding.
   """
 
-  # Their order is the order in the file, whose bytes are compared.
   context: np.ndarray
   target: np.ndarray
-  context_active: np.ndarray
   target_active: np.ndarray
   gains: np.ndarray
-  context_rms_db: np.ndarray
   stem: np.ndarray
-  category: np.ndarray
   genre: np.ndarray
   segment: np.ndarray
   index: np.ndarray
   start: np.ndarray
   role: np.ndarray
-  context_scales: np.ndarray | None = None
-  target_scales: np.ndarray | None = None
-  problems: tuple[Problem, ...] = ()
-  made_of: str = ""
 
   @property
   def columns(self) -> dict[str, np.ndarray]:
@@ -144,11 +128,12 @@ class SongCodes:
 
 # Names of the arrays of a codec with scales.
 SCALES = ("context_scales", "target_scales")
-# Names of the arrays of every codec.
-COLUMNS = tuple(
-  field.name
-  for field in dataclasses.fields(SongCodes)
-  if field.name not in ("problems", "made_of", *SCALES)
+# Names of the arrays of every codec, in the order of the file, whose bytes are
+# compared.
+COLUMNS = (
+  *("context", "target", "context_active", "target_active", "gains"),
+  *("context_rms_db", "stem", "category", "genre", "segment", "index"),
+  *("start", "role"),
 )
 # The first two depend on the codec, the others on the version that wrote it.
 _OPTIONAL = (*SCALES, "role", "made_of")

@@ -66,8 +66,7 @@ def write(
     + "; ".join(f"{name}: {text}" for name, text in SYSTEMS.items())
     + "."
   )
-  with disk.replacing(path) as partial:
-    partial.write_text(html.page("Evaluation", lead, sections), "utf-8")
+  disk.write_text(path, html.page("Evaluation", lead, sections))
 
 
 def _example(example: Example, stem: Audio) -> str:

@@ -44,8 +44,7 @@ def run(subject: SongSubject) -> dict[str, Any]:
 
 def write(subject: SongSubject, result: Mapping[str, Any]) -> None:
   """Write decoding.md and decoding.png."""
-  with disk.replacing(subject.out / "decoding.md") as partial:
-    partial.write_text(table(result) + "\n", encoding="utf-8")
+  disk.write_text(subject.out / "decoding.md", table(result) + "\n")
   decoding_table.draw(subject.out / "decoding.png", result)
 
 
