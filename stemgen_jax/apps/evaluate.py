@@ -92,10 +92,12 @@ def main(argv: list[str]) -> None:
   path.parent.mkdir(parents=True, exist_ok=True)
   disk.check_writable(path, True, (".json",))
 
-  subject = study.prepare(options)  # imports jax
-  result = study.run(subject)
-  print(study.table(result))
-  study.write(subject, result)
+  module = study.load()  # imports jax
+  subject = study.prepare(options)
+  result = module.run(subject)
+  print(module.table(result))
+  if hasattr(module, "write"):
+    module.write(subject, result)
   disk.write_json(
     path, {**result, "weights": options.weights, "seed": options.seed}
   )

@@ -72,21 +72,9 @@ class Study:
     """Return the weights and examples of resolved options."""
     from stemgen_jax.evaluation.subject import Subject
 
-    return getattr(self._module(), "prepare", Subject)(options)
+    return getattr(self.load(), "prepare", Subject)(options)
 
-  def run(self, subject: "Subject") -> dict[str, Any]:
-    """Evaluate; return figures for JSON."""
-    return self._module().run(subject)
-
-  def table(self, result: Mapping[str, Any]) -> str:
-    """Return the figures of `run` as text."""
-    return self._module().table(result)
-
-  def write(self, subject: "Subject", result: Mapping[str, Any]) -> None:
-    """Write the files of the study other than its JSON, if it has any."""
-    if write := getattr(self._module(), "write", None):
-      write(subject, result)
-
-  def _module(self) -> types.ModuleType:
+  def load(self) -> types.ModuleType:
+    """Import the module of the study, and with it jax."""
     name = self.module or self.name
     return importlib.import_module(f"stemgen_jax.evaluation.studies.{name}")

@@ -87,46 +87,40 @@ class Settings:
   top_p: PerLevel = 1.0
 
   def __post_init__(self):
-    if (
-      not isinstance(self.steps, tuple | list)
-      or not self.steps
-      or not all(x >= 1 and float(x).is_integer() for x in self.steps)
-    ):
-      raise ValueError(
-        f"steps {self.steps}: expected whole numbers of at least 1, one per "
-        "level, such as (16, 8, 8, 4)"
-      )
+    def require(name: str, valid: object, expected: str) -> None:
+      if not valid:
+        value = getattr(self, name)
+        raise ValueError(f"{name} {value!r}: expected {expected}")
+
+    require(
+      "steps",
+      isinstance(self.steps, tuple | list)
+      and self.steps
+      and all(x >= 1 and float(x).is_integer() for x in self.steps),
+      "whole numbers of at least 1, one per level, such as (16, 8, 8, 4)",
+    )
     for name, choices in (
       ("schedule", SCHEDULES),
       ("rank", RANKS),
       ("guidance_form", GUIDANCE_FORMS),
     ):
-      if getattr(self, name) not in choices:
-        raise ValueError(
-          f"{name} {getattr(self, name)!r}: expected one of "
-          f"{', '.join(choices)}"
-        )
+      require(
+        name, getattr(self, name) in choices, f"one of {', '.join(choices)}"
+      )
     for name, is_valid, expected in (
       ("rank_temperature", lambda x: 0 <= x <= 1e6, "0 to 1e6"),
       ("temperature", lambda x: 1e-6 <= x <= 1e6, "1e-6 to 1e6"),
       ("top_k", lambda x: x >= 0 and x == int(x), "a whole number, 0 for all"),
       ("top_p", lambda x: 0 < x <= 1, "above 0 and at most 1"),
     ):
-      value = getattr(self, name)
-      entries = _entries(value)
-      if not entries or not all(is_valid(entry) for entry in entries):
-        raise ValueError(
-          f"{name} {value}: expected {expected}; one number or one per level"
-        )
+      entries = _entries(getattr(self, name))
+      valid = entries and all(map(is_valid, entries))
+      require(name, valid, f"{expected}; one number or one per level")
     for name in ("guidance_interval", "guidance_ramp"):
-      if np.shape(getattr(self, name)) != (2,):
-        raise ValueError(
-          f"{name} {getattr(self, name)}: expected two numbers, such as "
-          "(0.0, 1.0)"
-        )
+      two = np.shape(getattr(self, name)) == (2,)
+      require(name, two, "two numbers, such as (0.0, 1.0)")
     for name in ("w_confidence", "w_causal", "w_random", "guidance_ramp"):
-      if not np.isfinite(getattr(self, name)).all():
-        raise ValueError(f"{name} {getattr(self, name)}: expected finite")
+      require(name, np.isfinite(getattr(self, name)).all(), "finite")
     for source, scale in self.guidance.items():
       if not np.size(scale) or not np.isfinite(scale).all():
         raise ValueError(
@@ -135,11 +129,7 @@ class Settings:
         )
     # An empty interval would be guidance that has no effect.
     low, high = self.guidance_interval
-    if not 0 <= low < high <= 1:
-      raise ValueError(
-        f"guidance_interval {self.guidance_interval}: expected from and to, "
-        "0 to 1"
-      )
+    require("guidance_interval", 0 <= low < high <= 1, "from and to, 0 to 1")
 
   @property
   def truncated(self) -> bool:

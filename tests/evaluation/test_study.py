@@ -41,9 +41,8 @@ def test_a_study_is_a_module_and_an_entry(monkeypatch, tmp_path):
   study = Study(name="counting", flags=("examples",), defaults={"examples": 3})
   subject = study.prepare(study.resolve(Options(out=str(tmp_path))))
   assert isinstance(subject, Subject)
-  result = study.run(subject)
-  assert study.table(result) == "3 examples"
-  study.write(subject, result)
+  result = study.load().run(subject)
+  assert study.load().table(result) == "3 examples"
   assert not list(tmp_path.iterdir())
 
 
