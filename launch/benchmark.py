@@ -28,7 +28,8 @@ def parser() -> argparse.ArgumentParser:
   part.add_argument("--sizes", default="4x256,6x256,8x512,20x1024")
   part.add_argument("--works", default="forward,train")
   part.add_argument(
-    "--dtypes", help="default: float32, and bfloat16 where products are fast"
+    "--dtypes",
+    help="default: float32, and bfloat16 where its products are faster",
   )
   part.add_argument("--rounds", type=int, default=3, help="least runs of each")
   part.add_argument(
