@@ -3,8 +3,6 @@
 import os
 import pathlib
 
-import platformdirs
-
 ASSETS = pathlib.Path(__file__).parent / "assets"
 DEMO_MODEL = ASSETS / "demo" / "model.safetensors"
 DEMO_CODEC = ASSETS / "demo" / "codec.safetensors"
@@ -18,6 +16,8 @@ def cache_folder() -> pathlib.Path:
   chosen = os.environ.get("STEMGEN_JAX_CACHE")
   if chosen:
     return pathlib.Path(chosen).expanduser()
+  import platformdirs  # not needed to train or to sample codes
+
   return platformdirs.user_cache_path("stemgen-jax")
 
 

@@ -6,6 +6,9 @@ levels at 24 kHz, 4 at 48 kHz. The one at 32 kHz is that of MusicGen (arXiv
 """
 
 import pathlib
+from typing import Any
+
+import torch
 
 from stemgen_jax.codec import key_mapping
 from stemgen_jax.codec.config import NetworkConfig
@@ -80,3 +83,26 @@ def codec_of(
   return SegmentedEncodecCodec(
     name, network, checksum, framing=framing, zeros=False, device=device
   )
+
+
+def untrained(name: str, seed: int = 0, device: str = "cpu") -> EncodecCodec:
+  """Return a published codec with random weights, for measurements.
+
+  Its codebooks have the scale of its latents, so that it uses many codes.
+  """
+  torch.manual_seed(seed)
+  network = Network(CONFIGS[name]).eval()
+  config = network.config
+  # Any: PyTorch types submodules as Tensor | Module.
+  layers: Any = network.quantizer.vq.layers
+  with torch.inference_mode():
+    audio = 0.1 * torch.randn(1, config.channels, config.sample_rate)
+    residual = network.encoder(audio)[0].T  # [t, d]
+    for layer in layers:
+      book = layer.codebook
+      chosen = torch.randint(len(residual), (len(book),))
+      spread = 0.3 * residual.std() * torch.randn_like(book)
+      book.copy_(residual[chosen] + spread)
+      nearest = torch.cdist(residual, book).argmin(1)
+      residual = residual - book[nearest]
+  return codec_of(name, network, "", device)
