@@ -19,8 +19,13 @@ from jaxtyping import Bool, Float
 from scipy import signal
 
 from stemgen_jax import audio
-from stemgen_jax.audio.analysis import librosa, onsets, quiet
-from stemgen_jax.evaluation.metrics import embeddings, harmony, notes
+from stemgen_jax.evaluation.metrics import (
+  embeddings,
+  harmony,
+  madmom_networks,
+  notes,
+  percussion,
+)
 
 Describe = Callable[[embeddings.Samples, int], dict[str, list[float]]]
 """Maps samples and sample rate to the values of each descriptor."""
@@ -56,7 +61,9 @@ def describe(
     # A mix without notes or bars has no value for these.
     "note_range": [float(np.ptp(pitches))] if len(pitches) else [],
     "pitch_classes_used": [float(len(set((pitches % 12).tolist())))],
-    "percussive_density": [float(most_within(_hits(samples, sample_rate)))],
+    "percussive_density": [
+      float(most_within(percussion.hits(samples, sample_rate)))
+    ],
     "beats_per_bar": [float(estimate["bar"])] if estimate["bar"] else [],
     "chord_variety": [float(len(set(chords)))],
     "tonality_changes": [tonality_changes(chords)],
@@ -147,17 +154,6 @@ def _novelty(unit: Float[np.ndarray, "t d"], half: int) -> np.ndarray:
   return within - (before * after).sum(1)
 
 
-def _hits(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-  """Return the times of percussive onsets in seconds."""
-  with quiet():
-    sound = librosa.resample(samples, orig_sr=sample_rate, target_sr=22050)
-    if not sound.any():
-      return np.zeros(0)
-    # The margin drops what is neither clearly harmonic nor percussive.
-    sound = librosa.effects.percussive(sound, margin=2.0)
-  return onsets(sound, 22050)
-
-
 def _key_number(label: str) -> int:
   """Return 0 to 11 for major, 12 to 23 for minor keys, from C on."""
   tonic, mode = label.split()
@@ -199,6 +195,8 @@ def _madmom() -> Callable[[np.ndarray], dict[str, Any]]:
     activity = RNNDownBeatProcessor()
     bars = DBNDownBeatTrackingProcessor(beats_per_bar=[3, 4], fps=100)
     key = CNNKeyRecognitionProcessor()
+    madmom_networks.accelerate_beats(activity)
+    madmom_networks.accelerate_key(key)
 
   def estimate(samples: np.ndarray) -> dict[str, Any]:
     # madmom scales by the range of the integer type.
