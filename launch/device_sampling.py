@@ -1,6 +1,7 @@
 """Parts of the device check: stems, agreement, the kernel, and the codec."""
 
 import dataclasses
+import functools
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -100,7 +101,10 @@ def kernel(tiny: bool) -> Iterator[dict[str, Any]]:
     order = jax.random.uniform(jax.random.key(9), (b, t))
     weights = jnp.array([1.5, -1.0, 0.5])[:n]
 
-    def pick(which, values, n=n, v=v, weights=weights, keys=keys, order=order):
+    given = (values, weights, keys, order)
+
+    # All arrays are arguments: the draw of constant keys would be folded.
+    def pick(which, values, weights, keys, order, v=v):
       return kernels.pick(
         which,
         values,
@@ -116,12 +120,12 @@ def kernel(tiny: bool) -> Iterator[dict[str, Any]]:
     found, about = {}, {"branches": n, "takes": b, "frames": t, "codes": v}
     for name, which in (("plain", kernels.REFERENCE), ("kernel", fused)):
       try:
-        compiled = jax.jit(lambda values, which=which: pick(which, values))
-        picks = jax.block_until_ready(compiled(values))
+        compiled = jax.jit(functools.partial(pick, which))
+        picks = jax.block_until_ready(compiled(*given))
         times = []
         for _ in range(2 if tiny else 20):
           began = time.monotonic()
-          jax.block_until_ready(compiled(values))
+          jax.block_until_ready(compiled(*given))
           times.append(time.monotonic() - began)
       except Exception as error:
         yield failure(f"time, {name}", error, launcher=which.launcher, **about)
