@@ -218,10 +218,12 @@ def parse_role(name: str) -> str:
 
 
 def _named(kind: str, known: tuple[str, ...], name: str) -> str:
-  for one in known:
-    if _plain(one) == _plain(name):
-      return one
-  raise ValueError(f"unknown {kind} {name!r}. Known: {', '.join(known)}")
+  plain, named = _plain(name), {_plain(one): one for one in known}
+  if plain in named:
+    return named[plain]
+  near = difflib.get_close_matches(plain, named, n=1)
+  hint = f", did you mean {named[near[0]]}?" if near else "."
+  raise ValueError(f"unknown {kind} {name!r}{hint} Known: {', '.join(known)}")
 
 
 def untrained(category: str, trained: Sequence[str]) -> str:

@@ -161,8 +161,11 @@ def test_train_prepares_trains_and_exports_and_base_generates(tmp_path, run):
     "generate --context=songs/train/one/bass.wav --stem=drums --steps=1 "
     "--weights=model.safetensors --out=drums.wav --mix=mix.wav "
     "--picture=picture.png",
+    "evaluate --what=listening --weights=model.safetensors --examples=4 "
+    "--out=shipped",
   )
   assert (tmp_path / "mix.wav").is_file()
+  assert (tmp_path / "shipped/listening.json").is_file()
 
 
 def test_the_extra_tensorboard_is_enough_for_it(tmp_path, run):

@@ -81,7 +81,9 @@ def main(argv: list[str]) -> None:
   """
   del argv
   if not (study := STUDIES.get(_WHAT.value)):
-    raise ValueError(f"--what={_WHAT.value}: expected {' or '.join(STUDIES)}")
+    raise ValueError(
+      f"--what={_WHAT.value}: expected one of {', '.join(STUDIES)}"
+    )
   owners.check(FLAGS, "what", flag_owners())
   for name, example in {"out": "out/report", **study.required}.items():
     required(FLAGS, name, example)

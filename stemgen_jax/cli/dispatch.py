@@ -10,6 +10,7 @@ import difflib
 import importlib
 import logging
 import os
+import re
 import sys
 import types
 from collections.abc import Mapping, Sequence
@@ -53,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
   except (ValueError, OSError, ImportError, flags.Error) as error:
     if trace:
       raise
-    return _fail(f"error: {error}{_missing_extra(error)}", 1)
+    hint = _missing_extra(error) or _nearest_choice(str(error))
+    return _fail(f"error: {error}{hint}", 1)
 
 
 def _run(argv: list[str]) -> int:
@@ -135,6 +137,17 @@ def _nearest(
     return ""
   meant = names[near[0]] if isinstance(names, Mapping) else near[0]
   return f", did you mean {prefix}{meant}?"
+
+
+def _nearest_choice(message: str) -> str:
+  """Suggest the nearest of the choices that an error lists, ours or absl's."""
+  found = re.search(
+    r"[= ]'?([^\s=']+)'?: (?:expected|value should be) one of <?([^<>]+)",
+    message,
+  )
+  if not found:
+    return ""
+  return _nearest(found[1], re.split(r", |\|| or ", found[2]))
 
 
 def _missing_extra(error: Exception) -> str:

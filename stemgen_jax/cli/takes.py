@@ -257,8 +257,10 @@ def _run(
           overwrite=values.overwrite,
         )
         for path, gain_db in gains.items():
-          lowered = f" (lowered by {-gain_db:.1f} dB so as not to clip)"
-          bar.write(f"  wrote {path}" + (lowered if gain_db else ""))
+          lowered = ""
+          if gain_db and path != plans[take.seed].stem:  # it has a warning
+            lowered = f" (lowered by {-gain_db:.1f} dB so as not to clip)"
+          bar.write(f"  wrote {path}{lowered}")
 
 
 def _print_costs(
@@ -279,8 +281,10 @@ def _print_costs(
     given=request.conditions,
     loop=request.loop,
   )
+  codec_seconds = estimate.codec_seconds(stemgen, seconds)
   print(
-    f"one stem of {seconds:.1f} s, on {estimate.device()}, without the codec:"
+    f"one stem of {seconds:.1f} s, on {estimate.device()}; the codec takes "
+    f"about {codec_seconds:.1f} s more:"
   )
   for name, takes, passes, flops, duration in costs:
     together = f", {takes} takes at once" if takes > 1 else ""

@@ -1,6 +1,6 @@
 """The loudness of a generated stem per segment, for codecs with scales.
 
-EnCodec 48 kHz stores the level of each second next to the codes. A model
+EnCodec 48 kHz stores the RMS of each second next to the codes. A model
 predicts codes alone, so a stem's scales are derived from its context.
 """
 
@@ -32,7 +32,7 @@ def of_stem(
 
   They are the context's scales times the usual ratio of stems of the category
   to their contexts. So the stem follows the dynamics of the music, but not
-  into its breaks: where the context is more than 12 dB below its own level,
+  into its breaks: where the context is more than 12 dB below its own RMS,
   the stem is as loud as at 12 dB below.
 
   Args:
@@ -40,7 +40,7 @@ def of_stem(
     category: category of the stem.
     ratios: target / context by category, geometric means of the training
       set; for an absent category, the mean of all, or 1.
-    usual: level of the training's contexts, for a silent context.
+    usual: RMS of the training's contexts, for a silent context.
   """
   ratio = ratios.get(category)
   if ratio is None:
@@ -48,5 +48,5 @@ def of_stem(
   audible = context[context > _SILENT]
   if not len(audible):
     return np.full(len(context), ratio * usual, np.float32)
-  level = np.sqrt(np.mean(audible**2))
-  return (ratio * np.maximum(context, _BREAK * level)).astype(np.float32)
+  rms = np.sqrt(np.mean(audible**2))
+  return (ratio * np.maximum(context, _BREAK * rms)).astype(np.float32)

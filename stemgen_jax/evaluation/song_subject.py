@@ -42,14 +42,8 @@ class SongSubject(Subject):
   @functools.cached_property
   def _all_songs(self) -> Songs:
     """Source of the songs, of all splits."""
-    weights, data = self.options.weights, self.options.data
-    if not exported(weights).is_file() and pathlib.Path(weights).is_dir():
-      raise ValueError(
-        f"--weights={weights} is a folder: expected weights that do not "
-        "change; export the run, `stemgen-jax export --help`, and give the "
-        ".safetensors"
-      )
-    if data:
+    self.check_exported()
+    if data := self.options.data:
       return restore.restore(Manifest.load(data).config)
     return restore.restore(
       self.engine.metadata.get("data", {}).get("config", {})

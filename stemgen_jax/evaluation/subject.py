@@ -39,7 +39,18 @@ class Subject:
     if "engine" in vars(self):  # loaded before, by a study that generates
       engine = self.engine
       return model.Weights(engine.config, engine.params, engine.metadata)
+    self.check_exported()
     return model.load_weights(self.options.weights)
+
+  def check_exported(self) -> None:
+    """Raise ValueError if --weights is a folder, such as that of a run."""
+    weights = self.options.weights
+    if not paths.exported(weights).is_file() and pathlib.Path(weights).is_dir():
+      raise ValueError(
+        f"--weights={weights} is a folder: expected weights that do not "
+        "change; export the run, `stemgen-jax export --help`, and give the "
+        ".safetensors"
+      )
 
   def coded_examples(self, config: model.ModelConfig, count: int) -> Examples:
     """Return the first examples of --data or of the package, as codes.

@@ -32,8 +32,8 @@ class EncodedContext:
 
   Attributes:
     codes: codes of the context, int32 [t, q].
-    gain: factor that brought the context to the level of the training.
-    inverse_gain: factor that brings a stem to the level of the context.
+    gain: factor that brought the context to the loudness of the training.
+    inverse_gain: factor that brings a stem to the loudness of the context.
     level_db: root mean square after the gain, dB of full scale.
     from_nothing: the context is silence of a requested length.
     loop: the context is one period of a loop, resampled to whole frames.
@@ -121,7 +121,7 @@ def encode_context(
   loop: bool = False,
   from_nothing: bool = False,
 ) -> EncodedContext:
-  """Encode a context at the level of the contexts of the training.
+  """Encode a context at the loudness of the contexts of the training.
 
   A loop is resampled to whole frames, by half a frame at most, and encoded
   between repetitions of itself.
@@ -129,8 +129,8 @@ def encode_context(
   Args:
     codec: the codec.
     sound: the context.
-    reference_db: level of the contexts of the training, RMS in dBFS.
-    gain: factor to use in place of the one that leads to that level.
+    reference_db: loudness of the contexts of the training, RMS in dBFS.
+    gain: factor to use in place of the one that leads to that loudness.
     loop: the context is one period of a loop.
     from_nothing: see `EncodedContext`.
 
@@ -211,11 +211,11 @@ def distance(
 def gain_to_reference(
   samples: Float32[np.ndarray, "n c"], reference_db: float
 ) -> float:
-  """Return the factor that brings a context to the level of the training.
+  """Return the factor from a context to the loudness of the training.
 
-  Codec and model were trained on music at about one level, and generate stems
-  at that level for any context. So the context is brought to it, and the stem
-  gets the inverse gain: a quiet context gets a stem as much quieter.
+  Codec and model were trained on music of about one loudness, and generate
+  stems at that loudness for any context. So the context is brought to it, and
+  the stem gets the inverse gain: a quiet context gets a stem as much quieter.
 
   Args:
     samples: samples of the context.

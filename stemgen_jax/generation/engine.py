@@ -91,9 +91,24 @@ def generate(
     trained = weights.metadata.get("categories", categories.CATEGORIES)
     if untrained := categories.untrained(request.stem, trained):
       warnings.warn(untrained, GenerationWarning, stacklevel=4)
+  elif isinstance(request.edit, Regenerate):
+    for cut in _cut_regions(request.edit):
+      warnings.warn(cut, GenerationWarning, stacklevel=4)
   settings = request.settings or sampling.preset("default")
   settings = with_guidance(settings, conditions, request.conditions)
   return _takes(_encode(weights, codec, request, settings), name)
+
+
+def _cut_regions(edit: Regenerate) -> Iterator[str]:
+  """Yield a warning for each region that ends after the take, by a frame."""
+  old = edit.take.context
+  frame = old.samples_per_frame / old.sample_rate  # bars may be rounded
+  for start, end in edit.regions:
+    if end > old.seconds + frame:
+      yield (
+        f"region {start:g} to {end:g} s: cut at {old.seconds:.2f} s, where "
+        f"{edit.take.subject} ends"
+      )
 
 
 def at_once(*, exact: bool) -> int:
@@ -102,9 +117,9 @@ def at_once(*, exact: bool) -> int:
 
 
 def reference_db(metadata: dict[str, Any]) -> float:
-  """Return the level of the contexts of the training, RMS in dBFS."""
-  level = metadata.get("context_rms_db")
-  return _REFERENCE_DB if level is None else level
+  """Return the loudness of the contexts of the training, RMS in dBFS."""
+  loudness_db = metadata.get("context_rms_db")
+  return _REFERENCE_DB if loudness_db is None else loudness_db
 
 
 def with_guidance(
@@ -178,7 +193,7 @@ def _encode(
   take, old = edit.take, edit.take.context
   if take.codec_checksum != codec.checksum:
     raise ValueError(
-      f"{take.name} has codes of another codec ({take.codec_checksum[:12]}, "
+      f"{take.subject} has codes of another codec ({take.codec_checksum[:12]}, "
       f"not {codec.checksum[:12]}): load the weights that generated it, "
       f"{take.weights}"
     )
@@ -186,7 +201,7 @@ def _encode(
   task = Task(weights, codec, request, settings, old, take.codes, samples)
   if not isinstance(edit, Extend):
     return task
-  # After silence the music may have any level: measure it again.
+  # After silence the music may have any loudness: measure it again.
   context = encode(
     None if old.level_db < context_lib.SILENCE_DB else old.gain, loop=False
   )
@@ -196,7 +211,7 @@ def _encode(
   known[: old.whole_frames] = take.codes[: old.whole_frames]
   return dataclasses.replace(
     task,
-    # A saved take may have been lowered: its level is that of its file.
+    # A saved take may have been lowered: its gain is that of its file.
     context=dataclasses.replace(context, inverse_gain=old.inverse_gain),
     known=known,
     old_samples=audio_lib.fit(take.audio.samples, context.samples),
@@ -215,7 +230,7 @@ def _check_beginning(
   distance = context_lib.distance(codec, old.codes[:n], context.codes[:n])
   if distance > _OTHER_MUSIC:
     raise ValueError(
-      f"the context does not begin with that of {take.name}: give the same "
+      f"the context does not begin with that of {take.subject}: give the same "
       "music, not shifted in time, that continues after its "
       f"{old.seconds:.2f} s"
     )

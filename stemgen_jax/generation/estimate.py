@@ -13,6 +13,8 @@ from stemgen_jax.generation import context, engine
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.sampling import cost
 
+_MOST_MEASURED = 5.0  # seconds of audio for the codec
+
 
 class Cost(NamedTuple):
   """Passes of the model, operations and seconds of one stem."""
@@ -85,6 +87,28 @@ def _seconds_per_pass(stemgen: StemGen, takes: int) -> float:
   decode(0)  # compiles
   # The shorter of two: other processes can only slow a pass down.
   return min(decode(1), decode(2)) / cost.passes(settings, config)
+
+
+def codec_seconds(stemgen: StemGen, seconds: float) -> float:
+  """Estimate the seconds of work to encode a context and decode a stem.
+
+  Measured on silence of at most 5 s, and scaled to the length.
+
+  Args:
+    stemgen: model and codec.
+    seconds: length of the stem.
+  """
+  codec = stemgen.codec
+  measured = min(seconds, _MOST_MEASURED)
+  shape = (1, round(measured * codec.sample_rate), codec.channels)
+
+  def convert() -> float:
+    began = time.perf_counter()
+    codec.decode(codec.encode(np.zeros(shape, np.float32)))
+    return time.perf_counter() - began
+
+  convert()  # The first call also allocates.
+  return convert() * seconds / measured
 
 
 def device() -> str:

@@ -210,12 +210,12 @@ def _longer(
   """Return the longer context of a take, or silence of the new length."""
   old = take.context
   if old.loop:
-    raise ValueError(f"{take.name} is a loop, which has no end to extend")
+    raise ValueError(f"{take.subject} is a loop, which has no end to extend")
   if context is not None and seconds is None:
     sound = inputs.read_context(context)
   elif context is None and not old.from_nothing:
     raise ValueError(
-      f"{take.name} has a context: give the longer `context`, not `seconds`"
+      f"{take.subject} has a context: give the longer `context`, not `seconds`"
     )
   elif context is None and seconds is not None:
     audio_lib.check_seconds(seconds, f"`seconds`={seconds:g}")

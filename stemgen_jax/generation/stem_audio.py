@@ -16,7 +16,7 @@ def decode_stem(
   context: EncodedContext,
   scales: Float32[np.ndarray, " segments"] | None = None,
 ) -> Audio:
-  """Decode a stem into the format and to the level of its context.
+  """Decode a stem into the format and to the loudness of its context.
 
   Args:
     codec: the codec.

@@ -261,8 +261,9 @@ class StemGen:
   ) -> Take:
     """Continue a take to the end of a longer context.
 
-    The take stays as `regenerate` keeps it, and so does its level: the longer
-    context is encoded with the same gain, unless there was only silence before.
+    The take stays as `regenerate` keeps it, and so does its loudness: the
+    longer context is encoded with the same gain, unless there was only silence
+    before.
 
     Args:
       take: take of these weights, not a loop.

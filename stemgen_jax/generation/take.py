@@ -100,6 +100,7 @@ class Take:
     compiling: further seconds of compilation, or of loading programs that an
       earlier run has compiled.
     warnings: warnings for the listener.
+    file: audio file that the take was loaded from, or "".
   """
 
   audio: Audio
@@ -119,11 +120,17 @@ class Take:
   flops: float = 0.0
   compiling: float = 0.0
   warnings: tuple[str, ...] = ()
+  file: str = ""
 
   @property
   def name(self) -> str:
     """File name without a suffix, such as "bass-seed3"."""
     return f"{self.stem}-seed{self.seed}"
+
+  @property
+  def subject(self) -> str:
+    """Subject of an error about the take: its file, or its name."""
+    return self.file or self.name
 
   @property
   def history(self) -> str:
@@ -257,7 +264,7 @@ class Take:
     return gains
 
   def _write_codes(self, path: pathlib.Path, gain_db: float) -> None:
-    # Later edits have the level of the file, not that of `self.audio`.
+    # Later edits have the loudness of the file, not that of `self.audio`.
     gain = self.context.inverse_gain * 10 ** (gain_db / 20)
     about = self.metadata | {"codec_checksum": self.codec_checksum}
     context = dataclasses.replace(self.context, inverse_gain=gain)
@@ -273,7 +280,8 @@ class Take:
     """
     sound = audio_lib.read(path, longest=audio_lib.LONGEST)
     codes_path = codes_file.path_of(path)
-    take, about = codes_file.read(codes_path, cls, audio=sound)
+    known = {"audio": sound, "file": os.fspath(path)}
+    take, about = codes_file.read(codes_path, cls, **known)
     # Frames of the codes are at fixed samples of the audio.
     context = take.context
     found = (len(sound.samples), sound.sample_rate, sound.channels)

@@ -179,11 +179,12 @@ GENERATE = ("generate", "--context=mix.wav", "--stem=bass", "--out=new.wav")
     (["--weights=lost.safetensors"], ["--weights=lost", "no such file"]),
     (["--context=wide.wav", "--out=new.flac"], ["new.flac", "10 channels"]),
     (["--steps=16,0"], ["--steps=16,0", "at least 1"]),
-    (["--preset=papr"], ["--preset=papr", "default|fast|paper"]),
+    (["--preset=papr"], ["--preset=papr", "fast|paper>, did you mean paper?"]),
     (
       ["--settings.rank=best"],
       ["--settings.rank=best", "gumbel", "low_discrepancy"],
     ),
+    (["--settings.rank=gumbl"], ["did you mean gumbel?"]),
     (["--settings.top_p=0.5,2"], ["--settings.top_p=0.5,2", "at most 1"]),
     (["--settings.temperature=hot"], ["--settings.temperature=hot"]),
     (["--settings.guidance_ramp=1"], ["guidance_ramp=1", "two numbers"]),
@@ -320,7 +321,8 @@ def test_every_app_answers_in_the_same_way(run, app):
 @pytest.mark.parametrize(
   ("arguments", "message"),
   [
-    ("--what=singing --out=o", "--what=singing: expected all or"),
+    ("--what=singing --out=o", "--what=singing: expected one of all,"),
+    ("--what=lisening --out=o", "decoding, did you mean listening?"),
     ("--what=listening", "--out is missing"),
     ("--what=loops --out=o", "--files is missing"),
     ("--what=decoding --out=o", "--grid is missing"),

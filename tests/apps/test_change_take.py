@@ -89,6 +89,7 @@ def run(app: str, *flags: str) -> int:
       ["extend", "--context=", "--seconds=2"],
       "give the longer --context, not --seconds",
     ),
+    (["extend", "--seconds=2"], "error: bass.wav has a context: give"),
     (["vary", "--from_level=4"], "--from_level=4: expected 0 to 3"),
     (
       ["regenerate", "--regions=0-1", "--context=long.wav"],

@@ -1,4 +1,5 @@
 import collections
+import json
 import pathlib
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from stemgen_jax import __main__ as command
 from stemgen_jax import disk
 from stemgen_jax.codec import weight_files
 from stemgen_jax.data.examples import Examples
-from stemgen_jax.data.manifest import Manifest
+from stemgen_jax.data.manifest import RECIPE, Manifest
 from stemgen_jax.data.sources.folder import Folder
 
 
@@ -154,6 +155,10 @@ def test_from_multitracks_to_a_training_set(
   manifest = Manifest.load(out)
   assert manifest.counts["train"]["pairs"] > 0
   assert manifest.config["source_config"]["root"] == str(root)
+  assert manifest.config["source_key"] == source
+  recipe = json.loads((out / RECIPE).read_text())
+  del recipe["source_key"]  # as in sets of earlier versions
+  (out / RECIPE).write_text(json.dumps(recipe))
   assert "ensemble" not in manifest.categories  # never sings
   assert (out / "problems.csv").is_file()
   flags[1] += "/"

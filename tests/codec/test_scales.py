@@ -143,7 +143,7 @@ def test_a_stem_follows_its_context_but_not_into_breaks():
 
 
 @pytest.fixture(scope="module")
-def player():
+def engine():
   params = model.init_params(CONFIG, jax.random.key(0))
   return StemGen(CONFIG, params, random_codec(NAME), METADATA)
 
@@ -151,35 +151,35 @@ def player():
 @pytest.mark.parametrize(
   ("seconds", "rate"), [(0.3, 44_100), (1.0, 48_000), (2.2345, 32_000)]
 )
-def test_a_stem_has_exactly_the_contexts_format(player, seconds, rate):
+def test_a_stem_has_exactly_the_contexts_format(engine, seconds, rate):
   context = music(seconds, rate)
-  take = player.generate(context, "bass", seed=1, settings=FAST)
+  take = engine.generate(context, "bass", seed=1, settings=FAST)
   assert take.audio.samples.shape == context.samples.shape
   assert take.audio.sample_rate == rate
   assert np.isfinite(take.audio.samples).all()
-  again = player.generate(context, "bass", seed=1, settings=FAST)
+  again = engine.generate(context, "bass", seed=1, settings=FAST)
   np.testing.assert_array_equal(again.audio.samples, take.audio.samples)
 
 
-def test_a_stem_is_as_loud_as_its_instrument_usually_is(player):
+def test_a_stem_is_as_loud_as_its_instrument_usually_is(engine):
   context = music(2.0)
-  bass = player.generate(context, "bass", settings=FAST)
-  quiet = player.generate(music(2.0, level=0.01), "bass", settings=FAST)
+  bass = engine.generate(context, "bass", settings=FAST)
+  quiet = engine.generate(music(2.0, level=0.01), "bass", settings=FAST)
   np.testing.assert_allclose(
     quiet.audio.samples, bass.audio.samples / 10, atol=1e-5
   )
   loud = dataclasses.replace(
-    player, metadata=METADATA | {"scale_ratio": {"bass": 2.0}}
+    engine, metadata=METADATA | {"scale_ratio": {"bass": 2.0}}
   )
   louder = loud.generate(context, "bass", settings=FAST).audio.samples
   np.testing.assert_allclose(louder, 4 * bass.audio.samples, rtol=1e-3)
 
 
-def test_without_context_a_stem_has_the_usual_level(player):
-  take = player.generate(None, "drums", seconds=1.5, settings=FAST)
+def test_without_context_a_stem_has_the_usual_level(engine):
+  take = engine.generate(None, "drums", seconds=1.5, settings=FAST)
   assert take.audio.samples.shape == (72_000, 2)
   codes = take.codes[None]
-  expected = player.codec.decode(codes, np.full((1, 2), 2.0 * 10 ** (-20 / 20)))
+  expected = engine.codec.decode(codes, np.full((1, 2), 2.0 * 10 ** (-20 / 20)))
   np.testing.assert_allclose(
     take.audio.samples, expected[0, :72_000], atol=1e-6
   )
@@ -222,7 +222,7 @@ def test_a_stem_has_no_lag(monkeypatch, rate):
 
 
 def test_a_model_that_names_the_codec_finds_its_weights(
-  tmp_path, monkeypatch, player, capsys
+  tmp_path, monkeypatch, engine, capsys
 ):
   monkeypatch.setenv("STEMGEN_JAX_CACHE", str(tmp_path / "cache"))
   network = random_network(NAME)
@@ -232,12 +232,12 @@ def test_a_model_that_names_the_codec_finds_its_weights(
   safetensors.torch.save_file(network.state_dict(), file)
   config = dataclasses.replace(CONFIG, codec_checksum=codec.load(NAME).checksum)
   model.save_weights(
-    tmp_path / "mine.safetensors", config, player.params, METADATA
+    tmp_path / "mine.safetensors", config, engine.params, METADATA
   )
   loaded = StemGen.load(tmp_path / "mine")
   assert loaded.codec.name == NAME
   take = loaded.generate(music(0.5), "bass", settings=FAST)
-  expected = player.generate(music(0.5), "bass", settings=FAST)
+  expected = engine.generate(music(0.5), "bass", settings=FAST)
   np.testing.assert_array_equal(take.codes, expected.codes)
   # The same weights in another place; other weights are refused.
   elsewhere = file.rename(tmp_path / "elsewhere.safetensors")
@@ -248,14 +248,14 @@ def test_a_model_that_names_the_codec_finds_its_weights(
     StemGen.load(tmp_path / "mine")
 
 
-def test_a_region_is_generated_again_and_the_rest_stays(player, tmp_path):
+def test_a_region_is_generated_again_and_the_rest_stays(engine, tmp_path):
   """Regions, extensions and files use the grid of the segments."""
   context = music(2.2345, 44_100)
-  take = player.generate(context, "bass", settings=FAST)
+  take = engine.generate(context, "bass", settings=FAST)
   take.save(tmp_path / "bass.wav", bits="float")
   loaded = Take.load(tmp_path / "bass.wav")
   assert loaded.context.scales == pytest.approx(take.context.scales)
-  again = player.regenerate(loaded, [(1.2, 1.5)])
+  again = engine.regenerate(loaded, [(1.2, 1.5)])
   changed = np.flatnonzero((again.codes != take.codes).any(1))
   # Frame 150 begins at 0.99 s, and a second has 150 frames.
   assert 150 + 31 <= changed.min() < changed.max() <= 150 + 77
@@ -263,15 +263,15 @@ def test_a_region_is_generated_again_and_the_rest_stays(player, tmp_path):
   frame = 44_100 / 150
   assert 1.2 * 44_100 - 2.1 * frame < differing.min()
   assert differing.max() < 1.5 * 44_100 + 2.1 * frame
-  longer = player.extend(take, music(3.1, 44_100))
+  longer = engine.extend(take, music(3.1, 44_100))
   assert len(longer.audio.samples) == round(3.1 * 44_100)
   kept = take.context.whole_frames
   assert len(take.codes) - 1 <= kept <= len(take.codes)
   np.testing.assert_array_equal(longer.codes[:kept], take.codes[:kept])
 
 
-def test_frames_in_the_overlap_belong_to_one_region(player):
-  encoded = player.generate(music(2.0), "bass", settings=FAST).context
+def test_frames_in_the_overlap_belong_to_one_region(engine):
+  encoded = engine.generate(music(2.0), "bass", settings=FAST).context
   assert [encoded.edge(frame) for frame in (0, 148, 149, 150, 151)] == [
     *(0, 148 * 320, 47_520, 47_520, 47_520 + 320)
   ]
@@ -282,9 +282,9 @@ def test_frames_in_the_overlap_belong_to_one_region(player):
     assert encoded.edge(marked[-1] + 1) >= region[1] * RATE
 
 
-def test_a_loop_is_refused(player):
+def test_a_loop_is_refused(engine):
   with pytest.raises(ValueError, match="segments of its own"):
-    player.generate(music(1.0), "bass", loop=True, settings=FAST)
+    engine.generate(music(1.0), "bass", loop=True, settings=FAST)
 
 
 def test_a_mixture_has_the_mean_ratios(prepared):
@@ -297,11 +297,11 @@ def test_a_mixture_has_the_mean_ratios(prepared):
 def test_a_page_plays_pairs_at_their_own_level(prepared, tmp_path):
   small: Any = random_codec(NAME)
   decoded = []
-  heard = small.decode
+  decode_small = small.decode
 
   def decode(codes, scales=None):
     decoded.append(scales)
-    return heard(codes, scales)
+    return decode_small(codes, scales)
 
   small.decode = decode
   inspect_page.write(prepared, small, tmp_path / "page.html", pairs=1)

@@ -38,7 +38,7 @@ def earlier(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def player(earlier):
+def engine(earlier):
   return StemGen.load(earlier / "model", codec=earlier / "codec.safetensors")
 
 
@@ -106,35 +106,35 @@ def test_takes_load(earlier, name, frames, expected):
     assert take.metadata[field] == stated[field]
 
 
-def test_a_seed_gives_the_earlier_take(earlier, player):
-  take = player.generate(
+def test_a_seed_gives_the_earlier_take(earlier, engine):
+  take = engine.generate(
     earlier / "context.flac", "bass", genre="techno", seed=3
   )
   assert_same_take(take, Take.load(earlier / "bass.flac"))
 
 
-def test_takes_can_be_varied_regenerated_and_extended(earlier, player):
+def test_takes_can_be_varied_regenerated_and_extended(earlier, engine):
   take = Take.load(earlier / "bass.flac")
-  varied = player.vary(take, share=0.5)
+  varied = engine.vary(take, share=0.5)
   assert_same_take(varied, Take.load(earlier / "varied.flac"))
 
-  redone = player.regenerate(take, [(0.4, 0.6)])
+  redone = engine.regenerate(take, [(0.4, 0.6)])
   inside = np.zeros(50, bool)
   inside[20:30] = True
   np.testing.assert_array_equal(redone.codes[~inside], take.codes[~inside])
   assert (redone.codes[inside] != take.codes[inside]).any()
 
-  longer = player.extend(take, earlier / "longer.flac")
+  longer = engine.extend(take, earlier / "longer.flac")
   np.testing.assert_array_equal(longer.codes[:50], take.codes)
   assert len(longer.audio.samples) == 9600
 
   loop = Take.load(earlier / "loop.wav")
-  again = player.vary(loop, seed=loop.seed, share=1)
+  again = engine.vary(loop, seed=loop.seed, share=1)
   assert_same_take(again, loop)
 
 
 def test_an_earlier_take_can_be_changed_on_the_command_line(
-  earlier, player, tmp_path
+  earlier, engine, tmp_path
 ):
   out = tmp_path / "longer.flac"
   assert (

@@ -455,6 +455,11 @@ def test_loop_can_be_regenerated_and_not_extended(sampler):
   np.testing.assert_array_equal(
     new.audio.samples[81:7000], take.audio.samples[81:7000]
   )
+  with pytest.warns(
+    UserWarning, match=r"0.9 to 9 s: cut at 1.00 s, where bass"
+  ):
+    cut = sampler.regenerate(take, [(0.9, 9.0)])
+  np.testing.assert_array_equal(cut.codes, new.codes)
   with pytest.raises(ValueError, match="is a loop"):
     sampler.extend(take, _music(3))
 

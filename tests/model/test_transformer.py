@@ -174,9 +174,9 @@ def test_gradients_come_from_context_and_visible_tokens_alone(level):
   assert (gradient["head"][others] == 0).all()
   for q in range(Q):
     slope = jnp.abs(gradient["embedding"]["table"][q]).max(-1)
-    heard = np.unique(context[..., q])
+    present = np.unique(context[..., q])
     seen = np.unique(shown[..., q])
-    assert (slope[heard] > 0).all()
+    assert (slope[present] > 0).all()
     assert (slope[seen[seen < V]] > 0).all()
     assert (slope[20:] == 0).all()
     mask = jnp.abs(gradient["embedding"]["mask"][q]).max()
@@ -233,11 +233,11 @@ def test_a_dropped_context_has_no_effect():
   drop = jnp.array([True, False, True, False])
   one = logits(SMALL, params, 0, drop_context=drop)
   two = logits(SMALL, params, 0, context=context[::-1], drop_context=drop)
-  heard = logits(SMALL, params, 0)
+  given = logits(SMALL, params, 0)
   np.testing.assert_array_equal(one[drop], two[drop])
   assert (jnp.abs(one - two)[~drop].max((1, 2)) > 1e-3).all()
-  assert (jnp.abs(one - heard)[drop].max((1, 2)) > 1e-3).all()
-  np.testing.assert_allclose(one[~drop], heard[~drop], atol=1e-5)
+  assert (jnp.abs(one - given)[drop].max((1, 2)) > 1e-3).all()
+  np.testing.assert_allclose(one[~drop], given[~drop], atol=1e-5)
 
 
 @pytest.mark.parametrize("attention", ["map", "dot_product"])

@@ -60,10 +60,10 @@ def test_from_codes_to_weights(prepared, tmp_path, capsys, monkeypatch):
   starts = [x for x in lines if x["kind"] == "start"]
   assert [x["step"] for x in starts] == [0, 2]
   assert "--config.steps=2" in starts[0]["command"]
-  said = capsys.readouterr()
-  assert "trained 3 steps" in said.out
-  assert '"depth": 1,' in said.out  # the resolved configuration
-  assert "no audition: unknown codec 'loudness'" in said.err
+  printed = capsys.readouterr()
+  assert "trained 3 steps" in printed.out
+  assert '"depth": 1,' in printed.out  # the resolved configuration
+  assert "no audition: unknown codec 'loudness'" in printed.err
 
   last = [f"--run={run}", f"--out={weights}", "--step=last"]
   assert command.main(["export", *last, "--license=CC0-1.0"]) == 0
@@ -107,9 +107,9 @@ def test_from_codes_to_weights(prepared, tmp_path, capsys, monkeypatch):
     key=lambda x: x["accuracy"],
   )
   monkeypatch.setattr(stemgen, "load_codec", lambda *_, **__: Loudness())
-  player = stemgen.StemGen.load(run)
-  assert player.metadata["steps"] == best["step"]
-  assert player.config == stemgen.StemGen.load(weights).config
+  restored = stemgen.StemGen.load(run)
+  assert restored.metadata["steps"] == best["step"]
+  assert restored.config == stemgen.StemGen.load(weights).config
 
   again = ["export", f"--run={run}", f"--out={weights}"]
   assert command.main(again) == 1

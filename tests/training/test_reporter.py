@@ -131,9 +131,9 @@ def test_figures_are_in_the_log_in_tensorboard_and_on_the_terminal(
   assert ("train/loss_per_ratio/0", 2) not in found  # no example had that share
   assert found["validation/listening_gain", 4].simple_value == 2.0
 
-  said = capsys.readouterr().err
-  assert "step 4: loss per level 2.000 1.000, accuracy 0.500 0.250" in said
-  last = said.rpartition("\r")[2]
+  printed = capsys.readouterr().err
+  assert "step 4: loss per level 2.000 1.000, accuracy 0.500 0.250" in printed
+  last = printed.rpartition("\r")[2]
   assert last.startswith("step 6/6, loss 4.000, ")
   assert "examples/s" in last
   assert last.rstrip().endswith(" left")

@@ -36,6 +36,7 @@ from stemgen_jax.data.preparation import (
 )
 from stemgen_jax.data.preparation import problems as problems_lib
 from stemgen_jax.data.preparation import workers as workers_lib
+from stemgen_jax.data.sources import restore
 
 # Packages that the records depend on; the manifest states their versions.
 _PACKAGES = (
@@ -174,6 +175,7 @@ def check(
   fields = recipes.as_json(source) if dataclasses.is_dataclass(source) else {}
   recipe = {
     "source": source.name,
+    "source_key": restore.key_of(source),
     "source_config": fields,
     "codec": codec.name,
     "codec_checksum": codec.checksum,
@@ -181,6 +183,8 @@ def check(
   }
   disk.check_folder(out)
   if existing := recipe_of(out):
+    if "source_key" not in existing:  # of an earlier version
+      del recipe["source_key"]
     if differing := recipes.differences(existing, recipe):
       raise ValueError(
         f"{out} holds a data set of another configuration ({differing}): "

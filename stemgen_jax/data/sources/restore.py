@@ -23,12 +23,18 @@ SOURCES = {
 }
 
 
+def key_of(source: songs.Songs) -> str:
+  """Return the name of --source that makes a source, or ""."""
+  kinds = {band.Band: "band", **{kind: key for key, kind in SOURCES.items()}}
+  return kinds.get(type(source), "")
+
+
 def restore(recipe: dict[str, Any]) -> songs.Songs:
   """Return the source of songs that a recipe names.
 
   Args:
-    recipe: `Manifest.config` of a prepared set, with its `source` and
-      `source_config`.
+    recipe: `Manifest.config` of a prepared set, with its `source`,
+      `source_config` and, unless an earlier version made it, `source_key`.
 
   Raises:
     ValueError: the recipe does not name its songs.
@@ -47,9 +53,10 @@ def restore(recipe: dict[str, Any]) -> songs.Songs:
       f"no folder {fields['root']}, whose songs the data set was made from: "
       "put them there again, or prepare them at their new place"
     )
-  # Recipes hold the fields of the source, not its class.
+  # Older recipes hold the fields of the source alone.
   kind = "slakh" if "variant" in fields else fields.get("name", "folder")
-  return recipes.build(SOURCES.get(kind, Folder), fields)
+  key = recipe.get("source_key", kind)
+  return recipes.build(SOURCES.get(key, Folder), fields)
 
 
 def test_songs(source: songs.Songs) -> Sequence[songs.Song]:

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import jaxprs_in_params
 
+from stemgen_jax import text_tables
 from stemgen_jax.model import sharding
 from stemgen_jax.training.checkpoint import state_like
 from stemgen_jax.training.config import TrainConfig
@@ -248,43 +249,63 @@ def report(plan: Plan, devices: Iterable[Hardware]) -> str:
     f"recomputed {recomputed / 1e12:.4g}",
     "",
     "memory of each device, GB",
-    _row(memory.state, "state and batch: from the compiled step"),
-    _row(memory.gradients, "gradients: float32, sharded as the parameters"),
-    _row(memory.kept, "activations kept: from the traced step"),
-    _row(memory.work, "temporaries of a layer or the head: estimated"),
-    _row(memory.total, "total"),
-    _row(memory.compiled, "for comparison: XLA's figure without the state, on"),
-    " " * 10 + "CPUs, which compute in float32 and fuse little",
+    text_tables.aligned(
+      [
+        (words, f"{size / 1e9:.3f}")
+        for words, size in (
+          ("state and batch: from the compiled step", memory.state),
+          ("gradients: float32, sharded as the parameters", memory.gradients),
+          ("activations kept: from the traced step", memory.kept),
+          ("temporaries of a layer or the head: estimated", memory.work),
+          ("total", memory.total),
+          (
+            "for comparison, XLA's without the state, in float32 on CPUs",
+            memory.compiled,
+          ),
+        )
+      ]
+    ),
     "",
     "communication of each device with its group per step, MB",
-  ]
-  for x in plan.collectives:
-    lines.append(
-      f"{x.sent_bytes / 1e6:8.1f}  sent by {x.count} {x.kind} among "
-      f"{x.devices}, results {x.result_bytes / 1e6:.1f}"
+    text_tables.aligned(
+      [
+        (
+          f"{x.count} {x.kind} among {x.devices}",
+          f"sent {x.sent_bytes / 1e6:.1f}",
+          f"results {x.result_bytes / 1e6:.1f}",
+        )
+        for x in plan.collectives
+      ]
     )
-  if not plan.collectives:
-    lines.append("     0.0  nothing")
-  lines += [
+    or "none",
     "",
-    f"estimates, at {_UTILISATION:.0%} of the peak in matrix products; time "
-    "with and without overlapped communication",
-    f"{plan.devices} x{'':<11} fits        GB   s per step      "
-    f"{config.steps} steps",
+    f"estimates for {plan.devices} of each device: it has enough memory if "
+    f"{1 - _USABLE:.0%} stay free for",
+    f"allocator and compiler; time at {_UTILISATION:.0%} of its peak, with and "
+    "without overlapped communication",
   ]
-  for hardware in devices:
-    least, most = plan.seconds(hardware)
-    lines.append(
-      f"{hardware.name:<14} {'yes' if plan.fits(hardware) else 'no':<4} "
-      f"{memory.total / 1e9:6.1f} of {hardware.memory / 1e9:<4.0f} "
-      f"{least:.3f} - {most:.3f}   "
-      f"{_days(least * config.steps)} - {_days(most * config.steps)}"
+  rows = [
+    (
+      hardware.name,
+      f"{hardware.memory / 1e9:.0f} GB",
+      f"{memory.total / 1e9:.1f} GB",
+      "yes" if plan.fits(hardware) else "no",
+      "{:.3f} - {:.3f} s".format(*plan.seconds(hardware)),
+      " - ".join(
+        _days(seconds * config.steps) for seconds in plan.seconds(hardware)
+      ),
     )
-  return "\n".join(lines)
-
-
-def _row(size: int, words: str) -> str:
-  return f"{size / 1e9:8.3f}  {words}"
+    for hardware in devices
+  ]
+  header = (
+    "device",
+    "memory",
+    "needed",
+    "fits",
+    "time per step",
+    f"{config.steps} steps",
+  )
+  return "\n".join([*lines, text_tables.aligned(rows, header)])
 
 
 def _days(seconds: float) -> str:

@@ -77,9 +77,9 @@ def test_activity_follows_the_rests(prepared):
     rests = np.zeros(4, bool)
     if record["start"] == 0:
       rests[record["stem"]] = True
-      (heard,) = np.nonzero(record["gains"])
-      if len(heard) == 1:
-        assert not record["context_active"][heard[0]]
+      (audible,) = np.nonzero(record["gains"])
+      if len(audible) == 1:
+        assert not record["context_active"][audible[0]]
     np.testing.assert_array_equal(record["target_active"], ~rests)
 
 

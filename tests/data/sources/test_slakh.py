@@ -86,16 +86,16 @@ def test_a_song_with_corrupt_metadata_is_a_problem(tmp_path):
   (tmp_path / "train/Track00001/metadata.yaml").write_text("stems: [1, {")
   (tmp_path / "test/Track01876/metadata.yaml").unlink()
   found = by_id(tmp_path)
-  (damaged,) = found["Track00001"].problems
-  assert damaged.kind == "corrupt metadata"
-  assert "metadata.yaml" in damaged.message
-  assert "\n" not in damaged.message
+  (problem,) = found["Track00001"].problems
+  assert problem.kind == "corrupt metadata"
+  assert "metadata.yaml" in problem.message
+  assert "\n" not in problem.message
   (missing,) = found["Track01876"].problems
   assert missing.kind == "missing file"
   for text in ("stems: [S00, S01]", "stems: {S00: {program_num: 33}}"):
     (tmp_path / "train/Track00001/metadata.yaml").write_text(text)
-    (damaged,) = by_id(tmp_path)["Track00001"].problems
-    assert damaged.kind == "corrupt metadata"
+    (problem,) = by_id(tmp_path)["Track00001"].problems
+    assert problem.kind == "corrupt metadata"
   assert len(found["Track01501"].stems) == 3
 
 

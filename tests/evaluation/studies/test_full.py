@@ -274,6 +274,9 @@ def test_the_songs_of_a_recipe_are_found_again(tmp_path):
     "source_config": json.loads(json.dumps(dataclasses.asdict(BAND))),
   }
   assert restore.restore(recipe) == BAND
+  keyed = {"source_key": "slakh", "source_config": {"root": str(tmp_path)}}
+  with pytest.raises(ValueError, match="holds no Slakh2100"):
+    restore.restore(keyed)
   with pytest.raises(ValueError, match="give --data"):
     restore.restore({})
   gone = {"source": "x", "source_config": {"root": str(tmp_path / "gone")}}
