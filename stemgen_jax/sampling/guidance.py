@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float, Int
+from jaxtyping import Array, ArrayLike, Bool, Float, Num
 
 from stemgen_jax.sampling import settings as settings_lib
 
@@ -95,8 +95,8 @@ def branches(
 
 
 def strength(
-  step: Int[ArrayLike, "*s"],
-  steps: Int[ArrayLike, ""],
+  step: Num[ArrayLike, "*s"],
+  steps: Num[ArrayLike, ""],
   interval: Float[Array | np.ndarray, " 2"],
   ramp: Float[Array | np.ndarray, " 2"],
 ) -> Float[Array | np.ndarray, "*s"]:

@@ -25,7 +25,7 @@ class FakeStemGen:
 
   name = "demo"
 
-  def load(self, weights, *, codec):
+  def load(self, weights, *, codec, codec_device):
     self.weights = weights
     return self
 

@@ -31,7 +31,7 @@ class FakeStemGen:
   def __init__(self):
     self.asked = []
 
-  def load(self, weights, *, codec):
+  def load(self, weights, *, codec, codec_device):
     self.asked.append((weights, codec))
     return self
 
