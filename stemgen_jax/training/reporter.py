@@ -56,10 +56,8 @@ class Reporter:
       devices = "{} x {}".format(*_devices())
       self._log.write(start, "start", {"command": command, "devices": devices})
       if tensorboard_available():
-        import tensorboardX  # Optional.
-
         # TensorBoard hides later steps of an earlier call.
-        self._tensorboard = tensorboardX.SummaryWriter(
+        self._tensorboard = _tensorboardx().SummaryWriter(
           os.fspath(out / "tensorboard"), purge_step=start + 1
         )
     self._bar = progress.bar(
@@ -189,6 +187,23 @@ class Reporter:
       # Rare lines are shown at once; the others at the next checkpoint.
       if kind != "train":
         self._tensorboard.flush()
+
+
+def _tensorboardx() -> Any:
+  """Import tensorboardX, which is optional, without torch.
+
+  It imports torch where that is installed, which takes seconds.
+  """
+  modules: dict[str, Any] = sys.modules
+  hidden = "torch" not in modules
+  if hidden:
+    modules["torch"] = None  # as if it were not installed
+  try:
+    import tensorboardX
+  finally:
+    if hidden:
+      del modules["torch"]
+  return tensorboardX
 
 
 def tensorboard_available() -> bool:

@@ -250,5 +250,9 @@ def test_help_and_invalid_flags_do_not_load_jax(tmp_path):
     "  assert command.main(argv) == ('--help' not in argv)\n"
     "heavy = {'jax', 'torch', 'scipy', 'grain'} & set(sys.modules)\n"
     "assert not heavy, heavy\n"
+    # tensorboardX imports torch, unless the reporter hides it.
+    "from stemgen_jax.training import launch, reporter\n"
+    "assert reporter._tensorboardx().SummaryWriter\n"
+    "assert 'torch' not in sys.modules\n"
   )
   subprocess.run([sys.executable, "-c", script, json.dumps(calls)], check=True)
