@@ -5,6 +5,7 @@ jax and torch are imported after everything that the user gave is checked.
 
 import contextlib
 import dataclasses
+import gc
 import pathlib
 import re
 import sys
@@ -16,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from stemgen_jax import audio, disk, progress
+from stemgen_jax import codec as codec_lib
 from stemgen_jax.audio import Audio
 from stemgen_jax.cli import take_files
 from stemgen_jax.cli.flags import settings
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.cli.flags.takes import BITS
-from stemgen_jax.codec import device, weight_files
+from stemgen_jax.codec import device, process, weight_files
 from stemgen_jax.generation import codes_file, regions
 from stemgen_jax.generation.request import (
   Edit,
@@ -193,13 +195,23 @@ def _check_conditions(
   values: flags.FlagValues, request: GenerationRequest
 ) -> None:
   """Check the conditions of exported weights before any model is loaded."""
-  path = exported(values.weights).with_suffix(".json")
+  known = _about(values.weights).get("conditions")
+  if isinstance(known, list):
+    with _flags_in_errors(values):
+      request.check_conditions(known, values.weights)
+
+
+def _about(weights: str) -> dict[str, Any]:
+  """Return the configuration of exported weights.
+
+  That of a run, or a corrupt one, is {}: it is checked at loading.
+  """
+  path = exported(weights).with_suffix(".json")
   try:
-    known = disk.read_json(path, "")["config"]["conditions"]
+    config = disk.read_json(path, "")["config"]
   except (ValueError, KeyError, TypeError):
-    return  # Weights of a run, or corrupt ones, are checked at loading.
-  with _flags_in_errors(values):
-    request.check_conditions(known, values.weights)
+    return {}
+  return config if isinstance(config, dict) else {}
 
 
 def _letters(name: str) -> str:
@@ -209,13 +221,33 @@ def _letters(name: str) -> str:
 def _load(values: flags.FlagValues) -> "StemGen":
   began = time.perf_counter()
   # From here on there are seconds of imports: all input is checked.
-  from stemgen_jax.generation.stemgen import StemGen
+  gc.disable()  # Imports make many objects and no garbage: 10 % (measured).
+  try:
+    codec = None if values.get_flag_value("dry_run", False) else _start(values)
+    from stemgen_jax.generation.stemgen import StemGen
 
-  stemgen = StemGen.load(
-    values.weights, codec=values.codec, codec_device=values.codec_device
-  )
+    stemgen = StemGen.load(
+      values.weights,
+      codec=codec or values.codec,
+      codec_device=values.codec_device,
+    )
+  finally:
+    gc.enable()
   print(f"loaded {stemgen.name} in {time.perf_counter() - began:.1f} s")
   return stemgen
+
+
+def _start(values: flags.FlagValues) -> codec_lib.Codec | None:
+  """Start to load the codec in its own process, or return None."""
+  about = _about(values.weights)
+  name = values.codec or about.get("codec") or "demo"
+  if name.partition(":")[0] in weight_files.PUBLISHED or not about:
+    return None
+  if is_run(values.weights) or not process.is_useful(values.codec_device):
+    return None
+  return codec_lib.load(
+    name, expected_checksum=about.get("codec_checksum"), apart=True
+  )
 
 
 def _run(
@@ -267,7 +299,7 @@ def _print_costs(
   values: flags.FlagValues, stemgen: "StemGen", request: GenerationRequest
 ) -> None:
   """Print passes, operations and time of a stem for every preset and batch."""
-  from stemgen_jax.generation import engine, estimate
+  from stemgen_jax.generation import estimate, sampler
 
   cases = {f"--preset={name}": each for name, each in PRESETS.items()}
   if request.settings and request.settings not in PRESETS.values():
@@ -276,7 +308,7 @@ def _print_costs(
   costs = estimate.costs(
     stemgen,
     seconds,
-    sorted({1, min(values.takes, engine.at_once(exact=values.exact))}),
+    sorted({1, min(values.takes, sampler.at_once(exact=values.exact))}),
     cases,
     given=request.conditions,
     loop=request.loop,

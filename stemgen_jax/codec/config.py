@@ -2,6 +2,9 @@
 
 import dataclasses
 import math
+import pathlib
+
+from stemgen_jax import disk, recipes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,3 +49,38 @@ class NetworkConfig:
   def hop(self) -> int:
     """Samples per frame."""
     return math.prod(self.ratios)
+
+
+def read(path: pathlib.Path, checksum: str) -> tuple[str, NetworkConfig]:
+  """Read the description of exported weights, the .json file next to them.
+
+  Args:
+    path: file of the weights.
+    checksum: its checksum.
+
+  Returns:
+    Name of the codec and shape of its networks.
+
+  Raises:
+    FileNotFoundError: there is no description.
+    ValueError: it is corrupt, or belongs to other weights.
+  """
+  description_path = path.with_suffix(".json")
+  if not description_path.is_file():
+    raise FileNotFoundError(
+      f"{path} needs its description next to it: no file {description_path}"
+    )
+  try:
+    description = disk.read_json(description_path, "export it again")
+    name, expected = description["name"], description["checksum"]
+    config = recipes.build(NetworkConfig, description["config"])
+  except (ValueError, KeyError) as error:
+    raise ValueError(
+      f"{description_path} does not describe a codec: {error}"
+    ) from error
+  if checksum != expected:
+    raise ValueError(
+      f"{path} has checksum {checksum[:12]}, but {description_path.name}"
+      f" belongs to {expected[:12]}: the file is corrupt or of another export"
+    )
+  return name, config

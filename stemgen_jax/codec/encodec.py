@@ -11,8 +11,9 @@ import safetensors.torch
 import torch
 from jaxtyping import Float, Int
 
-from stemgen_jax import disk, recipes
+from stemgen_jax import disk
 from stemgen_jax.codec import chunked
+from stemgen_jax.codec import config as config_lib
 from stemgen_jax.codec.config import NetworkConfig
 from stemgen_jax.codec.framing import Framing
 from stemgen_jax.codec.networks import Network
@@ -198,24 +199,7 @@ def load(
     checksum: its checksum.
     device: PyTorch device of the network.
   """
-  description_path = path.with_suffix(".json")
-  if not description_path.is_file():
-    raise FileNotFoundError(
-      f"{path} needs its description next to it: no file {description_path}"
-    )
-  try:
-    description = disk.read_json(description_path, "export it again")
-    name, expected = description["name"], description["checksum"]
-    config = recipes.build(NetworkConfig, description["config"])
-  except (ValueError, KeyError) as error:
-    raise ValueError(
-      f"{description_path} does not describe a codec: {error}"
-    ) from error
-  if checksum != expected:
-    raise ValueError(
-      f"{path} has checksum {checksum[:12]}, but {description_path.name}"
-      f" belongs to {expected[:12]}: the file is corrupt or of another export"
-    )
+  name, config = config_lib.read(path, checksum)
   network = Network(config)
   tensors = disk.read_tensors(path, "export it again", "pt")
   try:

@@ -5,7 +5,7 @@ import pathlib
 
 from stemgen_jax import disk, paths
 from stemgen_jax.codec import device as device_lib
-from stemgen_jax.codec import weight_files
+from stemgen_jax.codec import process, weight_files
 from stemgen_jax.codec.protocol import Codec
 
 _SHIPPED = {"demo": paths.DEMO_CODEC}
@@ -16,6 +16,7 @@ def load(
   *,
   expected_checksum: str | None = None,
   device: str = "cpu",
+  apart: bool = False,
 ) -> Codec:
   """Load a codec by name or from a file.
 
@@ -28,6 +29,9 @@ def load(
     expected_checksum: checksum of the codec that made the codes.
     device: where it encodes and decodes, see `device.choose`. On a GPU a code
       may differ from that of a CPU where two vectors are almost equally near.
+
+    apart: load exported weights in a process of their own, on the CPU, and
+      return at once; see `process`.
 
   Raises:
     FileNotFoundError: the weights or their description are missing.
@@ -54,6 +58,8 @@ def load(
   actual = disk.checksum(path)
   # Before PyTorch is imported: a wrong codec is reported at once.
   _check_checksum(text, actual, expected_checksum)
+  if apart:
+    return process.CodecProcess(path, actual)
   from stemgen_jax.codec import encodec
 
   return encodec.load(path, actual, device_lib.choose(device))

@@ -3,10 +3,9 @@
 import dataclasses
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Bool, Float32, Int
 
@@ -15,7 +14,7 @@ from stemgen_jax import categories, model, sampling
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec
 from stemgen_jax.codec import scales as scales_lib
-from stemgen_jax.generation import compilation, inputs, stem_audio
+from stemgen_jax.generation import compilation, inputs, sampler, stem_audio
 from stemgen_jax.generation import context as context_lib
 from stemgen_jax.generation.context import EncodedContext
 from stemgen_jax.generation.request import (
@@ -25,22 +24,15 @@ from stemgen_jax.generation.request import (
   Vary,
 )
 from stemgen_jax.generation.take import GenerationWarning, Take
-from stemgen_jax.sampling import cost, loops, windows
+from stemgen_jax.sampling import cost
 
 _REFERENCE_DB = -18.0  # of weights that do not state their level
 _TOO_QUIET_DB = 30.0  # below the context, where a stem is hardly audible
-_SEAM_SECONDS = 0.5  # decoded again on either side of a loop's seam
 _RUN_SECONDS = 0.5  # sampled again by `Vary`, or kept
-_MOST_AT_ONCE = 8
 # Measured with the demo codec on 2.5 s of music: the same music saved again is
 # at most 0.06 apart (16 bit, mp3, ogg; 0.18 if 6 dB quieter), other music at
 # least 0.77 (992 pairs).
 _OTHER_MUSIC = 0.5
-_CONDITIONS = {
-  "category": categories.CATEGORIES,
-  "genre": categories.GENRES,
-  "role": categories.ROLES,
-}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -96,7 +88,9 @@ def generate(
       warnings.warn(cut, GenerationWarning, stacklevel=4)
   settings = request.settings or sampling.preset("default")
   settings = with_guidance(settings, conditions, request.conditions)
-  return _takes(_encode(weights, codec, request, settings), name)
+  # Before the context is encoded: a codec in a process of its own is loading.
+  compiled = sampler.compile_programs(weights, request, settings)
+  return _takes(_encode(weights, codec, request, settings), name, compiled)
 
 
 def _cut_regions(edit: Regenerate) -> Iterator[str]:
@@ -109,11 +103,6 @@ def _cut_regions(edit: Regenerate) -> Iterator[str]:
         f"region {start:g} to {end:g} s: cut at {old.seconds:.2f} s, where "
         f"{edit.take.subject} ends"
       )
-
-
-def at_once(*, exact: bool) -> int:
-  """Return the number of takes that are sampled together on this machine."""
-  return 1 if exact or jax.default_backend() == "cpu" else _MOST_AT_ONCE
 
 
 def reference_db(metadata: dict[str, Any]) -> float:
@@ -148,19 +137,6 @@ def with_guidance(
     guidance[name] = before
   guidance["context"] = scale_of.get("context", 0.0)
   return dataclasses.replace(settings, guidance=guidance)
-
-
-def count_windows(
-  known_mask: Bool[np.ndarray, "t q"], codec: Codec, window: int, loop: bool
-) -> int:
-  """Return the number of windows that are decoded for a known mask."""
-  if loop:
-    return loops.count_windows(known_mask, window, _seam(codec))
-  return len(windows.starts(known_mask, window))
-
-
-def _seam(codec: Codec) -> int:
-  return round(_SEAM_SECONDS * codec.frame_rate)
 
 
 def _encode(
@@ -255,35 +231,45 @@ def _edit_mask(task: Task, seed: int) -> Bool[np.ndarray, "t q"]:
   return edited[:, None] & (np.arange(levels) >= first)  # [t, q]
 
 
-def _takes(task: Task, name: str) -> Iterator[Take]:
+def _takes(task: Task, name: str, compiled: float) -> Iterator[Take]:
+  """Yield takes; the first one states the seconds of `_compile`, too."""
   request, context, settings = task.request, task.context, task.settings
   config, metadata = task.weights.config, task.weights.metadata
-  seeds = list(request.seeds or ())
-  # The edit mask of `Vary` depends on the seed: edits are sampled one by one.
-  size = at_once(exact=request.exact or request.edit is not None)
-  batches = [seeds[i : i + size] for i in range(0, len(seeds), size)]
+  batches = sampler.batches(request)
   # The only place where edit masks become the known masks of the decoder.
   known_masks = [~_edit_mask(task, batch[0]) for batch in batches]
-  counts = [
-    count_windows(known_mask, task.codec, config.window, context.loop)
+  masked = [
+    sampler.masked_frames(known_mask, task.codec, config.window, context.loop)
     for known_mask in known_masks
   ]
   # Levels that are kept count as well: the decoder reports them, too.
   steps = sum(settings.steps_at(level) for level in range(task.codec.levels))
-  total = steps * sum(len(x) * n for x, n in zip(batches, counts))
+  total = steps * sum(len(x) * len(n) for x, n in zip(batches, masked))
   report = request.progress or (lambda done, total: None)
-  for batch, known_mask, count in zip(batches, known_masks, counts):
-    # A level without any code to sample is not decoded.
-    levels = np.flatnonzero(~known_mask.all(axis=0)).tolist()
-    passes = count * cost.passes(settings, config, levels)
+  for batch, known_mask, frames in zip(batches, known_masks, masked):
+    passes = sum(cost.passes(settings, config, each) for each in frames)
+    decode = sampler.decoder(
+      task.weights,
+      request,
+      settings,
+      batch,
+      progress=lambda done: report(done, total),
+    )
     began = time.perf_counter()
     with compilation.timed() as compiling:
-      codes = _sample(
-        task, batch, known_mask, lambda done: report(done, total)
+      codes = sampler.decode_windows(
+        decode,
+        context.codes,
+        config.window,
+        np.repeat(task.known[None], len(batch), axis=0),
+        known_mask,
+        task.codec,
+        context.loop,
       )  # [b, t, q]
     # Each take of a batch accounts for its share of the time.
-    compiled = compiling.seconds / len(batch)
-    sampled = (time.perf_counter() - began) / len(batch) - compiled
+    sampled = time.perf_counter() - began - compiling.seconds
+    sampled /= len(batch)
+    compiled = (compiled + compiling.seconds) / len(batch)
     for seed, item in zip(batch, codes):
       began = time.perf_counter()
       scales = _stem_scales(metadata, request.stem, context)
@@ -319,40 +305,7 @@ def _takes(task: Task, name: str) -> Iterator[Take]:
         compiling=compiled,
         warnings=notes,
       )
-
-
-def _sample(
-  task: Task,
-  seeds: list[int],
-  known_mask: Bool[np.ndarray, "t q"],
-  progress: Callable[[int], object],
-) -> Int[np.ndarray, "b t q"]:
-  """Sample the codes that are not known for each seed."""
-  config, b = task.weights.config, len(seeds)
-  ids = dict(model.CONDITION_SIZES)  # The null condition has the last id.
-  for name, value in task.request.conditions.items():
-    ids[name] = _CONDITIONS[name].index(value)
-
-  def decode(context, known, known_mask, valid, start):
-    return sampling.decode_codes(
-      config,
-      task.weights.params,
-      np.repeat(context[None], b, axis=0),
-      {name: np.full(b, ids[name]) for name in config.conditions},
-      np.array(seeds),
-      task.settings,
-      known=known,
-      known_mask=np.repeat(known_mask[None], b, axis=0),
-      valid=np.repeat(valid[None], b, axis=0),
-      frame_offset=start,
-      progress=progress,
-    )
-
-  known = np.repeat(task.known[None], b, axis=0)  # [b, t, q]
-  given = (decode, task.context.codes, config.window, known, known_mask)
-  if task.context.loop:
-    return loops.decode_loop(*given, _seam(task.codec))
-  return windows.decode_long(*given)
+    compiled = 0.0
 
 
 def _stem_scales(

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from stemgen_jax import sampling
-from stemgen_jax.generation import context, engine
+from stemgen_jax.generation import context, engine, sampler
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.sampling import cost
 
@@ -54,12 +54,12 @@ def costs(
   codec, config = stemgen.codec, stemgen.config
   frames = context.count_frames(codec, seconds, loop=loop)
   known_mask = np.zeros((frames, codec.levels), bool)  # all are sampled
-  windows = engine.count_windows(known_mask, codec, config.window, loop)
+  masked = sampler.masked_frames(known_mask, codec, config.window, loop)
   for takes in batches:
     each = _seconds_per_pass(stemgen, takes) / takes  # of one take
     for name, numbers in settings.items():
       numbers = engine.with_guidance(numbers, config.conditions, given)
-      passes = windows * cost.passes(numbers, config)
+      passes = sum(cost.passes(numbers, config, each) for each in masked)
       flops = passes * cost.pass_flops(config)
       yield Cost(name, takes, passes, flops, passes * each)
 

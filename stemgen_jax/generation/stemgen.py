@@ -49,7 +49,7 @@ class StemGen:
     cls,
     weights: str | os.PathLike[str] = "demo",
     *,
-    codec: str | os.PathLike[str] | None = None,
+    codec: str | os.PathLike[str] | Codec | None = None,
     codec_device: str = codec_lib.device.AUTO,
   ) -> "StemGen":
     """Load a model and its codec.
@@ -61,7 +61,8 @@ class StemGen:
       weights: "demo"; the path of exported weights, with or without their
         suffix .safetensors; or the folder of a run, whose best checkpoint is
         loaded.
-      codec: name or path of the codec; by default the one that the model names.
+      codec: the codec, or its name or path; by default the one that the model
+        names.
       codec_device: "cpu", "cuda" or "cuda:N"; "auto" is a GPU if PyTorch finds
         one. JAX, if it has not been used yet, leaves it some memory.
 
@@ -70,24 +71,24 @@ class StemGen:
       ValueError: the weights are corrupt, the codec is not the one that the
         model was trained with, or there is no such device.
     """
-    # Before JAX is used, which takes most of a GPU's memory then.
-    codec_device = codec_lib.device.choose(codec_device)
+    named = codec is None or isinstance(codec, str | os.PathLike)
+    if named:
+      # Before JAX is used, which takes most of a GPU's memory then.
+      codec_device = codec_lib.device.choose(codec_device)
     compilation.keep_programs()  # before anything is compiled
     name = os.fspath(weights)
     loaded = _load_weights(name)
     config = loaded.config
-    return cls(
-      config,
-      loaded.params,
-      codec_lib.load(
+    # Other weights would decode the model's codes to noise.
+    if not named:
+      loaded.check_codec(codec.name, codec.checksum)
+    else:
+      codec = codec_lib.load(
         codec or config.codec or "demo",
-        # Other weights would decode the model's codes to noise.
         expected_checksum=config.codec_checksum,
         device=codec_device,
-      ),
-      loaded.metadata,
-      name,
-    )
+      )
+    return cls(config, loaded.params, codec, loaded.metadata, name)
 
   def generate(
     self,

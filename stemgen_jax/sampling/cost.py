@@ -1,45 +1,50 @@
 """The cost of a take: passes of the model and their operations."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
 from stemgen_jax.model import flops
 from stemgen_jax.model.config import ModelConfig
-from stemgen_jax.sampling import guidance
+from stemgen_jax.sampling import guidance, schedule
 from stemgen_jax.sampling import settings as settings_lib
 
 
 def passes(
   settings: settings_lib.Settings,
   config: ModelConfig,
-  levels: Iterable[int] | None = None,
+  masked: Sequence[int] | None = None,
 ) -> int:
   """Count the passes of the model for one window of one take.
 
   Args:
     settings: settings of the take.
     config: configuration of the model.
-    levels: levels to decode; all by default.
+    masked: frames to sample at each level; by default the whole window.
 
   Raises:
     ValueError: see `guidance.branches`.
   """
   total = 0
-  for level in range(config.levels) if levels is None else levels:
+  conditions = tuple(config.conditions)
+  masked = [config.window] * config.levels if masked is None else masked
+  for level, frames in enumerate(masked):
     steps = settings.steps_at(level)
-    each = len(
-      guidance.branches(settings, tuple(config.conditions), level).weights
-    )
+    each = len(guidance.branches(settings, conditions, level).weights)
+    number = np.arange(steps)
     strength = guidance.strength(
-      np.arange(steps, dtype=np.float32),
-      np.float32(steps),
+      number,
+      steps,
       np.array(settings.guidance_interval, np.float32),
       np.array(settings.guidance_ramp, np.float32),
     )
-    # A guided step runs every branch, an unguided step one.
-    guided = int((np.asarray(strength) != 0).sum())
-    total += guided * each + steps - guided
+    left = schedule.masked_after(
+      np.arange(steps + 1), steps, frames, settings.schedule
+    )
+    # A guided step runs every branch, an unguided step one, and a step that
+    # fixes no frame none.
+    branches = np.where(strength != 0, each, 1)
+    total += int(branches[np.diff(left) < 0].sum())
   return total
 
 

@@ -87,6 +87,7 @@ def decode_codes(
   frame_offset: Int[ArrayLike, " b"] | int = 0,
   at_once: int | None = None,
   progress: Callable[[int], object] | None = None,
+  compile_only: bool = False,
   apply: Callable = transformer.apply,
   kernel: kernels.Kernel = kernels.REFERENCE,
 ) -> Int[np.ndarray, "b t q"]:
@@ -114,6 +115,8 @@ def decode_codes(
     frame_offset: absolute number of the first frame, per item or for all.
     at_once: items that one device decodes together; all by default.
     progress: function called after each level with steps times items.
+    compile_only: take no step, so that only the programs are compiled; the
+      codes are then undefined.
     apply: forward pass with the signature of `transformer.apply`.
     kernel: kernel that picks candidates; the plain path by default. One with
       the head in it takes `transformer.apply_hidden` for `apply`.
@@ -136,9 +139,14 @@ def decode_codes(
       f"conditions: {', '.join(sorted(missing))} missing; expected ids of "
       f"{', '.join(config.conditions)}"
     )
-  level_params = [
-    _level_params(settings, tuple(config.conditions), q) for q in range(levels)
-  ]
+  level_params = _share_program(
+    [
+      _level_params(settings, tuple(config.conditions), q)
+      for q in range(levels)
+    ]
+  )
+  if compile_only:
+    level_params = [x._replace(steps=np.int32(0)) for x in level_params]
   offset = np.broadcast_to(np.asarray(frame_offset, np.int32), b)
   if known is None:
     known = known_mask = np.zeros((b, t, levels))
@@ -158,7 +166,8 @@ def decode_codes(
     settings.rank,
     settings.schedule,
     settings.truncated,
-    guidance.has_unguided_steps(settings),
+    guidance.has_unguided_steps(settings)
+    or any(x.guidance_interval[0] > 1 for x in level_params),
     kernel,
   )
   mesh = jax.sharding.get_mesh()
@@ -217,6 +226,25 @@ def _level_params(
   )
 
 
+def _share_program(levels: list[LevelParams]) -> list[LevelParams]:
+  """Let levels without guidance run the program of the guided ones.
+
+  Their only branch, with all conditions, is what a guided level runs in its
+  unguided steps. So one program is compiled and loaded instead of two.
+  """
+  guided = [x.branches for x in levels if len(x.branches.weights) > 1]
+
+  def shared(params: LevelParams) -> LevelParams:
+    if not guided or len(params.branches.keep) > 1:
+      return params
+    if not params.branches.keep.all():
+      return params
+    never = np.full(2, 2.0, np.float32)  # no step is inside this interval
+    return params._replace(branches=guided[0], guidance_interval=never)
+
+  return [shared(params) for params in levels]
+
+
 def _array(values: Any, dtype: Any) -> Any:
   return np.asarray(values, dtype)
 
@@ -269,6 +297,10 @@ def _decode_level(
 
   def step(number, tokens):
     masked = inputs.valid & (tokens == mask_id)
+    left = schedule.masked_after(
+      number + 1, level_params.steps, total, static.schedule
+    )
+    count = jnp.sum(masked, axis=-1) - left  # frames to fix, [b]
     partial_target = target.at[..., level].set(tokens)
     keys = functools.partial(
       noise.frame_keys, inputs.seeds, inputs.frames, level, number
@@ -308,16 +340,17 @@ def _decode_level(
     def unguided():
       return pick(jnp.ones((1, keep.shape[1]), bool), jnp.ones(1))
 
-    if static.unguided_steps:
-      # A cond, not a where: an unguided step runs one branch only.
-      picks = jax.lax.cond(strength == 0.0, unguided, guided)
-    else:
-      picks = guided()
-    left = schedule.masked_after(
-      number + 1, level_params.steps, total, static.schedule
-    )
-    stay = ranking.best(picks.rank, masked, jnp.sum(masked, axis=-1) - left)
-    return jnp.where(stay, picks.codes, tokens)
+    def sample():
+      if static.unguided_steps:
+        # A cond, not a where: an unguided step runs one branch only.
+        picks = jax.lax.cond(strength == 0.0, unguided, guided)
+      else:
+        picks = guided()
+      stay = ranking.best(picks.rank, masked, count)
+      return jnp.where(stay, picks.codes, tokens)
+
+    # A step that fixes no frame of any item does not run the model.
+    return jax.lax.cond(jnp.any(count > 0), sample, lambda: tokens)
 
   tokens = jax.lax.fori_loop(0, level_params.steps, step, tokens)
   return target.at[..., level].set(tokens)

@@ -49,16 +49,6 @@ def decode_loop(
   return codes
 
 
-def count_windows(
-  known_mask: Bool[np.ndarray, "t q"], window: int, seam: int
-) -> int:
-  """Return the number of windows that `decode_loop` decodes."""
-  return sum(
-    len(windows.starts(pass_mask, window))
-    for _, pass_mask in _passes(known_mask, window, seam)
-  )
-
-
 def _passes(
   known_mask: Bool[np.ndarray, "t q"], window: int, seam: int
 ) -> Iterator[tuple[Int[np.ndarray, " n"], Bool[np.ndarray, "n q"]]]:

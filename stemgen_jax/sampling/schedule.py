@@ -1,16 +1,20 @@
 """The number of masked frames after each step of a level."""
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Int
 
 
 def masked_after(
-  steps_done: Int[Array, ""] | int,
+  steps_done: Int[Array | np.ndarray, "*s"] | int,
   steps: Int[Array, ""] | int,
-  total: Int[Array, " b"],
+  total: Int[Array, " b"] | int,
   form: str = "cosine",
-) -> Int[Array, " b"]:
+) -> Int[Array | np.ndarray, "..."]:
   """Return floor(total * ratio(steps_done / steps)).
+
+  NumPy arrays and numbers are computed on the host.
 
   Args:
     steps_done: finished steps, 0 to `steps`.
@@ -22,14 +26,16 @@ def masked_after(
   Returns:
     Frames masked after that step, from `total` to 0.
   """
+  traced = isinstance(steps_done, jax.Array) or isinstance(total, jax.Array)
+  xp = jnp if traced else np
   u = steps_done / steps
   ratio = {
-    "cosine": lambda: jnp.cos(jnp.pi / 2 * u),
+    "cosine": lambda: xp.cos(np.pi / 2 * u),
     "linear": lambda: 1.0 - u,
     "square": lambda: 1.0 - u * u,
-    "root": lambda: 1.0 - jnp.sqrt(u),
+    "root": lambda: 1.0 - xp.sqrt(u),
   }[form]()
   # The small factor keeps an integer product, such as half of 1000, from being
   # rounded to just below it; the maximum keeps cos(pi/2) < 0 at 0.
-  left = jnp.floor(total * ratio * (1 + 1e-6))
-  return jnp.maximum(left, 0).astype(jnp.int32)
+  left = xp.floor(total * ratio * (1 + 1e-6))
+  return xp.maximum(left, 0).astype(np.int32)

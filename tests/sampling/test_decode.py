@@ -11,7 +11,7 @@ import scipy.stats
 
 from stemgen_jax import model
 from stemgen_jax.model import sharding
-from stemgen_jax.sampling import Settings, decode, decode_codes
+from stemgen_jax.sampling import Settings, cost, decode, decode_codes
 
 NO_GUIDANCE = {"context": 1.0, "category": 1.0}
 
@@ -518,6 +518,62 @@ def test_a_wholly_known_level_is_not_computed():
 def test_arguments_that_do_not_fit_are_named(given, message):
   with pytest.raises(ValueError, match=message):
     _decode(_tables, _config(), Settings(), **given)
+
+
+def _count_runs(settings, frames=16):
+  """Return the branches of each run of the model for so many frames."""
+  runs = []
+
+  def counting(config, params, context, *arguments, **options):
+    jax.debug.callback(lambda: runs.append(len(context)), ordered=True)
+    return _tables(config, params, context, *arguments, **options)
+
+  config = _config()
+  known_mask = np.broadcast_to(np.arange(16) >= frames, (1, 2, 16))
+  given = {
+    "params": _table_params(config),
+    "known": np.zeros((1, 16, 2), int),
+    "known_mask": known_mask.swapaxes(1, 2),
+  }
+  codes = _decode(counting, config, settings, **given)
+  jax.effects_barrier()
+  expected = _decode(_tables, config, settings, **given)
+  np.testing.assert_array_equal(codes, expected)
+  assert codes.max() < config.codes
+  assert cost.passes(settings, config, [frames] * 2) == sum(runs)
+  return runs
+
+
+def test_steps_that_fix_no_frame_do_not_run_the_model():
+  settings = Settings(steps=(40, 3), guidance=NO_GUIDANCE)
+  left = np.floor(16 * np.cos(np.pi / 2 * np.arange(41) / 40) + 1e-6)
+  fixing = np.count_nonzero(np.diff(left))
+  assert fixing <= 16
+  assert _count_runs(settings) == [1] * (fixing + 3)
+  assert _count_runs(settings, frames=2) == [1] * 4  # one by one
+
+
+def test_branches_of_weight_0_are_not_computed():
+  settings = Settings(
+    steps=(3, 2),
+    guidance={"context": (2.5, 1.0), "category": 1.0},
+    guidance_ramp=(2.0, 0.0),
+  )
+  # Guided, guided, unguided; then a level without guidance.
+  assert _count_runs(settings) == [2, 2, 1, 1, 1]
+
+
+def test_levels_with_and_without_guidance_share_a_program():
+  program = typing.cast(typing.Any, decode.decode_level)
+  program.clear_cache()
+  settings = Settings(guidance={"context": (2.5, 1.0), "category": 1.0})
+  config = _config()
+  params = _table_params(config)
+  _decode(_tables, config, settings, params=params, compile_only=True)
+  assert program._cache_size() == 1
+  codes = _decode(_tables, config, settings, params=params)
+  assert program._cache_size() == 1
+  assert codes.max() < config.codes
 
 
 def test_progress_counts_the_steps():

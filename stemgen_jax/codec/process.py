@@ -1,0 +1,136 @@
+"""A codec in a process of its own, for commands that start from nothing.
+
+Importing PyTorch takes as long as importing JAX and loading its programs. In
+two threads they take longer than one after the other (measured), as imports
+hold Python's lock; in two processes they run at the same time.
+"""
+
+import gc
+import glob
+import multiprocessing
+import pathlib
+import signal
+import sys
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from stemgen_jax.codec import config as config_lib
+from stemgen_jax.codec.framing import Framing
+
+# Device files of GPUs that PyTorch may find: CUDA, ROCm, and WSL's.
+_GPUS = ("/dev/nvidia[0-9]*", "/dev/kfd", "/dev/dxg")
+
+
+def is_useful(device: str) -> bool:
+  """Return whether a codec on `device` can and should load in its own process.
+
+  On a GPU, PyTorch and JAX have to agree on its memory first; see
+  `device.choose`. A process that has started JAX's threads cannot be forked.
+  """
+  on_cpu = device == "cpu" or (
+    device == "auto" and not any(map(glob.glob, _GPUS))
+  )
+  started = {"jax", "torch"} & sys.modules.keys()
+  return on_cpu and not started and sys.platform == "linux"
+
+
+class CodecProcess:
+  """A `codec.Codec` that forwards to an `EncodecCodec` in a child process.
+
+  Methods wait until the codec has been loaded, and raise its errors.
+  """
+
+  def __init__(self, path: pathlib.Path, checksum: str):
+    """Start to load a codec.
+
+    Args:
+      path: file of the weights.
+      checksum: its checksum.
+
+    Raises:
+      FileNotFoundError, ValueError: see `config.read`.
+    """
+    self.name, config = config_lib.read(path, checksum)
+    self.sample_rate = config.sample_rate
+    self.channels = config.channels
+    self.hop = config.hop
+    self.framing = Framing(hop=config.hop)
+    self.frame_rate = self.framing.frame_rate(config.sample_rate)
+    self.levels = config.levels
+    self.codes_per_level = config.codes_per_level
+    self.checksum = checksum
+    self.device = "cpu"
+    context = multiprocessing.get_context("fork")
+    self._connection, other = context.Pipe()
+    # A daemon is terminated when this process exits.
+    self._process = context.Process(
+      target=_serve, args=(self._connection, other, path, checksum), daemon=True
+    )
+    self._process.start()
+    other.close()
+
+  def frames(self, samples: int) -> int:
+    """See `codec.Codec.frames`."""
+    return self.framing.frames(samples)
+
+  def encode(
+    self, audio: Float[np.ndarray, "b samples channels"]
+  ) -> Int[np.ndarray, "b t q"]:
+    """See `codec.Codec.encode`."""
+    return self._call("encode", audio)
+
+  def decode(
+    self, codes: Int[np.ndarray, "b t q"]
+  ) -> Float[np.ndarray, "b samples channels"]:
+    """See `codec.Codec.decode`."""
+    return self._call("decode", codes)
+
+  def codebooks(self) -> Float[np.ndarray, "q v latent"]:
+    """See `codec.Codec.codebooks`."""
+    return self._call("codebooks")
+
+  def _call(self, method: str, *arguments: np.ndarray) -> Any:
+    try:
+      self._connection.send((method, arguments))
+      result = self._connection.recv()
+    except (EOFError, OSError) as error:
+      self._process.join(1)
+      raise OSError(
+        f"codec {self.name!r}: its process ended (exit code "
+        f"{self._process.exitcode}); expected it to answer; is there too "
+        "little memory?"
+      ) from error
+    if isinstance(result, Exception):
+      raise result
+    return result
+
+
+def _serve(
+  parent: Connection, connection: Connection, path: pathlib.Path, checksum: str
+) -> None:
+  """Load the codec, then answer calls until the other process ends."""
+  parent.close()  # Otherwise its end would never be noticed.
+  signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's.
+  gc.disable()  # Imports make many objects and no garbage: 10 % (measured).
+  codec: Any = None
+  failed: Exception | None = None
+  try:
+    from stemgen_jax.codec import encodec
+
+    codec = encodec.load(path, checksum)
+  except Exception as error:
+    failed = error
+  gc.enable()
+  while True:
+    try:
+      method, arguments = connection.recv()
+    except EOFError:
+      return
+    try:
+      result = failed or getattr(codec, method)(*arguments)
+    except Exception as error:
+      result = error
+    connection.send(result)

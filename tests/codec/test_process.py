@@ -1,0 +1,55 @@
+"""Tests of a codec in a process of its own."""
+
+import subprocess
+import sys
+
+import pytest
+
+from stemgen_jax import codec, paths
+
+# In a fresh interpreter: a process with JAX's threads is not forked.
+_SCRIPT = """
+import sys
+import numpy as np
+from stemgen_jax import codec
+from stemgen_jax.codec import process
+
+assert process.is_useful("cpu") and not process.is_useful("cuda")
+apart = codec.load(apart=True)
+assert isinstance(apart, codec.Codec)
+assert not isinstance(apart, codec.ScaledCodec)
+audio = np.random.default_rng(0).normal(size=(1, 4321, 1)).astype("f4") / 9
+codes = apart.encode(audio)
+try:
+  apart.decode(codes + 5000)
+except ValueError as error:
+  print(error)
+decoded = apart.decode(codes)
+assert not {"jax", "torch"} & sys.modules.keys()
+own = codec.load()
+np.testing.assert_array_equal(codes, own.encode(audio))
+np.testing.assert_array_equal(decoded, own.decode(codes))
+np.testing.assert_array_equal(apart.codebooks(), own.codebooks())
+for name in ("name", "sample_rate", "channels", "frame_rate", "hop", "levels",
+             "codes_per_level", "checksum", "framing", "device"):
+  assert getattr(apart, name) == getattr(own, name), name
+assert apart.frames(4321) == own.frames(4321)
+assert not process.is_useful("cpu")  # PyTorch has been imported.
+apart._process.kill()
+apart.encode(audio)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+def test_a_codec_apart_agrees_with_one_in_this_process():
+  done = subprocess.run(
+    [sys.executable, "-c", _SCRIPT], capture_output=True, text=True, timeout=120
+  )
+  assert "code ids" in done.stdout, done.stderr
+  last = done.stderr.splitlines()[-1]
+  assert last.startswith("OSError: codec 'demo': its process ended"), last
+
+
+def test_other_weights_are_refused_before_the_process_starts():
+  with pytest.raises(ValueError, match="made these codes"):
+    codec.load(paths.DEMO_CODEC, expected_checksum="0" * 64, apart=True)
