@@ -234,6 +234,10 @@ def _load(values: flags.FlagValues) -> "StemGen":
   finally:
     gc.enable()
   print(f"loaded {stemgen.name} in {time.perf_counter() - began:.1f} s")
+  from stemgen_jax.generation import compilation
+
+  if compilation.is_cold():
+    print("compiling the sampling program, once for this machine")
   return stemgen
 
 

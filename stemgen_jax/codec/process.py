@@ -72,6 +72,10 @@ class CodecProcess:
     self._process.start()
     other.close()
 
+  def wait(self) -> None:
+    """Return when the codec has been loaded; raise the errors of loading."""
+    self._call("frames", 0)
+
   def frames(self, samples: int) -> int:
     """See `codec.Codec.frames`."""
     return self.framing.frames(samples)

@@ -29,6 +29,7 @@ _OF_COST = {
   "flops": "flops",
   "seconds": "elapsed",
   "seconds_to_compile": "compiling",  # missing in files of format 1
+  "seconds_to_decode": "decoding",  # missing in files of earlier versions
 }
 # Fields of the encoded context, by their names in files of format 1.
 _OLD_NAMES = {"back": "inverse_gain", "seconds_to_hear": "encoding_seconds"}
@@ -106,7 +107,8 @@ def read(
     encoded = {_OLD_NAMES.get(key, key): x for key, x in encoded.items()}
     fields = {name: about[name] for name in _NEEDED}
     fields |= {name: about[name] for name in _OPTIONAL if name in about}
-    cost = {"seconds_to_compile": 0.0} | about["cost"]
+    later = ("seconds_to_compile", "seconds_to_decode")
+    cost = dict.fromkeys(later, 0.0) | about["cost"]
     fields |= {ours: cost[theirs] for theirs, ours in _OF_COST.items()}
     fields |= {"codes": codes, "context": encoded | {"codes": context}}
   except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -45,6 +45,14 @@ def keep_programs() -> None:
   jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
+def is_cold() -> bool:
+  """Return whether programs are kept, and none for sampling is there yet."""
+  folder = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
+  return bool(folder) and not any(
+    pathlib.Path(folder).glob("jit_decode_level-*")
+  )
+
+
 def _processor() -> str:
   """Return a description of the instruction set."""
   with contextlib.suppress(OSError):

@@ -14,6 +14,7 @@ from stemgen_jax import categories, model, sampling
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec
 from stemgen_jax.codec import scales as scales_lib
+from stemgen_jax.codec.process import CodecProcess
 from stemgen_jax.generation import compilation, inputs, sampler, stem_audio
 from stemgen_jax.generation import context as context_lib
 from stemgen_jax.generation.context import EncodedContext
@@ -90,6 +91,8 @@ def generate(
   settings = with_guidance(settings, conditions, request.conditions)
   # Before the context is encoded: a codec in a process of its own is loading.
   compiled = sampler.compile_programs(weights, request, settings)
+  if isinstance(codec, CodecProcess):
+    codec.wait()  # Not part of the time for the encoding.
   return _takes(_encode(weights, codec, request, settings), name, compiled)
 
 
@@ -284,7 +287,7 @@ def _takes(task: Task, name: str, compiled: float) -> Iterator[Take]:
           task.old_samples, audio.samples, edited, context
         )
         audio = Audio(samples, audio.sample_rate)
-      elapsed = time.perf_counter() - began + sampled
+      decoded = time.perf_counter() - began
       yield Take(
         audio=audio,
         codes=item,
@@ -301,7 +304,8 @@ def _takes(task: Task, name: str, compiled: float) -> Iterator[Take]:
         origin=request.origin,
         passes=passes,
         flops=passes * cost.pass_flops(config),
-        elapsed=elapsed + context.encoding_seconds,
+        elapsed=context.encoding_seconds + sampled + decoded,
+        decoding=decoded,
         compiling=compiled,
         warnings=notes,
       )

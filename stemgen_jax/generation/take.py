@@ -99,6 +99,7 @@ class Take:
     elapsed: seconds of work, with the encoding of the context.
     compiling: further seconds of compilation, or of loading programs that an
       earlier run has compiled.
+    decoding: seconds of `elapsed` for decoding the stem.
     warnings: warnings for the listener.
     file: audio file that the take was loaded from, or "".
   """
@@ -119,6 +120,7 @@ class Take:
   passes: int = 0
   flops: float = 0.0
   compiling: float = 0.0
+  decoding: float = 0.0
   warnings: tuple[str, ...] = ()
   file: str = ""
 
@@ -157,6 +159,8 @@ class Take:
         "flops": self.flops,
         "seconds": round(self.elapsed, 2),
         "seconds_to_compile": round(self.compiling, 2),
+        "seconds_to_encode": round(self.context.encoding_seconds, 2),
+        "seconds_to_decode": round(self.decoding, 2),
       },
     }
 

@@ -61,7 +61,7 @@ def define(values: flags.FlagValues, *, of_take: bool = False) -> None:
     None if of_take else "default",
     list(settings_lib.PRESETS),
     "How to sample: with a codec of four levels, 'fast' takes 12 passes of the "
-    "model for each window, 'default' 44, and 'paper' the paper's 768."
+    "model for each window, 'default' 44, and 'paper' up to 768."
     + (f"{default} settings." if of_take else ""),
   )
   add.list(

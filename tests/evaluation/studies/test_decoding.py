@@ -244,7 +244,7 @@ def test_an_invalid_grid_is_named(tmp_path, text, complaint):
 
 @pytest.mark.parametrize(
   ("name", "most"),
-  [("decoding", 48), ("paper_decoding", 192), ("paper_decoding_whole", 768)],
+  [("decoding", 48), ("paper_decoding", 192), ("paper_decoding_whole", 720)],
 )
 def test_the_grids_in_configs(name, most):
   from stemgen_jax import model
