@@ -223,7 +223,8 @@ def _load(values: flags.FlagValues) -> "StemGen":
   # From here on there are seconds of imports: all input is checked.
   gc.disable()  # Imports make many objects and no garbage: 10 % (measured).
   try:
-    codec = None if values.get_flag_value("dry_run", False) else _start(values)
+    only_costs = "dry_run" in values and values.dry_run
+    codec = None if only_costs else _start(values)
     from stemgen_jax.generation.stemgen import StemGen
 
     stemgen = StemGen.load(

@@ -96,7 +96,7 @@ class CodecProcess:
     """See `codec.Codec.codebooks`."""
     return self._call("codebooks")
 
-  def _call(self, method: str, *arguments: np.ndarray) -> Any:
+  def _call(self, method: str, *arguments: Any) -> Any:
     try:
       self._connection.send((method, arguments))
       result = self._connection.recv()

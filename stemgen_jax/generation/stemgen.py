@@ -71,8 +71,7 @@ class StemGen:
       ValueError: the weights are corrupt, the codec is not the one that the
         model was trained with, or there is no such device.
     """
-    named = codec is None or isinstance(codec, str | os.PathLike)
-    if named:
+    if codec is None or isinstance(codec, str | os.PathLike):
       # Before JAX is used, which takes most of a GPU's memory then.
       codec_device = codec_lib.device.choose(codec_device)
     compilation.keep_programs()  # before anything is compiled
@@ -80,14 +79,14 @@ class StemGen:
     loaded = _load_weights(name)
     config = loaded.config
     # Other weights would decode the model's codes to noise.
-    if not named:
-      loaded.check_codec(codec.name, codec.checksum)
-    else:
+    if codec is None or isinstance(codec, str | os.PathLike):
       codec = codec_lib.load(
         codec or config.codec or "demo",
         expected_checksum=config.codec_checksum,
         device=codec_device,
       )
+    else:
+      loaded.check_codec(codec.name, codec.checksum)
     return cls(config, loaded.params, codec, loaded.metadata, name)
 
   def generate(
