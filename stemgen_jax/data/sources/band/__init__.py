@@ -9,10 +9,11 @@ tinysoundfont (MIT) from the soundfont that pretty_midi ships (TimGM6mb.sf2,
 GPL-2) or any other General MIDI soundfont.
 """
 
-from stemgen_jax.data.sources.band.render import default_soundfont, render
+from stemgen_jax.data.sources.band.render import render
 from stemgen_jax.data.sources.band.score import Chord, Note, Part, Score
 from stemgen_jax.data.sources.band.source import Band
 from stemgen_jax.data.sources.band.style import Style
+from stemgen_jax.data.sources.soundfont import default_soundfont
 
 __all__ = [
   "Band",
