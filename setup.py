@@ -7,7 +7,7 @@ import setuptools
 
 version = runpy.run_path("stemgen_jax/version.py")
 
-_BAND = ["pretty_midi>=0.2.10"]
+_BAND = ["mido>=1.3", "pretty_midi>=0.2.10"]
 _BEAM = ["apache-beam>=2.60"]
 _TENSORBOARD = ["tensorboardX>=2.6"]
 _TRAIN = [
@@ -25,7 +25,6 @@ _EVALUATE = [
   *_BAND,
   *_TRAIN,
   "librosa>=0.11",
-  "mido>=1.3",
   "mir_eval>=0.8",
   "onnxruntime>=1.18",
 ]

@@ -17,6 +17,7 @@ import trees
 from stemgen_jax import __main__ as command
 from stemgen_jax.apps import train
 from stemgen_jax.codec.training import report
+from stemgen_jax.data.sources import soundfont
 from stemgen_jax.evaluation.studies import grid
 from stemgen_jax.paths import LOOPS
 
@@ -243,6 +244,9 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
   trees.musdb18(tmp_path / "musdb18hq")
   trees.moisesdb(tmp_path / "moisesdb", songs=2)
   trees.folder(tmp_path / "my_songs", songs=2)
+  trees.midi(tmp_path / "my_midi")
+  for name in ("FluidR3_GM.sf2", "TimGM6mb.sf2"):
+    (tmp_path / name).symlink_to(soundfont.default_soundfont())
   ran = words_of("stemgen-jax ")
   assert len(ran) >= 35
   for arguments in ran:

@@ -3,7 +3,10 @@
 import csv
 import json
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
+import mido
 import numpy as np
 import soundfile
 import yaml
@@ -144,3 +147,58 @@ def table(root: pathlib.Path, *rows: str) -> None:
   """Write stems.csv from lines with commas."""
   with open(root / "stems.csv", "w", newline="") as file:
     csv.writer(file).writerows(row.split(",") for row in rows)
+
+
+# Channel, first and last beat, pitch, velocity.
+Notes = Sequence[tuple[int, float, float, int, int]]
+
+
+def midi_track(notes: Notes, *others: Any) -> mido.MidiTrack:
+  """Return a track of 480 ticks per beat.
+
+  Args:
+    notes: channel, first and last beat, pitch and velocity of each note.
+    others: more messages, whose times are absolute ticks.
+  """
+  found: list[Any] = list(others)
+  for channel, start, end, pitch, velocity in notes:
+    note: dict[str, Any] = {"channel": channel, "note": pitch}
+    begin, stop = round(480 * start), round(480 * end)
+    found.append(mido.Message("note_on", velocity=velocity, time=begin, **note))
+    found.append(mido.Message("note_off", time=stop, **note))
+  track, now = mido.MidiTrack(), 0
+  # At one tick: others, ends of notes, notes.
+  order = {"note_off": 1, "note_on": 2}
+  for message in sorted(found, key=lambda x: (x.time, order.get(x.type, 0))):
+    track.append(message.copy(time=message.time - now))
+    now = message.time
+  return track
+
+
+def midi_file(path: pathlib.Path, *tracks: mido.MidiTrack, **fields) -> None:
+  """Write a MIDI file, by default of format 1 and 480 ticks per beat."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  mido.MidiFile(tracks=list(tracks), **fields).save(path)
+
+
+def midi_song(path: pathlib.Path, seconds: int = 4) -> None:
+  """Write a song of drums, bass and piano at 120 beats per minute."""
+  beats = range(2 * seconds)
+  midi_file(
+    path,
+    midi_track([(9, x, x + 0.1, 38, 100) for x in beats]),
+    midi_track(
+      [(1, x, x + 0.9, 36 + x % 5, 90) for x in beats],
+      mido.Message("program_change", channel=1, program=33),
+    ),
+    midi_track(
+      [(2, x, x + 2, 60 + y, 80) for x in beats[::2] for y in (0, 4, 7)],
+      mido.Message("program_change", channel=2, program=4),
+    ),
+  )
+
+
+def midi(root: pathlib.Path) -> None:
+  """Write a folder of MIDI files with a song of each split."""
+  for name in ("train/one.mid", "valid/two.midi", "test/three.kar"):
+    midi_song(root / name)

@@ -4,6 +4,10 @@ Without files of your own, the built-in band writes and renders the songs:
 
   stemgen-jax prepare --source=band --songs=300 --out=data/band
 
+From a folder of MIDI files, rendered with a soundfont to a stem per instrument:
+
+  stemgen-jax prepare --source=midi --root=my_midi --out=data/midi
+
 From multitracks: Slakh2100, MUSDB18-HQ, MoisesDB, or a folder of your own with
 a folder for each song and a file for each stem, named after its instrument:
 

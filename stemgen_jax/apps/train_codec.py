@@ -122,7 +122,7 @@ def main(argv: list[str]) -> None:
       test=0,
       seconds=_SONG_SECONDS.value,
       sample_rate=config.network.sample_rate,
-      soundfonts=tuple(FLAGS.soundfont),
+      soundfonts=sources.soundfonts(FLAGS),
     ),
     songs=songs,
     cache=pathlib.Path(_CACHE.value or out / "songs"),

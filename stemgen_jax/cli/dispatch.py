@@ -29,7 +29,7 @@ _EXTRAS = {
   "google": "train",
   "grain": "train",
   "librosa": "evaluate",
-  "mido": "evaluate",
+  "mido": "band",
   "mir_eval": "evaluate",
   "ml_collections": "train",
   "onnxruntime": "evaluate",

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from stemgen_jax.audio import Audio
 
@@ -62,6 +62,8 @@ class Song:
     genre: one of `categories.GENRES`.
     stems: usable stems; a song without any is left out.
     problems: problems found while the song was listed.
+    seconds: length, if it is known without reading audio.
+    score: returns the score, if the source has one: a `midi.Score`.
   """
 
   id: str
@@ -69,6 +71,8 @@ class Song:
   genre: str
   stems: tuple[Stem, ...]
   problems: tuple[Problem, ...] = ()
+  seconds: float | None = None
+  score: Callable[[], Any] | None = None
 
   @property
   def files(self) -> tuple[pathlib.Path, ...]:

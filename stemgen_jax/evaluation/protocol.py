@@ -228,6 +228,11 @@ class ExampleList:
       return reference_annotations.of_score(
         self._source.score(number), segment.start, context.seconds
       )
-    return reference_annotations.estimate(
+    estimated = reference_annotations.estimate(
       audio.mono(context), context.sample_rate
+    )
+    if segment.song.score is None:
+      return estimated
+    return reference_annotations.of_midi(
+      segment.song.score(), segment.start, context.seconds, estimated
     )

@@ -1,18 +1,22 @@
 """Reference annotations of a context: its beats, chords and key.
 
-They are known for the band's songs. For other music they are estimated from
-the context, and figures measured against them inherit the estimates' errors.
+They are known for the band's songs, and in part for those of MIDI files. For
+other music they are estimated from the context, and figures measured against
+them inherit the estimates' errors.
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 from jaxtyping import Float
 
-from stemgen_jax.data.sources.band import Score
+from stemgen_jax.data.sources.band import Chord, Score
 from stemgen_jax.data.sources.band.genres import BOOK
 from stemgen_jax.data.sources.band.harmony import MODES
 from stemgen_jax.data.sources.band.rhythm import METERS
+from stemgen_jax.data.sources.midi import Score as MidiScore
+from stemgen_jax.data.sources.midi import clock
 from stemgen_jax.evaluation.metrics import harmony, rhythm
 
 
@@ -25,7 +29,7 @@ class ReferenceAnnotations:
     grid: grid of onsets.
     chords: chords in order.
     key: tonic and mode as in mir_eval: "A minor".
-    estimated: whether they are estimated from the audio.
+    estimated: whether any of them is estimated from the audio.
   """
 
   beats: Float[np.ndarray, " n"]
@@ -44,17 +48,53 @@ def of_score(
   return ReferenceAnnotations(
     beats=beats[(beats >= 0) & (beats < seconds)],
     grid=_grid(score),
-    chords=tuple(
-      harmony.Span(
-        max(0.0, chord.start - start),
-        min(seconds, chord.end - start),
-        chord.pitch_classes,
-      )
-      for chord in score.chords
-      if chord.end > start and chord.start < start + seconds
-    ),
+    chords=_spans(score.chords, start, seconds),
     key=f"{score.key} {'minor' if minor else 'major'}",
     estimated=False,
+  )
+
+
+def of_midi(
+  score: MidiScore,
+  start: float,
+  seconds: float,
+  estimated: ReferenceAnnotations,
+) -> ReferenceAnnotations:
+  """Return the annotations of a MIDI file from `start` seconds on.
+
+  Args:
+    score: score of the file.
+    start: beginning of the segment in seconds.
+    seconds: its length.
+    estimated: estimates that stand for what the file does not state.
+  """
+  beats = np.array(score.beats) - start
+  meter = [meter for time, meter in score.meters if time <= start][-1]
+  keys = [key for time, key in score.keys if time <= start]
+  chords = _spans(score.chords, start, seconds)
+  return ReferenceAnnotations(
+    beats=beats[(beats >= 0) & (beats < seconds)]
+    if score.beats
+    else estimated.beats,
+    grid=rhythm.Grid(6 if clock.is_compound(meter) else 4),
+    chords=chords or estimated.chords,
+    key=keys[-1] if keys else estimated.key,
+    estimated=not (score.beats and chords and keys),
+  )
+
+
+def _spans(
+  chords: Iterable[Chord], start: float, seconds: float
+) -> tuple[harmony.Span, ...]:
+  """Return the chords within a segment, from its start."""
+  return tuple(
+    harmony.Span(
+      max(0.0, chord.start - start),
+      min(seconds, chord.end - start),
+      chord.pitch_classes,
+    )
+    for chord in chords
+    if chord.end > start and chord.start < start + seconds
   )
 
 

@@ -22,6 +22,7 @@ SOURCES = {
   "musdb18": ("root", "vocals"),
   "moisesdb": ("root", "vocals"),
   "folder": ("root", "vocals"),
+  "midi": ("root", "soundfont"),
 }
 STYLES = {
   "all": {},
@@ -48,7 +49,8 @@ def define_band(
   add.multi_string(
     "soundfont",
     [],
-    "A .sf2 or .sf3 file for the band; may be given several times.",
+    "A .sf2 or .sf3 file, or several with commas, for the band or for MIDI "
+    "files; may be given several times.",
   )
 
 
@@ -59,8 +61,8 @@ def define(values: flags.FlagValues) -> None:
   add.string(
     "root",
     None,
-    "Folder of the songs: Slakh2100, MUSDB18-HQ, MoisesDB, or a folder per "
-    "song with a file for each stem.",
+    "Folder of the songs: Slakh2100, MUSDB18-HQ, MoisesDB, MIDI files, or a "
+    "folder per song with a file for each stem.",
   )
   add.string(
     "variant",
@@ -97,6 +99,15 @@ def define(values: flags.FlagValues) -> None:
   )
 
 
+def soundfonts(values: flags.FlagValues) -> tuple[str, ...]:
+  """Return the paths of --soundfont, of which each may be a list."""
+  found: list[str] = []
+  for text in values.soundfont:
+    # The name of a file may have a comma.
+    found += [text] if pathlib.Path(text).is_file() else text.split(",")
+  return tuple(found)
+
+
 def check(values: flags.FlagValues) -> None:
   """Raise ValueError for an unknown source, or for flags of another one."""
   if values.source not in SOURCES:
@@ -127,13 +138,15 @@ def make(values: flags.FlagValues) -> "Songs":
       valid=values.valid_songs,
       test=values.test_songs,
       seconds=values.seconds,
-      soundfonts=tuple(values.soundfont),
+      soundfonts=soundfonts(values),
       style=band.Style(**_style(values)),
     )
   # A slash at its end must not make another recipe.
   root = str(pathlib.Path(values.root)) if values.root else ""
-  choice = values.variant if values.source == "slakh" else values.vocals
-  return restore.SOURCES[values.source](root, choice)
+  choice = {"slakh": values.variant, "midi": soundfonts(values)}
+  return restore.SOURCES[values.source](
+    root, choice.get(values.source, values.vocals)
+  )
 
 
 def _style(values: flags.FlagValues) -> dict[str, Any]:

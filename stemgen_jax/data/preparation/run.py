@@ -19,6 +19,7 @@ from stemgen_jax.data.preparation import prepare as prepare_lib
 from stemgen_jax.data.sources import multitracks
 from stemgen_jax.data.sources.band import Band
 from stemgen_jax.data.sources.folder import Folder
+from stemgen_jax.data.sources.midi import Midi
 
 # Consequence of a split without songs.
 _MISSED = {
@@ -160,6 +161,8 @@ def _warn_of_splits(source: songs.Songs, counts: Mapping[str, int]) -> None:
       if isinstance(source, Band):
         flag = {"train": "songs"}.get(split, f"{split}_songs")
         how = f"give more --{flag}"
+      elif isinstance(source, Midi):
+        how = f"put files into {source.root}/{split}"
       elif isinstance(source, Folder):
         how = (
           f"put songs into {source.root}/{split}, or a row SONG,,,,{split} "

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float
 
-from stemgen_jax import audio
 from stemgen_jax.codec import Codec
 from stemgen_jax.data import songs
 from stemgen_jax.data.preparation import pairs
@@ -42,8 +41,11 @@ def read_stems(
     formats[stem.name] = (sound.sample_rate, sound.channels, sound.seconds)
   problems += _differences(formats, config)
   length = max(map(len, stems))
-  # [stems, n, c]
-  return np.stack([audio.fit(stem, length) for stem in stems]), problems
+  padded = np.zeros((len(stems), length, codec.channels), np.float32)
+  for row in padded:  # [n, c]
+    stem = stems.pop(0)  # freed, so that no song is in memory twice
+    row[: len(stem)] = stem
+  return padded, problems
 
 
 def _differences(

@@ -125,7 +125,8 @@ def read_sum(files: Sequence[pathlib.Path]) -> audio.Audio:
 def longest_seconds(found: Iterable[Song], most: float) -> float:
   """Return the length of the longest song in seconds, rounded up.
 
-  Reads the headers of the songs' files, until one has `most` seconds.
+  Reads the headers of the songs' files, until one has `most` seconds; not of
+  a song that states its length.
   Unreadable files and songs without files are skipped.
 
   Args:
@@ -134,13 +135,16 @@ def longest_seconds(found: Iterable[Song], most: float) -> float:
   """
   longest = 0.0
   for song in found:
-    for file in song.files:
+    longest = max(longest, song.seconds or 0.0)
+    for file in song.files if song.seconds is None else ():
       try:
         longest = max(longest, soundfile.info(file).duration)
       except (soundfile.LibsndfileError, TypeError, OSError):
         continue  # reported when it is decoded
       if longest >= most:
-        return most
+        break
+    if longest >= most:
+      return most
   return float(math.ceil(longest)) or most
 
 

@@ -10,6 +10,7 @@ from stemgen_jax.data import songs
 from stemgen_jax.data.sources import band
 from stemgen_jax.data.sources.band.source import FIRST, MOST
 from stemgen_jax.data.sources.folder import Folder
+from stemgen_jax.data.sources.midi import Midi
 from stemgen_jax.data.sources.moisesdb import Moisesdb
 from stemgen_jax.data.sources.musdb18 import Musdb18
 from stemgen_jax.data.sources.slakh import Slakh
@@ -19,6 +20,7 @@ SOURCES = {
   "slakh": Slakh,
   "musdb18": Musdb18,
   "moisesdb": Moisesdb,
+  "midi": Midi,
   "folder": Folder,
 }
 
