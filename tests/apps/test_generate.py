@@ -29,10 +29,11 @@ class FakeStemGen:
   knows = ("bass", "drums")
 
   def __init__(self):
-    self.asked = []
+    self.asked, self.codec_device = [], ""
 
   def load(self, weights, *, codec, codec_device):
     self.asked.append((weights, codec))
+    self.codec_device = codec_device
     return self
 
   def run(self, request):
@@ -57,6 +58,7 @@ class FakeStemGen:
           np.repeat(hum, form.channels, axis=1).astype(np.float32),
           form.sample_rate,
         ),
+        codec_device=self.codec_device,
         codes=np.zeros((50, 4), np.int32),
         context=context_lib.EncodedContext(
           codes=np.zeros((50, 4), np.int32),
@@ -117,6 +119,7 @@ def test_one_take_writes_exactly_the_requested_files(context, fake, capsys):
     "--seed=3",
     "--mix=both.flac",
     "--picture=look.png",
+    "--codec_device=cpu",
   )
   assert files() == [
     "both.flac",
