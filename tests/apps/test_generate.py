@@ -78,7 +78,6 @@ class FakeStemGen:
         stem=request.stem,
         weights="demo",
         codec_checksum="abc",
-        codec_device="cpu",
         elapsed=2.0,
         compiling=7.0,
         passes=64,
