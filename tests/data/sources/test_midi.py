@@ -119,6 +119,7 @@ def test_tempo_meter_key_and_chords_are_ground_truth(tmp_path):
     Meta("set_tempo", tempo=500_000),
     Meta("time_signature", numerator=3, denominator=4),
     Meta("key_signature", key="Bbm"),
+    Meta("key_signature", key="Cb", time=960),
     Meta("set_tempo", tempo=1_000_000, time=960),
     Meta("time_signature", numerator=6, denominator=8, time=1440),
     *(Meta("marker", text=x, time=480 * i) for i, x in enumerate(chords)),
@@ -129,7 +130,7 @@ def test_tempo_meter_key_and_chords_are_ground_truth(tmp_path):
   assert score.meters == ((0, (3, 4)), (2, (6, 8)))
   assert score.beats == (0, 0.5, 1, 2, 3.5)
   assert score.downbeats == (0, 2)
-  assert score.keys == ((0, "Bb minor"),)
+  assert score.keys == ((0, "Bb minor"), (1, "B major"))
   assert score.seconds == 5 + score_lib.TAIL
   found = [(x.start, x.end, x.label) for x in score.chords]
   assert found == [

@@ -14,10 +14,19 @@ import trees
 from stemgen_jax import audio, categories, recipes
 from stemgen_jax import codec as codecs
 from stemgen_jax.data import songs
-from stemgen_jax.data.sources import band, restore
+from stemgen_jax.data.sources import band, midi, restore
 from stemgen_jax.data.sources.folder import Folder
-from stemgen_jax.evaluation import measurement, protocol
-from stemgen_jax.evaluation.metrics import embeddings, intervals
+from stemgen_jax.evaluation import (
+  measurement,
+  protocol,
+  reference_annotations,
+)
+from stemgen_jax.evaluation.metrics import (
+  embeddings,
+  harmony,
+  intervals,
+  rhythm,
+)
 from stemgen_jax.evaluation.options import Options
 from stemgen_jax.evaluation.reporting import summary
 from stemgen_jax.evaluation.studies import full
@@ -138,6 +147,33 @@ def test_annotations_of_other_music_are_estimated(codec, tmp_path):
     assert one.annotations.estimated
     assert one.random_stem is not None
     assert one.real.sample_rate == codec.sample_rate
+
+
+def test_annotations_of_a_midi_file_are_those_that_it_states(codec, tmp_path):
+  for name in "ab":
+    trees.midi_song(tmp_path / "test" / f"{name}.mid", seconds=4)
+  listed = examples(codec, source=midi.Midi(str(tmp_path)))
+  found = [listed.example(place) for place in places(listed, 2)]
+  for one in found:
+    assert one.annotations.estimated  # no chords, no key
+    beats = 0.5 * np.arange(8) - one.start
+    inside = beats[(beats >= 0) & (beats < SECONDS)]
+    np.testing.assert_allclose(one.annotations.beats, inside)
+  score = dataclasses.replace(
+    midi.read(tmp_path / "test" / "a.mid"),
+    meters=((0.0, (4, 4)), (1.0, (6, 8))),
+    keys=((0.0, "A minor"), (3.0, "C major")),
+    chords=(band.Chord(0.0, 2.5, "Am", (9, 0, 4)),),
+  )
+  guess = found[0].annotations
+  known = reference_annotations.of_midi(score, 2.0, SECONDS, guess)
+  assert (known.key, known.estimated) == ("A minor", False)
+  assert known.grid == rhythm.Grid(6)
+  assert known.chords == (harmony.Span(0.0, 0.5, (9, 0, 4)),)
+  score = dataclasses.replace(score, beats=(), keys=())
+  known = reference_annotations.of_midi(score, 2.0, SECONDS, guess)
+  assert (known.key, known.estimated) == (guess.key, True)
+  assert known.beats is guess.beats
 
 
 def test_other_contexts_are_cut_to_the_length_of_the_example(codec, tmp_path):

@@ -335,5 +335,6 @@ def _score(
 
 
 def _key_name(key: str) -> str:
-  """Return "A minor" for "Am"."""
-  return f"{key.rstrip('m')} {'minor' if key.endswith('m') else 'major'}"
+  """Return "A minor" for "Am", in a spelling that mir_eval knows."""
+  tonic = key.removesuffix("m").replace("Cb", "B")
+  return f"{tonic} {'minor' if key.endswith('m') else 'major'}"
