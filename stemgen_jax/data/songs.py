@@ -6,6 +6,9 @@ import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+from jaxtyping import Float
+
 from stemgen_jax.audio import Audio
 
 SPLITS = ("train", "valid", "test")
@@ -25,6 +28,8 @@ class Stem:
     target: whether the stem may be a target; every stem may be in a context.
     files: files that `read` reads; () if the stem is rendered.
     role: one of `categories.ROLES`; "" if it is unknown.
+    notes: returns the start and end in seconds and the MIDI pitch of every
+      note, float [notes, 3]; None if they are unknown, or have no pitch.
   """
 
   name: str
@@ -33,6 +38,7 @@ class Stem:
   target: bool = True
   files: tuple[pathlib.Path, ...] = ()
   role: str = ""
+  notes: Callable[[], Float[np.ndarray, "notes 3"]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,18 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from stemgen_jax import audio, disk
+from stemgen_jax import audio, disk, finite
 
 _INDEX = "index.json"
 # Shares of the clips; the others are single stems.
 _MIXES = 0.5
 _SILENCE = 0.02
-# RMS of a clip in dB of full scale: the usual level of music with a spread,
-# and for a tenth of the clips a much lower one.
-_LEVEL, _LEVEL_SPREAD = -18.0, 6.0
-_QUIET, _QUIET_RANGE = 0.1, (-50.0, -24.0)
+# Change of the loudness at which songs are encoded, in dB; for a tenth of the
+# clips it is much lower, as in fades and distant passages.
+_SPREAD = 6.0
+_QUIET_SHARE, _QUIET_RANGE = 0.1, (-30.0, -6.0)
 _GAIN_SPREAD = 6.0  # dB, of a stem within a mix
 _AUDIBLE = 1e-3  # RMS below which a clip counts as silent, -60 dB
 _TRIES = 8
@@ -53,7 +53,7 @@ def render(
   """
   folder.mkdir(parents=True, exist_ok=True)
   index_path = folder / _INDEX
-  recipe, index = f"{source!r} at {sample_rate} Hz", {}
+  recipe, index = f"{source!r} at {sample_rate} Hz, with loudness", {}
   if index_path.exists():
     rendered, index = _read_index(folder)
     if rendered != recipe:
@@ -72,8 +72,12 @@ def render(
       ]
       # float16 halves the cache; its noise is far below the codec's error.
       np.save(folder / f"{song.id}.npy", np.stack(stems).astype(np.float16))
-      categories = [stem.category for stem in song.stems]
-      index[song.id] = {"split": song.split, "categories": categories}
+      loudness = [audio.loudness_db(x[:, None], sample_rate) for x in stems]
+      index[song.id] = {
+        "split": song.split,
+        "categories": [stem.category for stem in song.stems],
+        "loudness": [finite.or_none(x, 2) for x in loudness],
+      }
       disk.write_json(index_path, {"recipe": recipe, "songs": index})
     yield song.id
 
@@ -87,8 +91,10 @@ class Clips:
   """Random clips of the rendered songs of one split.
 
   A clip is a stem (every category equally often), a mix of at least two stems
-  of a song with random gains (contexts are such mixes), or silence. A batch is
-  a function of the seed and its number alone.
+  of a song with random gains (contexts are such mixes), or silence. Its stem or
+  mix has the loudness at which songs are encoded, `audio.REFERENCE_DB`, so that
+  a quiet passage stays one. A batch is a function of the seed and its number
+  alone.
   """
 
   def __init__(self, folder: pathlib.Path, split: str, samples: int, seed: int):
@@ -102,6 +108,11 @@ class Clips:
     self._songs = [
       disk.read_npy(folder / f"{id}.npy", "delete the folder") for id in songs
     ]
+    # RMS of each stem where it plays; 0 for a silent one.
+    self._rms = [
+      np.array([0.0 if x is None else 10 ** (x / 20) for x in song["loudness"]])
+      for song in songs.values()
+    ]
     self._by_category = collections.defaultdict(list)
     for number, song in enumerate(songs.values()):
       for row, category in enumerate(song["categories"]):
@@ -113,18 +124,19 @@ class Clips:
   def batch(
     self, number: int, size: int
   ) -> Float[np.ndarray, "size 1 samples"]:
-    """Return training clips at random levels, float32."""
+    """Return training clips within 6 dB of the usual loudness, float32."""
     rng = np.random.default_rng((self._seed, number))
     return np.stack([self._clip(rng) for _ in range(size)])[:, None]
 
   def of_category(
     self, category: str, size: int
   ) -> Float[np.ndarray, "size 1 samples"]:
-    """Return audible clips of a category (or "mix") at the usual level."""
+    """Return audible clips of a category (or "mix") at the usual loudness."""
     # The seed is not the category's hash, which differs between processes.
     rng = np.random.default_rng((self._seed, *category.encode()))
-    clips = [self._audible(rng, category) for _ in range(size)]
-    return np.stack([_at_level(clip, _LEVEL) for clip in clips])[:, None]
+    return np.stack([self._audible(rng, category) for _ in range(size)])[
+      :, None
+    ]
 
   def _clip(self, rng: np.random.Generator) -> np.ndarray:
     kind = rng.random()
@@ -132,9 +144,10 @@ class Clips:
       return np.zeros(self._samples, np.float32)
     mix = kind < _SILENCE + _MIXES
     clip = self._audible(rng, "mix" if mix else rng.choice(self.categories))
-    if rng.random() < _QUIET:
-      return _at_level(clip, rng.uniform(*_QUIET_RANGE))
-    return _at_level(clip, _LEVEL + rng.uniform(-1, 1) * _LEVEL_SPREAD)
+    change = (
+      _QUIET_RANGE if rng.random() < _QUIET_SHARE else (-_SPREAD, _SPREAD)
+    )
+    return clip * np.float32(10 ** (rng.uniform(*change) / 20))
 
   def _audible(self, rng: np.random.Generator, category: str) -> np.ndarray:
     # A stem may be wholly silent: after some tries a silent clip is returned.
@@ -148,18 +161,31 @@ class Clips:
   def _stem(self, rng: np.random.Generator, category: str) -> np.ndarray:
     places = self._by_category[category]
     song, row = places[rng.integers(len(places))]
-    stems = self._songs[song]
-    start = self._start(rng, stems)
-    return stems[row, start : start + self._samples].astype(np.float32)
+    return self._sum(rng, song, np.array([row]), np.ones(1))
 
   def _mix(self, rng: np.random.Generator) -> np.ndarray:
-    stems = self._songs[rng.integers(len(self._songs))]
-    count = rng.integers(min(2, len(stems)), len(stems) + 1)
-    rows = rng.choice(len(stems), count, replace=False)
+    song = int(rng.integers(len(self._songs)))
+    stems = len(self._songs[song])
+    count = rng.integers(min(2, stems), stems + 1)
+    rows = rng.choice(stems, count, replace=False)
     gains = 10 ** (rng.uniform(-1, 1, count) * _GAIN_SPREAD / 20)
+    return self._sum(rng, song, rows, gains)
+
+  def _sum(
+    self,
+    rng: np.random.Generator,
+    song: int,
+    rows: Int[np.ndarray, " stems"],
+    gains: Float[np.ndarray, " stems"],
+  ) -> np.ndarray:
+    """Return a random clip of some stems, whose sum has the usual loudness."""
+    stems = self._songs[song]
     start = self._start(rng, stems)
     clips = stems[rows, start : start + self._samples].astype(np.float32)
-    return gains.astype(np.float32) @ clips  # [samples]
+    # Of the whole songs, by their powers: the sum itself would have to be read.
+    rms = np.sqrt(np.square(gains * self._rms[song][rows]).sum())
+    scale = 10 ** (audio.REFERENCE_DB / 20) / rms if rms else 1.0
+    return (scale * gains).astype(np.float32) @ clips  # [samples]
 
   def _start(self, rng: np.random.Generator, stems: np.ndarray) -> int:
     last = stems.shape[1] - self._samples
@@ -169,9 +195,3 @@ class Clips:
         f" {self._samples} of a clip"
       )
     return int(rng.integers(last + 1))
-
-
-def _at_level(clip: np.ndarray, decibels: float) -> np.ndarray:
-  """Scale a clip to an RMS; return a silent clip unchanged."""
-  rms = np.sqrt(np.square(clip).mean())
-  return clip if rms <= 1e-6 else clip * np.float32(10 ** (decibels / 20) / rms)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from stemgen_jax import codec, disk, progress
-from stemgen_jax.codec.training import clips, loop, report
+from stemgen_jax.codec.training import clips, loop, pitch_classes, report
 from stemgen_jax.codec.training.config import TrainingConfig
 
 _REPORT_SECONDS = 2  # of a clip
@@ -145,7 +145,7 @@ def write_report(
         f"--codec={codec_name}: {tested.channels} channels at "
         f"{tested.sample_rate} Hz; expected a mono codec at {rate} Hz"
       )
-    job.render("valid")
+    job.render("train", "valid")
   elif not loop.steps_done(job.out):
     raise FileNotFoundError(
       f"no checkpoint in {job.out}: train first, or give a codec, as "
@@ -160,6 +160,9 @@ def write_report(
       tested = codec.load(weights)
   held_out = clips.Clips(job.cache, "valid", samples, config.seed)
   results = report.report(tested, held_out)
+  notes = pitch_classes.auc(tested, job.source.songs(), job.cache)
+  for category, value in notes.items():
+    results[category]["pitch_class_auc"] = value
   if recordings is not None:
     results["files"] = report.judge(tested, recordings)
   about = {"codec": tested.name, "checksum": tested.checksum}

@@ -294,7 +294,13 @@ class Training:
       parts[part][rest] = value
     self._network.load_state_dict(parts["network"])
     if self._teacher:
-      self._teacher.load_state_dict(parts["teacher"])
+      try:
+        self._teacher.load_state_dict(parts["teacher"])
+      except RuntimeError as error:
+        raise ValueError(
+          f"{path} was made by a version with other targets of the coarsest "
+          "level: start again in another folder"
+        ) from error
     state: dict[int, dict] = {}
     for key, value in parts["optimizer"].items():
       number, _, name = key.partition(".")

@@ -95,11 +95,13 @@ def mel_filters(
   return _triangles(edges, sample_rate, window)
 
 
-def semitone_filters(sample_rate: int) -> Float[Tensor, "semitones bins"]:
-  """Return triangles of unit sum around C1 to B7, for SEMITONE_WINDOW."""
+def semitone_filters(
+  sample_rate: int, window: int = SEMITONE_WINDOW
+) -> Float[Tensor, "semitones bins"]:
+  """Return triangles of unit sum around C1 to B7."""
   notes = torch.arange(_SEMITONES.start - 1, _SEMITONES.stop + 1)
   edges = 440 * 2 ** ((notes - 69) / 12)
-  return _triangles(edges, sample_rate, SEMITONE_WINDOW)
+  return _triangles(edges, sample_rate, window)
 
 
 def _triangles(

@@ -59,14 +59,26 @@ def test_targets_depend_on_pitch_and_not_on_phase(fitted):
   assert distance(target(57), target(58)) > 10 * other_phase
 
 
+def test_targets_hardly_depend_on_loudness_and_timbre(fitted):
+  def target(audio: torch.Tensor) -> torch.Tensor:
+    return fitted(audio[None])[0, :, 5:-5].mean(1)
+
+  note, other = tone(57), tone(58)
+  dull = note.clone()
+  dull[:, 1:] = (note[:, 1:] + note[:, :-1]) / 2  # a low pass
+  semitone = (target(other) - target(note)).norm()
+  assert (target(note / 4) - target(note)).norm() < 0.5 * semitone
+  assert (target(dull) - target(note)).norm() < 0.2 * semitone
+
+
 def test_a_target_depends_on_its_own_frame(fitted):
   audio = torch.zeros(1, 1, 40 * HOP)
   audio[..., 20 * HOP + HOP // 2] = 1.0
   quiet, loud = fitted(torch.zeros_like(audio)), fitted(audio)
   change = (loud - quiet).norm(dim=1)[0]
   assert change.argmax() == 20
-  # The window of attacks is within the frame, that of pitches is longer.
-  reach = (teacher.SEMITONE_WINDOW // 2) // HOP + 1
+  # The window of attacks is within the frame, that of low notes is longer.
+  reach = (teacher.LOW_WINDOW // 2) // HOP + 1
   assert not change[: 20 - reach].any()
   assert not change[21 + reach :].any()
   torch.testing.assert_close(

@@ -4,6 +4,9 @@ import dataclasses
 import functools
 from collections.abc import Iterator
 
+import numpy as np
+from jaxtyping import Float
+
 from stemgen_jax.audio import Audio
 from stemgen_jax.data import songs
 from stemgen_jax.data.sources.band.render import render
@@ -97,6 +100,9 @@ class Band:
           # otherwise hold all of their notes.
           functools.partial(_render, self, number, index),
           role=_ROLES[part.name],
+          notes=None
+          if part.is_drum
+          else functools.partial(_notes, self, number, index),
         )
         for index, part in enumerate(score.parts)
       ),
@@ -118,3 +124,8 @@ def _render(band: Band, number: int, index: int) -> Audio:
   part = _score(band, number).parts[index]
   samples = render(part, band.seconds, band.sample_rate, band.soundfonts)
   return Audio(samples, band.sample_rate)
+
+
+def _notes(band: Band, number: int, index: int) -> Float[np.ndarray, "notes 3"]:
+  notes = _score(band, number).parts[index].notes
+  return np.array([(n.start, n.end, n.pitch) for n in notes]).reshape(-1, 3)
