@@ -51,6 +51,10 @@ class Manifest:
     segment_frames: frames per segment of a codec with scales, else 0.
     scale_ratio: category -> geometric mean of target scale / context scale
       over the training set's segments, for a codec with scales.
+    loudness: {"reference_db", "relative_db"}: the loudness in dB of full scale
+      that targets and contexts were encoded at; and by category the mean
+      loudness of its stems over that of their contexts in the training songs,
+      in dB. {} in older manifests: their records have the songs' loudness.
     codec_device: device of the codec in the last run, for information.
     config: configuration of the records, as `prepare` wrote it.
     versions: package -> version at the time of preparation.
@@ -76,6 +80,7 @@ class Manifest:
   song_ids: dict[str, list[str]] = dataclasses.field(default_factory=dict)
   segment_frames: int = 0
   scale_ratio: dict[str, float] = dataclasses.field(default_factory=dict)
+  loudness: dict[str, Any] = dataclasses.field(default_factory=dict)
   codec_device: str = ""
   config: dict[str, Any]
   versions: dict[str, str]

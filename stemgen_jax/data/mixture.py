@@ -77,6 +77,12 @@ class Mixture:
           f"{self.folders[0]} by {first.codec!r} ({first.checksum[:12]}): "
           "codes of two codecs do not mix; prepare one of them again"
         )
+      ours, theirs = (one.loudness.get("reference_db") for one in (first, part))
+      if ours != theirs:
+        raise ValueError(
+          f"{folder} was encoded at a loudness of {theirs} dB and "
+          f"{self.folders[0]} at {ours} dB: prepare one of them again"
+        )
     counts: dict[str, collections.Counter] = {}
     for part in parts:
       for split, count in part.counts.items():
@@ -105,7 +111,22 @@ class Mixture:
           collections.Counter(),
         )
       ),
-      scale_ratio=_mean_ratios(parts, self.weights),
+      scale_ratio={
+        category: round(math.exp(log), 4)
+        for category, log in _means(
+          [_logs(part.scale_ratio) for part in parts], self.weights
+        ).items()
+      },
+      loudness=first.loudness
+      and first.loudness
+      | {
+        "relative_db": {
+          category: round(value, 2)
+          for category, value in _means(
+            [part.loudness["relative_db"] for part in parts], self.weights
+          ).items()
+        }
+      },
       context_rms_db=round(sum(x * w for x, w in levels) / total, 2)
       if levels
       else None,
@@ -118,21 +139,22 @@ class Mixture:
     )
 
 
-def _mean_ratios(
-  parts: Sequence[Manifest], weights: Sequence[float]
+def _logs(ratios: dict[str, float]) -> dict[str, float]:
+  return {name: math.log(ratio) for name, ratio in ratios.items()}
+
+
+def _means(
+  parts: Sequence[dict[str, float]], weights: Sequence[float]
 ) -> dict[str, float]:
-  """Return weighted geometric means of `Manifest.scale_ratio` by category."""
+  """Return weighted means by category."""
   # A part without a category has no share in that category's mean.
-  logs: dict[str, float] = collections.defaultdict(float)
+  sums: dict[str, float] = collections.defaultdict(float)
   totals: dict[str, float] = collections.defaultdict(float)
   for part, weight in zip(parts, weights):
-    for category, ratio in part.scale_ratio.items():
-      logs[category] += weight * math.log(ratio)
+    for category, value in part.items():
+      sums[category] += weight * value
       totals[category] += weight
-  return {
-    category: round(math.exp(log / totals[category]), 4)
-    for category, log in logs.items()
-  }
+  return {category: sums[category] / totals[category] for category in sums}
 
 
 def _is_number(text: str) -> bool:

@@ -117,6 +117,8 @@ def encode_context(
   sound: Audio,
   reference_db: float,
   *,
+  rms: bool = False,
+  relative_db: float = 0.0,
   gain: float | None = None,
   loop: bool = False,
   from_nothing: bool = False,
@@ -129,7 +131,9 @@ def encode_context(
   Args:
     codec: the codec.
     sound: the context.
-    reference_db: loudness of the contexts of the training, RMS in dBFS.
+    reference_db: loudness of the contexts of the training, dB of full scale.
+    rms: measure the plain RMS, and do not clip, as for older weights.
+    relative_db: usual loudness of the stem over that of its context.
     gain: factor to use in place of the one that leads to that loudness.
     loop: the context is one period of a loop.
     from_nothing: see `EncodedContext`.
@@ -147,7 +151,9 @@ def encode_context(
     samples = audio_lib.resample(samples, sound.sample_rate, codec.sample_rate)
     stretch = sound.sample_rate / codec.sample_rate
   if gain is None:
-    gain = gain_to_reference(samples, reference_db)
+    gain = gain_to_reference(
+      samples, reference_db, None if rms else codec.sample_rate
+    )
   # The gain comes after resampling, which can raise peaks above full scale.
   samples = samples * np.float32(gain)
   level_db = audio_lib.rms_db(samples)
@@ -161,7 +167,7 @@ def encode_context(
   return EncodedContext(
     codes=codes,
     gain=gain,
-    inverse_gain=1.0 / gain,
+    inverse_gain=10 ** (relative_db / 20) / gain,
     level_db=level_db,
     from_nothing=from_nothing,
     loop=loop,
@@ -209,7 +215,9 @@ def distance(
 
 
 def gain_to_reference(
-  samples: Float32[np.ndarray, "n c"], reference_db: float
+  samples: Float32[np.ndarray, "n c"],
+  reference_db: float,
+  sample_rate: int | None,
 ) -> float:
   """Return the factor from a context to the loudness of the training.
 
@@ -219,16 +227,21 @@ def gain_to_reference(
 
   Args:
     samples: samples of the context.
-    reference_db: root mean square to reach, dB of full scale.
+    reference_db: loudness to reach, dB of full scale.
+    sample_rate: sample rate in Hz; None for weights whose training contexts had
+      the loudness of their songs, of which the mean RMS is known.
 
   Returns:
-    The factor; the loudest sample is at most 1 with it; 1 for silence.
+    The factor; 1 for silence. With an RMS no sample exceeds 1.
   """
   level_db = audio_lib.rms_db(samples)
   if level_db < SILENCE_DB:
     return 1.0  # Amplified noise is not music.
   # Limited by the peak: a sparse context would clip at the usual level.
-  factor = 10 ** ((reference_db - level_db) / 20)
+  if sample_rate is not None:
+    loudness_db = audio_lib.loudness_db(samples, sample_rate)
+    return audio_lib.gain_to(loudness_db, reference_db)
+  factor = audio_lib.gain_to(level_db, reference_db)
   return min(factor, 1.0 / float(np.abs(samples).max()))
 
 

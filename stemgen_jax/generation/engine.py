@@ -68,8 +68,8 @@ def generate(
   The context is encoded once. Takes are sampled while they are iterated over.
 
   Args:
-    weights: the model; `categories`, `context_rms_db` and `scale_ratio` of its
-      metadata are used.
+    weights: the model; `categories`, `loudness`, `context_rms_db` and
+      `scale_ratio` of its metadata are used.
     codec: the codec that the model was trained with.
     request: a validated request.
     name: name or path of the weights.
@@ -109,9 +109,10 @@ def _cut_regions(edit: Regenerate) -> Iterator[str]:
 
 
 def reference_db(metadata: dict[str, Any]) -> float:
-  """Return the loudness of the contexts of the training, RMS in dBFS."""
-  loudness_db = metadata.get("context_rms_db")
-  return _REFERENCE_DB if loudness_db is None else loudness_db
+  """Return the loudness of the contexts of the training, dB of full scale."""
+  rms_db = metadata.get("context_rms_db")
+  older = _REFERENCE_DB if rms_db is None else rms_db
+  return metadata.get("loudness", {}).get("reference_db", older)
 
 
 def with_guidance(
@@ -150,6 +151,7 @@ def _encode(
 ) -> Task:
   """Encode the context of a request, and collect the codes to keep."""
   edit, sound = request.edit, request.sound
+  loudness = weights.metadata.get("loudness", {})
   if sound is None:  # from nothing, or an edit that keeps its context
     sound = inputs.silence(
       request.seconds or 0, codec.sample_rate, codec.channels
@@ -160,6 +162,8 @@ def _encode(
       codec,
       sound,
       reference_db(weights.metadata),
+      rms=not loudness,
+      relative_db=loudness.get("relative_db", {}).get(request.stem, 0.0),
       gain=gain,
       loop=loop,
       from_nothing=request.seconds is not None,

@@ -85,6 +85,8 @@ def _summary(manifest: Manifest) -> dict[str, Any]:
     "context_rms_db": manifest.context_rms_db,
     "scale_ratio": manifest.scale_ratio,
     "config": manifest.config,
+    # Absent for older data sets, so that their runs can be resumed.
+    **({"loudness": manifest.loudness} if manifest.loudness else {}),
   }
 
 

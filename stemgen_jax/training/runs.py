@@ -91,6 +91,7 @@ def _metadata(run: pathlib.Path, step: int, about: About) -> dict[str, Any]:
     "categories": [name for name, count in counts.items() if count],
     "context_rms_db": about.data.get("context_rms_db"),
     "scale_ratio": about.data.get("scale_ratio", {}),
+    "loudness": about.data.get("loudness", {}),
     "data": about.data,
     "validation": last("validation"),
     "course": validations(lines),  # The name in files since version 0.1.

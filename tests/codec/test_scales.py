@@ -76,16 +76,25 @@ def test_scales_are_stored_with_the_codes(prepared):
     for song in Tones(RATE).songs()
   }
   for record in (source[i] for i in range(len(source))):
-    target = stems[record["song_id"].decode()][record["stem"]][None]
+    target = stems[record["song_id"].decode()][record["stem"]]
+    gain = audio.gain_to(audio.loudness_db(target, RATE))
+    target = (target * np.float32(gain))[None]
     np.testing.assert_allclose(
       record["target_scales"], small.scales(target)[0], rtol=1e-5
     )
     np.testing.assert_array_equal(record["target"], small.encode(target)[0])
     assert record["context_scales"].shape == (3,)
-  # The tone has 0.2 / sqrt(2), the noise 0.1.
+  # All are encoded at one loudness. The tone has 0.2 / sqrt(2), the noise 0.1.
   assert manifest.scale_ratio == {
-    "piano": pytest.approx(2**0.5, rel=0.03),
-    "drums": pytest.approx(0.5**0.5, rel=0.03),
+    "piano": pytest.approx(1, rel=0.03),
+    "drums": pytest.approx(1, rel=0.03),
+  }
+  assert manifest.loudness == {
+    "reference_db": -20.0,
+    "relative_db": {
+      "piano": pytest.approx(3.01, abs=0.1),
+      "drums": pytest.approx(-3.01, abs=0.1),
+    },
   }
 
 

@@ -22,14 +22,14 @@ def _encode(sound, **given):
 
 def test_context_is_brought_to_the_level_of_the_training():
   sound = _noise(4000).samples
-  gain = context.gain_to_reference(sound, -30.0)
+  gain = context.gain_to_reference(sound, -30.0, None)
   assert audio.rms_db(sound * np.float32(gain)) == pytest.approx(
     -30.0, abs=0.01
   )
   peaky = np.zeros((1000, 1), np.float32)
   peaky[3] = -0.5
-  assert context.gain_to_reference(peaky, -12.0) == pytest.approx(2.0)
-  assert context.gain_to_reference(0 * sound, -12.0) == 1.0
+  assert context.gain_to_reference(peaky, -12.0, None) == pytest.approx(2.0)
+  assert context.gain_to_reference(0 * sound, -12.0, None) == 1.0
 
 
 @pytest.mark.parametrize("period", [2000, 4037, 12345])
@@ -83,3 +83,14 @@ def test_splice_changes_nothing_beyond_its_cross_fade(loop):
   assert (spliced[fade] != old[fade]).mean() > 0.9
   between = (spliced - old) / (new - old)
   assert np.nanmax(np.abs(np.diff(between[800:880, 0]))) < 0.02
+
+
+def test_a_stem_has_its_usual_loudness_relative_to_the_context():
+  rests = np.zeros((4000, 1), np.float32)
+  sound = Audio(np.concatenate([_noise(8000).samples, rests]), RATE)
+  encoded = _encode(sound, relative_db=-6.0)
+  levelled = sound.samples * np.float32(encoded.gain)
+  # Where it plays, whatever its rests and peaks.
+  assert audio.loudness_db(levelled, RATE) == pytest.approx(-20.0, abs=0.01)
+  factor = encoded.gain * encoded.inverse_gain
+  assert audio.to_db(factor) == pytest.approx(-6.0)

@@ -103,13 +103,15 @@ def _encode_segment(
   """Yield the pairs of one segment, without its start."""
   targetable = np.array([stem.target for stem in song.stems])
   chosen = pairs.choose_pairs(config, song.id, segment, active, targetable)
-  mixes = [pairs.mix_context(clips, pair) for pair in chosen]
+  loudness = [audio.loudness_db(clip, codec.sample_rate) for clip in clips]
+  mixes = [_mix(clips, pair, codec, config) for pair in chosen]
   # Targets, then mixes, in one list of clips [samples, channels].
   targets = sorted({pair.target for pair in chosen})
-  encoded = _encode(codec, [*clips[targets], *(mix for mix, _ in mixes)])
+  stems = [clips[i] * np.float32(_gain(loudness[i], config)) for i in targets]
+  encoded = _encode(codec, [*stems, *(mix.samples for mix in mixes)])
   target_codes = dict(zip(targets, encoded))
   contexts = encoded[len(targets) :]
-  for pair, (mix, gains), context in zip(chosen, mixes, contexts):
+  for pair, mix, context in zip(chosen, mixes, contexts):
     stem = song.stems[pair.target]
     target = target_codes[pair.target]
     yield {
@@ -117,10 +119,14 @@ def _encode_segment(
       "target": target.codes,
       "context_scales": context.scales,
       "target_scales": target.scales,
-      "context_active": _activity(mix, codec.sample_rate, config),
+      "context_active": mix.active,
       "target_active": active[pair.target],
-      "gains": gains,
-      "context_rms_db": np.float32(audio.rms_db(mix)),
+      "gains": mix.gains,
+      "context_rms_db": np.float32(audio.rms_db(mix.samples)),
+      # NaN if the context is silence.
+      "relative_db": np.float32(
+        loudness[pair.target] - mix.loudness_db if pair.context else np.nan
+      ),
       "stem": np.int32(pair.target),
       "category": np.int32(categories.category_id(stem.category)),
       "role": np.int32(categories.role_id(stem.role, stem.category)),
@@ -128,6 +134,41 @@ def _encode_segment(
       "segment": np.int32(segment),
       "index": np.int32(pair.index),
     }
+
+
+class _Mix(NamedTuple):
+  """A context at the loudness of the configuration.
+
+  Attributes:
+    samples: the mix.
+    gains: linear gain of each stem of the song in it, 0 where left out.
+    active: seconds in which it sounds at the loudness of the song.
+    loudness_db: its loudness in the song.
+  """
+
+  samples: Float[np.ndarray, "samples channels"]
+  gains: Float[np.ndarray, " stems"]
+  active: Bool[np.ndarray, " seconds"]
+  loudness_db: float
+
+
+def _mix(
+  clips: Float[np.ndarray, "stems samples channels"],
+  pair: pairs.Pair,
+  codec: Codec,
+  config: pairs.PairConfig,
+) -> _Mix:
+  samples, gains = pairs.mix_context(clips, pair)
+  active = _activity(samples, codec.sample_rate, config)
+  loudness_db = audio.loudness_db(samples, codec.sample_rate)
+  gain = np.float32(_gain(loudness_db, config))
+  return _Mix(gain * samples, gain * gains, active, loudness_db)
+
+
+def _gain(loudness_db: float, config: pairs.PairConfig) -> float:
+  if config.loudness_db is None:
+    return 1.0
+  return audio.gain_to(loudness_db, config.loudness_db)
 
 
 def silence_codes(codec: Codec, seconds: float) -> UInt16[np.ndarray, "t q"]:

@@ -96,6 +96,7 @@ class StemCodes(tfds.core.GeneratorBasedBuilder):
       path = song_codes.song_path(self._config.folder, song_id)
       for record in song_codes.SongCodes.load(path).rows():
         key = f"{song_id}/{record.pop('segment')}/{record.pop('index')}"
+        del record["relative_db"]  # the manifest has its means
         yield key, record | {"song_id": song_id}
 
 

@@ -15,6 +15,8 @@ import zlib
 import numpy as np
 from jaxtyping import Bool, Float
 
+from stemgen_jax import audio
+
 SUBSET_SIZES = ("uniform", "subsets")
 
 _PEAK = 0.99  # greatest sample value of a context
@@ -39,6 +41,9 @@ class PairConfig:
       both be active, 0..1 (for an empty context: the target alone).
     level_db: largest random change of a context stem's level in dB, 0 to 40;
       0 keeps the balance of the song.
+    loudness_db: loudness in dB of full scale that targets and contexts are
+      brought to before they are encoded, -60 to 0; generation does the same.
+      None keeps that of the song, as earlier versions did.
     seed: seed of all draws.
 
   Raises:
@@ -52,6 +57,7 @@ class PairConfig:
   threshold_db: float = -60.0
   min_active: float = 0.2
   level_db: float = 0.0
+  loudness_db: float | None = audio.REFERENCE_DB
   seed: int = 0
 
   def __post_init__(self):
@@ -63,6 +69,11 @@ class PairConfig:
       ("threshold_db", math.isfinite(self.threshold_db), "finite"),
       ("min_active", 0 <= self.min_active <= 1, "0 to 1"),
       ("level_db", 0 <= self.level_db <= 40, "0 to 40"),
+      (
+        "loudness_db",
+        self.loudness_db is None or -60 <= self.loudness_db <= 0,
+        "-60 to 0, or None",
+      ),
       ("seed", self.seed >= 0, "at least 0"),
     ):
       if not valid:

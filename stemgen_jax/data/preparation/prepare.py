@@ -14,6 +14,7 @@ import collections
 import contextlib
 import dataclasses
 import importlib.metadata
+import math
 import os
 import pathlib
 import shutil
@@ -22,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from stemgen_jax import categories, disk, recipes
+from stemgen_jax import categories, disk, finite, recipes
 from stemgen_jax.codec import Codec, ScaledCodec, scales
 from stemgen_jax.codec import device as device_lib
 from stemgen_jax.data import songs
@@ -152,6 +153,7 @@ def prepare(
     context_rms_db=_mean_level(training),
     segment_frames=codec.framing.segment_frames if scaled else 0,
     scale_ratio=_scale_ratio(training) if scaled else {},
+    loudness=_loudness(training, config),
     # Not in the recipe: a run on another device continues the same set.
     codec_device=device,
     config=recipe,
@@ -161,6 +163,17 @@ def prepare(
   )
   manifest.save(out)
   return manifest
+
+
+def continued(out: pathlib.Path, config: pairs.PairConfig) -> pairs.PairConfig:
+  """Return the configuration to continue a folder of an earlier version with.
+
+  Its records have the loudness of the songs.
+  """
+  known = recipe_of(out).get("pairs", {"loudness_db"})
+  if "loudness_db" in known:
+    return config
+  return dataclasses.replace(config, loudness_db=None)
 
 
 def check(
@@ -190,6 +203,7 @@ def check(
         f"{out} holds a data set of another configuration ({differing}): "
         "give another --out, or delete it"
       )
+    recipe = existing  # may lack fields of later versions
   elif out.exists() and any(out.iterdir()):
     raise ValueError(
       f"{out} is not empty and holds no data set: give a new folder for --out"
@@ -305,6 +319,25 @@ def _mean_level(training: Sequence[song_codes.Summary]) -> float | None:
     for level in song.context_rms_db[song.has_context].tolist()
   ]
   return round(float(np.mean(levels)), 2) if levels else None
+
+
+def _loudness(
+  training: Sequence[song_codes.Summary], config: pairs.PairConfig
+) -> dict[str, Any]:
+  """Return `Manifest.loudness`."""
+  if config.loudness_db is None:
+    return {}
+  values = collections.defaultdict(list)
+  for song in training:
+    for category, decibels in zip(song.category.tolist(), song.relative_db):
+      values[category].append(decibels)
+  means = {i: finite.mean(of) for i, of in sorted(values.items())}
+  relative_db = {
+    categories.CATEGORIES[i]: round(mean, 2)
+    for i, mean in means.items()
+    if math.isfinite(mean)
+  }
+  return {"reference_db": config.loudness_db, "relative_db": relative_db}
 
 
 def _scale_ratio(training: Sequence[song_codes.Summary]) -> dict[str, float]:

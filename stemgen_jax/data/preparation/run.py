@@ -68,6 +68,7 @@ def prepare(
   if default_seconds:
     seconds = _segment_seconds(source, found, out, config.segment_seconds)
     config = dataclasses.replace(config, segment_seconds=seconds)
+  config = prepare_lib.continued(out, config)
   load_codec = functools.partial(codec_lib.load, codec, device=codec_device)
   machines, cluster = "on this machine", None
   if runner:

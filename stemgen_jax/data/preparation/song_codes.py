@@ -25,6 +25,8 @@ class Summary:
     context_active: seconds in which the context sounds, bool [pairs, seconds];
       all False for a silent context.
     context_rms_db: levels of the contexts in dB of full scale, float32 [pairs].
+    relative_db: loudness of the targets over that of their contexts in the
+      song, in dB, float32 [pairs]; NaN for silent contexts.
     context_scales: scales of the contexts, float32 [pairs, segments]; None
       for a codec without scales.
     target_scales: scales of the targets, likewise.
@@ -35,6 +37,7 @@ class Summary:
   category: np.ndarray
   context_active: np.ndarray
   context_rms_db: np.ndarray
+  relative_db: np.ndarray
   context_scales: np.ndarray | None = None
   target_scales: np.ndarray | None = None
   problems: tuple[Problem, ...] = ()
@@ -53,8 +56,8 @@ class Summary:
     Raises:
       ValueError: the file is corrupt.
     """
-    names = ("category", "context_active", "context_rms_db", *SCALES)
-    return cls(**_read(path, names))
+    names = ("category", "context_active", "context_rms_db", "relative_db")
+    return cls(**_read(path, (*names, *SCALES)))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,10 +136,10 @@ SCALES = ("context_scales", "target_scales")
 COLUMNS = (
   *("context", "target", "context_active", "target_active", "gains"),
   *("context_rms_db", "stem", "category", "genre", "segment", "index"),
-  *("start", "role"),
+  *("start", "role", "relative_db"),
 )
 # The first two depend on the codec, the others on the version that wrote it.
-_OPTIONAL = (*SCALES, "role", "made_of")
+_OPTIONAL = (*SCALES, "role", "relative_db", "made_of")
 # File systems allow 255 bytes; suffix and digest need the rest.
 _LONGEST_NAME = 180
 
@@ -150,6 +153,9 @@ def _read(path: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:
   )
   made_of, problems = str(fields.pop("made_of", "")), fields.pop("problems")
   shapes = {name: array.shape[:1] for name, array in fields.items()}
+  if "relative_db" in names:
+    unknown = np.full(len(fields["category"]), np.nan, np.float32)
+    fields.setdefault("relative_db", unknown)
   try:
     if len(set(shapes.values())) > 1:
       raise ValueError(f"arrays of different lengths, {shapes}")

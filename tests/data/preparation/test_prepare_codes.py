@@ -15,6 +15,7 @@ import pytest
 import tensorflow_datasets as tfds
 import tiny
 
+from stemgen_jax import audio
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.preparation import pairs, song_codes
 from stemgen_jax.data.preparation import prepare as prepare_lib
@@ -52,14 +53,25 @@ def prepared(tmp_path_factory):
 def test_a_record_is_a_pair_over_a_whole_segment(prepared):
   codec = tiny.FrameEnergies()
   song_of = {song.id: song for song in tiny.Sines().songs()}
+  relative: dict[str, list[float]] = {}
   for record in records(prepared):
     song = song_of[record["song_id"].decode()]
     stems = np.stack([stem.read().samples for stem in song.stems])
     first = round(float(record["start"]) * tiny.RATE)
     clips = stems[:, first : first + 4 * tiny.RATE]
     mix = np.einsum("s,snc->nc", record["gains"], clips).astype(np.float32)
-    context, target = codec.encode(np.stack([mix, clips[record["stem"]]]))
+    stem = clips[record["stem"]]
+    loudness = audio.loudness_db(stem, tiny.RATE)
+    stem = stem * np.float32(audio.gain_to(loudness))
+    context, target = codec.encode(np.stack([mix, stem]))
     np.testing.assert_array_equal(record["target"], target)
+    if record["gains"].any():
+      # Gains include the one that brings the mix to the loudness.
+      in_song = mix / record["gains"].max()
+      assert audio.loudness_db(mix, tiny.RATE) == pytest.approx(-20, abs=0.01)
+      relative.setdefault(tiny.CATEGORIES[record["stem"]], []).append(
+        loudness - audio.loudness_db(in_song, tiny.RATE)
+      )
     # The order of the sum may move an energy across the edge of its step.
     assert np.abs(record["context"][..., 0] - context[..., 0]).max() <= 1
     assert record["context"].dtype == np.uint16
@@ -69,6 +81,14 @@ def test_a_record_is_a_pair_over_a_whole_segment(prepared):
       tiny.CATEGORIES[record["stem"]]
       == ({4: "bass", 16: "drums", 0: "piano", 3: "guitar"}[record["category"]])
     )
+  manifest = Manifest.load(prepared)
+  assert manifest.loudness == {
+    "reference_db": -20.0,
+    "relative_db": {
+      name: pytest.approx(np.mean(values), abs=0.1)
+      for name, values in relative.items()
+    },
+  }
 
 
 def test_activity_follows_the_rests(prepared):
