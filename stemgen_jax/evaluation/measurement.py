@@ -1,6 +1,7 @@
 """Measure the stems of an example: figures, embeddings and descriptors."""
 
 import dataclasses
+import functools
 import json
 import pathlib
 import time
@@ -8,12 +9,12 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from stemgen_jax import audio, disk
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec, ScaledCodec, decode
-from stemgen_jax.evaluation.metrics import harmony, rhythm
+from stemgen_jax.evaluation import figures
+from stemgen_jax.evaluation.features import Features
 from stemgen_jax.evaluation.metrics.descriptors import Describe
 from stemgen_jax.evaluation.metrics.embeddings import Embedding
 from stemgen_jax.evaluation.protocol import Example
@@ -28,14 +29,6 @@ SYSTEMS = {
   "random_codes": "the same through the codec",
   "silence": "silence",
 }
-FIGURES = {
-  "beat_f1": "rhythm",
-  "grid_agreement": "rhythm",
-  "chord_tone_share": "harmony",
-  "chroma_agreement": "harmony",
-  "key_agreement": "harmony",
-}
-"""Figures of a stem against its context, and the group of each."""
 DESCRIBED = ("generated", "real", "round_trip", "random")
 """Systems whose mixes are described for MIRDD."""
 
@@ -103,26 +96,33 @@ class Measurements:
     return cls(**about, embeddings=embeddings)
 
 
-def anchors(codec: Codec, example: Example) -> dict[str, Audio]:
+def anchors(codec: Codec, example: Example) -> dict[str, Features]:
   """Return the stems of an example that need no model, by system."""
-  real = example.real
+  real = Features(example.real)
   stems = {
     "real": real,
-    "round_trip": round_trip(codec, real),
-    "silence": Audio(np.zeros_like(real.samples), real.sample_rate),
+    "round_trip": Features(round_trip(codec, real)),
+    "silence": _silence(real.samples.shape, real.sample_rate),
   }
   if example.random_stem is not None:
-    stems["random"] = example.random_stem
-    stems["random_codes"] = round_trip(codec, example.random_stem)
+    stems["random"] = Features(example.random_stem)
+    stems["random_codes"] = Features(round_trip(codec, stems["random"]))
   return stems
 
 
-def round_trip(codec: Codec, sound: Audio) -> Audio:
+@functools.lru_cache(maxsize=2)
+def _silence(shape: tuple[int, int], sample_rate: int) -> Features:
+  # The same for all examples, so its features are computed once.
+  return Features(Audio(np.zeros(shape, np.float32), sample_rate))
+
+
+def round_trip(codec: Codec, sound: Features) -> Audio:
   """Encode and decode a sound."""
-  batch = sound.samples[None]  # [1, samples, channels]
+  codes = sound.codes(codec)[None]  # [1, t, q]
   # Codecs with scales decode at the level of the original.
-  scales = codec.scales(batch) if isinstance(codec, ScaledCodec) else None
-  samples = decode(codec, codec.encode(batch), scales)[0]
+  scaled = isinstance(codec, ScaledCodec)
+  scales = codec.scales(sound.samples[None]) if scaled else None
+  samples = decode(codec, codes, scales)[0]
   return Audio(audio.fit(samples, len(sound.samples)), sound.sample_rate)
 
 
@@ -137,12 +137,13 @@ def conditions(engine: StemGen, example: Example) -> dict[str, Any]:
 
 def measure(
   example: Example,
-  stems: Mapping[str, Audio],
+  stems: Mapping[str, Features],
   embeddings: Mapping[str, Embedding],
   *,
   describe: Describe | None = None,
   described: Collection[str] = DESCRIBED,
   began: float,
+  spent: float = 0.0,
   **about: Any,
 ) -> Measurements:
   """Measure stems against an example's context.
@@ -154,22 +155,26 @@ def measure(
     describe: descriptors of mixes, if any.
     described: systems whose mixes are described.
     began: `time.perf_counter()` at the start of the work on the example.
+    spent: seconds of work before that.
     **about: additional entries of `Measurements.about`.
   """
-  context = audio.mono(example.context)
-  chroma = harmony.chroma(context, example.context.sample_rate)  # [t, 12]
-  figures, vectors, descriptors = {}, {}, {}
+  context = Features(example.context)
+  found, vectors, descriptors = {}, {}, {}
   for name, stem in stems.items():
-    figures[name] = _figures(stem, example, chroma)
+    found[name] = figures.compute(
+      stem, context, example.annotations, pitched=example.pitched
+    )
+    mix = Features(audio.mix(example.context, stem.sound)[0])
+    if np.array_equal(mix.samples, context.samples):  # of silence
+      mix = context
     # FAD compares stems; sub-FAD, APA and MIRDD compare mixes.
-    sounds = {"stem": stem, "mix": audio.mix(example.context, stem)[0]}
+    sounds = {"stem": stem, "mix": mix}
     for embedding, embed in embeddings.items():
       for side, sound in sounds.items():
         sides = vectors.setdefault(embedding, {"stem": {}, "mix": {}})
-        # [windows, d]
-        sides[side][name] = embed(sound.samples, sound.sample_rate)
+        sides[side][name] = embed(sound)  # [windows, d]
     if describe and name in described:
-      descriptors[name] = describe(sounds["mix"].samples, stem.sample_rate)
+      descriptors[name] = describe(mix)
   return Measurements(
     about={
       "number": example.number,
@@ -179,29 +184,10 @@ def measure(
       "stems": list(example.stems),
       "pitched": example.pitched,
       "estimated": example.annotations.estimated,
-      "seconds": round(time.perf_counter() - began, 2),
+      "seconds": round(spent + time.perf_counter() - began, 2),
       **about,
     },
-    figures=figures,
+    figures=found,
     embeddings=vectors,
     descriptors=descriptors,
   )
-
-
-def _figures(
-  stem: Audio, example: Example, context: Float[np.ndarray, "t 12"]
-) -> dict[str, float]:
-  """Compute `FIGURES` of a stem against the chroma of its context."""
-  samples, rate = audio.mono(stem), stem.sample_rate
-  known = example.annotations
-  figures = dict.fromkeys(FIGURES, float("nan"))
-  figures |= rhythm.figures(samples, rate, known.beats, known.grid)
-  # Drums have no harmony: these figures stay NaN.
-  if example.pitched:
-    chroma = harmony.chroma(samples, rate)  # [t, 12]
-    figures |= {
-      "chord_tone_share": harmony.chord_tone_share(chroma, known.chords),
-      "chroma_agreement": harmony.chroma_agreement(chroma, context),
-      "key_agreement": harmony.key_agreement(known.key, chroma),
-    }
-  return figures

@@ -58,6 +58,11 @@ class Options:
     "laion/larger_clap_music.",
   )
   # Of single studies.
+  workers: int | None = _flag(
+    None,
+    "Processes that measure stems, of one thread each; 0 measures in this "
+    "one. Default: one per core.",
+  )
   files: str | None = _flag(None, "Pattern of loops, as 'my_loops/*.wav'.")
   grid: str | None = _flag(
     None,

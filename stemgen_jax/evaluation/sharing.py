@@ -1,8 +1,9 @@
 """Make many files, in one process or in several that share the work."""
 
+import functools
 import pathlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import filelock
@@ -12,6 +13,8 @@ from stemgen_jax import progress
 Job = tuple[pathlib.Path, *tuple[Any, ...]]
 """A file, and the arguments of the function that makes it."""
 T = TypeVar("T")
+Run = Callable[[Callable[[Job], bool], list[Job]], Iterator[bool]]
+"""`map`, or one that calls the function in worker processes."""
 
 _PAUSE = 1.0  # seconds between checks of files that other processes make
 
@@ -23,6 +26,7 @@ def fill(
   *,
   count: int,
   desc: str,
+  run: Run | None = None,
 ) -> dict[pathlib.Path, T]:
   """Make the missing files, with a progress bar, and read all.
 
@@ -37,6 +41,7 @@ def fill(
       before more work is done.
     count: number of jobs.
     desc: title of the progress bar.
+    run: runs all jobs at once, in worker processes; `make` is pickled for it.
 
   Returns:
     Contents of the files, in the order of the jobs.
@@ -49,20 +54,22 @@ def fill(
     def work(jobs: list[Job]) -> list[Job]:
       """Do jobs; return those that other processes hold."""
       held = []
-      for job in jobs:
-        if _made(job, make):
+      made = functools.partial(_made, make=make)
+      for job, done in zip(jobs, (run or map)(made, jobs)):
+        if done:
           found[job[0]] = load(job[0])
           bar.update()
         else:
           held.append(job)
       return held
 
-    for job in jobs:
-      order.append(job[0])
-      made_before = job[0].is_file()
-      # Files of other processes are read as soon as they are complete.
-      others = work([*others, job])
+    # With workers all jobs are one group, else each is its own.
+    for group in [list(jobs)] if run else ([job] for job in jobs):
+      order += [job[0] for job in group]
+      made_before = sum(job[0].is_file() for job in group)
       bar.initial += made_before  # the rate counts this run's files only
+      # Files of other processes are read as soon as they are complete.
+      others = work([*others, *group])
     while others:
       bar.set_postfix_str(f"waiting for another process: {others[0][0].name}")
       time.sleep(_PAUSE)

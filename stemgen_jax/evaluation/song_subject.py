@@ -8,6 +8,8 @@ import pathlib
 from typing import Any
 
 from stemgen_jax import disk
+from stemgen_jax.codec import Codec
+from stemgen_jax.codec import load as load_codec
 from stemgen_jax.data import records
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.songs import Songs
@@ -40,13 +42,24 @@ class SongSubject(Subject):
   """
 
   @functools.cached_property
+  def codec(self) -> Codec:
+    """Codec of the model, which alone can be loaded without the engine."""
+    if "engine" in vars(self):
+      return self.engine.codec
+    config = self.weights.config
+    return load_codec(
+      self.options.codec or config.codec or "demo",
+      expected_checksum=config.codec_checksum,
+    )
+
+  @functools.cached_property
   def _all_songs(self) -> Songs:
     """Source of the songs, of all splits."""
     self.check_exported()
     if data := self.options.data:
       return restore.restore(Manifest.load(data).config)
     return restore.restore(
-      self.engine.metadata.get("data", {}).get("config", {})
+      self.weights.metadata.get("data", {}).get("config", {})
     )
 
   @functools.cached_property
@@ -62,7 +75,7 @@ class SongSubject(Subject):
   def examples(self) -> ExampleList:
     """Examples of the test songs."""
     return ExampleList(
-      self.source, self.engine.codec, self.options.seconds, self.options.seed
+      self.source, self.codec, self.options.seconds, self.options.seed
     )
 
   @functools.cached_property
@@ -73,7 +86,7 @@ class SongSubject(Subject):
       config = dataclasses.asdict(self._all_songs)
     identity = {
       "weights": disk.checksum(exported(self.options.weights)),
-      "codec": self.engine.codec.checksum,
+      "codec": self.codec.checksum,
       "songs": source.name,
       "songs_config": config,
       "seconds": self.options.seconds,
@@ -93,7 +106,7 @@ class SongSubject(Subject):
     # Report missing packages before hours of work.
     notes.check()
     found: dict[str, embeddings.Embedding] = {
-      "codec": embeddings.codec_latents(self.engine.codec),
+      "codec": embeddings.codec_latents(self.codec),
       "notes": embeddings.keys,
     }
     if self.options.vggish:
@@ -112,6 +125,8 @@ class SongSubject(Subject):
 
   def recipe(self) -> dict[str, Any]:
     """Return everything but settings that results of an example depend on."""
+    self.check_exported()
+    _ = self.engine  # first: weights and codec are then loaded once
     _ = self.examples  # too few test songs are an error before any result
     recipe = self.identity | {
       "embeddings": list(self.embeddings),

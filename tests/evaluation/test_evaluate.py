@@ -21,7 +21,7 @@ def out(tmp_path_factory):
     audio.write(loops / path.name, short)
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(paths, "LOOPS", loops)  # of the sessions
-    assert evaluate(folder, "--examples=2") == 0
+    assert evaluate(folder, "--examples=2", "--workers=1") == 0
   return folder
 
 
@@ -62,6 +62,23 @@ def test_it_resumes(out, capsys):
   assert "2 examples of 2 songs" in capsys.readouterr().out
 
 
+@pytest.mark.processes
+def test_figures_do_not_depend_on_the_number_of_workers(out):
+  before = json.loads((out / "report.json").read_text())
+  for path in (out / "examples").glob("*.npz"):
+    path.unlink()
+  stems = [
+    path.stat().st_mtime_ns for path in sorted((out / "stems").iterdir())
+  ]
+  options = ("--examples=2", "--variations=0", "--workers=2")
+  assert evaluate(out, *options) == 0
+  assert stems == [
+    path.stat().st_mtime_ns for path in sorted((out / "stems").iterdir())
+  ]
+  after = json.loads((out / "report.json").read_text())
+  assert after | {"seconds": 0} == before | {"seconds": 0}
+
+
 def test_another_evaluation_in_the_same_folder_is_refused(out, capsys):
   assert evaluate(out, "--examples=2", "--seed=1") == 1
   error = capsys.readouterr().err
@@ -74,6 +91,7 @@ def test_another_evaluation_in_the_same_folder_is_refused(out, capsys):
   [
     (("--variations=-1",), "--variations=-1: expected at least 0"),
     (("--shown=-1",), "--shown=-1: expected at least 0"),
+    (("--workers=-1",), "--workers=-1: expected at least 0"),
     (("--what=listening", "--examples=0"), "--examples=0: expected at least"),
     (("--what=sound", "--examples=-3"), "--examples=-3: expected at least"),
     (("--what=sound", "--examples=2"), "2 examples: none has a real"),

@@ -4,19 +4,25 @@ A song's file is written in one step, so a preparation that was killed resumes
 with the missing songs.
 """
 
+import contextlib
 import multiprocessing
 import os
 import pathlib
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 from stemgen_jax import progress
 from stemgen_jax.codec import Codec
 from stemgen_jax.data import songs
 from stemgen_jax.data.preparation import encoding, song_codes
+
+_MEMORY = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def find_missing(
@@ -115,21 +121,12 @@ def _in_processes(
   task: encoding.Task,
   workers: int,
 ) -> Iterator[encoding.Encoded]:
-  # glibc returns the codec's large buffers to the system after each layer;
-  # keeping them encodes 1.8 times as fast. Read when a process starts.
-  for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):
-    os.environ.setdefault(name, str(1 << 33))
-  # Spawned, not forked: this process may hold threads of jax and of torch.
-  pool = futures.ProcessPoolExecutor(
-    workers,
-    mp_context=multiprocessing.get_context("spawn"),
-    initializer=_start_worker,
-    initargs=(load_codec,),
-  )
-  try:
+  with pool(
+    workers, _load_codec, load_codec, kept="the songs that are done are kept"
+  ) as executor:
     pending: set[futures.Future[encoding.Encoded]] = set()
     for song in missing:
-      pending.add(pool.submit(_encode_in_worker, song, task))
+      pending.add(executor.submit(_encode_in_worker, song, task))
       # Songs are pickled when they are submitted: keep only a few in memory.
       if len(pending) > 2 * workers:
         done, pending = futures.wait(pending, None, futures.FIRST_COMPLETED)
@@ -137,23 +134,69 @@ def _in_processes(
           yield future.result()
     for future in futures.as_completed(pending):
       yield future.result()
+
+
+@contextlib.contextmanager
+def pool(
+  workers: int, start: Callable[..., object], *arguments: Any, kept: str
+) -> Iterator[futures.ProcessPoolExecutor]:
+  """Start processes of one thread each; they end with this process.
+
+  Args:
+    workers: number of processes.
+    start: called once in each, before its first task; pickled.
+    *arguments: its arguments; pickled.
+    kept: results that a run which fails leaves, for the message.
+
+  Raises:
+    OSError: a worker was killed, for example for lack of memory.
+  """
+  # Read when a process starts, before it has imported anything. glibc returns
+  # the codec's large buffers to the system after each layer; keeping them
+  # encodes 1.8 times as fast.
+  variables = dict.fromkeys(_MEMORY, str(1 << 33)) | dict.fromkeys(
+    # Processes are the parallelism, and results must not depend on threads.
+    _THREADS,
+    "1",
+  )
+  before = {name: os.environ.get(name) for name in variables}
+  os.environ |= variables
+  # Spawned, not forked: this process may hold threads of jax and of torch.
+  executor = futures.ProcessPoolExecutor(
+    workers,
+    mp_context=multiprocessing.get_context("spawn"),
+    initializer=_start_worker,
+    initargs=(start, arguments),
+  )
+  try:
+    yield executor
   except BrokenProcessPool as error:
     raise OSError(
       "a worker process died, perhaps for lack of memory: try fewer "
-      "--workers; the songs that are done are kept"
+      f"--workers; {kept}"
     ) from error
   finally:
-    pool.shutdown(cancel_futures=True)
+    executor.shutdown(cancel_futures=True)
+    for name, value in before.items():
+      if value is None:
+        del os.environ[name]
+      else:
+        os.environ[name] = value
 
 
 _codec: Codec  # of a worker process
 
 
-def _start_worker(load_codec: Callable[[], Codec]) -> None:
-  # Before the codec starts its threads: processes are the parallelism, and
-  # results must not depend on their number.
-  os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+def _start_worker(
+  start: Callable[..., object], arguments: tuple[Any, ...]
+) -> None:
+  # Ctrl-C reaches all processes of a terminal: the parent ends the workers.
+  signal.signal(signal.SIGINT, signal.SIG_IGN)
   threading.Thread(target=_end_with_parent, daemon=True).start()
+  start(*arguments)
+
+
+def _load_codec(load_codec: Callable[[], Codec]) -> None:
   global _codec
   _codec = load_codec()
 

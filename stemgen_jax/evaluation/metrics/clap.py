@@ -10,6 +10,7 @@ import pathlib
 import numpy as np
 
 from stemgen_jax import audio
+from stemgen_jax.evaluation.features import Features
 from stemgen_jax.evaluation.metrics.embeddings import Embedding
 
 _FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
@@ -54,9 +55,9 @@ def load(folder: str | os.PathLike[str]) -> Embedding:
       "laion/larger_clap_music"
     ) from error
 
-  def embed(sound: np.ndarray, sample_rate: int) -> np.ndarray:
+  def embed(sound: Features) -> np.ndarray:
     wanted = extractor.sampling_rate
-    samples = audio.resample_mono(sound.mean(1), sample_rate, wanted)
+    samples = audio.resample_mono(sound.mono, sound.sample_rate, wanted)
     found = []
     # As many samples as the model takes at a time.
     for first in range(0, len(samples), extractor.nb_max_samples):

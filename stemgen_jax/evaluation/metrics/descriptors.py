@@ -19,16 +19,16 @@ from jaxtyping import Bool, Float
 from scipy import signal
 
 from stemgen_jax import audio
+from stemgen_jax.evaluation.features import Features
 from stemgen_jax.evaluation.metrics import (
-  embeddings,
   harmony,
   madmom_networks,
   notes,
   percussion,
 )
 
-Describe = Callable[[embeddings.Samples, int], dict[str, list[float]]]
-"""Maps samples and sample rate to the values of each descriptor."""
+Describe = Callable[[Features], dict[str, list[float]]]
+"""Maps a mix to the values of each descriptor."""
 
 _MADMOM_RATE = 44100
 _NOTE = 0.5  # least posterior of an onset
@@ -41,16 +41,14 @@ _NOVELTY = 0.15  # least novelty of a boundary
 _ALIKE = 0.95  # least cosine of two segments with the same label
 
 
-def describe(
-  sound: embeddings.Samples, sample_rate: int
-) -> dict[str, list[float]]:
+def describe(sound: Features) -> dict[str, list[float]]:
   """Estimate all descriptors of a mix; see `mirdd.NAMES`.
 
   Raises:
     ModuleNotFoundError: madmom or basic-pitch is not installed.
   """
-  samples = sound.mean(1)  # [n]
-  _, starts = notes.posteriors(samples, sample_rate)
+  samples, sample_rate = sound.mono, sound.sample_rate
+  _, starts = sound.notes
   # starts is [windows, t, 88]; the windows do not overlap.
   pitches = notes_of(starts.reshape(-1, starts.shape[2])) + notes.LOWEST
   resampled = audio.resample_mono(samples, sample_rate, _MADMOM_RATE)
@@ -70,9 +68,7 @@ def describe(
     "note_pitches": pitches.astype(float).tolist(),
     "note_pitch_classes": (pitches % 12).astype(float).tolist(),
     "chord_triads": [float(chord) for chord in chords],
-    "structure_labels": [
-      float(structure_labels(harmony.chroma(samples, sample_rate)))
-    ],
+    "structure_labels": [float(structure_labels(sound.chroma))],
   }
 
 

@@ -10,21 +10,19 @@ import numpy as np
 from jaxtyping import Float
 
 from stemgen_jax.codec import Codec
-from stemgen_jax.evaluation.metrics import notes
+from stemgen_jax.evaluation.features import Features
 
-Samples = Float[np.ndarray, "samples channels"]
-Embedding = Callable[[Samples, int], Float[np.ndarray, "windows d"]]
-"""Maps samples and sample rate to one vector per window."""
+Embedding = Callable[[Features], Float[np.ndarray, "windows d"]]
+"""Maps a sound to one vector per window."""
 
 
 def codec_latents(codec: Codec) -> Embedding:
   """Return the embedding by mean latents of the codec's codes per second."""
   books = codec.codebooks()  # [q, v, latent]
 
-  def embed(sound: Samples, sample_rate: int) -> np.ndarray:
-    assert sample_rate == codec.sample_rate
-    # [t, q]
-    codes = codec.encode(sound[None].astype(np.float32))[0]
+  def embed(sound: Features) -> np.ndarray:
+    assert sound.sample_rate == codec.sample_rate
+    codes = sound.codes(codec)  # [t, q]
     latents = books[np.arange(codec.levels), codes].sum(1)  # [t, latent]
     # One window per second; at least one.
     seconds = max(1, round(len(latents) / codec.frame_rate))
@@ -33,12 +31,12 @@ def codec_latents(codec: Codec) -> Embedding:
   return embed
 
 
-def keys(sound: Samples, sample_rate: int) -> np.ndarray:
+def keys(sound: Features) -> np.ndarray:
   """Compute mean activity and onsets of the 88 keys over 2 s, [windows, 176].
 
   Raises:
     ModuleNotFoundError: a package of `notes.check` is missing.
   """
   # [windows, t, 88] each.
-  activity, onsets = notes.posteriors(sound.mean(1), sample_rate)
+  activity, onsets = sound.notes
   return np.concatenate([activity.mean(1), onsets.mean(1)], axis=1)

@@ -44,7 +44,13 @@ def chroma(
   It is that of notes, without their overtones, `FRAME_RATE` rows per second. A
   row of zeros is a frame without notes.
   """
-  activity, _ = notes.posteriors(samples, sample_rate)
+  return fold(notes.posteriors(samples, sample_rate)[0])
+
+
+def fold(
+  activity: Float[np.ndarray, "windows t 88"],
+) -> Float[np.ndarray, "t 12"]:
+  """Compute the activity of pitch classes from that of the 88 keys."""
   activity = activity.reshape(-1, activity.shape[2])  # [t, 88]
   sounding = np.where(activity > _SOUNDING, activity, 0)
   rows = np.zeros((len(sounding), 12))

@@ -1,11 +1,11 @@
 """Does a stem follow the beat of its context?"""
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from stemgen_jax.audio import analysis
 from stemgen_jax.audio.analysis import librosa, mir_eval, quiet
 
 # 11.6 ms per frame, well below the tolerance of 70 ms.
@@ -41,30 +41,41 @@ class Grid:
     return (pairs + inside) * self.pair
 
 
+class Pulse(NamedTuple):
+  """Beats and onsets of a sound in seconds."""
+
+  beats: Float[np.ndarray, " beats"]
+  onsets: Float[np.ndarray, " onsets"]
+
+
+def pulse(samples: Float[np.ndarray, " n"], sample_rate: int) -> Pulse:
+  """Estimate beats and onsets; none in silence."""
+  sound = _resampled(samples, sample_rate)
+  if sound is None:
+    return Pulse(np.zeros(0), np.zeros(0))
+  with quiet():
+    strength = librosa.onset.onset_strength(y=sound, sr=_RATE, hop_length=_HOP)
+    if not strength.any():
+      return Pulse(np.zeros(0), np.zeros(0))
+    options = {"onset_envelope": strength, "sr": _RATE, "hop_length": _HOP}
+    # Keep weak beats at both ends, which `trim` would remove.
+    _, found = librosa.beat.beat_track(**options, trim=False)
+    onsets = librosa.onset.onset_detect(**options, units="time")
+  return Pulse(np.asarray(found) * _HOP / _RATE, onsets)
+
+
 def beats(
   samples: Float[np.ndarray, " n"], sample_rate: int
 ) -> Float[np.ndarray, " beats"]:
   """Estimate beats in seconds; none in silence."""
-  sound = _resampled(samples, sample_rate)
-  if sound is None:
-    return np.zeros(0)
-  with quiet():
-    strength = librosa.onset.onset_strength(y=sound, sr=_RATE, hop_length=_HOP)
-    if not strength.any():
-      return np.zeros(0)
-    # Keep weak beats at both ends, which `trim` would remove.
-    _, found = librosa.beat.beat_track(
-      onset_envelope=strength, sr=_RATE, hop_length=_HOP, trim=False
-    )
-  return np.asarray(found) * _HOP / _RATE
+  return pulse(samples, sample_rate).beats
 
 
 def onsets(
   samples: Float[np.ndarray, " n"], sample_rate: int
 ) -> Float[np.ndarray, " onsets"]:
   """Estimate onsets in seconds; none in silence."""
-  sound = _resampled(samples, sample_rate)
-  return np.zeros(0) if sound is None else analysis.onsets(sound, _RATE, _HOP)
+  return pulse(samples, sample_rate).onsets
 
 
 def _resampled(
@@ -148,10 +159,15 @@ def figures(
   wanted: Float[np.ndarray, " beats"],
   grid: Grid,
 ) -> dict[str, float]:
+  """Compute `agreement` of a sound's beats and onsets."""
+  return agreement(pulse(samples, sample_rate), wanted, grid)
+
+
+def agreement(
+  found: Pulse, wanted: Float[np.ndarray, " beats"], grid: Grid
+) -> dict[str, float]:
   """Compute `beat_f1` and `grid_agreement`; NaN with fewer than two beats."""
   return {
-    "beat_f1": beat_f1(wanted, beats(samples, sample_rate)),
-    "grid_agreement": grid_agreement(
-      wanted, onsets(samples, sample_rate), grid
-    ),
+    "beat_f1": beat_f1(wanted, found.beats),
+    "grid_agreement": grid_agreement(wanted, found.onsets, grid),
   }

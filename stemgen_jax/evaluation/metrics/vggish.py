@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from stemgen_jax import audio
+from stemgen_jax.evaluation.features import Features
 from stemgen_jax.evaluation.metrics.embeddings import Embedding
 
 _RATE, _WINDOW, _HOP, _FFT = 16000, 400, 160, 512
@@ -57,8 +58,8 @@ def load(path: str | os.PathLike[str]) -> Embedding:
   weights = {name: jnp.asarray(tensors[name]) for name in _shapes()}
   network = jax.jit(_network)
 
-  def embed(sound: np.ndarray, sample_rate: int) -> np.ndarray:
-    samples = audio.resample_mono(sound.mean(1), sample_rate, _RATE)
+  def embed(sound: Features) -> np.ndarray:
+    samples = audio.resample_mono(sound.mono, sound.sample_rate, _RATE)
     examples = log_mel(samples)
     return np.asarray(network(weights, examples))
 

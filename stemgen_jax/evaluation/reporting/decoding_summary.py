@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from stemgen_jax import finite
-from stemgen_jax.evaluation.measurement import FIGURES, Measurements
+from stemgen_jax.evaluation.figures import FIGURES
+from stemgen_jax.evaluation.measurement import Measurements
 from stemgen_jax.evaluation.metrics import frechet, intervals, mirdd
 from stemgen_jax.evaluation.reporting import summary
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from stemgen_jax import audio, disk
 from stemgen_jax.audio import Audio
-from stemgen_jax.evaluation.measurement import FIGURES, SYSTEMS
+from stemgen_jax.evaluation.figures import FIGURES
+from stemgen_jax.evaluation.measurement import SYSTEMS
 from stemgen_jax.evaluation.metrics import intervals, mirdd
 from stemgen_jax.evaluation.protocol import Example
 from stemgen_jax.evaluation.reporting import summary

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from stemgen_jax import finite, text_tables
-from stemgen_jax.evaluation.measurement import FIGURES, SYSTEMS, Measurements
+from stemgen_jax.evaluation.figures import FIGURES
+from stemgen_jax.evaluation.measurement import SYSTEMS, Measurements
 from stemgen_jax.evaluation.metrics import frechet, intervals, mirdd
 
 SCORED = ("generated", "shuffled")

@@ -17,6 +17,7 @@ STUDIES = {
       flags=(
         *("codec", "data", "examples", "seconds", "preset"),
         *("mirdd", "vggish", "clap", "shown", "variations"),
+        "workers",
       ),
       defaults={"examples": 400, "mirdd": True},
     ),

@@ -15,6 +15,7 @@ from typing import Any
 
 from stemgen_jax import disk, recipes
 from stemgen_jax.evaluation import measurement, sharing
+from stemgen_jax.evaluation.features import Features
 from stemgen_jax.evaluation.measurement import Measurements
 from stemgen_jax.evaluation.reporting import decoding_summary, decoding_table
 from stemgen_jax.evaluation.song_subject import SongSubject
@@ -148,7 +149,9 @@ def _evaluate_one(
         settings=settings,
       )
     )
-    stems = {str(seed): take.audio for seed, take in zip(seeds, takes)}
+    stems = {
+      str(seed): Features(take.audio) for seed, take in zip(seeds, takes)
+    }
     described = list(stems)
     # `playing`, seconds per take, is the key of earlier versions' results.
     elapsed = sum(take.elapsed for take in takes) / len(takes)

@@ -1,28 +1,33 @@
 """Evaluate weights on examples of test songs, with a page of the results.
 
-Every example leaves a file in the folder with the figures and embeddings of
-each system, and the generated stem. A stopped run resumes; a longer one
-extends a shorter one; several processes share the work.
+First all stems are generated, then they are measured in worker processes. Each
+example leaves a file of each phase in the folder. A stopped run resumes; a
+longer one extends a shorter one; several processes share the work.
 """
 
 import dataclasses
+import functools
 import itertools
+import os
 import pathlib
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from stemgen_jax import audio, recipes
+from stemgen_jax import audio, progress, recipes
 from stemgen_jax.audio import Audio
 from stemgen_jax.data.manifest import Manifest
-from stemgen_jax.evaluation import measurement, sharing
+from stemgen_jax.data.preparation import workers as workers_lib
+from stemgen_jax.evaluation import generated_stems, measurement, sharing
+from stemgen_jax.evaluation.features import Features
 from stemgen_jax.evaluation.measurement import Measurements
 from stemgen_jax.evaluation.protocol import Example
 from stemgen_jax.evaluation.reporting import page, sessions, summary
 from stemgen_jax.evaluation.song_subject import SongSubject
 from stemgen_jax.evaluation.studies import STUDIES, listening
 
-_FOLDER, _RECIPE = "examples", "evaluation.json"
+_FOLDER, _STEMS, _RECIPE = "examples", "stems", "evaluation.json"
 
 prepare = SongSubject
 table = summary.table
@@ -113,32 +118,119 @@ def evaluate(
     ValueError: the folder has results of another recipe, or a corrupt file.
     OSError: the folder cannot be written.
   """
-  engine, examples = subject.engine, subject.examples
-  folder, count = subject.out / _FOLDER, subject.options.examples or 0
-  folder.mkdir(parents=True, exist_ok=True)
   check_or_create(subject.out, recipe)
+  with progress.stop_signals(signal.SIGTERM, then=_interrupt):
+    places = generate(subject)
+    return measure(subject, places)
 
-  def evaluate_one(path: pathlib.Path, place: int) -> None:
+
+def _interrupt() -> None:
+  raise KeyboardInterrupt
+
+
+def generate(subject: SongSubject) -> list[int]:
+  """Generate the stems of all examples that have not been measured yet.
+
+  Returns:
+    Places of the examples in the list.
+  """
+  count = subject.options.examples or 0
+  for name in (_FOLDER, _STEMS):
+    (subject.out / name).mkdir(parents=True, exist_ok=True)
+  places = []
+
+  def jobs() -> Iterator[sharing.Job]:
+    for place in itertools.islice(subject.examples, count):
+      places.append(place)
+      measured = _measured_path(subject.out, place)
+      if measured.is_file():  # the stems are no longer needed
+        yield measured, place
+        continue
+      path = generated_stems.path_of(subject.out / _STEMS, place)
+      if not generated_stems.is_whole(path):
+        path.unlink(missing_ok=True)
+      yield path, place
+
+  def make(path: pathlib.Path, place: int) -> None:
     began = time.perf_counter()
-    example, other = examples.example(place), examples.other_context(place)
-    stems = measurement.anchors(engine.codec, example)
-    stems["generated"] = _generate(subject, example, example.context)
+    example = subject.examples.example(place)
+    stems = {
+      "generated": _generate(subject, example, example.context),
+      "shuffled": _generate(
+        subject, example, subject.examples.other_context(place)
+      ),
+    }
     audio.write(
       stem_path(subject.out, place), stems["generated"], bits=16, overwrite=True
     )
-    stems["shuffled"] = _generate(subject, example, other)
-    measurement.measure(
-      example, stems, subject.embeddings, describe=subject.describe, began=began
-    ).save(path)
+    generated_stems.save(path, stems, time.perf_counter() - began)
 
-  jobs = (
-    (folder / f"{place:05d}.npz", place)
-    for place in itertools.islice(examples, count)
+  # Nothing to read: the stems of all examples would fill the memory.
+  sharing.fill(jobs(), make, lambda path: None, count=count, desc="generating")
+  return places
+
+
+def measure(subject: SongSubject, places: Sequence[int]) -> list[Measurements]:
+  """Measure examples whose stems have been generated, in --workers processes.
+
+  Figures do not depend on the number of workers.
+
+  Raises:
+    OSError: a worker was killed.
+  """
+  jobs = [(_measured_path(subject.out, place), place) for place in places]
+  options = {"count": len(jobs), "desc": "measuring"}
+  missing = sum(not path.is_file() for path, _ in jobs)
+  workers = subject.options.workers
+  workers = min(missing, os.cpu_count() or 1 if workers is None else workers)
+  if not workers:
+    make = functools.partial(measure_one, subject)
+    return list(sharing.fill(jobs, make, Measurements.load, **options).values())
+  with workers_lib.pool(
+    workers,
+    _load_subject,
+    functools.partial(type(subject), subject.options),
+    kept="the examples that are measured are kept",
+  ) as pool:
+    found = sharing.fill(
+      jobs, _measure_in_worker, Measurements.load, run=pool.map, **options
+    )
+  return list(found.values())
+
+
+def measure_one(subject: SongSubject, path: pathlib.Path, place: int) -> None:
+  """Measure the stems of an example and write its file."""
+  began = time.perf_counter()
+  generated, spent = generated_stems.load(
+    generated_stems.path_of(subject.out / _STEMS, place)
   )
-  done = sharing.fill(
-    jobs, evaluate_one, Measurements.load, count=count, desc="evaluating"
-  )
-  return list(done.values())
+  example = subject.examples.example(place)
+  stems = measurement.anchors(subject.codec, example)
+  stems |= {name: Features(sound) for name, sound in generated.items()}
+  measurement.measure(
+    example,
+    stems,
+    subject.embeddings,
+    describe=subject.describe,
+    began=began,
+    spent=spent,
+  ).save(path)
+
+
+_subject: SongSubject  # of a worker process
+
+
+def _load_subject(load: Callable[[], SongSubject]) -> None:
+  global _subject
+  _subject = load()
+
+
+def _measure_in_worker(path: pathlib.Path, place: int) -> None:
+  measure_one(_subject, path, place)
+
+
+def _measured_path(out: pathlib.Path, place: int) -> pathlib.Path:
+  return out / _FOLDER / f"{place:05d}.npz"
 
 
 def check_or_create(out: pathlib.Path, recipe: Mapping[str, Any]) -> None:

@@ -1,10 +1,16 @@
 import numpy as np
 import pytest
 
+from stemgen_jax.audio import Audio
 from stemgen_jax.data.sources import band
+from stemgen_jax.evaluation.features import Features
 from stemgen_jax.evaluation.metrics import descriptors, harmony, mirdd
 
 SECONDS = 6.0
+
+
+def describe(mix):
+  return descriptors.describe(Features(Audio(mix, 32000)))
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +24,7 @@ def score():
 @pytest.fixture(scope="module")
 def described(score):
   mix = np.sum([band.render(part, SECONDS) for part in score.parts], axis=0)
-  return descriptors.describe(mix, 32000)
+  return describe(mix)
 
 
 def test_descriptors_of_a_song_match_its_score(score, described):
@@ -45,7 +51,7 @@ def label_number(chord):
 
 
 def test_descriptors_of_silence():
-  described = descriptors.describe(np.zeros((2 * 32000, 1), np.float32), 32000)
+  described = describe(np.zeros((2 * 32000, 1), np.float32))
   assert set(described) == set(mirdd.BINS)
   assert described["note_pitches"] == []
   assert described["percussive_density"] == [0.0]

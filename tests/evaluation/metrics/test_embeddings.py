@@ -5,10 +5,16 @@ import torch
 from torch import nn
 
 from stemgen_jax import codec as codecs
+from stemgen_jax.audio import Audio
 from stemgen_jax.codec.networks import importable_torchaudio
+from stemgen_jax.evaluation.features import Features
 from stemgen_jax.evaluation.metrics import clap, embeddings, vggish
 
 RATE = 32000
+
+
+def features(samples, rate=RATE):
+  return Features(Audio(samples, rate))
 
 
 def noise(seconds, level=0.1):
@@ -39,7 +45,7 @@ def torchvggish() -> nn.Sequential:
 def test_latents_of_the_codec_are_those_of_its_codes():
   codec = codecs.load("demo")
   sound = noise(2.0)
-  found = embeddings.codec_latents(codec)(sound, RATE)
+  found = embeddings.codec_latents(codec)(features(sound))
   assert found.shape == (2, 128)
   codes, books = codec.encode(sound[None])[0], codec.codebooks()
   first = sum(
@@ -51,7 +57,7 @@ def test_latents_of_the_codec_are_those_of_its_codes():
 def test_keys_of_a_tone():
   time = np.arange(4 * RATE) / RATE
   sound = (0.3 * np.sin(2 * np.pi * 440 * time))[:, None].astype(np.float32)
-  found = embeddings.keys(sound, RATE)
+  found = embeddings.keys(features(sound))
   assert found.shape == (2, 176)
   assert (found[:, :88].argmax(1) == 69 - 21).all()
 
@@ -61,14 +67,14 @@ def test_vggish_equals_torchvggish(tmp_path):
   path = tmp_path / "vggish-10086976.pth"
   torch.save(network.state_dict(), path)
   sound = noise(2.5)
-  found = vggish.load(path)(sound, RATE)
+  found = vggish.load(path)(features(sound))
   assert found.shape == (2, 128)  # of 0.96 s; the remainder is dropped
   mono = sound[::2, 0]  # 16 kHz
   examples = vggish.log_mel(mono)
   with torch.inference_mode():
     x = network[0](torch.from_numpy(examples)[:, None])
     expected = network[1](x.permute(0, 2, 3, 1).flatten(1)).numpy()
-  again = vggish.load(path)(mono[:, None], 16000)
+  again = vggish.load(path)(features(mono[:, None], 16000))
   np.testing.assert_allclose(again, expected, rtol=1e-3, atol=1e-5)
 
 
@@ -120,7 +126,7 @@ def test_clap_from_a_folder_of_transformers(tmp_path):
   model.save_pretrained(tmp_path)
   ClapFeatureExtractor(truncation="rand_trunc").save_pretrained(tmp_path)
   sound = noise(12.0)
-  found = clap.load(tmp_path)(sound, RATE)
+  found = clap.load(tmp_path)(features(sound))
   assert found.shape == (2, 24)  # 10 s and the remainder
   assert np.isfinite(found).all()
   assert np.abs(found[0] - found[1]).max() > 0

@@ -13,11 +13,8 @@ import pytest
 
 from stemgen_jax.audio import Audio
 from stemgen_jax.evaluation import reference_annotations
-from stemgen_jax.evaluation.measurement import (
-  FIGURES,
-  SYSTEMS,
-  Measurements,
-)
+from stemgen_jax.evaluation.figures import FIGURES
+from stemgen_jax.evaluation.measurement import SYSTEMS, Measurements
 from stemgen_jax.evaluation.metrics import mirdd, rhythm
 from stemgen_jax.evaluation.protocol import Example
 from stemgen_jax.evaluation.reporting import page as page_lib

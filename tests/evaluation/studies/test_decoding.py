@@ -12,6 +12,7 @@ from stemgen_jax import codec as codecs
 from stemgen_jax.audio import Audio
 from stemgen_jax.data.sources import band
 from stemgen_jax.evaluation import measurement, protocol
+from stemgen_jax.evaluation.features import Features
 from stemgen_jax.evaluation.metrics import embeddings, intervals, mirdd
 from stemgen_jax.evaluation.options import Options
 from stemgen_jax.evaluation.reporting import (
@@ -51,7 +52,7 @@ class Engine:
     )
     sound = example.real if settings.steps[0] == 4 else example.random_stem
     assert sound is not None
-    sound = measurement.round_trip(self.codec, sound)
+    sound = measurement.round_trip(self.codec, Features(sound))
     for seed in seeds:
       self.calls.append((settings.steps[0], example.number, seed))
       noise = np.random.default_rng(seed).normal(size=sound.samples.shape)
@@ -78,7 +79,7 @@ def run(engine, out, settings=None, describe=None):
     options=Options(examples=4, seeds=2),
     # Quality takes APA by the last; by the first all sounds are equal.
     embeddings={
-      "constant": lambda samples, rate: np.eye(3),
+      "constant": lambda sound: np.eye(3),
       "codec": embeddings.codec_latents(engine.codec),
     },
     describe=describe,
@@ -197,8 +198,8 @@ def test_the_plot(plain, tmp_path):
 
 
 def test_mixes_are_described_on_request(plain, engine, tmp_path):
-  def describe(samples, rate):
-    loud = float(np.abs(samples).mean()) > 0
+  def describe(sound):
+    loud = float(np.abs(sound.samples).mean()) > 0
     return {name: [float(loud)] for name in mirdd.BINS}
 
   again = run(engine, tmp_path, describe=describe)

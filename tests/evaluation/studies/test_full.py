@@ -76,7 +76,8 @@ def subject(engine, out, count=1) -> Any:
     engine=engine,
     examples=examples(engine.codec),
     out=out,
-    options=Options(examples=count, seed=10),
+    codec=engine.codec,
+    options=Options(examples=count, seed=10, workers=0),
     settings=preset("fast"),
     embeddings={"codec": embeddings.codec_latents(engine.codec)},
     describe=None,
@@ -242,6 +243,33 @@ def test_a_stopped_run_resumes(codec, whole, tmp_path):
     number = one.about["number"]
     take = audio.read(full.stem_path(tmp_path, number))
     assert take.seconds == pytest.approx(SECONDS)
+
+
+def test_a_run_killed_between_its_phases_resumes(codec, whole, tmp_path):
+  _, measured = whole
+  engine = Echo(codec)
+  full.check_or_create(tmp_path, {"seed": 0})
+  places = full.generate(subject(engine, tmp_path, 3))
+  assert len(engine.calls) == 6
+  assert not list((tmp_path / "examples").glob("*.npz"))
+  stems = sorted((tmp_path / "stems").iterdir())
+  stems[1].write_bytes(stems[1].read_bytes()[:1000])  # half a file
+  resumed = Echo(codec)
+  again = run(resumed, tmp_path, 3)
+  assert resumed.calls == engine.calls[2:4]
+  # Stems are kept, and measured again give the same figures.
+  for path in (tmp_path / "examples").glob("*.npz"):
+    path.unlink()
+  twice = full.measure(subject(resumed, tmp_path, 3), places)
+  for found in (again, twice):
+    assert [one.about["number"] for one in found] == places
+    for one, same in zip(measured, found):
+      assert json.dumps(one.figures) == json.dumps(same.figures)
+      assert one.embeddings.keys() == same.embeddings.keys()
+      for system, vectors in one.embeddings["codec"]["mix"].items():
+        np.testing.assert_array_equal(
+          vectors, same.embeddings["codec"]["mix"][system]
+        )
 
 
 def test_a_lost_stem_is_generated_again_and_no_figure_is(codec, tmp_path):
