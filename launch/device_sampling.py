@@ -223,9 +223,9 @@ class _Model:
   @property
   def dtype(self) -> str:
     """Dtype of the activations on this device."""
-    from stemgen_jax.model.transformer import activation_dtype
+    from stemgen_jax.model.transformer import product_dtype
 
-    return str(activation_dtype(self.config))
+    return str(product_dtype(self.config))
 
   def count(self) -> int:
     """Return the number of parameters."""

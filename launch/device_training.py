@@ -134,11 +134,11 @@ def train_step_fused(tiny: bool) -> Iterator[dict[str, Any]]:
 
 
 def _timed(config: TrainConfig) -> Iterator[dict[str, Any]]:
-  from stemgen_jax.model.transformer import activation_dtype
+  from stemgen_jax.model.transformer import product_dtype
 
   device = jax.devices()[0]
   about = {
-    "dtype": str(activation_dtype(config.model)),
+    "dtype": str(product_dtype(config.model)),
     "attention": config.model.attention,
     "batch": config.batch,
   }

@@ -63,9 +63,9 @@ def _replies() -> Iterator[Callable[[dict[str, Any]], object]]:
 
 def _auto() -> str:
   """Return the dtype that `auto` stands for on this machine."""
-  from stemgen_jax.model.transformer import activation_dtype
+  from stemgen_jax.model.transformer import product_dtype
 
-  return str(activation_dtype(Config().model))
+  return str(product_dtype(Config().model))
 
 
 def _config(job: dict[str, Any]) -> Config:
@@ -132,10 +132,15 @@ def _jax_train(job: dict[str, Any]) -> Work:
   import jax
 
   from stemgen_jax.model import sharding
-  from stemgen_jax.training import prefetch, step
+  from stemgen_jax.training import cpu_devices, prefetch, step
 
   config = _config(job)
-  mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
+  # One CPU device per core, as `stemgen-jax train` has them.
+  copies = cpu_devices.start(cpu_devices.choose(config, 0, processes=False))
+  if copies > 1:
+    mesh = sharding.make_copies(copies)
+  else:
+    mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
   if mesh is not None:
     jax.set_mesh(mesh)
   model = config.model

@@ -30,6 +30,7 @@ from stemgen_jax.cli.flags.bound import bound
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.data.mixture import Mixture
 from stemgen_jax.training import config as config_lib
+from stemgen_jax.training import cpu_devices
 from stemgen_jax.training.planning import hardware
 from stemgen_jax.training.resolve import check_processes, resolve
 
@@ -79,6 +80,12 @@ _PROCESSES = _add.integer(
   "processes", None, "Number of processes; not with auto."
 )
 _PROCESS = _add.integer("process", None, "Index of this process, from 0.")
+_CPU_DEVICES = _add.integer(
+  "cpu_devices",
+  0,
+  "CPU devices to split a batch over, each with its copy of the state. 0: one "
+  "per core, if the batch divides.",
+)
 _DRY_RUN = _add.bool(
   "dry_run",
   False,
@@ -114,12 +121,16 @@ def main(argv: list[str]) -> None:
   mixture = Mixture.parse(data)
   manifest = mixture.manifest()
   config = resolve(config, manifest)
+  devices = cpu_devices.choose(
+    config, _CPU_DEVICES.value, processes=bool(_COORDINATOR.value)
+  )
 
   # After all checks of the flags: jax takes seconds to load.
   from stemgen_jax.training import launch, processes
 
   # Before anything asks JAX for its devices.
   processes.start(*addresses)
+  devices = cpu_devices.start(devices)
   launch.train(
     config,
     mixture,
@@ -128,6 +139,7 @@ def main(argv: list[str]) -> None:
     codec=_CODEC.value,
     command=shlex.join(["stemgen-jax", *sys.argv[1:]]),
     restore_step=_RESTORE_STEP.value,
+    copies=devices,
   )
 
 

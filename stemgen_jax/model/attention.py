@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from stemgen_jax.model.products import product
 from stemgen_jax.model.sharding import alone, spec
 
 Heads = Float[Array, "b t n h"]
@@ -169,10 +170,11 @@ def _attend_by_map(
   @jax.checkpoint
   def one(inputs: tuple[Array, Array, Array, Array]) -> Array:
     q, k, v, bias = inputs
-    scores = (q * h**-0.5) @ k.T  # [t, t]
+    multiply = product if q.dtype == jnp.bfloat16 else jnp.matmul
+    scores = multiply(q * h**-0.5, k.T)  # [t, t]
     # Softmax in float32 whatever the activations' dtype.
     weights = jax.nn.softmax(scores.astype(jnp.float32) + bias[None], axis=-1)
-    return weights.astype(v.dtype) @ v
+    return multiply(weights.astype(v.dtype), v)
 
   def flat(x: Heads) -> Array:
     return x.swapaxes(1, 2).reshape(b * n, t, h)  # [b * n, t, h]

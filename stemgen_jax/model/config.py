@@ -48,7 +48,8 @@ class ModelConfig:
       It depends on the machine, and exported weights are read as "auto".
     remat: values that the backward pass recomputes: "none", "dots" (all but
       matrix products) or "full".
-    dtype: dtype of activations; "auto" is float32 on CPU, else bfloat16.
+    dtype: dtype of matrix products and, except on CPUs, of activations; "auto"
+      is bfloat16 where it is fast, see `products.resolve_dtype`.
     codec: name of the codec that the codes come from.
     codec_checksum: checksum of that codec's weights.
   """

@@ -6,6 +6,10 @@ parallelism). Embeddings and norms are small and whole on every device. Without
 a mesh every rule is None, and the same code runs on one device.
 """
 
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, PartitionSpec
@@ -18,11 +22,14 @@ RULES: dict[str, str] = {
   "mlp": "model",
 }
 
+COPIES = "copies"
+"""Axis of a mesh on which every device holds the whole state."""
+
 
 def alone() -> bool:
-  """Return whether the code runs on one device: no mesh, or in `shard_map`."""
+  """Return whether arrays are whole: no mesh, copies, or in `shard_map`."""
   mesh = jax.sharding.get_abstract_mesh()
-  return mesh.empty or mesh.are_all_axes_manual
+  return mesh.empty or mesh.are_all_axes_manual or COPIES in mesh.axis_names
 
 
 def spec(*axes: str | None) -> PartitionSpec | None:
@@ -84,7 +91,62 @@ def place_batch(batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
   mesh = jax.sharding.get_mesh()
   if mesh.empty:
     return jax.device_put(batch)
-  sharding = jax.NamedSharding(mesh, PartitionSpec(RULES["batch"]))
+  # Copies draw the masks of the whole batch, and then take their rows.
+  split = None if COPIES in mesh.axis_names else RULES["batch"]
+  sharding = jax.NamedSharding(mesh, PartitionSpec(split))
   return jax.tree.map(
     lambda x: jax.make_array_from_process_local_data(sharding, x), batch
   )
+
+
+def make_copies(devices: int) -> Mesh:
+  """Return a mesh of devices that each hold the whole state."""
+  return jax.make_mesh((devices,), (COPIES,), devices=jax.devices()[:devices])
+
+
+@contextlib.contextmanager
+def without_copies() -> Iterator[None]:
+  """Leave a mesh of copies for a while; another mesh stays."""
+  if COPIES not in jax.sharding.get_mesh().axis_names:
+    yield
+    return
+  with jax.set_mesh(Mesh(np.empty((), object), ())):
+    yield
+
+
+def on_copies(step: Callable) -> Callable:
+  """Run a function of whole arrays on every device, where there are copies."""
+  if COPIES not in jax.sharding.get_abstract_mesh().axis_names:
+    return step
+  whole = PartitionSpec()
+  return jax.shard_map(step, in_specs=whole, out_specs=whole, check_vma=False)
+
+
+def in_copy() -> bool:
+  """Return whether the code runs on one of several copies."""
+  return COPIES in jax.sharding.get_abstract_mesh().manual_axes
+
+
+def own_rows(tree: Any, axis: int = 0) -> Any:
+  """Return this copy's share of the rows of every array; elsewhere all."""
+  if not in_copy():
+    return tree
+  count, index = jax.lax.axis_size(COPIES), jax.lax.axis_index(COPIES)
+
+  def own(x: jax.Array) -> jax.Array:
+    size = x.shape[axis] // count
+    return jax.lax.dynamic_slice_in_dim(x, index * size, size, axis)
+
+  return jax.tree.map(own, tree)
+
+
+def all_rows(tree: Any) -> Any:
+  """Invert `own_rows`, for the first axis."""
+  if not in_copy():
+    return tree
+  return jax.tree.map(lambda x: jax.lax.all_gather(x, COPIES, tiled=True), tree)
+
+
+def add_copies(tree: Any) -> Any:
+  """Return the sums over all copies; elsewhere the arguments."""
+  return jax.lax.psum(tree, COPIES) if in_copy() else tree

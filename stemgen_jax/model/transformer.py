@@ -7,7 +7,7 @@ modules take 25.9 ms to dispatch at 434 leaves, a dict 1.9 ms (measured).
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,17 +18,25 @@ from jaxtyping import Array, Bool, Float, Int
 from stemgen_jax.model.attention import attend
 from stemgen_jax.model.config import ModelConfig
 from stemgen_jax.model.embedding import ChannelEmbedding, Codes
-from stemgen_jax.model.sharding import alone, spec
+from stemgen_jax.model.products import mixed, product, resolve_dtype
+from stemgen_jax.model.sharding import alone, in_copy, spec
 
 Params = dict[str, Any]
 
+# Most layers that a step on copies unrolls: a scan copies what the backward
+# pass needs into and out of stacks; compilation takes as long at 8 (measured).
+_UNROLLED = 8
+
+
+def product_dtype(config: ModelConfig) -> jnp.dtype:
+  """Return the dtype of matrix products: `config.dtype` or the fastest."""
+  return jnp.dtype(resolve_dtype(config.dtype))
+
 
 def activation_dtype(config: ModelConfig) -> jnp.dtype:
-  """Return the dtype of matrix products: `config.dtype` or the backend's."""
-  if config.dtype != "auto":
-    return jnp.dtype(config.dtype)
-  on_cpu = jax.default_backend() == "cpu"
-  return jnp.dtype(jnp.float32 if on_cpu else jnp.bfloat16)
+  """Return the dtype of activations between products."""
+  dtype = product_dtype(config)
+  return jnp.dtype(jnp.float32) if mixed(dtype) else dtype
 
 
 Rotation = Float[Array, "2 1 t 1 half"]
@@ -91,12 +99,20 @@ class Projection(nnx.Module):
 
   def __call__(self, x: Array) -> Array:
     """Apply the einsum."""
+    if mixed(self.dtype):
+      return self._product(x, self.kernel[...])
     return jnp.einsum(
       self.equation,
       x.astype(self.dtype),
       self.kernel[...].astype(self.dtype),
       out_sharding=spec(*self.out),
     )
+
+  def _product(self, x: Array, kernel: Array) -> Array:
+    inputs = x.reshape(math.prod(x.shape[:2]), -1)  # [b * t, inputs]
+    outputs = kernel.shape[x.ndim - 2 :]
+    y = product(inputs, kernel.reshape(inputs.shape[1], -1))
+    return y.reshape(*x.shape[:2], *outputs)
 
 
 class Block(nnx.Module):
@@ -108,7 +124,7 @@ class Block(nnx.Module):
     project = functools.partial(
       Projection,
       sizes={"d": d, "n": n, "h": d // n, "s": 2, "f": config.mlp},
-      dtype=activation_dtype(config),
+      dtype=product_dtype(config),
       rngs=rngs,
     )
     norm = functools.partial(
@@ -136,21 +152,36 @@ class Block(nnx.Module):
   ) -> Float[Array, "b t d"]:
     """Return the block's output; only valid frames are attended to."""
     y = self.attention_norm(x)
-    queries, keys, values = self.query(y), self.key(y), self.value(y)
+    queries, keys, values = self._inputs(y)
     if self.config.qk_norm:
       # RMSNorm returns float32, the dtype of its scale.
       queries = self.query_norm(queries).astype(values.dtype)
       keys = self.key_norm(keys).astype(values.dtype)
+    dtype = product_dtype(self.config)
     attended = attend(
-      rotate(queries, turn),
-      rotate(keys, turn),
-      values,
+      rotate(queries, turn).astype(dtype),
+      rotate(keys, turn).astype(dtype),
+      values.astype(dtype),
       valid=valid,
       form=self.config.attention,
     )
     x = x + self.out(attended)
     up = self.up(self.mlp_norm(x))  # [b, t, 2, f]: gate and value
     return x + self.down(jax.nn.silu(up[:, :, 0]) * up[:, :, 1])
+
+  def _inputs(self, y: Float[Array, "b t d"]) -> Sequence[Array]:
+    """Return queries, keys and values of all heads."""
+    projections = self.query, self.key, self.value
+    if not in_copy():
+      return [project(y) for project in projections]
+    # One product on a CPU: narrow ones take longer for each column, and so
+    # do their gradients (measured).
+    b, t, d = y.shape
+    n, h = self.config.heads, d // self.config.heads
+    kernels = [each.kernel[...].reshape(d, d) for each in projections]
+    kernel, x = jnp.concatenate(kernels, axis=1), y.reshape(b * t, d)
+    both = product(x, kernel) if mixed(self.query.dtype) else x @ kernel
+    return [z.reshape(b, t, n, h) for z in jnp.split(both, 3, axis=1)]
 
 
 class Transformer(nnx.Module):
@@ -236,11 +267,21 @@ class Transformer(nnx.Module):
       # Inside a scan, CSE cannot undo the recomputation: no barriers needed.
       body = jax.checkpoint(body, prevent_cse=False, policy=policy)
     x = x.astype(activation_dtype(self.config))
-    x, _ = jax.lax.scan(body, x, self.blocks)
+    blocks = self.blocks
+    if mixed(product_dtype(config)):
+      # Once for all passes of a decode: the cast does not depend on the loop.
+      blocks = jax.tree.map_with_path(_low, blocks)
+    if in_copy() and config.depth <= _UNROLLED:
+      for layer in range(config.depth):
+        x, _ = body(x, jax.tree.map(lambda leaf, i=layer: leaf[i], blocks))
+    else:
+      x, _ = jax.lax.scan(body, x, blocks)
     return self.norm(x).astype(activation_dtype(self.config))
 
   def _logits(self, x: Array, level: Array) -> Float[Array, "b t v"]:
     head = self.head[...].astype(x.dtype)
+    if mixed(product_dtype(self.config)):
+      return self._low_logits(x, head, level)
     # Logits in float32: in bfloat16 many of them would tie.
     product = {"preferred_element_type": jnp.float32}
     placed = spec("batch", None, None)
@@ -259,6 +300,19 @@ class Transformer(nnx.Module):
         "btd,bdv->btv", x, heads, out_sharding=placed, **product
       )
     return logits
+
+  def _low_logits(self, x: Array, head: Array, level: Array) -> Array:
+    """Multiply in bfloat16, on a CPU."""
+    b, t, d = x.shape
+    if level.ndim == 0:
+      return product(x.reshape(b * t, d), head[level]).reshape(b, t, -1)
+    return jax.lax.map(lambda xl: product(xl[0], head[xl[1]]), (x, level))
+
+
+def _low(path: Any, leaf: Array) -> Array:
+  """Cast a kernel to bfloat16."""
+  kernel = jax.tree_util.keystr(path).count("kernel")
+  return leaf.astype(jnp.bfloat16) if kernel else leaf
 
 
 def init_params(config: ModelConfig, key: Array) -> Params:

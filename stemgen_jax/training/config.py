@@ -254,6 +254,9 @@ def check_same_run(saved: TrainConfig, wanted: TrainConfig) -> None:
   """Raise ValueError if a run of `saved` cannot resume as `wanted`."""
   have, want = flat(saved), flat(wanted)
   for name, value in want.items():
+    # Earlier versions recorded "auto", and not the dtype it stood for.
+    if name == "model.dtype" and have[name] == "auto":
+      continue
     if name not in _FREE and have[name] != value:
       raise ValueError(
         f"this run was started with config.{name}={have[name]!r} and cannot "

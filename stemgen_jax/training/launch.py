@@ -14,6 +14,7 @@ from stemgen_jax import codec as codec_lib
 from stemgen_jax.data import batches
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.mixture import Mixture
+from stemgen_jax.model.products import resolve_dtype
 from stemgen_jax.training import metrics, processes, trainer
 from stemgen_jax.training.audition import EXAMPLES, Auditioner
 from stemgen_jax.training.config import TrainConfig
@@ -28,6 +29,7 @@ def train(
   codec: str | None = None,
   command: str = "",
   restore_step: int | None = None,
+  copies: int = 1,
 ) -> None:
   """Train on prepared data and print the outcome, in each process of a run.
 
@@ -39,7 +41,9 @@ def train(
     codec: codec to decode with; the one that the data name if None.
     command: command line, for the log.
     restore_step: checkpoint to resume from, see `trainer.train`.
+    copies: CPU devices, see `trainer.train`.
   """
+  config = with_dtype(config, out)
   if processes.is_first():
     print(json.dumps(dataclasses.asdict(config), indent=2))
   # Each process reads its own rows of every global batch.
@@ -66,6 +70,7 @@ def train(
     auditioner=_auditioner(config, validated, pathlib.Path(out), codec),
     command=command,
     restore_step=restore_step,
+    copies=copies,
   )
   if not processes.is_first():
     return
@@ -73,6 +78,17 @@ def train(
     print(f"stopped at step {step}, saved; the same command resumes")
   else:
     print(f"trained {step} steps; stemgen-jax export --run={out}")
+
+
+def with_dtype(config: TrainConfig, out: str | os.PathLike) -> TrainConfig:
+  """Replace the dtype "auto" by that of the run in `out`, or the fastest."""
+  if config.model.dtype != "auto":
+    return config
+  path, recorded = pathlib.Path(out, "config.json"), "auto"
+  if path.is_file():
+    recorded = json.loads(path.read_text())["model"]["dtype"]
+  model = dataclasses.replace(config.model, dtype=resolve_dtype(recorded))
+  return dataclasses.replace(config, model=model)
 
 
 def _summary(manifest: Manifest) -> dict[str, Any]:

@@ -5,10 +5,17 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 from optax import contrib
 
-from stemgen_jax.model.sharding import alone
+from stemgen_jax.model.sharding import (
+  COPIES,
+  all_rows,
+  alone,
+  in_copy,
+  own_rows,
+)
 from stemgen_jax.model.transformer import Params, init_params
 from stemgen_jax.training.config import OptimizerConfig, TrainConfig
 
@@ -120,6 +127,8 @@ def _whole(inner: optax.GradientTransformation) -> optax.GradientTransformation:
     return gather(inner.init(gather(params)))
 
   def update(updates: Any, state: optax.OptState, params: Any = None):
+    if in_copy():
+      return _on_layers(inner, updates, state, params)
     new, state = inner.update(gather(updates), state, gather(params))
     if alone():
       return new, state
@@ -130,6 +139,26 @@ def _whole(inner: optax.GradientTransformation) -> optax.GradientTransformation:
     ), state
 
   return optax.GradientTransformation(init, update)
+
+
+def _on_layers(
+  inner: optax.GradientTransformation,
+  updates: Any,
+  state: optax.OptState,
+  params: Any,
+) -> tuple[Any, optax.OptState]:
+  """Run `inner` on this copy's share of the layers, and gather the results."""
+  (depth,) = {len(x) for x in jax.tree.leaves(updates)}
+  if depth % jax.lax.axis_size(COPIES):
+    return inner.update(updates, state, params)
+
+  def layers(rows: Callable[[Any], Any], tree: Any) -> Any:
+    # Kernels and their momenta have three axes or more; coefficients and
+    # counters, fewer.
+    return jax.tree.map(lambda x: rows(x) if jnp.ndim(x) > 2 else x, tree)
+
+  own = layers(own_rows, (updates, state, params))
+  return layers(all_rows, inner.update(*own))
 
 
 # Input and output axes of the blocks' kernels; the others are batched.

@@ -32,8 +32,10 @@ def load_run(run: str | os.PathLike, step: str | int = "best") -> Weights:
     wanted = {"best": checkpoints.best, "last": None}.get(str(step), step)
     number, about = checkpoints.about(wanted if wanted is None else int(wanted))
     state = checkpoints.load(number, state_like(about.config))
-  # The form of attention depends on the machine, see `load_weights`.
-  config = dataclasses.replace(about.config.model, attention="auto")
+  # They depend on the machine, see `load_weights`.
+  config = dataclasses.replace(
+    about.config.model, attention="auto", dtype="auto"
+  )
   return Weights(config, state["ema"], _metadata(run, number, about))
 
 
@@ -97,5 +99,6 @@ def _metadata(run: pathlib.Path, step: int, about: About) -> dict[str, Any]:
     "course": validations(lines),  # The name in files since version 0.1.
     "command": starts[0]["command"] if starts else "",
     "devices": starts[-1]["devices"] if starts else "",
+    "dtype": config.model.dtype,
     "start": config.start,
   }

@@ -12,7 +12,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from stemgen_jax.model.config import CONDITION_SIZES
-from stemgen_jax.model.sharding import spec
+from stemgen_jax.model.sharding import add_copies, on_copies, own_rows, spec
 from stemgen_jax.model.transformer import Params, apply, init_params
 from stemgen_jax.training.config import TrainConfig
 from stemgen_jax.training.masking import (
@@ -38,19 +38,24 @@ def init_state(
     key: key of the parameters.
     codebooks: vectors of the codec, for `embedding="codebook"`.
   """
-  params = init_params(config.model, key)
-  if config.model.embedding == "codebook" and codebooks is not None:
-    # Placed as a step returns it; otherwise the second step recompiles.
-    params["embedding"]["codebooks"] = jnp.add(
-      jnp.zeros(codebooks.shape, out_sharding=spec(None, None, None)),
-      jnp.asarray(codebooks, jnp.float32),
-    )
-  return {
-    "step": jnp.zeros((), jnp.int32),
-    "params": params,
-    "opt": make_optimizer(config.optimizer).init(params),
-    "ema": params,
-  }
+
+  def init(key: Array, codebooks: Array | None) -> State:
+    params = init_params(config.model, key)
+    if config.model.embedding == "codebook" and codebooks is not None:
+      # Placed as a step returns it; otherwise the second step recompiles.
+      params["embedding"]["codebooks"] = jnp.add(
+        jnp.zeros(codebooks.shape, out_sharding=spec(None, None, None)),
+        jnp.asarray(codebooks, jnp.float32),
+      )
+    return {
+      "step": jnp.zeros((), jnp.int32),
+      "params": params,
+      "opt": make_optimizer(config.optimizer).init(params),
+      "ema": params,
+    }
+
+  # Placed as a step returns it; otherwise the second step recompiles.
+  return on_copies(init)(key, codebooks)
 
 
 def cross_entropy(
@@ -199,6 +204,7 @@ def make_gradient(
 
   def gradient(params: Params, passes: dict[str, Any]) -> Any:
     tokens = passes["masked"].sum().astype(jnp.float32)
+    passes = own_rows(passes, axis=1)
     first = jax.tree.map(lambda x: x[0], passes)
     # Without a scan, which would hold a second copy of the gradients.
     if len(passes["masked"]) == 1:
@@ -233,7 +239,9 @@ def make_train_step(
   ) -> tuple[State, Metrics]:
     # All randomness comes from the run's key and the step: resuming is exact.
     key = jax.random.fold_in(key, state["step"])
-    (loss, sums), grads = gradient(state["params"], views(config, batch, key))
+    (loss, sums), grads = add_copies(
+      gradient(state["params"], views(config, batch, key))
+    )
     updates, opt = optimizer.update(grads, state["opt"], state["params"])
     params = optax.apply_updates(state["params"], updates)
     # Warm up the EMA decay; otherwise it stays near the initialization.
@@ -257,7 +265,7 @@ def make_train_step(
     }
     return state, metrics
 
-  return jax.jit(train_step, donate_argnums=0)
+  return jax.jit(on_copies(train_step), donate_argnums=0)
 
 
 def make_validation_step(
@@ -286,17 +294,19 @@ def make_validation_step(
       masked_target, masked, levels = training_mask(
         jax.random.fold_in(key, level), target, model.codes, level=level
       )
-      logits = predict(params, batch, context, masked_target, level)
-      for name, x in score(logits, target, masked, levels).items():
+      row = own_rows((batch, context, masked_target, target, masked, levels))
+      logits = predict(params, *row[:3], level)
+      for name, x in score(logits, *row[3:]).items():
         sums[name] = sums.get(name, 0.0) + x
     all_masked = jnp.full_like(target, model.codes)
     # The context of the example half a batch away.
     shuffled = jnp.roll(context, b // 2, axis=0)
     for name, given in (("true", context), ("shuffled", shuffled)):
-      logits = predict(params, batch, given, all_masked, 0)
-      loss = cross_entropy(logits, target[:, :, 0])  # [b, t]
+      *row, codes = own_rows((batch, given, all_masked, target[:, :, 0]))
+      loss = cross_entropy(predict(params, *row, 0), codes)  # [b, t]
       sums[f"listening_{name}"] = loss.sum()
+    sums = add_copies(sums)
     sums["listening_tokens"] = jnp.asarray(b * t, jnp.float32)
     return sums
 
-  return jax.jit(validation_step)
+  return jax.jit(on_copies(validation_step))

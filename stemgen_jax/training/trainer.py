@@ -58,6 +58,7 @@ def train(
   auditioner: Auditioner | None = None,
   command: str = "",
   restore_step: int | None = None,
+  copies: int = 1,
 ) -> int:
   """Train until `config.steps`, or until SIGTERM or SIGINT.
 
@@ -76,6 +77,8 @@ def train(
     auditioner: called by the first process every `config.listen_every` steps.
     command: command line, for the log.
     restore_step: checkpoint to resume from; later ones are set aside.
+    copies: CPU devices that each hold the whole state and take a share of
+      every batch; 1 for the mesh of the configuration.
 
   Returns:
     The step reached.
@@ -86,8 +89,11 @@ def train(
       gradient is not finite, or a device has too little memory.
     FileNotFoundError: initial weights or checkpoint `restore_step` not found.
   """
-  mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
-  check_batch(config, 1 if mesh is None else mesh.shape["data"])
+  if copies > 1:
+    mesh = sharding.make_copies(copies)
+  else:
+    mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
+    check_batch(config, 1 if mesh is None else mesh.shape["data"])
   check_form(config.model.attention)
   check_frozen(config)
   out = pathlib.Path(out)
@@ -245,7 +251,9 @@ def _loop(
         # Every process gathers the parameters; only the first has sounds.
         params = on_host(state["ema"])
         if run.auditioner:
-          reporter.audition(step, run.auditioner.run(step, params))
+          # On one device, whose codes do not depend on the number of copies.
+          with sharding.without_copies():
+            reporter.audition(step, run.auditioner.run(step, params))
     # A new best is always saved, as export needs it.
     if improved or step % config.save_every == 0:
       save(best.accuracy if improved else None)
