@@ -106,7 +106,7 @@ def test_from_codes_to_weights(prepared, tmp_path, capsys, monkeypatch):
     (x for x in lines if x["kind"] == "validation"),
     key=lambda x: x["accuracy"],
   )
-  monkeypatch.setattr(stemgen, "load_codec", lambda *_, **__: Loudness())
+  monkeypatch.setattr(stemgen.codec_lib, "load", lambda *_, **__: Loudness())
   restored = stemgen.StemGen.load(run)
   assert restored.metadata["steps"] == best["step"]
   assert restored.config == stemgen.StemGen.load(weights).config
