@@ -180,7 +180,7 @@ def _flags_in_errors(values: flags.FlagValues) -> Iterator[None]:
 
 
 def _check_weights(values: flags.FlagValues) -> None:
-  """Raise an error if --weights, --codec or --codec_device is wrong."""
+  """Raise an error if a flag of the model or its codec is wrong."""
   device.check(values.codec_device)
   for name, published in (("weights", ()), ("codec", weight_files.PUBLISHED)):
     path = values[name].value or "demo"
@@ -231,6 +231,7 @@ def _load(values: flags.FlagValues) -> "StemGen":
       values.weights,
       codec=codec or values.codec,
       codec_device=values.codec_device,
+      dtype=values.dtype,
     )
   finally:
     gc.enable()

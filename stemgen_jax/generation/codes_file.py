@@ -22,7 +22,7 @@ SUFFIX = ".codes.npz"
 FORMAT = 2
 _FIX = "generate the take again"
 _NEEDED = ("seed", "settings", "stem", "weights", "codec_checksum", "origin")
-_OPTIONAL = ("genre", "role", "codec_device")
+_OPTIONAL = ("genre", "role", "codec_device", "dtype", "devices")
 # Attributes of a take, by their names in the cost.
 _OF_COST = {
   "passes": "passes",

@@ -25,6 +25,7 @@ from stemgen_jax.generation.request import (
   Vary,
 )
 from stemgen_jax.generation.take import GenerationWarning, Take
+from stemgen_jax.model.products import resolve_dtype
 from stemgen_jax.sampling import cost
 
 _REFERENCE_DB = -18.0  # of weights that do not state their level
@@ -78,7 +79,13 @@ def generate(
     ValueError: the request does not suit the weights; raised before the first
       take.
   """
-  conditions = weights.config.conditions
+  config, edit = weights.config, request.edit
+  if edit is not None and config.dtype == "auto":
+    config = dataclasses.replace(config, dtype=edit.take.dtype or "auto")
+  # Recorded in the take: another processor may choose another one.
+  config = dataclasses.replace(config, dtype=resolve_dtype(config.dtype))
+  weights = dataclasses.replace(weights, config=config)
+  conditions = config.conditions
   request.check_conditions(conditions, name)
   if request.edit is None:
     trained = weights.metadata.get("categories", categories.CATEGORIES)
@@ -305,6 +312,8 @@ def _takes(task: Task, name: str, compiled: float) -> Iterator[Take]:
         codec_checksum=task.codec.checksum,
         # Of codecs over networks alone.
         codec_device=getattr(task.codec, "device", ""),
+        dtype=config.dtype,
+        devices=max(jax.sharding.get_mesh().size, 1),
         origin=request.origin,
         passes=passes,
         flops=passes * cost.pass_flops(config),

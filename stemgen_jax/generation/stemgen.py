@@ -51,6 +51,7 @@ class StemGen:
     *,
     codec: str | os.PathLike[str] | Codec | None = None,
     codec_device: str = codec_lib.device.AUTO,
+    dtype: str = "auto",
   ) -> "StemGen":
     """Load a model and its codec.
 
@@ -65,6 +66,8 @@ class StemGen:
         names.
       codec_device: "cpu", "cuda" or "cuda:N"; "auto" is a GPU if PyTorch finds
         one. JAX, if it has not been used yet, leaves it some memory.
+      dtype: dtype of the model's products, "float32" or "bfloat16"; "auto" is
+        that of the weights, or the fastest here, and of an edit the take's.
 
     Raises:
       FileNotFoundError: there are no such weights.
@@ -78,6 +81,9 @@ class StemGen:
     name = os.fspath(weights)
     loaded = _load_weights(name)
     config = loaded.config
+    if dtype != "auto":
+      config = dataclasses.replace(config, dtype=dtype)
+      config.validate()
     # Other weights would decode the model's codes to noise.
     if codec is None or isinstance(codec, str | os.PathLike):
       codec = codec_lib.load(

@@ -93,6 +93,8 @@ class Take:
     weights: name or path of the weights.
     codec_checksum: checksum of the codec of the codes.
     codec_device: device of the codec, for information; "" if unknown.
+    dtype: dtype of the model's products, which edits repeat; "" if unknown.
+    devices: number of devices that the model ran on, for information.
     origin: edit and name of the edited take; "" for other takes.
     passes: forward passes of the model.
     flops: floating-point operations of the passes.
@@ -114,6 +116,8 @@ class Take:
   codec_checksum: str
   elapsed: float
   codec_device: str = ""
+  dtype: str = ""
+  devices: int = 1
   genre: str = ""
   role: str = ""
   origin: str = ""
@@ -151,6 +155,8 @@ class Take:
       "settings": dataclasses.asdict(self.settings),
       "weights": self.weights,
       "codec_device": self.codec_device,
+      "dtype": self.dtype,
+      "devices": self.devices,
       "loop": self.context.loop,
       "origin": self.origin,
       "codes": _digest(self.context.codes, self.codes),

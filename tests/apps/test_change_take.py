@@ -25,7 +25,7 @@ class FakeStemGen:
 
   name = "demo"
 
-  def load(self, weights, *, codec, codec_device):
+  def load(self, weights, *, codec, codec_device, dtype):
     self.weights = weights
     return self
 

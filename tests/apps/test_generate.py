@@ -31,7 +31,7 @@ class FakeStemGen:
   def __init__(self):
     self.asked, self.codec_device = [], ""
 
-  def load(self, weights, *, codec, codec_device):
+  def load(self, weights, *, codec, codec_device, dtype):
     self.asked.append((weights, codec))
     self.codec_device = codec_device
     return self

@@ -94,3 +94,10 @@ def _define(
     "Where the codec encodes and decodes: cpu, cuda or cuda:N; auto is a GPU "
     "if PyTorch finds one.",
   )
+  add.enum(
+    "dtype",
+    "auto",
+    ["auto", "float32", "bfloat16"],
+    "Dtype of the model's products; auto is the faster one here, or that of "
+    "the take. float32 repeats a seed most widely.",
+  )
