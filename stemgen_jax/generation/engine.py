@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Collection, Iterator
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Bool, Float32, Int
 
