@@ -83,8 +83,8 @@ _PROCESS = _add.integer("process", None, "Index of this process, from 0.")
 _CPU_DEVICES = _add.integer(
   "cpu_devices",
   0,
-  "CPU devices to split a batch over, each with its copy of the state. 0: one "
-  "per core, if the batch divides.",
+  "CPU devices to split a batch over, each with its copy of the state. 0: as "
+  "the run was started, or one per core if the batch divides.",
 )
 _DRY_RUN = _add.bool(
   "dry_run",
@@ -122,7 +122,7 @@ def main(argv: list[str]) -> None:
   manifest = mixture.manifest()
   config = resolve(config, manifest)
   devices = cpu_devices.choose(
-    config, _CPU_DEVICES.value, processes=bool(_COORDINATOR.value)
+    config, _CPU_DEVICES.value, processes=bool(_COORDINATOR.value), out=out
   )
 
   # After all checks of the flags: jax takes seconds to load.

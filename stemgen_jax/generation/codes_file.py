@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 SUFFIX = ".codes.npz"
 FORMAT = 2
+_DTYPES = ("float32", "bfloat16")
 _FIX = "generate the take again"
 _NEEDED = ("seed", "settings", "stem", "weights", "codec_checksum", "origin")
 _OPTIONAL = ("genre", "role", "codec_device", "dtype", "devices")
@@ -107,6 +108,10 @@ def read(
     encoded = {_OLD_NAMES.get(key, key): x for key, x in encoded.items()}
     fields = {name: about[name] for name in _NEEDED}
     fields |= {name: about[name] for name in _OPTIONAL if name in about}
+    if fields.get("dtype", "float32") not in _DTYPES:
+      raise ValueError(
+        f"dtype {fields['dtype']!r}, expected {' or '.join(_DTYPES)}"
+      )
     later = ("seconds_to_compile", "seconds_to_decode")
     cost = dict.fromkeys(later, 0.0) | about["cost"]
     fields |= {ours: cost[theirs] for theirs, ours in _OF_COST.items()}

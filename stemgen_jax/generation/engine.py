@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Collection, Iterator
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Bool, Float32, Int
 
@@ -26,7 +25,6 @@ from stemgen_jax.generation.request import (
   Vary,
 )
 from stemgen_jax.generation.take import GenerationWarning, Take
-from stemgen_jax.model.products import resolve_dtype
 from stemgen_jax.sampling import cost
 
 _REFERENCE_DB = -18.0  # of weights that do not state their level
@@ -80,13 +78,8 @@ def generate(
     ValueError: the request does not suit the weights; raised before the first
       take.
   """
-  config, edit = weights.config, request.edit
-  if edit is not None and config.dtype == "auto":
-    config = dataclasses.replace(config, dtype=edit.take.dtype or "auto")
-  # Recorded in the take: another processor may choose another one.
-  config = dataclasses.replace(config, dtype=resolve_dtype(config.dtype))
-  weights = dataclasses.replace(weights, config=config)
-  conditions = config.conditions
+  weights = sampler.with_dtype(weights, request)
+  conditions = weights.config.conditions
   request.check_conditions(conditions, name)
   if request.edit is None:
     trained = weights.metadata.get("categories", categories.CATEGORIES)
@@ -314,7 +307,7 @@ def _takes(task: Task, name: str, compiled: float) -> Iterator[Take]:
         # Of codecs over networks alone.
         codec_device=getattr(task.codec, "device", ""),
         dtype=config.dtype,
-        devices=max(jax.sharding.get_mesh().size, 1),
+        devices=sampler.count_devices(),
         origin=request.origin,
         passes=passes,
         flops=passes * cost.pass_flops(config),

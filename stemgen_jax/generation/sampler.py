@@ -1,5 +1,6 @@
 """Sample the codes of a request, window by window."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from stemgen_jax import categories, model, sampling
 from stemgen_jax.codec import Codec
 from stemgen_jax.generation import compilation
 from stemgen_jax.generation.request import GenerationRequest
+from stemgen_jax.model.products import resolve_dtype
 from stemgen_jax.sampling import loops, windows
 
 _SEAM_SECONDS = 0.5  # decoded again on either side of a loop's seam
@@ -25,6 +27,25 @@ _CONDITIONS = {
 def at_once(*, exact: bool) -> int:
   """Return the number of takes that are sampled together on this machine."""
   return 1 if exact or jax.default_backend() == "cpu" else _MOST_AT_ONCE
+
+
+def count_devices() -> int:
+  """Return the number of devices that sample a pass."""
+  return max(jax.sharding.get_mesh().size, 1)
+
+
+def with_dtype(
+  weights: model.Weights, request: GenerationRequest
+) -> model.Weights:
+  """Replace the dtype "auto" by that of the edited take, or the fastest.
+
+  Takes record it: another processor may choose another one.
+  """
+  dtype = weights.config.dtype
+  if dtype == "auto" and request.edit is not None:
+    dtype = request.edit.take.dtype
+  config = dataclasses.replace(weights.config, dtype=resolve_dtype(dtype))
+  return dataclasses.replace(weights, config=config)
 
 
 def batches(request: GenerationRequest) -> list[list[int]]:

@@ -67,12 +67,12 @@ class StemGen:
       codec_device: "cpu", "cuda" or "cuda:N"; "auto" is a GPU if PyTorch finds
         one. JAX, if it has not been used yet, leaves it some memory.
       dtype: dtype of the model's products, "float32" or "bfloat16"; "auto" is
-        that of the weights, or the fastest here, and of an edit the take's.
+        that of the take for an edit, otherwise the faster one here.
 
     Raises:
       FileNotFoundError: there are no such weights.
       ValueError: the weights are corrupt, the codec is not the one that the
-        model was trained with, or there is no such device.
+        model was trained with, or there is no such device or dtype.
     """
     if codec is None or isinstance(codec, str | os.PathLike):
       # Before JAX is used, which takes most of a GPU's memory then.

@@ -93,8 +93,9 @@ class Take:
     weights: name or path of the weights.
     codec_checksum: checksum of the codec of the codes.
     codec_device: device of the codec, for information; "" if unknown.
-    dtype: dtype of the model's products, which edits repeat; "" if unknown.
-    devices: number of devices that the model ran on, for information.
+    dtype: dtype of the model's products, "float32" or "bfloat16", which edits
+      use again. Takes of earlier versions are float32.
+    devices: number of devices that each pass was split over.
     origin: edit and name of the edited take; "" for other takes.
     passes: forward passes of the model.
     flops: floating-point operations of the passes.
@@ -116,7 +117,7 @@ class Take:
   codec_checksum: str
   elapsed: float
   codec_device: str = ""
-  dtype: str = ""
+  dtype: str = "float32"
   devices: int = 1
   genre: str = ""
   role: str = ""

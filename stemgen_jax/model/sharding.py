@@ -104,6 +104,12 @@ def make_copies(devices: int) -> Mesh:
   return jax.make_mesh((devices,), (COPIES,), devices=jax.devices()[:devices])
 
 
+def count_copies() -> int:
+  """Return the number of devices that each hold the whole state."""
+  mesh = jax.sharding.get_mesh()
+  return mesh.size if COPIES in mesh.axis_names else 1
+
+
 @contextlib.contextmanager
 def without_copies() -> Iterator[None]:
   """Leave a mesh of copies for a while; another mesh stays."""

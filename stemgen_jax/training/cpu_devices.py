@@ -5,6 +5,7 @@ threads, whose threads wait for each other in many small operations.
 """
 
 import os
+import pathlib
 from typing import Any
 
 from stemgen_jax.training.config import TrainConfig
@@ -13,14 +14,24 @@ from stemgen_jax.training.config import TrainConfig
 _MOST = 8
 
 
-def choose(config: TrainConfig, wanted: int, *, processes: bool) -> int:
-  """Return the number of CPU devices of a run, without loading jax.
+def choose(
+  config: TrainConfig,
+  wanted: int,
+  *,
+  processes: bool,
+  out: str | os.PathLike | None = None,
+) -> int:
+  """Return the number of CPU devices of a run.
+
+  No JAX backend is started, and jax is not loaded before an error.
 
   Args:
     config: configuration of the run.
-    wanted: value of `--cpu_devices`; 0 for one device per core where the
-      batch can be split over them, otherwise 1.
+    wanted: value of `--cpu_devices`; 0 for the number that the run was
+      started with, or for a new run one device per core where the batch can be
+      split over them, otherwise 1.
     processes: the run has several processes, or other devices than CPUs.
+    out: folder of the run, which may be new.
 
   Raises:
     ValueError: `wanted` does not suit the run.
@@ -40,10 +51,28 @@ def choose(config: TrainConfig, wanted: int, *, processes: bool) -> int:
     )
   if wanted or meshed or processes:
     return wanted or 1
+  recorded = _recorded(out) if out else 0
+  if recorded and rows % recorded == 0:
+    return recorded
   cores = (
     len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
   )
   return cores if cores <= _MOST and rows % cores == 0 else 1
+
+
+def _recorded(out: str | os.PathLike) -> int:
+  """Return the CPU devices of the last start of a run; 0 for a new run."""
+  log = pathlib.Path(out, "log.jsonl")
+  if not log.is_file():
+    return 0
+  from stemgen_jax.training.metrics import read_log  # imports jax
+
+  for line in reversed(read_log(log)):
+    if line["kind"] == "start":
+      # Logs of earlier versions have only "2 x cpu".
+      count, _, kind = line.get("devices", "").partition(" x ")
+      return line.get("copies", int(count) if kind == "cpu" else 0)
+  return 0
 
 
 def start(devices: int) -> int:

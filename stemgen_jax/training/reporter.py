@@ -19,6 +19,7 @@ from typing import Any
 import jax
 
 from stemgen_jax import progress
+from stemgen_jax.model import sharding
 from stemgen_jax.training.config import TrainConfig
 from stemgen_jax.training.metrics import Log, flatten, summarize
 from stemgen_jax.training.planning.flops import step_flops
@@ -54,7 +55,10 @@ class Reporter:
     if self._writes:
       self._log = Log(out / "log.jsonl", start)
       devices = "{} x {}".format(*_devices())
-      self._log.write(start, "start", {"command": command, "devices": devices})
+      about = {"command": command, "devices": devices}
+      # The next start on a CPU takes as many, see `cpu_devices.choose`.
+      about["copies"] = sharding.count_copies()
+      self._log.write(start, "start", about)
       if tensorboard_available():
         # TensorBoard hides later steps of an earlier call.
         self._tensorboard = _tensorboardx().SummaryWriter(

@@ -29,11 +29,11 @@ class FakeStemGen:
   knows = ("bass", "drums")
 
   def __init__(self):
-    self.asked, self.codec_device = [], ""
+    self.asked, self.device, self.dtype = [], "", ""
 
   def load(self, weights, *, codec, codec_device, dtype):
     self.asked.append((weights, codec))
-    self.codec_device = codec_device
+    self.device, self.dtype = codec_device, dtype
     return self
 
   def run(self, request):
@@ -58,7 +58,8 @@ class FakeStemGen:
           np.repeat(hum, form.channels, axis=1).astype(np.float32),
           form.sample_rate,
         ),
-        codec_device=self.codec_device,
+        codec_device=self.device,
+        dtype=self.dtype,
         codes=np.zeros((50, 4), np.int32),
         context=context_lib.EncodedContext(
           codes=np.zeros((50, 4), np.int32),
@@ -119,6 +120,7 @@ def test_one_take_writes_exactly_the_requested_files(context, fake, capsys):
     "--mix=both.flac",
     "--picture=look.png",
     "--codec_device=cpu",
+    "--dtype=bfloat16",
   )
   assert files() == [
     "both.flac",
@@ -139,6 +141,7 @@ def test_one_take_writes_exactly_the_requested_files(context, fake, capsys):
   assert metadata["seed"] == 3
   assert metadata["stem"] == "bass"
   assert metadata["codec_device"] == "cpu"
+  assert (metadata["dtype"], metadata["devices"]) == ("bfloat16", 1)
   assert metadata["settings"]["steps"] == [12, 6, 3, 3]
   out, err = capsys.readouterr()
   assert err == ""

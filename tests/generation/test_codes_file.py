@@ -63,6 +63,8 @@ def _change(path, change):
     (("seed",), "3"),
     (("seed",), True),
     (("stem",), None),
+    (("dtype",), "float8"),
+    (("devices",), "1"),
     (("format",), "2"),
     (("format",), 0),
     (("settings",), []),

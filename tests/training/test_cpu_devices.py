@@ -1,4 +1,5 @@
 import functools
+import json
 import os
 from typing import Any
 
@@ -83,8 +84,9 @@ def test_a_run_resumes_on_another_number_of_devices(tmp_path):
     )
     assert reached == steps
   log = read_log(tmp_path / "log.jsonl")
-  starts = [line["devices"] for line in log if line["kind"] == "start"]
-  assert starts == ["2 x cpu", "1 x cpu"]
+  starts = [line for line in log if line["kind"] == "start"]
+  assert [x["devices"] for x in starts] == ["2 x cpu", "1 x cpu"]
+  assert [x["copies"] for x in starts] == [2, 1]
   assert [x["step"] for x in log if x["kind"] == "validation"] == [3, 6]
 
 
@@ -110,6 +112,34 @@ def test_every_core_is_a_device_if_the_batch_divides(
   run = tiny_config(**({"mesh_data": 0} | changes))
   assert cpu_devices.choose(run, wanted, processes=False) == devices
   assert cpu_devices.choose(run, 0, processes=True) == 1
+
+
+@pytest.mark.parametrize(
+  ("start", "wanted", "devices"),
+  [
+    ({"devices": "4 x cpu", "copies": 4}, 0, 4),
+    ({"devices": "4 x cpu", "copies": 4}, 2, 2),
+    ({"devices": "8 x cpu", "copies": 1}, 0, 1),  # a mesh of 8
+    ({"devices": "4 x cpu"}, 0, 4),  # of an earlier version
+    ({"devices": "1 x H100", "copies": 1}, 0, 1),
+    ({"devices": "1 x H100"}, 0, 2),
+    ({"devices": "3 x cpu", "copies": 3}, 0, 2),  # does not divide the batch
+    ({}, 0, 2),
+  ],
+)
+def test_a_run_keeps_its_number_of_devices(
+  start, wanted, devices, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(2))
+  lines = [{"kind": "start", "copies": 8}, {"kind": "start", **start}]
+  lines.append({"kind": "train"})
+  text = "\n".join(json.dumps({"step": 0} | line) for line in lines)
+  (tmp_path / "log.jsonl").write_text(text)
+  run = tiny_config(mesh_data=0)
+  options = {"processes": False, "out": tmp_path}
+  assert cpu_devices.choose(run, wanted, **options) == devices
+  options["out"] = tmp_path / "new"
+  assert cpu_devices.choose(run, wanted, **options) == (wanted or 2)
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,6 @@ def _define(
     "dtype",
     "auto",
     ["auto", "float32", "bfloat16"],
-    "Dtype of the model's products; auto is the faster one here, or that of "
-    "the take. float32 repeats a seed most widely.",
+    "Dtype of the model's products. auto is that of the take for an edit, "
+    "otherwise the faster one here; float32 is the portable setting for seeds.",
   )
