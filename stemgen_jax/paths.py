@@ -9,6 +9,7 @@ DEMO_CODEC = ASSETS / "demo" / "codec.safetensors"
 DEMO_HELDOUT = ASSETS / "demo" / "heldout.npz"
 LOOPS = ASSETS / "loops"
 SLAKH_SPLITS = ASSETS / "slakh_splits.json"
+PITCHED_RECORDINGS = ASSETS / "pitched_recordings.txt"
 
 
 def cache_folder() -> pathlib.Path:

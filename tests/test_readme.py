@@ -73,6 +73,8 @@ SMALLER_EVALUATION = {
   "listening": "--examples=2",
   "sound": "--preset=fast --examples=8",
   "loops": "--seconds=2 --preset=fast",
+  "retrieval": "--seconds=2 --preset=fast",
+  "perturbation": "--songs=2 --seconds=2",
   # The second and third of these find the stems of the first.
   "decoding": "--examples=2 --seeds=1 --seconds=2 --mirdd=false "
   "--grid=small_grid.py --out=out/decoding",

@@ -39,9 +39,14 @@ class Features:
     return harmony.fold(self.notes[0])
 
   @functools.cached_property
+  def strength(self) -> Float[np.ndarray, " t"]:
+    """Onset strength, see `rhythm.strength`."""
+    return rhythm.strength(self.mono, self.sample_rate)
+
+  @functools.cached_property
   def pulse(self) -> rhythm.Pulse:
     """Beats and onsets in seconds."""
-    return rhythm.pulse(self.mono, self.sample_rate)
+    return rhythm.pulse_of(self.strength)
 
   def codes(self, codec: Codec) -> Int[np.ndarray, "t q"]:
     """Return the codes of a codec, which has the sound's format."""

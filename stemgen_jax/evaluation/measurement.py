@@ -14,6 +14,7 @@ from stemgen_jax import audio, disk
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec, ScaledCodec, decode
 from stemgen_jax.evaluation import figures
+from stemgen_jax.evaluation.baselines import baselines
 from stemgen_jax.evaluation.features import Features
 from stemgen_jax.evaluation.metrics.descriptors import Describe
 from stemgen_jax.evaluation.metrics.embeddings import Embedding
@@ -32,7 +33,7 @@ SYSTEMS = {
 DESCRIBED = ("generated", "real", "round_trip", "random")
 """Systems whose mixes are described for MIRDD."""
 
-VERSION = 3
+VERSION = 4
 """Increased with each change to a figure, embedding or descriptor, so that
 results from before and after it never share a folder."""
 
@@ -142,6 +143,7 @@ def measure(
   *,
   describe: Describe | None = None,
   described: Collection[str] = DESCRIBED,
+  with_baselines: bool = False,
   began: float,
   spent: float = 0.0,
   **about: Any,
@@ -154,16 +156,23 @@ def measure(
     embeddings: computed of every stem and mix.
     describe: descriptors of mixes, if any.
     described: systems whose mixes are described.
+    with_baselines: whether figures of `baselines` are added.
     began: `time.perf_counter()` at the start of the work on the example.
     spent: seconds of work before that.
     **about: additional entries of `Measurements.about`.
   """
   context = Features(example.context)
+  real = stems.get("real") or Features(example.real)
   found, vectors, descriptors = {}, {}, {}
-  for name, stem in stems.items():
+  compared = dict(stems)
+  if with_baselines:
+    compared |= baselines(example, context)
+  for name, stem in compared.items():
     found[name] = figures.compute(
-      stem, context, example.annotations, pitched=example.pitched
+      figures.Case(stem, context, real, example.annotations, example.category),
+      pitched=example.pitched,
     )
+  for name, stem in stems.items():
     mix = Features(audio.mix(example.context, stem.sound)[0])
     if np.array_equal(mix.samples, context.samples):  # of silence
       mix = context

@@ -63,7 +63,8 @@ class Options:
     "Processes that measure stems, of one thread each; 0 measures in this "
     "one. Default: one per core.",
   )
-  files: str | None = _flag(None, "Pattern of loops, as 'my_loops/*.wav'.")
+  files: str | None = _flag(None, "Pattern of recordings, as 'my_loops/*.wav'.")
+  songs: int | None = _flag(None, "Number of the band's songs, at least 2.")
   grid: str | None = _flag(
     None,
     "Python file whose get_settings() returns Settings by name, as "

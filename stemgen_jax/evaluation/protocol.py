@@ -36,6 +36,7 @@ class Example:
     song: id of the song.
     start: start of the segment in the song, in seconds.
     category: category of the target.
+    target: name of the target's stem.
     genre: genre of the song.
     role: role of the target, or "".
     stems: names of the stems in the context.
@@ -51,6 +52,7 @@ class Example:
   song: str
   start: float
   category: str
+  target: str = ""
   genre: str
   role: str
   stems: tuple[str, ...]
@@ -133,6 +135,7 @@ class ExampleList:
       song=song.id,
       start=segment.start,
       category=category,
+      target=song.stems[pair.target].name,
       genre=song.genre,
       role=song.stems[pair.target].role,
       stems=tuple(stem.name for stem in in_context),

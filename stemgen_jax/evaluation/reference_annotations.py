@@ -30,6 +30,8 @@ class ReferenceAnnotations:
     chords: chords in order.
     key: tonic and mode as in mir_eval: "A minor".
     estimated: whether any of them is estimated from the audio.
+    downbeats: first beats of bars in seconds, with the last one before and
+      the first one after the piece; none where they are not known.
   """
 
   beats: Float[np.ndarray, " n"]
@@ -37,6 +39,9 @@ class ReferenceAnnotations:
   chords: tuple[harmony.Span, ...]
   key: str
   estimated: bool
+  downbeats: Float[np.ndarray, " bars"] = dataclasses.field(
+    default_factory=lambda: np.zeros(0)
+  )
 
 
 def of_score(
@@ -51,6 +56,7 @@ def of_score(
     chords=_spans(score.chords, start, seconds),
     key=f"{score.key} {'minor' if minor else 'major'}",
     estimated=False,
+    downbeats=_bars(score.downbeats, start, seconds),
   )
 
 
@@ -80,7 +86,18 @@ def of_midi(
     chords=chords or estimated.chords,
     key=keys[-1] if keys else estimated.key,
     estimated=not (score.beats and chords and keys),
+    downbeats=_bars(score.downbeats, start, seconds),
   )
+
+
+def _bars(
+  downbeats: tuple[float, ...], start: float, seconds: float
+) -> Float[np.ndarray, " bars"]:
+  """Return the downbeats of a segment and the nearest ones around it."""
+  times = np.array(downbeats) - start
+  first = np.searchsorted(times, 0, side="right") - 1
+  last = np.searchsorted(times, seconds)
+  return times[max(first, 0) : last + 1]
 
 
 def _spans(

@@ -12,7 +12,14 @@ if TYPE_CHECKING:
   from stemgen_jax.evaluation.subject import Subject
 
 _LAST_SEED = 2**31 - 1  # numbers of examples and takes are added to it
-_LEAST = {"examples": 2, "seeds": 1, "shown": 0, "variations": 0, "workers": 0}
+_LEAST = {
+  "examples": 2,
+  "songs": 2,
+  "seeds": 1,
+  "shown": 0,
+  "variations": 0,
+  "workers": 0,
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

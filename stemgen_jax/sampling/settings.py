@@ -174,7 +174,7 @@ def preset(name: str) -> Settings:
 
   "paper" has exactly the paper's numbers; "default" was best in our ablation
   (configs/README.md) and takes 44 passes of the model; "fast" takes 12, at
-  which the ablation found no significant loss of rhythm or harmony.
+  which the ablation found no significant loss of tempo or harmony.
 
   Raises:
     ValueError: no preset has this name.

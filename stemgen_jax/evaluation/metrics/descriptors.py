@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy import signal
 
 from stemgen_jax import audio
@@ -31,7 +31,6 @@ Describe = Callable[[Features], dict[str, list[float]]]
 """Maps a mix to the values of each descriptor."""
 
 _MADMOM_RATE = 44100
-_NOTE = 0.5  # least posterior of an onset
 _DENSE_SECONDS = 0.6  # of the paper's percussive density
 _FLATS = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#"}
 _NO_CHORD = 24  # after 12 major and 12 minor chords
@@ -80,13 +79,7 @@ def check() -> None:
 
 def notes_of(onsets: Float[np.ndarray, "t 88"]) -> np.ndarray:
   """Return the keys of the notes: one per peak of the onsets' posteriors."""
-  before = np.pad(onsets, ((1, 0), (0, 0)))[:-1]
-  after = np.pad(onsets, ((0, 1), (0, 0)))[1:]
-  # A plateau counts once, at its first frame.
-  peaks: Bool[np.ndarray, "t 88"] = (
-    (onsets > _NOTE) & (onsets > before) & (onsets >= after)
-  )
-  return np.nonzero(peaks)[1]
+  return notes.struck(onsets)[1]
 
 
 def most_within(

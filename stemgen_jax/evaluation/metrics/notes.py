@@ -21,6 +21,7 @@ INSTALL = (
 LOWEST = 21
 """MIDI number of the first of the 88 keys."""
 
+_NOTE = 0.5  # least posterior of an onset
 _RATE = 22050
 _SAMPLES, _FRAMES = 43844, 172  # per window of the network
 FRAME_RATE = _FRAMES * _RATE / _SAMPLES
@@ -43,6 +44,18 @@ def posteriors(
   # [windows, samples, 1] -> onsets, notes and contours, [windows, t, keys].
   onsets, activity, _ = session.run(None, {name: cut[:, :, None]})
   return activity, onsets
+
+
+def struck(
+  onsets: Float[np.ndarray, "t 88"],
+) -> tuple[np.ndarray, np.ndarray]:
+  """Return frames and keys of the notes: peaks of the onsets' posteriors."""
+  before = np.pad(onsets, ((1, 0), (0, 0)))[:-1]
+  after = np.pad(onsets, ((0, 1), (0, 0)))[1:]
+  # A plateau counts once, at its first frame.
+  peaks = (onsets > _NOTE) & (onsets > before) & (onsets >= after)
+  frames, keys = np.nonzero(peaks)  # in order of the frames
+  return frames, keys
 
 
 def windows(

@@ -11,6 +11,8 @@ from stemgen_jax.audio.analysis import librosa, mir_eval, quiet
 # 11.6 ms per frame, well below the tolerance of 70 ms.
 _HOP = 256
 _RATE = 22050
+FRAME_RATE = _RATE / _HOP
+"""Frames of `strength` per second."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,15 +50,27 @@ class Pulse(NamedTuple):
   onsets: Float[np.ndarray, " onsets"]
 
 
-def pulse(samples: Float[np.ndarray, " n"], sample_rate: int) -> Pulse:
-  """Estimate beats and onsets; none in silence."""
+def strength(
+  samples: Float[np.ndarray, " n"], sample_rate: int
+) -> Float[np.ndarray, " t"]:
+  """Estimate the onset strength, `FRAME_RATE` per second; empty in silence."""
   sound = _resampled(samples, sample_rate)
   if sound is None:
+    return np.zeros(0)
+  with quiet():
+    return librosa.onset.onset_strength(y=sound, sr=_RATE, hop_length=_HOP)
+
+
+def pulse(samples: Float[np.ndarray, " n"], sample_rate: int) -> Pulse:
+  """Estimate beats and onsets; none in silence."""
+  return pulse_of(strength(samples, sample_rate))
+
+
+def pulse_of(strength: Float[np.ndarray, " t"]) -> Pulse:
+  """Estimate beats and onsets from the onset strength."""
+  if not strength.any():
     return Pulse(np.zeros(0), np.zeros(0))
   with quiet():
-    strength = librosa.onset.onset_strength(y=sound, sr=_RATE, hop_length=_HOP)
-    if not strength.any():
-      return Pulse(np.zeros(0), np.zeros(0))
     options = {"onset_envelope": strength, "sr": _RATE, "hop_length": _HOP}
     # Keep weak beats at both ends, which `trim` would remove.
     _, found = librosa.beat.beat_track(**options, trim=False)

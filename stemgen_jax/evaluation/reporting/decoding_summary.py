@@ -114,7 +114,8 @@ def _row(
   qualities = [
     np.array([of_seed[apa_by]["apa_codes"] for of_seed in distances])
   ]
-  for group, names in summary.groups().items():
+  for group in summary.COMPARED:
+    names = summary.groups()[group]
     mine = [columns[name] for name in names]
     theirs = [compared[name] for name in names]
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stemgen_jax import disk, text_tables
+from stemgen_jax.evaluation.figures import title as title_of
 from stemgen_jax.evaluation.reporting import summary
 from stemgen_jax.evaluation.reporting.decoding_summary import ANCHORS
 
@@ -18,8 +19,8 @@ _NOT_WORSE, _WORSE = "#c4561e", "#8d869c"
 def table(result: Mapping[str, Any]) -> str:
   """Return `decoding_summary.summarize` as Markdown, best settings first."""
   embeddings = list(result["anchors"]["real"]["frechet"])
-  groups = list(summary.groups())
-  header = ["setting", "passes", *groups]
+  groups = summary.COMPARED
+  header = ["setting", "passes", *map(title_of, groups)]
   header += [summary.DISTANCES[measure] for measure in summary.APA_ENDS]
   header += [f"FAD {name}" for name in embeddings]
   described = result["mirdd_floor"] is not None
@@ -50,10 +51,10 @@ def table(result: Mapping[str, Any]) -> str:
     rows.append(["*other real mixes*", *empty, floor, ""])
   return text_tables.markdown(rows, header) + (
     f"\n\n{result['examples']} examples of {result['songs']} songs, "
-    f"seeds: {result['seeds']}. Rhythm (beat F1, grid agreement) and harmony "
-    "(chord tones, chroma, key): from random pairing (0 %) to the real stem "
-    "through the codec (100 %); - and + mark a 95 % interval of the difference "
-    f"from {result['reference']} that is below or above 0. "
+    f"seeds: {result['seeds']}. Tempo and grid (beat F1, grid agreement) and "
+    "harmony (chord tones, chroma, key): from random pairing (0 %) to the real "
+    "stem through the codec (100 %); - and + mark a 95 % interval of the "
+    f"difference from {result['reference']} that is below or above 0. "
     f"APA, by {result['apa_by']}: 1 for the real stem's mixes, 0 for another "
     "song's; of codes: 1 and 0 for the same two through the codec. Quality: "
     "mean of the scores, each at most 100 %, and APA of codes, ± standard "
@@ -110,7 +111,7 @@ def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:
   reference = result["reference"]
   for colour, text in (
     (_NOT_WORSE, f"neither is significantly worse than {reference}'s"),
-    (_WORSE, f"rhythm or harmony significantly worse than {reference}'s"),
+    (_WORSE, f"tempo or harmony significantly worse than {reference}'s"),
   ):
     # Empty plots make the entries of the legend.
     axes.plot([], [], "o", color=colour, markersize=4, label=text)
@@ -120,7 +121,8 @@ def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:
   axes.xaxis.set_major_formatter(ticker.ScalarFormatter())
   axes.set_xlabel("passes of the model per window")
   axes.set_ylabel(
-    "quality: mean of rhythm, harmony and APA of codes, by " + result["apa_by"]
+    "quality: mean of tempo and grid, harmony and APA of codes, by "
+    + result["apa_by"]
   )
   axes.grid(alpha=0.25)
   with disk.replacing(path) as partial:

@@ -6,7 +6,8 @@ from typing import Any
 
 from stemgen_jax import audio, disk
 from stemgen_jax.audio import Audio
-from stemgen_jax.evaluation.figures import FIGURES
+from stemgen_jax.evaluation.baselines import BASELINES
+from stemgen_jax.evaluation.figures import FIGURES, title
 from stemgen_jax.evaluation.measurement import SYSTEMS
 from stemgen_jax.evaluation.metrics import intervals, mirdd
 from stemgen_jax.evaluation.protocol import Example
@@ -27,6 +28,12 @@ _MEANINGS = {
   "chroma_agreement": "cosine of the pitch classes of stem and context",
   "key_agreement": "1: the context's key; 0.5 a fifth above, 0.3 relative, "
   "0.2 parallel",
+  "metrical_phase": "share of stems that fit the real stem's bar best without "
+  "any shift by sixteenths",
+  "change_timing": "probability that pitch classes change more at a change of "
+  "the chord than at another beat; 0.5: chance",
+  "root_on_change": "share of the chord changes at which the first note of a "
+  "bass is the root",
 }
 
 
@@ -59,12 +66,13 @@ def write(
   }
   # Omit sections without content.
   sections = {name: body for name, body in sections.items() if body}
+  systems = SYSTEMS | BASELINES
   lead = (
     f"{result['weights']}: {result['examples']} examples of "
     f"{result['songs']} test songs ({result['data']}), evaluated in "
     f"{figures_lib.duration(result['seconds'])} of work. "
     + "Systems: "
-    + "; ".join(f"{name}: {text}" for name, text in SYSTEMS.items())
+    + "; ".join(f"{name}: {text}" for name, text in systems.items())
     + "."
   )
   disk.write_text(path, html.page("Evaluation", lead, sections))
@@ -128,11 +136,12 @@ def _scores(result: Mapping[str, Any]) -> str:
   rows, lines = [], {}
   for group, systems in result["scores"].items():
     for system, found in systems.items():
-      rows.append((f"{group}, {system}", summary.score_text(found)))
+      name = f"{title(group)}, {system}"
+      rows.append((name, summary.score_text(found)))
       if found["low"] is not None:
         # In percent.
-        lines[f"{group}, {system}"] = tuple(
-          100 * found[name] for name in ("score", "low", "high")
+        lines[name] = tuple(
+          100 * found[end] for end in ("score", "low", "high")
         )
   by_category = [
     (name, *(summary.score_text(found["generated"]) for found in of.values()))
@@ -141,11 +150,14 @@ def _scores(result: Mapping[str, Any]) -> str:
   return (
     tables_lib.table(("", "score, 95 % interval"), rows)
     + figures_lib.intervals(lines, (0.0, 100.0))
-    + tables_lib.table(("generated", *result["scores"]), by_category)
-    + "<p>0 %: random pairing; 100 %: the real stem through the codec. Rhythm "
-    "is the mean of beat F1 and grid agreement, harmony of the other three "
-    "figures below. With another song's context (shuffled) a model that uses "
-    "its context is near 0 %.</p>"
+    + tables_lib.table(
+      ("generated", *map(title, result["scores"])), by_category
+    )
+    + "<p>0 %: random pairing; 100 %: the real stem through the codec. Tempo "
+    "and grid is the mean of beat F1 and grid agreement, harmony of chord "
+    "tones, chroma and key; pooled harmony weights all figures of pitch by the "
+    "distance of these two ends over its standard error. With another song's "
+    "context (shuffled) a model that uses its context is near 0 %.</p>"
   )
 
 

@@ -5,13 +5,18 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy import stats
 
 from stemgen_jax import finite, text_tables
-from stemgen_jax.evaluation.figures import FIGURES
+from stemgen_jax.evaluation.baselines import BASELINES
+from stemgen_jax.evaluation.figures import FIGURES, POOLED, title
 from stemgen_jax.evaluation.measurement import SYSTEMS, Measurements
 from stemgen_jax.evaluation.metrics import frechet, intervals, mirdd
 
 SCORED = ("generated", "shuffled")
+COMPARED = ("rhythm", "harmony")
+"""Groups whose scores make up the quality of a setting."""
+_COMPARED_BY_FIGURES = (*SYSTEMS, *BASELINES)
 DISTANCES = {
   "fad": "FAD",
   "fad_infinity": "FAD-infinity",
@@ -56,7 +61,10 @@ def summarize(
     "of_category": {},
   }
   values = {
-    name: {system: values_of(measured, system, name) for system in SYSTEMS}
+    name: {
+      system: values_of(measured, system, name)
+      for system in _COMPARED_BY_FIGURES
+    }
     for name in FIGURES
   }
   # The order of draws from `rng` is part of the results.
@@ -94,20 +102,34 @@ def _scores(
   values: Mapping[str, Mapping[str, Float[np.ndarray, " n"]]],
   draws: intervals.Draws,
 ) -> dict[str, Any]:
-  """Return `score` of rhythm and of harmony, by system."""
-  return {
+  """Return `score` of each group and that of all harmony, by system."""
+  found = {
     group: {
       system: score([values[name] for name in names], system, draws)
       for system in SCORED
     }
     for group, names in groups().items()
   }
+  clear = {
+    name: clearness(values[name])
+    for name, group in FIGURES.items()
+    if group in POOLED
+  }
+  kept = [name for name, weight in clear.items() if weight]
+  found["pooled_harmony"] = {
+    system: score(
+      [values[name] for name in kept], system, draws, [clear[x] for x in kept]
+    )
+    for system in SCORED
+  }
+  return found
 
 
 def score(
   figures: Sequence[Mapping[str, Float[np.ndarray, " n"]]],
   system: str,
   draws: intervals.Draws,
+  importance: Sequence[float] = (),
 ) -> dict[str, float | None]:
   """Compute the anchor-normalized score: 0 random pairing, 1 round trip.
 
@@ -119,6 +141,7 @@ def score(
     figures: values of the examples by system, of each figure.
     system: system to score.
     draws: resamples of the songs.
+    importance: weights of the figures in the mean; () means equal.
 
   Returns:
     `score` with its 95 % interval, `low` and `high`; None where the anchors do
@@ -126,12 +149,28 @@ def score(
   """
   equal = np.ones((1, len(draws.song)))
   # Weights of 1 give the score itself.
-  middle = float(anchor_normalized(figures, system, equal)[0])
+  middle = float(anchor_normalized(figures, system, equal, importance)[0])
   resampled = anchor_normalized(
-    figures, system, resamples(figures, system, draws)
+    figures, system, resamples(figures, system, draws), importance
   )
   found = intervals.around(middle, resampled)
   return {"score": found.pop("mean"), **found}
+
+
+def clearness(of_system: Mapping[str, Float[np.ndarray, " n"]]) -> float:
+  """Return the distance of a figure's anchors over its standard error.
+
+  Returns:
+    0 where the round trip is not above the random stem, or with fewer than
+    two examples.
+  """
+  random, round_trip = (of_system[end] for end in _ENDS)
+  apart = (round_trip - random)[np.isfinite(round_trip - random)]
+  if len(apart) < 2 or apart.mean() <= 0:
+    return 0.0
+  # A difference that is the same everywhere would count infinitely.
+  error = max(float(stats.sem(apart)), 1e-3)
+  return float(apart.mean()) / error
 
 
 def resamples(
@@ -150,10 +189,18 @@ def anchor_normalized(
   figures: Sequence[Mapping[str, Float[np.ndarray, " n"]]],
   system: str,
   weights: Float[np.ndarray, "resamples n"],
+  importance: Sequence[float] = (),
 ) -> Float[np.ndarray, " resamples"]:
-  """Compute the score under each resample, given as weights of examples."""
-  found = []
-  for of_system in figures:
+  """Compute the score under each resample, given as weights of examples.
+
+  Args:
+    figures: as `score`.
+    system: system to score.
+    weights: weights of the examples.
+    importance: as `score`.
+  """
+  found, kept = [], []
+  for of_system, weight in zip(figures, importance or [1.0] * len(figures)):
     there = _compared(of_system, system)
     if not there.any():
       continue
@@ -164,7 +211,10 @@ def anchor_normalized(
     # Sums of the same number of examples: their ratio is that of the means.
     distance = np.where(high - low > 0, high - low, np.nan)
     found.append((mine - low) / distance)
-  return np.mean(found, axis=0) if found else np.full(len(weights), np.nan)
+    kept.append(weight)
+  if not found:
+    return np.full(len(weights), np.nan)
+  return np.average(found, axis=0, weights=kept)
 
 
 def _compared(
@@ -265,16 +315,16 @@ def _rounded(value: Any) -> Any:
 def table(result: Mapping[str, Any]) -> str:
   """Return the figures of `summarize` as text."""
   rows = [
-    (name, *(_number(result["figures"][name][x]["mean"]) for x in SYSTEMS))
-    for name in FIGURES
+    (x, *(_number(result["figures"][name][x]["mean"]) for name in FIGURES))
+    for x in _COMPARED_BY_FIGURES
   ]
   lines = [
     f"{result['examples']} examples of {result['songs']} songs",
-    text_tables.aligned(rows, ("", *SYSTEMS)),
+    text_tables.aligned(rows, ("", *FIGURES)),
   ]
   for group, systems in result["scores"].items():
     for system, found in systems.items():
-      lines.append(f"{group}, {system}: {score_text(found)}")
+      lines.append(f"{title(group)}, {system}: {score_text(found)}")
   for name, one in result["frechet"].items():
     rows = [
       (f"  {x}", *(_number(one["systems"][y][x]) for y in _POPULATIONS))

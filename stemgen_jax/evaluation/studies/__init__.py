@@ -36,6 +36,17 @@ STUDIES = {
       seconds=(0.2, 600.0),  # of any audio that a stem is generated for
     ),
     Study(
+      name="retrieval",
+      flags=("codec", "seconds", "preset", "files"),
+      required={"files": "my_loops/*.wav"},
+      seconds=(2.0, 600.0),
+    ),
+    Study(
+      name="perturbation",
+      flags=("codec", "data", "seconds", "songs"),
+      defaults={"songs": 24},
+    ),
+    Study(
       name="decoding",
       flags=(
         *("codec", "data", "examples", "seconds", "mirdd", "vggish", "clap"),

@@ -212,6 +212,7 @@ def measure_one(subject: SongSubject, path: pathlib.Path, place: int) -> None:
     stems,
     subject.embeddings,
     describe=subject.describe,
+    with_baselines=True,
     began=began,
     spent=spent,
   ).save(path)

@@ -80,7 +80,7 @@ def loops(
       "another"
     )
   # Decode all files first: an unreadable one is an early error.
-  sounds = [_repeat(audio.read(path), seconds) for path in files]
+  sounds = [repeated(audio.read(path), seconds) for path in files]
   annotations = [
     reference_annotations.estimate(audio.mono(x), x.sample_rate) for x in sounds
   ]
@@ -141,7 +141,8 @@ def loops(
   }
 
 
-def _repeat(sound: Audio, seconds: float) -> Audio:
+def repeated(sound: Audio, seconds: float) -> Audio:
+  """Repeat a loop to a number of seconds, or cut it."""
   samples = round(seconds * sound.sample_rate)
   times = -(-samples // len(sound.samples))  # rounded up
   return Audio(np.tile(sound.samples, (times, 1))[:samples], sound.sample_rate)

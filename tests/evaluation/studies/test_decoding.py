@@ -173,7 +173,7 @@ def test_a_score_counts_for_at_most_1_in_quality(found, monkeypatch):
   monkeypatch.setattr(
     summary,
     "anchor_normalized",
-    lambda figures, system, draws: np.full(len(draws), 3.0),
+    lambda figures, system, draws, *_: np.full(len(draws), 3.0),
   )
   for row in decoding_summary.summarize(found[1], "good")["rows"].values():
     assert row["scores"]["rhythm"]["score"] == 3

@@ -21,6 +21,7 @@ from stemgen_jax.evaluation import (
   protocol,
   reference_annotations,
 )
+from stemgen_jax.evaluation.baselines import BASELINES
 from stemgen_jax.evaluation.metrics import (
   embeddings,
   harmony,
@@ -214,7 +215,7 @@ def test_figures_and_anchors_of_every_system(whole):
   _, measured = whole
   assert len(measured) == 3
   for one in measured:
-    assert set(one.figures) == set(measurement.SYSTEMS)
+    assert set(one.figures) == {*measurement.SYSTEMS, *BASELINES}
     assert one.figures["silence"]["beat_f1"] == 0
     for sides in one.embeddings["codec"].values():
       assert set(sides) == set(measurement.SYSTEMS)
