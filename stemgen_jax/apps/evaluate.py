@@ -35,6 +35,17 @@ audio:
 
   stemgen-jax evaluate --what=loops --files='my_loops/*.wav' --out=out/loops
 
+Does it follow recordings of any kind? Stems are generated to each, and the
+recording is searched among all by onsets and pitch:
+
+  stemgen-jax evaluate --what=retrieval --files='my_loops/*.wav' \\
+    --out=out/retrieval
+
+Do the figures notice errors? Real stems of the band are transposed, shifted,
+stretched and held on old chords, without a model:
+
+  stemgen-jax evaluate --what=perturbation --songs=24 --out=out/perturbation
+
 Which sampling settings are worth their passes? The same examples under every
 setting of a file, with several seeds, as decoding.md and decoding.png;
 settings added to the file later extend the existing results:

@@ -105,7 +105,7 @@ def test_another_evaluation_in_the_same_folder_is_refused(out, capsys):
     (("--grid=configs/decoding.py",), "--grid is for --what=decoding, not all"),
     (("--what=loops",), "--files is missing"),
     (("--what=decoding",), "--grid is missing"),
-    (("--files=*",), "--files is for --what=loops, not all"),
+    (("--files=*",), "--files is for --what=loops or retrieval, not all"),
     (("--what=listening", "--mirdd"), "--mirdd is for --what=all or decoding"),
   ],
 )
