@@ -45,6 +45,9 @@ jaxtyping.install_import_hook(
   [
     f"stemgen_jax.{module}"
     for module in (
+      "generation.context",
+      "generation.engine",
+      "generation.sampler",
       "generation.stem_audio",
       "model.attention",
       "model.embedding",
@@ -58,9 +61,14 @@ jaxtyping.install_import_hook(
       "sampling.ranking",
       "sampling.schedule",
       "sampling.windows",
+      "training.audition",
+      "training.early_stopping",
       "training.masking",
       "training.metrics",
       "training.optimizer",
+      "training.planning.collectives",
+      "training.planning.dry_run",
+      "training.planning.flops",
       "training.prefetch",
       "training.step",
     )

@@ -1,67 +1,18 @@
-import dataclasses
-from typing import Any
+"""Tests of the training step: masks, loss, gradients and average."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
-from fake_data import FakeBatches, fake_data, tiny_config
+from fake_data import FakeBatches
+from steps import fresh, named, once, resolved, train_step
 
-from configs import demo, slakh
 from stemgen_jax.model import CONDITION_SIZES
 from stemgen_jax.model.sharding import make_mesh, place_batch
-from stemgen_jax.training.config import DropConfig, MaskConfig, from_dict
+from stemgen_jax.training.config import DropConfig, MaskConfig
 from stemgen_jax.training.masking import RATIO_BINS, training_mask
 from stemgen_jax.training.metrics import summarize
-from stemgen_jax.training.optimizer import (
-  OptimizerConfig,
-  learning_rate,
-  make_optimizer,
-)
-from stemgen_jax.training.resolve import resolve
-from stemgen_jax.training.step import (
-  cross_entropy,
-  init_state,
-  make_gradient,
-  make_train_step,
-  score,
-  views,
-)
-
-
-def resolved(**changes):
-  return resolve(tiny_config(**changes), fake_data())
-
-
-COMPILED = {}
-
-
-def once(function, config):
-  """Compiled once for all tests of one configuration and mesh."""
-  name = function, repr(config), jax.sharding.get_mesh()
-  return COMPILED.setdefault(name, function(config))
-
-
-def initial(config):
-  return jax.jit(lambda key, books: init_state(config, key, books))
-
-
-def fresh(config):
-  return once(initial, config)(jax.random.key(0), fake_data().codebooks)
-
-
-def train_step(config) -> Any:
-  return once(make_train_step, config)
-
-
-def named(tree):
-  """Leaves by their path, as "blocks/query/kernel"."""
-  return {
-    # Copied: a view would keep the buffer from being donated.
-    jax.tree_util.keystr(path, simple=True, separator="/"): np.array(leaf)
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-  }
+from stemgen_jax.training.step import cross_entropy, make_gradient, score, views
 
 
 def test_cross_entropy_is_minus_the_log_probability():
@@ -97,57 +48,6 @@ def test_no_tracer_leaks():
     train_step(config)(
       fresh(config), next(FakeBatches(config)), jax.random.key(0)
     )
-
-
-def test_muon_steps_are_orthogonal():
-  config = resolved()
-  config.optimizer = dataclasses.replace(
-    config.optimizer, kind="muon", weight_decay=0.0, warmup_steps=0
-  )
-  state = fresh(config)
-  before = named(state["params"])
-  state, metrics = train_step(config)(
-    state, next(FakeBatches(config)), jax.random.key(1)
-  )
-  taken = {name: x - before[name] for name, x in named(state["params"]).items()}
-  rate = float(metrics["learning_rate"])
-  heads = taken["blocks/query/kernel"].shape[2]
-  for name, matrix in {
-    "down": taken["blocks/down/kernel"][0],
-    "up": taken["blocks/up/kernel"][0][:, 0],
-    "out": taken["blocks/out/kernel"][0],
-    **{
-      f"query {head}": taken["blocks/query/kernel"][0][:, head]
-      for head in range(heads)
-    },
-  }.items():
-    matrix = matrix.reshape(-1, matrix.shape[-1])
-    # As large as AdamW's, in all directions alike.
-    np.testing.assert_allclose(
-      np.sqrt((matrix**2).mean()) / rate, 0.2, rtol=0.35, err_msg=name
-    )
-    values = np.linalg.svd(matrix, compute_uv=False)
-    # Except in directions with hardly any gradient. (AdamW: 0.2.)
-    assert np.quantile(values, 0.25) > 0.5 * values.max(), name
-  assert not taken["embedding/codebooks"].any()
-
-
-def test_muon_decays_and_freezes_what_adamw_does():
-  def after(kind):
-    config = resolved().optimizer
-    config = dataclasses.replace(
-      config, kind=kind, weight_decay=0.1, warmup_steps=0, frozen=("blocks/up",)
-    )
-    params = fresh(resolved())["params"]
-    optimizer = make_optimizer(config)
-    nothing = jax.tree.map(jnp.zeros_like, params)
-    updates, _ = optimizer.update(nothing, optimizer.init(params), params)
-    return {name for name, x in named(updates).items() if x.any()}
-
-  moved = after("muon")
-  assert moved == after("adamw")
-  assert {"head", "blocks/query/kernel", "blocks/down/kernel"} <= moved
-  assert not {"blocks/up/kernel", "norm/scale"} & moved
 
 
 def drawn(config, batch, key):
@@ -248,10 +148,6 @@ def test_conditions_are_dropped_independently_with_their_shares():
   assert together.mean() == pytest.approx(0.5 * 0.2, abs=0.02)
 
 
-def test_every_condition_has_its_own_share():
-  assert set(vars(DropConfig())) == set(CONDITION_SIZES)
-
-
 def test_the_loss_counts_masked_tokens_of_the_active_level_alone():
   config = resolved()
   batch = next(FakeBatches(config))
@@ -323,112 +219,6 @@ def test_sums_and_figures_per_mask_ratio():
   assert sum(sums["level_tokens"]) == counts.sum()
 
 
-def test_learning_rate_rises_holds_and_decays():
-  rate = learning_rate(
-    OptimizerConfig(
-      learning_rate=1.0,
-      warmup_steps=10,
-      hold_steps=20,
-      decay_steps=100,
-      final_ratio=0.01,
-    )
-  )
-  values = [
-    np.asarray(rate(step)).item() for step in (0, 5, 10, 30, 80, 130, 1000)
-  ]
-  assert values == pytest.approx([0, 0.5, 1, 1, 0.1, 0.01, 0.01], rel=1e-3)
-
-
-def test_learning_rate_is_optax_s_where_nothing_is_held():
-  config = OptimizerConfig(
-    learning_rate=3e-4,
-    warmup_steps=7,
-    hold_steps=0,
-    decay_steps=50,
-    final_ratio=0.05,
-  )
-  theirs = optax.warmup_exponential_decay_schedule(
-    0.0, 3e-4, 7, 50, 0.05, end_value=0.05 * 3e-4
-  )
-  ours, steps = learning_rate(config), range(0, 80, 3)
-  np.testing.assert_allclose(
-    np.array([ours(step) for step in steps]),
-    np.array([theirs(step) for step in steps]),
-    rtol=1e-5,
-  )
-
-
-def test_the_papers_learning_rate():
-  rate = learning_rate(slakh.get_config().optimizer)
-  values = [float(np.asarray(rate(step))) for step in (5_000, 10_000, 60_000)]
-  assert values == pytest.approx([2.5e-4, 5e-4, 5e-4], rel=1e-4)
-  assert float(np.asarray(rate(61_000))) < 5e-4
-
-
-DECAYED = {
-  "blocks/query/kernel",
-  "blocks/key/kernel",
-  "blocks/value/kernel",
-  "blocks/out/kernel",
-  "blocks/up/kernel",
-  "blocks/down/kernel",
-  "head",
-}
-
-
-def test_weight_decay_is_on_kernels_alone():
-  config = tiny_config()
-  config.model.qk_norm = True
-  config = resolve(config, fake_data())
-  params = fresh(config)["params"]
-  optimizer = make_optimizer(
-    OptimizerConfig(learning_rate=1.0, warmup_steps=0, weight_decay=0.1)
-  )
-
-  @jax.jit
-  def updates_of_nothing(params):
-    nothing = jax.tree.map(jnp.zeros_like, params)
-    return optimizer.update(nothing, optimizer.init(params), params)[0]
-
-  updates = updates_of_nothing(params)
-  moved = {name: x for name, x in named(updates).items() if x.any()}
-  # No norm, embedding, mask or null is among them.
-  assert moved.keys() == DECAYED
-  for name, x in moved.items():
-    np.testing.assert_allclose(x, -0.1 * named(params)[name], rtol=1e-5)
-
-
-def test_gradients_are_clipped_by_their_global_norm():
-  params = {"kernel": jnp.zeros(3), "norm": jnp.zeros(1)}
-  config = OptimizerConfig(clip_norm=2.0, warmup_steps=0)
-  optimizer = make_optimizer(config)
-
-  @jax.jit
-  def moments(scale):
-    gradient = {
-      "kernel": scale * jnp.array([1.0, 2.0, 2.0]),
-      "norm": scale * jnp.array([4.0]),
-    }
-    return optimizer.update(gradient, optimizer.init(params), params)[1]
-
-  def moment(scale):
-    found = named(moments(scale))
-    return {
-      name: next(x for path, x in found.items() if path.endswith(f"mu/{name}"))
-      for name in params
-    }
-
-  # Gradients of norm 5 and 500: both clipped to 2, times 1 - beta1.
-  for scale in (1.0, 100.0):
-    clipped = moment(scale)
-    norm = np.sqrt(sum((x**2).sum() for x in clipped.values()))
-    assert norm == pytest.approx(2.0 * (1 - config.beta1), rel=1e-4)
-  small = moment(0.1)
-  np.testing.assert_allclose(
-    small["kernel"], (1 - config.beta1) * np.array([0.1, 0.2, 0.2]), rtol=1e-4
-  )
-
-
 def test_the_average_follows_the_parameters():
   config = resolved()
   state, step = fresh(config), train_step(config)
@@ -463,48 +253,3 @@ def test_in_bfloat16_state_and_loss_stay_float32():
   assert float(metrics["gradient_norm"]) == pytest.approx(
     float(expected["gradient_norm"]), rel=0.1
   )
-
-
-def test_runs_of_frames_are_a_fifth_of_the_demo_and_none_of_the_papers():
-  def shares(config):
-    return config.mask.span_share + config.mask.prefix_share
-
-  assert shares(demo.get_config()) == pytest.approx(0.2)
-  assert shares(slakh.get_config()) == 0
-
-
-def test_missing_fields_of_an_older_run_get_defaults():
-  saved = dataclasses.asdict(resolved(condition_drop=0.3))
-  del saved["accumulate"], saved["drop"], saved["mask"]["complementary"]
-  assert from_dict(saved) == resolved(condition_drop=0.3)
-  with pytest.raises(ValueError, match="moods"):
-    from_dict(saved | {"moods": 1})
-
-
-@pytest.mark.parametrize(
-  ("path", "value"),
-  [
-    ("steps", 0),
-    ("context_drop", 1.0),
-    ("accumulate", 0),
-    ("accumulate", 3),
-    ("drop.genre", 1.0),
-    ("ema_decay", -0.1),
-    ("optimizer.learning_rate", 0.0),
-    ("optimizer.final_ratio", 0.0),
-    ("optimizer.frozen", ("(",)),
-    ("mask.span_share", 1.5),
-    ("mask.level_weights", (1.0,)),
-    ("model.depth", 0),
-  ],
-)
-def test_invalid_configurations_are_refused(path, value):
-  config = tiny_config()
-  config.model.latent = 3
-  node = config
-  *parents, name = path.split(".")
-  for parent in parents:
-    node = getattr(node, parent)
-  setattr(node, name, value)
-  with pytest.raises(ValueError, match=path):
-    config.validate()

@@ -6,7 +6,7 @@ import io
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from stemgen_jax import disk
+from stemgen_jax import disk, text_tables
 from stemgen_jax.data.preparation import song_codes
 from stemgen_jax.data.songs import Problem
 
@@ -90,7 +90,7 @@ def table(problems: Sequence[tuple[str, Problem]]) -> str:
     kinds[problem.kind, problem.left_out, bool(problem.stem)].append(
       (song, problem)
     )
-  rows, harmless = [], []
+  rows, treatments, harmless = [], ["treatment"], []
   # Kinds that leave something out first, then by name.
   for (kind, left_out, of_stem), found in sorted(
     kinds.items(), key=lambda item: (not item[0][1], item[0][0])
@@ -105,10 +105,12 @@ def table(problems: Sequence[tuple[str, Problem]]) -> str:
       continue
     song, problem = found[0]
     where = f"{song}/{problem.stem}" if of_stem else song
-    rows.append(f"{kind:<18}{count:>7}{stems:>7}  {done}")
-    rows.append(f"    {where}: {problem.message}")
+    rows.append((kind, count, stems))
+    treatments.append(f"{done}\n    {where}: {problem.message}")
+  lines = []
   if rows:
-    rows.insert(0, f"{'problem':<18}{'songs':>7}{'stems':>7}  treatment")
+    counts = text_tables.aligned(rows, ("problem", "songs", "stems"))
+    lines += map("  ".join, zip(counts.splitlines(), treatments))
   if harmless:
-    rows.append(f"noted, nothing is lost: {', '.join(harmless)}")
-  return "\n".join(rows)
+    lines.append(f"noted, nothing is lost: {', '.join(harmless)}")
+  return "\n".join(lines)
