@@ -91,13 +91,12 @@ class Check:
     if not self._out.absolute().parent.is_dir():
       print(f"--out={self._out}: no such folder", file=sys.stderr)
       return 2
-    if error := self._probe():
+    # At toy size one start of Python for all parts: most of the time.
+    tiny, names = (names, []) if self._arguments.tiny else ([], names)
+    if error := self._probe(tiny):
       print(f"device_check: {error}", file=sys.stderr)
       return 2
     parts: dict[str, Any] = self._result["parts"]
-    if self._arguments.tiny:  # one start of Python for all: most of the time
-      parts.update(self._finish(self._start(names), self._left))
-      names = []
     plan = None
     if "plan" in names:  # on the processor, while other parts use the GPU
       names.remove("plan")
@@ -119,10 +118,16 @@ class Check:
     print(f"wrote {self._out}")
     return 0 if all(x["status"] == "done" for x in parts.values()) else 1
 
-  def _probe(self) -> str:
-    """Describe the device in the result; return a reason to stop, if any."""
-    limit = min(120.0, self._left)
-    probed = self._finish(self._start(["device"]), limit)["device"]
+  def _probe(self, names: list[str]) -> str:
+    """Describe the device in the result; return a reason to stop, if any.
+
+    Args:
+      names: parts to run in the same process.
+    """
+    limit = self._left if names else min(120.0, self._left)
+    parts = self._finish(self._start(["device", *names]), limit)
+    probed = parts.pop("device")
+    self._result["parts"] = parts
     if probed["status"] != "done":
       return f"JAX does not start: {probed['reason']}"
     self._result["device"] = found = probed["figures"][0]

@@ -85,7 +85,7 @@ def kernel(tiny: bool) -> Iterator[dict[str, Any]]:
   import jax.numpy as jnp
 
   from stemgen_jax import sampling
-  from stemgen_jax.sampling import kernels, noise
+  from stemgen_jax.sampling import kernels
 
   if jax.default_backend() == "gpu":
     fused = kernels.Kernel(launcher="mosaic_gpu")
@@ -95,13 +95,8 @@ def kernel(tiny: bool) -> Iterator[dict[str, Any]]:
     fused = kernels.Kernel(launcher=launcher, interpret=True)
   t, v = (8, 128) if tiny else (1000, 2048)
   for n, b in ((2, 2),) if tiny else ((1, 1), (2, 1), (2, 8), (3, 8)):
-    values = 5 * jax.random.normal(jax.random.key(n), (n * b, t, v))
-    frames = jnp.broadcast_to(jnp.arange(t), (b, t))
-    keys = noise.frame_keys(jnp.arange(b, dtype=jnp.uint32), frames, 1, 3, 0)
-    order = jax.random.uniform(jax.random.key(9), (b, t))
-    weights = jnp.array([1.5, -1.0, 0.5])[:n]
-
-    given = (values, weights, keys, order)
+    draw = jax.jit(_problem, static_argnums=(2, 3, 4))
+    given = draw(jax.random.key(n), np.arange(b, dtype=np.uint32), n, t, v)
 
     # All arrays are arguments: the draw of constant keys would be folded.
     def pick(which, values, weights, keys, order, v=v):
@@ -121,7 +116,7 @@ def kernel(tiny: bool) -> Iterator[dict[str, Any]]:
     for name, which in (("plain", kernels.REFERENCE), ("kernel", fused)):
       try:
         compiled = jax.jit(functools.partial(pick, which))
-        picks = jax.block_until_ready(compiled(*given))
+        picks = jax.device_get(compiled(*given))
         times = []
         for _ in range(2 if tiny else 20):
           began = time.monotonic()
@@ -136,9 +131,9 @@ def kernel(tiny: bool) -> Iterator[dict[str, Any]]:
         f"time, {name}", milliseconds, "ms", launcher=which.launcher, **about
       )
     if len(found) == 2:
-      same = np.asarray(found["plain"].codes == found["kernel"].codes)
+      same = found["plain"].codes == found["kernel"].codes
       yield figure("equal codes", float(same.mean()), "of all", **about)
-      rank = jnp.abs(found["plain"].rank - found["kernel"].rank)
+      rank = np.abs(found["plain"].rank - found["kernel"].rank)
       yield figure(
         "largest difference of ranks", float(rank[same].max()), "", **about
       )
@@ -151,6 +146,21 @@ def kernel(tiny: bool) -> Iterator[dict[str, Any]]:
     yield figure("equal codes of a whole stem", share, "of all", depth=2)
   except Exception as error:
     yield failure("equal codes of a whole stem", error, depth=2)
+
+
+def _problem(key: Any, seeds: Any, n: int, t: int, v: int) -> tuple[Any, ...]:
+  """Draw logits of `n` branches, their weights, keys and the order."""
+  import jax
+  import jax.numpy as jnp
+
+  from stemgen_jax.sampling import noise
+
+  b = len(seeds)
+  values = 5 * jax.random.normal(key, (n * b, t, v))
+  frames = jnp.broadcast_to(jnp.arange(t), (b, t))
+  keys = noise.frame_keys(seeds, frames, 1, 3, 0)
+  order = jax.random.uniform(jax.random.fold_in(key, 1), (b, t))
+  return values, jnp.array([1.5, -1.0, 0.5])[:n], keys, order
 
 
 def codec(tiny: bool) -> Iterator[dict[str, Any]]:

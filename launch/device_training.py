@@ -51,8 +51,7 @@ def attention(tiny: bool) -> Iterator[dict[str, Any]]:
   # Toy size runs on CPUs, which have no cuDNN.
   fused = "cudnn" if jax.default_backend() == "gpu" else "map"
   b, t, n, h = (2, 16, 2, 8) if tiny else (4, 1000, 16, 64)
-  keys = jax.random.split(jax.random.key(0), 4)
-  q, k, v, out = (jax.random.normal(key, (b, t, n, h)) for key in keys)
+  q, k, v, out = jax.random.normal(jax.random.key(0), (4, b, t, n, h))
   # Padding at the end, of another length for each example.
   lengths = jnp.linspace(t, t // 2, b).astype(jnp.int32)
   padded = jnp.arange(t)[None] < lengths[:, None]  # [b, t]

@@ -71,6 +71,7 @@ def _random_codes(out: pathlib.Path) -> pathlib.Path:
       target_active=active[1],
       gains=np.ones((_SEGMENTS, 8), np.float32),
       context_rms_db=np.full(_SEGMENTS, -20, np.float32),
+      relative_db=np.zeros(_SEGMENTS, np.float32),
       stem=0 * whole,
       category=whole % 18,
       genre=0 * whole,
