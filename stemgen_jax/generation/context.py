@@ -72,7 +72,7 @@ class EncodedContext:
 
   def edge(self, frame: int) -> int:
     """Return the first sample of a frame, where the frame before it ends."""
-    return min(round(float(self._begin(np.array(frame)))), self.samples)
+    return min(round(float(self._begin(np.array([frame]))[0])), self.samples)
 
   @property
   def whole_frames(self) -> int:

@@ -64,7 +64,7 @@ def splice(
   rise = np.linspace(0, 1, fade + 1, endpoint=False, dtype=np.float32)[1:]
   # First frame of each run, and the first after it, alternating.
   bounds = np.flatnonzero(np.diff(np.pad(frames, 1).astype(int)))
-  for first, last in bounds.reshape(-1, 2):
+  for first, last in bounds.reshape(-1, 2).tolist():
     # Edges of frames are rounded to samples: runs share them without a gap.
     start, end = context.edge(first), context.edge(last)
     share[start:end] = 1

@@ -287,8 +287,8 @@ def test_frames_in_the_overlap_belong_to_one_region(engine):
   for region in ((0.0, 0.5), (0.985, 0.995), (0.2, 1.9)):
     (marked,) = np.nonzero(encoded.frames_of([region]))
     assert (np.diff(marked) == 1).all()
-    assert encoded.edge(marked[0]) <= region[0] * RATE
-    assert encoded.edge(marked[-1] + 1) >= region[1] * RATE
+    assert encoded.edge(int(marked[0])) <= region[0] * RATE
+    assert encoded.edge(int(marked[-1]) + 1) >= region[1] * RATE
 
 
 def test_a_loop_is_refused(engine):

@@ -15,8 +15,6 @@ from stemgen_jax.sampling import Settings, decode_codes, noise
 from stemgen_jax.sampling.kernels import REFERENCE, Kernel, api, tile
 
 TPU = Kernel(launcher="mosaic_tpu", interpret=True)
-# The tests' quick compilation rounds sums differently in the two paths.
-pytestmark = pytest.mark.usefixtures("optimized_compilation")
 
 
 def test_noise_is_bit_identical_to_the_samplings():
