@@ -15,6 +15,10 @@ from stemgen_jax.sampling import Settings, decode_codes, noise
 from stemgen_jax.sampling.kernels import REFERENCE, Kernel, api, tile
 
 TPU = Kernel(launcher="mosaic_tpu", interpret=True)
+# The quick compilation of newer versions may round sums differently in the two
+# paths.
+if jax.__version_info__ >= (0, 11):
+  pytestmark = pytest.mark.usefixtures("optimized_compilation")
 
 
 def test_noise_is_bit_identical_to_the_samplings():
