@@ -45,9 +45,6 @@ jaxtyping.install_import_hook(
   [
     f"stemgen_jax.{module}"
     for module in (
-      "generation.context",
-      "generation.engine",
-      "generation.sampler",
       "generation.stem_audio",
       "model.attention",
       "model.embedding",
