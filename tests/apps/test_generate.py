@@ -52,6 +52,7 @@ def test_one_take_writes_exactly_the_requested_files(context, fake, capsys):
     "--mix=both.flac",
     "--picture=look.png",
     "--codec_device=cpu",
+    "--dtype=bfloat16",
   )
   assert files() == [
     "both.flac",
@@ -72,6 +73,7 @@ def test_one_take_writes_exactly_the_requested_files(context, fake, capsys):
   assert metadata["seed"] == 3
   assert metadata["stem"] == "bass"
   assert metadata["codec_device"] == "cpu"
+  assert (metadata["dtype"], metadata["devices"]) == ("bfloat16", 1)
   assert metadata["settings"]["steps"] == [12, 6, 3, 3]
   out, err = capsys.readouterr()
   assert err == ""

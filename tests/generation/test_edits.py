@@ -1,16 +1,19 @@
 """Tests of the edits of takes: regenerate, vary, extend."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 import soundfile
-from pcm import RATE
-from pcm_model import FRAME, music, saved
+from pcm import RATE, PcmCodec
+from pcm_model import FRAME, music, pcm_config, saved
 
-from stemgen_jax import audio, sampling
+from stemgen_jax import StemGen, audio, sampling
 from stemgen_jax.audio import Audio
 from stemgen_jax.generation import engine
+from stemgen_jax.generation import stemgen as stemgen_lib
+from stemgen_jax.model import products
 
 
 def test_regenerate_changes_the_regions_only(sampler, tmp_path):
@@ -175,3 +178,42 @@ def test_invalid_edits_are_errors(sampler, change, given, message):
   }[change]
   with pytest.raises(ValueError, match="another codec"):
     getattr(sampler, change)(other, **given)
+
+
+@pytest.mark.parametrize("explicit", ["auto", "float32"])
+def test_edits_use_the_dtype_of_the_take(monkeypatch, tmp_path, explicit):
+  dtypes = []
+
+  def decode(config, params, context, *_, **given):
+    dtypes.append(config.dtype)
+    return np.where(given["known_mask"], given["known"], 5)
+
+  monkeypatch.setattr(sampling, "decode_codes", decode)
+  config = dataclasses.replace(pcm_config(), dtype="bfloat16")
+  first = StemGen(config, {}, PcmCodec(), {}).generate(None, seconds=0.5)
+  take = saved(first, tmp_path / "new")
+  assert (take.dtype, take.devices) == ("bfloat16", 1)
+  assert audio.read_metadata(take.file)["dtype"] == "bfloat16"
+  codes = tmp_path / "new" / "bass-seed0.codes.npz"
+  with np.load(codes) as file:
+    arrays = dict(file)
+  about = json.loads(str(arrays["about"]))
+  del about["dtype"], about["devices"]
+  np.savez(codes, **{**arrays, "about": np.array(json.dumps(about))})
+  old = stemgen_lib.Take.load(take.file)
+  stemgen = StemGen(
+    dataclasses.replace(config, dtype=explicit), {}, PcmCodec(), {}
+  )
+  expected = "bfloat16" if explicit == "auto" else "float32"
+  # On processors where the other dtype is the fastest.
+  cases = (take, expected, set()), (old, "float32", {"amx_bf16"})
+  for each, dtype, flags in cases:
+    monkeypatch.setattr(products, "processor_flags", lambda x=flags: x)
+    dtypes.clear()
+    edits = [
+      stemgen.vary(each),
+      stemgen.regenerate(each, [(0, 0.1)]),
+      stemgen.extend(each, seconds=0.7),
+    ]
+    assert set(dtypes) == {dtype}
+    assert {edit.dtype for edit in edits} == {dtype}
