@@ -1,10 +1,11 @@
 """Measure parts of the system: python launch/benchmark.py PART [--help].
 
-model      speed of the model and of training, compared with PyTorch
-batches    examples per second read from disk, against a GPU's consumption
-codec      processing time per second of audio; below 1 is faster than real time
-kernels    bytes moved by one sampling step after the last layer
-agreement  share of equal codes between batched and sequential sampling
+model        speed of the model and of training, compared with PyTorch
+batches      examples per second read from disk, against a GPU's consumption
+codec        processing time per second of audio; below 1 beats real time
+kernels      bytes moved by one sampling step after the last layer
+first_sound  time from the start of a process to its stem
+agreement    share of equal codes between batched and sequential sampling
 """
 
 import argparse
@@ -57,6 +58,13 @@ def parser() -> argparse.ArgumentParser:
   part.add_argument("--codecs", help="default: demo and the published ones")
   part.add_argument("--seconds", type=float, default=5.0, help="audio length")
   part.add_argument("--threads", default="1,2")
+  part = parts.add_parser("first_sound", help="process start to stem.wav")
+  part.add_argument("--presets", default="fast,default")
+  part.add_argument("--rounds", type=int, default=3)
+  part.add_argument(
+    "--baseline", help="checkout of another commit, to run in the same rounds"
+  )
+  part.add_argument("--cache", help="folder for the caches; default: temporary")
   part = parts.add_parser("kernels", help="bytes moved by one sampling step")
   part.add_argument("--width", type=int, default=1024)
   part.add_argument("--frames", type=int, default=1000)

@@ -1,14 +1,19 @@
-"""Long work: progress bars, and stopping at a signal."""
+"""Long work: progress bars, elapsed time, and stopping at a signal."""
 
 import contextlib
+import os
+import pathlib
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import tqdm
 
 T = TypeVar("T")
+_IMPORTED = time.monotonic()
 
 
 def bar(
@@ -31,6 +36,46 @@ def bar(
   # tqdm's stubs do not know that there may be nothing to iterate over.
   items: Any = iterable
   return tqdm.tqdm(items, mininterval=interval, **options)
+
+
+@contextlib.contextmanager
+def elapsed(work: str, seconds: float = 3.0) -> Iterator[None]:
+  """Print the elapsed seconds of work that cannot count its steps.
+
+  Args:
+    work: description of the work, printed at its start.
+    seconds: interval between the lines.
+  """
+  began, done = time.monotonic(), threading.Event()
+
+  def report() -> None:
+    while not done.wait(seconds):
+      passed = time.monotonic() - began
+      print(f"  {passed:.0f} s elapsed", flush=True)
+
+  print(work, flush=True)
+  thread = threading.Thread(target=report, daemon=True)
+  thread.start()
+  try:
+    yield
+  finally:
+    done.set()
+    thread.join()
+
+
+def process_age() -> float:
+  """Return the seconds since the start of this process.
+
+  Where there is no /proc, those since the import of this module.
+  """
+  try:
+    stat = pathlib.Path("/proc/self/stat").read_text(encoding="utf-8")
+    # Field 22, in ticks since boot; field 2, a name, may contain spaces.
+    ticks = int(stat.rpartition(")")[2].split()[19])
+    booted = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return booted - ticks / os.sysconf("SC_CLK_TCK")
+  except (OSError, AttributeError):
+    return time.monotonic() - _IMPORTED
 
 
 class Stop:

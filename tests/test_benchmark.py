@@ -124,3 +124,45 @@ def test_batched_takes_agree_with_single_takes():
   assert first.startswith("2 takes of 400 frames on cpu: ")
   assert len(levels) == 4
   assert all(float(line.split()[2]) > 99 for line in levels)
+
+
+_CHECKOUT = """
+import json, pathlib, sys
+import numpy as np
+from stemgen_jax import audio
+
+name = pathlib.Path(__file__).parents[1].name
+with open(pathlib.Path(__file__).parents[2] / "log", "a") as log:
+  log.write(name + " ")
+[out] = [x.partition("=")[2] for x in sys.argv if x.startswith("--out=")]
+silence = audio.Audio(np.zeros((8, 1), np.float32), 8000)
+audio.write(out, silence, metadata={"cost": {"seconds_to_load": 0.25}})
+"""
+
+
+def test_first_sounds_of_two_checkouts_alternate(tmp_path, monkeypatch):
+  monkeypatch.syspath_prepend(BENCHMARK.parent)
+  from benchmarks import first_sound
+
+  roots = {}
+  for name in ("ours", "baseline"):
+    roots[name] = tmp_path / name
+    package = roots[name] / "stemgen_jax"
+    package.mkdir(parents=True)
+    (package / "__main__.py").write_text(_CHECKOUT)
+    real = BENCHMARK.parents[1] / "stemgen_jax"
+    # The rest of the package is the real one.
+    (package / "__init__.py").write_text(f"__path__.append({str(real)!r})")
+  printed = first_sound.table(roots, ["fast"], 1, tmp_path / "caches")
+  assert (tmp_path / "log").read_text() == "ours baseline ours baseline "
+  header, _, *rows = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in printed.splitlines()
+  ]
+  ours, baseline = (dict(zip(header, row, strict=True)) for row in rows)
+  assert (ours["code"], baseline["code"]) == ("ours", "baseline")
+  assert baseline["x baseline"] == "1.00"
+  ratio = float(ours["min s"]) / float(baseline["min s"])
+  assert abs(float(ours["x baseline"]) - ratio) < 0.05
+  assert ours["load"] == "0.25"
+  assert ours["import"] == ""

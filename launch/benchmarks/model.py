@@ -8,7 +8,6 @@ together. Speeds and ratios are those of the fastest runs.
 import argparse
 import dataclasses
 import pathlib
-import platform
 import runpy
 from collections.abc import Callable
 from importlib import metadata
@@ -20,17 +19,9 @@ from stemgen_jax.training.config import TrainConfig
 from stemgen_jax.training.planning.flops import step_flops
 
 from .processes import ROOT, WORKER, Worker, interleave
+from .processor import processor
 
 _FORWARD_BATCH = 2  # the two branches of guided sampling
-_FLAGS = (
-  "avx2",
-  "avx512f",
-  "avx512_bf16",
-  "amx_bf16",
-  "avx10_2",
-  "sve",
-  "bf16",
-)
 _HEADER = (
   "size",
   "work",
@@ -85,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
         f"--{name}: unknown {', '.join(sorted(unknown))}; expected some of "
         f"{', '.join(known)}"
       )
-  print(f"{_processor()}; {_versions()}")
+  print(f"{processor()}; {_versions()}")
   dtypes, peaks = _products(arguments)
   print()
   header: tuple[str, ...] = _HEADER
@@ -239,23 +230,6 @@ def _changed(config: Any) -> dict[str, Any]:
     elif value != getattr(default, field.name):
       fields[field.name] = value
   return fields
-
-
-def _processor() -> str:
-  """Return the processor's name, and the extensions that products use."""
-  name, flags = platform.processor() or platform.machine(), ""
-  try:
-    lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
-  except OSError:
-    return name
-  for line in lines.splitlines():
-    key, _, value = line.partition(":")
-    if key.strip() == "model name":
-      name = value.strip()
-    elif key.strip() in ("flags", "Features"):
-      flags = ", ".join(x for x in _FLAGS if x in value.split())
-      break
-  return f"{name} ({flags or 'no vector extensions listed'})"
 
 
 def _versions() -> str:

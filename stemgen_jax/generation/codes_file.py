@@ -30,7 +30,10 @@ _OF_COST = {
   "flops": "flops",
   "seconds": "elapsed",
   "seconds_to_compile": "compiling",  # missing in files of format 1
-  "seconds_to_decode": "decoding",  # missing in files of earlier versions
+  # The others are missing in files of earlier versions.
+  "seconds_to_decode": "decoding",
+  "seconds_to_import": "importing",
+  "seconds_to_load": "loading",
 }
 # Fields of the encoded context, by their names in files of format 1.
 _OLD_NAMES = {"back": "inverse_gain", "seconds_to_hear": "encoding_seconds"}
@@ -112,7 +115,7 @@ def read(
       raise ValueError(
         f"dtype {fields['dtype']!r}, expected {' or '.join(_DTYPES)}"
       )
-    later = ("seconds_to_compile", "seconds_to_decode")
+    later = [name for name in _OF_COST if name.startswith("seconds_to_")]
     cost = dict.fromkeys(later, 0.0) | about["cost"]
     fields |= {ours: cost[theirs] for theirs, ours in _OF_COST.items()}
     fields |= {"codes": codes, "context": encoded | {"codes": context}}

@@ -92,9 +92,12 @@ def generate(
   settings = with_guidance(settings, conditions, request.conditions)
   # Before the context is encoded: a codec in a process of its own is loading.
   compiled = sampler.compile_programs(weights, request, settings)
+  began = time.perf_counter()
   if isinstance(codec, CodecProcess):
     codec.wait()  # Not part of the time for the encoding.
-  return _takes(_encode(weights, codec, request, settings), name, compiled)
+  waited = time.perf_counter() - began
+  task = _encode(weights, codec, request, settings)
+  return _takes(task, name, compiled, waited)
 
 
 def _cut_regions(edit: Regenerate) -> Iterator[str]:
@@ -239,8 +242,10 @@ def _edit_mask(task: Task, seed: int) -> Bool[np.ndarray, "t q"]:
   return edited[:, None] & (np.arange(levels) >= first)  # [t, q]
 
 
-def _takes(task: Task, name: str, compiled: float) -> Iterator[Take]:
-  """Yield takes; the first one states the seconds of `_compile`, too."""
+def _takes(
+  task: Task, name: str, compiled: float, waited: float
+) -> Iterator[Take]:
+  """Yield takes; the first one states the seconds before `_encode`, too."""
   request, context, settings = task.request, task.context, task.settings
   config, metadata = task.weights.config, task.weights.metadata
   batches = sampler.batches(request)
@@ -313,9 +318,11 @@ def _takes(task: Task, name: str, compiled: float) -> Iterator[Take]:
         flops=passes * cost.pass_flops(config),
         elapsed=context.encoding_seconds + sampled + decoded,
         decoding=decoded,
+        loading=waited,
         compiling=compiled,
         warnings=notes,
       )
+      waited = 0.0
     compiled = 0.0
 
 

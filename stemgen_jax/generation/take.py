@@ -103,6 +103,10 @@ class Take:
     compiling: further seconds of compilation, or of loading programs that an
       earlier run has compiled.
     decoding: seconds of `elapsed` for decoding the stem.
+    importing: seconds before `loading`, from the start of the process, for
+      imports and checks of the input; 0 for takes of the API and for all
+      but the first take of a command, as for `loading`.
+    loading: seconds to load the weights and to wait for the codec.
     warnings: warnings for the listener.
     file: audio file that the take was loaded from, or "".
   """
@@ -126,6 +130,8 @@ class Take:
   flops: float = 0.0
   compiling: float = 0.0
   decoding: float = 0.0
+  importing: float = 0.0
+  loading: float = 0.0
   warnings: tuple[str, ...] = ()
   file: str = ""
 
@@ -143,6 +149,19 @@ class Take:
   def history(self) -> str:
     """Name, followed by the edits that led to the take."""
     return f"{self.name}, {self.origin}" if self.origin else self.name
+
+  @property
+  def seconds(self) -> dict[str, float]:
+    """Seconds of each part of the work, in their order."""
+    encoding = self.context.encoding_seconds
+    return {
+      "import": self.importing,
+      "load": self.loading,
+      "compile": self.compiling,
+      "encode": encoding,
+      "generate": max(0.0, self.elapsed - encoding - self.decoding),
+      "decode": self.decoding,
+    }
 
   @property
   def metadata(self) -> dict[str, Any]:
@@ -165,9 +184,10 @@ class Take:
         "passes": self.passes,
         "flops": self.flops,
         "seconds": round(self.elapsed, 2),
-        "seconds_to_compile": round(self.compiling, 2),
-        "seconds_to_encode": round(self.context.encoding_seconds, 2),
-        "seconds_to_decode": round(self.decoding, 2),
+        **{
+          f"seconds_to_{part}": round(seconds, 2)
+          for part, seconds in self.seconds.items()
+        },
       },
     }
 

@@ -14,7 +14,7 @@ from matplotlib import image
 from stemgen_jax import __main__, audio, model, paths, sampling
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import encodec, networks
-from stemgen_jax.generation import sampler, stemgen
+from stemgen_jax.generation import compilation, sampler, stemgen
 
 RATE = 22050
 
@@ -80,6 +80,37 @@ def test_one_take_writes_exactly_the_requested_files(context, fake, capsys):
   for word in ("seed 3", "my bass.wav", "both.flac", "look.png", "2.0 s"):
     assert word in out
   assert "real-time factor 2.00, and 7.0 s to compile" in out
+
+
+def test_verbose_prints_the_seconds_that_the_metadata_states(
+  context, fake, capsys
+):
+  run("--context=mix.wav", "--out=a.wav", "--takes=2", "--verbose")
+  first, second = (
+    line
+    for line in capsys.readouterr().out.splitlines()
+    if line.startswith("  seconds: ")
+  )
+  for name, line in (("a-seed0.wav", first), ("a-seed1.wav", second)):
+    cost = audio.read_metadata(name)["cost"]
+    parts = ("import", "load", "compile", "encode", "generate", "decode")
+    for part in parts:
+      seconds = cost[f"seconds_to_{part}"]
+      assert f"{part} {seconds:.2f}" in line
+    assert (cost["seconds_to_import"] > 0) == (name == "a-seed0.wav")
+    assert cost["seconds_to_compile"] == 7.0
+    assert cost["seconds_to_generate"] == 2.0
+    assert ", write 0." in line
+    assert line.endswith(" since the start")
+
+
+def test_a_cold_run_reports_the_compilation(
+  context, fake, tmp_path, monkeypatch, capsys
+):
+  monkeypatch.setattr(compilation, "is_cold", lambda: True)
+  run("--context=mix.wav", "--out=a.wav")
+  out = capsys.readouterr().out
+  assert "compiling the sampling program, once per machine" in out
 
 
 def test_takes_are_named_by_their_seeds(context, fake):

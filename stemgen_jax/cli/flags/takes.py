@@ -75,6 +75,7 @@ def _define(
     "need.",
   )
   add.bool("overwrite", False, "Replace existing files.")
+  add.bool("verbose", False, "Print the seconds of each part of the work.")
   add.string(
     "weights",
     weights,
