@@ -136,7 +136,8 @@ with open(pathlib.Path(__file__).parents[2] / "log", "a") as log:
   log.write(name + " ")
 [out] = [x.partition("=")[2] for x in sys.argv if x.startswith("--out=")]
 silence = audio.Audio(np.zeros((8, 1), np.float32), 8000)
-audio.write(out, silence, metadata={"cost": {"seconds_to_load": 0.25}})
+cost = {"seconds_to_load": 0.25}
+audio.write(out, silence, metadata={"cost": cost}, overwrite=True)
 """
 
 
