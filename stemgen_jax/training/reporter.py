@@ -55,9 +55,9 @@ class Reporter:
     if self._writes:
       self._log = Log(out / "log.jsonl", start)
       devices = "{} x {}".format(*_devices())
-      about = {"command": command, "devices": devices}
       # The next start on a CPU takes as many, see `cpu_devices.choose`.
-      about["copies"] = sharding.count_copies()
+      copies = sharding.count_copies()
+      about = {"command": command, "devices": devices, "copies": copies}
       self._log.write(start, "start", about)
       if tensorboard_available():
         # TensorBoard hides later steps of an earlier call.

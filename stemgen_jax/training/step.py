@@ -294,16 +294,20 @@ def make_validation_step(
       masked_target, masked, levels = training_mask(
         jax.random.fold_in(key, level), target, model.codes, level=level
       )
-      row = own_rows((batch, context, masked_target, target, masked, levels))
-      logits = predict(params, *row[:3], level)
-      for name, x in score(logits, *row[3:]).items():
+      own, given, hidden, codes, masked, levels = own_rows(
+        (batch, context, masked_target, target, masked, levels)
+      )
+      logits = predict(params, own, given, hidden, level)
+      for name, x in score(logits, codes, masked, levels).items():
         sums[name] = sums.get(name, 0.0) + x
     all_masked = jnp.full_like(target, model.codes)
     # The context of the example half a batch away.
     shuffled = jnp.roll(context, b // 2, axis=0)
     for name, given in (("true", context), ("shuffled", shuffled)):
-      *row, codes = own_rows((batch, given, all_masked, target[:, :, 0]))
-      loss = cross_entropy(predict(params, *row, 0), codes)  # [b, t]
+      own, given, hidden, codes = own_rows(
+        (batch, given, all_masked, target[:, :, 0])
+      )
+      loss = cross_entropy(predict(params, own, given, hidden, 0), codes)
       sums[f"listening_{name}"] = loss.sum()
     sums = add_copies(sums)
     sums["listening_tokens"] = jnp.asarray(b * t, jnp.float32)
