@@ -227,6 +227,7 @@ def test_benchmarks_accept_their_flags():
     "agreement",
     "batches",
     "codec",
+    "first_sound",
     "kernels",
     "model",
   ]
