@@ -17,18 +17,15 @@ from stemgen_jax.codec import config as config_lib
 from stemgen_jax.codec.config import NetworkConfig
 from stemgen_jax.codec.framing import Framing
 from stemgen_jax.codec.networks import Network
+from stemgen_jax.codec.protocol import Codes, NetworkFormat, Samples
 
 
-class EncodecCodec:
+class EncodecCodec(NetworkFormat):
   """A `codec.Codec` over a trained `Network`.
 
   Items of a batch are processed one by one: the last bits of PyTorch's results
   depend on the batch size. On a CPU a batch is a quarter faster at best
   (measured), and slower where the C library returns big buffers to the system.
-
-  Attributes:
-    framing: relation of samples and frames.
-    device: PyTorch device of the network.
   """
 
   def __init__(
@@ -52,28 +49,13 @@ class EncodecCodec:
         published codecs leave it to the padding of their layers.
       device: PyTorch device that the network is moved to.
     """
-    config = network.config
-    self.name = name
-    self.sample_rate = config.sample_rate
-    self.channels = config.channels
-    self.hop = config.hop
-    self.framing = framing or Framing(hop=config.hop)
-    self.frame_rate = self.framing.frame_rate(config.sample_rate)
-    self.levels = config.levels
-    self.codes_per_level = config.codes_per_level
-    self.checksum = checksum
-    self.device = device
+    framing = framing or Framing(hop=network.config.hop)
+    super().__init__(name, network.config, checksum, framing, device)
     with self._computing():
       self._network = network.eval().to(device)
     self._zeros = zeros
 
-  def frames(self, samples: int) -> int:
-    """See `codec.Codec.frames`."""
-    return self.framing.frames(samples)
-
-  def encode(
-    self, audio: Float[np.ndarray, "b samples channels"]
-  ) -> Int[np.ndarray, "b t q"]:
+  def encode(self, audio: Samples) -> Codes:
     """See `codec.Codec.encode`."""
     self._check_audio(audio)
     b, samples, _ = audio.shape
@@ -83,9 +65,7 @@ class EncodecCodec:
         item_codes[:] = self._encode(tensor(item)).numpy()
     return codes
 
-  def decode(
-    self, codes: Int[np.ndarray, "b t q"]
-  ) -> Float[np.ndarray, "b samples channels"]:
+  def decode(self, codes: Codes) -> Samples:
     """See `codec.Codec.decode`."""
     self._check_codes(codes)
     b, t, _ = codes.shape

@@ -15,10 +15,11 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from stemgen_jax.codec import config as config_lib
 from stemgen_jax.codec.framing import Framing
+from stemgen_jax.codec.protocol import Codes, NetworkFormat, Samples
 
 # Device files of GPUs that PyTorch may find: CUDA, ROCm, and WSL's.
 _GPUS = ("/dev/nvidia[0-9]*", "/dev/kfd", "/dev/dxg")
@@ -37,7 +38,7 @@ def is_useful(device: str) -> bool:
   return on_cpu and not started and sys.platform == "linux"
 
 
-class CodecProcess:
+class CodecProcess(NetworkFormat):
   """A `codec.Codec` that forwards to an `EncodecCodec` in a child process.
 
   Methods wait until the codec has been loaded, and raise its errors.
@@ -53,16 +54,8 @@ class CodecProcess:
     Raises:
       FileNotFoundError, ValueError: see `config.read`.
     """
-    self.name, config = config_lib.read(path, checksum)
-    self.sample_rate = config.sample_rate
-    self.channels = config.channels
-    self.hop = config.hop
-    self.framing = Framing(hop=config.hop)
-    self.frame_rate = self.framing.frame_rate(config.sample_rate)
-    self.levels = config.levels
-    self.codes_per_level = config.codes_per_level
-    self.checksum = checksum
-    self.device = "cpu"
+    name, config = config_lib.read(path, checksum)
+    super().__init__(name, config, checksum, Framing(hop=config.hop), "cpu")
     context = multiprocessing.get_context("fork")
     self._connection, other = context.Pipe()
     # A daemon is terminated when this process exits.
@@ -76,19 +69,11 @@ class CodecProcess:
     """Return when the codec has been loaded; raise the errors of loading."""
     self._call("frames", 0)
 
-  def frames(self, samples: int) -> int:
-    """See `codec.Codec.frames`."""
-    return self.framing.frames(samples)
-
-  def encode(
-    self, audio: Float[np.ndarray, "b samples channels"]
-  ) -> Int[np.ndarray, "b t q"]:
+  def encode(self, audio: Samples) -> Codes:
     """See `codec.Codec.encode`."""
     return self._call("encode", audio)
 
-  def decode(
-    self, codes: Int[np.ndarray, "b t q"]
-  ) -> Float[np.ndarray, "b samples channels"]:
+  def decode(self, codes: Codes) -> Samples:
     """See `codec.Codec.decode`."""
     return self._call("decode", codes)
 

@@ -5,7 +5,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
+from stemgen_jax.codec.config import NetworkConfig
 from stemgen_jax.codec.framing import Framing
+
+Samples = Float[np.ndarray, "b samples channels"]
+Codes = Int[np.ndarray, "b t q"]
 
 
 @runtime_checkable
@@ -44,9 +48,7 @@ class Codec(Protocol):
     """Return the frames that cover so many samples; see `framing.Framing`."""
     ...
 
-  def encode(
-    self, audio: Float[np.ndarray, "b samples channels"]
-  ) -> Int[np.ndarray, "b t q"]:
+  def encode(self, audio: Samples) -> Codes:
     """Encode audio in -1..1 as int32 codes; pad an incomplete last frame.
 
     Raises:
@@ -54,9 +56,7 @@ class Codec(Protocol):
     """
     ...
 
-  def decode(
-    self, codes: Int[np.ndarray, "b t q"]
-  ) -> Float[np.ndarray, "b samples channels"]:
+  def decode(self, codes: Codes) -> Samples:
     """Decode as float32 audio of all samples of the frames, untrimmed.
 
     Raises:
@@ -84,9 +84,7 @@ class ScaledCodec(Codec, Protocol):
 
   framing: Framing
 
-  def scales(
-    self, audio: Float[np.ndarray, "b samples channels"]
-  ) -> Float32[np.ndarray, "b segments"]:
+  def scales(self, audio: Samples) -> Float32[np.ndarray, "b segments"]:
     """Return the RMS of the audio's segments, which `decode` takes.
 
     Raises:
@@ -95,10 +93,8 @@ class ScaledCodec(Codec, Protocol):
     ...
 
   def decode(
-    self,
-    codes: Int[np.ndarray, "b t q"],
-    scales: Float[np.ndarray, "b segments"] | None = None,
-  ) -> Float[np.ndarray, "b samples channels"]:
+    self, codes: Codes, scales: Float[np.ndarray, "b segments"] | None = None
+  ) -> Samples:
     """Decode; without scales, all segments get the usual level of music.
 
     Raises:
@@ -108,11 +104,41 @@ class ScaledCodec(Codec, Protocol):
     ...
 
 
+class NetworkFormat:
+  """The attributes of a `Codec` over EnCodec's networks.
+
+  Attributes, in addition to those of `Codec`:
+    framing: relation of samples and frames.
+    device: PyTorch device of the network.
+  """
+
+  def __init__(
+    self,
+    name: str,
+    config: NetworkConfig,
+    checksum: str,
+    framing: Framing,
+    device: str,
+  ):
+    self.name = name
+    self.sample_rate = config.sample_rate
+    self.channels = config.channels
+    self.hop = config.hop
+    self.framing = framing
+    self.frame_rate = framing.frame_rate(config.sample_rate)
+    self.levels = config.levels
+    self.codes_per_level = config.codes_per_level
+    self.checksum = checksum
+    self.device = device
+
+  def frames(self, samples: int) -> int:
+    """See `Codec.frames`."""
+    return self.framing.frames(samples)
+
+
 def decode(
-  codec: Codec,
-  codes: Int[np.ndarray, "b t q"],
-  scales: Float[np.ndarray, "b segments"] | None,
-) -> Float[np.ndarray, "b samples channels"]:
+  codec: Codec, codes: Codes, scales: Float[np.ndarray, "b segments"] | None
+) -> Samples:
   """Return `codec.decode`, with scales for a `ScaledCodec` alone."""
   if isinstance(codec, ScaledCodec):
     return codec.decode(codes, scales)

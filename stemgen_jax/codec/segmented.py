@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Float32, Int
 
 from stemgen_jax.codec.encodec import EncodecCodec, tensor
+from stemgen_jax.codec.protocol import Codes, Samples
 
 # RMS of a segment of unknown scale: the usual level of music, -18 dB.
 _USUAL_SCALE = 10 ** (-18 / 20)
@@ -22,9 +23,7 @@ class SegmentedEncodecCodec(EncodecCodec):
   Segments are processed one by one, for the reason in `EncodecCodec`.
   """
 
-  def encode(
-    self, audio: Float[np.ndarray, "b samples channels"]
-  ) -> Int[np.ndarray, "b t q"]:
+  def encode(self, audio: Samples) -> Codes:
     """See `codec.Codec.encode`."""
     self._check_audio(audio)
     b, samples, _ = audio.shape
@@ -38,9 +37,7 @@ class SegmentedEncodecCodec(EncodecCodec):
         part[:] = self._encode(segment).numpy()
     return codes
 
-  def scales(
-    self, audio: Float[np.ndarray, "b samples channels"]
-  ) -> Float32[np.ndarray, "b segments"]:
+  def scales(self, audio: Samples) -> Float32[np.ndarray, "b segments"]:
     """See `codec.ScaledCodec.scales`."""
     self._check_audio(audio)
     spans = self.framing.spans(audio.shape[1])
@@ -51,10 +48,8 @@ class SegmentedEncodecCodec(EncodecCodec):
     return scales
 
   def decode(
-    self,
-    codes: Int[np.ndarray, "b t q"],
-    scales: Float[np.ndarray, "b segments"] | None = None,
-  ) -> Float[np.ndarray, "b samples channels"]:
+    self, codes: Codes, scales: Float[np.ndarray, "b segments"] | None = None
+  ) -> Samples:
     """See `codec.ScaledCodec.decode`."""
     self._check_codes(codes)
     b, t, _ = codes.shape
