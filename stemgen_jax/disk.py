@@ -14,7 +14,7 @@ import os
 import pathlib
 import secrets
 import zipfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,23 @@ def write_text(path: pathlib.Path, text: str) -> None:
   """Write a text file in UTF-8, whole or not at all."""
   with replacing(path) as partial:
     partial.write_text(text, encoding="utf-8")
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+  """Return the lines of a log of JSON objects; none if there is no file."""
+  path = pathlib.Path(path)
+  lines = []
+  for line in path.read_text().splitlines() if path.exists() else ():
+    # A killed run was writing the line that is incomplete.
+    with contextlib.suppress(ValueError):
+      lines.append(json.loads(line))
+  return lines
+
+
+def cut_log(path: pathlib.Path, keep: Callable[[dict[str, Any]], bool]) -> None:
+  """Rewrite a log with the lines to keep; it is made if necessary."""
+  lines = (json.dumps(line) + "\n" for line in read_log(path) if keep(line))
+  write_text(path, "".join(lines))
 
 
 def check_writable(

@@ -5,6 +5,7 @@ levels at 24 kHz, 4 at 48 kHz. The one at 32 kHz is that of MusicGen (arXiv
 2306.05284) and StemGen.
 """
 
+import dataclasses
 import pathlib
 from typing import Any
 
@@ -17,41 +18,34 @@ from stemgen_jax.codec.framing import Framing
 from stemgen_jax.codec.networks import Network
 from stemgen_jax.codec.segmented import SegmentedEncodecCodec
 
+# Reflection as transformers publishes these networks. audiocraft's default for
+# 32 kHz is zeros, which gives other codes in the first and last few frames.
+_COMMON = NetworkConfig(latent=128, levels=4, pad_mode="reflect", lstm=2)
 CONFIGS = {
-  "encodec_24khz": NetworkConfig(
+  "encodec_24khz": dataclasses.replace(
+    _COMMON,
     sample_rate=24_000,
     ratios=(8, 5, 4, 2),
     filters=32,
-    latent=128,
     levels=8,
-    pad_mode="reflect",
     causal=True,
     conv_skip=True,
-    lstm=2,
   ),
-  "encodec_32khz": NetworkConfig(
+  "encodec_32khz": dataclasses.replace(
+    _COMMON,
     sample_rate=32_000,
     ratios=(8, 5, 4, 4),
     filters=64,
-    latent=128,
-    levels=4,
     codes_per_level=2048,
-    # As transformers publishes these networks. audiocraft's default is zeros,
-    # which gives other codes in the first and last few frames.
-    pad_mode="reflect",
-    lstm=2,
   ),
-  "encodec_48khz": NetworkConfig(
+  "encodec_48khz": dataclasses.replace(
+    _COMMON,
     sample_rate=48_000,
     channels=2,
     ratios=(8, 5, 4, 2),
     filters=32,
-    latent=128,
-    levels=4,
     norm="time_group_norm",
-    pad_mode="reflect",
     conv_skip=True,
-    lstm=2,
   ),
 }
 

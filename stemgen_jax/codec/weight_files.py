@@ -78,7 +78,6 @@ _OTHER_FILES = (
   "compression_state_dict.bin",
   "state_dict.bin",
 )
-_NOTICE = "LICENCE.txt"
 
 
 def cached(name: str) -> pathlib.Path | None:
@@ -149,7 +148,7 @@ def _download(
 
 def _show_licence(name: str, weights: Weights, folder: pathlib.Path) -> None:
   """Print the licence unless the cache folder has it already."""
-  notice = folder / _NOTICE
+  notice = folder / "LICENCE.txt"
   text = f"weights of {name}, {weights.url}: {weights.licence}\n"
   if notice.is_file() and notice.read_text(encoding="utf-8") == text:
     return

@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from stemgen_jax import disk
+from stemgen_jax.disk import cut_log
+from stemgen_jax.disk import read_log as read_log
 
 # Groups of the sums of `step.score`: active levels, and bins of mask ratios.
 _SUMS = ("level", "ratio")
@@ -88,34 +89,13 @@ class Log:
 
   def __init__(self, path: str | os.PathLike, start: int):
     self._path = pathlib.Path(path)
-    # Rewritten as a whole: the last line of a killed run may be partial.
-    kept = [
-      line
-      for line in read_log(self._path)
-      if line["step"] <= start and line["kind"] != "end"
-    ]
-    lines = (json.dumps(line) + "\n" for line in kept)
-    disk.write_text(self._path, "".join(lines))
+    cut_log(self._path, lambda x: x["step"] <= start and x["kind"] != "end")
 
   def write(self, step: int, kind: str, figures: dict[str, Any]) -> None:
     """Append a line."""
     line = {"step": step, "kind": kind, **figures}
     with self._path.open("a") as file:
       file.write(json.dumps(line) + "\n")
-
-
-def read_log(path: str | os.PathLike) -> list[dict[str, Any]]:
-  """Return the lines of a log; none if the file does not exist."""
-  path = pathlib.Path(path)
-  if not path.exists():
-    return []
-  lines = []
-  for line in path.read_text().splitlines():
-    try:
-      lines.append(json.loads(line))
-    except ValueError:
-      continue  # A killed run was writing this line.
-  return lines
 
 
 def has_ended(path: str | os.PathLike) -> bool:

@@ -6,7 +6,6 @@ import math
 import pathlib
 import time
 from collections.abc import Iterator
-from typing import IO
 
 import numpy as np
 import safetensors.torch
@@ -69,7 +68,9 @@ class Training:
     torch.manual_seed(config.seed)
     self._use(normalization.with_batch_norm(networks.Network(config.network)))
     self._spectral = losses.SpectralLoss(config.network.sample_rate)
-    self._teacher = self._new_teacher()
+    network, self._teacher = config.network, None
+    if config.taught:
+      self._teacher = Teacher(network.sample_rate, network.hop, config.taught)
     self._error = 1.0  # waveform error, smoothed
     self._usage = torch.zeros(
       config.network.levels, config.network.codes_per_level
@@ -88,7 +89,8 @@ class Training:
     distance of the latents from the teacher's targets; after the warm-up
     `commitment` and per level, over recent steps, `perplexity_0` ...
     """
-    self._cut_log()
+    # A killed run logged steps after its checkpoint.
+    disk.cut_log(self._folder / _LOG, lambda line: line["step"] <= self.step)
     with open(self._folder / _LOG, "a") as log:
       while self.step < self.config.steps:
         started = time.monotonic()
@@ -98,22 +100,10 @@ class Training:
           self._end_warm_up()
         figures["seconds"] = time.monotonic() - started
         if self.step % _LOG_EVERY == 0 or self.step == self.config.steps:
-          self._write(log, figures)
+          rounded = {k: float(f"{value:.4g}") for k, value in figures.items()}
+          log.write(json.dumps({"step": self.step, **rounded}) + "\n")
+          log.flush()
         yield figures
-
-  def _cut_log(self) -> None:
-    """Remove the steps that a killed run logged after its checkpoint."""
-    path = self._folder / _LOG
-    if not path.exists():
-      return
-    lines = path.read_text().splitlines(keepends=True)
-    disk.write_text(path, "".join(x for x in lines if self._is_done(x)))
-
-  def _is_done(self, line: str) -> bool:
-    try:
-      return json.loads(line)["step"] <= self.step
-    except ValueError:
-      return False  # an incomplete line: the run was killed while writing
 
   def save(self) -> None:
     """Write the checkpoint: whole or not at all."""
@@ -243,12 +233,6 @@ class Training:
       for number in range(self.config.kmeans_batches)
     ]
 
-  def _new_teacher(self) -> Teacher | None:
-    network = self.config.network
-    if not self.config.taught:
-      return None
-    return Teacher(network.sample_rate, network.hop, self.config.taught)
-
   def _use(self, network: networks.Network) -> None:
     """Train this network from here on, with a new optimizer."""
     self._network = network
@@ -262,11 +246,6 @@ class Training:
   def _generator(self) -> torch.Generator:
     seed = np.random.SeedSequence((self.config.seed, self.step))
     return torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
-
-  def _write(self, log: IO[str], figures: dict[str, float]) -> None:
-    rounded = {name: float(f"{value:.4g}") for name, value in figures.items()}
-    log.write(json.dumps({"step": self.step, **rounded}) + "\n")
-    log.flush()
 
   def _restore(self) -> None:
     path = self._folder / _CHECKPOINT

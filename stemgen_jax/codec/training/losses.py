@@ -18,9 +18,10 @@ _SEMITONES = range(24, 108)
 _QUIET = 1e-4
 
 
-def waveform_error(
-  output: Float[Tensor, "b c samples"], target: Float[Tensor, "b c samples"]
-) -> Tensor:
+Audio = Float[Tensor, "b c samples"]
+
+
+def waveform_error(output: Audio, target: Audio) -> Tensor:
   """Return the mean over clips of |output - target|^2 / |target|^2."""
   error = (output - target).square().mean((1, 2))
   return (error / (target.square().mean((1, 2)) + _QUIET)).mean()
@@ -57,9 +58,7 @@ class SpectralLoss(nn.Module):
     return (self.get_buffer("semitones") @ spectrum).log()
 
   def forward(
-    self,
-    output: Float[Tensor, "b c samples"],
-    target: Float[Tensor, "b c samples"],
+    self, output: Audio, target: Audio
   ) -> tuple[Tensor, dict[str, float]]:
     """Return the loss and its figures.
 

@@ -20,6 +20,9 @@ _DECAY = 0.99
 _DEAD = 0.05
 _KMEANS_ROUNDS = 10
 
+Vectors = Float[Tensor, "n d"]
+Ids = Int[Tensor, " n"]
+
 
 def books(quantizer: ResidualVectorQuantizer) -> Iterator[Any]:
   """Yield EnCodec's `EuclideanCodebook`s, coarse to fine."""
@@ -118,10 +121,7 @@ def perplexity(usage: Float[Tensor, "... v"]) -> Float[Tensor, "..."]:
 
 @torch.no_grad()
 def _update(
-  book: Any,
-  given: Float[Tensor, "n d"],
-  ids: Int[Tensor, " n"],
-  generator: torch.Generator,
+  book: Any, given: Vectors, ids: Ids, generator: torch.Generator
 ) -> None:
   sums, counts = _sums(given, ids, book.codebook_size)
   book.cluster_size.lerp_(counts, 1 - _DECAY)
@@ -136,7 +136,7 @@ def _update(
   book.embed.copy_(book.embed_avg / book.cluster_size[:, None])
 
 
-def _first(vectors: Float[Tensor, "n d"], count: int) -> Float[Tensor, "n d"]:
+def _first(vectors: Vectors, count: int) -> Vectors:
   """Zero all but the first `count` dimensions (0: keep all)."""
   if not count:
     return vectors
@@ -144,21 +144,19 @@ def _first(vectors: Float[Tensor, "n d"], count: int) -> Float[Tensor, "n d"]:
   return torch.nn.functional.pad(vectors[:, :count], (0, rest))
 
 
-def _nearest(
-  vectors: Float[Tensor, "n d"], means: Float[Tensor, "v d"]
-) -> Int[Tensor, " n"]:
+def _nearest(vectors: Vectors, means: Float[Tensor, "v d"]) -> Ids:
   # |x - m|^2 without |x|^2, which is the same for every m.
   return (means.square().sum(1) - 2 * vectors @ means.T).argmin(1)
 
 
 def _sums(
-  vectors: Float[Tensor, "n d"], ids: Int[Tensor, " n"], v: int
+  vectors: Vectors, ids: Ids, v: int
 ) -> tuple[Float[Tensor, "v d"], Float[Tensor, " v"]]:
   sums = vectors.new_zeros(v, vectors.shape[1]).index_add_(0, ids, vectors)
   return sums, torch.bincount(ids, minlength=v).to(vectors.dtype)
 
 
 def _choose(
-  vectors: Float[Tensor, "n d"], count: int, generator: torch.Generator
+  vectors: Vectors, count: int, generator: torch.Generator
 ) -> Float[Tensor, "count d"]:
   return vectors[torch.randint(len(vectors), (count,), generator=generator)]

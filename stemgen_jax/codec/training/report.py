@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from stemgen_jax import audio as audio_lib
 from stemgen_jax import finite
-from stemgen_jax.codec.protocol import Codec
+from stemgen_jax.codec.protocol import Codec, Codes
 from stemgen_jax.codec.training import quantizer
 from stemgen_jax.codec.training.clips import Clips
 from stemgen_jax.codec.training.losses import SpectralLoss
@@ -19,6 +19,7 @@ from stemgen_jax.codec.training.losses import SpectralLoss
 _AUDIBLE = 1e-3  # RMS of a frame, -60 dB
 # A held note uses few codes: the perplexity needs this many times more clips.
 _SOUNDS = 5
+Clip = Float[np.ndarray, "b samples 1"]
 
 
 def report(codec: Codec, clips: Clips, count: int = 24) -> dict[str, dict]:
@@ -49,9 +50,7 @@ def report(codec: Codec, clips: Clips, count: int = 24) -> dict[str, dict]:
   return results
 
 
-def judge(
-  codec: Codec, audio: Float[np.ndarray, "b samples 1"]
-) -> dict[str, Any]:
+def judge(codec: Codec, audio: Clip) -> dict[str, Any]:
   """Measure the round trip of clips.
 
   Returns:
@@ -72,16 +71,14 @@ def judge(
 class _RoundTrip(NamedTuple):
   """Clips, their codes and outputs, and the agreement of each."""
 
-  audio: Float[np.ndarray, "b samples 1"]
-  codes: Int[np.ndarray, "b t q"]
-  output: Float[np.ndarray, "b samples 1"]
+  audio: Clip
+  codes: Codes
+  output: Clip
   onset_f1: Float[np.ndarray, " b"]
   chroma_cosine: Float[np.ndarray, " b"]
 
 
-def _round_trip(
-  codec: Codec, audio: Float[np.ndarray, "b samples 1"]
-) -> _RoundTrip:
+def _round_trip(codec: Codec, audio: Clip) -> _RoundTrip:
   from stemgen_jax.codec.training import agreement
 
   # Clip by clip: memory does not grow with the number of clips.
@@ -121,7 +118,7 @@ def _figures(codec: Codec, trip: _RoundTrip) -> dict[str, Any]:
 
 def clips_of_files(
   paths: Sequence[pathlib.Path], sample_rate: int, samples: int
-) -> Float[np.ndarray, "b samples 1"]:
+) -> Clip:
   """Read recordings in mono, cut into clips; drop a shorter remainder.
 
   Raises:
@@ -152,10 +149,7 @@ def clips_of_files(
   return result.astype(np.float32)
 
 
-def si_sdr(
-  output: Float[np.ndarray, "b samples 1"],
-  target: Float[np.ndarray, "b samples 1"],
-) -> Float[np.ndarray, " b"]:
+def si_sdr(output: Clip, target: Clip) -> Float[np.ndarray, " b"]:
   """Return the scale-invariant SDR in dB (arXiv 1811.02508)."""
   output, target = output[..., 0], target[..., 0]
   # The projection of the output onto the target; the residual is noise.
@@ -173,9 +167,7 @@ def _audible_frames(audio: np.ndarray, hop: int) -> np.ndarray:
   return np.square(frames).reshape(b, t, hop).mean(2) > _AUDIBLE**2
 
 
-def _used_codes(
-  codec: Codec, audio: Float[np.ndarray, "b samples 1"]
-) -> Int[np.ndarray, "n q"]:
+def _used_codes(codec: Codec, audio: Clip) -> Int[np.ndarray, "n q"]:
   codes = np.concatenate([codec.encode(clip[None]) for clip in audio])
   return codes[_audible_frames(audio, codec.hop)]
 
