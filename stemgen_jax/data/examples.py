@@ -5,7 +5,7 @@ import os
 import pathlib
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Bool, Float32, Int32
 
 from stemgen_jax import disk, recipes
 from stemgen_jax.categories import ROLES
@@ -49,17 +49,15 @@ class Examples:
       return np.full(len(self), len(ROLES), np.int32)
     return getattr(self, name)
 
-  def first(self, count: int) -> "Examples":
-    """Return the first `count` examples, or all if there are fewer."""
+  def select(self, rows: slice | Bool[np.ndarray, " n"]) -> "Examples":
+    """Return the examples of some rows."""
     shared = ("silence", "codec", "checksum")  # not per example
-    return dataclasses.replace(
-      self,
-      **{
-        name: value[:count]
-        for name, value in vars(self).items()
-        if name not in shared and value is not None
-      },
-    )
+    selected = {
+      name: value[rows]
+      for name, value in vars(self).items()
+      if name not in shared and value is not None
+    }
+    return dataclasses.replace(self, **selected)
 
   def crop(self, window: int) -> "Examples":
     """Return the first `window` frames of every example, without scales."""

@@ -67,4 +67,4 @@ class Subject:
       return batches.eval_examples(
         data, "test", config.window, count, self.options.seed
       )
-    return Examples.load(data or paths.DEMO_HELDOUT).first(count)
+    return Examples.load(data or paths.DEMO_HELDOUT).select(slice(count))

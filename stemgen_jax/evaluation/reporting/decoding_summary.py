@@ -9,7 +9,7 @@ from jaxtyping import Float
 from stemgen_jax import finite
 from stemgen_jax.evaluation.figures import FIGURES
 from stemgen_jax.evaluation.measurement import Measurements
-from stemgen_jax.evaluation.metrics import frechet, intervals, mirdd
+from stemgen_jax.evaluation.metrics import intervals, mirdd
 from stemgen_jax.evaluation.reporting import summary
 
 ANCHORS = ("real", "round_trip", "random", "random_codes")
@@ -48,6 +48,8 @@ def summarize(
   measured = {name: ones for name, ones in found.items() if name != "anchors"}
   seeds = list(measured[reference][0].figures)
   songs = [one.about["song"] for one in fixed]
+  real = _real_mixes(fixed)
+  floor = _rounded_mean([mirdd.floor(real, seed)["mean"]]) if real else None
   weights = _Weights(
     draws=intervals.draws(
       np.array(songs * len(seeds)), np.random.default_rng(seed)
@@ -67,7 +69,7 @@ def summarize(
       name: _row(ones, fixed, seeds, compared, weights)
       for name, ones in measured.items()
     },
-    "mirdd_floor": _mirdd_floor(fixed, seed),
+    "mirdd_floor": floor,
     "anchors": {
       system: {
         "figures": {
@@ -88,13 +90,8 @@ class _Weights(NamedTuple):
   draws: intervals.Draws
   seeds: Float[np.ndarray, "seeds n"]
 
-  @property
-  def equal(self) -> Float[np.ndarray, "1 n"]:
-    """Weights of 1, for the mean itself."""
-    return np.ones((1, len(self.draws.song)))
 
-
-_Columns = Mapping[str, Mapping[str, Float[np.ndarray, " n"]]]
+_Columns = Mapping[str, summary.Values]
 """Figure -> system -> values of the examples, repeated for each seed."""
 
 
@@ -129,7 +126,8 @@ def _row(
     # Not clipped at 1: only quality is.
     scores[group] = summary.score(mine, "generated", weights.draws)
     differences[group] = intervals.around(
-      float(difference(weights.equal)[0]),
+      # Weights of 1 give the difference itself.
+      float(difference(np.ones((1, len(weights.draws.song))))[0]),
       difference(summary.resamples(mine, "generated", weights.draws)),
     )
     # [seeds]: each seed's own score, for the spread.
@@ -190,33 +188,20 @@ def _distances(
   measured: Sequence[Measurements], fixed: Sequence[Measurements], system: str
 ) -> dict[str, dict[str, float]]:
   """Return FAD and both kinds of APA of a system, by embedding."""
-  found = {}
-  for name in fixed[0].embeddings:
-
-    def side(
-      ones: Sequence[Measurements], which: str, who: str, name=name
-    ) -> list:
-      return [one.embeddings[name][which][who] for one in ones]
-
-    stems = side(measured, "stem", system), side(fixed, "stem", "real")
-    apas = summary.apas(
-      side(measured, "mix", system),
-      lambda anchor, side=side: side(fixed, "mix", anchor),
-    )
-    distances = {"fad": frechet.fad(*stems), **apas}
-    found[name] = {x: round(value, 4) for x, value in distances.items()}
-  return found
+  found = {
+    name: summary.distances(measured, fixed, name, system)
+    for name in fixed[0].embeddings
+  }
+  return {
+    name: {x: round(value, 4) for x, value in distances.items()}
+    for name, distances in found.items()
+  }
 
 
 def _real_mixes(fixed: Sequence[Measurements]) -> Sequence[mirdd.Described]:
   """Return the descriptors of the real mixes; [] unless all have them."""
   real = [one.descriptors["real"] for one in fixed if one.descriptors]
   return real if len(real) == len(fixed) else []
-
-
-def _mirdd_floor(fixed: Sequence[Measurements], seed: int) -> float | None:
-  real = _real_mixes(fixed)
-  return _rounded_mean([mirdd.floor(real, seed)["mean"]]) if real else None
 
 
 def _mirdd(

@@ -95,16 +95,12 @@ def _example(example: Example, stem: Audio) -> str:
 
 
 def _session(name: str, steps: Sequence[Step]) -> str:
+  start = steps[0].context
+  loudest = figures_lib.loudest(start)
   parts = [
     html.card(
       name,
-      figures_lib.sounds(
-        figures_lib.player(
-          steps[0].context,
-          "first context",
-          figures_lib.loudest(steps[0].context),
-        )
-      ),
+      figures_lib.sounds(figures_lib.player(start, "first context", loudest)),
       "Italics: the variation with the best fit, which the next step starts "
       "from. Fit: agreement with the beat and the pitch classes of the "
       "context, 1 at most; at random the beat's is 0.",
@@ -165,21 +161,15 @@ def _figures(result: Mapping[str, Any]) -> str:
   parts = []
   for name in FIGURES:
     means = {
-      system: found
+      system: (found["mean"], found["low"], found["high"])
       for system, found in result["figures"][name].items()
       if found["mean"] is not None
     }
-    lines = {
-      system: (found["mean"], found["low"], found["high"])
-      for system, found in means.items()
-      if found["low"] is not None
-    }
-    rows = [
-      (system, intervals.text(found["mean"], found["low"], found["high"]))
-      for system, found in means.items()
-    ]
+    lines = {x: found for x, found in means.items() if found[1] is not None}
+    rows = [(system, intervals.text(*found)) for system, found in means.items()]
     # Systems may differ in the number of their examples.
-    counts = sorted({found["examples"] for found in means.values()})
+    examples = (result["figures"][name][system]["examples"] for system in means)
+    counts = sorted(set(examples))
     of = " to ".join(str(count) for count in counts[:1] + counts[1:][-1:])
     body = tables_lib.table(("", "mean, 95 % interval"), rows)
     parts.append(
@@ -242,13 +232,7 @@ def _frechet(tables: Mapping[str, Any]) -> str:
   parts = []
   for name, table in tables.items():
     rows = [
-      (
-        system,
-        *(
-          "" if value is None else f"{value:.3f}"
-          for value in (found[x] for x in summary.DISTANCES)
-        ),
-      )
+      (system, *(_number(found[x]) for x in summary.DISTANCES))
       for system, found in table["systems"].items()
     ]
     # One bar per row, in the order of the rows.
@@ -270,17 +254,15 @@ def _frechet(tables: Mapping[str, Any]) -> str:
   )
 
 
+def _number(value: float | None) -> str:
+  return "" if value is None else f"{value:.3f}"
+
+
 def _mirdd(table: Mapping[str, Mapping[str, float | None]] | None) -> str:
   if not table:
     return ""
   rows = [
-    (
-      label,
-      *(
-        "" if column[name] is None else f"{column[name]:.3f}"
-        for column in table.values()
-      ),
-    )
+    (label, *(_number(column[name]) for column in table.values()))
     for name, label in {"mean": "mean (MIRDD)", **mirdd.NAMES}.items()
   ]
   bars = [

@@ -1,6 +1,8 @@
 """Summarize the measurements of examples: means, scores, intervals."""
 
-from collections.abc import Callable, Mapping, Sequence
+import collections
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,9 @@ _ENDS = ("random", "round_trip")
 """Anchors with 0 and with 1 in a score."""
 _POPULATIONS = tuple(system for system in SYSTEMS if system != "real")
 
+Values = Mapping[str, Float[np.ndarray, " n"]]
+"""System -> values of the examples."""
+
 
 def summarize(
   measured: Sequence[Measurements], seed: int = 0
@@ -50,16 +55,8 @@ def summarize(
     were described.
   """
   songs = np.array([one.about["song"] for one in measured])
+  category = np.array([one.about["category"] for one in measured])
   rng = np.random.default_rng(seed)
-  result: dict[str, Any] = {
-    "examples": len(measured),
-    "songs": len(set(songs.tolist())),
-    "estimated": sum(one.about["estimated"] for one in measured),
-    "seconds": round(sum(one.about["seconds"] for one in measured), 1),
-    "categories": _count(measured),
-    "figures": {},
-    "of_category": {},
-  }
   values = {
     name: {
       system: values_of(measured, system, name)
@@ -69,13 +66,19 @@ def summarize(
   }
   # The order of draws from `rng` is part of the results.
   drawn = intervals.draws(songs, rng)
-  for name, of_system in values.items():
-    result["figures"][name] = {
-      system: intervals.mean(found, drawn)
-      for system, found in of_system.items()
-    }
-  result["scores"] = _scores(values, drawn)
-  category = np.array([one.about["category"] for one in measured])
+  result: dict[str, Any] = {
+    "examples": len(measured),
+    "songs": len(set(songs.tolist())),
+    "estimated": sum(one.about["estimated"] for one in measured),
+    "seconds": round(sum(one.about["seconds"] for one in measured), 1),
+    "categories": collections.Counter(sorted(category.tolist())),
+    "figures": {
+      name: {x: intervals.mean(found, drawn) for x, found in of_system.items()}
+      for name, of_system in values.items()
+    },
+    "of_category": {},
+    "scores": _scores(values, drawn),
+  }
   for name in result["categories"]:
     # [n]: the examples of one instrument.
     rows = category == name
@@ -99,8 +102,7 @@ def summarize(
 
 
 def _scores(
-  values: Mapping[str, Mapping[str, Float[np.ndarray, " n"]]],
-  draws: intervals.Draws,
+  values: Mapping[str, Values], draws: intervals.Draws
 ) -> dict[str, Any]:
   """Return `score` of each group and that of all harmony, by system."""
   found = {
@@ -126,7 +128,7 @@ def _scores(
 
 
 def score(
-  figures: Sequence[Mapping[str, Float[np.ndarray, " n"]]],
+  figures: Sequence[Values],
   system: str,
   draws: intervals.Draws,
   importance: Sequence[float] = (),
@@ -174,9 +176,7 @@ def clearness(of_system: Mapping[str, Float[np.ndarray, " n"]]) -> float:
 
 
 def resamples(
-  figures: Sequence[Mapping[str, Float[np.ndarray, " n"]]],
-  system: str,
-  draws: intervals.Draws,
+  figures: Sequence[Values], system: str, draws: intervals.Draws
 ) -> Float[np.ndarray, "resamples n"]:
   """Return weights for `anchor_normalized`; none if songs are too few."""
   # A figure without any example does not count against the songs.
@@ -186,7 +186,7 @@ def resamples(
 
 
 def anchor_normalized(
-  figures: Sequence[Mapping[str, Float[np.ndarray, " n"]]],
+  figures: Sequence[Values],
   system: str,
   weights: Float[np.ndarray, "resamples n"],
   importance: Sequence[float] = (),
@@ -217,9 +217,7 @@ def anchor_normalized(
   return np.average(found, axis=0, weights=kept)
 
 
-def _compared(
-  of_system: Mapping[str, Float[np.ndarray, " n"]], system: str
-) -> Bool[np.ndarray, " n"]:
+def _compared(of_system: Values, system: str) -> Bool[np.ndarray, " n"]:
   """Return which examples have the figure for a system and both anchors."""
   rows = np.stack([of_system[x] for x in (system, *_ENDS)])
   return np.logical_and.reduce(np.isfinite(rows))
@@ -242,11 +240,6 @@ def values_of(
   return np.array([one.figures.get(system, nothing)[name] for one in measured])
 
 
-def _count(measured: Sequence[Measurements]) -> dict[str, int]:
-  names = [one.about["category"] for one in measured]
-  return {name: names.count(name) for name in sorted(set(names))}
-
-
 def _frechet(measured: Sequence[Measurements], seed: int) -> dict[str, Any]:
   """Compute FAD of stems, sub-FAD of mixes and APA, by embedding and system.
 
@@ -257,19 +250,12 @@ def _frechet(measured: Sequence[Measurements], seed: int) -> dict[str, Any]:
   tables: dict[str, Any] = {}
   for name in measured[0].embeddings:
     # Only examples with every population: all are of the same examples.
-    whole = [
-      one.embeddings[name]
-      for one in measured
-      if "random" in one.embeddings[name]["stem"]
-    ]
+    whole = [x for x in measured if "random" in x.embeddings[name]["stem"]]
     if len(whole) < 2:
       continue
-
-    def side(which: str, system: str, whole: list = whole) -> list:
-      return [one[which][system] for one in whole]
-
-    # [windows, d] of all examples.
-    windows = np.concatenate(side("stem", "real"))
+    side = functools.partial(_population, whole, name)
+    real, real_mixes = side("stem", "real"), side("mix", "real")
+    windows = np.concatenate(real)  # [windows, d] of all examples
     table: dict[str, Any] = {
       "dimensions": windows.shape[1],
       "windows": len(windows),
@@ -279,29 +265,44 @@ def _frechet(measured: Sequence[Measurements], seed: int) -> dict[str, Any]:
       "systems": {},
     }
     for system in _POPULATIONS:
-      table["systems"][system] = {
-        "fad": frechet.fad(side("stem", system), side("stem", "real")),
-        "fad_infinity": frechet.fad_infinity(
-          side("stem", system), side("stem", "real"), seed
-        ),
-        "sub_fad": frechet.fad(side("mix", system), side("mix", "real")),
-        # Mixes of stems with their contexts, as APA is defined.
-        **apas(
-          side("mix", system), lambda anchor, side=side: side("mix", anchor)
-        ),
+      infinity = frechet.fad_infinity(side("stem", system), real, seed)
+      table["systems"][system] = distances(whole, whole, name, system) | {
+        "fad_infinity": infinity,
+        "sub_fad": frechet.fad(side("mix", system), real_mixes),
       }
     tables[name] = _rounded(table)
   return tables
 
 
-def apas(
-  mixes: frechet.Population, of: Callable[[str], frechet.Population]
+def _population(
+  measured: Sequence[Measurements], embedding: str, which: str, system: str
+) -> frechet.Population:
+  """Return the embeddings of a system's stems or mixes."""
+  return [one.embeddings[embedding][which][system] for one in measured]
+
+
+def distances(
+  measured: Sequence[Measurements],
+  fixed: Sequence[Measurements],
+  embedding: str,
+  system: str,
 ) -> dict[str, float]:
-  """Compute each kind of APA of mixes; `of` returns those of an anchor."""
-  return {
-    measure: frechet.apa(mixes, of(near), of(far))
-    for measure, (near, far) in APA_ENDS.items()
-  }
+  """Compute FAD and each kind of APA of a system.
+
+  Args:
+    measured: examples with the system.
+    fixed: the same examples with the anchors.
+    embedding: name of the embedding.
+    system: system to compare with the anchors.
+  """
+  own = functools.partial(_population, measured, embedding)
+  anchor = functools.partial(_population, fixed, embedding)
+  found = {"fad": frechet.fad(own("stem", system), anchor("stem", "real"))}
+  for measure, ends in APA_ENDS.items():
+    # Mixes of stems with their contexts, as APA is defined.
+    mixes = (anchor("mix", end) for end in ends)
+    found[measure] = frechet.apa(own("mix", system), *mixes)
+  return found
 
 
 def _rounded(value: Any) -> Any:

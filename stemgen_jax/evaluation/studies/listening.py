@@ -119,12 +119,12 @@ def listening(
     "categories": {},
     "levels": {},
   }
+  everything = np.ones(n, bool)
   for percent in masked:
     # Ranks of random numbers: exactly so many frames are masked in each row.
     order = rng.random((n, t)).argsort(axis=1).argsort(axis=1)
     mask = order < max(1, round(t * percent / 100))
     found = {name: bits(name, mask) for name in CONTEXTS}
-    everything = np.ones(n, bool)
     result["masked"][str(percent)] = _figures(found, everything, examples, rng)
     for number in np.unique(examples.category):
       # [n]: the examples of one instrument.
@@ -141,9 +141,7 @@ def listening(
   everywhere = np.ones((n, t), bool)
   for level in range(config.levels):
     found = {name: bits(name, everywhere, level) for name in CONTEXTS}
-    result["levels"][str(level)] = _figures(
-      found, np.ones(n, bool), examples, rng
-    )
+    result["levels"][str(level)] = _figures(found, everything, examples, rng)
   return result
 
 
@@ -155,7 +153,7 @@ def _figures(
 ) -> dict[str, float | None]:
   """Return means over the rows, and gains of the true context."""
   figures: dict[str, float | None] = {
-    name: float(bits[name][rows].mean()) for name in CONTEXTS
+    name: round(float(bits[name][rows].mean()), 4) for name in CONTEXTS
   }
   songs = examples.song[rows]
   for gain, other in (("gain", "shuffled"), ("null_gain", "null")):
@@ -171,10 +169,7 @@ def _figures(
       f"{gain}_low": found["low"],
       f"{gain}_high": found["high"],
     }
-  return {
-    name: None if value is None else round(value, 4)
-    for name, value in figures.items()
-  }
+  return figures
 
 
 def _bits(

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy import signal
 
 from stemgen_jax import audio, categories, paths, text_tables
-from stemgen_jax.codec import Codec, decode
+from stemgen_jax.codec import decode
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.evaluation.subject import Subject
 from stemgen_jax.generation.stemgen import StemGen
@@ -127,12 +127,13 @@ def sound(
   """
   check_codec(engine.config, examples.codec, examples.checksum)
   real = {
-    # [n]: which examples are of the instrument.
-    instrument: examples.category == categories.category_id(instrument)
+    instrument: examples.select(
+      examples.category == categories.category_id(instrument)
+    )
     for _, instrument in PAIRS
   }
-  for instrument, rows in real.items():
-    if not rows.any():
+  for instrument, stems in real.items():
+    if not len(stems):
       raise ValueError(
         f"{len(examples)} examples: none has a real {instrument} to compare "
         "with; give more --examples or another --data"
@@ -141,35 +142,22 @@ def sound(
   for loop, instrument in PAIRS:
     # Decode each instrument's stems once.
     if instrument not in result["real"]:
-      result["real"][instrument] = ranges(
-        [
-          describe(stem, engine.codec.sample_rate)
-          for stem in _decode(engine.codec, examples, real[instrument])
-        ]
-      )
+      mine, codec = real[instrument], engine.codec
+      # At their own level, if the codec has scales.
+      stems = decode(codec, mine.target, mine.target_scales)
+      described = [describe(stem, codec.sample_rate) for stem in stems]
+      result["real"][instrument] = ranges(described)
     take = engine.generate(
       audio.read(paths.LOOPS / f"{loop}.flac"),
       instrument,
       seed=seed,
       settings=settings,
     )
+    figures = describe(take.audio.samples, take.audio.sample_rate)
     result["takes"][f"{loop} loop, {instrument}"] = {
-      name: round(value, 4)
-      for name, value in describe(
-        take.audio.samples, take.audio.sample_rate
-      ).items()
+      name: round(value, 4) for name, value in figures.items()
     }
   return result
-
-
-def _decode(
-  codec: Codec, examples: Examples, rows: Bool[np.ndarray, " n"]
-) -> Float[np.ndarray, "m samples channels"]:
-  """Decode real stems, at their own level if the codec has scales."""
-  scales = examples.target_scales
-  return decode(
-    codec, examples.target[rows], None if scales is None else scales[rows]
-  )
 
 
 def table(result: Mapping[str, Any]) -> str:

@@ -228,11 +228,11 @@ def test_weights_that_are_not_finite_are_reported():
 
 def test_fewer_examples():
   mine = examples()
-  few = mine.first(3)
+  few = mine.select(slice(3))
   assert len(few) == 3
   np.testing.assert_array_equal(few.target, mine.target[:3])
   np.testing.assert_array_equal(few.silence, mine.silence)
-  assert len(mine.first(1000)) == len(mine)
+  assert len(mine.select(slice(1000))) == len(mine)
 
 
 def test_another_codec_is_refused():
