@@ -83,18 +83,24 @@ def _typed(value: Any, hint: Any) -> Any:
   raise TypeError(value)
 
 
-def differences(old: Any, new: Any) -> str:
-  """Return the fields in which two recipes differ, "" if none.
+def check_same(path: pathlib.Path, old: Any, new: Any) -> None:
+  """Raise ValueError, with the fields that differ, if two recipes do.
 
   Args:
-    old: recipe of the folder, as JSON returns it.
+    path: file or folder of the results.
+    old: recipe of the results, as JSON returns it.
     new: recipe of this call, likewise.
   """
   found = [
     f"{name} {ours!r} there, {theirs!r} now"
     for name, ours, theirs in _differences(old, new)
   ]
-  return "; ".join(found[:_MOST_DIFFERENCES])
+  if found:
+    raise ValueError(
+      f"{path} was made with other settings "
+      f"({'; '.join(found[:_MOST_DIFFERENCES])}): give another --out, or "
+      "delete it"
+    )
 
 
 def check_or_create(
@@ -117,12 +123,7 @@ def check_or_create(
     f"in {path.parent} came from the same call, copy that file"
   )
   if path.is_file():
-    existing = disk.read_json(path, fix)
-    if differing := differences(existing, recipe):
-      raise ValueError(
-        f"{path.parent} holds results of another configuration ({differing}): "
-        "give another --out, or delete it"
-      )
+    check_same(path.parent, disk.read_json(path, fix), recipe)
     return
   if any(any(path.parent.glob(pattern)) for pattern in results):
     raise ValueError(

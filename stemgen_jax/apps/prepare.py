@@ -40,7 +40,7 @@ from typing import Any
 from absl import flags
 
 from stemgen_jax import disk
-from stemgen_jax.cli.flags import sources
+from stemgen_jax.cli.flags import fields, sources
 from stemgen_jax.cli.flags.bound import bound
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.codec import check_name, device, weight_files
@@ -93,13 +93,13 @@ for _name, _text in _PAIR_FLAGS.items():
     _add.integer(_name, _default, _text)
   else:
     _add.float(_name, _default, _text)
-_STRICT = _add.bool(
+_add.bool(
   "strict",
   False,
   "Stop at the first song or stem that cannot be used, instead of leaving it "
   "out and naming it in problems.csv.",
 )
-_WORKERS = _add.integer(
+_add.integer(
   "workers",
   None,
   "Processes that encode. Default: one per core, on a GPU as many as fit.",
@@ -122,9 +122,7 @@ _SONG_FILES = _add.string(
   "Folder where the workers of --runner write the encoded songs: a path, or "
   "gs://, s3://, hdfs://. Default: in --out, if they see that.",
 )
-_DRY_RUN = _add.bool(
-  "dry_run", False, "Check everything and print what would be done."
-)
+_add.bool("dry_run", False, "Check everything and print what would be done.")
 _INSPECT = _add.bool(
   "inspect",
   False,
@@ -181,20 +179,7 @@ def _prepare(out: pathlib.Path) -> None:
   # Imports scipy and TFDS: --help and mistakes in flags do not wait for them.
   from stemgen_jax.data.preparation import run
 
-  run.prepare(
-    source,
-    _CODEC.value,
-    out,
-    config,
-    default_seconds=_SEGMENT_SECONDS.value is None,
-    codec_device=_CODEC_DEVICE.value,
-    workers=_WORKERS.value,
-    runner=_RUNNER.value,
-    beam=_BEAM.value,
-    song_files=_SONG_FILES.value,
-    strict=_STRICT.value,
-    dry_run=_DRY_RUN.value,
-  )
+  run.prepare(source, out, config, fields.parse(FLAGS, run.Options))
 
 
 def _check_codec(out: pathlib.Path) -> None:

@@ -5,6 +5,12 @@ PyTorch is imported when a codec is loaded or trained, not with this package.
 
 from stemgen_jax.codec import device
 from stemgen_jax.codec.load import check_name, load
-from stemgen_jax.codec.protocol import Codec, ScaledCodec, decode
+from stemgen_jax.codec.protocol import (
+  Codec,
+  ScaledCodec,
+  check_made_by,
+  decode,
+)
 
-__all__ = ["Codec", "ScaledCodec", "check_name", "decode", "device", "load"]
+__all__ = ["Codec", "ScaledCodec", "check_made_by", "check_name", "decode"]
+__all__ += ["device", "load"]

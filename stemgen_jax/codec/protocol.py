@@ -104,6 +104,15 @@ class ScaledCodec(Codec, Protocol):
     ...
 
 
+def check_made_by(codec: Codec, name: str, checksum: str) -> None:
+  """Raise ValueError unless `codec` is the one that made some codes."""
+  if codec.checksum != checksum:
+    raise ValueError(
+      f"codec {codec.name!r} ({codec.checksum[:12]}): expected {name!r} "
+      f"({checksum[:12]}), which made the codes; give that one as --codec"
+    )
+
+
 class NetworkFormat:
   """The attributes of a `Codec` over EnCodec's networks.
 

@@ -83,8 +83,10 @@ class Mixture:
           f"{folder} was encoded at a loudness of {theirs} dB and "
           f"{self.folders[0]} at {ours} dB: prepare one of them again"
         )
+    categories = collections.Counter()
     counts: dict[str, collections.Counter] = {}
     for part in parts:
+      categories.update(part.categories)
       for split, count in part.counts.items():
         counts.setdefault(split, collections.Counter()).update(count)
     levels = [
@@ -105,12 +107,7 @@ class Mixture:
       counts={split: dict(count) for split, count in counts.items()},
       listed={},
       song_ids={},
-      categories=dict(
-        sum(
-          (collections.Counter(part.categories) for part in parts),
-          collections.Counter(),
-        )
-      ),
+      categories=dict(categories),
       scale_ratio={
         category: round(math.exp(log), 4)
         for category, log in _means(

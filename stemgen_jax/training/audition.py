@@ -17,7 +17,7 @@ from matplotlib import image
 
 from stemgen_jax import audio, categories, disk, sampling
 from stemgen_jax.audio import Audio
-from stemgen_jax.codec import Codec, decode
+from stemgen_jax.codec import Codec, check_made_by, decode
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.model import ModelConfig, Params
 from stemgen_jax.pages import figures, html, spectrogram
@@ -71,11 +71,7 @@ class Auditioner:
     codec: Codec,
     run: pathlib.Path,
   ):
-    if codec.checksum != examples.checksum:
-      raise ValueError(
-        f"codec {codec.name!r} ({codec.checksum[:12]}): expected "
-        f"{examples.codec!r} ({examples.checksum[:12]}), which made the codes"
-      )
+    check_made_by(codec, examples.codec, examples.checksum)
     self._config, self._examples, self._codec = config, examples, codec
     self._folder = run / "listen"
     self._names = [

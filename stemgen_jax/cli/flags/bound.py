@@ -11,10 +11,10 @@ _KINDS = ("bool", "enum", "float", "integer", "list", "multi_string", "string")
 
 def bound(values: flags.FlagValues) -> Any:
   """Return absl's DEFINE functions by kind, for the flags of a command."""
-  functions = {kind: getattr(flags, f"DEFINE_{kind}") for kind in _KINDS}
-  return types.SimpleNamespace(
-    **{
-      kind: functools.partial(function, flag_values=values)
-      for kind, function in functions.items()
-    }
-  )
+  functions = {
+    kind: functools.partial(
+      getattr(flags, f"DEFINE_{kind}"), flag_values=values
+    )
+    for kind in _KINDS
+  }
+  return types.SimpleNamespace(**functions)

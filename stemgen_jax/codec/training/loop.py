@@ -256,11 +256,7 @@ class Training:
     ours = recipes.as_json(self.config) | {"steps": progress["config"]["steps"]}
     # Fields that an earlier version had besides make no difference.
     theirs = {name: progress["config"].get(name) for name in ours}
-    if different := recipes.differences(theirs, ours):
-      raise ValueError(
-        f"{path} was made with other settings ({different}): use those, or "
-        "another folder"
-      )
+    recipes.check_same(path, theirs, ours)
     self.step = progress["step"]
     self.warm_up_end = progress["warm_up_end"]
     if self.warm_up_end is not None:

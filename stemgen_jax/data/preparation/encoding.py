@@ -17,13 +17,8 @@ from jaxtyping import Bool, Float, Float32, UInt16
 from stemgen_jax import audio, categories
 from stemgen_jax.codec import Codec, ScaledCodec
 from stemgen_jax.data import songs
-from stemgen_jax.data.preparation import (
-  activity,
-  pairs,
-  problems,
-  song_audio,
-  song_codes,
-)
+from stemgen_jax.data.preparation import pairs, problems, song_audio, song_codes
+from stemgen_jax.data.preparation.activity import active_seconds
 
 # Seconds of audio per call of the codec: enough to keep it busy; its first
 # layers need about 100 MB per minute.
@@ -53,7 +48,9 @@ def encode_song(
       [audio.fit(stem[first : first + length], length) for stem in stems]
     )
     # [stems, seconds]
-    active = np.stack([_activity(clip, rate, config) for clip in clips])
+    active = np.stack(
+      [active_seconds(clip, rate, config.threshold_db) for clip in clips]
+    )
     sounding |= active.any(axis=1)
     for row in _encode_segment(song, segment, clips, active, codec, config):
       rows.append(row | {"start": np.float32(first / rate)})
@@ -159,7 +156,7 @@ def _mix(
   config: pairs.PairConfig,
 ) -> _Mix:
   samples, gains = pairs.mix_context(clips, pair)
-  active = _activity(samples, codec.sample_rate, config)
+  active = active_seconds(samples, codec.sample_rate, config.threshold_db)
   loudness_db = audio.loudness_db(samples, codec.sample_rate)
   gain = np.float32(_gain(loudness_db, config))
   return _Mix(gain * samples, gain * gains, active, loudness_db)
@@ -176,14 +173,6 @@ def silence_codes(codec: Codec, seconds: float) -> UInt16[np.ndarray, "t q"]:
   samples = round(seconds * codec.sample_rate)
   silence = np.zeros((samples, codec.channels), np.float32)
   return _encode(codec, [silence])[0].codes
-
-
-def _activity(
-  clip: Float[np.ndarray, "samples channels"],
-  rate: int,
-  config: pairs.PairConfig,
-) -> Bool[np.ndarray, " seconds"]:
-  return activity.active_seconds(clip, rate, config.threshold_db)
 
 
 class _Codes(NamedTuple):
@@ -205,9 +194,8 @@ def _encode(
   for first in range(0, len(clips), step):
     batch = np.stack(clips[first : first + step])
     codes = codec.encode(batch).astype(np.uint16)  # [b, t, q]
-    scales = [None] * len(batch)
-    if isinstance(codec, ScaledCodec):
-      scales = codec.scales(batch)
+    scaled = isinstance(codec, ScaledCodec)
+    scales = codec.scales(batch) if scaled else [None] * len(batch)
     encoded += map(_Codes, codes, scales)
   return encoded
 

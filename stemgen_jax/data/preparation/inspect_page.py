@@ -9,7 +9,7 @@ import numpy as np
 
 from stemgen_jax import categories, disk, progress
 from stemgen_jax.audio import Audio
-from stemgen_jax.codec import Codec, decode
+from stemgen_jax.codec import Codec, check_made_by, decode
 from stemgen_jax.data.crops import active_shares, both_active
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.records import Records
@@ -39,12 +39,7 @@ def write(
     ValueError: the data set was made by another codec.
   """
   manifest = Manifest.load(data_dir)
-  if codec.checksum != manifest.checksum:
-    raise ValueError(
-      f"{data_dir} was made by codec {manifest.codec!r} "
-      f"({manifest.checksum[:12]}), not by {codec.name!r} "
-      f"({codec.checksum[:12]}): give that one as --codec"
-    )
+  check_made_by(codec, manifest.codec, manifest.checksum)
   splits = {
     split: Records(data_dir, split)
     for split, count in manifest.counts.items()
@@ -95,16 +90,10 @@ def _splits(manifest: Manifest, facts: dict[str, dict[str, np.ndarray]]) -> str:
   rows = []
   for split, fact in facts.items():
     count = manifest.counts[split]
-    rows.append(
-      (
-        split,
-        count["songs"],
-        count["pairs"],
-        count["empty"],
-        figures.duration(count["pairs"] * manifest.segment_seconds),
-        f"{100 * fact['active'].mean():.0f} %",
-      )
-    )
+    length = figures.duration(count["pairs"] * manifest.segment_seconds)
+    active = f"{100 * fact['active'].mean():.0f} %"
+    counts = (count[name] for name in ("songs", "pairs", "empty"))
+    rows.append((split, *counts, length, active))
   header = ("", "songs", "pairs", "from silence", "length of pairs", "active")
   return tables.table(header, rows) + (
     "<p>Active: seconds in which context and target both sound.</p>"

@@ -123,7 +123,10 @@ def prepare(
     summaries |= workers_lib.encode_missing(
       missing, load_codec, task, workers=workers, done=done
     )
-  problems = problems_lib.gather(listed.problems, summaries, ids)
+  problems = [
+    *listed.problems,
+    *((song, problem) for song in ids for problem in summaries[song].problems),
+  ]
   problems_lib.write(out, problems)
   if strict:  # songs may have been encoded by a run without it
     problems_lib.refuse_left_out(problems)
@@ -185,11 +188,12 @@ def check(
     ValueError, NotADirectoryError: the folder holds something else.
     ImportError, OSError: records could not be written.
   """
-  fields = recipes.as_json(source) if dataclasses.is_dataclass(source) else {}
   recipe = {
     "source": source.name,
     "source_key": restore.key_of(source),
-    "source_config": fields,
+    "source_config": recipes.as_json(source)
+    if dataclasses.is_dataclass(source)
+    else {},
     "codec": codec.name,
     "codec_checksum": codec.checksum,
     "pairs": recipes.as_json(config),
@@ -198,11 +202,7 @@ def check(
   if existing := recipe_of(out):
     if "source_key" not in existing:  # of an earlier version
       del recipe["source_key"]
-    if differing := recipes.differences(existing, recipe):
-      raise ValueError(
-        f"{out} holds a data set of another configuration ({differing}): "
-        "give another --out, or delete it"
-      )
+    recipes.check_same(out, existing, recipe)
     recipe = existing  # may lack fields of later versions
   elif out.exists() and any(out.iterdir()):
     raise ValueError(

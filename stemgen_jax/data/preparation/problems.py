@@ -4,10 +4,9 @@ import collections
 import csv
 import io
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from stemgen_jax import disk, text_tables
-from stemgen_jax.data.preparation import song_codes
 from stemgen_jax.data.songs import Problem
 
 # Name of the file, in the folder of a data set.
@@ -21,18 +20,6 @@ _DONE = {
   "unknown name": "used as other",
 }
 _COLUMNS = ("song", "stem", "problem", "left_out", "message")
-
-
-def gather(
-  listed: Iterable[tuple[str, Problem]],
-  summaries: Mapping[str, song_codes.Summary],
-  song_ids: Iterable[str],
-) -> list[tuple[str, Problem]]:
-  """Return the problems of the listing and those of the encoded songs."""
-  return [
-    *listed,
-    *((song, p) for song in song_ids for p in summaries[song].problems),
-  ]
 
 
 def refuse_left_out(problems: Sequence[tuple[str, Problem]]) -> None:

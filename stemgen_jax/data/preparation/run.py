@@ -29,30 +29,14 @@ _MISSED = {
 }
 
 
-def prepare(
-  source: songs.Songs,
-  codec: str,
-  out: pathlib.Path,
-  config: pairs.PairConfig,
-  *,
-  default_seconds: bool,
-  codec_device: str,
-  workers: int | None,
-  runner: str | None,
-  beam: Sequence[str],
-  song_files: str | None,
-  strict: bool,
-  dry_run: bool,
-) -> None:
-  """Prepare a data set, or show what would be done, and print the result.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+  """Flags of the command `prepare`, by their names.
 
-  Args:
-    source: source of the songs.
+  Attributes:
+    segment_seconds: length of the segments; None for that of an existing set,
+      or of the longest song, at most that of the `PairConfig`.
     codec: name of the codec.
-    out: folder of the data set.
-    config: how pairs are drawn.
-    default_seconds: whether the config's segment_seconds is an upper bound:
-      that of an existing set, or the length of the longest song, replaces it.
     codec_device: device of the codec, see `codec.device.choose`.
     workers: processes that encode, see `preparation.prepare.prepare`.
     runner: Beam runner that encodes in their place, if any.
@@ -60,25 +44,54 @@ def prepare(
     song_files: folder that the runner's workers share, if any.
     strict: refuse songs and stems that cannot be used.
     dry_run: only print what would be done.
+  """
+
+  segment_seconds: float | None
+  codec: str
+  codec_device: str
+  workers: int | None
+  runner: str | None
+  beam: Sequence[str]
+  song_files: str | None
+  strict: bool
+  dry_run: bool
+
+
+def prepare(
+  source: songs.Songs,
+  out: pathlib.Path,
+  config: pairs.PairConfig,
+  options: Options,
+) -> None:
+  """Prepare a data set, or show what would be done, and print the result.
+
+  Args:
+    source: source of the songs.
+    out: folder of the data set.
+    config: how pairs are drawn.
+    options: flags of the command.
 
   Raises:
     ValueError, OSError: see `preparation.prepare.prepare`.
   """
   found = tuple(source.songs())  # once: large sources take seconds to list
-  if default_seconds:
+  if options.segment_seconds is None:
     seconds = _segment_seconds(source, found, out, config.segment_seconds)
     config = dataclasses.replace(config, segment_seconds=seconds)
   config = prepare_lib.continued(out, config)
-  load_codec = functools.partial(codec_lib.load, codec, device=codec_device)
+  load_codec = functools.partial(
+    codec_lib.load, options.codec, device=options.codec_device
+  )
   machines, cluster = "on this machine", None
-  if runner:
+  if runner := options.runner:
     from stemgen_jax.data.preparation.beam import Cluster  # optional package
 
-    cluster = Cluster(runner, tuple(beam), song_files)
+    cluster = Cluster(runner, tuple(options.beam), options.song_files)
     cluster.pipeline()  # reports mistakes in its options before any work
-    machines = " ".join(["by", runner, *beam])
-    machines += f", song files in {song_files or out / 'songs'}"
-  if dry_run:
+    machines = " ".join(["by", runner, *options.beam])
+    machines += f", song files in {options.song_files or out / 'songs'}"
+  strict = options.strict
+  if options.dry_run:
     listed = plan.show(
       source, found, load_codec(), out, config, machines, strict=strict
     )
@@ -90,7 +103,7 @@ def prepare(
     out,
     config,
     found=found,
-    workers=workers,
+    workers=options.workers,
     cluster=cluster,
     strict=strict,
   )

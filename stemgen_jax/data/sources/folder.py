@@ -77,18 +77,13 @@ class Folder:
     table = self._table()
     for song_id, folder, split in self._places(table):
       rows = table.get(folder, [])
-      stems, problems = multitracks.separate(self._all_stems(folder, rows))
       stated = {
         name: next((row[name] for row in rows if row[name]), "")
         for name in ("split", "genre")
       }
-      yield Song(
-        song_id,
-        stated["split"] or split or multitracks.split_of(song_id),
-        stated["genre"] or "other",
-        stems,
-        problems,
-      )
+      split = stated["split"] or split or multitracks.split_of(song_id)
+      found = self._all_stems(folder, rows)
+      yield multitracks.song(song_id, split, stated["genre"] or "other", found)
 
   def _table(self) -> dict[pathlib.Path, list[dict[str, str]]]:
     """Return the rows of stems.csv, if there is one, by the song's folder."""

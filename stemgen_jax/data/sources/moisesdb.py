@@ -83,10 +83,9 @@ class Moisesdb:
         found = list(self._stems(path.parent, content["stems"]))
       except ValueError as error:
         found = [Problem("corrupt metadata", str(error))]
-      stems, problems = multitracks.separate(found)
       song_id = path.parent.name
       split = multitracks.split_of(song_id)
-      yield Song(song_id, split, genre, stems, problems)
+      yield multitracks.song(song_id, split, genre, found)
 
   def _described(self) -> list[pathlib.Path]:
     root = pathlib.Path(self.root)

@@ -93,15 +93,14 @@ def stem(
   return Stem(name, category, read, target, files, role)
 
 
-def separate(
-  found: Iterable[Stem | Problem],
-) -> tuple[tuple[Stem, ...], tuple[Problem, ...]]:
-  """Separate stems and problems, each in their order."""
+def song(
+  song_id: str, split: str, genre: str, found: Iterable[Stem | Problem]
+) -> Song:
+  """Return a song of stems and problems, each in their order."""
   found = tuple(found)
-  return (
-    tuple(one for one in found if isinstance(one, Stem)),
-    tuple(one for one in found if isinstance(one, Problem)),
-  )
+  stems = tuple(one for one in found if isinstance(one, Stem))
+  problems = tuple(one for one in found if isinstance(one, Problem))
+  return Song(song_id, split, genre, stems, problems)
 
 
 def read_sum(files: Sequence[pathlib.Path]) -> audio.Audio:

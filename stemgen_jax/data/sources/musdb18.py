@@ -76,7 +76,7 @@ class Musdb18:
     for part in ("train", "test"):
       parent = pathlib.Path(self.root, part)
       for folder in multitracks.folders(parent) if parent.is_dir() else ():
-        stems, problems = multitracks.separate(
+        stems = (
           multitracks.stem(
             name,
             category,
@@ -86,4 +86,4 @@ class Musdb18:
           for name, category in _CATEGORIES.items()
         )
         split = "valid" if part == "train" and folder.name in VALID else part
-        yield Song(folder.name, split, "other", stems, problems)
+        yield multitracks.song(folder.name, split, "other", stems)

@@ -114,8 +114,7 @@ def _song(folder: pathlib.Path, split: str) -> Song:
   else:
     described = sorted(content["stems"].items())
     found = [_stem(folder, name, fields) for name, fields in described]
-  stems, problems = multitracks.separate(found)
-  return Song(folder.name, split, "other", stems, problems)
+  return multitracks.song(folder.name, split, "other", found)
 
 
 def _mistake(content: Any) -> str:

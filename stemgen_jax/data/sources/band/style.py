@@ -77,11 +77,10 @@ class Style:
 
   def playable(self) -> tuple[str, ...]:
     """Return the names of the genres that this style does not exclude."""
-    return tuple(
-      name
-      for name in self.genres
-      if self.tempo_of(genres.BOOK[name])[0]
-      <= self.tempo_of(genres.BOOK[name])[1]
-      and set(genres.BOOK[name].grooves) & set(self.meters)
-      and self.progressions_of(genres.BOOK[name])
-    )
+    return tuple(filter(self._plays, self.genres))
+
+  def _plays(self, name: str) -> bool:
+    genre = genres.BOOK[name]
+    slowest, fastest = self.tempo_of(genre)
+    meters = set(genre.grooves) & set(self.meters)
+    return bool(slowest <= fastest and meters and self.progressions_of(genre))

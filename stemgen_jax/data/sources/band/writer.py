@@ -63,7 +63,11 @@ def write(seed: int, number: int, seconds: float, style: Style) -> Score:
     np.clip(np.round(2 * rng.uniform(slowest, fastest)) / 2, slowest, fastest)
   )
   key = str(rng.choice(style.keys))
-  swing = _draw_swing(rng, genre, meter_name, style)
+  # Drawn even if unused, so that later draws stay the same. 6/8 has its
+  # triplets written out.
+  swing = float(round(rng.uniform(*genre.swing), 3))
+  if meter_name == "6/8" or not style.swing:
+    swing = 0.5
   clock = rhythm.Clock(rhythm.METERS[meter_name], tempo, swing, genre.pair)
   mode = harmony.mode_of(progressions["A"])
   tonic = harmony.KEYS.index(key)
@@ -164,17 +168,6 @@ def _draw_world(
   ]
   second = str(rng.choice(kin)) if kin and rng.random() < 0.8 else first
   return genre, meter, {"A": first, "B": second}
-
-
-def _draw_swing(
-  rng: np.random.Generator, genre: Genre, meter: str, style: Style
-) -> float:
-  amount = rng.uniform(*genre.swing)
-  # Drawn even if unused, so that later draws stay the same. 6/8 has its
-  # triplets written out.
-  if meter == "6/8" or not style.swing:
-    return 0.5
-  return float(round(amount, 3))
 
 
 def _play(

@@ -68,32 +68,27 @@ class Midi:
     folders = [name.lower() for name in within.parts[:-1]]
     split = stems_table.SPLIT_NAMES.get("".join(folders[:1]))
     split = split or multitracks.split_of(song_id)
+    song = functools.partial(Song, song_id, split, "other")
     if path.is_dir():
       kind = "linked folder" if path.is_symlink() else "unreadable folder"
-      problem = Problem(kind, f"{song_id}: its files are left out")
-      return Song(song_id, split, "other", (), (problem,))
+      return song((), (Problem(kind, f"{song_id}: its files are left out"),))
     try:
       score = read(path)
     except (ValueError, OSError) as error:
       reason = getattr(error, "strerror", None) or error
-      problem = Problem("unusable file", f"{song_id}: {reason}")
-      return Song(song_id, split, "other", (), (problem,))
-    return Song(
-      song_id,
-      split,
-      "other",
-      tuple(
-        Stem(
-          part.name,
-          part.category,
-          # Refers to the file: listed songs would otherwise hold all notes.
-          functools.partial(_render, self, path, song_id, index),
-          files=(path,),
-        )
-        for index, part in enumerate(score.parts)
-      ),
-      seconds=score.seconds,
-      score=functools.partial(read, path),
+      return song((), (Problem("unusable file", f"{song_id}: {reason}"),))
+    stems = tuple(
+      Stem(
+        part.name,
+        part.category,
+        # Refers to the file: listed songs would otherwise hold all notes.
+        functools.partial(_render, self, path, song_id, index),
+        files=(path,),
+      )
+      for index, part in enumerate(score.parts)
+    )
+    return song(
+      stems, seconds=score.seconds, score=functools.partial(read, path)
     )
 
 
