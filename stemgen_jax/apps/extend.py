@@ -28,9 +28,4 @@ _add.float(
 )
 
 
-def main(argv: list[str]) -> None:
-  """Run the command."""
-  del argv
-  from stemgen_jax.cli import takes as run
-
-  run.extend(FLAGS)
+main = takes.main_of("extend", FLAGS)

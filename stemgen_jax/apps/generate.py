@@ -70,9 +70,4 @@ _add.bool(
 takes.define(FLAGS)
 
 
-def main(argv: list[str]) -> None:
-  """Run the command."""
-  del argv
-  from stemgen_jax.cli import takes as run
-
-  run.generate(FLAGS)
+main = takes.main_of("generate", FLAGS)

@@ -31,9 +31,4 @@ _add.integer("beats_per_bar", 4, "Number of beats of a bar.")
 _add.float("first_beat", 0.0, "Start of bar 1 in seconds.")
 
 
-def main(argv: list[str]) -> None:
-  """Run the command."""
-  del argv
-  from stemgen_jax.cli import takes as run
-
-  run.regenerate(FLAGS)
+main = takes.main_of("regenerate", FLAGS)

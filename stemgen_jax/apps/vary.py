@@ -27,9 +27,4 @@ _add.integer(
 )
 
 
-def main(argv: list[str]) -> None:
-  """Run the command."""
-  del argv
-  from stemgen_jax.cli import takes as run
-
-  run.vary(FLAGS)
+main = takes.main_of("vary", FLAGS)

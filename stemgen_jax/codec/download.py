@@ -90,12 +90,9 @@ def _append(
 
 def _stated_checksums(response: requests.Response) -> set[str]:
   """Return the checksums that the Hub states while it redirects."""
-  stated = set()
-  for answer in (*response.history, response):
-    value = answer.headers.get("X-Linked-Etag", "").strip('"')
-    if _SHA256.fullmatch(value):
-      stated.add(value)
-  return stated
+  answers = (*response.history, response)
+  stated = (x.headers.get("X-Linked-Etag", "").strip('"') for x in answers)
+  return set(filter(_SHA256.fullmatch, stated))
 
 
 def _total(response: requests.Response) -> int | None:

@@ -14,7 +14,6 @@ from jaxtyping import Float, Int
 from stemgen_jax import disk
 from stemgen_jax.codec import chunked
 from stemgen_jax.codec import config as config_lib
-from stemgen_jax.codec.config import NetworkConfig
 from stemgen_jax.codec.framing import Framing
 from stemgen_jax.codec.networks import Network
 from stemgen_jax.codec.protocol import Codes, NetworkFormat, Samples
@@ -146,11 +145,7 @@ def tensor(audio: Float[np.ndarray, "n c"]) -> Float[torch.Tensor, "c n"]:
 
 
 def save(
-  path: pathlib.Path,
-  name: str,
-  config: NetworkConfig,
-  network: Network,
-  metadata: dict,
+  path: pathlib.Path, name: str, network: Network, metadata: dict
 ) -> str:
   """Write PATH.safetensors and PATH.json; return the weights' checksum."""
   tensors = {k: v.contiguous() for k, v in network.state_dict().items()}
@@ -162,7 +157,7 @@ def save(
   description = {
     "name": name,
     "checksum": checksum,
-    "config": dataclasses.asdict(config),
+    "config": dataclasses.asdict(network.config),
     "metadata": metadata,
   }
   disk.write_json(path.with_suffix(".json"), description)

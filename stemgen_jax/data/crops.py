@@ -43,22 +43,19 @@ class Crop:
     step = self.segment_frames or 1
     start = step * self._choose(record, u, step)
     stop = start + self.window
-    scales = {}
+    example = {
+      "context": record["context"][start:stop],  # [window, q]
+      "target": record["target"][start:stop],
+      "category": record["category"],
+      "genre": record["genre"],
+      # Data sets made before there were roles lack it.
+      "role": record.get("role", len(ROLES)),
+      "song": zlib.crc32(record["song_id"]) >> 1,
+    }
     if self.segment_frames:
       segments = slice(start // step, -(-stop // step))
-      scales["target_scales"] = record["target_scales"][segments]
-    return (
-      scales
-      | {
-        "context": record["context"][start:stop],  # [window, q]
-        "target": record["target"][start:stop],
-        "category": record["category"],
-        "genre": record["genre"],
-        # Data sets made before there were roles lack it.
-        "role": record.get("role", len(ROLES)),
-        "song": zlib.crc32(record["song_id"]) >> 1,
-      }
-    )
+      example["target_scales"] = record["target_scales"][segments]
+    return example
 
   def _choose(self, record: dict[str, Any], u: float, step: int) -> int:
     """Return the index of a crop among those that begin at a step."""
@@ -77,9 +74,10 @@ class Crop:
     return int(enough[int((place - first) * len(enough))])
 
 
-def both_active(
-  context: Bool[np.ndarray, " seconds"], target: Bool[np.ndarray, " seconds"]
-) -> Bool[np.ndarray, " seconds"]:
+Active = Bool[np.ndarray, " seconds"]
+
+
+def both_active(context: Active, target: Active) -> Active:
   """Return the seconds in which context and target sound.
 
   An empty context never sounds; then the target alone decides.
@@ -88,10 +86,7 @@ def both_active(
 
 
 def active_shares(
-  active: Bool[np.ndarray, " seconds"],
-  window: int,
-  frames: int,
-  frame_rate: float,
+  active: Active, window: int, frames: int, frame_rate: float
 ) -> Float[np.ndarray, " starts"]:
   """Return the share of active frames in each crop, by its first frame."""
   # Sums over crops as differences of cumulative sums, [frames + 1].

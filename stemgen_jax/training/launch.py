@@ -93,17 +93,11 @@ def with_dtype(config: TrainConfig, out: str | os.PathLike) -> TrainConfig:
 
 def _summary(manifest: Manifest) -> dict[str, Any]:
   # Compared when a run resumes: another set of names refuses older runs.
-  return {
-    "name": manifest.name,
-    "codec": manifest.codec,
-    "counts": manifest.counts,
-    "categories": manifest.categories,
-    "context_rms_db": manifest.context_rms_db,
-    "scale_ratio": manifest.scale_ratio,
-    "config": manifest.config,
-    # Absent for older data sets, so that their runs can be resumed.
-    **({"loudness": manifest.loudness} if manifest.loudness else {}),
-  }
+  names = ("name", "codec", "counts", "categories", "context_rms_db")
+  names += ("scale_ratio", "config")
+  # Absent for older data sets, so that their runs can be resumed.
+  names += ("loudness",) if manifest.loudness else ()
+  return {name: getattr(manifest, name) for name in names}
 
 
 def _auditioner(

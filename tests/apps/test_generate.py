@@ -307,9 +307,7 @@ def weights(tmp_path_factory):
   for name, values in network.state_dict().items():
     if name.endswith("embed"):  # all zero before training
       values.normal_()
-  checksum = encodec.save(
-    folder / "codec.safetensors", "tiny", shape, network, {}
-  )
+  checksum = encodec.save(folder / "codec.safetensors", "tiny", network, {})
   config = model.ModelConfig(
     codes=16,
     width=16,

@@ -25,7 +25,7 @@ def codec_path(tmp_path_factory) -> pathlib.Path:
     ratios=(20, 32), filters=2, latent=4, levels=2, codes_per_level=16
   )
   path = tmp_path_factory.mktemp("codec") / "codec.safetensors"
-  encodec.save(path, "untrained", config, networks.Network(config), {})
+  encodec.save(path, "untrained", networks.Network(config), {})
   return path
 
 

@@ -23,7 +23,7 @@ def path(tmp_path_factory):
   for book in quantizer.books(network.quantizer):
     torch.nn.init.normal_(book.embed, std=0.1)
   path = tmp_path_factory.mktemp("codec") / "random.safetensors"
-  encodec.save(path, "random", CONFIG, network, {})
+  encodec.save(path, "random", network, {})
   return path
 
 

@@ -1,5 +1,7 @@
 """Flags of the commands that write takes."""
 
+from collections.abc import Callable
+
 from absl import flags
 
 from stemgen_jax.cli.flags import settings
@@ -13,6 +15,19 @@ def define(values: flags.FlagValues) -> None:
   """Define the flags of a command that generates takes."""
   _define(values, seed=0, weights="demo")
   settings.define(values)
+
+
+def main_of(name: str, values: flags.FlagValues) -> Callable[[list[str]], None]:
+  """Return the `main` of a command: the function of its name in `cli.takes`."""
+
+  def main(argv: list[str]) -> None:
+    del argv
+    # It imports soundfile: --help does not wait for it.
+    from stemgen_jax.cli import takes as run
+
+    getattr(run, name)(values)
+
+  return main
 
 
 def define_edit(values: flags.FlagValues) -> None:

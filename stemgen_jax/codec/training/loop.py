@@ -135,13 +135,9 @@ class Training:
         f"the codec is still warming up after {self.step} steps and has no"
         " codebooks: continue the training"
       )
-    metadata = {
-      "steps": self.step,
-      "seed": self.config.seed,
-      "categories": self._clips.categories,
-    }
-    config = self.config.network
-    return encodec.save(path, name, config, self._network, metadata)
+    metadata = {"steps": self.step, "seed": self.config.seed}
+    metadata |= {"categories": self._clips.categories}
+    return encodec.save(path, name, self._network, metadata)
 
   def _train_step(self) -> dict[str, float]:
     config = self.config
@@ -176,7 +172,7 @@ class Training:
 
   def _decode(
     self, latents: Float[Tensor, "b d t"]
-  ) -> tuple[Float[Tensor, "b c samples"], Tensor, dict[str, float]]:
+  ) -> tuple[losses.Audio, Tensor, dict[str, float]]:
     """Return output, commitment loss and the quantizer's figures."""
     if self.warm_up_end is None:
       return self._network.decoder(latents), torch.zeros(()), {}
@@ -191,7 +187,7 @@ class Training:
     return self._network.decoder(quantized), commitment, figures
 
   def _teaching(
-    self, latents: Float[Tensor, "b d t"], audio: Float[Tensor, "b c samples"]
+    self, latents: Float[Tensor, "b d t"], audio: losses.Audio
   ) -> Tensor:
     """Return the squared distance of the latents from their targets."""
     if not self._teacher:
@@ -224,7 +220,7 @@ class Training:
       config.taught,
     )
 
-  def _other_batches(self) -> list[Float[Tensor, "b c samples"]]:
+  def _other_batches(self) -> list[losses.Audio]:
     """Return batches that training, which counts from 0, does not use."""
     return [
       torch.from_numpy(

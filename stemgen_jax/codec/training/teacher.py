@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from stemgen_jax.codec.training.losses import (
   SEMITONE_WINDOW,
+  Audio,
   magnitudes,
   mel_filters,
   semitone_filters,
@@ -74,7 +75,7 @@ class Teacher(nn.Module):
     self.register_buffer("projection", torch.zeros(features, size))
 
   @torch.no_grad()
-  def fit(self, audio: Float[Tensor, "b c samples"]) -> None:
+  def fit(self, audio: Audio) -> None:
     """Set mean and projection from the features of these clips."""
     features = self._features(audio).flatten(0, 1)  # [b * t, features]
     mean = features.mean(0)
@@ -90,16 +91,12 @@ class Teacher(nn.Module):
     self.get_buffer("projection").copy_(directions / scale)
 
   @torch.no_grad()
-  def forward(
-    self, audio: Float[Tensor, "b c samples"]
-  ) -> Float[Tensor, "b size t"]:
+  def forward(self, audio: Audio) -> Float[Tensor, "b size t"]:
     """Return the targets of all whole frames."""
     features = self._features(audio) - self.get_buffer("mean")
     return (features @ self.get_buffer("projection")).transpose(1, 2)
 
-  def _features(
-    self, audio: Float[Tensor, "b c samples"]
-  ) -> Float[Tensor, "b t features"]:
+  def _features(self, audio: Audio) -> Float[Tensor, "b t features"]:
     mono = audio.mean(1)
     t = mono.shape[1] // self._hop
     low = self._peaks("low_notes", mono, LOW_WINDOW)[:, :_LOW_NOTES]

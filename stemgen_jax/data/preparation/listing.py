@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from stemgen_jax import categories
 from stemgen_jax.data.preparation import pairs
+from stemgen_jax.data.preparation.problems import first_left_out
 from stemgen_jax.data.songs import SPLITS, Problem, Song, Songs
 
 
@@ -73,14 +74,11 @@ def check(
     usable.append(song)
     splits[song.split].append(song.id)
     stems.update((stem.category, stem.target) for stem in song.stems)
-  bad = [(song, problem) for song, problem in problems if problem.left_out]
+  bad = first_left_out(problems)
   if bad and (strict or not any(splits.values())):
-    song, problem = bad[0]
-    where = f"song {song}" + (f", {problem.stem}" if problem.stem else "")
-    more = f"; {len(bad) - 1} more, --dry_run lists them" if bad[1:] else ""
     why = "--strict" if strict else f"{source.name}: no song can be used"
     raise UnusableError(
-      f"{why}: {where}: {problem.message}{more}", tuple(problems)
+      f"{why}: {bad}; --dry_run lists all problems", tuple(problems)
     )
   if not seen:
     raise ValueError(f"{source.name!r} has no songs: nothing to prepare")

@@ -49,12 +49,9 @@ class StemCodes(tfds.core.GeneratorBasedBuilder):
 
   def _info(self) -> tfds.core.DatasetInfo:
     def tensor(shape, dtype, doc):
+      # Bytes are read twice as fast as lists of integers.
       return tfds.features.Tensor(
-        # Bytes are read twice as fast as lists of integers.
-        shape=shape,
-        dtype=dtype,
-        encoding="bytes",
-        doc=doc,
+        shape=shape, dtype=dtype, encoding="bytes", doc=doc
       )
 
     codes = (None, self._config.levels)

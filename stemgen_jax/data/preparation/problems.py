@@ -22,16 +22,22 @@ _DONE = {
 _COLUMNS = ("song", "stem", "problem", "left_out", "message")
 
 
+def first_left_out(problems: Sequence[tuple[str, Problem]]) -> str:
+  """Describe the first problem for which anything is left out, "" if none."""
+  bad = [(song, problem) for song, problem in problems if problem.left_out]
+  if not bad:
+    return ""
+  song, problem = bad[0]
+  where = f"song {song}" + (f", {problem.stem}" if problem.stem else "")
+  more = f"; {len(bad) - 1} more" if bad[1:] else ""
+  return f"{where}: {problem.message}{more}"
+
+
 def refuse_left_out(problems: Sequence[tuple[str, Problem]]) -> None:
   """Raise ValueError, for --strict, if anything had to be left out."""
-  bad = [(song, problem) for song, problem in problems if problem.left_out]
-  if bad:
-    song, problem = bad[0]
-    where = f"song {song}: {problem.stem or 'left out'}"
-    more = f"; {len(bad) - 1} more" if len(bad) > 1 else ""
+  if first := first_left_out(problems):
     raise ValueError(
-      f"--strict: {where}: {problem.message}{more}; repair it, or prepare "
-      "without --strict"
+      f"--strict: {first}; repair it, or prepare without --strict"
     )
 
 

@@ -26,6 +26,8 @@ _PROFILES = {
 }
 _TRIADS = {"major": (0, 4, 7), "minor": (0, 3, 7)}
 
+Chroma = Float[np.ndarray, "t 12"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Span:
@@ -60,9 +62,7 @@ def fold(
   return rows
 
 
-def chord_tone_share(
-  stem: Float[np.ndarray, "t 12"], chords: Sequence[Span]
-) -> float:
+def chord_tone_share(stem: Chroma, chords: Sequence[Span]) -> float:
   """Compute the share of the stem's activity on tones of the current chord.
 
   Args:
@@ -84,9 +84,7 @@ def chord_tone_share(
   return inside / total if total else 0.0
 
 
-def chroma_agreement(
-  stem: Float[np.ndarray, "t 12"], context: Float[np.ndarray, "t 12"]
-) -> float:
+def chroma_agreement(stem: Chroma, context: Chroma) -> float:
   """Compute the mean cosine of two chromas over the frames where both sound.
 
   Returns:

@@ -283,10 +283,10 @@ def test_strict_also_refuses_songs_encoded_without_it(tmp_path):
   root, out = studio(tmp_path / "studio"), tmp_path / "codes"
   silent(root / "train" / "Song 1")
   prepare(root, out)
-  with pytest.raises(ValueError, match="--strict: song Song 1: left out"):
+  with pytest.raises(ValueError, match="--strict: song Song 1: nothing"):
     prepare(root, out, strict=True)
   (out / "manifest.json").unlink()
-  with pytest.raises(ValueError, match="--strict: song Song 1: left out"):
+  with pytest.raises(ValueError, match="--strict: song Song 1: nothing"):
     prepare(root, out, strict=True)
   assert not (out / "manifest.json").exists()
 
