@@ -182,11 +182,9 @@ def eval_examples(
   )
 
   batch = _stack([crop(record, rng.random()) for record in chosen])
+  names = ("context", "target", "category", "genre", "role")
   return Examples(
-    **{
-      name: batch[name]
-      for name in ("context", "target", "category", "genre", "role")
-    },
+    **{name: batch[name] for name in names},
     song=np.array([record["song_id"].decode() for record in chosen]),
     silence=manifest.silence[:window],
     codec=manifest.codec,

@@ -96,15 +96,12 @@ def song_ids(data_dir: str | os.PathLike) -> dict[str, list[str]]:
   manifest = Manifest.load(data_dir)
   if manifest.song_ids:
     return manifest.song_ids
-  return {
-    split: list(
-      dict.fromkeys(
-        record["song_id"].decode() for record in Records(data_dir, split)
-      )
-    )
-    for split, count in manifest.counts.items()
-    if count["pairs"]
-  }
+  found: dict[str, list[str]] = {}
+  for split, count in manifest.counts.items():
+    if count["pairs"]:
+      ids = (x["song_id"].decode() for x in Records(data_dir, split))
+      found[split] = list(dict.fromkeys(ids))
+  return found
 
 
 def _check_features(path: pathlib.Path) -> None:

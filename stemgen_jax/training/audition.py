@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from matplotlib import image
 
 from stemgen_jax import audio, categories, disk, sampling
@@ -46,8 +46,7 @@ class Sound(NamedTuple):
   """A sound and its spectrogram, for TensorBoard."""
 
   name: str
-  samples: Float[np.ndarray, "n c"]
-  sample_rate: int
+  audio: Audio
   picture: UInt8[np.ndarray, "rows columns 3"]
 
 
@@ -147,14 +146,12 @@ class Auditioner:
     settings: sampling.Settings,
     masked: np.ndarray,
   ) -> np.ndarray:
-    q = self._config.levels
+    q, names = self._config.levels, self._config.conditions
     return sampling.decode_codes(
       self._config,
       params,
       context,
-      {
-        name: self._examples.condition(name) for name in self._config.conditions
-      },
+      {name: self._examples.condition(name) for name in names},
       np.arange(len(context)),  # Seeds.
       settings,
       known=self._examples.target,
@@ -164,34 +161,24 @@ class Auditioner:
   def _decode(
     self, codes: np.ndarray, scales: np.ndarray | None
   ) -> list[Audio]:
-    # One at a time, to bound the codec's memory.
-    return [
-      Audio(
-        decode(
-          self._codec,
-          codes[row : row + 1],
-          None if scales is None else scales[row : row + 1],
-        )[0],
-        self._codec.sample_rate,
-      )
-      for row in range(len(codes))
-    ]
+    sounds = []
+    for row in range(len(codes)):  # one at a time, to bound the codec's memory
+      own = None if scales is None else scales[row : row + 1]
+      samples = decode(self._codec, codes[row : row + 1], own)[0]
+      sounds.append(Audio(samples, self._codec.sample_rate))
+    return sounds
 
   def _write(
     self, folder: pathlib.Path, sounds: dict[str, list[Audio]]
   ) -> Iterator[Sound]:
     folder.mkdir(parents=True, exist_ok=True)
-    for kind, of_examples in sounds.items():
-      for example, sound, loudest in zip(
-        self._names, of_examples, self._loudest
-      ):
+    for kind, found in sounds.items():
+      for example, sound, loudest in zip(self._names, found, self._loudest):
         path = folder / f"{example}-{kind}"
         audio.write(path.with_suffix(".wav"), sound, bits=16, overwrite=True)
         pixels = spectrogram.pixels(sound, loudest)
         image.imsave(path.with_suffix(".png"), pixels)
-        yield Sound(
-          f"{example}/{kind}", sound.samples, sound.sample_rate, pixels
-        )
+        yield Sound(f"{example}/{kind}", sound, pixels)
 
   def _page(self, last: int) -> str:
     folders = sorted(self._folder.glob("step-*"), reverse=True)
@@ -203,18 +190,14 @@ class Auditioner:
     return html.page("Auditions", _LEAD, sections)
 
   def _section(self, folder: str, kinds: dict[str, str]) -> str:
-    return "".join(
-      html.card(
-        example,
-        figures.sounds(
-          *(
-            figures.linked_player(f"{folder}/{example}-{kind}", label)
-            for kind, label in kinds.items()
-          )
-        ),
+    cards = []
+    for example in self._names:
+      players = (
+        figures.linked_player(f"{folder}/{example}-{kind}", label)
+        for kind, label in kinds.items()
       )
-      for example in self._names
-    )
+      cards.append(html.card(example, figures.sounds(*players)))
+    return "".join(cards)
 
 
 def _one_pass(sources: tuple[str, ...]) -> sampling.Settings:

@@ -149,15 +149,11 @@ class Reporter:
 
   def audition(self, step: int, sounds: Iterable[Any]) -> None:
     """Add sounds, see `audition.Sound`, to TensorBoard."""
-    if self._tensorboard:
-      for sound in sounds:
+    if board := self._tensorboard:
+      for name, sound, picture in sounds:
         samples = sound.samples.clip(-1, 1)  # [n, c]
-        self._tensorboard.add_audio(
-          sound.name, samples, step, sound.sample_rate
-        )
-        self._tensorboard.add_image(
-          sound.name, sound.picture, step, dataformats="HWC"
-        )
+        board.add_audio(name, samples, step, sound.sample_rate)
+        board.add_image(name, picture, step, dataformats="HWC")
 
   def end(self, step: int, reason: str) -> None:
     """Record that the run has ended, and not just stopped."""

@@ -134,14 +134,14 @@ def test_known_frames_are_kept_and_the_context_matters(tmp_path):
   params = init_params(config.model, jax.random.key(0))
   # Heads with confident predictions.
   params["head"] = 100 * params["head"]
-  sounds = {x.name: x.samples for x in auditioner.run(7, params)}
+  sounds = {x.name: x.audio.samples for x in auditioner.run(7, params)}
   # The same from parameters sharded over a mesh.
   with jax.set_mesh(sharding.make_mesh(4, 2)):
     split = jax.device_put(params, split_up(params))
     assert not split["head"].is_fully_replicated
     again = auditioner.run(7, trainer.on_host(split))
   for sound in again:
-    np.testing.assert_array_equal(sound.samples, sounds[sound.name])
+    np.testing.assert_array_equal(sound.audio.samples, sounds[sound.name])
 
   def changed(kind):
     """Frames that differ from the real stem's, of both examples."""

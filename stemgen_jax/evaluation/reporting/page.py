@@ -192,16 +192,8 @@ def _figures(result: Mapping[str, Any]) -> str:
 def _listening(found: Mapping[str, Any] | None) -> str:
   if not found:
     return ""
-  names = listening.CONTEXTS
-  rows = [
-    (
-      label,
-      *(f"{figures[name]:.2f}" for name in names),
-      listening.interval(figures, "gain"),
-      listening.interval(figures, "null_gain"),
-    )
-    for label, figures in listening.rows(found).items()
-  ]
+  header = ("", *listening.CONTEXTS, "gain, 95 % interval")
+  header += ("gain over null, 95 % interval",)
   lines = {}
   # The plot has the gain with everything masked.
   for name, of_category in {"all": found, **found["categories"]}.items():
@@ -209,9 +201,7 @@ def _listening(found: Mapping[str, Any] | None) -> str:
     if figures["gain_low"] is not None:
       lines[name] = tuple(figures[x] for x in ("gain", "gain_low", "gain_high"))
   return (
-    tables_lib.table(
-      ("", *names, "gain, 95 % interval", "gain over null, 95 % interval"), rows
-    )
+    tables_lib.table(header, listening.rows(found))
     + figures_lib.intervals(lines, (0.0,))
     + "<p>Bits per masked frame, less is better, of "
     f"{found['examples']} examples ({found['data']}), predicted from their "

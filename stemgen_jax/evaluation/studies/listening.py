@@ -164,11 +164,8 @@ def _figures(
         "take an earlier checkpoint"
       )
     found = intervals.mean(gained, intervals.draws(songs, rng))
-    figures |= {
-      gain: found["mean"],
-      f"{gain}_low": found["low"],
-      f"{gain}_high": found["high"],
-    }
+    figures[gain] = found["mean"]
+    figures |= {f"{gain}_{end}": found[end] for end in ("low", "high")}
   return figures
 
 
@@ -208,8 +205,8 @@ def _bits(
   return nats / math.log(2)
 
 
-def rows(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-  """Return the figures of a result by row label."""
+def rows(result: Mapping[str, Any]) -> list[tuple[str, ...]]:
+  """Return label, bits of each context, gain and null gain as cells."""
   found = {f"{share} % masked": x for share, x in result["masked"].items()}
   found |= {f"level {level}": x for level, x in result["levels"].items()}
   if "100 % masked" in found:
@@ -217,7 +214,15 @@ def rows(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
   for name, of_category in result["categories"].items():
     if everything := of_category["masked"].get("100"):
       found[name] = everything
-  return found
+  return [
+    (
+      label,
+      *(f"{figures[name]:.2f}" for name in CONTEXTS),
+      _interval(figures, "gain"),
+      _interval(figures, "null_gain"),
+    )
+    for label, figures in found.items()
+  ]
 
 
 def table(result: Mapping[str, Any]) -> str:
@@ -226,17 +231,7 @@ def table(result: Mapping[str, Any]) -> str:
     f"bits per masked frame, {result['examples']} examples of "
     f"{result['songs']} songs; levels and instruments with all masked",
     text_tables.aligned(
-      [
-        (
-          name,
-          *(f"{figures[context]:.2f}" for context in CONTEXTS),
-          interval(figures, "gain"),
-          interval(figures, "null_gain"),
-        )
-        for name, figures in rows(result).items()
-      ],
-      ("", *CONTEXTS, "gain", "gain over null"),
-      gap=3,
+      rows(result), ("", *CONTEXTS, "gain", "gain over null"), gap=3
     ),
   ]
   low = result["masked"].get("100", {}).get("gain_low")
@@ -249,7 +244,7 @@ def table(result: Mapping[str, Any]) -> str:
   return "\n".join(lines)
 
 
-def interval(figures: Mapping[str, Any], gain: str) -> str:
+def _interval(figures: Mapping[str, Any], gain: str) -> str:
   """Format "gain" or "null_gain" with its interval."""
   return intervals.text(
     *(figures[name] for name in (gain, f"{gain}_low", f"{gain}_high"))

@@ -121,10 +121,9 @@ def loops(
     }
     means[stem] = {
       figure: {
+        # None becomes NaN, which `mean` skips.
         system: intervals.mean(
-          # None becomes NaN, which `mean` skips.
-          np.array([one[figure] for one in ones], float),
-          draws,
+          np.array([x[figure] for x in ones], float), draws
         )
         for system, ones in found.items()
       }

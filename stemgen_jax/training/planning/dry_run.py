@@ -291,20 +291,12 @@ def report(plan: Plan, devices: Iterable[Hardware]) -> str:
       f"{memory.total / 1e9:.1f} GB",
       "yes" if plan.fits(hardware) else "no",
       "{:.3f} - {:.3f} s".format(*plan.seconds(hardware)),
-      " - ".join(
-        _days(seconds * config.steps) for seconds in plan.seconds(hardware)
-      ),
+      " - ".join(_days(x * config.steps) for x in plan.seconds(hardware)),
     )
     for hardware in devices
   ]
-  header = (
-    "device",
-    "memory",
-    "needed",
-    "fits",
-    "time per step",
-    f"{config.steps} steps",
-  )
+  header = ("device", "memory", "needed", "fits", "time per step")
+  header += (f"{config.steps} steps",)
   return "\n".join([*lines, text_tables.aligned(rows, header)])
 
 
