@@ -278,7 +278,7 @@ LISTENING = (
 @pytest.mark.parametrize(
   ("arguments", "message"),
   [
-    (["--what=singing", "--out={}"], "--what=singing: expected all"),
+    (["--what=singing", "--out={}"], "--what=singing: expected one of all"),
     ([], "--out is missing"),
     (["--out={}/file"], "is a file"),
     (["--out={}/o", "--weights={}/none.safetensors"], "no weights at"),
