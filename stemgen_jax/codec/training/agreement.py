@@ -14,12 +14,10 @@ _TOLERANCE = 0.05  # seconds between two onsets that match
 _HOP = 512
 _AUDIBLE = 1e-3  # RMS of a frame, -60 dB
 
+Mono = Float[np.ndarray, " n"]
 
-def onset_f1(
-  output: Float[np.ndarray, " n"],
-  target: Float[np.ndarray, " n"],
-  sample_rate: int,
-) -> float:
+
+def onset_f1(output: Mono, target: Mono, sample_rate: int) -> float:
   """Compute F1 of the detected onsets of two sounds, within 50 ms.
 
   Returns:
@@ -33,11 +31,7 @@ def onset_f1(
   return float(mir_eval.onset.f_measure(wanted, found, window=_TOLERANCE)[0])
 
 
-def chroma_cosine(
-  output: Float[np.ndarray, " n"],
-  target: Float[np.ndarray, " n"],
-  sample_rate: int,
-) -> float:
+def chroma_cosine(output: Mono, target: Mono, sample_rate: int) -> float:
   """Compute the mean cosine of constant-Q chromas over audible frames.
 
   Frames in which the target is silent do not count.

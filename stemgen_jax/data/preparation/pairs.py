@@ -14,6 +14,7 @@ import zlib
 
 import numpy as np
 from jaxtyping import Bool, Float
+from numpy.random import Generator
 
 from stemgen_jax import audio
 
@@ -166,9 +167,7 @@ def choose_pairs(
   return list(chosen.values())
 
 
-def _subset(
-  sizes: str, others: np.ndarray, rng: np.random.Generator
-) -> tuple[int, ...]:
+def _subset(sizes: str, others: np.ndarray, rng: Generator) -> tuple[int, ...]:
   """Draw a non-empty subset of `others`; () if there are none."""
   if not len(others):
     return ()

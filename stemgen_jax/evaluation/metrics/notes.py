@@ -28,11 +28,12 @@ FRAME_RATE = _FRAMES * _RATE / _SAMPLES
 """Frames per second."""
 
 
+Keys = Float[np.ndarray, "windows t 88"]
+
+
 def posteriors(
   samples: Float[np.ndarray, " n"], sample_rate: int
-) -> tuple[
-  Float[np.ndarray, "windows t 88"], Float[np.ndarray, "windows t 88"]
-]:
+) -> tuple[Keys, Keys]:
   """Estimate activity and onsets of the 88 keys, 0..1, in windows of 2 s.
 
   Raises:

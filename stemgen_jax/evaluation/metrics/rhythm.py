@@ -14,6 +14,9 @@ _RATE = 22050
 FRAME_RATE = _RATE / _HOP
 """Frames of `strength` per second."""
 
+Mono = Float[np.ndarray, " _"]
+Times = Float[np.ndarray, " _"]  # in seconds
+
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
@@ -29,9 +32,7 @@ class Grid:
   swing: float = 0.5
   pair: float = 1.0
 
-  def straight(
-    self, number: Float[np.ndarray, " n"]
-  ) -> Float[np.ndarray, " n"]:
+  def straight(self, number: Times) -> Times:
     """Remove the swing from times in beats."""
     # Map the first note of a pair, which takes `swing`, to one half of it.
     pairs, inside = np.divmod(number / self.pair, 1.0)
@@ -46,13 +47,11 @@ class Grid:
 class Pulse(NamedTuple):
   """Beats and onsets of a sound in seconds."""
 
-  beats: Float[np.ndarray, " beats"]
-  onsets: Float[np.ndarray, " onsets"]
+  beats: Times
+  onsets: Times
 
 
-def strength(
-  samples: Float[np.ndarray, " n"], sample_rate: int
-) -> Float[np.ndarray, " t"]:
+def strength(samples: Mono, sample_rate: int) -> Float[np.ndarray, " t"]:
   """Estimate the onset strength, `FRAME_RATE` per second; empty in silence."""
   sound = _resampled(samples, sample_rate)
   if sound is None:
@@ -78,23 +77,17 @@ def pulse_of(strength: Float[np.ndarray, " t"]) -> Pulse:
   return Pulse(np.asarray(found) * _HOP / _RATE, onsets)
 
 
-def beats(
-  samples: Float[np.ndarray, " n"], sample_rate: int
-) -> Float[np.ndarray, " beats"]:
+def beats(samples: Mono, sample_rate: int) -> Times:
   """Estimate beats in seconds; none in silence."""
   return pulse(samples, sample_rate).beats
 
 
-def onsets(
-  samples: Float[np.ndarray, " n"], sample_rate: int
-) -> Float[np.ndarray, " onsets"]:
+def onsets(samples: Mono, sample_rate: int) -> Times:
   """Estimate onsets in seconds; none in silence."""
   return pulse(samples, sample_rate).onsets
 
 
-def _resampled(
-  samples: Float[np.ndarray, " n"], sample_rate: int
-) -> Float[np.ndarray, " m"] | None:
+def _resampled(samples: Mono, sample_rate: int) -> Mono | None:
   """Resample to the rate of the beat tracker; None for silence."""
   with quiet():
     sound = librosa.resample(samples, orig_sr=sample_rate, target_sr=_RATE)
@@ -105,9 +98,7 @@ AUDIBLE = 1e-4
 """RMS below which a stem counts as silent: -80 dB of full scale."""
 
 
-def beat_f1(
-  wanted: Float[np.ndarray, " n"], found: Float[np.ndarray, " m"]
-) -> float:
+def beat_f1(wanted: Times, found: Times) -> float:
   """Compute F1 of beats within 70 ms (mir_eval).
 
   A single stem often marks only half of the beats, or those between them. The
@@ -134,11 +125,7 @@ def beat_f1(
     return max(float(mir_eval.beat.f_measure(x, found)) for x in levels)
 
 
-def grid_agreement(
-  wanted: Float[np.ndarray, " beats"],
-  found: Float[np.ndarray, " onsets"],
-  grid: Grid,
-) -> float:
+def grid_agreement(wanted: Times, found: Times, grid: Grid) -> float:
   """Compute how closely onsets follow the grid of the beats.
 
   The mean cosine of an onset's phase between two grid lines: 1 on the lines, -1
@@ -168,18 +155,13 @@ def grid_agreement(
 
 
 def figures(
-  samples: Float[np.ndarray, " n"],
-  sample_rate: int,
-  wanted: Float[np.ndarray, " beats"],
-  grid: Grid,
+  samples: Mono, sample_rate: int, wanted: Times, grid: Grid
 ) -> dict[str, float]:
   """Compute `agreement` of a sound's beats and onsets."""
   return agreement(pulse(samples, sample_rate), wanted, grid)
 
 
-def agreement(
-  found: Pulse, wanted: Float[np.ndarray, " beats"], grid: Grid
-) -> dict[str, float]:
+def agreement(found: Pulse, wanted: Times, grid: Grid) -> dict[str, float]:
   """Compute `beat_f1` and `grid_agreement`; NaN with fewer than two beats."""
   return {
     "beat_f1": beat_f1(wanted, found.beats),

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
+from numpy.random import Generator
 
 from stemgen_jax import categories, model, text_tables
 from stemgen_jax.data.examples import Examples
@@ -149,7 +150,7 @@ def _figures(
   bits: dict[str, Float[np.ndarray, " n"]],
   rows: Bool[np.ndarray, " n"],
   examples: Examples,
-  rng: np.random.Generator,
+  rng: Generator,
 ) -> dict[str, float | None]:
   """Return means over the rows, and gains of the true context."""
   figures: dict[str, float | None] = {
@@ -257,9 +258,7 @@ def can_exchange(songs: np.ndarray) -> bool:
   return len(songs) >= 2 and 2 * counts.max() <= len(songs)
 
 
-def other_songs(
-  songs: np.ndarray, rng: np.random.Generator
-) -> Int[np.ndarray, " n"]:
+def other_songs(songs: np.ndarray, rng: Generator) -> Int[np.ndarray, " n"]:
   """Draw for each example one of another song; each is drawn once.
 
   Raises:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-import numpy as np
+from numpy.random import Generator
 
 from stemgen_jax import categories
 from stemgen_jax.data.sources.band.genre import PARTS, Genre, Groove
@@ -73,7 +73,7 @@ def center(role: str, program: int) -> int:
 
 
 def draw(
-  stream: Callable[[str], np.random.Generator],
+  stream: Callable[[str], Generator],
   genre: Genre,
   groove: Groove,
   style: Style,

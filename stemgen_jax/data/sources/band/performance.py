@@ -2,7 +2,7 @@
 
 import dataclasses
 
-import numpy as np
+from numpy.random import Generator
 
 from stemgen_jax.data.sources.band.lead_sheet import LeadSheet
 from stemgen_jax.data.sources.band.players import Stroke
@@ -10,7 +10,7 @@ from stemgen_jax.data.sources.band.score import Note
 
 
 def draw_rests(
-  rng: np.random.Generator, sheet: LeadSheet, steps: float, always: bool
+  rng: Generator, sheet: LeadSheet, steps: float, always: bool
 ) -> list[tuple[int, int]]:
   """Draw the rests of a part in steps: late entry, dropouts, breaks.
 
@@ -47,7 +47,7 @@ def perform(
   strokes: list[Stroke],
   sheet: LeadSheet,
   rests: list[tuple[int, int]],
-  rng: np.random.Generator,
+  rng: Generator,
   loose: float,
   seconds: float,
 ) -> tuple[Note, ...]:

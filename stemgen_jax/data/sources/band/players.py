@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.random import Generator
 
 from stemgen_jax.data.sources.band import harmony, rhythm
 from stemgen_jax.data.sources.band.lead_sheet import LeadSheet, Section
@@ -80,7 +81,7 @@ def _by_chord(hits: Iterator[Hit], sheet: LeadSheet) -> Iterator[Hit]:
 
 
 def _grids(
-  rng: np.random.Generator, grids: tuple[str, ...], sheet: LeadSheet
+  rng: Generator, grids: tuple[str, ...], sheet: LeadSheet
 ) -> dict[str, tuple[list[Hit], int]]:
   """Draw a grid for each letter of the form, different if possible."""
   order = rng.permutation(len(grids))
@@ -109,7 +110,7 @@ def _kick_grid(section: Section) -> tuple[list[Hit], int]:
   return line, steps
 
 
-def drums(sheet: LeadSheet, rng: np.random.Generator) -> list[Stroke]:
+def drums(sheet: LeadSheet, rng: Generator) -> list[Stroke]:
   """Play the kit: beats, ghost notes, fills before sections, crashes on them.
 
   In a quiet section one of its drums may be left out.
@@ -143,9 +144,7 @@ def drums(sheet: LeadSheet, rng: np.random.Generator) -> list[Stroke]:
   return strokes
 
 
-def bass(
-  sheet: LeadSheet, rng: np.random.Generator, lowest: int = 28
-) -> list[Stroke]:
+def bass(sheet: LeadSheet, rng: Generator, lowest: int = 28) -> list[Stroke]:
   """Play roots, fifths and approaches to the next root in 17 semitones."""
   strokes = []
   grids = _grids(rng, sheet.groove.bass, sheet)
@@ -166,11 +165,7 @@ def bass(
 
 
 def _bass_pitch(
-  symbol: str,
-  step: int,
-  previous: int,
-  sheet: LeadSheet,
-  rng: np.random.Generator,
+  symbol: str, step: int, previous: int, sheet: LeadSheet, rng: Generator
 ) -> int:
   """Return the pitch of a bass grid's symbol, near the previous one."""
   span = sheet.span_at(step)
@@ -192,7 +187,7 @@ def _bass_pitch(
 
 def chords(
   sheet: LeadSheet,
-  rng: np.random.Generator,
+  rng: Generator,
   grids: tuple[str, ...],
   program: int,
   center: int = 60,
@@ -233,7 +228,7 @@ def chords(
   return strokes
 
 
-def _contour(rng: np.random.Generator, notes: int) -> np.ndarray:
+def _contour(rng: Generator, notes: int) -> np.ndarray:
   """Draw a melody's contour in scale steps: a random walk within +-5."""
   steps = rng.choice(
     [-3, -2, -1, 0, 1, 2, 4],
@@ -248,9 +243,7 @@ def _contour(rng: np.random.Generator, notes: int) -> np.ndarray:
   return contour
 
 
-def lead(
-  sheet: LeadSheet, rng: np.random.Generator, center: int = 72
-) -> list[Stroke]:
+def lead(sheet: LeadSheet, rng: Generator, center: int = 72) -> list[Stroke]:
   """Play motifs that return over new chords.
 
   Each letter of the form has two, a and b, played in an order like "aaab"
@@ -294,7 +287,7 @@ def lead(
 
 
 def percussion(
-  sheet: LeadSheet, rng: np.random.Generator, center: int = 64
+  sheet: LeadSheet, rng: Generator, center: int = 64
 ) -> list[Stroke]:
   """Play hand percussion at three pitches."""
   grids = _grids(rng, sheet.groove.percussion, sheet)

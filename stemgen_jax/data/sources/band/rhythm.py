@@ -2,7 +2,7 @@
 
 import dataclasses
 
-import numpy as np
+from numpy.random import Generator
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ def parse_grid(grid: str) -> tuple[list[Hit], int]:
   return hits, len(steps)
 
 
-def vary(hits: list[Hit], beat: int, rng: np.random.Generator) -> list[Hit]:
+def vary(hits: list[Hit], beat: int, rng: Generator) -> list[Hit]:
   """Vary a grid: omit a few hits off the beat, strike a few long ones twice."""
   played = []
   for hit in hits:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-import numpy as np
+from numpy.random import Generator
 
 from stemgen_jax.data.sources.band import rhythm
 from stemgen_jax.data.sources.band.harmony import Harmony
@@ -11,7 +11,7 @@ from stemgen_jax.data.sources.band.lead_sheet import Section, Span
 
 
 def draw_sections(
-  rng: np.random.Generator,
+  rng: Generator,
   clock: rhythm.Clock,
   seconds: float,
   beats: tuple[str, ...],

@@ -7,6 +7,7 @@ own, so that one part does not change another.
 import zlib
 
 import numpy as np
+from numpy.random import Generator
 
 from stemgen_jax import categories
 from stemgen_jax.data.sources.band import (
@@ -51,7 +52,7 @@ def write(seed: int, number: int, seconds: float, style: Style) -> Score:
   """
 
   # The names below seed the generators: to rename one changes all songs.
-  def stream(name: str) -> np.random.Generator:
+  def stream(name: str) -> Generator:
     return np.random.default_rng([seed, number, zlib.crc32(name.encode())])
 
   rng = stream("song")
@@ -150,7 +151,7 @@ def write(seed: int, number: int, seconds: float, style: Style) -> Score:
 
 
 def _draw_world(
-  rng: np.random.Generator, style: Style
+  rng: Generator, style: Style
 ) -> tuple[Genre, str, dict[str, str]]:
   """Draw a genre, a meter, and progressions of one mode for A and B."""
   playable = style.playable()
@@ -171,7 +172,7 @@ def _draw_world(
 
 
 def _play(
-  role: str, program: int, sheet: LeadSheet, rng: np.random.Generator
+  role: str, program: int, sheet: LeadSheet, rng: Generator
 ) -> list[Stroke]:
   groove, center = sheet.groove, instrumentation.center(role, program)
   match role:
