@@ -145,14 +145,9 @@ def _plain(name: str) -> str:
   return re.sub(r"[\W_]+", "", without_accents(name).casefold())
 
 
-_CATEGORY_OF = {_plain(category): category for category in CATEGORIES} | {
-  _plain(alias): category
-  for category, aliases in _NAMES.items()
-  for alias in aliases.split(",")
-}
-# Plain name -> its spelling above.
-_WRITTEN = {
-  _plain(name): name.strip()
+# Plain name -> category, and the spelling above.
+_KNOWN = {
+  _plain(name): (category, name.strip())
   for category, aliases in _NAMES.items()
   for name in (*aliases.split(","), category)
 }
@@ -171,10 +166,10 @@ def parse_category(name: str) -> str:
     return category
   plain = _plain(name)
   # Below 0.75 the nearest name is usually unrelated.
-  near = difflib.get_close_matches(plain, _WRITTEN, n=1, cutoff=0.75)
+  near = difflib.get_close_matches(plain, _KNOWN, n=1, cutoff=0.75)
   hint = ""
   if near:
-    alias, category = _WRITTEN[near[0]], _CATEGORY_OF[near[0]]
+    category, alias = _KNOWN[near[0]]
     hint = alias if alias == category else f"{alias} ({category})"
   raise ValueError(
     f"unknown instrument category {name!r}"
@@ -192,8 +187,8 @@ def lookup(name: str, ignore: Collection[str] = ()) -> str | None:
   """
   plain = _plain(name)
   for candidate in (plain, plain.removesuffix("s"), plain + "s"):
-    if candidate in _CATEGORY_OF and candidate not in ignore:
-      return _CATEGORY_OF[candidate]
+    if candidate in _KNOWN and candidate not in ignore:
+      return _KNOWN[candidate][0]
   return None
 
 

@@ -18,6 +18,8 @@ from stemgen_jax.codec.networks import LSTM, Network
 _CHUNK = 1500
 _MARGIN = 16
 
+Features = Float[Tensor, "1 d t"]
+
 
 @torch.inference_mode()
 def encode(network: Network, audio: Float[Tensor, "c n"]) -> Int[Tensor, "t q"]:
@@ -57,9 +59,7 @@ def _around_lstm(
   return layers[:0], None, layers
 
 
-def _recur(
-  lstm: LSTM | None, features: Float[Tensor, "1 d t"]
-) -> Float[Tensor, "1 d t"]:
+def _recur(lstm: LSTM | None, features: Features) -> Features:
   """Apply EnCodec's LSTM with its skip, chunk by chunk."""
   if lstm is None:
     return features

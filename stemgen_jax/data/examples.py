@@ -1,7 +1,6 @@
 """A fixed list of examples as codes, small enough to ship as one file."""
 
 import dataclasses
-import os
 import pathlib
 
 import numpy as np
@@ -69,7 +68,7 @@ class Examples:
       target_scales=None,
     )
 
-  def save(self, path: str | os.PathLike) -> None:
+  def save(self, path: disk.Path) -> None:
     """Write an .npz in one step, codes as uint16."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +81,7 @@ class Examples:
       np.savez_compressed(file, **arrays)
 
   @classmethod
-  def load(cls, path: str | os.PathLike) -> "Examples":
+  def load(cls, path: disk.Path) -> "Examples":
     """Read the file that `save` wrote.
 
     Raises:

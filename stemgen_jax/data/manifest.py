@@ -4,7 +4,6 @@ The manifest is written last, so a folder that has one is complete.
 """
 
 import dataclasses
-import os
 import pathlib
 from typing import Any
 
@@ -88,7 +87,7 @@ class Manifest:
   silence: Int32[np.ndarray, "t q"] = dataclasses.field(repr=False)
 
   @classmethod
-  def load(cls, data_dir: str | os.PathLike) -> "Manifest":
+  def load(cls, data_dir: disk.Path) -> "Manifest":
     """Read the manifest of a prepared folder.
 
     Raises:
@@ -111,7 +110,7 @@ class Manifest:
     except ValueError as error:
       raise ValueError(f"{folder / _FILE} is corrupt: {error}") from error
 
-  def save(self, data_dir: str | os.PathLike) -> None:
+  def save(self, data_dir: disk.Path) -> None:
     """Write the arrays, then the manifest in one step."""
     folder = pathlib.Path(data_dir)
     fields = dict(vars(self))  # in the order of definition
@@ -121,12 +120,12 @@ class Manifest:
     disk.write_json(folder / _FILE, fields)
 
   @staticmethod
-  def remove(data_dir: str | os.PathLike) -> None:
+  def remove(data_dir: disk.Path) -> None:
     """Mark a data set as unfinished."""
     pathlib.Path(data_dir, _FILE).unlink(missing_ok=True)
 
 
-def recipe_of(data_dir: str | os.PathLike) -> dict[str, Any]:
+def recipe_of(data_dir: disk.Path) -> dict[str, Any]:
   """Return the configuration of a folder's records; {} in a new folder.
 
   Raises:

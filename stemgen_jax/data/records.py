@@ -1,6 +1,5 @@
 """The records of a prepared data set, one by one."""
 
-import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -39,7 +38,7 @@ class Records:
       `packing.StemCodes`.
   """
 
-  def __init__(self, data_dir: str | os.PathLike, split: str):
+  def __init__(self, data_dir: disk.Path, split: str):
     self.manifest = Manifest.load(data_dir)
     counts = self.manifest.counts
     if not counts.get(split, {}).get("pairs"):
@@ -84,7 +83,7 @@ class Records:
     return record
 
 
-def song_ids(data_dir: str | os.PathLike) -> dict[str, list[str]]:
+def song_ids(data_dir: disk.Path) -> dict[str, list[str]]:
   """Return split -> ids of a prepared set's songs.
 
   Manifests of older sets lack them; then all records are read, for the ids of

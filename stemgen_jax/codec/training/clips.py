@@ -22,6 +22,8 @@ _GAIN_SPREAD = 6.0  # dB, of a stem within a mix
 _AUDIBLE = 1e-3  # RMS below which a clip counts as silent, -60 dB
 _TRIES = 8
 
+Batch = Float[np.ndarray, "size 1 samples"]
+
 
 class Songs(Protocol):
   """A source of songs, see `data.songs`; data is a room above this one."""
@@ -121,16 +123,12 @@ class Clips:
     self._samples = samples
     self._seed = seed
 
-  def batch(
-    self, number: int, size: int
-  ) -> Float[np.ndarray, "size 1 samples"]:
+  def batch(self, number: int, size: int) -> Batch:
     """Return training clips within 6 dB of the usual loudness, float32."""
     rng = np.random.default_rng((self._seed, number))
     return np.stack([self._clip(rng) for _ in range(size)])[:, None]
 
-  def of_category(
-    self, category: str, size: int
-  ) -> Float[np.ndarray, "size 1 samples"]:
+  def of_category(self, category: str, size: int) -> Batch:
     """Return audible clips of a category (or "mix") at the usual loudness."""
     # The seed is not the category's hash, which differs between processes.
     rng = np.random.default_rng((self._seed, *category.encode()))

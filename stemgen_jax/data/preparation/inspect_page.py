@@ -1,7 +1,6 @@
 """Write a page that shows a prepared data set and plays some of its pairs."""
 
 import collections
-import os
 import pathlib
 from typing import Any
 
@@ -19,7 +18,7 @@ _SECONDS = 10.0  # length of the pairs that the page plays
 
 
 def write(
-  data_dir: str | os.PathLike,
+  data_dir: disk.Path,
   codec: Codec,
   path: pathlib.Path,
   *,

@@ -19,8 +19,9 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 
 from stemgen_jax import categories
-from stemgen_jax.data.songs import Problem, Song, Stem
+from stemgen_jax.data.songs import Problem, Song
 from stemgen_jax.data.sources import multitracks, names, stems_table
+from stemgen_jax.data.sources.multitracks import Found
 
 _NO_ROW: Mapping[str, str] = dict.fromkeys(stems_table.COLUMNS, "")
 _Listed = Mapping[pathlib.Path, Mapping[str, str]]
@@ -139,7 +140,7 @@ class Folder:
 
   def _all_stems(
     self, song: pathlib.Path, rows: list[dict[str, str]]
-  ) -> Iterator[Stem | Problem]:
+  ) -> Iterator[Found]:
     listed = {_existing(song, row["file"]): row for row in rows if row["file"]}
     # Stems of the table first; a missing file is reported by `_stem`.
     for path, row in listed.items():
@@ -152,7 +153,7 @@ class Folder:
 
   def _stems(
     self, song: pathlib.Path, folder: pathlib.Path, listed: _Listed
-  ) -> Iterator[Stem | Problem]:
+  ) -> Iterator[Found]:
     """Yield the unlisted stems in a folder of the song, at any depth."""
     for file in multitracks.audio_files(folder):
       if file not in listed:
@@ -172,7 +173,7 @@ class Folder:
     path: pathlib.Path,
     files: list[pathlib.Path],
     row: Mapping[str, str] = _NO_ROW,
-  ) -> Iterator[Stem | Problem]:
+  ) -> Iterator[Found]:
     """Yield the stem of a file or folder, and problems with its name."""
     within = path.is_relative_to(song)
     name = (path.relative_to(song) if within else path).as_posix()

@@ -22,6 +22,8 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
 # Shares of songs, for sources that come without splits.
 VALID_SHARE = TEST_SHARE = 0.1
 
+Found = Stem | Problem
+
 
 def check_root(root: str, what: str) -> pathlib.Path:
   """Return the folder of a data set.
@@ -83,7 +85,7 @@ def stem(
   *,
   target: bool = True,
   role: str = "",
-) -> Stem | Problem:
+) -> Found:
   """Return a stem that is the sum of files; a problem if one is missing."""
   files = tuple(files)
   missing = [file for file in files if not file.is_file()]
@@ -93,9 +95,7 @@ def stem(
   return Stem(name, category, read, target, files, role)
 
 
-def song(
-  song_id: str, split: str, genre: str, found: Iterable[Stem | Problem]
-) -> Song:
+def song(song_id: str, split: str, genre: str, found: Iterable[Found]) -> Song:
   """Return a song of stems and problems, each in their order."""
   found = tuple(found)
   stems = tuple(one for one in found if isinstance(one, Stem))

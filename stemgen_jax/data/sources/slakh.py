@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from stemgen_jax import categories, disk, paths
-from stemgen_jax.data.songs import SPLITS, Problem, Song, Stem
+from stemgen_jax.data.songs import SPLITS, Problem, Song
 from stemgen_jax.data.sources import multitracks
 
 VARIANTS = ("redux", "split2", "orig")
@@ -141,7 +141,7 @@ def _is_rendered(fields: dict[str, Any]) -> bool:
 
 def _stem(
   folder: pathlib.Path, name: str, fields: dict[str, Any]
-) -> Stem | Problem:
+) -> multitracks.Found:
   if not _is_rendered(fields):
     # Published without audio; this copy is complete.
     return Problem(

@@ -38,9 +38,7 @@ class Span:
   pitch_classes: tuple[int, ...]
 
 
-def chroma(
-  samples: Float[np.ndarray, " n"], sample_rate: int
-) -> Float[np.ndarray, "t 12"]:
+def chroma(samples: Float[np.ndarray, " n"], sample_rate: int) -> Chroma:
   """Compute the activity of the pitch classes from C on.
 
   It is that of notes, without their overtones, `FRAME_RATE` rows per second. A
@@ -49,9 +47,7 @@ def chroma(
   return fold(notes.posteriors(samples, sample_rate)[0])
 
 
-def fold(
-  activity: Float[np.ndarray, "windows t 88"],
-) -> Float[np.ndarray, "t 12"]:
+def fold(activity: notes.Keys) -> Chroma:
   """Compute the activity of pitch classes from that of the 88 keys."""
   activity = activity.reshape(-1, activity.shape[2])  # [t, 88]
   sounding = np.where(activity > _SOUNDING, activity, 0)
@@ -103,7 +99,7 @@ def chroma_agreement(stem: Chroma, context: Chroma) -> float:
   return float(((ours * theirs).sum(1) / lengths).mean())
 
 
-def key_agreement(wanted: str, stem: Float[np.ndarray, "t 12"]) -> float:
+def key_agreement(wanted: str, stem: Chroma) -> float:
   """Score the stem's key against the context's by MIREX's weights.
 
   Args:
@@ -118,7 +114,7 @@ def key_agreement(wanted: str, stem: Float[np.ndarray, "t 12"]) -> float:
   return float(mir_eval.key.weighted_score(wanted, key(stem)))
 
 
-def key(chroma: Float[np.ndarray, "t 12"]) -> str:
+def key(chroma: Chroma) -> str:
   """Return the key whose profile correlates best with the mean chroma."""
   mean = chroma.mean(0)
   if not np.ptp(mean):  # silence has no correlation
@@ -136,7 +132,7 @@ def _numbers(text: str) -> Float[np.ndarray, " n"]:
   return np.array(text.split(), float)
 
 
-def chords(chroma: Float[np.ndarray, "t 12"]) -> tuple[Span, ...]:
+def chords(chroma: Chroma) -> tuple[Span, ...]:
   """Return the major and minor triads that fit each half second best."""
   names = [
     tuple((root + tone) % 12 for tone in tones)

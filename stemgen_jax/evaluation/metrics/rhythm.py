@@ -154,13 +154,6 @@ def grid_agreement(wanted: Times, found: Times, grid: Grid) -> float:
   return float(np.cos(2 * np.pi * grid.steps * grid.straight(number)).mean())
 
 
-def figures(
-  samples: Mono, sample_rate: int, wanted: Times, grid: Grid
-) -> dict[str, float]:
-  """Compute `agreement` of a sound's beats and onsets."""
-  return agreement(pulse(samples, sample_rate), wanted, grid)
-
-
 def agreement(found: Pulse, wanted: Times, grid: Grid) -> dict[str, float]:
   """Compute `beat_f1` and `grid_agreement`; NaN with fewer than two beats."""
   return {

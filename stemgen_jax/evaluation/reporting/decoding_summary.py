@@ -8,15 +8,15 @@ from jaxtyping import Float
 
 from stemgen_jax import finite
 from stemgen_jax.evaluation.figures import FIGURES
-from stemgen_jax.evaluation.measurement import Measurements
 from stemgen_jax.evaluation.metrics import intervals, mirdd
 from stemgen_jax.evaluation.reporting import summary
+from stemgen_jax.evaluation.reporting.summary import Measured
 
 ANCHORS = ("real", "round_trip", "random", "random_codes")
 
 
 def summarize(
-  found: Mapping[str, Sequence[Measurements]], reference: str, seed: int = 0
+  found: Mapping[str, Measured], reference: str, seed: int = 0
 ) -> dict[str, Any]:
   """Summarize the examples of `evaluate`.
 
@@ -96,8 +96,8 @@ _Columns = Mapping[str, summary.Values]
 
 
 def _row(
-  measured: Sequence[Measurements],
-  fixed: Sequence[Measurements],
+  measured: Measured,
+  fixed: Measured,
   seeds: Sequence[str],
   compared: _Columns,
   weights: _Weights,
@@ -161,9 +161,7 @@ def _row(
 
 
 def _columns(
-  measured: Sequence[Measurements],
-  fixed: Sequence[Measurements],
-  seeds: Sequence[str],
+  measured: Measured, fixed: Measured, seeds: Sequence[str]
 ) -> _Columns:
   found = {}
   for name in FIGURES:
@@ -178,14 +176,14 @@ def _columns(
   return found
 
 
-def _apa_by(fixed: Sequence[Measurements]) -> str:
+def _apa_by(fixed: Measured) -> str:
   """Return the embedding of the quality's APA: the last."""
   # Embeddings keep their order in the files.
   return list(fixed[0].embeddings)[-1]
 
 
 def _distances(
-  measured: Sequence[Measurements], fixed: Sequence[Measurements], system: str
+  measured: Measured, fixed: Measured, system: str
 ) -> dict[str, dict[str, float]]:
   """Return FAD and both kinds of APA of a system, by embedding."""
   found = {
@@ -198,16 +196,14 @@ def _distances(
   }
 
 
-def _real_mixes(fixed: Sequence[Measurements]) -> Sequence[mirdd.Described]:
+def _real_mixes(fixed: Measured) -> Sequence[mirdd.Described]:
   """Return the descriptors of the real mixes; [] unless all have them."""
   real = [one.descriptors["real"] for one in fixed if one.descriptors]
   return real if len(real) == len(fixed) else []
 
 
 def _mirdd(
-  measured: Sequence[Measurements],
-  fixed: Sequence[Measurements],
-  systems: Sequence[str],
+  measured: Measured, fixed: Measured, systems: Sequence[str]
 ) -> float | None:
   """Return the systems' mean MIRDD; None if no mixes were described."""
   real = _real_mixes(fixed)
@@ -226,7 +222,7 @@ def _rounded_mean(values: Sequence[float] | np.ndarray) -> float | None:
   return finite.or_none(finite.mean(values), 4)
 
 
-def comparable(anchored: Sequence[Measurements]) -> list[Measurements]:
+def comparable(anchored: Measured) -> list[Measurements]:
   """Return the examples with a stem of the category from another song.
 
   Raises:

@@ -35,13 +35,12 @@ _ENDS = ("random", "round_trip")
 """Anchors with 0 and with 1 in a score."""
 _POPULATIONS = tuple(system for system in SYSTEMS if system != "real")
 
+Measured = Sequence[Measurements]
 Values = Mapping[str, Float[np.ndarray, " n"]]
 """System -> values of the examples."""
 
 
-def summarize(
-  measured: Sequence[Measurements], seed: int = 0
-) -> dict[str, Any]:
+def summarize(measured: Measured, seed: int = 0) -> dict[str, Any]:
   """Compute all tables of an evaluation.
 
   Args:
@@ -232,7 +231,7 @@ def groups() -> dict[str, list[str]]:
 
 
 def values_of(
-  measured: Sequence[Measurements], system: str, name: str
+  measured: Measured, system: str, name: str
 ) -> Float[np.ndarray, " n"]:
   """Return a figure of every example; NaN where it is undefined."""
   # A system may be absent, as "random" without such a stem.
@@ -240,7 +239,7 @@ def values_of(
   return np.array([one.figures.get(system, nothing)[name] for one in measured])
 
 
-def _frechet(measured: Sequence[Measurements], seed: int) -> dict[str, Any]:
+def _frechet(measured: Measured, seed: int) -> dict[str, Any]:
   """Compute FAD of stems, sub-FAD of mixes and APA, by embedding and system.
 
   A codec may change a mix more than another song's stem does, as the demo's
@@ -275,17 +274,14 @@ def _frechet(measured: Sequence[Measurements], seed: int) -> dict[str, Any]:
 
 
 def _population(
-  measured: Sequence[Measurements], embedding: str, which: str, system: str
+  measured: Measured, embedding: str, which: str, system: str
 ) -> frechet.Population:
   """Return the embeddings of a system's stems or mixes."""
   return [one.embeddings[embedding][which][system] for one in measured]
 
 
 def distances(
-  measured: Sequence[Measurements],
-  fixed: Sequence[Measurements],
-  embedding: str,
-  system: str,
+  measured: Measured, fixed: Measured, embedding: str, system: str
 ) -> dict[str, float]:
   """Compute FAD and each kind of APA of a system.
 

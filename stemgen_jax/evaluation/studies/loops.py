@@ -150,9 +150,8 @@ def repeated(sound: Audio, seconds: float) -> Audio:
 def _figures(
   sound: Audio, known: reference_annotations.ReferenceAnnotations
 ) -> dict[str, float | None]:
-  found = rhythm.figures(
-    audio.mono(sound), sound.sample_rate, known.beats, known.grid
-  )
+  pulse = rhythm.pulse(audio.mono(sound), sound.sample_rate)
+  found = rhythm.agreement(pulse, known.beats, known.grid)
   return {name: finite.or_none(value) for name, value in found.items()}
 
 
