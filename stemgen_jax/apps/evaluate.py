@@ -62,7 +62,7 @@ from stemgen_jax import disk
 from stemgen_jax.cli.flags import fields, owners
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.evaluation.options import Options
-from stemgen_jax.evaluation.studies import STUDIES, flag_owners
+from stemgen_jax.evaluation.studies import STUDIES
 
 FLAGS = flags.FlagValues()
 _WHAT = flags.DEFINE_string(
@@ -95,7 +95,8 @@ def main(argv: list[str]) -> None:
     raise ValueError(
       f"--what={_WHAT.value}: expected one of {', '.join(STUDIES)}"
     )
-  owners.check(FLAGS, "what", flag_owners())
+  owned = {name: study.flags for name, study in STUDIES.items()}
+  owners.check(FLAGS, "what", owned)
   for name, example in {"out": "out/report", **study.required}.items():
     required(FLAGS, name, example)
   options = study.resolve(fields.parse(FLAGS, Options))

@@ -1,6 +1,5 @@
 """Audio at any sample rate: files, resampling, mixing, levels."""
 
-from stemgen_jax.audio.files import READABLE as READABLE
 from stemgen_jax.audio.files import WRITABLE as WRITABLE
 from stemgen_jax.audio.files import Bits as Bits
 from stemgen_jax.audio.files import check_bits as check_bits
@@ -13,9 +12,7 @@ from stemgen_jax.audio.loudness import gain_to as gain_to
 from stemgen_jax.audio.loudness import loudness_db as loudness_db
 from stemgen_jax.audio.sound import CEILING as CEILING
 from stemgen_jax.audio.sound import LONGEST as LONGEST
-from stemgen_jax.audio.sound import SHORTEST as SHORTEST
 from stemgen_jax.audio.sound import Audio as Audio
-from stemgen_jax.audio.sound import Samples as Samples
 from stemgen_jax.audio.sound import check_seconds as check_seconds
 from stemgen_jax.audio.sound import fit as fit
 from stemgen_jax.audio.sound import fold_down as fold_down

@@ -23,21 +23,14 @@ from stemgen_jax.version import __version__
 
 TRACE = "STEMGEN_JAX_TRACE"
 _MOST_LINES = 3
-# The extra of setup.py that installs a module.
+# Extras of setup.py, and the modules that they install.
 _EXTRAS = {
-  "array_record": "train",
-  "google": "train",
-  "grain": "train",
-  "librosa": "evaluate",
-  "mido": "band",
-  "mir_eval": "evaluate",
-  "ml_collections": "train",
-  "onnxruntime": "evaluate",
-  "optax": "train",
-  "orbax": "train",
-  "pretty_midi": "band",
-  "tensorflow_datasets": "train",
-  "yaml": "train",
+  "band": ("mido", "pretty_midi"),
+  "evaluate": ("librosa", "mir_eval", "onnxruntime"),
+  "train": (
+    *("array_record", "google", "grain", "ml_collections", "optax", "orbax"),
+    *("tensorflow_datasets", "yaml"),
+  ),
 }
 
 
@@ -154,8 +147,9 @@ def _missing_extra(error: Exception) -> str:
   """Name the extra that installs a module that was not found."""
   if not isinstance(error, ModuleNotFoundError) or not error.name:
     return ""
-  extra = _EXTRAS.get(error.name.partition(".")[0])
-  return f"; run: pip install -e '.[{extra}]'" if extra else ""
+  module = error.name.partition(".")[0]
+  extras = [extra for extra, modules in _EXTRAS.items() if module in modules]
+  return f"; run: pip install -e '.[{extras[0]}]'" if extras else ""
 
 
 def _silence_libraries() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from stemgen_jax.categories import parse_category
-from stemgen_jax.cli.flags import owners as owners_lib
+from stemgen_jax.cli.flags import owners
 from stemgen_jax.cli.flags.bound import bound
 
 if TYPE_CHECKING:
@@ -114,11 +114,7 @@ def check(values: flags.FlagValues) -> None:
     raise ValueError(
       f"--source={values.source}: expected one of {', '.join(SOURCES)}"
     )
-  owners: dict[str, list[str]] = {}
-  for source, own in SOURCES.items():
-    for name in own:
-      owners.setdefault(name, []).append(source)
-  owners_lib.check(values, "source", owners)
+  owners.check(values, "source", SOURCES)
 
 
 def make(values: flags.FlagValues) -> "Songs":

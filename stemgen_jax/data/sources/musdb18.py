@@ -9,6 +9,7 @@ import dataclasses
 import pathlib
 from collections.abc import Iterator
 
+from stemgen_jax import categories
 from stemgen_jax.data.songs import Song
 from stemgen_jax.data.sources import multitracks
 
@@ -32,12 +33,7 @@ VALID = frozenset(
   )
 )
 
-_CATEGORIES = {
-  "bass": "bass",
-  "drums": "drums",
-  "other": "other",
-  "vocals": "ensemble",
-}
+_STEMS = ("bass", "drums", "other", "vocals")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,11 +75,11 @@ class Musdb18:
         stems = (
           multitracks.stem(
             name,
-            category,
+            categories.parse_category(name),
             [folder / f"{name}.wav"],
             target=self.vocals or name != "vocals",
           )
-          for name, category in _CATEGORIES.items()
+          for name in _STEMS
         )
         split = "valid" if part == "train" and folder.name in VALID else part
         yield multitracks.song(folder.name, split, "other", stems)

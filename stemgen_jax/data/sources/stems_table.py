@@ -15,13 +15,8 @@ _OF_STEMS = ("category", "target", "role")
 # Value of `category` for a file that is not a stem.
 NONE = "none"
 # Names of splits in tables and folders -> one of `songs.SPLITS`.
-SPLIT_NAMES = {
-  "train": "train",
-  "valid": "valid",
-  "validation": "valid",
-  "val": "valid",
-  "test": "test",
-}
+SPLIT_NAMES = {name: name for name in SPLITS}
+SPLIT_NAMES |= {"validation": "valid", "val": "valid"}
 
 
 def read(path: pathlib.Path) -> list[dict[str, str]]:

@@ -88,7 +88,9 @@ def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:
   rows = sorted(result["rows"].items(), key=lambda row: row[1]["quality"])
   places = _label_places([(r["passes"], r["quality"]) for _, r in rows])
   for (name, row), (place, side) in zip(rows, places):
-    colour = _WORSE if _is_worse(row) else _NOT_WORSE
+    # Worse if a score's interval is entirely below the reference's.
+    worse = any((x["high"] or 0) < 0 for x in row["differences"].values())
+    colour = _WORSE if worse else _NOT_WORSE
     axes.errorbar(
       row["passes"],
       row["quality"],
@@ -127,11 +129,6 @@ def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:
   axes.grid(alpha=0.25)
   with disk.replacing(path) as partial:
     figure.savefig(partial, format="png")
-
-
-def _is_worse(row: Mapping[str, Any]) -> bool:
-  """Return whether a score's interval is entirely below the reference's."""
-  return any((x["high"] or 0) < 0 for x in row["differences"].values())
 
 
 def _label_places(

@@ -11,6 +11,7 @@ import numpy as np
 
 from stemgen_jax import audio, finite, paths, progress
 from stemgen_jax.audio import Audio
+from stemgen_jax.evaluation.features import Features
 from stemgen_jax.evaluation.metrics import harmony, rhythm
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.sampling import Settings
@@ -154,20 +155,15 @@ def fit(stem: Audio, context: Audio, instrument: str) -> float:
   The mean of `rhythm.grid_agreement` and, for a pitched instrument,
   `harmony.chroma_agreement`; -1 for a stem without onsets.
   """
-  ours, theirs = audio.mono(stem), audio.mono(context)
-  rate = stem.sample_rate
-  if not len(onsets := rhythm.onsets(ours, rate)):
+  ours, theirs = Features(stem), Features(context)
+  if not len(onsets := ours.pulse.onsets):
     return -1.0
   found = [
     # Loops have no annotations: estimate the beats, assume sixteenths.
-    rhythm.grid_agreement(rhythm.beats(theirs, rate), onsets, rhythm.Grid(4))
+    rhythm.grid_agreement(theirs.pulse.beats, onsets, rhythm.Grid(4))
   ]
   if instrument not in harmony.UNPITCHED:
-    found.append(
-      harmony.chroma_agreement(
-        harmony.chroma(ours, rate), harmony.chroma(theirs, rate)
-      )
-    )
+    found.append(harmony.chroma_agreement(ours.chroma, theirs.chroma))
   # Contexts without beats or notes have no agreement.
   mean = finite.mean(found)
   return mean if np.isfinite(mean) else -1.0

@@ -57,12 +57,3 @@ STUDIES = {
     ),
   )
 }
-
-
-def flag_owners() -> dict[str, tuple[str, ...]]:
-  """Return the names of the studies that take each flag."""
-  flags = {flag for study in STUDIES.values() for flag in study.flags}
-  return {
-    flag: tuple(x.name for x in STUDIES.values() if flag in x.flags)
-    for flag in flags
-  }
