@@ -111,12 +111,13 @@ class Auditioner:
     n, t = examples.target.shape[:2]
     # Ranks of uniform noise, so that larger shares contain the smaller ones.
     order = np.random.default_rng(0).random((n, t)).argsort(1).argsort(1)
+    # The most likely codes in one pass per level. Scales of 1 disable guidance.
+    ones = dict.fromkeys(self._sources, 1.0)
+    one_pass = sampling.Settings(steps=(1,), top_k=1, guidance=ones)
     generated = {}
     for percent in MASKED:
       masked = order < max(1, round(t * percent / 100))  # [n, t]
-      codes = self._sample(
-        params, examples.context, _one_pass(self._sources), masked
-      )
+      codes = self._sample(params, examples.context, one_pass, masked)
       generated[f"hidden-{percent}"] = self._decode(codes, scales)
     all_masked = np.ones((n, t), bool)
     # The preset's guidance, for the conditions that this model has.
@@ -198,11 +199,3 @@ class Auditioner:
       )
       cards.append(html.card(example, figures.sounds(*players)))
     return "".join(cards)
-
-
-def _one_pass(sources: tuple[str, ...]) -> sampling.Settings:
-  """Return settings for the most likely codes in one pass per level."""
-  # Scales of 1 disable guidance.
-  return sampling.Settings(
-    steps=(1,), top_k=1, guidance=dict.fromkeys(sources, 1.0)
-  )

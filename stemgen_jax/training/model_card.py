@@ -24,7 +24,6 @@ def card(path: pathlib.Path, config: ModelConfig, about: Mapping) -> str:
   """
   data = about["data"]
   counts = data.get("counts", {})
-  validation = about["validation"]
   parts = [
     f"# {path.stem}",
     "A StemGen model (arXiv 2312.08723), which generates one stem that fits a "
@@ -64,8 +63,7 @@ def card(path: pathlib.Path, config: ModelConfig, about: Mapping) -> str:
   ]
   if about["command"]:
     parts.append(f"```\n{about['command']}\n```")
-  parts.append("## Validation")
-  parts.append(_validation(validation, about["steps"]))
+  parts += ["## Validation", _validation(about["validation"], about["steps"])]
   if about["course"]:  # Empty without validations.
     parts.append("During training:")
     parts.append(history.table(about["course"]))

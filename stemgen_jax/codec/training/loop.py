@@ -96,7 +96,9 @@ class Training:
         started = time.monotonic()
         figures = self._train_step()
         self.step += 1
-        if self.warm_up_end is None and self._warm():
+        latest = self.config.warm_up_share * self.config.steps
+        warm = self._error < self.config.warm_up or self.step >= latest
+        if self.warm_up_end is None and warm:
           self._end_warm_up()
         figures["seconds"] = time.monotonic() - started
         if self.step % _LOG_EVERY == 0 or self.step == self.config.steps:
@@ -194,12 +196,6 @@ class Training:
       return torch.zeros(())
     taught = latents[:, : self.config.taught]
     return (taught - self._teacher(audio)).square().mean()
-
-  def _warm(self) -> bool:
-    """Return whether the warm-up is over."""
-    config = self.config
-    latest = config.warm_up_share * config.steps
-    return self._error < config.warm_up or self.step >= latest
 
   @torch.no_grad()
   def _end_warm_up(self) -> None:

@@ -41,11 +41,11 @@ def report(codec: Codec, clips: Clips, count: int = 24) -> dict[str, dict]:
   }
   trips["all"] = _RoundTrip(*map(np.concatenate, zip(*trips.values())))
   results = {kind: _figures(codec, trip) for kind, trip in trips.items()}
-  used = [
-    _used_codes(codec, audio[:, : codec.sample_rate])
-    for kind in kinds
-    for audio in [clips.of_category(kind, _SOUNDS * count).transpose(0, 2, 1)]
-  ]
+  used = []
+  for kind in kinds:
+    audio = clips.of_category(kind, _SOUNDS * count).transpose(0, 2, 1)
+    audio = audio[:, : codec.sample_rate]
+    used.append(_encode(codec, audio)[_audible_frames(audio, codec.hop)])
   results["all"] |= _codes_in_use(np.concatenate(used), codec)
   return results
 
@@ -82,7 +82,7 @@ def _round_trip(codec: Codec, audio: Clip) -> _RoundTrip:
   from stemgen_jax.codec.training import agreement
 
   # Clip by clip: memory does not grow with the number of clips.
-  codes = np.concatenate([codec.encode(clip[None]) for clip in audio])
+  codes = _encode(codec, audio)
   output = np.concatenate([codec.decode(clip[None]) for clip in codes])
   output = output[:, : audio.shape[1]]
   agreements = [
@@ -167,9 +167,9 @@ def _audible_frames(audio: np.ndarray, hop: int) -> np.ndarray:
   return np.square(frames).reshape(b, t, hop).mean(2) > _AUDIBLE**2
 
 
-def _used_codes(codec: Codec, audio: Clip) -> Int[np.ndarray, "n q"]:
-  codes = np.concatenate([codec.encode(clip[None]) for clip in audio])
-  return codes[_audible_frames(audio, codec.hop)]
+def _encode(codec: Codec, audio: Clip) -> Codes:
+  # Clip by clip: memory does not grow with the number of clips.
+  return np.concatenate([codec.encode(clip[None]) for clip in audio])
 
 
 def _codes_in_use(used: Int[np.ndarray, "n q"], codec: Codec) -> dict[str, Any]:

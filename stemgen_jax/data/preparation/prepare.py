@@ -188,12 +188,11 @@ def check(
     ValueError, NotADirectoryError: the folder holds something else.
     ImportError, OSError: records could not be written.
   """
+  fields = recipes.as_json(source) if dataclasses.is_dataclass(source) else {}
   recipe = {
     "source": source.name,
     "source_key": restore.key_of(source),
-    "source_config": recipes.as_json(source)
-    if dataclasses.is_dataclass(source)
-    else {},
+    "source_config": fields,
     "codec": codec.name,
     "codec_checksum": codec.checksum,
     "pairs": recipes.as_json(config),

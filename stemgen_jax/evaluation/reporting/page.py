@@ -66,14 +66,12 @@ def write(
   }
   # Omit sections without content.
   sections = {name: body for name, body in sections.items() if body}
-  systems = SYSTEMS | BASELINES
+  known = SYSTEMS | BASELINES
+  systems = "; ".join(f"{name}: {text}" for name, text in known.items())
   lead = (
     f"{result['weights']}: {result['examples']} examples of "
     f"{result['songs']} test songs ({result['data']}), evaluated in "
-    f"{figures_lib.duration(result['seconds'])} of work. "
-    + "Systems: "
-    + "; ".join(f"{name}: {text}" for name, text in systems.items())
-    + "."
+    f"{figures_lib.duration(result['seconds'])} of work. Systems: {systems}."
   )
   disk.write_text(path, html.page("Evaluation", lead, sections))
 
