@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from stemgen_jax import finite
 from stemgen_jax.evaluation.figures import FIGURES
+from stemgen_jax.evaluation.measurement import Measurements
 from stemgen_jax.evaluation.metrics import intervals, mirdd
 from stemgen_jax.evaluation.reporting import summary
 from stemgen_jax.evaluation.reporting.summary import Measured
