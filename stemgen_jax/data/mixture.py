@@ -90,11 +90,10 @@ class Mixture:
       for split, count in part.counts.items():
         counts.setdefault(split, collections.Counter()).update(count)
     levels = [
-      (part.context_rms_db, weight)
-      for part, weight in zip(parts, self.weights)
-      if part.context_rms_db is not None
+      {} if part.context_rms_db is None else {"db": part.context_rms_db}
+      for part in parts
     ]
-    total = sum(weight for _, weight in levels)
+    level = _means(levels, self.weights).get("db")
     # Windows must fit into every record.
     shortest = min(parts, key=lambda part: part.frames)
     return dataclasses.replace(
@@ -124,9 +123,7 @@ class Mixture:
           ).items()
         }
       },
-      context_rms_db=round(sum(x * w for x, w in levels) / total, 2)
-      if levels
-      else None,
+      context_rms_db=None if level is None else round(level, 2),
       config={
         "mixture": [
           {"name": part.name, "weight": weight, "config": part.config}

@@ -126,8 +126,10 @@ def player(sound: Audio, label: str, loudest_db: float) -> str:
     label: caption.
     loudest_db: level of the brightest color, the same for all sounds compared.
   """
-  pixels = _encoded(_spectrogram(sound, loudest_db), "image/jpeg")
-  return _figure(label, pixels, _encoded(_mp3(sound), "audio/mpeg"))
+  file, pixels = io.BytesIO(), spectrogram.pixels(sound, loudest_db)
+  image.imsave(file, pixels, format="jpg", pil_kwargs={"quality": 80})
+  picture = _encoded(file.getvalue(), "image/jpeg")
+  return _figure(label, picture, _encoded(_mp3(sound), "audio/mpeg"))
 
 
 def linked_player(path: str, label: str) -> str:
@@ -150,13 +152,6 @@ def _figure(
     f'<div class="view"><img src="{pixels}" loading="lazy" alt=""><b></b></div>'
     f'<audio controls preload="{preload}" src="{tune}"></audio></figure>'
   )
-
-
-def _spectrogram(sound: Audio, loudest_db: float) -> bytes:
-  file = io.BytesIO()
-  pixels = spectrogram.pixels(sound, loudest_db)
-  image.imsave(file, pixels, format="jpg", pil_kwargs={"quality": 80})
-  return file.getvalue()
 
 
 def _mp3(sound: Audio) -> bytes:

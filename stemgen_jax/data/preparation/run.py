@@ -90,10 +90,9 @@ def prepare(
     cluster.pipeline()  # reports mistakes in its options before any work
     machines = " ".join(["by", runner, *options.beam])
     machines += f", song files in {options.song_files or out / 'songs'}"
-  strict = options.strict
   if options.dry_run:
     listed = plan.show(
-      source, found, load_codec(), out, config, machines, strict=strict
+      source, found, load_codec(), out, config, machines, strict=options.strict
     )
     _warn_of_splits(source, {x: len(ids) for x, ids in listed.splits.items()})
     return
@@ -105,7 +104,7 @@ def prepare(
     found=found,
     workers=options.workers,
     cluster=cluster,
-    strict=strict,
+    strict=options.strict,
   )
   print(_summary(manifest))
   left_out = problems.read(out)
