@@ -219,8 +219,8 @@ def rows(result: Mapping[str, Any]) -> list[tuple[str, ...]]:
     (
       label,
       *(f"{figures[name]:.2f}" for name in CONTEXTS),
-      _interval(figures, "gain"),
-      _interval(figures, "null_gain"),
+      interval(figures, "gain"),
+      interval(figures, "null_gain"),
     )
     for label, figures in found.items()
   ]
@@ -245,7 +245,7 @@ def table(result: Mapping[str, Any]) -> str:
   return "\n".join(lines)
 
 
-def _interval(figures: Mapping[str, Any], gain: str) -> str:
+def interval(figures: Mapping[str, Any], gain: str) -> str:
   """Format "gain" or "null_gain" with its interval."""
   return intervals.text(
     *(figures[name] for name in (gain, f"{gain}_low", f"{gain}_high"))
