@@ -124,7 +124,11 @@ def summarize(
     "figures": figures,
     "changes": changes,
     "unmoved": {
-      figure: [name for name in plain[1:] if not falls(of[name])]
+      figure: [
+        name
+        for name in plain[1:]
+        if of[name]["mean"] is not None and not falls(of[name])
+      ]
       for figure, of in changes.items()
     },
   }
@@ -166,7 +170,14 @@ def table(result: Mapping[str, Any]) -> str:
     "",
   ]
   for figure, unmoved in result["unmoved"].items():
-    if len(unmoved) == len(plain) - 1:
+    measured = [
+      name
+      for name in plain[1:]
+      if result["changes"][figure][name]["mean"] is not None
+    ]
+    if not measured:
+      lines.append(f"- {figure} was not measured: no stem it applies to.")
+    elif len(unmoved) == len(measured):
       lines.append(f"- **{figure} falls under nothing.**")
     elif unmoved:
       listed = ", ".join(_grouped(unmoved, plain))

@@ -72,7 +72,8 @@ def test_figures_that_do_not_fall_are_named(tmp_path):
 
   def values(name):
     found = dict.fromkeys(FIGURES, 0.5 if "transposed" in name else 0.9)
-    return found | {"beat_f1": 0.7, "key_agreement": float(name[0] == "u")}
+    found |= {"beat_f1": 0.7, "key_agreement": float(name[0] == "u")}
+    return found | {"root_on_change": float("nan")}  # no basses
 
   measured = [
     Measurements(
@@ -88,6 +89,7 @@ def test_figures_that_do_not_fall_are_named(tmp_path):
   assert result["unmoved"]["key_agreement"] == []
   table = perturbation.table(result)
   assert "**beat_f1 falls under nothing.**" in table
+  assert "root_on_change was not measured" in table
   assert (
     "- grid_agreement does not fall: late (all), stretched (all), chords a bar "
     "late, level (all)." in table
