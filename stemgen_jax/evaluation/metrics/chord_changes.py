@@ -88,12 +88,11 @@ def change_timing(
   other = other[np.abs(other[:, None] - at).min(1) > _EARLY]
   if not len(other):
     return float("nan")
-  novelties = [
+  changing, staying = (
     [_novelty(chroma, time) for time in times] for times in (at, other)
-  ]
-  return float(
-    stats.mannwhitneyu(*novelties).statistic / (len(at) * len(other))
   )
+  above = stats.mannwhitneyu(changing, staying).statistic
+  return float(above / (len(at) * len(other)))
 
 
 def _novelty(chroma: Float[np.ndarray, "t 12"], time: float) -> float:

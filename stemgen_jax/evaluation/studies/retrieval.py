@@ -140,7 +140,9 @@ def retrieval(
         }
         each[stem][kind] = {
           str(files[place]): float(rank)
-          for place, rank in zip(np.flatnonzero(counted), ranked["generated"])
+          for place, rank in zip(
+            np.flatnonzero(counted).tolist(), ranked["generated"]
+          )
         }
   return {
     "recordings": len(files),
