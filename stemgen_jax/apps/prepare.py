@@ -74,7 +74,6 @@ _SEGMENT_SECONDS = _add.float(
 )
 # Flags that are fields of PairConfig, in the order of --help.
 _PAIR_FLAGS = {
-  "pairs": "Pairs per segment.",
   "empty_share": "Share of pairs that begin from silence.",
   "subset_sizes": "Draw contexts of all sizes alike (uniform), or every subset "
   "of stems alike.",
@@ -85,6 +84,20 @@ _PAIR_FLAGS = {
   "level_db": "Raise or lower each stem of a context at random by up to this, "
   "in dB.",
 }
+_PAIRS = _add.integer(
+  "pairs",
+  None,
+  "Pairs per segment. Default: 24, or 4 with --contexts=spectrum, where they "
+  "are for evaluation; an existing set keeps its own.",
+)
+_CONTEXTS = _add.enum(
+  "contexts",
+  None,
+  pairs.CONTEXTS,
+  "Store contexts as codes of some mixes, or also the spectra of all stems, of "
+  "which training mixes a new context for every example. Default: codes; an "
+  "existing set keeps its own.",
+)
 for _name, _text in _PAIR_FLAGS.items():
   _default = getattr(pairs.PairConfig(), _name)
   if isinstance(_default, str):
@@ -170,6 +183,13 @@ def _prepare(out: pathlib.Path) -> None:
   if _SEGMENT_SECONDS.value is not None:
     names.append("segment_seconds")
   chosen: dict[str, Any] = {name: FLAGS[name].value for name in names}
+  existing = recipe_of(out).get("pairs", {})
+  contexts = _CONTEXTS.value or existing.get("contexts", "codes")
+  default = pairs.PAIRS[contexts]
+  count = (
+    existing.get("pairs", default) if _PAIRS.value is None else _PAIRS.value
+  )
+  chosen |= {"contexts": contexts, "pairs": count}
   config = pairs.PairConfig(**chosen)
   if not _RUNNER.value and (_BEAM.value or _SONG_FILES.value):
     raise ValueError(

@@ -148,10 +148,14 @@ def _dry_run(config: config_lib.TrainConfig) -> None:
   devices = list(hardware.HARDWARE.values())
   if _DEVICE.value:
     devices = [hardware.find(_DEVICE.value)]
+  seen = ""
   # Without data the fields of the configuration itself count.
   if FLAGS["data"].value:
     mixture = Mixture.parse(FLAGS["data"].value)
-    config = resolve(config, mixture.manifest())
+    manifest = mixture.manifest()
+    config = resolve(config, manifest)
+    kind = config.model.context
+    seen = manifest.examples_seen(config.steps, config.batch, kind)
 
   from stemgen_jax.training.optimizer import check_frozen
   from stemgen_jax.training.planning import dry_run
@@ -160,6 +164,8 @@ def _dry_run(config: config_lib.TrainConfig) -> None:
   if FLAGS["data"].value:  # Else shapes of parameters are not known yet.
     check_frozen(config)
   print(dry_run.report(dry_run.plan(config), devices))
+  if seen:
+    print(seen)
 
 
 def config_fields() -> list[str]:

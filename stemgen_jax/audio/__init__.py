@@ -10,6 +10,7 @@ from stemgen_jax.audio.files import write as write
 from stemgen_jax.audio.loudness import REFERENCE_DB as REFERENCE_DB
 from stemgen_jax.audio.loudness import gain_to as gain_to
 from stemgen_jax.audio.loudness import loudness_db as loudness_db
+from stemgen_jax.audio.loudness import loudness_of_frames as loudness_of_frames
 from stemgen_jax.audio.sound import CEILING as CEILING
 from stemgen_jax.audio.sound import LONGEST as LONGEST
 from stemgen_jax.audio.sound import Audio as Audio

@@ -5,6 +5,7 @@ to `REFERENCE_DB` before it is encoded, and keep the gain.
 """
 
 import numpy as np
+from jaxtyping import Float
 
 from stemgen_jax.audio.sound import Samples, to_db
 
@@ -29,6 +30,21 @@ def loudness_db(samples: Samples, sample_rate: int) -> float:
   starts = np.arange(0, len(power), block)
   counts = np.diff(starts, append=len(power))
   blocks = np.add.reduceat(power, starts) / counts if len(power) else power
+  return _playing_db(blocks)
+
+
+def loudness_of_frames(
+  power: Float[np.ndarray, " t"], frame_rate: float
+) -> float:
+  """Return the loudness of a sound given the mean square of its frames."""
+  frames = max(1, round(_BLOCK_SECONDS * frame_rate))
+  starts = np.arange(0, len(power), frames)
+  counts = np.diff(starts, append=len(power))
+  return _playing_db(np.add.reduceat(power, starts) / counts)
+
+
+def _playing_db(blocks: Float[np.ndarray, " blocks"]) -> float:
+  """Return the mean of the blocks within the range below the loudest."""
   loudest = blocks.max(initial=0.0)
   if loudest <= 0:
     return to_db(0.0)

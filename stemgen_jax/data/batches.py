@@ -6,26 +6,32 @@ processes: each takes its rows of every global batch.
 
 import dataclasses
 import os
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 import grain
 import numpy as np
 
+from stemgen_jax import disk
+from stemgen_jax.audio.spectrum import log_magnitudes
 from stemgen_jax.data.crops import Crop
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.mixture import Mixture
-from stemgen_jax.data.order import Order
-from stemgen_jax.data.records import Records
+from stemgen_jax.data.order import BalancedOrder, Order
+from stemgen_jax.data.records import Records, StemRecords
+from stemgen_jax.data.stem_index import StemIndex
+from stemgen_jax.data.submix import Submix, mix, stem_weights
 
 __all__ = ["Examples", "Manifest", "Mixture", "batches", "eval_examples"]
 
+Seed = tuple[int, ...]
 _ENDLESS = 1 << 48  # batches
 
 
 def batches(
-  data: str | os.PathLike | Mixture,
+  data: disk.Path | Mixture,
   split: str,
   *,
   batch: int,
@@ -34,6 +40,10 @@ def batches(
   shard_index: int = 0,
   shard_count: int = 1,
   min_active: float = 0.25,
+  contexts: str = "codes",
+  category_power: float = 1.0,
+  gain_db: float = 0.0,
+  augment: bool = False,
   threads: int = 2,
   prefetch: int = 4,
 ) -> grain.DatasetIterator:
@@ -50,11 +60,19 @@ def batches(
     shard_count: number of processes that share a batch.
     min_active: share of a crop, 0..1, in which context and target must sound
       together; a record without such a crop gives its most active one.
+    contexts: "codes", or "spectrum" for fresh submixes of the stems of a set
+      that was prepared with `--contexts=spectrum`.
+    category_power: power of the number of a category's targets that its draws
+      are proportional to; with 1 and codes every record is seen once before any
+      is seen again.
+    gain_db: see `submix.Submix`.
+    augment: see `submix.Submix`.
     threads: number of threads that read ahead.
     prefetch: number of batches that are read ahead.
 
   Returns:
-    An iterator of dicts: `context` and `target` int32 [b, window, q],
+    An iterator of dicts: `context` and `target` int32 [b, window, q] (with
+    spectrum contexts, `context` float32 [b, window, bands]),
     `category`, `genre`, `role` and `song` (a hash of its id) int32 [b],
     with b = batch / shard_count; shard i has rows i * b to (i + 1) * b of the
     global batch. Its `get_state()` counts global batches: a run resumes
@@ -63,7 +81,8 @@ def batches(
   Raises:
     FileNotFoundError: no finished data set in a folder.
     ValueError: unknown or empty split, a window longer than the records, a
-      batch that the shards cannot share, data sets of different codecs.
+      batch that the shards cannot share, data sets of different codecs or
+      without spectra.
   """
   if batch < 1 or batch % shard_count:
     raise ValueError(
@@ -75,14 +94,28 @@ def batches(
   if not isinstance(mixture, Mixture):
     mixture = Mixture((os.fspath(mixture),), (1.0,))
   mixture.manifest()  # raises for codes of different codecs
-  parts = [_open(folder, split, window) for folder in mixture.folders]
+  parts: list[_Part] = []
+  for folder in mixture.folders:
+    records = _open(folder, split, window)
+    crop = Crop(window, records.manifest.frame_rate, min_active)
+    if contexts == "codes":
+      parts.append(_Pairs(records, crop))
+    else:
+      manifest = records.manifest
+      parts.append(_stems(folder, split, manifest, crop, gain_db, augment))
+  if category_power == 1:
+    order = Order([len(part) for part in parts], mixture.weights, seed)
+  else:
+    order = BalancedOrder(
+      [part.categories() for part in parts],
+      mixture.weights,
+      seed,
+      category_power,
+    )
   share = batch // shard_count
   source: Any = _Batches(
-    records=parts,
-    order=Order([len(part) for part in parts], mixture.weights, seed),
-    crops=[
-      Crop(window, part.manifest.frame_rate, min_active) for part in parts
-    ],
+    parts=parts,
+    order=order,
     seed=seed,
     batch=batch,
     rows=range(shard_index * share, (shard_index + 1) * share),
@@ -102,9 +135,8 @@ class _Batches:
   whole batch, so that they do not depend on the number of processes.
   """
 
-  records: Sequence[Records]
-  order: Order
-  crops: Sequence[Crop]
+  parts: "Sequence[_Part]"
+  order: Order | BalancedOrder
   seed: int
   batch: int
   rows: range
@@ -116,9 +148,98 @@ class _Batches:
     u = np.random.default_rng((self.seed, number)).random(self.batch)
     examples = []
     for row in self.rows:
-      part, index = self.order[number * self.batch + row]
-      examples.append(self.crops[part](self.records[part][index], u[row]))
+      position = number * self.batch + row
+      part, index = self.order[position]
+      seed = (self.seed, 2, position)
+      examples.append(self.parts[part].example(index, u[row], seed))
     return _stack(examples)  # [b, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pairs:
+  """Pairs of context and target as they were prepared."""
+
+  records: Records
+  crop: Crop
+
+  def __len__(self) -> int:
+    return len(self.records)
+
+  def categories(self) -> np.ndarray:
+    return np.array([record["category"] for record in self.records], np.int32)
+
+  def example(self, index: int, u: float, seed: Seed) -> dict[str, Any]:
+    del seed
+    return self.crop(self.records[index], u)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Stems:
+  """Possible targets, each with a fresh submix of the other stems."""
+
+  records: StemRecords
+  index: StemIndex
+  submix: Submix
+
+  def __len__(self) -> int:
+    return len(self.index.record)
+
+  def categories(self) -> np.ndarray:
+    return self.index.category
+
+  def example(self, index: int, u: float, seed: Seed) -> dict[str, Any]:
+    del u
+    record = self.records[int(self.index.record[index])]
+    rng = np.random.default_rng(seed)
+    return self.submix(record, int(self.index.stem[index]), rng)
+
+
+_Part = _Pairs | _Stems
+
+
+def _stems(
+  folder: disk.Path,
+  split: str,
+  manifest: Manifest,
+  crop: Crop,
+  gain_db: float,
+  augment: bool,
+) -> _Stems:
+  if not manifest.stems:
+    raise ValueError(
+      f"{folder} has no spectra of stems: prepare it with --contexts=spectrum, "
+      "or train with model.context=codes"
+    )
+  config = manifest.config["pairs"]
+  submix = Submix(
+    crop=crop,
+    sample_rate=manifest.sample_rate,
+    subset_sizes=config["subset_sizes"],
+    empty_share=config["empty_share"],
+    gain_db=gain_db,
+    augmented=augment,
+  )
+  records = StemRecords(pathlib.Path(folder, manifest.stems), split)
+  return _Stems(records, StemIndex.load(folder, split), submix)
+
+
+def with_other_context(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """Return a batch with the context of an example of another song for each.
+
+  Adds `other_context`, as `context`, and `has_other` int32 [b], which is 0
+  where no example is of another song. A batch of one song stays as it is.
+  """
+  song, b = batch["song"], len(batch["song"])
+  # Candidates of row i in the order i + b / 2, i + b / 2 + 1, ...
+  order = (np.arange(b)[:, None] + b // 2 + np.arange(b)) % b  # [b, b]
+  differs = song[order] != song[:, None]
+  if not differs.any():
+    return batch
+  other = order[np.arange(b), differs.argmax(axis=1)]
+  return batch | {
+    "other_context": batch["context"][other],
+    "has_other": differs.any(axis=1).astype(np.int32),
+  }
 
 
 def _stack(rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
@@ -132,7 +253,7 @@ def _stack(rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
 
 
 def eval_examples(
-  data_dir: str | os.PathLike,
+  data_dir: disk.Path,
   split: str,
   window: int,
   count: int,
@@ -181,7 +302,23 @@ def eval_examples(
     segment_frames=manifest.segment_frames,
   )
 
-  batch = _stack([crop(record, rng.random()) for record in chosen])
+  places = [rng.random() for _ in chosen]
+  batch = _stack([crop(record, u) for record, u in zip(chosen, places)])
+  spectra = None
+  if manifest.stems:
+    stems = StemRecords(pathlib.Path(data_dir, manifest.stems), split)
+    index = StemIndex.load(data_dir, split)
+    spectra = np.stack(
+      [
+        _context_spectrum(
+          record,
+          stems[index.find(record["song_id"].decode(), record["start"])],
+          crop.first_frame(record, u),
+          window,
+        )
+        for record, u in zip(chosen, places)
+      ]
+    )
   names = ("context", "target", "category", "genre", "role")
   return Examples(
     **{name: batch[name] for name in names},
@@ -190,10 +327,22 @@ def eval_examples(
     codec=manifest.codec,
     checksum=manifest.checksum,
     target_scales=batch.get("target_scales"),
+    spectrum=spectra,
   )
 
 
-def _open(data_dir: str | os.PathLike, split: str, window: int) -> Records:
+def _context_spectrum(
+  pair: dict[str, Any], record: dict[str, Any], first: int, window: int
+) -> np.ndarray:
+  """Return the spectrum of a pair's context, float32 [window, bands]."""
+  stems = np.flatnonzero(pair["gains"]).tolist()
+  gains_db = 20 * np.log10(pair["gains"][stems].astype(np.float64))
+  weights = stem_weights(record, stems, gains_db)
+  power = mix(record, stems, weights, slice(first, first + window))
+  return log_magnitudes(power)
+
+
+def _open(data_dir: disk.Path, split: str, window: int) -> Records:
   """Open the records of a split; they must fill the window."""
   records = Records(data_dir, split)
   frames = records.manifest.frames

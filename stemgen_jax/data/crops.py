@@ -41,7 +41,7 @@ class Crop:
       u: uniform random number in [0, 1) that chooses the crop.
     """
     step = self.segment_frames or 1
-    start = step * self._choose(record, u, step)
+    start = self.first_frame(record, u)
     stop = start + self.window
     example = {
       "context": record["context"][start:stop],  # [window, q]
@@ -56,6 +56,11 @@ class Crop:
       segments = slice(start // step, -(-stop // step))
       example["target_scales"] = record["target_scales"][segments]
     return example
+
+  def first_frame(self, record: dict[str, Any], u: float) -> int:
+    """Return the first frame of the crop of a record, see `__call__`."""
+    step = self.segment_frames or 1
+    return step * self._choose(record, u, step)
 
   def _choose(self, record: dict[str, Any], u: float, step: int) -> int:
     """Return the index of a crop among those that begin at a step."""

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
 from stemgen_jax import disk, recipes
+from stemgen_jax.audio import spectrum as spectrum_lib
 from stemgen_jax.categories import ROLES
 
 
@@ -26,6 +27,8 @@ class Examples:
     role: role ids of the targets, int32 [n]; None if no role is known.
     target_scales: scales of the targets' segments, float32 [n, segments], for
       a codec with scales; then every example begins with a segment.
+    spectrum: features of the contexts' spectra, float32 [n, t, bands]; None if
+      the data have none.
   """
 
   context: Int32[np.ndarray, "n t q"]
@@ -38,6 +41,7 @@ class Examples:
   checksum: str
   role: Int32[np.ndarray, " n"] | None = None
   target_scales: Float32[np.ndarray, "n segments"] | None = None
+  spectrum: Float32[np.ndarray, "n t bands"] | None = None
 
   def __len__(self) -> int:
     return len(self.target)
@@ -47,6 +51,28 @@ class Examples:
     if name == "role" and self.role is None:
       return np.full(len(self), len(ROLES), np.int32)
     return getattr(self, name)
+
+  def inputs(self, kind: str) -> np.ndarray:
+    """Return the contexts as a model with `context=kind` reads them.
+
+    Raises:
+      ValueError: spectra, which the examples do not have.
+    """
+    if kind == "codes":
+      return self.context
+    if self.spectrum is None:
+      raise ValueError(
+        "the examples have no spectra of contexts, which these weights read; "
+        "expected examples of data that were prepared with --contexts=spectrum"
+      )
+    return self.spectrum
+
+  def silence_inputs(self, kind: str) -> np.ndarray:
+    """Return silence as such a model reads it, [t, ...]."""
+    if kind == "codes":
+      return self.silence
+    frames = len(self.silence)
+    return spectrum_lib.log_magnitudes(np.zeros((frames, spectrum_lib.BANDS)))
 
   def select(self, rows: slice | Bool[np.ndarray, " n"]) -> "Examples":
     """Return the examples of some rows."""
@@ -66,6 +92,7 @@ class Examples:
       target=self.target[:, :window],
       silence=self.silence[:window],
       target_scales=None,
+      spectrum=None if self.spectrum is None else self.spectrum[:, :window],
     )
 
   def save(self, path: disk.Path) -> None:
@@ -73,7 +100,7 @@ class Examples:
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {
-      name: value.astype(np.uint16) if name in _CODES else value
+      name: value.astype(_STORED[name]) if name in _STORED else value
       for name, value in vars(self).items()
       if value is not None
     }
@@ -92,9 +119,12 @@ class Examples:
       raise FileNotFoundError(f"no file {path} with held-out examples")
     try:
       fields = disk.read_npz(path, "export it again")
-      for name in set(_CODES) & set(fields):
-        if fields[name].dtype.kind in "iu":
+      for name in set(_STORED) & set(fields):
+        kind = fields[name].dtype.kind
+        if kind in "iu":
           fields[name] = fields[name].astype(np.int32)
+        elif kind == "f" and name == "spectrum":
+          fields[name] = fields[name].astype(np.float32)
       for name in {"codec", "checksum"} & set(fields):
         fields[name] = str(fields[name])
       # The annotations check dtypes and axes.
@@ -106,4 +136,6 @@ class Examples:
       ) from error
 
 
-_CODES = ("context", "target", "silence")
+_STORED = dict.fromkeys(("context", "target", "silence"), np.uint16) | {
+  "spectrum": np.float16
+}

@@ -54,6 +54,9 @@ class Manifest:
       that targets and contexts were encoded at; and by category the mean
       loudness of its stems over that of their contexts in the training songs,
       in dB. {} in older manifests: their records have the songs' loudness.
+    stems: folder of the records of stems, for spectrum contexts, relative to
+      the manifest; "" without them.
+    segments: split -> number of those records.
     codec_device: device of the codec in the last run, for information.
     config: configuration of the records, as `prepare` wrote it.
     versions: package -> version at the time of preparation.
@@ -80,6 +83,8 @@ class Manifest:
   segment_frames: int = 0
   scale_ratio: dict[str, float] = dataclasses.field(default_factory=dict)
   loudness: dict[str, Any] = dataclasses.field(default_factory=dict)
+  stems: str = ""
+  segments: dict[str, int] = dataclasses.field(default_factory=dict)
   codec_device: str = ""
   config: dict[str, Any]
   versions: dict[str, str]
@@ -109,6 +114,31 @@ class Manifest:
       return recipes.build(cls, fields)
     except ValueError as error:
       raise ValueError(f"{folder / _FILE} is corrupt: {error}") from error
+
+  def examples_seen(
+    self, steps: int, batch: int, contexts: str | None = None
+  ) -> str:
+    """Describe how often a run sees the training examples, in one line.
+
+    Args:
+      steps: steps of the run.
+      batch: examples of a step.
+      contexts: "codes" or "spectrum"; by default what the data are for.
+    """
+    run = f"a run of {steps} steps of {batch}"
+    if (contexts or ("spectrum" if self.stems else "codes")) == "spectrum":
+      segments = max(1, self.segments.get("train", 0))
+      return (
+        f"{run} sees {steps * batch} submixes, all different, "
+        f"{steps * batch / segments:.1f} of each of {segments} segments; the "
+        "paper draws a new crop and submix every time, too"
+      )
+    pairs = max(1, self.counts.get("train", {}).get("pairs", 0))
+    return (
+      f"{run} sees each of {pairs} pairs {steps * batch / pairs:.1f} times, in "
+      "other crops; the paper draws a new crop and submix every time, as "
+      "spectrum contexts do"
+    )
 
   def save(self, data_dir: disk.Path) -> None:
     """Write the arrays, then the manifest in one step."""

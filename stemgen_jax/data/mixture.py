@@ -103,6 +103,13 @@ class Mixture:
       segment_seconds=shortest.segment_seconds,
       frames=shortest.frames,
       silence=shortest.silence,
+      stems=first.stems if all(part.stems for part in parts) else "",
+      segments=dict(
+        sum(
+          (collections.Counter(part.segments) for part in parts),
+          collections.Counter(),
+        )
+      ),
       counts={split: dict(count) for split, count in counts.items()},
       listed={},
       song_ids={},

@@ -45,6 +45,10 @@ class Order:
     # Two epochs of each: threads that read ahead are in the next one already.
     self._shuffled = functools.lru_cache(2 * len(sizes))(self._shuffle)
 
+  def part(self, position: int) -> int:
+    """Return the index of a data set."""
+    return int(self._parts[position % _PERIOD])
+
   def __getitem__(self, position: int) -> tuple[int, int]:
     """Return the index of a data set, and the index of a record in it."""
     period, place = divmod(position, _PERIOD)
@@ -56,3 +60,44 @@ class Order:
   def _shuffle(self, part: int, epoch: int) -> Int[np.ndarray, " records"]:
     rng = np.random.default_rng((self._seed, part, epoch))
     return rng.permutation(self._sizes[part])
+
+
+class BalancedOrder:
+  """Random draws with categories in proportion to a power of their number.
+
+  Data sets alternate as in `Order`; within one, a category is drawn, then one
+  of its records, each as a function of the seed and the position alone.
+
+  Args:
+    categories: category ids of the records of each data set.
+    weights: weights of the data sets, see `Order`.
+    seed: seed of all draws.
+    power: 1 for the frequencies of the data, 0.5 for their square roots, 0 for
+      categories equally often.
+  """
+
+  def __init__(
+    self,
+    categories: Sequence[Int[np.ndarray, " records"]],
+    weights: Sequence[float],
+    seed: int,
+    power: float,
+  ):
+    self._order = Order([len(ids) for ids in categories], weights, seed)
+    self._seed = seed
+    self._members, self._edges = [], []
+    for ids in categories:
+      members = [np.flatnonzero(ids == x) for x in np.unique(ids)]
+      shares = np.array([len(x) for x in members]) ** float(power)
+      self._members.append(members)
+      self._edges.append(np.cumsum(shares / shares.sum()))
+
+  def __getitem__(self, position: int) -> tuple[int, int]:
+    """Return the index of a data set, and the index of a record in it."""
+    part = self._order.part(position)
+    category, u = np.random.default_rng((self._seed, 1, position)).random(2)
+    # The last edge may be rounded to less than 1.
+    edges = self._edges[part][:-1]
+    number = int(np.searchsorted(edges, category, "right"))
+    members = self._members[part][number]
+    return part, int(members[int(u * len(members))])

@@ -21,33 +21,10 @@ _ALLOWED = (
 )
 
 
-class Records:
-  """The records of one split: `len(records)`, `records[i]`, a Grain source.
+class _Records:
+  """The records of one split of a TFDS data set, as dicts of arrays."""
 
-  A record is a dict of the features of `packing.StemCodes`: codes uint16
-  [t, q], activity bool [seconds], gains float32 [stems], all read-only;
-  scalars as Python numbers, `song_id` as bytes.
-
-  Args:
-    data_dir: prepared folder.
-    split: "train", "valid" or "test".
-
-  Raises:
-    FileNotFoundError: no finished data set in `data_dir`.
-    ValueError: unknown or empty split, or features other than those of
-      `packing.StemCodes`.
-  """
-
-  def __init__(self, data_dir: disk.Path, split: str):
-    self.manifest = Manifest.load(data_dir)
-    counts = self.manifest.counts
-    if not counts.get(split, {}).get("pairs"):
-      known = [name for name, count in counts.items() if count["pairs"]]
-      raise ValueError(
-        f"{data_dir} has no pairs in split {split!r}, only in "
-        f"{', '.join(known)}"
-      )
-    folder = pathlib.Path(data_dir, self.manifest.records)
+  def __init__(self, folder: pathlib.Path, split: str):
     # Before the builder, which imports the modules of all features.
     _check_features(folder / "features.json")
     builder: Any = tfds.builder_from_directory(folder)
@@ -80,6 +57,61 @@ class Records:
     for name, (dtype, shape) in self._tensors.items():
       (value,) = features[name].bytes_list.value
       record[name] = np.frombuffer(value, dtype).reshape(shape)
+    return record
+
+
+class Records(_Records):
+  """The records of one split: `len(records)`, `records[i]`, a Grain source.
+
+  A record is a dict of the features of `packing.StemCodes`: codes uint16
+  [t, q], activity bool [seconds], gains float32 [stems], all read-only;
+  scalars as Python numbers, `song_id` as bytes.
+
+  Args:
+    data_dir: prepared folder.
+    split: "train", "valid" or "test".
+
+  Raises:
+    FileNotFoundError: no finished data set in `data_dir`.
+    ValueError: unknown or empty split, or features other than those of
+      `packing.StemCodes`.
+  """
+
+  def __init__(self, data_dir: disk.Path, split: str):
+    self.manifest = Manifest.load(data_dir)
+    counts = self.manifest.counts
+    if not counts.get(split, {}).get("pairs"):
+      known = [name for name, count in counts.items() if count["pairs"]]
+      raise ValueError(
+        f"{data_dir} has no pairs in split {split!r}, only in "
+        f"{', '.join(known)}"
+      )
+    super().__init__(pathlib.Path(data_dir, self.manifest.records), split)
+
+
+class StemRecords(_Records):
+  """The records of stems of one split, for spectrum contexts.
+
+  A record is a segment of a song, a dict of the features of
+  `packing.StemSpectra`, whose arrays have an axis of stems first: `target`
+  uint16 [stems, t, q], `spectrum` float16 [stems, t, bands], `power` float16
+  [stems, t], `active` bool [stems, seconds]; `able`, `loudness_db`, `category`
+  and `role` [stems]; `genre` and `start` numbers, `song_id` bytes.
+
+  Args:
+    folder: folder of the records.
+    split: "train", "valid" or "test".
+
+  Raises:
+    ValueError: features other than those of `packing.StemSpectra`.
+  """
+
+  def __getitem__(self, index: int) -> dict[str, Any]:
+    record = super().__getitem__(index)
+    stems = len(record["category"])
+    for name in ("target", "spectrum", "power", "active"):
+      array = record[name]  # [stems * t, ...]
+      record[name] = array.reshape(stems, -1, *array.shape[1:])
     return record
 
 

@@ -1,7 +1,8 @@
 """The .codes.npz file of a take: codes of the stem and of its context.
 
-Three arrays: `codes` and `context`, uint16 [t, q], and `about`, a string of
-JSON with the metadata of the take and the fields of its `EncodedContext`.
+Arrays: `codes` and `context`, uint16 [t, q]; `spectrum`, float16 [t, bands], if
+the model reads that of its context; and `about`, a string of JSON with the
+metadata of the take and the fields of its `EncodedContext`.
 """
 
 import dataclasses
@@ -14,6 +15,7 @@ import numpy as np
 from jaxtyping import Int
 
 from stemgen_jax import disk, recipes
+from stemgen_jax.audio.spectrum import BANDS
 from stemgen_jax.generation.context import EncodedContext
 
 T = TypeVar("T")
@@ -59,7 +61,10 @@ def write(
     about: metadata of the take, with `codec_checksum`.
   """
   fields = dataclasses.asdict(context)
-  del fields["codes"]  # an array of its own
+  del fields["codes"], fields["spectrum"]  # arrays of their own
+  arrays = {}
+  if context.spectrum is not None:
+    arrays["spectrum"] = context.spectrum.astype(np.float16)
   about = about | {"format": FORMAT, "encoded_context": fields}
   with disk.replacing(path) as temporary, open(temporary, "wb") as file:
     np.savez_compressed(
@@ -68,6 +73,7 @@ def write(
       codes=codes.astype(np.uint16),
       context=context.codes.astype(np.uint16),
       about=np.array(json.dumps(about)),
+      **arrays,
     )
 
 
@@ -93,8 +99,10 @@ def read(
       f"{path}: no such file; expected the codes that `stemgen-jax generate` "
       "writes next to a take"
     )
-  names = ("codes", "context", "about")
-  arrays = disk.read_npz(path, _FIX, names, described=names[2:])
+  names = ("codes", "context", "about", "spectrum")
+  arrays = disk.read_npz(
+    path, _FIX, names, described=names[2:3], optional=names[3:]
+  )
   about = arrays["about"]
   version = about.get("format", 1) if isinstance(about, dict) else None
   if version not in range(1, FORMAT + 1):
@@ -106,6 +114,11 @@ def read(
     codes, context = (arrays[x].astype(np.int32) for x in names[:2])  # [t, q]
     if codes.shape != context.shape:
       raise ValueError(f"codes of shape {codes.shape} and {context.shape}")
+    spectrum = arrays.get("spectrum")
+    if spectrum is not None:
+      if spectrum.shape != (len(codes), BANDS) or spectrum.dtype.kind != "f":
+        raise ValueError(f"spectrum of shape {spectrum.shape}")
+      spectrum = spectrum.astype(np.float32)
     # Format 1 has another name for the encoded context, and for two fields.
     encoded = dict(about.get("encoded_context") or about["heard"])
     encoded = {_OLD_NAMES.get(key, key): x for key, x in encoded.items()}
@@ -118,7 +131,10 @@ def read(
     later = [name for name in _OF_COST if name.startswith("seconds_to_")]
     cost = dict.fromkeys(later, 0.0) | about["cost"]
     fields |= {ours: cost[theirs] for theirs, ours in _OF_COST.items()}
-    fields |= {"codes": codes, "context": encoded | {"codes": context}}
+    fields |= {
+      "codes": codes,
+      "context": encoded | {"codes": context, "spectrum": spectrum},
+    }
   except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise _corrupt(path, error) from error
   # By itself: a KeyError of the program is not a corrupt file.

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Float32, Int
 
 from stemgen_jax import audio as audio_lib
 from stemgen_jax.audio import Audio
+from stemgen_jax.audio import spectrum as spectrum_lib
 from stemgen_jax.codec import Codec, ScaledCodec
 from stemgen_jax.codec.framing import Framing
 
@@ -44,6 +45,8 @@ class EncodedContext:
     stretch: samples of the context for one sample of the codec.
     scales: scales of the segments of a `codec.ScaledCodec`, RMS after `gain`.
     encoding_seconds: seconds of work for the encoding.
+    spectrum: features of the spectrum of every frame, float32 [t, bands], for
+      models that read it; otherwise None.
   """
 
   codes: Int[np.ndarray, "t q"]
@@ -59,6 +62,22 @@ class EncodedContext:
   stretch: float
   scales: Sequence[float] = ()
   encoding_seconds: float = 0.0
+  spectrum: Float32[np.ndarray, "t bands"] | None = None
+
+  def inputs(self, kind: str, subject: str = "the context") -> np.ndarray:
+    """Return the context as a model with `context=kind` reads it, [t, ...].
+
+    Raises:
+      ValueError: the spectrum is not known.
+    """
+    if kind == "codes":
+      return self.codes
+    if self.spectrum is None:
+      raise ValueError(
+        f"{subject} has no spectrum of its context, which these weights read: "
+        "load the weights that generated it"
+      )
+    return self.spectrum
 
   @property
   def seconds(self) -> float:
@@ -122,6 +141,7 @@ def encode_context(
   gain: float | None = None,
   loop: bool = False,
   from_nothing: bool = False,
+  kind: str = "codes",
 ) -> EncodedContext:
   """Encode a context at the loudness of the contexts of the training.
 
@@ -137,6 +157,8 @@ def encode_context(
     gain: factor to use in place of the one that leads to that loudness.
     loop: the context is one period of a loop.
     from_nothing: see `EncodedContext`.
+    kind: "spectrum" for a model that reads the spectrum; codes are needed for
+      edits all the same.
 
   Raises:
     ValueError: a loop, for a codec that encodes segments.
@@ -157,13 +179,20 @@ def encode_context(
   # The gain comes after resampling, which can raise peaks above full scale.
   samples = samples * np.float32(gain)
   level_db = audio_lib.rms_db(samples)
+  scaled = isinstance(codec, ScaledCodec)
+  framing = codec.framing if scaled else Framing(hop=codec.hop)
+  features = None
+  if kind == "spectrum":
+    centers = framing.begins(np.arange(frames)) + framing.hop // 2
+    features = spectrum_lib.features(
+      samples, codec.sample_rate, centers, loop=loop
+    )
   if loop:
     margin = round(AROUND_SECONDS * codec.frame_rate)
     samples = around(samples, margin * codec.hop)
     codes = codec.encode(samples[None])[0, margin : margin + frames]  # [t, q]
   else:
     codes = codec.encode(samples[None])[0]  # [t, q]
-  scaled = isinstance(codec, ScaledCodec)
   return EncodedContext(
     codes=codes,
     gain=gain,
@@ -174,10 +203,11 @@ def encode_context(
     samples=len(sound.samples),
     sample_rate=sound.sample_rate,
     channels=sound.channels,
-    framing=codec.framing if scaled else Framing(hop=codec.hop),
+    framing=framing,
     stretch=stretch,
     scales=codec.scales(samples[None])[0].tolist() if scaled else (),
     encoding_seconds=time.perf_counter() - began,
+    spectrum=features,
   )
 
 

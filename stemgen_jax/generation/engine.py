@@ -171,6 +171,7 @@ def _encode(
       gain=gain,
       loop=loop,
       from_nothing=request.seconds is not None,
+      kind=weights.config.context,
     )
 
   if edit is None:
@@ -184,6 +185,7 @@ def _encode(
       f"not {codec.checksum[:12]}): load the weights that generated it, "
       f"{take.weights}"
     )
+  old.inputs(weights.config.context, take.subject)  # raises if it is missing
   samples = None if isinstance(edit, Vary) else take.audio.samples
   task = Task(weights, codec, request, settings, old, take.codes, samples)
   if not isinstance(edit, Extend):
@@ -272,7 +274,7 @@ def _takes(
     with compilation.timed() as compiling:
       codes = sampler.decode_windows(
         decode,
-        context.codes,
+        context.inputs(config.context),
         config.window,
         np.repeat(task.known[None], len(batch), axis=0),
         known_mask,

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, Shaped
 
 from stemgen_jax import categories, model, sampling
 from stemgen_jax.codec import Codec
@@ -74,7 +74,7 @@ def masked_frames(
 
 def decode_windows(
   decode: windows.Decode,
-  context: Int[np.ndarray, "t q"],
+  context: Shaped[np.ndarray, "t _"],
   window: int,
   known: Int[np.ndarray, "b t q"],
   known_mask: Bool[np.ndarray, "t q"],
@@ -136,11 +136,15 @@ def compile_programs(
   seeds = next(iter(batches(request)), [])
   if not seeds:
     return 0.0
-  window = np.zeros((weights.config.window, weights.config.levels), np.int32)
+  config = weights.config
+  window = np.zeros((config.window, config.levels), np.int32)
+  context = window
+  if config.context == "spectrum":
+    context = np.zeros((config.window, model.SPECTRUM_BANDS), np.float32)
   decode = decoder(weights, request, settings, seeds, compile_only=True)
   with compilation.timed() as compiling:
     decode(
-      window,
+      context,
       np.repeat(window[None], len(seeds), axis=0),
       np.zeros(window.shape, bool),
       np.ones(len(window), bool),

@@ -3,7 +3,11 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from stemgen_jax.model.config import CONDITION_SIZES, ModelConfig
+from stemgen_jax.model.config import (
+  CONDITION_SIZES,
+  SPECTRUM_BANDS,
+  ModelConfig,
+)
 
 if TYPE_CHECKING:
   from stemgen_jax.model.transformer import (
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
   "CONDITION_SIZES",
+  "SPECTRUM_BANDS",
   "ModelConfig",
   "Params",
   "Transformer",

@@ -11,7 +11,11 @@ CONDITION_SIZES: dict[str, int] = {
 }
 """Rows of each condition's table, without the null row, which is the last."""
 
+SPECTRUM_BANDS = 108
+"""Bands of `audio.spectrum`, which this room does not import."""
+
 _CHOICES = {
+  "context": ("codes", "spectrum"),
   "embedding": ("table", "codebook"),
   "attention": ("auto", "dot_product", "map", "cudnn", "splash"),
   "remat": ("none", "dots", "full"),
@@ -40,6 +44,10 @@ class ModelConfig:
       codec's own vectors through a learned projection plus a table that
       starts at zero; small models then learn to follow the context far sooner.
     latent: width of a codebook vector, for `embedding="codebook"`.
+    context: "codes", the context as codes of the codec (the paper), or
+      "spectrum", the spectrum of the real mix, see `audio.spectrum`.
+    future: whether there is a learned row for frames whose context is not
+      known yet; training sets it by `mask.live_share`.
     conditions: names of the conditions, keys of `CONDITION_SIZES`.
     qk_norm: RMSNorm on the queries and keys of each head.
     rope_base: base of the rotary embedding's wavelengths, in frames.
@@ -64,6 +72,8 @@ class ModelConfig:
   frame_rate: float = 50.0
   embedding: str = "table"
   latent: int = 0
+  context: str = "codes"
+  future: bool = False
   conditions: tuple[str, ...] = ("category",)
   qk_norm: bool = False
   rope_base: float = 10000.0

@@ -5,10 +5,22 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from stemgen_jax.model.config import CONDITION_SIZES, ModelConfig
+from stemgen_jax.model.config import (
+  CONDITION_SIZES,
+  SPECTRUM_BANDS,
+  ModelConfig,
+)
 from stemgen_jax.model.sharding import spec
 
 Codes = Int[Array, "b t q"]
+Context = Int[Array, "b t q"] | Float[Array, "b t bands"]
+"""Codes of a context, or the features of its spectrum."""
+
+# Frames over which spectra are averaged, as further inputs: about a sixteenth
+# and a beat.
+_AVERAGES = (8, 32)
+# Mean and deviation of the features of music at the reference loudness.
+_MEAN, _DEVIATION = -4.5, 2.1
 
 
 def _normal(key: Array, shape: tuple[int, ...], scale: float) -> Array:
@@ -19,9 +31,13 @@ def _normal(key: Array, shape: tuple[int, ...], scale: float) -> Array:
 class ChannelEmbedding(nnx.Module):
   """Embeds context and target and concatenates them along the width.
 
-  The two channels share one table per level; a channel is the sum over levels
-  plus the rows of the conditions, which are added to both channels (section
-  "Model" of arXiv 2312.08723).
+  With `context="codes"` the two channels share one table per level; a channel
+  is the sum over levels plus the rows of the conditions, which are added to
+  both channels (section "Model" of arXiv 2312.08723).
+
+  With `context="spectrum"`, which is not of the paper, the context is a learned
+  projection of the spectrum of each frame and of its averages over 8 and 32
+  frames.
 
   A channel has about unit scale at initialization with either embedding.
   """
@@ -56,6 +72,14 @@ class ChannelEmbedding(nnx.Module):
         for name in config.conditions
       }
     )
+    # Drawn last: configurations without them draw the same weights as before.
+    if config.context == "spectrum":
+      inputs = SPECTRUM_BANDS * (1 + len(_AVERAGES))
+      self.spectrum = nnx.Param(
+        _normal(rngs.params(), (inputs, half), inputs**-0.5)
+      )
+    if config.future:
+      self.future = nnx.Param(_normal(rngs.params(), (half,), scale))
 
   def rows(self) -> Float[Array, "q rows half"]:
     """Return the embedding of every code of every level; MASK is last."""
@@ -71,11 +95,13 @@ class ChannelEmbedding(nnx.Module):
 
   def __call__(
     self,
-    context: Codes,
+    context: Context,
     target: Codes,
     conditions: dict[str, Int[Array, " b"]],
     *,
     drop_context: Bool[Array, " b"] | None = None,
+    context_frames: Int[Array, " b"] | None = None,
+    valid: Bool[Array, "b t"] | None = None,
   ) -> Float[Array, "b t d"]:
     """See `transformer.Transformer.__call__`."""
     rows = self.rows()  # [q, v + 1, d/2]
@@ -86,7 +112,19 @@ class ChannelEmbedding(nnx.Module):
       # Gather [b, t, q, d/2] and sum over levels: [b, t, d/2].
       return rows.at[levels, codes].get(out_sharding=placed).sum(-2)
 
-    encoded = channel(context)
+    frames = jnp.arange(target.shape[1])[None]  # [1, t]
+    ended = None
+    if context_frames is not None:
+      ended = frames >= context_frames[:, None]  # [b, t]
+    if self.config.context == "spectrum":
+      known = valid
+      if ended is not None:
+        known = ~ended if valid is None else valid & ~ended
+      encoded = self._project(context, known)
+    else:
+      encoded = channel(context)
+    if ended is not None:
+      encoded = jnp.where(ended[..., None], self.future[...], encoded)
     if drop_context is not None:
       encoded = jnp.where(
         drop_context[:, None, None], self.null_context[...], encoded
@@ -99,3 +137,30 @@ class ChannelEmbedding(nnx.Module):
       both = both + row[:, None, None, :]
     b, t = target.shape[:2]
     return both.reshape(b, t, self.config.width)
+
+  def _project(
+    self, spectrum: Float[Array, "b t bands"], known: Bool[Array, "b t"] | None
+  ) -> Float[Array, "b t half"]:
+    """Return the context channel of spectra; only known frames are averaged."""
+    placed = spec("batch", None, None)
+    x = (spectrum - _MEAN) / _DEVIATION
+    weights = jnp.ones((*x.shape[:2], 1), out_sharding=placed)
+    if known is not None:
+      weights = jnp.where(known[..., None], weights, 0.0)
+    frames = jnp.arange(x.shape[1])
+    apart = frames[None] - frames[:, None]  # [t, t]
+    inputs = [x]
+    for length in _AVERAGES:
+      near = (apart >= -(length // 2)) & (apart < length - length // 2)
+      near = near.astype(x.dtype)
+      total, count = (
+        jnp.einsum("st,btf->bsf", near, y, out_sharding=placed)
+        for y in (x * weights, weights)
+      )
+      inputs.append(total / jnp.maximum(count, 1.0))
+    return jnp.einsum(
+      "btf,fd->btd",
+      jnp.concatenate(inputs, -1),
+      self.spectrum[...],
+      out_sharding=placed,
+    )

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from stemgen_jax.model.config import ModelConfig
+from stemgen_jax.model.config import SPECTRUM_BANDS, ModelConfig
 
 
 class PassFlops(NamedTuple):
@@ -13,12 +13,14 @@ class PassFlops(NamedTuple):
     blocks: kernels of the blocks.
     head: head of the active level.
     table: projection of the codebooks, once for a whole batch.
+    context: averages and projection of the context's spectrum.
   """
 
   attention: int
   blocks: int
   head: int
   table: int
+  context: int = 0
 
 
 def pass_flops(config: ModelConfig) -> PassFlops:
@@ -27,10 +29,15 @@ def pass_flops(config: ModelConfig) -> PassFlops:
   table = 0
   if config.embedding == "codebook":
     table = 2 * config.levels * config.codes * config.latent * (d // 2)
+  context = 0
+  if config.context == "spectrum":
+    # Two averages of all bands, by products with [t, t].
+    context = 2 * t * SPECTRUM_BANDS * (2 * t + 3 * (d // 2))
   return PassFlops(
     attention=t * config.depth * 4 * t * d,
     # Four square kernels; gate, value and output of the SwiGLU.
     blocks=t * config.depth * (8 * d * d + 6 * d * config.mlp),
     head=t * 2 * d * config.codes,
     table=table,
+    context=context,
   )

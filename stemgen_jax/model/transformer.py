@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from stemgen_jax.model.attention import attend
 from stemgen_jax.model.config import ModelConfig
-from stemgen_jax.model.embedding import ChannelEmbedding, Codes
+from stemgen_jax.model.embedding import ChannelEmbedding, Codes, Context
 from stemgen_jax.model.products import mixed, product, resolve_dtype
 from stemgen_jax.model.sharding import alone, in_copy, spec
 
@@ -209,44 +209,60 @@ class Transformer(nnx.Module):
 
   def __call__(
     self,
-    context: Codes,
+    context: Context,
     target: Codes,
     conditions: dict[str, Int[Array, " b"]],
     level: Int[Array, " b"] | Int[Array, ""] | int,
     *,
     drop_context: Bool[Array, " b"] | None = None,
+    context_frames: Int[Array, " b"] | None = None,
     valid: Bool[Array, "b t"] | None = None,
   ) -> Float[Array, "b t v"]:
     """Compute the logits of the active level.
 
     Args:
-      context: codes of the context, never masked.
+      context: codes of the context, never masked, or its spectrum.
       target: codes of the stem; unknown ones are MASK, `config.codes`.
       conditions: for each name in `config.conditions` an id per example;
         the id `CONDITION_SIZES[name]` is its learned null.
       level: active level, per example or one for all.
       drop_context: examples whose context is replaced by the learned null.
+      context_frames: number of frames whose context is known, with
+        `config.future`; all if None.
       valid: True for frames, False for padding, which is not attended to.
 
     Returns:
       Logits in float32, undefined in frames that are not valid.
     """
     x = self.hidden(
-      context, target, conditions, drop_context=drop_context, valid=valid
+      context,
+      target,
+      conditions,
+      drop_context=drop_context,
+      context_frames=context_frames,
+      valid=valid,
     )
     return self._logits(x, jnp.asarray(level))
 
   def hidden(
     self,
-    context: Codes,
+    context: Context,
     target: Codes,
     conditions: dict[str, Int[Array, " b"]],
     *,
     drop_context: Bool[Array, " b"] | None = None,
+    context_frames: Int[Array, " b"] | None = None,
     valid: Bool[Array, "b t"] | None = None,
   ) -> Float[Array, "b t d"]:
     """Compute the input of the heads; arguments as in `__call__`."""
-    x = self.embedding(context, target, conditions, drop_context=drop_context)
+    x = self.embedding(
+      context,
+      target,
+      conditions,
+      drop_context=drop_context,
+      context_frames=context_frames,
+      valid=valid,
+    )
 
     config = self.config
     # Computed once, not in every layer: on a CPU the sines take as long as a
@@ -329,35 +345,48 @@ def init_params(config: ModelConfig, key: Array) -> Params:
 def apply(
   config: ModelConfig,
   params: Params,
-  context: Codes,
+  context: Context,
   target: Codes,
   conditions: dict[str, Int[Array, " b"]],
   level: Int[Array, " b"] | Int[Array, ""] | int,
   *,
   drop_context: Bool[Array, " b"] | None = None,
+  context_frames: Int[Array, " b"] | None = None,
   valid: Bool[Array, "b t"] | None = None,
 ) -> Float[Array, "b t v"]:
   """Apply `Transformer.__call__` as a pure function of its parameters."""
   return _model(config, params)(
-    context, target, conditions, level, drop_context=drop_context, valid=valid
+    context,
+    target,
+    conditions,
+    level,
+    drop_context=drop_context,
+    context_frames=context_frames,
+    valid=valid,
   )
 
 
 def apply_hidden(
   config: ModelConfig,
   params: Params,
-  context: Codes,
+  context: Context,
   target: Codes,
   conditions: dict[str, Int[Array, " b"]],
   level: Int[Array, ""] | int,
   *,
   drop_context: Bool[Array, " b"] | None = None,
+  context_frames: Int[Array, " b"] | None = None,
   valid: Bool[Array, "b t"] | None = None,
 ) -> tuple[Float[Array, "b t d"], Float[Array, "d v"]]:
   """Return the two factors of the logits: hidden states and level's head."""
   model = _model(config, params)
   hidden = model.hidden(
-    context, target, conditions, drop_context=drop_context, valid=valid
+    context,
+    target,
+    conditions,
+    drop_context=drop_context,
+    context_frames=context_frames,
+    valid=valid,
   )
   return hidden, model.head[...][level].astype(hidden.dtype)
 

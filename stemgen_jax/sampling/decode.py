@@ -14,6 +14,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, UInt32
 
 from stemgen_jax.model import config as config_lib
 from stemgen_jax.model import transformer
+from stemgen_jax.model.embedding import Context
 from stemgen_jax.sampling import guidance, kernels, noise, ranking, schedule
 from stemgen_jax.sampling import settings as settings_lib
 
@@ -21,7 +22,7 @@ from stemgen_jax.sampling import settings as settings_lib
 class Inputs(NamedTuple):
   """Arrays of a batch that all levels share; see `decode_codes`."""
 
-  context: Int[Array, "b t q"]
+  context: Context
   conditions: dict[str, Int[Array, " b"]]
   known: Int[Array, "b t q"]
   known_mask: Bool[Array, "b t q"]
@@ -76,7 +77,7 @@ class Model:
 def decode_codes(
   config: config_lib.ModelConfig,
   params: Any,
-  context: Int[ArrayLike, "b t q"],
+  context: Int[ArrayLike, "b t q"] | Float[ArrayLike, "b t bands"],
   conditions: Mapping[str, Int[ArrayLike, " b"]],
   seeds: Int[ArrayLike, " b"],
   settings: settings_lib.Settings,
@@ -105,7 +106,8 @@ def decode_codes(
   Args:
     config: configuration of the model.
     params: parameters of the model.
-    context: codes of the context; any code in padding.
+    context: codes of the context, or its spectrum for `config.context=
+      "spectrum"`; any value in padding.
     conditions: one id per item for each condition of the model.
     seeds: one seed per item, 0 to 2**32 - 1.
     settings: see `Settings`.
@@ -127,7 +129,8 @@ def decode_codes(
   Raises:
     ValueError: an argument is out of range, or see `guidance.branches`.
   """
-  b, t, levels = np.shape(context)
+  b, t = np.shape(context)[:2]
+  spectral, levels = config.context == "spectrum", config.levels
   if (known is None) != (known_mask is None):
     raise ValueError("known and known_mask: one is missing; give both or none")
   if at_once is not None and at_once < 1:
@@ -152,7 +155,7 @@ def decode_codes(
     known = known_mask = np.zeros((b, t, levels))
   # Kept on the host until the rows of a round are known.
   inputs = Inputs(
-    context=_array(context, np.int32),
+    context=_array(context, np.float32 if spectral else np.int32),
     conditions={
       name: _array(conditions[name], np.int32) for name in config.conditions
     },

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, Shaped
 
 from stemgen_jax.sampling import windows
 
 
 def decode_loop(
   decode: windows.Decode,
-  context: Int[np.ndarray, "t q"],
+  context: Shaped[np.ndarray, "t _"],
   window: int,
   known: Int[np.ndarray, "b t q"],
   known_mask: Bool[np.ndarray, "t q"],
@@ -24,7 +24,7 @@ def decode_loop(
 
   Args:
     decode: see `windows.Decode`.
-    context: codes of one period.
+    context: codes of one period, or its spectrum.
     window: frames of a window.
     known: codes to keep where `known_mask` is True.
     known_mask: True where `known` is kept, False where codes are sampled.

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, Shaped
 
 Decode = Callable[..., Int[np.ndarray, "b w q"]]
 """(context, known, known_mask, valid, first frame) -> codes of one window.
@@ -44,7 +44,7 @@ def starts(known_mask: Bool[np.ndarray, "t q"], window: int) -> tuple[int, ...]:
 
 def decode_long(
   decode: Decode,
-  context: Int[np.ndarray, "t q"],
+  context: Shaped[np.ndarray, "t _"],
   window: int,
   known: Int[np.ndarray, "b t q"],
   known_mask: Bool[np.ndarray, "t q"],
@@ -55,7 +55,7 @@ def decode_long(
 
   Args:
     decode: function that samples the unknown codes of one window.
-    context: codes of the context.
+    context: codes of the context, or its spectrum.
     window: frames of a window.
     known: codes to keep where `known_mask` is True.
     known_mask: True where `known` is kept, False where codes are sampled.

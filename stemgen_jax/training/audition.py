@@ -109,6 +109,7 @@ class Auditioner:
   def _generate(self, params: Params) -> dict[str, list[Audio]]:
     examples, scales = self._examples, self._examples.target_scales
     n, t = examples.target.shape[:2]
+    inputs = examples.inputs(self._config.context)
     # Ranks of uniform noise, so that larger shares contain the smaller ones.
     order = np.random.default_rng(0).random((n, t)).argsort(1).argsort(1)
     # The most likely codes in one pass per level. Scales of 1 disable guidance.
@@ -117,7 +118,7 @@ class Auditioner:
     generated = {}
     for percent in MASKED:
       masked = order < max(1, round(t * percent / 100))  # [n, t]
-      codes = self._sample(params, examples.context, one_pass, masked)
+      codes = self._sample(params, inputs, one_pass, masked)
       generated[f"hidden-{percent}"] = self._decode(codes, scales)
     all_masked = np.ones((n, t), bool)
     # The preset's guidance, for the conditions that this model has.
@@ -125,8 +126,8 @@ class Auditioner:
     scale = {name: settings.guidance.get(name, 1.0) for name in self._sources}
     settings = dataclasses.replace(settings, guidance=scale)
     for name, context in (
-      ("own", examples.context),
-      ("other", np.roll(examples.context, 1, axis=0)),  # The previous one's.
+      ("own", inputs),
+      ("other", np.roll(inputs, 1, axis=0)),  # The previous one's.
     ):
       codes = self._sample(params, context, settings, all_masked)
       generated[name] = self._decode(codes, scales)

@@ -80,6 +80,8 @@ class MaskConfig:
     level_weights: probabilities of the levels, up to scale; empty for uniform.
     span_share: share of examples with one masked run anywhere.
     prefix_share: share of examples with one masked run at the end.
+    live_share: share of examples whose context ends at a random frame, with
+      the learned row of an unknown future after it.
     complementary: predict every frame of the active level, in a second pass
       over each example with the complementary mask. This doubles the passes
       of a step: halve `batch` to compare at equal cost.
@@ -88,11 +90,12 @@ class MaskConfig:
   level_weights: tuple[float, ...] = ()
   span_share: float = 0.0
   prefix_share: float = 0.0
+  live_share: float = 0.0
   complementary: bool = False
 
   def validate(self, levels: int) -> None:
     """Raise ValueError, naming the field, if a value is out of range."""
-    shares = ("span_share", "prefix_share")
+    shares = ("span_share", "prefix_share", "live_share")
     _check(self, "mask.", shares, lambda x: 0 <= x <= 1, "a number in [0, 1]")
     if self.span_share + self.prefix_share > 1:
       raise ValueError(
@@ -145,6 +148,14 @@ class TrainConfig:
     context_drop: share of examples whose context becomes the learned null.
     condition_drop: probability that a condition is dropped, each
       independently, unless `drop` sets another.
+    joint_drop: share of examples whose context and conditions are all dropped,
+      in addition to those that lose all of them by chance.
+    category_power: targets of a category are drawn in proportion to this power
+      of their number: 1 for the frequencies of the data (the paper), 0.5 for
+      their square roots, 0 for categories equally often.
+    submix_gain_db: largest random change of a stem in a spectrum context, dB.
+    augment: change spectrum contexts at random, as equalizers, noise, rooms and
+      gaps do; see `data.augment`.
     ema_decay: decay of the averaged parameters, which are the ones exported.
     mesh_data: devices along the mesh's data axis; 0 for all.
     mesh_model: devices along its model axis.
@@ -175,6 +186,10 @@ class TrainConfig:
   accumulate: int = 1
   context_drop: float = 0.2
   condition_drop: float = 0.2
+  joint_drop: float = 0.0
+  category_power: float = 1.0
+  submix_gain_db: float = 6.0
+  augment: bool = True
   ema_decay: float = 0.9999
   mesh_data: int = 0
   mesh_model: int = 1
@@ -194,6 +209,11 @@ class TrainConfig:
     self.model.validate()
     self.optimizer.validate()
     self.mask.validate(self.model.levels)
+    if self.mask.live_share and not self.model.future:
+      raise ValueError(
+        f"mask.live_share={self.mask.live_share}: model.future is False; "
+        "expected True, the learned row of an unknown future"
+      )
     self.drop.validate()
     counts = ("steps", "batch", "accumulate", "log_every", "save_every", "keep")
     counts += ("mesh_model", "validate_batches")
@@ -201,8 +221,12 @@ class TrainConfig:
     optional = ("mesh_data", "validate_every", "seed", "patience")
     optional += ("listen_every",)
     _check(self, "", optional, lambda x: x >= 0, "at least 0")
-    shares = ("context_drop", "condition_drop", "ema_decay")
+    shares = ("context_drop", "condition_drop", "joint_drop", "ema_decay")
     _check(self, "", shares, lambda x: 0 <= x < 1, "a number in [0, 1)")
+    power = ("category_power",)
+    _check(self, "", power, lambda x: 0 <= x <= 1, "a number in [0, 1]")
+    gain = ("submix_gain_db",)
+    _check(self, "", gain, lambda x: 0 <= x <= 40, "0 to 40 dB")
     for name in ("heads", "mlp"):
       if getattr(self.model, name) % self.mesh_model:
         raise ValueError(

@@ -46,20 +46,40 @@ def train(
   config = with_dtype(config, out)
   if processes.is_first():
     print(json.dumps(dataclasses.asdict(config), indent=2))
+    seen = manifest.examples_seen
+    print(seen(config.steps, config.batch, config.model.context))
   # Each process reads its own rows of every global batch.
   shard: dict[str, Any] = {
     "batch": config.batch,
     "window": config.model.window,
+    "contexts": config.model.context,
     "shard_index": jax.process_index(),
     "shard_count": jax.process_count(),
   }
-  training = batches.batches(mixture, "train", seed=config.seed, **shard)
+  training = batches.batches(
+    mixture,
+    "train",
+    seed=config.seed,
+    category_power=config.category_power,
+    gain_db=config.submix_gain_db,
+    augment=config.augment,
+    **shard,
+  )
   validation = []
   validated = mixture.only("valid")
   if config.validate_every and validated:
     # The same for all seeds, so that runs compare.
     endless = batches.batches(validated, "valid", seed=0, **shard)
-    validation = list(itertools.islice(endless, config.validate_batches))
+    validation = [
+      batches.with_other_context(batch)
+      for batch in itertools.islice(endless, config.validate_batches)
+    ]
+    if not any("other_context" in batch for batch in validation):
+      print(
+        "the listening gain compares parts of one song: no validation batch has"
+        " two",
+        file=sys.stderr,
+      )
   step = trainer.train(
     config,
     manifest,

@@ -57,8 +57,8 @@ class OneBatch:
 class OnDevice:
   """The batches of an iterator on the mesh, `ahead` of their steps.
 
-  Copies do not block, so they overlap with earlier steps. Only integer arrays
-  are copied, which are the inputs of the model.
+  Copies do not block, so they overlap with earlier steps. Only the inputs of
+  the model are copied: integers and contexts.
 
   Args:
     batches: this process's share of the global batches.
@@ -88,7 +88,11 @@ class OnDevice:
 
 
 def place(batch: NumpyBatch) -> dict[str, jax.Array]:
-  """Copy the integer arrays of a batch to the devices of the current mesh."""
+  """Copy integers and contexts of a batch to the devices of the mesh."""
   return sharding.place_batch(
-    {name: x for name, x in batch.items() if x.dtype.kind in "iu"}
+    {
+      name: x
+      for name, x in batch.items()
+      if x.dtype.kind in "iu" or name in ("context", "other_context")
+    }
   )

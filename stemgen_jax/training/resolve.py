@@ -23,11 +23,18 @@ def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:
     levels=data.levels,
     codes=data.codes,
     latent=data.codebooks.shape[-1],
+    future=config.model.future or config.mask.live_share > 0,
   )
   if config.overfit:  # With dropped conditions the loss cannot reach 0.
-    config.context_drop = config.condition_drop = 0.0
+    config.context_drop = config.condition_drop = config.joint_drop = 0.0
+    config.mask.live_share = 0.0
     config.drop = DropConfig()
   config.validate()
+  if config.model.context == "spectrum" and not data.stems:
+    raise ValueError(
+      "model.context='spectrum': the data set has no spectra of stems; prepare "
+      "it with --contexts=spectrum, or give --config.model.context=codes"
+    )
   if config.model.window > data.frames:
     raise ValueError(
       f"model.window={config.model.window}: longer than the {data.frames} "

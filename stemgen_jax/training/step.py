@@ -23,6 +23,9 @@ from stemgen_jax.training.masking import (
 )
 from stemgen_jax.training.optimizer import learning_rate, make_optimizer
 
+# Numbers of keys, far from those of `jax.random.split`.
+_JOINT, _LIVE = 0x5EED01, 0x5EED02
+
 State = dict[str, Any]
 Batch = dict[str, Array]
 Metrics = dict[str, Array]
@@ -120,7 +123,7 @@ def views(config: TrainConfig, batch: Batch, key: Array) -> dict[str, Any]:
 
   Args:
     config: configuration of the run.
-    batch: integers, [b, t, q] or [b].
+    batch: integers, [b, t, q] or [b], and the context, which may be spectra.
     key: key of this step.
 
   Returns:
@@ -157,6 +160,21 @@ def views(config: TrainConfig, batch: Batch, key: Array) -> dict[str, Any]:
     },
     "drop_context": _drop(k_context, b, config.context_drop),
   }
+  # From keys of their own: without them all other draws are as before.
+  if config.joint_drop:
+    both = _drop(jax.random.fold_in(key, _JOINT), b, config.joint_drop)
+    view["drop_context"] |= both
+    view["conditions"] = {
+      name: jnp.where(both, CONDITION_SIZES[name], ids)
+      for name, ids in view["conditions"].items()
+    }
+  if config.mask.live_share:
+    t = target.shape[1]
+    live, place = jax.random.uniform(
+      jax.random.fold_in(key, _LIVE), (2, b), out_sharding=spec(None, "batch")
+    )
+    ends = jnp.floor(place * t).astype(jnp.int32)
+    view["context_frames"] = jnp.where(live < config.mask.live_share, ends, t)
 
   def split(x: Array) -> Array:
     # Interleave rows so that every pass is sharded over all devices.
@@ -195,6 +213,7 @@ def make_gradient(
       view["conditions"],
       view["level"],
       drop_context=view["drop_context"],
+      context_frames=view.get("context_frames"),
     )
     sums = score(logits, view["target"], view["masked"], view["level"])
     # By the tokens of all passes: gradients add up to that of the whole batch.
@@ -276,7 +295,8 @@ def make_validation_step(
   Sums of `score` under the paper's mask, with each level active in turn. To
   measure use of the context, level 0 is also predicted with all frames masked:
   `listening_true` and `listening_shuffled` are nats under the example's own
-  context and under another example's, summed over `listening_tokens` frames.
+  context and under another's (see `batches.with_other_context`; without it that
+  of the example half a batch away), summed over `listening_tokens` frames.
   """
   model = config.model
 
@@ -301,16 +321,19 @@ def make_validation_step(
       for name, x in score(logits, codes, masked, levels).items():
         sums[name] = sums.get(name, 0.0) + x
     all_masked = jnp.full_like(target, model.codes)
-    # The context of the example half a batch away.
-    shuffled = jnp.roll(context, b // 2, axis=0)
+    shuffled = batch.get("other_context")
+    if shuffled is None:
+      shuffled = jnp.roll(context, b // 2, axis=0)
+    # Without examples of songs that have no other song in their batch.
+    counted = batch.get("has_other", jnp.ones_like(target[:, 0, 0]))
     for name, given in (("true", context), ("shuffled", shuffled)):
-      own, given, hidden, codes = own_rows(
-        (batch, given, all_masked, target[:, :, 0])
+      own, given, hidden, codes, weights = own_rows(
+        (batch, given, all_masked, target[:, :, 0], counted)
       )
       loss = cross_entropy(predict(params, own, given, hidden, 0), codes)
-      sums[f"listening_{name}"] = loss.sum()
+      sums[f"listening_{name}"] = (loss * weights[:, None]).sum()
     sums = add_copies(sums)
-    sums["listening_tokens"] = jnp.asarray(b * t, jnp.float32)
+    sums["listening_tokens"] = t * counted.sum().astype(jnp.float32)
     return sums
 
   return jax.jit(on_copies(validation_step))

@@ -8,7 +8,7 @@ import dataclasses
 import errno
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,13 @@ from jaxtyping import Bool, Float, Float32, UInt16
 from stemgen_jax import audio, categories
 from stemgen_jax.codec import Codec, ScaledCodec
 from stemgen_jax.data import songs
-from stemgen_jax.data.preparation import pairs, problems, song_audio, song_codes
+from stemgen_jax.data.preparation import (
+  pairs,
+  problems,
+  song_audio,
+  song_codes,
+  song_stems,
+)
 from stemgen_jax.data.preparation.activity import active_seconds
 
 # Seconds of audio per call of the codec: enough to keep it busy; its first
@@ -39,7 +45,8 @@ def encode_song(
   rate = codec.sample_rate
   length = round(config.segment_seconds * rate)
   sounding = np.zeros(len(stems), bool)
-  rows = []
+  targetable = np.array([stem.target for stem in song.stems])
+  rows, segments = [], []
   for segment, start in enumerate(
     pairs.segment_starts(stems.shape[1] / rate, config.segment_seconds)
   ):
@@ -52,14 +59,26 @@ def encode_song(
       [active_seconds(clip, rate, config.threshold_db) for clip in clips]
     )
     sounding |= active.any(axis=1)
-    for row in _encode_segment(song, segment, clips, active, codec, config):
-      rows.append(row | {"start": np.float32(first / rate)})
+    start_seconds = {"start": np.float32(first / rate)}
+    able = pairs.can_be_target(config, active, targetable)
+    encoded, codes = _encode_segment(
+      song, segment, clips, active, able, codec, config
+    )
+    rows += [row | start_seconds for row in encoded]
+    if config.contexts == "spectrum" and able.any():
+      stems_row = song_stems.measure(song, clips, active, able, codes, codec)
+      segments.append(stems_row | start_seconds)
   found += _silences(song, sounding, bool(rows), found, config)
   names = song_codes.COLUMNS
   if isinstance(codec, ScaledCodec):
     names += song_codes.SCALES
   columns = {name: np.array([row[name] for row in rows]) for name in names}
-  return song_codes.SongCodes(**columns, problems=tuple(found), made_of=made_of)
+  return song_codes.SongCodes(
+    **columns,
+    problems=tuple(found),
+    made_of=made_of,
+    stems=song_stems.join(segments) if segments else None,
+  )
 
 
 def _silences(
@@ -94,24 +113,31 @@ def _encode_segment(
   segment: int,
   clips: Float[np.ndarray, "stems samples channels"],
   active: Bool[np.ndarray, "stems seconds"],
+  able: Bool[np.ndarray, " stems"],
   codec: Codec,
   config: pairs.PairConfig,
-) -> Iterator[dict[str, Any]]:
-  """Yield the pairs of one segment, without its start."""
-  targetable = np.array([stem.target for stem in song.stems])
-  chosen = pairs.choose_pairs(config, song.id, segment, active, targetable)
+) -> tuple[list[dict[str, Any]], dict[int, UInt16[np.ndarray, "t q"]]]:
+  """Return the pairs of one segment, without its start, and target codes.
+
+  With spectrum contexts these are the codes of all stems that are `able` to be
+  a target, by their indices.
+  """
+  chosen = pairs.choose_pairs(config, song.id, segment, active, able)
   loudness = [audio.loudness_db(clip, codec.sample_rate) for clip in clips]
   mixes = [_mix(clips, pair, codec, config) for pair in chosen]
   # Targets, then mixes, in one list of clips [samples, channels].
   targets = sorted({pair.target for pair in chosen})
+  if config.contexts == "spectrum":
+    targets = np.flatnonzero(able).tolist()
   stems = [clips[i] * np.float32(_gain(loudness[i], config)) for i in targets]
   encoded = _encode(codec, [*stems, *(mix.samples for mix in mixes)])
   target_codes = dict(zip(targets, encoded))
   contexts = encoded[len(targets) :]
+  rows = []
   for pair, mix, context in zip(chosen, mixes, contexts):
     stem = song.stems[pair.target]
     target = target_codes[pair.target]
-    yield {
+    row = {
       "context": context.codes,
       "target": target.codes,
       "context_scales": context.scales,
@@ -131,6 +157,8 @@ def _encode_segment(
       "segment": np.int32(segment),
       "index": np.int32(pair.index),
     }
+    rows.append(row)
+  return rows, {stem: clip.codes for stem, clip in target_codes.items()}
 
 
 class _Mix(NamedTuple):
@@ -244,8 +272,10 @@ def encode_to_file(song: songs.Song, codec: Codec, task: Task) -> Encoded:
       f"cannot write {path}: {error.strerror or error}; the songs that are "
       f"done are kept: {remedy(error)} run the same command again"
     ) from error
-  targets = set(zip(codes.segment.tolist(), codes.stem.tolist()))
-  clips = len(targets) + len(codes.index)
+  targets = len(set(zip(codes.segment.tolist(), codes.stem.tolist())))
+  if codes.stems is not None:
+    targets = int(codes.stems.able.sum())
+  clips = targets + len(codes.index)
   seconds = clips * task.config.segment_seconds
   return Encoded(song.id, seconds, codes.summary)
 

@@ -14,6 +14,7 @@ from typing import cast
 import numpy as np
 import tensorflow_datasets as tfds
 
+from stemgen_jax.audio import spectrum
 from stemgen_jax.data.preparation import encoding, song_codes
 
 
@@ -97,7 +98,67 @@ class StemCodes(tfds.core.GeneratorBasedBuilder):
         yield key, record | {"song_id": song_id}
 
 
-def pack(builder: StemCodes) -> None:
+class StemSpectra(tfds.core.GeneratorBasedBuilder):
+  """Pack the songs' stems; a record is a segment, with all of its stems.
+
+  Axes of stems and frames are flattened, see `records.StemRecords`.
+  """
+
+  VERSION = tfds.core.Version("1.0.0")
+  RELEASE_NOTES = {"1.0.0": "Codes and spectra of stems."}  # noqa: RUF012
+
+  @property
+  def _config(self) -> StemCodesConfig:
+    return cast(StemCodesConfig, self.builder_config)
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    def tensor(dtype, doc, *more):
+      shape = (None, *more)
+      return tfds.features.Tensor(
+        shape=shape, dtype=dtype, encoding="bytes", doc=doc
+      )
+
+    return tfds.core.DatasetInfo(
+      builder=self,
+      description="All stems of songs, as codec codes and as spectra.",
+      features=tfds.features.FeaturesDict(
+        {
+          "target": tensor(np.uint16, "codes", self._config.levels),
+          "spectrum": tensor(np.float16, "log band powers", spectrum.BANDS),
+          "power": tensor(np.float16, "log powers of the frames"),
+          "active": tensor(np.bool_, "per stem and second"),
+          "able": tensor(np.bool_, "whether the stem may be a target"),
+          "loudness_db": tensor(np.float32, "of each stem in the song"),
+          "category": tensor(np.int32, "of each stem"),
+          "role": tensor(np.int32, "of each stem"),
+          "genre": np.int32,
+          "song_id": tfds.features.Text(),
+          "start": np.float32,
+        }
+      ),
+    )
+
+  def _split_generators(self, dl_manager):
+    return {
+      split: self._generate_examples(ids)
+      for split, ids in self._config.songs.items()
+    }
+
+  def _generate_examples(self, ids):
+    levels = self._config.levels
+    flat = {"target": (-1, levels), "spectrum": (-1, spectrum.BANDS)}
+    for song_id in ids:
+      path = song_codes.song_path(self._config.folder, song_id)
+      stems = song_codes.SongCodes.load(path).stems
+      for number, row in enumerate(stems.rows() if stems else ()):
+        row = {
+          name: x.reshape(flat.get(name, -1)) if np.ndim(x) else x
+          for name, x in row.items()
+        }
+        yield f"{song_id}/{number}", row | {"song_id": song_id}
+
+
+def pack(builder: StemCodes | StemSpectra) -> None:
   """Write the records; TFDS keeps nothing of an unfinished build.
 
   Raises:
@@ -162,7 +223,7 @@ class _Probe(tfds.core.GeneratorBasedBuilder):
     raise NotImplementedError
 
 
-def _remove_unfinished(builder: StemCodes) -> None:
+def _remove_unfinished(builder: StemCodes | StemSpectra) -> None:
   """Remove the files of a build that was killed."""
   for stale in pathlib.Path(builder.data_dir).parent.glob("incomplete.*"):
     shutil.rmtree(stale)

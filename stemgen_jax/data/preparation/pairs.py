@@ -19,6 +19,9 @@ from numpy.random import Generator
 from stemgen_jax import audio
 
 SUBSET_SIZES = ("uniform", "subsets")
+# Usual pairs per segment, by the kind of contexts.
+PAIRS = {"codes": 24, "spectrum": 4}
+CONTEXTS = tuple(PAIRS)
 
 _PEAK = 0.99  # greatest sample value of a context
 _TRIES = 64  # draws for one pair before giving up
@@ -45,6 +48,8 @@ class PairConfig:
     loudness_db: loudness in dB of full scale that targets and contexts are
       brought to before they are encoded, -60 to 0; generation does the same.
       None keeps that of the song, as earlier versions did.
+    contexts: "codes", or "spectrum" to store the stems of every segment, too,
+      from whose spectra training mixes a new context for every example.
     seed: seed of all draws.
 
   Raises:
@@ -52,13 +57,14 @@ class PairConfig:
   """
 
   segment_seconds: float = 60.0
-  pairs: int = 6
+  pairs: int = PAIRS["codes"]
   empty_share: float = 0.04
   subset_sizes: str = "uniform"
   threshold_db: float = -60.0
   min_active: float = 0.2
   level_db: float = 0.0
   loudness_db: float | None = audio.REFERENCE_DB
+  contexts: str = "codes"
   seed: int = 0
 
   def __post_init__(self):
@@ -67,6 +73,7 @@ class PairConfig:
       ("pairs", self.pairs >= 1, "at least 1"),
       ("empty_share", 0 <= self.empty_share <= 1, "0 to 1"),
       ("subset_sizes", self.subset_sizes in SUBSET_SIZES, str(SUBSET_SIZES)),
+      ("contexts", self.contexts in CONTEXTS, str(CONTEXTS)),
       ("threshold_db", math.isfinite(self.threshold_db), "finite"),
       ("min_active", 0 <= self.min_active <= 1, "0 to 1"),
       ("level_db", 0 <= self.level_db <= 40, "0 to 40"),
@@ -138,9 +145,7 @@ def choose_pairs(
     targetable: stems that may be a target; default: all. Any stem may be in a
       context.
   """
-  # The target must sound for min_active on its own, and at all.
-  able = active.mean(axis=1) >= max(config.min_active, 1e-9)
-  able = np.flatnonzero(able if targetable is None else able & targetable)
+  able = np.flatnonzero(can_be_target(config, active, targetable))
   audible = np.flatnonzero(active.any(axis=1))
   chosen: dict[tuple[int, tuple[int, ...]], Pair] = {}
   if not len(able):
@@ -152,7 +157,7 @@ def choose_pairs(
     for _ in range(_TRIES):
       target = int(rng.choice(able))
       others = audible[audible != target]
-      context = () if empty else _subset(config.subset_sizes, others, rng)
+      context = () if empty else draw_subset(config.subset_sizes, others, rng)
       if not empty and not context:
         continue
       both = active[target]  # [seconds]
@@ -167,7 +172,19 @@ def choose_pairs(
   return list(chosen.values())
 
 
-def _subset(sizes: str, others: np.ndarray, rng: Generator) -> tuple[int, ...]:
+def can_be_target(
+  config: PairConfig,
+  active: Bool[np.ndarray, "stems seconds"],
+  targetable: Bool[np.ndarray, " stems"] | None = None,
+) -> Bool[np.ndarray, " stems"]:
+  """Return the stems that sound for `min_active` on their own, and at all."""
+  able = active.mean(axis=1) >= max(config.min_active, 1e-9)
+  return able if targetable is None else able & targetable
+
+
+def draw_subset(
+  sizes: str, others: np.ndarray, rng: Generator
+) -> tuple[int, ...]:
   """Draw a non-empty subset of `others`; () if there are none."""
   if not len(others):
     return ()

@@ -54,6 +54,7 @@ def show(
     problems.table(listed.problems),
     f"segments of {seconds:g} s, in which both sides of a pair must sound for "
     f"{config.min_active * seconds:g} s",
+    f"{config.pairs} pairs per segment, contexts as {config.contexts}",
     f"codec {codec.name} ({codec.checksum[:12]}), {machines}",
     "dry run: nothing was done, no audio was read",
   ):

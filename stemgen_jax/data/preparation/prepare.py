@@ -26,7 +26,7 @@ import numpy as np
 from stemgen_jax import categories, disk, finite, recipes
 from stemgen_jax.codec import Codec, ScaledCodec, scales
 from stemgen_jax.codec import device as device_lib
-from stemgen_jax.data import songs
+from stemgen_jax.data import songs, stem_index
 from stemgen_jax.data.manifest import RECIPE, Manifest, recipe_of
 from stemgen_jax.data.preparation import (
   encoding,
@@ -134,12 +134,19 @@ def prepare(
   counts = _count(listed.splits, summaries)
   _check_pairs(out, listed.splits, counts, summaries)
   name = f"{source.name}_{codec.name}"
-  builder = _pack(out, name, codec, listed.splits, counts)
+  splits = {x: ids for x, ids in listed.splits.items() if counts[x]["pairs"]}
+  records = _pack(out, packing.StemCodes, name, codec, splits)
+  stems, segments = "", {}
+  if config.contexts == "spectrum":
+    stems = _pack(out, packing.StemSpectra, name, codec, splits)
+    segments = stem_index.write(out, stems, splits)
   training = [summaries[song_id] for song_id in listed.splits["train"]]
   scaled = isinstance(codec, ScaledCodec)
   manifest = Manifest(
     name=name,
-    records=str(pathlib.Path(builder.data_dir).relative_to(out)),
+    records=records,
+    stems=stems,
+    segments=segments,
     codec=codec.name,
     checksum=codec.checksum,
     sample_rate=codec.sample_rate,
@@ -197,6 +204,8 @@ def check(
     "codec_checksum": codec.checksum,
     "pairs": recipes.as_json(config),
   }
+  if config.contexts == "codes":  # as in the recipes of earlier versions
+    del recipe["pairs"]["contexts"]
   disk.check_folder(out)
   if existing := recipe_of(out):
     if "source_key" not in existing:  # of an earlier version
@@ -277,27 +286,27 @@ def _check_pairs(
 
 def _pack(
   out: pathlib.Path,
+  kind: type[packing.StemCodes] | type[packing.StemSpectra],
   name: str,
   codec: Codec,
-  splits: Mapping[str, list[str]],
-  counts: Mapping[str, Mapping[str, int]],
-) -> packing.StemCodes:
-  """Pack the songs' files into records."""
+  splits: dict[str, list[str]],
+) -> str:
+  """Pack the songs' files into records; return their folder in `out`."""
   # Records of outdated songs, if a run was killed after it had packed them.
-  shutil.rmtree(out / packing.StemCodes.name, ignore_errors=True)
-  builder = packing.StemCodes(
+  shutil.rmtree(out / kind.name, ignore_errors=True)
+  builder = kind(
     data_dir=out,
     file_format="array_record",
     config=packing.StemCodesConfig(
       name=name,
-      songs={x: ids for x, ids in splits.items() if counts[x]["pairs"]},
+      songs=splits,
       folder=out / "songs",
       levels=codec.levels,
       scaled=isinstance(codec, ScaledCodec),
     ),
   )
   packing.pack(builder)
-  return builder
+  return str(pathlib.Path(builder.data_dir).relative_to(out))
 
 
 def _count_categories(training: Sequence[song_codes.Summary]) -> dict[str, int]:

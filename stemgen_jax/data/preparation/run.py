@@ -29,6 +29,10 @@ _MISSED = {
 }
 
 
+# Steps and batch of the paper's run.
+_PAPER_RUN = 150_000, 40
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
   """Flags of the command `prepare`, by their names.
@@ -107,6 +111,7 @@ def prepare(
     strict=options.strict,
   )
   print(_summary(manifest))
+  print(manifest.examples_seen(*_PAPER_RUN))
   left_out = problems.read(out)
   print(problems.table(left_out))
   if left_out:

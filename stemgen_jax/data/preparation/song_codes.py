@@ -13,6 +13,7 @@ from jaxtyping import Bool
 
 from stemgen_jax import disk, recipes
 from stemgen_jax.categories import ROLES
+from stemgen_jax.data.preparation import song_stems
 from stemgen_jax.data.songs import Problem
 
 
@@ -76,6 +77,7 @@ class SongCodes(Summary):
     role: role ids of the targets, int32 [pairs]; `len(categories.ROLES)` where
       it is unknown, as in files written before there were roles.
     start: beginnings of the segments in seconds, float32 [pairs].
+    stems: the stems of all segments, for spectrum contexts.
   """
 
   context: np.ndarray
@@ -88,6 +90,7 @@ class SongCodes(Summary):
   index: np.ndarray
   start: np.ndarray
   role: np.ndarray
+  stems: song_stems.SongStems | None = None
 
   @property
   def columns(self) -> dict[str, np.ndarray]:
@@ -117,7 +120,18 @@ class SongCodes(Summary):
     fields = _read(path, (*COLUMNS, *SCALES))
     unknown = np.full(len(fields["index"]), len(ROLES), np.int32)
     fields.setdefault("role", unknown)
-    return cls(**fields)
+    names = [song_stems.PREFIX + name for name in song_stems.NAMES]
+    found = disk.read_npz(path, _FIX, names, optional=names)
+    stems = None
+    if found:
+      try:
+        arrays = {
+          name: found[song_stems.PREFIX + name] for name in song_stems.NAMES
+        }
+      except KeyError as error:
+        raise ValueError(f"{path} is corrupt (no {error}): {_FIX}") from error
+      stems = song_stems.SongStems(**arrays)
+    return cls(**fields, stems=stems)
 
   def save(self, path: pathlib.Path) -> None:
     """Write a song's file in one step, or nothing."""
@@ -125,10 +139,13 @@ class SongCodes(Summary):
     texts = {"problems": problems, "made_of": self.made_of}
     arrays: dict[str, Any] = dict(self.columns)
     arrays |= {name: np.array(text) for name, text in texts.items()}
+    if self.stems is not None:
+      arrays |= {song_stems.PREFIX + x: y for x, y in vars(self.stems).items()}
     with disk.replacing(path) as partial, open(partial, "wb") as file:
       np.savez(file, **arrays)
 
 
+_FIX = "delete it and prepare again"
 # Names of the arrays of a codec with scales.
 SCALES = ("context_scales", "target_scales")
 # Names of the arrays of every codec, in the order of the file, whose bytes are
@@ -146,10 +163,9 @@ _LONGEST_NAME = 180
 
 def _read(path: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:
   """Read arrays, problems and `made_of` of a song's file, opened once."""
-  fix = "delete it and prepare again"
   names = (*names, "problems", "made_of")
   fields = disk.read_npz(
-    path, fix, names, optional=_OPTIONAL, described=("problems",)
+    path, _FIX, names, optional=_OPTIONAL, described=("problems",)
   )
   made_of, problems = str(fields.pop("made_of", "")), fields.pop("problems")
   shapes = {name: array.shape[:1] for name, array in fields.items()}
@@ -163,7 +179,7 @@ def _read(path: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:
       raise ValueError(f"problems {problems!r}")
     found = tuple(recipes.build(Problem, problem) for problem in problems)
   except ValueError as error:
-    raise ValueError(f"{path} is corrupt ({error}): {fix}") from error
+    raise ValueError(f"{path} is corrupt ({error}): {_FIX}") from error
   return fields | {"problems": found, "made_of": made_of}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 from numpy.random import Generator
 
 from stemgen_jax import categories, model, text_tables
@@ -83,10 +83,13 @@ def listening(
   n, t, _ = examples.target.shape
   rng = np.random.default_rng(seed)
   others = other_songs(examples.song, rng)
-  silence = np.broadcast_to(examples.silence, examples.context.shape)
-  contexts = {  # [n, t, q]
-    "true": examples.context,
-    "shuffled": examples.context[others],
+  given = examples.inputs(config.context)  # [n, t, q] or [n, t, bands]
+  silence = np.broadcast_to(
+    examples.silence_inputs(config.context), given.shape
+  )
+  contexts = {
+    "true": given,
+    "shuffled": given[others],
     "silent": silence,
     "null": silence,  # replaced by the null row in the model
   }
@@ -173,7 +176,7 @@ def _figures(
 def _bits(
   config: model.ModelConfig,
   params: model.Params,
-  context: Int[Array, "b t q"],
+  context: Shaped[Array, "b t _"],
   target: Int[Array, "b t q"],
   conditions: dict[str, Int[Array, " b"]],
   mask: Bool[Array, "b t"],

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax.extend.core import jaxprs_in_params
 
 from stemgen_jax import text_tables
-from stemgen_jax.model import sharding
+from stemgen_jax.model import SPECTRUM_BANDS, sharding
 from stemgen_jax.training.checkpoint import state_like
 from stemgen_jax.training.config import TrainConfig
 from stemgen_jax.training.planning.collectives import (
@@ -167,6 +167,7 @@ def _for_accelerators(config: TrainConfig) -> TrainConfig:
   model = config.model
   if model.dtype == "auto":
     model.dtype = "bfloat16"
+  model.future = model.future or config.mask.live_share > 0  # as `resolve`
   # The fused kernels do not compile for a CPU.
   model.attention = "dot_product"
   if model.embedding == "codebook":
@@ -181,10 +182,14 @@ def batch_like(config: TrainConfig, mesh: Any) -> dict[str, Any]:
   codes = (config.batch, model.window, model.levels)
   shapes = {"context": codes, "target": codes}
   shapes |= {name: codes[:1] for name in model.conditions}
-  return {
+  like = {
     name: jax.ShapeDtypeStruct(shape, jnp.int32, sharding=rows)
     for name, shape in shapes.items()
   }
+  if model.context == "spectrum":
+    spectrum = (*codes[:2], SPECTRUM_BANDS)
+    like["context"] = jax.ShapeDtypeStruct(spectrum, jnp.float32, sharding=rows)
+  return like
 
 
 def _count(tree: Any) -> int:

@@ -34,6 +34,8 @@ def step_flops(config: TrainConfig) -> StepFlops:
   # The codebooks are frozen: one product for the gradient of the projection.
   return StepFlops(
     3 * examples * (one.attention + one.blocks + one.head)
+    # Features need no gradient.
+    + 2 * examples * one.context
     + 2 * one.table * config.accumulate * passes,
     examples * recomputed,
   )
