@@ -30,7 +30,7 @@ def take(iterator, count):
 
 
 def run(prepared, count=6, state=None, **more):
-  settings = {"batch": 4, "window": WINDOW, "seed": 3} | more
+  settings: dict[str, Any] = {"batch": 4, "window": WINDOW, "seed": 3} | more
   iterator = lib.batches(prepared, "train", **settings)
   if state is not None:
     iterator.set_state(state)
@@ -195,7 +195,7 @@ def other(tmp_path_factory):
 
 def test_a_mixture_follows_its_weights_and_resumes(prepared, other):
   mixture = lib.Mixture.parse(f"{prepared}:1.5,{other}:0.5")
-  settings = {"batch": 8, "window": WINDOW, "seed": 3}
+  settings: dict[str, Any] = {"batch": 8, "window": WINDOW, "seed": 3}
   iterator = lib.batches(mixture, "train", **settings)
   expected = take(iterator, 2)
   state = iterator.get_state()

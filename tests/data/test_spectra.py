@@ -110,6 +110,8 @@ def test_held_out_examples_have_spectra(folder, tmp_path):
   assert examples.silence_inputs("spectrum").shape == (20, spectrum.BANDS)
   examples.crop(10).save(tmp_path / "examples.npz")
   loaded = batches.Examples.load(tmp_path / "examples.npz")
+  assert loaded.spectrum is not None
+  assert examples.spectrum is not None
   np.testing.assert_allclose(
     loaded.spectrum, examples.spectrum[:, :10], atol=0.01
   )
@@ -126,13 +128,16 @@ def test_powers_of_band_stems_add_up_to_those_of_the_mix():
     mixed = np.sum(stems, axis=0)
     rate = band.sample_rate
     centers = np.arange(len(mixed) // 640) * 640 + 320
-    total = sum(spectrum.powers(stem, rate, centers) for stem in stems)
+    total = np.sum(
+      [spectrum.powers(stem, rate, centers) for stem in stems], axis=0
+    )
     wanted = spectrum.powers(mixed, rate, centers)
     gain = audio.gain_to(audio.loudness_db(mixed, rate)) ** 2
     one, other = (spectrum.log_magnitudes(x * gain) for x in (total, wanted))
     distances.append(np.abs(one - other).mean())
-    frames = sum(
-      spectrum.frame_powers(stem, centers - 320, 640) for stem in stems
+    frames = np.sum(
+      [spectrum.frame_powers(stem, centers - 320, 640) for stem in stems],
+      axis=0,
     )
     loudness = audio.loudness_of_frames(frames, rate / 640)
     assert abs(loudness - audio.loudness_db(mixed, rate)) < 0.5

@@ -153,11 +153,14 @@ def test_takes_follow_the_spectrum_and_can_be_edited(stemgen, tmp_path):
   # A quieter context is the same context.
   quiet = Audio(music.samples * np.float32(0.1), music.sample_rate)
   same = stemgen.generate(quiet, "bass", seed=1, settings=SETTINGS)
+  assert same.context.spectrum is not None
+  assert take.context.spectrum is not None
   np.testing.assert_allclose(
     same.context.spectrum, take.context.spectrum, atol=1e-3
   )
   take.save(tmp_path / "take.wav")
   loaded = Take.load(tmp_path / "take.wav")
+  assert loaded.context.spectrum is not None
   np.testing.assert_allclose(
     loaded.context.spectrum, take.context.spectrum, atol=0.01
   )

@@ -27,6 +27,8 @@ def test_a_figure_whose_anchors_hardly_differ_hardly_counts():
   one, other = (
     summary.score([x], "generated", DRAWS)["score"] for x in (clear, unclear)
   )
+  assert one is not None
+  assert other is not None
   expected = np.average([one, other], weights=weights)
   assert pooled["score"] == pytest.approx(expected, abs=1e-3)
   assert plain["score"] == pytest.approx((one + other) / 2, abs=1e-3)
