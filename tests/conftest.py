@@ -51,6 +51,7 @@ jaxtyping.install_import_hook(
       "model.transformer",
       "model.weights",
       "sampling.decode",
+      "sampling.decode_level",
       "sampling.guidance",
       "sampling.kernels",
       "sampling.loops",

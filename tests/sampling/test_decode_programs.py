@@ -8,7 +8,7 @@ import numpy as np
 from known_models import NO_GUIDANCE, decode, small_config, table_params, tables
 
 from stemgen_jax.sampling import Settings, cost
-from stemgen_jax.sampling import decode as decode_lib
+from stemgen_jax.sampling import decode_level as decode_lib
 
 
 def test_no_tracer_leaks():
