@@ -197,7 +197,7 @@ def _rows(
     dtype = worker.job["dtype"].replace("auto", auto)
     speed = flops / worker.fastest
     ratios = [
-      f"{other / worker.fastest:.2f}" if other else ""
+      f"{other / worker.fastest:.3g}" if other else ""
       for other in (torch.get(dtype), baseline[0] if baseline else None)
     ]
     name = worker.name + (" (auto)" if auto == dtype else "")

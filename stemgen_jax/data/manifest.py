@@ -130,13 +130,13 @@ class Manifest:
       segments = max(1, self.segments.get("train", 0))
       return (
         f"{run} sees {steps * batch} submixes, all different, "
-        f"{steps * batch / segments:.1f} of each of {segments} segments; the "
+        f"{steps * batch / segments:,.1f} of each of {segments} segments; the "
         "paper draws a new crop and submix every time, too"
       )
     pairs = max(1, self.counts.get("train", {}).get("pairs", 0))
     return (
-      f"{run} sees each of {pairs} pairs {steps * batch / pairs:.1f} times, in "
-      "other crops; the paper draws a new crop and submix every time, as "
+      f"{run} sees each of {pairs} pairs {steps * batch / pairs:,.1f} times, "
+      "in other crops; the paper draws a new crop and submix every time, as "
       "spectrum contexts do"
     )
 

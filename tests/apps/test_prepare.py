@@ -280,7 +280,7 @@ def test_a_dry_run_lists_songs_even_if_all_are_unusable(
   assert prepare(tmp_path / "codes", *flags, "--dry_run") == 1
   printed = capsys.readouterr()
   assert "B (train): bass.wav bass" in printed.out
-  assert "too few stems           2" in printed.out
+  assert "too few stems      2      -  song left out" in printed.out
   assert "no song can be used" in printed.err
 
 
@@ -291,7 +291,7 @@ def test_unrecognized_names_are_reported(codec_path, tmp_path, capsys):
   for more in (["--dry_run"], []):
     assert prepare(tmp_path / "codes", *flags, *more) == 0
     printed = capsys.readouterr().out
-    assert "unknown name            1      1  used as other" in printed
+    assert "unknown name      1      1  used as other" in printed
     assert "A/take 7.wav: states no known instrument" in printed
 
 
@@ -334,7 +334,8 @@ def test_songs_are_listed_once_and_their_codes_opened_once(
     assert prepare(out, *flags, *more) == 0
     assert len(listed) == 1
     names = {path.name for path in (out / "songs").iterdir()}
-    assert opened == dict.fromkeys(names, opens) if opens else not opened
+    wanted = dict.fromkeys(names, opens) if opens else {}
+    assert opened == wanted
 
 
 _LIGHT = """

@@ -9,6 +9,7 @@ import pytest
 NOTEBOOKS = pathlib.Path(__file__).parents[2] / "colab"
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("name", ["play_along.ipynb"])
 def test_runs_top_to_bottom(name, tmp_path):
   notebook = nbformat.read(NOTEBOOKS / name, as_version=4)

@@ -7,7 +7,10 @@ import pytest
 from stemgen_jax import __main__ as command
 from stemgen_jax import audio, paths
 
-pytestmark = pytest.mark.usefixtures("optimized_compilation")
+pytestmark = [
+  pytest.mark.usefixtures("optimized_compilation"),
+  pytest.mark.processes,
+]
 
 TINY = ("--seconds=2", "--preset=fast", "--variations=1", "--shown=1")
 
@@ -62,7 +65,6 @@ def test_it_resumes(out, capsys):
   assert "2 examples of 2 songs" in capsys.readouterr().out
 
 
-@pytest.mark.processes
 def test_figures_do_not_depend_on_the_number_of_workers(out):
   before = json.loads((out / "report.json").read_text())
   for path in (out / "examples").glob("*.npz"):

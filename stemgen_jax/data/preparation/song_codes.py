@@ -117,20 +117,14 @@ class SongCodes(Summary):
     Raises:
       ValueError: the file is corrupt.
     """
-    fields = _read(path, (*COLUMNS, *SCALES))
+    names = {song_stems.PREFIX + name: name for name in song_stems.NAMES}
+    fields = _read(path, (*COLUMNS, *SCALES), tuple(names))
     unknown = np.full(len(fields["index"]), len(ROLES), np.int32)
     fields.setdefault("role", unknown)
-    names = [song_stems.PREFIX + name for name in song_stems.NAMES]
-    found = disk.read_npz(path, _FIX, names, optional=names)
-    stems = None
-    if found:
-      try:
-        arrays = {
-          name: found[song_stems.PREFIX + name] for name in song_stems.NAMES
-        }
-      except KeyError as error:
-        raise ValueError(f"{path} is corrupt (no {error}): {_FIX}") from error
-      stems = song_stems.SongStems(**arrays)
+    arrays = {names[key]: fields.pop(key) for key in names if key in fields}
+    if missing := set(names.values()) - set(arrays) if arrays else set():
+      raise ValueError(f"{path} is corrupt (no {min(missing)!r}): {_FIX}")
+    stems = song_stems.SongStems(**arrays) if arrays else None
     return cls(**fields, stems=stems)
 
   def save(self, path: pathlib.Path) -> None:
@@ -161,12 +155,25 @@ _OPTIONAL = (*SCALES, "role", "relative_db", "made_of")
 _LONGEST_NAME = 180
 
 
-def _read(path: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:
-  """Read arrays, problems and `made_of` of a song's file, opened once."""
+def _read(
+  path: pathlib.Path, names: Sequence[str], others: Sequence[str] = ()
+) -> dict[str, Any]:
+  """Read arrays, problems and `made_of` of a song's file, opened once.
+
+  Args:
+    path: the file.
+    names: arrays by pair.
+    others: arrays with other axes, which may be missing.
+  """
   names = (*names, "problems", "made_of")
   fields = disk.read_npz(
-    path, _FIX, names, optional=_OPTIONAL, described=("problems",)
+    path,
+    _FIX,
+    (*names, *others),
+    optional=(*_OPTIONAL, *others),
+    described=("problems",),
   )
+  arrays = {name: fields.pop(name) for name in others if name in fields}
   made_of, problems = str(fields.pop("made_of", "")), fields.pop("problems")
   shapes = {name: array.shape[:1] for name, array in fields.items()}
   if "relative_db" in names:
@@ -180,7 +187,7 @@ def _read(path: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:
     found = tuple(recipes.build(Problem, problem) for problem in problems)
   except ValueError as error:
     raise ValueError(f"{path} is corrupt ({error}): {_FIX}") from error
-  return fields | {"problems": found, "made_of": made_of}
+  return fields | arrays | {"problems": found, "made_of": made_of}
 
 
 def summaries(
