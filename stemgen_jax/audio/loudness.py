@@ -25,26 +25,18 @@ def loudness_db(samples: Samples, sample_rate: int) -> float:
   Returns:
     dB of full scale; -inf for silence.
   """
-  block = max(1, round(_BLOCK_SECONDS * sample_rate))
   power = np.square(samples, dtype=np.float32).mean(axis=1)  # [samples]
-  starts = np.arange(0, len(power), block)
-  counts = np.diff(starts, append=len(power))
-  blocks = np.add.reduceat(power, starts) / counts if len(power) else power
-  return _playing_db(blocks)
+  return loudness_of_frames(power, sample_rate)
 
 
 def loudness_of_frames(
   power: Float[np.ndarray, " t"], frame_rate: float
 ) -> float:
   """Return the loudness of a sound given the mean square of its frames."""
-  frames = max(1, round(_BLOCK_SECONDS * frame_rate))
-  starts = np.arange(0, len(power), frames)
+  block = max(1, round(_BLOCK_SECONDS * frame_rate))
+  starts = np.arange(0, len(power), block)
   counts = np.diff(starts, append=len(power))
-  return _playing_db(np.add.reduceat(power, starts) / counts)
-
-
-def _playing_db(blocks: Float[np.ndarray, " blocks"]) -> float:
-  """Return the mean of the blocks within the range below the loudest."""
+  blocks = np.add.reduceat(power, starts) / counts if len(power) else power
   loudest = blocks.max(initial=0.0)
   if loudest <= 0:
     return to_db(0.0)
