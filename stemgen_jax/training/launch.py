@@ -11,6 +11,7 @@ from typing import Any
 import jax
 
 from stemgen_jax import codec as codec_lib
+from stemgen_jax import disk
 from stemgen_jax.data import batches
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.mixture import Mixture
@@ -106,7 +107,7 @@ def with_dtype(config: TrainConfig, out: str | os.PathLike) -> TrainConfig:
     return config
   path, recorded = pathlib.Path(out, "config.json"), "auto"
   if path.is_file():
-    recorded = json.loads(path.read_text())["model"]["dtype"]
+    recorded = disk.read_json(path, "delete it")["model"]["dtype"]
   model = dataclasses.replace(config.model, dtype=resolve_dtype(recorded))
   return dataclasses.replace(config, model=model)
 
