@@ -83,7 +83,7 @@ def figure(name: str, value: Any, unit: str, **more: Any) -> dict[str, Any]:
   """Return a figure; numbers are rounded to 6 digits.
 
   Args:
-    name: what was measured.
+    name: the measured quantity.
     value: number, text, list of numbers, or None where it was not measured.
     unit: unit, "" for counts and text.
     **more: circumstances, such as `dtype` or `reason`.

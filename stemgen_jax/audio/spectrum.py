@@ -17,7 +17,7 @@ BANDS = SEMITONES + ONSETS
 FLOOR = 3e-4
 """Magnitude that is added, as power, to every band; that of silence."""
 
-_LOW = 24  # semitones below C3, which need a longer window to be told apart
+_LOW = 24  # semitones below C3, which need a longer window
 # Windows in seconds: 8192, 4096 and 512 samples at 32 kHz.
 _WINDOWS = (8192 / 32000, 4096 / 32000, 512 / 32000)
 _FRAMES = 256  # per call of the FFT, 8 MB

@@ -62,7 +62,7 @@ def read(path: pathlib.Path, checksum: str) -> tuple[str, NetworkConfig]:
     Name of the codec and shape of its networks.
 
   Raises:
-    FileNotFoundError: there is no description.
+    FileNotFoundError: the description is missing.
     ValueError: it is corrupt, or belongs to other weights.
   """
   description_path = path.with_suffix(".json")

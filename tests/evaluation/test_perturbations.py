@@ -34,7 +34,7 @@ def score(part):
 
 @pytest.fixture
 def edits(monkeypatch):
-  """Return what is rendered, by name of the perturbation."""
+  """Return the rendered notes by the name of a perturbation."""
   rendered = []
 
   def render(part, seconds, rate, soundfonts):

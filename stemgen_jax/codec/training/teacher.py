@@ -4,7 +4,7 @@ Without supervision a codec spends its coarsest level on the waveform. Its codes
 then rotate with the phase of the lowest partial, which a context does not
 determine: a model that predicts one stem from others cannot predict them. And
 codes of the spectrum as it is are spent on loudness and timbre: in pads they
-hardly tell the notes apart (measured: an AUC of 0.62 for the pitch classes,
+hardly separate the notes (measured: an AUC of 0.62 for the pitch classes,
 against 0.85 for the targets below).
 
 So the first dimensions of the latents have as their target what a context
@@ -29,11 +29,11 @@ from stemgen_jax.codec.training.losses import (
   semitone_filters,
 )
 
-# Notes below C3 need a longer window to be told apart.
+# A longer window separates the notes below C3.
 LOW_WINDOW, _LOW_NOTES = 2 * SEMITONE_WINDOW, 24
 ATTACK_WINDOW, _ATTACK_BANDS = 512, 24
 # Semitones on either side that a peak is compared with, and the weights of the
-# features: those of eight choices by whose k-means the pitch classes are told
+# features: those of eight choices by whose k-means separates the pitch classes
 # best (mean AUC 0.87; 0.84 with 6 neighbors, 0.77 for the plain spectrum).
 _NEIGHBORS = 2
 _PEAKS, _CLASSES, _RISES, _LOUDNESS = 2.0, 2.0, 1.0, 0.3

@@ -1,4 +1,4 @@
-"""MIDI files: what is in a file is in the score, and sounds at its time."""
+"""Notes and annotations of MIDI files, and when they sound."""
 
 import os
 import pathlib

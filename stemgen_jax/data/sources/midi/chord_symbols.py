@@ -9,7 +9,7 @@ from stemgen_jax.data.sources.band.score import Chord
 _SYMBOL = re.compile(r"([A-G])([#b]?)(m(?!aj|7b5))?([^/\s]*)(?:/[A-G][#b]?)?")
 _NO_CHORD = ("N.C.", "NC", "N")
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_FEWEST = 4  # markers "A" and "B" of sections are no chords
+_FEWEST = 4  # markers "A" and "B" of sections are not chords
 
 
 def parse(symbol: str) -> harmony.Harmony | None:

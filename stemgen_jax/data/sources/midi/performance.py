@@ -30,7 +30,7 @@ _FAINTEST = 1e-3
 
 
 def choose_soundfont(song_id: str, soundfonts: Sequence[str]) -> str:
-  """Return the soundfont of a song, pretty_midi's if there is no choice."""
+  """Return the soundfont of a song, by default pretty_midi's."""
   if not soundfonts:
     return soundfont.default_soundfont()
   return soundfonts[int(_stream(song_id).integers(len(soundfonts)))]

@@ -37,7 +37,7 @@ class Midi:
     name: name of the data set.
 
   Raises:
-    ValueError: the folder holds no MIDI files, or a file is no soundfont.
+    ValueError: the folder holds no MIDI files, or a file is not a soundfont.
     FileNotFoundError, NotADirectoryError: no such folder or soundfont.
   """
 
