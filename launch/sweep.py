@@ -129,7 +129,8 @@ def train(runs: Sequence[Run]) -> int:
       print(f"{label}: done", flush=True)
       continue
     print(f"{label}: {_shown(run)}", flush=True)
-    code = _call([sys.executable, "-m", "stemgen_jax", *run.command])
+    # -P: no modules of the working directory.
+    code = _call([sys.executable, "-P", "-m", "stemgen_jax", *run.command])
     if code:
       print(f"{label}: ended with exit code {code}", file=sys.stderr)
       return code

@@ -83,7 +83,7 @@ def _first_sound(
   """Return the seconds until a stem is written, and the cost that it states."""
   cache.mkdir(parents=True, exist_ok=True)
   stem = cache / f"{preset}.wav"
-  command = [sys.executable, "-m", "stemgen_jax", "generate"]
+  command = [sys.executable, "-P", "-m", "stemgen_jax", "generate"]
   command += [f"--context={_LOOP}", "--stem=bass", "--seed=3"]
   command += [f"--preset={preset}", f"--out={stem}", "--overwrite"]
   began = time.time()

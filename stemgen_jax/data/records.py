@@ -27,6 +27,7 @@ class _Records:
   def __init__(self, folder: pathlib.Path, split: str):
     # Before the builder, which imports the modules of all features.
     _check_features(folder / "features.json")
+    _check_files(folder / "dataset_info.json")
     builder: Any = tfds.builder_from_directory(folder)
     self._bytes = builder.as_data_source(
       split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
@@ -147,6 +148,26 @@ def _check_features(path: pathlib.Path) -> None:
         f"{path} names the feature {name!r}; expected one of "
         f"{', '.join(_ALLOWED)}; read only data sets of stemgen-jax prepare"
       )
+
+
+def _check_files(path: pathlib.Path) -> None:
+  """Raise ValueError unless the records are ArrayRecord files of the folder.
+
+  Other formats import other libraries, and a name could lead elsewhere.
+  """
+  info = disk.read_json(path, "prepare again")
+  splits, kind = info.get("splits"), info.get("fileFormat")
+  names = [info.get("name"), info.get("version")]
+  for split in splits if isinstance(splits, list) else [None]:
+    known = isinstance(split, dict)
+    names += (
+      [split.get("name"), split.get("filepathTemplate")] if known else [0]
+    )
+  for name in names:
+    if not isinstance(name, str) or set(name) & set("/\\"):
+      raise ValueError(f"{path} names {name!r}: expected a file in its folder")
+  if kind != "array_record":
+    raise ValueError(f"{path} has format {kind!r}: expected 'array_record'")
 
 
 def _class_names(content: Any) -> Iterator[Any]:

@@ -76,3 +76,21 @@ def test_features_cannot_import_a_module(
   with pytest.raises(ValueError, match=message):
     records.Records(out, "train")
   assert "hostile_codes.readme" not in sys.modules
+
+
+@pytest.mark.parametrize(
+  "change",
+  [
+    {"fileFormat": "parquet"},
+    {"name": "../songs"},
+    {"splits": [{"name": "train", "filepathTemplate": "/etc/{SPLIT}"}]},
+    {"splits": None},
+  ],
+)
+def test_records_are_files_of_their_folder(prepared, tmp_path, change):
+  shutil.copytree(prepared, tmp_path / "codes")
+  path = tmp_path / "codes" / Manifest.load(prepared).records
+  path = path / "dataset_info.json"
+  path.write_text(json.dumps(json.loads(path.read_text()) | change))
+  with pytest.raises(ValueError, match=r"dataset_info\.json (names|has)"):
+    records.Records(tmp_path / "codes", "train")

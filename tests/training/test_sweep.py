@@ -49,10 +49,10 @@ def calls(monkeypatch):
   made = []
 
   def call(argv):
-    assert argv[:3] == [sys.executable, "-m", "stemgen_jax"]
-    made.append(argv[3:])
-    with mock.patch.object(sys, "argv", ["stemgen-jax", *argv[3:]]):
-      return command.main(argv[3:])
+    assert argv[:4] == [sys.executable, "-P", "-m", "stemgen_jax"]
+    made.append(argv[4:])
+    with mock.patch.object(sys, "argv", ["stemgen-jax", *argv[4:]]):
+      return command.main(argv[4:])
 
   monkeypatch.setattr(sweep, "_call", call)
   return made
@@ -84,7 +84,7 @@ def test_each_combination_is_trained_once_and_tabulated(
   assert half[-1] == "--config.model.embedding=table"
   assert whole[-1] == "--config.model.embedding=codebook"
   assert half[0] == "stemgen-jax"
-  sweep._call([sys.executable, "-m", "stemgen_jax", *half[1:]])
+  sweep._call([sys.executable, "-P", "-m", "stemgen_jax", *half[1:]])
   log = out / "model.embedding=table" / "log.jsonl"
   lines = [x for x in read_log(log) if x["kind"] != "end"]
   log.write_text("".join(json.dumps(line) + "\n" for line in lines))
