@@ -1,6 +1,7 @@
 """Read and write audio files at their own sample rate and channels."""
 
 import contextlib
+import io
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ import numpy as np
 import soundfile
 
 from stemgen_jax import disk
+from stemgen_jax.audio import mpeg
 from stemgen_jax.audio.sound import CEILING, Audio, Samples, to_db
 from stemgen_jax.version import __version__
 
@@ -93,14 +95,11 @@ def _silent_decoder() -> Iterator[None]:
 
 
 def _read(path: pathlib.Path, longest: float | None) -> Audio:
-  try:
-    file = soundfile.SoundFile(path)
-  except (soundfile.LibsndfileError, TypeError):  # TypeError: headerless .raw
-    raise ValueError(
-      f"{path} is not audio that can be read: expected {READABLE}"
-    ) from None
+  file, stream = _open(path)
   with file:
     stated = file.frames if file.frames < 2**62 else None  # None for streams
+    if stream is not None and stream.data is not None:
+      stated = stream.samples
     if longest and stated and stated > longest * file.samplerate:
       raise ValueError(
         f"{path} is {stated / file.samplerate:.0f} s long: expected at most "
@@ -108,6 +107,8 @@ def _read(path: pathlib.Path, longest: float | None) -> Audio:
       )
     _check_whole(file, path)
     samples = _decode(file, path, stated)
+    if stream is not None and stream.data is not None:
+      samples = samples[max(0, len(samples) - stream.samples) :]
     if file.format == "OGG" and file.channels in _OF_OGG:
       samples = samples[:, _OF_OGG[file.channels]]
     sample_rate = file.samplerate
@@ -124,7 +125,38 @@ def _read(path: pathlib.Path, longest: float | None) -> Audio:
       f"{path} has samples of up to {peak:.3g}: expected -1 to 1; export it "
       "again"
     )
-  return Audio(samples, sample_rate)
+  return Audio(
+    samples,
+    sample_rate,
+    notes=() if stream is None else stream.notes,
+    delayed=stream is not None and not stream.gapless,
+  )
+
+
+def _open(
+  path: pathlib.Path,
+) -> tuple[soundfile.SoundFile, mpeg.Stream | None]:
+  """Open a file; return also the frames of an mp3."""
+  try:
+    file = soundfile.SoundFile(path)
+  except (soundfile.LibsndfileError, TypeError):  # TypeError: headerless .raw
+    file = None
+  if file is not None and not file.subtype.startswith("MPEG"):
+    return file, None
+  try:
+    stream = mpeg.scan_file(path, rebuild=file is None)
+  except ValueError as error:
+    raise ValueError(f"{path} {error}") from None
+  if stream is not None and stream.data is not None:
+    # libsndfile would need a correct tag, and no other data, in the file.
+    if file is not None:
+      file.close()
+    file = soundfile.SoundFile(io.BytesIO(stream.data))
+  if file is None or stream is None:
+    raise ValueError(
+      f"{path} is not audio that can be read: expected {READABLE}"
+    )
+  return file, stream
 
 
 def _check_whole(file: soundfile.SoundFile, path: pathlib.Path) -> None:
@@ -142,7 +174,7 @@ def _decode(
   file: soundfile.SoundFile, path: pathlib.Path, stated: int | None
 ) -> Samples:
   blocks, count = [], 0
-  slack = _MP3_SLACK if file.format in ("MP3", "MPEG") else 0
+  slack = _MP3_SLACK if file.subtype.startswith("MPEG") else 0
   try:
     while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
       blocks.append(block)

@@ -23,10 +23,19 @@ _SURROUND = (_SURROUND / 2).astype(np.float32)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Audio:
-  """Float32 samples `[samples, channels]` with their sample rate in Hz."""
+  """Float32 samples `[samples, channels]` with their sample rate in Hz.
+
+  Attributes:
+    samples: the samples.
+    sample_rate: sample rate in Hz.
+    notes: peculiarities of the file that it was read from, to report.
+    delayed: whether an encoder added an unknown time to both ends.
+  """
 
   samples: Samples
   sample_rate: int
+  notes: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
+  delayed: bool = dataclasses.field(default=False, kw_only=True)
 
   def __post_init__(self):
     shape, dtype = np.shape(self.samples), getattr(self.samples, "dtype", None)
