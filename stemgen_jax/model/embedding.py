@@ -10,15 +10,9 @@ from stemgen_jax.model.config import (
   SPECTRUM_BANDS,
   ModelConfig,
 )
+from stemgen_jax.model.shapes import AVERAGES, Codes, Context
 from stemgen_jax.model.sharding import spec
 
-Codes = Int[Array, "b t q"]
-Context = Int[Array, "b t q"] | Float[Array, "b t bands"]
-"""Codes of a context, or the features of its spectrum."""
-
-# Frames over which spectra are averaged, as further inputs: about a sixteenth
-# and a beat.
-_AVERAGES = (8, 32)
 # Mean and deviation of the features of music at the reference loudness.
 _MEAN, _DEVIATION = -4.5, 2.1
 
@@ -74,7 +68,7 @@ class ChannelEmbedding(nnx.Module):
     )
     # Drawn last: configurations without them draw the same weights as before.
     if config.context == "spectrum":
-      inputs = SPECTRUM_BANDS * (1 + len(_AVERAGES))
+      inputs = SPECTRUM_BANDS * (1 + len(AVERAGES))
       self.spectrum = nnx.Param(
         _normal(rngs.params(), (inputs, half), inputs**-0.5)
       )
@@ -150,7 +144,7 @@ class ChannelEmbedding(nnx.Module):
     frames = jnp.arange(x.shape[1])
     apart = frames[None] - frames[:, None]  # [t, t]
     inputs = [x]
-    for length in _AVERAGES:
+    for length in AVERAGES:
       near = (apart >= -(length // 2)) & (apart < length - length // 2)
       near = near.astype(x.dtype)
       total, count = (

@@ -17,11 +17,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from stemgen_jax.model.attention import attend
 from stemgen_jax.model.config import ModelConfig
-from stemgen_jax.model.embedding import ChannelEmbedding, Codes, Context
+from stemgen_jax.model.embedding import ChannelEmbedding
 from stemgen_jax.model.products import mixed, product, resolve_dtype
+from stemgen_jax.model.shapes import Codes, Context, Params
 from stemgen_jax.model.sharding import alone, in_copy, spec
-
-Params = dict[str, Any]
 
 # Most layers that a step on copies unrolls: a scan copies what the backward
 # pass needs into and out of stacks; compilation takes as long at 8 (measured).

@@ -1,6 +1,7 @@
 """Exported weights: `NAME.safetensors` next to `NAME.json`, no pickle."""
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -10,11 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
-from flax.traverse_util import flatten_dict, unflatten_dict
 
 from stemgen_jax import disk, recipes
 from stemgen_jax.model.config import ModelConfig
-from stemgen_jax.model.transformer import Params, init_params
+from stemgen_jax.model.shapes import Params, param_shapes
 from stemgen_jax.paths import exported
 
 
@@ -122,10 +122,8 @@ def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
       "use the version that exported it"
     ) from error
   tensors = disk.read_tensors(path, fix)
-  # Shapes alone: nothing is computed.
-  shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
   found = {name: x.shape for name, x in tensors.items()}
-  wanted = {name: x.shape for name, x in _flatten(shapes).items()}
+  wanted = param_shapes(config)
   if found != wanted:
     wrong = sorted(
       name
@@ -136,9 +134,16 @@ def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
       f"{path}: does not belong to {about_path.name}: {wrong} has shape "
       f"{found.get(wrong)}, expected {wanted.get(wrong)}"
     )
-  arrays = {name: jnp.asarray(x, jnp.float32) for name, x in tensors.items()}
-  return Weights(config, unflatten_dict(arrays, sep="/"), metadata)
+  params: Params = {}
+  for name, x in tensors.items():
+    inner, (*outer, last) = params, name.split("/")
+    for key in outer:
+      inner = inner.setdefault(key, {})
+    inner[last] = jnp.asarray(x, jnp.float32)
+  return Weights(config, params, metadata)
 
 
 def _flatten(params: Params) -> dict[str, Any]:
-  return flatten_dict(params, sep="/")
+  leaves, _ = jax.tree_util.tree_flatten_with_path(params)
+  keystr = functools.partial(jax.tree_util.keystr, simple=True, separator="/")
+  return {keystr(path): x for path, x in leaves}
