@@ -57,6 +57,7 @@ setuptools.setup(
     "absl-py>=2.1",
     "encodec>=0.1.1",
     "filelock>=3.12",
+    "flatbuffers>=24",  # for jax.export
     "flax>=0.12",
     "jax>=0.10.2",
     "jaxtyping>=0.3",

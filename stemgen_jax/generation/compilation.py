@@ -28,9 +28,7 @@ def keep_programs() -> None:
   """
   if jax.config.jax_compilation_cache_dir is not None:  # pyright: ignore[reportAttributeAccessIssue]
     return
-  # Home folders are shared by machines, machine code is for one processor.
-  digest = hashlib.sha256(_processor().encode()).hexdigest()[:12]
-  folder = paths.cache_folder() / f"programs-{digest}"
+  folder = _own_folder()
   try:
     disk.check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,12 +43,24 @@ def keep_programs() -> None:
   jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
+def folder() -> pathlib.Path | None:
+  """Return the folder of `keep_programs`; None if the user has set another."""
+  own = _own_folder()
+  return own if jax.config.jax_compilation_cache_dir == str(own) else None  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def is_cold() -> bool:
   """Return whether programs are kept, and none for sampling is there yet."""
   folder = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
   return bool(folder) and not any(
     pathlib.Path(folder).glob("jit_decode_level-*")
   )
+
+
+def _own_folder() -> pathlib.Path:
+  # Home folders are shared by machines, machine code is for one processor.
+  digest = hashlib.sha256(_processor().encode()).hexdigest()[:12]
+  return paths.cache_folder() / f"programs-{digest}"
 
 
 def _processor() -> str:

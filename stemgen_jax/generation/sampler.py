@@ -121,6 +121,7 @@ def decoder(
       known_mask=np.repeat(known_mask[None], b, axis=0),
       valid=np.repeat(valid[None], b, axis=0),
       frame_offset=start,
+      programs_folder=compilation.folder(),
       **options,
     )
 

@@ -1,16 +1,17 @@
 """Masked decoding of codes, level by level, one compiled program per shape."""
 
+import functools
+import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import PartitionSpec as P
-from jaxtyping import ArrayLike, Bool, Float, Int
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from stemgen_jax.model import config as config_lib
-from stemgen_jax.model import transformer
-from stemgen_jax.sampling import guidance, kernels
+from stemgen_jax import model as model_lib
+from stemgen_jax.sampling import guidance, kernels, programs
 from stemgen_jax.sampling import settings as settings_lib
 from stemgen_jax.sampling.decode_level import (
   Inputs,
@@ -21,8 +22,12 @@ from stemgen_jax.sampling.decode_level import (
 )
 
 
+def _apply(*args: Any, **kwargs: Any) -> Float[Array, "b t v"]:
+  return model_lib.apply(*args, **kwargs)  # Flax is imported to trace only.
+
+
 def decode_codes(
-  config: config_lib.ModelConfig,
+  config: model_lib.ModelConfig,
   params: Any,
   context: Int[ArrayLike, "b t q"] | Float[ArrayLike, "b t bands"],
   conditions: Mapping[str, Int[ArrayLike, " b"]],
@@ -36,8 +41,9 @@ def decode_codes(
   at_once: int | None = None,
   progress: Callable[[int], object] | None = None,
   compile_only: bool = False,
-  apply: Callable = transformer.apply,
+  apply: Callable = _apply,
   kernel: kernels.Kernel = kernels.REFERENCE,
+  programs_folder: pathlib.Path | None = None,
 ) -> Int[np.ndarray, "b t q"]:
   """Sample the target's codes, coarse to fine (StemGen, section 2.3).
 
@@ -69,6 +75,8 @@ def decode_codes(
     apply: forward pass with the signature of `transformer.apply`.
     kernel: kernel that picks candidates; the plain path by default. One with
       the head in it takes `transformer.apply_hidden` for `apply`.
+    programs_folder: existing folder to keep traced programs in, if any; used
+      on one CPU device, for the default `apply` and kernel.
 
   Returns:
     Codes of every valid frame, int32; 0 in padding.
@@ -125,6 +133,14 @@ def decode_codes(
   if not mesh.empty:
     devices, split = mesh.shape["data"], jax.NamedSharding(mesh, P("data"))
     params = jax.device_put(params, jax.NamedSharding(mesh, P()))
+  run: Callable = functools.partial(
+    decode_level, Model(config, apply), static, None if mesh.empty else mesh
+  )
+  # Custom calls of other backends and kernels cannot all be exported.
+  plain = apply is _apply and kernel == kernels.REFERENCE and mesh.empty
+  if programs_folder and plain and jax.default_backend() == "cpu":
+    described = repr((config, static))
+    run = functools.partial(programs.call, programs_folder, run, described)
   size = devices * min(at_once or b, -(-b // devices))
   codes = []
   for first in range(0, b, size):
@@ -144,16 +160,7 @@ def decode_codes(
       if complete[level]:  # The model need not run.
         target = target.at[..., level].set(part.known[..., level])
       else:
-        target = decode_level(
-          Model(config, apply),
-          static,
-          None if mesh.empty else mesh,
-          params,
-          part,
-          target,
-          np.int32(level),
-          level_params[level],
-        )
+        target = run(params, part, target, np.int32(level), level_params[level])
       if progress is not None:
         jax.block_until_ready(target)
         progress(settings.steps_at(level) * count)

@@ -12,7 +12,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
 from stemgen_jax.model import config as config_lib
-from stemgen_jax.model.embedding import Context
+from stemgen_jax.model.shapes import Context
 from stemgen_jax.sampling import guidance, kernels, noise, ranking, schedule
 
 
