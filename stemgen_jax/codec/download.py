@@ -1,9 +1,11 @@
 """Download one file: resumed, checked, and written whole or not at all."""
 
 import contextlib
+import ipaddress
 import os
 import pathlib
 import re
+import urllib.parse
 
 import filelock
 import requests
@@ -13,40 +15,72 @@ from stemgen_jax import disk, progress
 _TIMEOUT = 10, 60  # seconds to connect, and between two pieces
 _PIECE = 1 << 16  # bytes; at most this much is lost when a connection breaks
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_REVISION = re.compile(r"[0-9a-f]{40}")
 
 
-def download(url: str, path: pathlib.Path, checksum: str = "") -> None:
+class _Session(requests.Session):
+  """Refuses every address, also of a redirection, that is not safe."""
+
+  def send(self, request, **kwargs):
+    check_address(request.url or "")
+    return super().send(request, **kwargs)
+
+
+def check_address(url: str) -> None:
+  """Raise ValueError unless `url` is https, or http to this machine."""
+  parts = urllib.parse.urlsplit(url)
+  host = parts.hostname or ""
+  local = host == "localhost"
+  with contextlib.suppress(ValueError):
+    local = local or ipaddress.ip_address(host).is_loopback
+  if not host or not (
+    parts.scheme == "https" or (parts.scheme == "http" and local)
+  ):
+    raise ValueError(
+      f"{url}: expected https://, or http:// to this machine; HF_ENDPOINT "
+      "names the Hub"
+    )
+
+
+def download(url: str, path: pathlib.Path, checksum: str = "") -> str:
   """Download a file, or the rest of it; do nothing if `path` exists.
 
   A partial download is kept next to `path` in a file that ends in .partial,
   which is renamed when it is complete and its checksum is right.
 
   Args:
-    url: address of the file; redirections are followed.
+    url: address of the file, https; redirections are followed.
     path: destination.
     checksum: sha256 in hexadecimal digits, or its beginning. A checksum that
       the server states, as the Hugging Face Hub does, is verified as well.
 
+  Returns:
+    Revision of the repository, as the Hub states it; "" if unknown.
+
   Raises:
     OSError: the server is unreachable, refuses, states no checksum where none
       is given, or broke off; another call resumes the download.
-    ValueError: the checksum is wrong. The download is deleted.
+    ValueError: the checksum is wrong, and the download is deleted; or the
+      address is not https.
   """
+  check_address(url)
   path.parent.mkdir(parents=True, exist_ok=True)
   # Other processes, on a shared disk also other machines, may want this file.
   with filelock.FileLock(path.with_name(f"{path.name}.lock")):
-    if not path.exists():
-      _download(url, path, checksum)
+    return "" if path.exists() else _download(url, path, checksum)
 
 
-def _download(url: str, path: pathlib.Path, checksum: str) -> None:
+def _download(url: str, path: pathlib.Path, checksum: str) -> str:
   partial = path.with_name(f"{path.name}.partial")
   done = partial.stat().st_size if partial.exists() else 0
   # Without compression, sizes are those of the file.
   headers = {"Accept-Encoding": "identity"}
   if done:
     headers["Range"] = f"bytes={done}-"
-  with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as got:
+  with (
+    _Session() as session,
+    session.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as got,
+  ):
     stated = {checksum, *_stated_checksums(got)} - {""}
     if got.ok and not stated:
       raise OSError(f"{url} comes without a checksum: it could not be verified")
@@ -65,6 +99,7 @@ def _download(url: str, path: pathlib.Path, checksum: str) -> None:
       _append(got, partial, done)
   _verify(partial, stated, url)
   os.replace(partial, path)
+  return _stated_revision(got)
 
 
 def _append(
@@ -93,6 +128,14 @@ def _stated_checksums(response: requests.Response) -> set[str]:
   answers = (*response.history, response)
   stated = (x.headers.get("X-Linked-Etag", "").strip('"') for x in answers)
   return set(filter(_SHA256.fullmatch, stated))
+
+
+def _stated_revision(response: requests.Response) -> str:
+  for answer in (*response.history, response):
+    revision = answer.headers.get("X-Repo-Commit", "")
+    if _REVISION.fullmatch(revision):
+      return revision
+  return ""
 
 
 def _total(response: requests.Response) -> int | None:

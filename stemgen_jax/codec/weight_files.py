@@ -1,6 +1,9 @@
 """Find the weights of the published codecs, and show their licences.
 
-Places, in this order: the path given, the cache folder, the publisher.
+Places, in this order: the path given, the cache folder, the publisher. Next to
+a file in the cache is a record of its checksum, by which it is verified when
+its size or time has changed, and of the revision that it was downloaded at,
+which a later download gets again.
 """
 
 import contextlib
@@ -8,8 +11,9 @@ import dataclasses
 import os
 import pathlib
 import sys
+from typing import Any
 
-from stemgen_jax import paths
+from stemgen_jax import disk, paths
 
 _HUB = "https://huggingface.co"
 _META = "https://dl.fbaipublicfiles.com/encodec/v0"
@@ -31,7 +35,7 @@ class Weights:
       Face Hub, which states checksums itself.
     megabytes: size.
     licence: licence as its publisher states it.
-    checksum: beginning of its sha256.
+    checksum: its sha256, or the beginning that its publisher states.
   """
 
   file: str
@@ -43,10 +47,14 @@ class Weights:
   @property
   def url(self) -> str:
     """Address of the file; HF_ENDPOINT names another Hub."""
+    return self.url_at("main")
+
+  def url_at(self, revision: str) -> str:
+    """Address of the file at a revision of its repository."""
     if "://" in self.folder:
       return f"{self.folder}/{self.file}"
     hub = os.environ.get("HF_ENDPOINT", _HUB).rstrip("/")
-    return f"{hub}/{self.folder}/resolve/main/{self.file}"
+    return f"{hub}/{self.folder}/resolve/{revision}/{self.file}"
 
 
 PUBLISHED = {
@@ -55,7 +63,8 @@ PUBLISHED = {
     folder=_META,
     megabytes=93,
     licence=_ENCODEC_TERMS,
-    checksum="d7cc33bc",
+    # The file's name has the beginning; other projects' sources, the rest.
+    checksum="d7cc33bcf1aad7f2dad9836f36431530744abeace3ca033005e3290ed4fa47bf",
   ),
   "encodec_32khz": Weights(
     file="model.safetensors",
@@ -81,8 +90,16 @@ _OTHER_FILES = (
 
 
 def cached(name: str) -> pathlib.Path | None:
-  """Return the file of a published codec in the cache folder, if any."""
-  return _in_place(paths.cache_folder() / name, PUBLISHED[name])
+  """Return the file of a published codec in the cache folder, if any.
+
+  Raises:
+    ValueError: the file was changed.
+  """
+  path = _in_place(paths.cache_folder() / name, PUBLISHED[name])
+  if path is not None:
+    known = path.name == PUBLISHED[name].file
+    _verify(path, PUBLISHED[name].checksum if known else "")
+  return path
 
 
 def find(name: str, given: str = "") -> pathlib.Path:
@@ -97,7 +114,7 @@ def find(name: str, given: str = "") -> pathlib.Path:
   Raises:
     FileNotFoundError: no file was found and none could be downloaded; the
       message has instructions.
-    ValueError: the download is corrupt.
+    ValueError: the file or the download is corrupt.
   """
   weights = PUBLISHED[name]
   folder = paths.cache_folder() / name
@@ -133,8 +150,11 @@ def _download(
   from stemgen_jax.codec.download import download
 
   path = folder / weights.file
+  record = _record(path)
+  revision = record.get("revision") or "main"
+  checksum = record.get("sha256") or weights.checksum
   try:
-    download(weights.url, path, weights.checksum)
+    revision = download(weights.url_at(revision), path, checksum) or revision
   except OSError as error:
     reason = str(error).partition("\n")[0]
     raise FileNotFoundError(
@@ -143,7 +163,52 @@ def _download(
       f" {folder}, or give its path, as {name}:PATH\n"
       f"its licence: {weights.licence}"
     ) from error
+  _write_record(path, disk.checksum(path), revision)
   return path
+
+
+def _verify(path: pathlib.Path, checksum: str) -> None:
+  """Raise ValueError if a file is not the one that was downloaded or put there.
+
+  Args:
+    path: the file.
+    checksum: sha256 of the published file, or its beginning; "" if unknown.
+  """
+  record = _record(path)
+  if record.get("state") == _state(path):
+    return
+  actual = disk.checksum(path)
+  for expected in {checksum, record.get("sha256", "")}:
+    if not actual.startswith(expected):
+      raise ValueError(
+        f"{path} has sha256 {actual[:12]}, expected {expected[:12]}: delete it "
+        f"to download it again; if you replaced it, delete {_record_of(path)}"
+      )
+  _write_record(path, actual, record.get("revision", ""))
+
+
+def _state(path: pathlib.Path) -> list[int]:
+  status = path.stat()
+  return [status.st_size, status.st_mtime_ns]
+
+
+def _record_of(path: pathlib.Path) -> pathlib.Path:
+  return path.with_name(f"{path.name}.record.json")
+
+
+def _record(path: pathlib.Path) -> dict[str, Any]:
+  try:
+    record = disk.read_json(_record_of(path), "")
+  except ValueError:  # none yet, or corrupt
+    return {}
+  texts = (record.get("sha256", ""), record.get("revision", ""))
+  return record if all(isinstance(text, str) for text in texts) else {}
+
+
+def _write_record(path: pathlib.Path, checksum: str, revision: str) -> None:
+  record = {"sha256": checksum, "state": _state(path), "revision": revision}
+  with contextlib.suppress(OSError):  # a cache that is not writable
+    disk.write_json(_record_of(path), record)
 
 
 def _show_licence(name: str, weights: Weights, folder: pathlib.Path) -> None:

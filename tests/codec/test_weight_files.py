@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import os
 import pathlib
 import re
 import threading
@@ -16,6 +17,7 @@ from stemgen_jax.codec import download, weight_files
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+REVISION = "0123456789abcdef" * 2 + "01234567"
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -26,6 +28,8 @@ class Server(http.server.ThreadingHTTPServer):
     breaks_after: bytes after which the connection breaks, once.
     ranges: whether it supports ranges.
     stated: checksum in the header that the Hub uses.
+    location: target of the redirection.
+    resolved: revision and file of each request that was redirected.
   """
 
   daemon_threads = True
@@ -36,6 +40,8 @@ class Server(http.server.ThreadingHTTPServer):
     self.breaks_after = len(CONTENT)
     self.ranges = True
     self.stated = ""
+    self.location = "/large"
+    self.resolved: list[str] = []
 
   @property
   def url(self) -> str:
@@ -49,9 +55,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     if self.path.startswith("/missing"):
       self.send_error(404)
       return
-    if "/resolve/main/" in self.path:  # The Hub redirects to large files.
+    if "/resolve/" in self.path:  # The Hub redirects to large files.
+      self.server.resolved.append(self.path.split("/resolve/")[1])
       self.send_response(302)
-      self.send_header("Location", "/large")
+      self.send_header("Location", self.server.location)
+      self.send_header("X-Repo-Commit", REVISION)
       if self.server.stated:
         self.send_header("X-Linked-Etag", f'"{self.server.stated}"')
       self.send_header("Content-Length", "0")
@@ -207,6 +215,76 @@ def test_the_order_of_places(server, cache, tmp_path, monkeypatch):
   assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize(
+  "url",
+  [
+    "http://example.org/w",
+    "http://127.0.0.1.example.org/w",
+    "ftp://127.0.0.1/w",
+    "file:///etc/passwd",
+  ],
+)
+def test_only_https_and_this_machine(server, tmp_path, monkeypatch, url):
+  with pytest.raises(ValueError, match="expected https://"):
+    download.download(url, tmp_path / "weights", SHA256)
+  server.location, server.stated = url, SHA256
+  monkeypatch.setenv("HF_ENDPOINT", server.url)
+  with pytest.raises((ValueError, OSError)):  # requests refuses some, too
+    weight_files.find("encodec_32khz")
+  monkeypatch.setenv("HF_ENDPOINT", url)
+  with pytest.raises(ValueError, match="HF_ENDPOINT names the Hub"):
+    weight_files.find("encodec_32khz")
+  assert server.asked == []
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_addresses_of_this_machine(host):
+  download.check_address(f"http://{host}:80/w")
+  download.check_address("https://example.org/w")
+
+
+def test_a_later_download_is_of_the_same_revision(server, cache, monkeypatch):
+  monkeypatch.setenv("HF_ENDPOINT", server.url)
+  server.stated = SHA256
+  path = weight_files.find("encodec_32khz")
+  path.unlink()
+  assert weight_files.find("encodec_32khz") == path
+  file = "model.safetensors"
+  assert server.resolved == [f"main/{file}", f"{REVISION}/{file}"]
+  path.unlink()
+  server.stated = "0" * 64  # the sum of the first download counts as well
+  with pytest.raises(ValueError, match="its publisher states"):
+    weight_files.find("encodec_32khz")
+
+
+def test_a_cached_file_is_verified_when_it_changes(server, cache, monkeypatch):
+  monkeypatch.setenv("HF_ENDPOINT", server.url)
+  server.stated = SHA256
+  path = weight_files.find("encodec_32khz")
+  with monkeypatch.context() as patch:
+    patch.setattr("stemgen_jax.disk.checksum", None)  # not computed again
+    assert weight_files.find("encodec_32khz") == path
+  os.utime(path, (1, 1))
+  assert weight_files.find("encodec_32khz") == path
+  path.write_bytes(CONTENT[:-1] + b"x")
+  with pytest.raises(ValueError, match=f"expected {SHA256[:12]}: delete it"):
+    weight_files.find("encodec_32khz")
+  # A file that the user put there, and one with the publisher's prefix.
+  for name, file in (
+    ("encodec_48khz", "state_dict.bin"),
+    ("encodec_24khz", ""),
+  ):
+    file = file or weight_files.PUBLISHED[name].file
+    mine = cache / name / file
+    mine.parent.mkdir()
+    mine.write_bytes(b"mine")
+    if name == "encodec_48khz":
+      assert weight_files.find(name) == mine
+      mine.write_bytes(b"other")
+    with pytest.raises(ValueError, match="if you replaced it"):
+      weight_files.find(name)
+
+
 def test_only_the_given_path_is_tried(cache):
   (cache / "encodec_32khz").mkdir(parents=True)
   (cache / "encodec_32khz" / "model.safetensors").write_bytes(b"cached")
@@ -253,5 +331,6 @@ def test_the_cache_is_the_platforms_or_an_environment_variable(monkeypatch):
 def test_checksums_equal_those_in_the_publishers_file_names():
   for weights in weight_files.PUBLISHED.values():
     if weights.checksum:
-      assert weights.file.endswith(f"-{weights.checksum}.th")
+      assert weights.file.endswith(f"-{weights.checksum[:8]}.th")
+      assert len(weights.checksum) in (8, 64)
       assert weights.url.endswith(f"/encodec/v0/{weights.file}")
