@@ -1,5 +1,8 @@
 """Audio at any sample rate: files, resampling, mixing, levels."""
 
+from stemgen_jax.audio.cleaning import offset as offset
+from stemgen_jax.audio.cleaning import without_clicks as without_clicks
+from stemgen_jax.audio.cleaning import without_offset as without_offset
 from stemgen_jax.audio.files import WRITABLE as WRITABLE
 from stemgen_jax.audio.files import Bits as Bits
 from stemgen_jax.audio.files import check_bits as check_bits
@@ -14,6 +17,7 @@ from stemgen_jax.audio.loudness import loudness_of_frames as loudness_of_frames
 from stemgen_jax.audio.sound import CEILING as CEILING
 from stemgen_jax.audio.sound import LONGEST as LONGEST
 from stemgen_jax.audio.sound import Audio as Audio
+from stemgen_jax.audio.sound import cancels as cancels
 from stemgen_jax.audio.sound import check_seconds as check_seconds
 from stemgen_jax.audio.sound import fit as fit
 from stemgen_jax.audio.sound import fold_down as fold_down

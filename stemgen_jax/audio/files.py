@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 
 from stemgen_jax import disk
-from stemgen_jax.audio import mpeg
+from stemgen_jax.audio import bwf, mpeg
 from stemgen_jax.audio.sound import CEILING, Audio, Samples, to_db
 from stemgen_jax.version import __version__
 
@@ -130,6 +130,7 @@ def _read(path: pathlib.Path, longest: float | None) -> Audio:
     sample_rate,
     notes=() if stream is None else stream.notes,
     delayed=stream is not None and not stream.gapless,
+    time_reference=bwf.time_reference(path),
   )
 
 
@@ -208,7 +209,8 @@ def write(
     audio: audio to write.
     bits: 16, 24, or "float" (32-bit, wav only).
     metadata: values stored as JSON in the file's comment, and "title" also as
-      its title; see `read_metadata`.
+      its title; see `read_metadata`. The time reference of `audio` is among
+      them, and in the `bext` chunk of a wav file.
     overwrite: replace an existing file.
 
   Returns:
@@ -228,22 +230,25 @@ def write(
     # Lowered as a whole: clipping would distort.
     samples, gain_db = samples * (CEILING / peak), to_db(CEILING / peak)
   metadata = dict(metadata or {})
+  if audio.time_reference:
+    metadata["time_reference"] = audio.time_reference
+  format = path.suffix[1:].upper()
   try:
-    with (
-      disk.replacing(path) as temporary,
-      soundfile.SoundFile(
+    with disk.replacing(path) as temporary:
+      with soundfile.SoundFile(
         temporary,
         "w",
         samplerate=audio.sample_rate,
         channels=audio.channels,
         subtype=_SUBTYPES[bits],
-        format=path.suffix[1:].upper(),
-      ) as file,
-    ):
-      file.title = str(metadata.get("title", path.stem))
-      file.software = f"stemgen-jax {__version__}"
-      file.comment = json.dumps(metadata)
-      file.write(samples)
+        format=format,
+      ) as file:
+        file.title = str(metadata.get("title", path.stem))
+        file.software = f"stemgen-jax {__version__}"
+        file.comment = json.dumps(metadata)
+        file.write(samples)
+      if audio.time_reference and format == "WAV":
+        bwf.add_time_reference(temporary, audio.time_reference)
   except soundfile.LibsndfileError as error:
     raise OSError(f"cannot write {path}: {error.error_string}") from error
   return gain_db

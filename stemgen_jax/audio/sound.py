@@ -15,10 +15,21 @@ Samples = Float32[np.ndarray, "samples channels"]
 SHORTEST, LONGEST = 0.2, 600.0  # seconds of a context
 CEILING = 10 ** (-0.1 / 20)  # -0.1 dBFS, the largest sample of a mix
 
-# ITU-R BS.775 to stereo without the LFE, then the mean: the front channels keep
-# their loudness in stereo. Channel order of wav files: L R C LFE Ls Rs.
-_SURROUND = np.array([1, 1, math.sqrt(2), 0, math.sqrt(0.5), math.sqrt(0.5)])
-_SURROUND = (_SURROUND / 2).astype(np.float32)
+# Gains of channels in stereo, left and right, in the order of wav and flac: L R
+# C LFE, back center, Ls Rs, or backs and sides. ITU-R BS.775, without the LFE.
+_HALF = math.sqrt(0.5)
+_LEFT, _RIGHT, _CENTER, _LFE = (1, 0), (0, 1), (_HALF, _HALF), (0, 0)
+_REAR, _BACK = ((_HALF, 0), (0, _HALF)), (0.5, 0.5)
+_LAYOUTS = {
+  2: (_LEFT, _RIGHT),
+  4: (_LEFT, _RIGHT, *_REAR),
+  5: (_LEFT, _RIGHT, _CENTER, *_REAR),
+  6: (_LEFT, _RIGHT, _CENTER, _LFE, *_REAR),
+  7: (_LEFT, _RIGHT, _CENTER, _LFE, _BACK, *_REAR),
+  8: (_LEFT, _RIGHT, _CENTER, _LFE, *_REAR, *_REAR),
+}
+# Ordinary stereo has a side that is quieter than its middle, or as loud.
+_CANCELS_DB = 6.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,12 +41,15 @@ class Audio:
     sample_rate: sample rate in Hz.
     notes: peculiarities of the file that it was read from, to report.
     delayed: whether an encoder added an unknown time to both ends.
+    time_reference: position on the timeline of a session, in samples, as the
+      `bext` chunk of Broadcast Wave states it.
   """
 
   samples: Samples
   sample_rate: int
   notes: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
   delayed: bool = dataclasses.field(default=False, kw_only=True)
+  time_reference: int = dataclasses.field(default=0, kw_only=True)
 
   def __post_init__(self):
     shape, dtype = np.shape(self.samples), getattr(self.samples, "dtype", None)
@@ -95,15 +109,39 @@ def fit(samples: Samples, length: int) -> Samples:
 def fold_down(samples: Samples) -> Float32[np.ndarray, "samples 1"]:
   """Downmix any number of channels to mono.
 
-  5.1 (L R C LFE Ls Rs) gives the mean of its stereo downmix (ITU-R BS.775,
-  without the LFE), which may exceed full scale; other numbers of channels give
-  their mean.
+  4 to 8 channels give the mean of their stereo downmix (ITU-R BS.775, without
+  the LFE), which may exceed full scale; other numbers of channels give their
+  mean. Where left and right cancel, half of their difference is returned.
   """
   if samples.shape[1] == 1:
     return samples
-  if samples.shape[1] == 6:
-    return (samples @ _SURROUND)[:, None]
-  return samples.mean(axis=1, keepdims=True, dtype=np.float32)
+  return _side(samples) if cancels(samples) else _middle(samples)
+
+
+def cancels(samples: Samples) -> bool:
+  """Return whether left and right are opposite, so that a downmix is quiet."""
+  if samples.shape[1] not in _LAYOUTS:
+    return False
+  middle, side = rms_db(_middle(samples)), rms_db(_side(samples))
+  return middle < side - _CANCELS_DB
+
+
+def _middle(samples: Samples) -> Float32[np.ndarray, "samples 1"]:
+  channels = samples.shape[1]
+  if channels not in _LAYOUTS or channels == 2:
+    return samples.mean(axis=1, keepdims=True, dtype=np.float32)
+  return samples @ _gains(channels, (0.5, 0.5))
+
+
+def _side(samples: Samples) -> Float32[np.ndarray, "samples 1"]:
+  return samples @ _gains(samples.shape[1], (0.5, -0.5))
+
+
+def _gains(
+  channels: int, of_stereo: tuple[float, float]
+) -> Float32[np.ndarray, "channels 1"]:
+  gains = np.array(_LAYOUTS[channels]) @ np.array(of_stereo)  # [channels]
+  return gains.astype(np.float32)[:, None]
 
 
 def mono(sound: Audio) -> Float32[np.ndarray, " samples"]:
@@ -141,10 +179,12 @@ def mix(context: Audio, stem: Audio) -> tuple[Audio, float]:
     )
   total = context.samples + stem.samples
   peak = float(np.abs(total).max(initial=0.0))
-  if peak <= CEILING:
-    return Audio(total, context.sample_rate), 0.0
-  gain = CEILING / peak
-  return Audio(total * np.float32(gain), context.sample_rate), to_db(gain)
+  gain = 1.0 if peak <= CEILING else CEILING / peak
+  if gain < 1:
+    total = total * np.float32(gain)
+  # A position on a timeline is that of the context.
+  both = dataclasses.replace(context, samples=total, notes=(), delayed=False)
+  return both, to_db(gain)
 
 
 def check_seconds(seconds: float, name: str) -> None:

@@ -45,6 +45,7 @@ class EncodedContext:
     stretch: samples of the context for one sample of the codec.
     scales: scales of the segments of a `codec.ScaledCodec`, RMS after `gain`.
     encoding_seconds: seconds of work for the encoding.
+    time_reference: `audio.Audio.time_reference` of the context.
     spectrum: features of the spectrum of every frame, float32 [t, bands], for
       models that read it; otherwise None.
   """
@@ -62,6 +63,7 @@ class EncodedContext:
   stretch: float
   scales: Sequence[float] = ()
   encoding_seconds: float = 0.0
+  time_reference: int = 0
   spectrum: Float32[np.ndarray, "t bands"] | None = None
 
   def inputs(self, kind: str, subject: str = "the context") -> np.ndarray:
@@ -146,7 +148,8 @@ def encode_context(
   """Encode a context at the loudness of the contexts of the training.
 
   A loop is resampled to whole frames, by half a frame at most, and encoded
-  between repetitions of itself.
+  between repetitions of itself. A constant offset is removed, and clicks alone
+  are silence.
 
   Args:
     codec: the codec.
@@ -164,7 +167,10 @@ def encode_context(
     ValueError: a loop, for a codec that encodes segments.
   """
   began = time.perf_counter()
-  samples = audio_lib.with_channels(sound.samples, codec.channels)  # [n, c]
+  # An offset would hide that channels cancel.
+  samples = audio_lib.without_offset(sound.samples, sound.sample_rate)
+  samples = audio_lib.with_channels(samples, codec.channels)  # [n, c]
+  samples = audio_lib.without_clicks(samples, sound.sample_rate, SILENCE_DB)
   frames = count_frames(codec, sound.seconds, loop=loop)
   if loop:
     samples = audio_lib.resample_period(samples, frames * codec.hop)
@@ -207,6 +213,7 @@ def encode_context(
     stretch=stretch,
     scales=codec.scales(samples[None])[0].tolist() if scaled else (),
     encoding_seconds=time.perf_counter() - began,
+    time_reference=sound.time_reference,
     spectrum=features,
   )
 

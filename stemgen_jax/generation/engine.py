@@ -88,6 +88,9 @@ def generate(
   elif isinstance(request.edit, Regenerate):
     for cut in _cut_regions(request.edit):
       warnings.warn(cut, GenerationWarning, stacklevel=4)
+  if request.sound is not None:
+    for note in inputs.notes(request.sound, codec.channels, request.loop):
+      warnings.warn(note, GenerationWarning, stacklevel=4)
   settings = request.settings or sampling.preset("default")
   settings = with_guidance(settings, conditions, request.conditions)
   # Before the context is encoded: a codec in a process of its own is loading.
@@ -213,6 +216,9 @@ def _check_beginning(
   """Raise ValueError unless a context begins with that of the take."""
   old, n = take.context, take.context.whole_frames
   begins = sound.samples[: old.samples] * np.float32(old.gain)
+  begins = audio_lib.without_clicks(
+    begins, sound.sample_rate, context_lib.SILENCE_DB
+  )
   level_db = max(old.level_db, audio_lib.rms_db(begins))
   if old.from_nothing or level_db < context_lib.SILENCE_DB:
     return
@@ -298,7 +304,7 @@ def _takes(
         samples = stem_audio.splice(
           task.old_samples, audio.samples, edited, context
         )
-        audio = Audio(samples, audio.sample_rate)
+        audio = dataclasses.replace(audio, samples=samples)
       decoded = time.perf_counter() - began
       yield Take(
         audio=audio,
@@ -352,10 +358,7 @@ def _notes(
   notes = []
   silent = context.level_db < context_lib.SILENCE_DB
   if silent and not context.from_nothing:
-    notes.append(
-      "the context is silent, or its channels cancel in mono: the stem was "
-      "generated from nothing"
-    )
+    notes.append("the context is silent: the stem was generated from nothing")
   level_db = reference_db(metadata) if silent else context.level_db
   stem = audio_lib.with_channels(stem, codec.channels)
   # At the level of the training, as `context.level_db` is.

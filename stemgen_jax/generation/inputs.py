@@ -1,6 +1,7 @@
 """Read the context of a request, from a file or from an array."""
 
 import os
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -38,6 +39,33 @@ def read_context(context: Context) -> Audio:
       f"{name}: has samples that are NaN or infinite; expected -1 to 1"
     )
   return sound
+
+
+def notes(sound: Audio, channels: int, loop: bool) -> Iterator[str]:
+  """Yield what is odd about a context, and how it is understood.
+
+  Args:
+    sound: the context.
+    channels: number of channels of the codec.
+    loop: the context is one period of a loop.
+  """
+  for note in sound.notes:
+    yield f"the context: {note}"
+  if loop and sound.delayed:
+    yield (
+      "the loop is an mp3 that does not state its encoder's delay: about 25 ms "
+      "of silence precede it, and some follow; use wav or flac for loops"
+    )
+  clean = audio_lib.without_offset(sound.samples, sound.sample_rate)
+  if sound.channels != channels and audio_lib.cancels(clean):
+    yield (
+      "left and right of the context cancel in mono: their difference is used"
+    )
+  largest = float(
+    np.abs(audio_lib.offset(sound.samples, sound.sample_rate)).max()
+  )
+  if largest:
+    yield f"the context has a DC offset of {largest:.3f}: it is removed"
 
 
 def silence(seconds: float, sample_rate: int, channels: int) -> Audio:

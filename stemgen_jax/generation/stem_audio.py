@@ -44,7 +44,9 @@ def decode_stem(
       context.samples,
     )
   return Audio(
-    audio_lib.with_channels(sound, context.channels), context.sample_rate
+    audio_lib.with_channels(sound, context.channels),
+    context.sample_rate,
+    time_reference=context.time_reference,
   )
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 import os
@@ -92,6 +93,24 @@ def test_reads_common_formats(tmp_path, suffix):
   assert again.seconds == 1.0
 
 
+def test_broadcast_wave_keeps_its_time_reference(tmp_path):
+  hour = 44100 * 3600 * 30  # does not fit into 32 bits
+  sound = dataclasses.replace(noise(0.1), time_reference=hour)
+  audio.write(tmp_path / "a.wav", sound, bits=16, metadata={"title": "odd"})
+  again = audio.read(tmp_path / "a.wav")
+  assert again.time_reference == hour
+  np.testing.assert_allclose(again.samples, sound.samples, atol=1e-4)
+  assert audio.read_metadata(tmp_path / "a.wav")["time_reference"] == hour
+  # libsndfile understands the chunk, too.
+  with soundfile.SoundFile(tmp_path / "a.wav") as file:
+    assert (
+      f"Time ref      : {hour}" in file.extra_info
+      or str(hour) in file.extra_info
+    )
+  audio.write(tmp_path / "b.wav", noise(0.1))
+  assert audio.read(tmp_path / "b.wav").time_reference == 0
+
+
 def test_writing_lowers_what_would_clip_and_returns_the_gain(tmp_path):
   loud = Audio(float32([[0.5], [-2.0]]), 8000)
   gain_db = audio.write(tmp_path / "loud.wav", loud, bits=16)
@@ -180,6 +199,36 @@ def test_surround_is_downmixed_as_itu_without_the_lfe():
   # Front channels are as loud as the same channels in stereo.
   stereo = audio.fold_down(np.eye(2, dtype=np.float32))[:, 0]
   np.testing.assert_allclose([left, right], stereo)
+
+
+@pytest.mark.parametrize(
+  ("channels", "gains"),
+  [
+    (4, [0.5, 0.5, 0.354, 0.354]),
+    (5, [0.5, 0.5, 0.707, 0.354, 0.354]),
+    (7, [0.5, 0.5, 0.707, 0, 0.5, 0.354, 0.354]),
+    (8, [0.5, 0.5, 0.707, 0, 0.354, 0.354, 0.354, 0.354]),
+  ],
+)
+def test_layouts_of_surround_are_downmixed_as_their_speakers(channels, gains):
+  # One channel after the other sounds: none cancels another.
+  found = audio.fold_down(np.eye(channels, dtype=np.float32))[:, 0]
+  np.testing.assert_allclose(found, gains, atol=1e-3)
+
+
+@pytest.mark.parametrize("channels", [2, 4, 6, 8])
+def test_opposite_channels_do_not_cancel(channels):
+  samples = np.zeros((1000, channels), np.float32)
+  samples[:, 0] = noise(channels=1).samples[:1000, 0]
+  assert not audio.cancels(samples)
+  samples[:, 1] = -0.9 * samples[:, 0]
+  assert audio.cancels(samples)
+  np.testing.assert_allclose(
+    audio.fold_down(samples), 0.95 * samples[:, :1], atol=1e-6
+  )
+  # Independent channels are ordinary stereo, whose middle is as loud.
+  samples[:, 1] = noise(channels=1, seed=1).samples[:1000, 0]
+  assert not audio.cancels(samples)
 
 
 def test_channels_of_ogg_are_put_in_the_order_of_wav(tmp_path):

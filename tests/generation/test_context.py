@@ -8,7 +8,7 @@ from pcm import RATE, PcmCodec
 
 from stemgen_jax import audio
 from stemgen_jax.audio import Audio
-from stemgen_jax.generation import context, stem_audio
+from stemgen_jax.generation import context, inputs, stem_audio
 
 
 def _noise(samples, channels=1, seed=0):
@@ -94,3 +94,32 @@ def test_a_stem_has_its_usual_loudness_relative_to_the_context():
   assert audio.loudness_db(levelled, RATE) == pytest.approx(-20.0, abs=0.01)
   factor = encoded.gain * encoded.inverse_gain
   assert audio.to_db(factor) == pytest.approx(-6.0)
+
+
+def test_an_offset_and_opposite_channels_do_not_change_the_codes():
+  music = _noise(8000)
+  plain = _encode(music)
+  moved = _encode(Audio(music.samples + np.float32(0.2), RATE))
+  opposite = np.concatenate([music.samples, -music.samples], axis=1)
+  for encoded in (moved, _encode(Audio(opposite, RATE))):
+    assert encoded.level_db == pytest.approx(plain.level_db, abs=0.01)
+    assert context.distance(PcmCodec(), encoded.codes, plain.codes) < 0.01
+
+
+def test_what_is_odd_about_a_context_is_reported():
+  ordinary = _noise(8000, channels=2)
+  assert list(inputs.notes(ordinary, 1, loop=True)) == []
+  opposite = np.concatenate([ordinary.samples, -ordinary.samples], axis=1)
+  odd = Audio(
+    opposite[:, ::2] + np.float32(0.1), RATE, notes=("odd",), delayed=True
+  )
+  notes = list(inputs.notes(odd, 1, loop=True))
+  for note, words in zip(
+    notes, ("odd", "encoder's delay", "cancel in mono", "offset of 0.1")
+  ):
+    assert words in note
+  # A stereo codec encodes both channels; only loops need an exact length.
+  assert [note[:15] for note in inputs.notes(odd, 2, loop=False)] == [
+    "the context: od",
+    "the context has",
+  ]

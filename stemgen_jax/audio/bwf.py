@@ -1,0 +1,53 @@
+"""The position of a file on the timeline of a session, in Broadcast Wave files.
+
+The chunk `bext` is that of EBU Tech 3285; libsndfile's Python package neither
+reads nor writes it.
+"""
+
+import pathlib
+from collections.abc import Iterator
+
+_CHUNKS = 64  # read at most
+_REFERENCE = 338  # position of TimeReference in the chunk
+_SIZE = 602  # of the chunk, without a coding history
+_MOST = 1 << 62
+
+
+def time_reference(path: pathlib.Path) -> int:
+  """Return the TimeReference in samples; 0 for files without one."""
+  with open(path, "rb") as file:
+    for name, size, begin in _chunks(path):
+      if name == b"bext" and size >= _REFERENCE + 8:
+        file.seek(begin + _REFERENCE)
+        found = int.from_bytes(file.read(8), "little")
+        return found if found < _MOST else 0
+  return 0
+
+
+def add_time_reference(path: pathlib.Path, samples: int) -> None:
+  """Insert a chunk with a TimeReference into a wav file without one."""
+  name, size, begin = next(iter(_chunks(path)))
+  assert name == b"fmt ", path
+  chunk = bytes(_REFERENCE) + samples.to_bytes(8, "little")
+  chunk = b"bext" + _SIZE.to_bytes(4, "little") + chunk.ljust(_SIZE, b"\0")
+  data = path.read_bytes()
+  # Before the sound, as some programs expect it.
+  at = begin + size + size % 2
+  length = (len(data) + len(chunk) - 8).to_bytes(4, "little")
+  parts = (data[:4], length, data[8:at], chunk, data[at:])
+  path.write_bytes(b"".join(parts))
+
+
+def _chunks(path: pathlib.Path) -> Iterator[tuple[bytes, int, int]]:
+  """Yield name, size and begin of the chunks of a RIFF file."""
+  with open(path, "rb") as file:
+    head = file.read(12)
+    if head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
+      return
+    for _ in range(_CHUNKS):
+      name, size = file.read(4), int.from_bytes(file.read(4), "little")
+      if len(name) < 4:
+        return
+      begin = file.tell()
+      yield name, size, begin
+      file.seek(begin + size + size % 2)  # chunks have even lengths
