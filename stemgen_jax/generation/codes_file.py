@@ -23,6 +23,7 @@ T = TypeVar("T")
 SUFFIX = ".codes.npz"
 FORMAT = 2
 _DTYPES = ("float32", "bfloat16")
+_LEAST_GAIN_DB = -120.0  # far below what any stem needs so as not to clip
 _FIX = "generate the take again"
 _NEEDED = ("seed", "settings", "stem", "weights", "codec_checksum", "origin")
 _OPTIONAL = ("genre", "role", "codec_device", "dtype", "devices")
@@ -142,6 +143,19 @@ def read(
     return recipes.build(kind, fields | known), about
   except ValueError as error:
     raise _corrupt(path, error) from error
+
+
+def gain_db(path: pathlib.Path, about: dict[str, Any]) -> float:
+  """Return the gain in dB, at most 0, that the file of the stem was lowered by.
+
+  Raises:
+    ValueError: the metadata states none that is possible.
+  """
+  stated = about.get("gain_db", 0.0)
+  known = isinstance(stated, int | float) and not isinstance(stated, bool)
+  if not known or not _LEAST_GAIN_DB <= stated <= 0:
+    raise _corrupt(path, ValueError(f"gain_db {stated!r}"))
+  return float(stated)
 
 
 def _corrupt(path: pathlib.Path, error: Exception) -> ValueError:

@@ -273,7 +273,13 @@ class Take:
     # The codes state the gain of the stem, so the stem is written first.
     gains = {files.stem: write_audio(files.stem, self.audio)}
     if files.codes:
-      self._write_codes(files.codes, gains[files.stem])
+      about = {
+        "codec_checksum": self.codec_checksum,
+        "gain_db": gains[files.stem],
+      }
+      codes_file.write(
+        files.codes, self.codes, self.context, self.metadata | about
+      )
       gains[files.codes] = 0.0
     # The picture shows the mix, even where it is not written.
     mix, mix_db = self.mix(context) if context else (None, 0.0)
@@ -294,16 +300,12 @@ class Take:
       )
     return gains
 
-  def _write_codes(self, path: pathlib.Path, gain_db: float) -> None:
-    # Later edits have the loudness of the file, not that of `self.audio`.
-    gain = self.context.inverse_gain * 10 ** (gain_db / 20)
-    about = self.metadata | {"codec_checksum": self.codec_checksum}
-    context = dataclasses.replace(self.context, inverse_gain=gain)
-    codes_file.write(path, self.codes, context, about)
-
   @classmethod
   def load(cls, path: str | os.PathLike[str]) -> "Take":
     """Read a saved stem and the codes next to it.
+
+    The take has the level of the original one, also if its file was lowered so
+    as not to clip.
 
     Raises:
       FileNotFoundError: the audio file, or its `NAME.codes.npz`, is missing.
@@ -334,7 +336,15 @@ class Take:
         f"{path} and {codes_path.name} are of different takes "
         f"({', '.join(different)}): one of them was replaced"
       )
-    return take
+    # Files of earlier versions state no gain; their codes belong to the level
+    # of the file.
+    gain_db = codes_file.gain_db(codes_path, about)
+    if not gain_db:
+      return take
+    samples = sound.samples * np.float32(10 ** (-gain_db / 20))
+    return dataclasses.replace(
+      take, audio=dataclasses.replace(sound, samples=samples)
+    )
 
   def check_context(self, context: Audio, name: str = "the context") -> None:
     """Raise ValueError if a context has another format or length."""

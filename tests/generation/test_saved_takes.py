@@ -43,13 +43,37 @@ def test_saved_take_is_restored(sampler, tmp_path):
   assert back.settings == take.settings
   assert (back.stem, back.seed) == ("drums", 3)
   assert back.metadata["cost"]["passes"] == 2 * 3 + 2
-  # Lowered so as not to clip: later edits are as quiet.
-  loud = dataclasses.replace(take, audio=Audio(20 * take.audio.samples, RATE))
-  with pytest.warns(UserWarning, match="lowered by"):
-    back = stemgen_lib.Take.load(loud.save(tmp_path / "loud.wav"))
   with pytest.raises(FileExistsError, match="overwrite=True"):
-    loud.save(tmp_path / "loud.wav")
-  assert back.context.inverse_gain < take.context.inverse_gain
+    take.save(tmp_path / f"{take.name}.wav")
+
+
+@pytest.mark.parametrize("name", ["loud.wav", "loud.flac"])
+def test_level_of_a_take_survives_its_file(sampler, tmp_path, name):
+  context = music()
+  take = sampler.generate(context, "drums")
+  loud = dataclasses.replace(take, audio=Audio(20 * take.audio.samples, RATE))
+  assert np.abs(loud.audio.samples).max() > 1
+  with pytest.warns(UserWarning, match="lowered by"):
+    back = stemgen_lib.Take.load(loud.save(tmp_path / name))
+  assert back.context.inverse_gain == take.context.inverse_gain
+  (expected, gain_db), (found, found_db) = loud.mix(context), back.mix(context)
+  assert found_db == pytest.approx(gain_db, abs=1e-4)
+  np.testing.assert_allclose(found.samples, expected.samples, atol=1e-6)
+
+
+def test_position_of_the_context_is_that_of_its_stem(sampler, tmp_path):
+  context = dataclasses.replace(music(), time_reference=48000 * 3600)
+  audio.write(tmp_path / "mix.wav", context)
+  take = sampler.generate(tmp_path / "mix.wav", seed=3)
+  back = saved(take, tmp_path)
+  assert back.context.time_reference == context.time_reference
+  again = saved(sampler.vary(back), tmp_path)
+  longer = saved(sampler.regenerate(again, [(0.1, 0.2)]), tmp_path)
+  assert longer.audio.time_reference == context.time_reference
+  assert longer.mix(context)[0].time_reference == context.time_reference
+  take.save(tmp_path / "a.flac")
+  stated = audio.read_metadata(tmp_path / "a.flac")
+  assert stated["time_reference"] == context.time_reference
 
 
 def test_takes_of_earlier_formats_load(sampler, tmp_path):
@@ -121,7 +145,8 @@ def test_codes_of_another_take_are_an_error(sampler, tmp_path):
 
 
 def test_mix_of_a_take_never_clips(tiny):
-  context = Audio(np.full((RATE, 1), 0.9, np.float32), RATE)
+  square = np.where(np.arange(RATE) % 20 < 10, 0.9, -0.9)[:, None]
+  context = Audio(square.astype(np.float32), RATE)
   take = tiny.generate(context, settings=FAST)
   mix, gain_db = take.mix(context)
   assert np.abs(mix.samples).max() < 1
