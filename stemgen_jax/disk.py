@@ -1,10 +1,12 @@
 """Files: find them, check and write them whole, and read what others wrote.
 
-Every file of JSON, arrays or tensors is read here, within limits of size and
-depth and without unpickling, so that a corrupt file gives one ValueError.
+Every file of JSON, YAML, CSV, arrays or tensors is read here, within limits of
+size and depth and without unpickling, so that a corrupt file gives one
+ValueError, soon and in less than 1 GB of memory.
 """
 
 import contextlib
+import csv
 import difflib
 import glob
 import hashlib
@@ -22,9 +24,13 @@ import numpy as np
 Path = str | os.PathLike[str]
 
 # Limits of files that are read, far above those that are written here.
-_MOST_JSON = 1 << 28  # bytes
-_MOST_ARRAYS = 1 << 33  # bytes of the arrays of an .npz, decompressed
-_DEEPEST = 64  # JSON values within each other
+_MOST_JSON = 3 << 24  # bytes
+_MOST_CONTAINERS = 1 << 21  # objects and lists of JSON, some 70 bytes each
+_MOST_YAML = 1 << 20  # bytes
+_MOST_CSV = 1 << 26  # bytes
+_MOST_ROWS = 1 << 20
+_MOST_INFLATED = 1 << 28  # bytes of the arrays of a compressed .npz
+_DEEPEST = 64  # values of JSON or YAML within each other
 
 
 def matching(pattern: str) -> list[pathlib.Path]:
@@ -85,10 +91,11 @@ def read_log(path: Path) -> list[dict[str, Any]]:
   """Return the lines of a log of JSON objects; none if there is no file."""
   path = pathlib.Path(path)
   lines = []
-  for line in path.read_text().splitlines() if path.exists() else ():
+  for line in path.read_bytes().splitlines() if path.exists() else ():
     # A killed run was writing the line that is incomplete.
     with contextlib.suppress(ValueError):
-      lines.append(json.loads(line))
+      if isinstance(value := parse_json(line), dict):
+        lines.append(value)
   return lines
 
 
@@ -158,6 +165,27 @@ def _probe(folder: pathlib.Path) -> None:
     raise type(error)(f"cannot write to {folder}: {error.strerror}") from error
 
 
+def parse_json(text: str | bytes) -> Any:
+  """Return the value of a text of JSON.
+
+  Raises:
+    ValueError: it is not JSON, or exceeds the limits.
+  """
+  if len(text) > _MOST_JSON:
+    raise ValueError(f"more than {_MOST_JSON} bytes of JSON")
+  starts = ("[", "{") if isinstance(text, str) else (b"[", b"{")
+  if sum(map(text.count, starts)) > _MOST_CONTAINERS:  # type: ignore
+    raise ValueError(f"more than {_MOST_CONTAINERS} lists of JSON")
+  try:
+    value = json.loads(text)
+    deep = _depth(value) > _DEEPEST
+  except RecursionError:
+    deep = True
+  if deep:
+    raise ValueError(f"JSON of more than {_DEEPEST} levels")
+  return value
+
+
 def _finite_or_null(value: Any) -> Any:
   if isinstance(value, dict):
     return {name: _finite_or_null(entry) for name, entry in value.items()}
@@ -175,10 +203,81 @@ def read_json(path: Path, fix: str) -> dict[str, Any]:
     ValueError: the file cannot be read or is corrupt.
   """
   with _reading(path, fix), open(path, "rb") as file:
-    value = _parse(file.read(_MOST_JSON + 1))
+    value = parse_json(file.read(_MOST_JSON + 1))
     if not isinstance(value, dict):
       raise ValueError("expected a JSON object")
   return value
+
+
+def read_yaml(path: Path, fix: str) -> Any:
+  """Read a YAML file without aliases and tags; errors as `read_json`."""
+  import yaml  # of the extra for training
+
+  # The C loader is ten times as fast.
+  loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+  with _reading(path, fix), open(path, "rb") as file:
+    text = file.read(_MOST_YAML + 1)
+    if len(text) > _MOST_YAML:
+      raise ValueError(f"more than {_MOST_YAML} bytes of YAML")
+    depth = 0
+    # Events first: aliases grow, and the C loader recurses without limit.
+    for event in yaml.parse(text, loader):
+      if isinstance(event, yaml.AliasEvent):
+        raise ValueError("YAML with an alias")
+      depth += isinstance(event, yaml.CollectionStartEvent)
+      depth -= isinstance(event, yaml.CollectionEndEvent)
+      if depth > _DEEPEST:
+        raise ValueError(f"YAML of more than {_DEEPEST} levels")
+    return yaml.load(text, loader)
+
+
+def read_csv(
+  path: Path, fix: str
+) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+  """Read a table of comma, semicolon or tab separated values in UTF-8.
+
+  Args:
+    path: the file.
+    fix: advice of the error.
+
+  Returns:
+    Names of the columns, and the rows with their line numbers. A value that is
+    missing is "".
+
+  Raises:
+    ValueError: the file cannot be read or is corrupt; the message has the line.
+  """
+  rows: list[tuple[int, dict[str, str]]] = []
+  with (
+    _reading(path, fix),
+    open(path, newline="", encoding="utf-8-sig") as file,
+  ):
+    if os.fstat(file.fileno()).st_size > _MOST_CSV:
+      raise ValueError(f"more than {_MOST_CSV} bytes of CSV")
+    head = file.readline()
+    file.seek(0)
+    # Spreadsheets write the separator of the country they are set to.
+    comma = max(",;\t", key=head.count)
+    # An unclosed quote is an error where its field is too long, or at the end.
+    reader = csv.reader(file, delimiter=comma, strict=True)
+    line = 1
+    try:
+      columns = [name.strip() for name in next(reader, [])]
+      line = reader.line_num + 1
+      for values in reader:
+        if len(rows) >= _MOST_ROWS:
+          raise ValueError(f"more than {_MOST_ROWS} rows")
+        if len(values) > len(columns):
+          raise ValueError(f"{len(values)} values in {len(columns)} columns")
+        if values:  # not an empty line
+          values += [""] * (len(columns) - len(values))
+          rows.append((reader.line_num, dict(zip(columns, values))))
+        line = reader.line_num + 1
+    except (csv.Error, ValueError) as error:
+      if isinstance(error, UnicodeDecodeError):
+        raise
+      raise ValueError(f"line {line}: {error}") from error
+  return columns, rows
 
 
 def read_npz(
@@ -202,14 +301,19 @@ def read_npz(
     ValueError: the file cannot be read or is corrupt.
   """
   with _reading(path, fix), open_npz(path) as file:
-    if sum(part.file_size for part in file.zip.infolist()) > _MOST_ARRAYS:
-      raise ValueError(f"its arrays have more than {_MOST_ARRAYS} bytes")
+    # Large files of ours are hardly compressed.
+    most = max(_MOST_INFLATED, 4 * os.path.getsize(path))
+    if sum(part.file_size for part in file.zip.infolist()) > most:
+      raise ValueError(f"its arrays have more than {most} bytes")
     found = {
       name: file[name]
       for name in names or file.files
       if name in file or name not in optional
     }
-    return found | {name: _parse(str(found[name])) for name in described}
+    for name, array in found.items():
+      if not isinstance(array, np.ndarray):
+        raise ValueError(f"{name} is not an array")
+    return found | {name: parse_json(str(found[name])) for name in described}
 
 
 def open_npz(path: Path) -> Any:
@@ -246,21 +350,15 @@ def open_tensors(path: Path, fix: str, framework: str = "np") -> Iterator[Any]:
 def _reading(path: Path, fix: str) -> Iterator[None]:
   try:
     yield
+  except UnicodeDecodeError as error:
+    raise ValueError(f"{path} is not UTF-8 text: {fix}, as UTF-8") from error
   except OSError as error:
     reason = error.strerror or error
     raise ValueError(f"{path} cannot be read ({reason}): {fix}") from error
   except Exception as error:  # the libraries raise many, undocumented
-    reason = str(error) or type(error).__name__
+    # One line: YAML's errors have several.
+    reason = " ".join(str(error).split()) or type(error).__name__
     raise ValueError(f"{path} is corrupt ({reason}): {fix}") from error
-
-
-def _parse(text: str | bytes) -> Any:
-  if len(text) > _MOST_JSON:
-    raise ValueError(f"more than {_MOST_JSON} bytes of JSON")
-  value = json.loads(text)
-  if _depth(value) > _DEEPEST:
-    raise ValueError(f"JSON of more than {_DEEPEST} levels")
-  return value
 
 
 def _depth(value: Any) -> int:

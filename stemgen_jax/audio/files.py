@@ -259,8 +259,8 @@ def read_metadata(path: disk.Path) -> dict[str, Any]:
   with soundfile.SoundFile(path) as file:
     comment = file.comment
   try:
-    metadata = json.loads(comment)
-  except json.JSONDecodeError:
+    metadata = disk.parse_json(comment)
+  except ValueError:
     return {}
   return metadata if isinstance(metadata, dict) else {}
 

@@ -6,6 +6,20 @@ import pathlib
 
 from stemgen_jax import disk, recipes
 
+_RANGES = {
+  "sample_rate": (1, 768_000),
+  "channels": (1, 64),
+  "filters": (1, 4096),
+  "latent": (1, 1 << 14),
+  "levels": (1, 128),
+  "codes_per_level": (1, 1 << 16),
+  "lstm": (0, 16),
+}
+_CHOICES = {
+  "norm": ("none", "time_group_norm"),
+  "pad_mode": ("constant", "reflect"),
+}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
@@ -45,6 +59,24 @@ class NetworkConfig:
   conv_skip: bool = False
   lstm: int = 0
 
+  def validate(self) -> None:
+    """Raise ValueError, naming the field, if it is out of range."""
+    for name, (least, most) in _RANGES.items():
+      if not least <= getattr(self, name) <= most:
+        raise ValueError(
+          f"{name} is {getattr(self, name)}: expected {least} to {most}"
+        )
+    if not 1 <= len(self.ratios) <= 16 or not all(
+      1 <= ratio <= 64 for ratio in self.ratios
+    ):
+      raise ValueError(f"ratios are {self.ratios}: expected 1 to 16 of 1 to 64")
+    for name, known in _CHOICES.items():
+      if getattr(self, name) not in known:
+        raise ValueError(
+          f"{name} is {getattr(self, name)!r}: expected one of "
+          f"{', '.join(known)}"
+        )
+
   @property
   def hop(self) -> int:
     """Samples per frame."""
@@ -74,6 +106,7 @@ def read(path: pathlib.Path, checksum: str) -> tuple[str, NetworkConfig]:
     description = disk.read_json(description_path, "export it again")
     name, expected = description["name"], description["checksum"]
     config = recipes.build(NetworkConfig, description["config"])
+    config.validate()
   except (ValueError, KeyError) as error:
     raise ValueError(
       f"{description_path} does not describe a codec: {error}"

@@ -175,9 +175,18 @@ def load(
     device: PyTorch device of the network.
   """
   name, config = config_lib.read(path, checksum)
-  network = Network(config)
   tensors = disk.read_tensors(path, "export it again", "pt")
   try:
+    # Nothing is allocated until the description is known to fit the file.
+    with torch.device("meta"):
+      expected = Network(config).state_dict()
+    for key, tensor in expected.items():
+      if key in tensors and tensors[key].shape != tensor.shape:
+        raise RuntimeError(
+          f"{key} has shape {list(tensors[key].shape)}, expected "
+          f"{list(tensor.shape)}"
+        )
+    network = Network(config)
     network.load_state_dict(tensors)
   except RuntimeError as error:  # other names or shapes
     raise ValueError(f"{path} is corrupt: {error}; export it again") from error

@@ -43,18 +43,23 @@ def load(path: pathlib.Path) -> tuple[dict[str, Audio], float]:
   Raises:
     OSError, ValueError: the file is missing or corrupt.
   """
-  arrays = disk.read_npz(
-    path, fix="delete it and evaluate again, which regenerates it"
-  )
-  rate, seconds = int(arrays.pop("sample_rate")), arrays.pop("seconds")
-  stems = {name: Audio(samples, rate) for name, samples in arrays.items()}
-  return stems, float(seconds)
+  fix = "delete it and evaluate again, which regenerates it"
+  arrays = disk.read_npz(path, fix)
+  try:
+    rate, seconds = int(arrays.pop("sample_rate")), float(arrays.pop("seconds"))
+    if any(x.dtype != np.float32 or x.ndim != 2 for x in arrays.values()):
+      raise ValueError("stems are not float32 [samples, channels]")
+  except (KeyError, TypeError, ValueError) as error:
+    raise ValueError(f"{path} is corrupt ({error}): {fix}") from error
+  return {
+    name: Audio(samples, rate) for name, samples in arrays.items()
+  }, seconds
 
 
 def is_whole(path: pathlib.Path) -> bool:
   """Return whether a file exists and can be read."""
   try:
     load(path)
-  except (OSError, ValueError, KeyError):
+  except (OSError, ValueError):
     return False
   return True

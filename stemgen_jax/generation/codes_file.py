@@ -140,7 +140,9 @@ def read(
     raise _corrupt(path, error) from error
   # By itself: a KeyError of the program is not a corrupt file.
   try:
-    return recipes.build(kind, fields | known), about
+    take: Any = recipes.build(kind, fields | known)
+    take.context.validate()
+    return take, about
   except ValueError as error:
     raise _corrupt(path, error) from error
 

@@ -6,6 +6,7 @@ beginning without a fade.
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Sequence
 
@@ -22,6 +23,9 @@ SILENCE_DB = -90.0  # The noise of 16 bits is below.
 
 # The codec encodes this much more of a loop before its start and after its end.
 AROUND_SECONDS = 1.0
+
+# Far above any gain to the loudness of a context.
+_MOST_GAIN = 1e6
 
 Region = tuple[float, float]
 """From and to in seconds."""
@@ -65,6 +69,30 @@ class EncodedContext:
   encoding_seconds: float = 0.0
   time_reference: int = 0
   spectrum: Float32[np.ndarray, "t bands"] | None = None
+
+  def validate(self) -> None:
+    """Raise ValueError, naming the field, for a context that cannot be."""
+    for name in ("gain", "inverse_gain", "stretch"):
+      if not 0 < getattr(self, name) < _MOST_GAIN:
+        raise ValueError(f"{name} {getattr(self, name)}")
+    framing = self.framing
+    counts = (self.samples, self.sample_rate, self.channels, framing.hop)
+    if min(counts) < 1 or framing.segment < 0 or framing.stride < 0:
+      raise ValueError(f"counts {counts}, {framing}")
+    if framing.segment and not 0 < framing.stride <= framing.segment:
+      raise ValueError(f"{framing}")
+    if framing.segment % framing.hop:
+      raise ValueError(f"{framing}")
+    if len(self.scales) != framing.segments(len(self.codes)):
+      raise ValueError(f"{len(self.scales)} scales")
+    if not all(0 <= scale < _MOST_GAIN for scale in self.scales):
+      raise ValueError(f"scales {self.scales}")
+    if math.isnan(self.level_db):
+      raise ValueError("level_db nan")
+    # Of a resampled context the last frame may be partly or wholly after it.
+    last = float(self._begin(np.array([len(self.codes)]))[0])
+    if abs(last - self.samples) > 2 * self.samples_per_frame:
+      raise ValueError(f"{len(self.codes)} frames for {self.samples} samples")
 
   def inputs(self, kind: str, subject: str = "the context") -> np.ndarray:
     """Return the context as a model with `context=kind` reads it, [t, ...].

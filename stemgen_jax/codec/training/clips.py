@@ -86,7 +86,12 @@ def render(
 
 def _read_index(folder: pathlib.Path) -> tuple[str, dict[str, dict]]:
   index = disk.read_json(folder / _INDEX, "delete the folder")
-  return index["recipe"], index["songs"]
+  try:
+    return index["recipe"], index["songs"]
+  except KeyError as error:
+    raise ValueError(
+      f"{folder / _INDEX} is corrupt (no {error}): delete the folder"
+    ) from error
 
 
 class Clips:

@@ -19,6 +19,7 @@ _DONE = {
   "silent stem": "silent in contexts, never a target",
   "unknown name": "used as other",
 }
+_FIX = "delete it to continue without these problems"
 _COLUMNS = ("song", "stem", "problem", "left_out", "message")
 
 
@@ -55,19 +56,25 @@ def write(out: pathlib.Path, problems: Sequence[tuple[str, Problem]]) -> None:
 
 
 def read(out: pathlib.Path) -> list[tuple[str, Problem]]:
-  """Read the file that `write` wrote; [] if there is none."""
+  """Read the file that `write`, or a spreadsheet, wrote; [] without a file.
+
+  Raises:
+    ValueError: the file is corrupt.
+  """
   if not (out / FILE).is_file():
     return []
-  with open(out / FILE, newline="", encoding="utf-8") as file:
-    return [
-      (
-        row["song"],
-        Problem(
-          row["problem"], row["message"], row["stem"], row["left_out"] == "yes"
-        ),
-      )
-      for row in csv.DictReader(file)
-    ]
+  columns, rows = disk.read_csv(out / FILE, _FIX)
+  if missing := sorted(set(_COLUMNS) - set(columns)):
+    raise ValueError(f"{out / FILE} has no column {missing[0]}: {_FIX}")
+  return [
+    (
+      row["song"],
+      Problem(
+        row["problem"], row["message"], row["stem"], row["left_out"] == "yes"
+      ),
+    )
+    for _, row in rows
+  ]
 
 
 def table(problems: Sequence[tuple[str, Problem]]) -> str:

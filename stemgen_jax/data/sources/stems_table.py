@@ -1,9 +1,8 @@
 """stems.csv, a table of the instruments in a folder of songs."""
 
-import csv
 import pathlib
 
-from stemgen_jax import categories
+from stemgen_jax import categories, disk
 from stemgen_jax.data.songs import SPLITS
 
 # Name of the table, in the folder of the songs.
@@ -25,20 +24,7 @@ def read(path: pathlib.Path) -> list[dict[str, str]]:
   Raises:
     ValueError: a column or a value is missing or unknown.
   """
-  try:
-    with open(path, newline="", encoding="utf-8-sig") as file:
-      head = file.readline()
-      file.seek(0)
-      # Spreadsheets write the separator of the country they are set to.
-      comma = max(",;\t", key=head.count)
-      reader = csv.DictReader(file, delimiter=comma)
-      columns = [name.strip() for name in reader.fieldnames or ()]
-      reader.fieldnames = columns
-      read = [(reader.line_num, row) for row in reader]
-  except UnicodeDecodeError as error:
-    raise ValueError(
-      f"{path} is not UTF-8 text: save it as CSV UTF-8"
-    ) from error
+  columns, read = disk.read_csv(path, "correct the table")
   missing = [name for name in _NEEDED if name not in columns]
   unknown = [name for name in columns if name not in COLUMNS]
   if missing or unknown:
@@ -50,7 +36,7 @@ def read(path: pathlib.Path) -> list[dict[str, str]]:
     raise ValueError(f"{path} lists no stems: expected one line per stem")
   rows = []
   for line, raw in read:
-    row = {name: (raw.get(name) or "").strip() for name in COLUMNS}
+    row = {name: raw.get(name, "").strip() for name in COLUMNS}
     try:
       _check(row)
     except ValueError as error:
