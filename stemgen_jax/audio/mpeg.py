@@ -29,6 +29,7 @@ _RATES = {  # Hz, by `Header.version`
   0: (11025, 12000, 8000),
 }
 _SEARCHED = 1 << 16  # bytes before the first frame, without tags
+_MOST_NOTES = 3
 _LONGEST_FRAME = 1 << 13  # bytes, of a free bit rate
 # Frames by which a correct tag may exceed those of the file.
 _SLACK = 2
@@ -123,6 +124,8 @@ def scan(data: Data, *, rebuild: bool = False) -> Stream | None:
     return None
   notes: list[str] = []
   frames = list(_walk(data, first, end, notes))
+  if len(notes) > _MOST_NOTES:
+    notes[_MOST_NOTES:] = [f"... and {len(notes) - _MOST_NOTES} more of these"]
   # Files that were joined may have further tags, which are not audio.
   sounding = [frame for frame in frames if not _is_tag(data, frame[0], header)]
   if not sounding:
@@ -156,9 +159,11 @@ def _chunk(data: Data) -> tuple[int, int]:
 def _begin(data: Data, at: int, end: int) -> tuple[int, int]:
   """Return the range from the first frame on; an empty one without frames."""
   at = _after_tags(data, at)
+  # A free bit rate, which takes a search, is recognized here only.
+  free = _free_size(data, at)
   for start in range(at, min(at + _SEARCHED, end)):
     # Zeros and text contain no sync word, four bytes of a picture may.
-    if data[start] == 0xFF and _confirmed(data, start, end):
+    if data[start] == 0xFF and _confirmed(data, start, end, free):
       return start, end
   return end, end
 
@@ -179,11 +184,12 @@ def _walk(
   """Yield position and size of every frame; note what is between them."""
   first, count = header_at(data, at), 0
   assert first is not None
+  free = _free_size(data, at)
   while at < end:
     header = header_at(data, at)
     seconds = count * first.samples / first.rate
     if header is not None and header.kind == first.kind:
-      size = header.size or _free_size(data, at, header)
+      size = header.size or free + header.padding
       if at + size > end:
         notes.append(
           f"its last frame is incomplete: the file may be cut off after "
@@ -193,13 +199,13 @@ def _walk(
       yield at, size
       at, count = at + size, count + 1
       continue
-    if header is not None and _confirmed(data, at, end):
+    if header is not None and _confirmed(data, at, end, free):
       raise ValueError(
         f"changes from {first.format} to {header.format} at {seconds:.1f} s: "
         "expected one format; convert it to wav"
       )
     after = _after_tags(data, at)
-    found = _next(data, after, end, first)
+    found = _next(data, after, end, free)
     # Behind the last frame there may be tags of any kind.
     if found is not None and data[at:found].strip(b"\0") and found > after:
       notes.append(
@@ -209,22 +215,21 @@ def _walk(
     at = end if found is None else found
 
 
-def _next(data: Data, at: int, end: int, first: Header) -> int | None:
-  """Return the next frame of the kind of the first one, or of another file."""
+def _next(data: Data, at: int, end: int, free: int) -> int | None:
+  """Return the position of the next frame, of any kind."""
   while (at := data.find(b"\xff", at, end)) >= 0:
-    header = header_at(data, at)
-    if header is not None and _confirmed(data, at, end):
+    if _confirmed(data, at, end, free):
       return at
     at += 1
   return None
 
 
-def _confirmed(data: Data, at: int, end: int) -> bool:
+def _confirmed(data: Data, at: int, end: int, free: int) -> bool:
   """Return whether a frame is followed by one of its kind, or ends the file."""
   header = header_at(data, at)
-  if header is None:
+  if header is None or not (header.size or free):
     return False
-  at += header.size or _free_size(data, at, header)
+  at += header.size or free + header.padding
   following = header_at(data, at)
   return at == end or (following is not None and following.kind == header.kind)
 
@@ -256,13 +261,25 @@ def _parsed(four: bytes) -> Header | None:
   return header._replace(size=size + padding)
 
 
-def _free_size(data: Data, at: int, header: Header) -> int:
-  """Return the size of a frame of a free bit rate: up to the next header."""
+def _free_size(data: Data, at: int) -> int:
+  """Return the size of frames of a free bit rate, without their padding.
+
+  It is measured by the two headers that follow the one at a position; 0 for
+  other bit rates.
+  """
+  header = header_at(data, at)
+  if header is None or header.size:
+    return 0
   for size in range(header.tag, _LONGEST_FRAME):
     following = header_at(data, at + size)
-    if following and following.kind == header.kind and not following.size:
-      return size
-  return len(data) - at
+    if following is None or following.kind != header.kind or following.size:
+      continue
+    # Frames differ in their padding alone.
+    after = at + 2 * size - header.padding + following.padding
+    second = header_at(data, after)
+    if after == len(data) or (second and second.kind == header.kind):
+      return size - header.padding
+  return 0
 
 
 def _is_tag(data: Data, at: int, header: Header) -> bool:
