@@ -6,6 +6,7 @@ codec        processing time per second of audio; below 1 beats real time
 kernels      bytes moved by one sampling step after the last layer
 first_sound  time from the start of a process to its stem
 agreement    share of equal codes between batched and sequential sampling
+detection    tempi and keys detected in held-out songs of the band
 """
 
 import argparse
@@ -75,6 +76,12 @@ def parser() -> argparse.ArgumentParser:
   part.add_argument("--takes", type=int, default=8)
   part.add_argument("--preset", default="default")
   part.add_argument("--steps", help="steps per level, such as 16,8,4,4")
+  part = parts.add_parser("detection", help="tempo and key of the band's songs")
+  part.add_argument("--songs", type=int, default=64)
+  part.add_argument("--seconds", type=float, default=8.0, help="of each song")
+  part.add_argument(
+    "--fit", action="store_true", help="fit the weights to training songs"
+  )
   return whole
 
 

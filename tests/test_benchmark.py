@@ -127,6 +127,20 @@ def test_batched_takes_agree_with_single_takes():
   assert all(float(line.split()[2]) > 99 for line in levels)
 
 
+def test_detection_prints_shares_of_correct_tempi_and_keys():
+  done = subprocess.run(
+    [sys.executable, BENCHMARK, "detection", "--songs=3", "--seconds=6"],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  lines = done.stdout.splitlines()
+  for line, kind in zip(lines, ("mix", "without drums"), strict=True):
+    assert line.startswith(f"{kind}, 3 songs of 6 s: tempo ")
+    assert line.count("%") == 7
+
+
 _CHECKOUT = """
 import json, pathlib, sys
 import numpy as np

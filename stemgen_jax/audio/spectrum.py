@@ -6,11 +6,13 @@ made of spectra; models read them as log magnitudes.
 """
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
-from stemgen_jax.audio.sound import Samples
+from stemgen_jax.audio.loudness import gain_to
+from stemgen_jax.audio.sound import Samples, resample_mono, rms_db
 
 SEMITONES, ONSETS = 84, 24
 BANDS = SEMITONES + ONSETS
@@ -31,6 +33,7 @@ def powers(
   centers: Int[np.ndarray, " t"],
   *,
   loop: bool = False,
+  windows: Sequence[int] = (0, 1, 2),
 ) -> Float32[np.ndarray, "t bands"]:
   """Measure the power of every band around each frame.
 
@@ -40,10 +43,11 @@ def powers(
     centers: samples in the middle of the frames.
     loop: the sound continues at its other end; otherwise it is surrounded by
       silence.
+    windows: windows whose bands are measured, see `window_size`.
   """
   spectra = [
     _window_powers(samples, sample_rate, centers, index, loop)
-    for index in range(len(_WINDOWS))
+    for index in windows
   ]
   return np.concatenate(spectra, axis=1)
 
@@ -75,6 +79,14 @@ def features(
 ) -> Float32[np.ndarray, "t bands"]:
   """Return log magnitudes of a sound; arguments as in `powers`."""
   return log_magnitudes(powers(samples, sample_rate, centers, loop=loop))
+
+
+def leveled(
+  samples: Float32[np.ndarray, " n"], sample_rate: int, to_rate: int
+) -> Float32[np.ndarray, "m 1"]:
+  """Resample one channel and bring it to the loudness of training."""
+  samples = resample_mono(samples, sample_rate, to_rate)[:, None]
+  return samples * np.float32(gain_to(rms_db(samples)))
 
 
 def stored(power: Float[np.ndarray, "..."]) -> np.ndarray:
