@@ -10,6 +10,7 @@ from stemgen_jax.audio.files import check_format as check_format
 from stemgen_jax.audio.files import read as read
 from stemgen_jax.audio.files import read_metadata as read_metadata
 from stemgen_jax.audio.files import write as write
+from stemgen_jax.audio.limiter import limit as limit
 from stemgen_jax.audio.loudness import REFERENCE_DB as REFERENCE_DB
 from stemgen_jax.audio.loudness import gain_to as gain_to
 from stemgen_jax.audio.loudness import loudness_db as loudness_db

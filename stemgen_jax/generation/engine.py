@@ -49,6 +49,7 @@ class Task:
     known: codes to keep outside the edit mask, int32 [t, q].
     old_samples: audio to keep outside the edited frames, [n, c]; None if the
       whole stem is decoded again.
+    sound: sound of the context; None for edits that keep their context.
   """
 
   weights: model.Weights
@@ -58,6 +59,7 @@ class Task:
   context: EncodedContext
   known: Int[np.ndarray, "t q"]
   old_samples: Float32[np.ndarray, "n c"] | None = None
+  sound: Audio | None = None
 
 
 def generate(
@@ -180,7 +182,7 @@ def _encode(
   if edit is None:
     context = encode(None, request.loop)
     known = np.zeros(context.codes.shape, np.int32)  # [t, q], all sampled
-    return Task(weights, codec, request, settings, context, known)
+    return Task(weights, codec, request, settings, context, known, sound=sound)
   take, old = edit.take, edit.take.context
   if take.codec_checksum != codec.checksum:
     raise ValueError(
@@ -207,6 +209,7 @@ def _encode(
     context=dataclasses.replace(context, inverse_gain=old.inverse_gain),
     known=known,
     old_samples=audio_lib.fit(take.audio.samples, context.samples),
+    sound=sound,
   )
 
 
@@ -294,7 +297,9 @@ def _takes(
     for seed, item in zip(batch, codes):
       began = time.perf_counter()
       scales = _stem_scales(metadata, request.stem, context)
-      audio = stem_audio.decode_stem(task.codec, item, context, scales)
+      audio = stem_audio.decode_stem(
+        task.codec, item, context, scales, task.sound
+      )
       # Before the splice: warnings are about the new codes, not the kept ones.
       notes = _notes(metadata, task.codec, context, audio.samples)
       for note in notes:

@@ -15,39 +15,45 @@ def decode_stem(
   codes: Int[np.ndarray, "t q"],
   context: EncodedContext,
   scales: Float32[np.ndarray, " segments"] | None = None,
+  sound: Audio | None = None,
 ) -> Audio:
   """Decode a stem into the format and to the loudness of its context.
+
+  Single peaks are limited, see `audio.limit`.
 
   Args:
     codec: the codec.
     codes: codes of the stem.
     context: encoded context of the stem.
     scales: scales of the stem's segments, for a codec that has them.
+    sound: sound of the context, if it is known.
   """
   if context.loop:
     margin = round(context_lib.AROUND_SECONDS * codec.frame_rate)
     # [margin + t + margin, q]: the codec sees what comes before and after.
-    sound = codec.decode(context_lib.around(codes, margin)[None])[0]
+    samples = codec.decode(context_lib.around(codes, margin)[None])[0]
     edge = margin * codec.hop
-    sound = sound[edge : edge + len(codes) * codec.hop]
-    sound = audio_lib.resample_period(
-      sound * np.float32(context.inverse_gain), context.samples
+    samples = samples[edge : edge + len(codes) * codec.hop]
+    samples = audio_lib.resample_period(
+      samples * np.float32(context.inverse_gain), context.samples
     )
   else:
     # The codec's last frame may extend beyond the end of the context. Cut it
     # after resampling, so that the filter does not see an edge there.
     scales = None if scales is None else scales[None]
-    sound = audio_lib.resample(
+    samples = audio_lib.resample(
       decode(codec, codes[None], scales)[0] * np.float32(context.inverse_gain),
       codec.sample_rate,
       context.sample_rate,
       context.samples,
     )
-  return Audio(
-    audio_lib.with_channels(sound, context.channels),
+  stem = audio_lib.limit(
+    audio_lib.with_channels(samples, context.channels),
     context.sample_rate,
-    time_reference=context.time_reference,
+    None if sound is None else sound.samples,
+    loop=context.loop,
   )
+  return Audio(stem, context.sample_rate, time_reference=context.time_reference)
 
 
 def splice(

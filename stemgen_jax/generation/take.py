@@ -294,7 +294,7 @@ class Take:
     if gains[files.stem] < 0:
       warnings.warn(
         f"{files.stem}: the stem was lowered by {-gains[files.stem]:.1f} dB so "
-        "as not to clip: add as much where you mix it yourself",
+        "as not to clip: lower the context as much where you mix it yourself",
         GenerationWarning,
         stacklevel=3,
       )

@@ -183,7 +183,10 @@ def _mix(
   codec: Codec,
   config: pairs.PairConfig,
 ) -> _Mix:
-  samples, gains = pairs.mix_context(clips, pair)
+  # Not limited before it is normalized: the loudness of the target is relative
+  # to that of the mix in the song.
+  normalized = config.loudness_db is not None
+  samples, gains = pairs.mix_context(clips, pair, limit=not normalized)
   active = active_seconds(samples, codec.sample_rate, config.threshold_db)
   loudness_db = audio.loudness_db(samples, codec.sample_rate)
   gain = np.float32(_gain(loudness_db, config))

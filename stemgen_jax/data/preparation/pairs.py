@@ -199,18 +199,28 @@ def draw_subset(
 
 
 def mix_context(
-  stems: Float[np.ndarray, "stems samples channels"], pair: Pair
+  stems: Float[np.ndarray, "stems samples channels"],
+  pair: Pair,
+  *,
+  limit: bool = True,
 ) -> tuple[Float[np.ndarray, "samples channels"], Float[np.ndarray, " stems"]]:
-  """Sum the context of a pair, below full scale.
+  """Sum the context of a pair.
+
+  Args:
+    stems: stems of the song.
+    pair: the pair.
+    limit: lower a mix that would clip as a whole.
 
   Returns:
     The mix, and the linear gain of each of the song's stems in it: 0 where
-    left out. A mix that would clip is lowered as a whole.
+    left out.
   """
   gains = np.zeros(len(stems), np.float32)
   gains[list(pair.context)] = pair.gains
   mix = np.zeros(stems.shape[1:], np.float32)
   for stem in pair.context:  # in this order: float32 sums depend on it
     mix += gains[stem] * stems[stem]
+  if not limit:
+    return mix, gains
   headroom = _PEAK / max(_PEAK, float(np.abs(mix).max(initial=0.0)))
   return mix * np.float32(headroom), gains * np.float32(headroom)

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import hashlib
 import json
@@ -16,8 +17,10 @@ import tensorflow_datasets as tfds
 import tiny
 
 from stemgen_jax import audio
+from stemgen_jax.audio import Audio
+from stemgen_jax.data import songs as songs_lib
 from stemgen_jax.data.manifest import Manifest
-from stemgen_jax.data.preparation import pairs, song_codes
+from stemgen_jax.data.preparation import encoding, pairs, song_codes
 from stemgen_jax.data.preparation import prepare as prepare_lib
 
 CONFIG = pairs.PairConfig(segment_seconds=4.0, pairs=5, empty_share=0.1)
@@ -89,6 +92,22 @@ def test_a_record_is_a_pair_over_a_whole_segment(prepared):
       for name, values in relative.items()
     },
   }
+
+
+def test_loudness_is_that_of_a_mix_that_is_not_lowered():
+  loud = np.full((4 * tiny.RATE, 1), 0.9, np.float32)
+  names = ("bass", "piano", "guitar")
+  stems = tuple(
+    songs_lib.Stem(x, x, lambda: Audio(loud, tiny.RATE)) for x in names
+  )
+  song = songs_lib.Song(id="loud", split="train", genre="techno", stems=stems)
+  config = dataclasses.replace(CONFIG, empty_share=0.0)
+  found = encoding.encode_song(song, tiny.FrameEnergies(), config)
+  sizes = (found.gains > 0).sum(axis=1)
+  assert set(sizes) == {1, 2}
+  # Two stems of 0.9 sum to 1.8, which would be lowered to 0.99.
+  expected = -20 * np.log10(sizes)
+  np.testing.assert_allclose(found.relative_db, expected, atol=0.01)
 
 
 def test_activity_follows_the_rests(prepared):
