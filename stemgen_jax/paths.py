@@ -1,5 +1,6 @@
 """Where shipped assets, the cache and exported weights are."""
 
+import contextlib
 import os
 import pathlib
 
@@ -13,13 +14,23 @@ PITCHED_RECORDINGS = ASSETS / "pitched_recordings.txt"
 
 
 def cache_folder() -> pathlib.Path:
-  """STEMGEN_JAX_CACHE, or a folder in the platform's cache."""
+  """Return STEMGEN_JAX_CACHE, or a folder in the platform's cache.
+
+  Raises:
+    FileNotFoundError: there is neither, as this user has no home folder.
+  """
   chosen = os.environ.get("STEMGEN_JAX_CACHE")
   if chosen:
     return pathlib.Path(chosen).expanduser()
   import platformdirs  # not needed to train or to sample codes
 
-  return platformdirs.user_cache_path("stemgen-jax")
+  with contextlib.suppress(RuntimeError):  # of newer versions
+    folder = platformdirs.user_cache_path("stemgen-jax")
+    if folder.is_absolute():
+      return folder
+  raise FileNotFoundError(
+    "no cache folder, as this user has no home folder: set STEMGEN_JAX_CACHE"
+  )
 
 
 def exported(name: str) -> pathlib.Path:

@@ -21,8 +21,10 @@ def test_check_writable(tmp_path, monkeypatch):
     check(tmp_path / "there.wav", False)
   with pytest.raises(ValueError, match=r"expected \.wav or \.flac"):
     check(tmp_path / "new.mp3", False)
-  with pytest.raises(FileNotFoundError, match="no such folder"):
-    check(tmp_path / "nowhere" / "new.wav", False)
+  # `replacing` makes the folder.
+  new = tmp_path / "new" / "deep" / "new.wav"
+  assert check(new, False) == new
+  assert not (tmp_path / "new").exists()
   with pytest.raises(NotADirectoryError, match=r"there\.wav is a file"):
     check(tmp_path / "there.wav" / "deep" / "new.wav", False)
   with pytest.raises(IsADirectoryError):
@@ -44,15 +46,15 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
   path.write_text("before")
 
   def broken_off():
-    with disk.replacing(path) as partial:
-      partial.write_text("half of the new te")
+    with disk.replacing(path) as file:
+      file.write(b"half of the new te")
       raise RuntimeError("killed")
 
   with pytest.raises(RuntimeError, match="killed"):
     broken_off()
   assert path.read_text() == "before"
-  with disk.replacing(path) as partial:
-    partial.write_text("after")
+  with disk.replacing(path) as file:
+    file.write(b"after")
     assert path.read_text() == "before"
   assert path.read_text() == "after"
   assert os.listdir(tmp_path) == ["a.txt"]

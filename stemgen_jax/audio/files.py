@@ -139,7 +139,8 @@ def _open(
 ) -> tuple[soundfile.SoundFile, mpeg.Stream | None]:
   """Open a file; return also the frames of an mp3."""
   try:
-    file = soundfile.SoundFile(path)
+    # As bytes: soundfile cannot open names that are not UTF-8 otherwise.
+    file = soundfile.SoundFile(os.fsencode(path))
   except (soundfile.LibsndfileError, TypeError):  # TypeError: headerless .raw
     file = None
   if file is not None and not file.subtype.startswith("MPEG"):
@@ -233,30 +234,35 @@ def write(
   if audio.time_reference:
     metadata["time_reference"] = audio.time_reference
   format = path.suffix[1:].upper()
+  # In memory, as libsndfile does not report errors of the disk at its close.
+  encoded = io.BytesIO()
   try:
-    with disk.replacing(path) as temporary:
-      with soundfile.SoundFile(
-        temporary,
-        "w",
-        samplerate=audio.sample_rate,
-        channels=audio.channels,
-        subtype=_SUBTYPES[bits],
-        format=format,
-      ) as file:
-        file.title = str(metadata.get("title", path.stem))
-        file.software = f"stemgen-jax {__version__}"
-        file.comment = json.dumps(metadata)
-        file.write(samples)
-      if audio.time_reference and format == "WAV":
-        bwf.add_time_reference(temporary, audio.time_reference)
+    with soundfile.SoundFile(
+      encoded,
+      "w",
+      samplerate=audio.sample_rate,
+      channels=audio.channels,
+      subtype=_SUBTYPES[bits],
+      format=format,
+    ) as file:
+      title = str(metadata.get("title", path.stem))
+      file.title = title.encode(errors="replace").decode()
+      file.software = f"stemgen-jax {__version__}"
+      file.comment = json.dumps(metadata)
+      file.write(samples)
   except soundfile.LibsndfileError as error:
     raise OSError(f"cannot write {path}: {error.error_string}") from error
+  data = encoded.getvalue()
+  if audio.time_reference and format == "WAV":
+    data = bwf.with_time_reference(data, audio.time_reference)
+  with disk.replacing(path) as file:
+    file.write(data)
   return gain_db
 
 
 def read_metadata(path: disk.Path) -> dict[str, Any]:
   """Return the `metadata` of `write`; {} for files of other programs."""
-  with soundfile.SoundFile(path) as file:
+  with soundfile.SoundFile(os.fsencode(path)) as file:
     comment = file.comment
   try:
     metadata = disk.parse_json(comment)

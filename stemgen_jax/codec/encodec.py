@@ -149,10 +149,8 @@ def save(
 ) -> str:
   """Write PATH.safetensors and PATH.json; return the weights' checksum."""
   tensors = {k: v.contiguous() for k, v in network.state_dict().items()}
-  path.parent.mkdir(parents=True, exist_ok=True)
-  with disk.replacing(path) as partial:
-    # Not `save_file`, whose files are readable by their owner only.
-    partial.write_bytes(safetensors.torch.save(tensors))
+  with disk.replacing(path) as file:
+    file.write(safetensors.torch.save(tensors))
   checksum = disk.checksum(path)
   description = {
     "name": name,

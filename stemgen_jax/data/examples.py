@@ -98,13 +98,12 @@ class Examples:
   def save(self, path: disk.Path) -> None:
     """Write an .npz in one step, codes as uint16."""
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {
       name: value.astype(_STORED[name]) if name in _STORED else value
       for name, value in vars(self).items()
       if value is not None
     }
-    with disk.replacing(path) as partial, open(partial, "wb") as file:
+    with disk.replacing(path) as file:
       np.savez_compressed(file, **arrays)
 
   @classmethod

@@ -144,9 +144,11 @@ class Manifest:
     """Write the arrays, then the manifest in one step."""
     folder = pathlib.Path(data_dir)
     fields = dict(vars(self))  # in the order of definition
-    np.save(folder / _ARRAYS["codebooks"][0], fields.pop("codebooks"))
     silence = fields.pop("silence").astype(np.uint16)
-    np.save(folder / _ARRAYS["silence"][0], silence)
+    arrays = {"codebooks": fields.pop("codebooks"), "silence": silence}
+    for name, array in arrays.items():
+      with disk.replacing(folder / _ARRAYS[name][0]) as file:
+        np.save(file, array)
     disk.write_json(folder / _FILE, fields)
 
   @staticmethod

@@ -40,6 +40,9 @@ class Stem:
   role: str = ""
   notes: Callable[[], Float[np.ndarray, "notes 3"]] | None = None
 
+  def __post_init__(self) -> None:
+    object.__setattr__(self, "name", _in_utf8(self.name))
+
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
@@ -80,6 +83,9 @@ class Song:
   seconds: float | None = None
   score: Callable[[], Any] | None = None
 
+  def __post_init__(self) -> None:
+    object.__setattr__(self, "id", _in_utf8(self.id))
+
   @property
   def files(self) -> tuple[pathlib.Path, ...]:
     """Files of all stems."""
@@ -104,6 +110,11 @@ class Song:
       for stem in self.stems
     ]
     return json.dumps([self.genre, stems])
+
+
+def _in_utf8(name: str) -> str:
+  r"""Replace bytes of a file name that are not UTF-8, as by \xff."""
+  return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _size(file: pathlib.Path) -> int:

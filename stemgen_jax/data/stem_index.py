@@ -84,7 +84,7 @@ def write(
       start=np.array([start for _, start in songs], np.float32),
     )
     path = _path(data_dir, split)
-    with disk.replacing(path) as partial, open(partial, "wb") as file:
+    with disk.replacing(path) as file:
       np.savez(file, **vars(index))
     counts[split] = len(source)
   return counts

@@ -31,7 +31,7 @@ def save(
   """
   (rate,) = {stem.sample_rate for stem in stems.values()}
   arrays: dict[str, Any] = {name: stem.samples for name, stem in stems.items()}
-  with disk.replacing(path) as partial, open(partial, "wb") as file:
+  with disk.replacing(path) as file:
     np.savez(
       file, sample_rate=np.array(rate), seconds=np.array(seconds), **arrays
     )

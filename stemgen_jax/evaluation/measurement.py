@@ -69,7 +69,7 @@ class Measurements:
       "figures": self.figures,
       "descriptors": self.descriptors,
     }
-    with disk.replacing(path) as partial, open(partial, "wb") as file:
+    with disk.replacing(path) as file:
       np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
 
   @classmethod

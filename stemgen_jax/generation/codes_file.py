@@ -67,7 +67,7 @@ def write(
   if context.spectrum is not None:
     arrays["spectrum"] = context.spectrum.astype(np.float16)
   about = about | {"format": FORMAT, "encoded_context": fields}
-  with disk.replacing(path) as temporary, open(temporary, "wb") as file:
+  with disk.replacing(path) as file:
     np.savez_compressed(
       file,
       # Half the size of int32; no codec has more than 65536 codes.

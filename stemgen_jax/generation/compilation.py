@@ -28,8 +28,8 @@ def keep_programs() -> None:
   """
   if jax.config.jax_compilation_cache_dir is not None:  # pyright: ignore[reportAttributeAccessIssue]
     return
-  folder = _own_folder()
   try:
+    folder = _own_folder()
     disk.check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
   except OSError:
@@ -45,7 +45,10 @@ def keep_programs() -> None:
 
 def folder() -> pathlib.Path | None:
   """Return the folder of `keep_programs`; None if the user has set another."""
-  own = _own_folder()
+  try:
+    own = _own_folder()
+  except OSError:
+    return None
   return own if jax.config.jax_compilation_cache_dir == str(own) else None  # pyright: ignore[reportAttributeAccessIssue]
 
 

@@ -223,7 +223,6 @@ class Take:
     """
     path = pathlib.Path(path)
     if path.is_dir() or not path.suffix:  # A folder, which may be new.
-      path.mkdir(parents=True, exist_ok=True)
       path = path / f"{self.name}.wav"
     files = TakeFiles(
       stem=path,

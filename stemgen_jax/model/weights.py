@@ -72,7 +72,6 @@ def save_weights(
   path = pathlib.Path(path)
   if path.suffix != ".safetensors":
     raise ValueError(f"{path}: expected a .safetensors file for weights")
-  path.parent.mkdir(parents=True, exist_ok=True)
   # Names are paths, such as "blocks/query/kernel".
   tensors = {
     name: np.asarray(x, np.float32 if "codebooks" in name else dtype)
@@ -84,9 +83,8 @@ def save_weights(
     disk.replacing(path) as part,
     disk.replacing(path.with_suffix(".json")) as part_about,
   ):
-    # Not `save_file`, whose files are readable by their owner only.
-    part.write_bytes(safetensors.numpy.save(tensors))
-    part_about.write_text(json.dumps(about, indent=2) + "\n")
+    part.write(safetensors.numpy.save(tensors))
+    part_about.write((json.dumps(about, indent=2) + "\n").encode())
 
 
 def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:

@@ -89,8 +89,8 @@ def draw(
   figure.text(
     left, 1 - 0.25 / height, title, color=_INK, fontsize=15, va="center"
   )
-  with disk.replacing(pathlib.Path(path)) as temporary:
-    figure.savefig(temporary, format="png", facecolor=_PAPER)
+  with disk.replacing(pathlib.Path(path)) as file:
+    figure.savefig(file, format="png", facecolor=_PAPER)
 
 
 def _draw_waveform(axes: Any, sound: Audio, colour: str, top: float) -> None:

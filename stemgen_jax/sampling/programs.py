@@ -97,7 +97,7 @@ def _write(path: pathlib.Path, program: export.Exported) -> export.Exported:
   kept = bytes(program.serialize())
   try:
     with disk.replacing(path) as part:
-      part.write_bytes(hashlib.sha256(kept).digest() + kept)
+      part.write(hashlib.sha256(kept).digest() + kept)
   except OSError:
     pass  # A full disk: the next process traces it again.
   return program

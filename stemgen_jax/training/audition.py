@@ -173,13 +173,13 @@ class Auditioner:
   def _write(
     self, folder: pathlib.Path, sounds: dict[str, list[Audio]]
   ) -> Iterator[Sound]:
-    folder.mkdir(parents=True, exist_ok=True)
     for kind, found in sounds.items():
       for example, sound, loudest in zip(self._names, found, self._loudest):
         path = folder / f"{example}-{kind}"
         audio.write(path.with_suffix(".wav"), sound, bits=16, overwrite=True)
         pixels = spectrogram.pixels(sound, loudest)
-        image.imsave(path.with_suffix(".png"), pixels)
+        with disk.replacing(path.with_suffix(".png")) as file:
+          image.imsave(file, pixels, format="png")
         yield Sound(f"{example}/{kind}", sound, pixels)
 
   def _page(self, last: int) -> str:

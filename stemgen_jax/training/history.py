@@ -65,5 +65,5 @@ def draw(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
     axes.set_ylabel("nats")
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8)
-  with disk.replacing(path) as partial:
-    figure.savefig(partial, format="png")
+  with disk.replacing(path) as file:
+    figure.savefig(file, format="png")

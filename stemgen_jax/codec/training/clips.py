@@ -53,7 +53,6 @@ def render(
   Raises:
     ValueError: the folder has other songs, or has another sample rate.
   """
-  folder.mkdir(parents=True, exist_ok=True)
   index_path = folder / _INDEX
   recipe, index = f"{source!r} at {sample_rate} Hz, with loudness", {}
   if index_path.exists():
@@ -73,7 +72,8 @@ def render(
         for x in sounds
       ]
       # float16 halves the cache; its noise is far below the codec's error.
-      np.save(folder / f"{song.id}.npy", np.stack(stems).astype(np.float16))
+      with disk.replacing(folder / f"{song.id}.npy") as file:
+        np.save(file, np.stack(stems).astype(np.float16))
       loudness = [audio.loudness_db(x[:, None], sample_rate) for x in stems]
       index[song.id] = {
         "split": song.split,

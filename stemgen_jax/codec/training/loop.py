@@ -123,8 +123,8 @@ class Training:
       "error": self._error,
     }
     metadata = {"progress": json.dumps(progress)}
-    with disk.replacing(self._folder / _CHECKPOINT) as partial:
-      safetensors.torch.save_file(tensors, partial, metadata=metadata)
+    with disk.replacing(self._folder / _CHECKPOINT) as file:
+      file.write(safetensors.torch.save(tensors, metadata))
 
   def export(self, path: pathlib.Path, name: str) -> str:
     """Write the codec in its present state; return its checksum.

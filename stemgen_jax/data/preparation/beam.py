@@ -117,10 +117,10 @@ class Cluster:
       sorted(paths.keys() & set(names)), desc="fetching", unit="song"
     ):
       with (
-        FileSystems.open(paths[name]) as file,
-        disk.replacing(folder / name) as partial,
+        FileSystems.open(paths[name]) as shared,
+        disk.replacing(folder / name) as file,
       ):
-        partial.write_bytes(file.read())
+        file.write(shared.read())
 
 
 class _Encode(beam.DoFn):

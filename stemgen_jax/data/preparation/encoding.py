@@ -5,8 +5,6 @@ config, not on the process or the order in which songs are encoded.
 """
 
 import dataclasses
-import errno
-import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt16
 
-from stemgen_jax import audio, categories
+from stemgen_jax import audio, categories, disk
 from stemgen_jax.codec import Codec, ScaledCodec
 from stemgen_jax.data import songs
 from stemgen_jax.data.preparation import (
@@ -272,8 +270,8 @@ def encode_to_file(song: songs.Song, codec: Codec, task: Task) -> Encoded:
     codes.save(path)
   except OSError as error:
     raise OSError(
-      f"cannot write {path}: {error.strerror or error}; the songs that are "
-      f"done are kept: {remedy(error)} run the same command again"
+      f"{error}; the songs that are done are kept: {remedy(error)} run the "
+      "same command again"
     ) from error
   targets = len(set(zip(codes.segment.tolist(), codes.stem.tolist())))
   if codes.stems is not None:
@@ -283,15 +281,6 @@ def encode_to_file(song: songs.Song, codec: Codec, task: Task) -> Encoded:
   return Encoded(song.id, seconds, codes.summary)
 
 
-def is_full(error: Exception) -> bool:
-  """Return True if a write failed for lack of space, quota or size."""
-  full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-  # The writer of records passes on the system's message without its number.
-  return getattr(error, "errno", None) in full or any(
-    os.strerror(number) in str(error) for number in full
-  )
-
-
 def remedy(error: Exception) -> str:
   """Return the advice before "run the same command again"."""
-  return "free some space, then" if is_full(error) else "fix that, then"
+  return "free some space, then" if disk.is_full(error) else "fix that, then"

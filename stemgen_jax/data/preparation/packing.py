@@ -14,6 +14,7 @@ from typing import cast
 import numpy as np
 import tensorflow_datasets as tfds
 
+from stemgen_jax import disk
 from stemgen_jax.audio import spectrum
 from stemgen_jax.data.preparation import encoding, song_codes
 
@@ -200,7 +201,7 @@ def check_packing() -> None:
     try:
       _write(builder)
     except Exception as error:
-      if encoding.is_full(error):
+      if disk.is_full(error):
         return  # the temporary folder may be on another disk
       lines = str(error).strip().splitlines() or [repr(error)]
       kind = ImportError if isinstance(error, ImportError) else OSError

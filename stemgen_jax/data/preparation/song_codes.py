@@ -135,7 +135,7 @@ class SongCodes(Summary):
     arrays |= {name: np.array(text) for name, text in texts.items()}
     if self.stems is not None:
       arrays |= {song_stems.PREFIX + x: y for x, y in vars(self.stems).items()}
-    with disk.replacing(path) as partial, open(partial, "wb") as file:
+    with disk.replacing(path) as file:
       np.savez(file, **arrays)
 
 

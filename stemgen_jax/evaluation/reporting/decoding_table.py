@@ -127,8 +127,8 @@ def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:
     + result["apa_by"]
   )
   axes.grid(alpha=0.25)
-  with disk.replacing(path) as partial:
-    figure.savefig(partial, format="png")
+  with disk.replacing(path) as file:
+    figure.savefig(file, format="png")
 
 
 def _label_places(

@@ -71,5 +71,5 @@ def draw(
     fontsize=7,
     frameon=False,
   )
-  with disk.replacing(path) as partial:
-    plot.savefig(partial, format="png")
+  with disk.replacing(path) as file:
+    plot.savefig(file, format="png")

@@ -1,0 +1,199 @@
+"""Files on a full disk: complete, or as they were, and never unnoticed."""
+
+import contextlib
+import errno
+import io
+import pathlib
+import re
+import resource
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from matplotlib import image
+from matplotlib.figure import Figure
+
+from stemgen_jax import audio, disk
+
+PACKAGE = pathlib.Path(disk.__file__).parent
+NOISE = np.random.default_rng(0).normal(0, 0.1, (6000, 2)).astype(np.float32)
+SOUND = audio.Audio(NOISE, 48000)
+
+
+def write_sound(path):
+  audio.write(path, SOUND, metadata={"seed": 3}, overwrite=True)
+
+
+def with_file(write):
+  """A writer of a path from one of an open file."""
+
+  def to_path(path):
+    with disk.replacing(path) as file:
+      write(file)
+
+  return to_path
+
+
+# One for each library that writes.
+WRITERS = {
+  "a.txt": lambda path: disk.write_text(path, "text" * 10_000),
+  "a.json": lambda path: disk.write_json(path, NOISE[:1000].tolist()),
+  "a.wav": write_sound,
+  "a.flac": write_sound,
+  "a.npy": with_file(lambda file: np.save(file, NOISE)),
+  "a.npz": with_file(lambda file: np.savez(file, a=NOISE, b=NOISE)),
+  "b.npz": with_file(lambda file: np.savez_compressed(file, a=NOISE, b=NOISE)),
+  "a.png": with_file(lambda file: Figure().savefig(file, format="png")),
+  "b.png": with_file(
+    lambda file: image.imsave(file, NOISE.reshape(100, -1), format="png")
+  ),
+  "a.safetensors": with_file(
+    lambda file: file.write(safetensors.numpy.save({"a": NOISE}))
+  ),
+}
+
+
+@pytest.fixture(params=WRITERS)
+def written(request, tmp_path):
+  """A file, its writer, and the contents that this writes."""
+  path, write = tmp_path / request.param, WRITERS[request.param]
+  write(path)
+  return path, write, path.read_bytes()
+
+
+def assert_refused_whole(path, write, capfd, limit=None):
+  """The write fails; nothing has changed, and only the error is reported."""
+  path.write_bytes(b"precious")
+  capfd.readouterr()
+  expected = f"cannot write {path}: disk full"
+  with limit or contextlib.ExitStack(), pytest.raises(OSError, match=expected):
+    write(path)
+  assert path.read_bytes() == b"precious"
+  assert list(path.parent.iterdir()) == [path]
+  assert capfd.readouterr() == ("", "")
+
+
+def test_failure_of_any_write_keeps_the_old_file(written, monkeypatch, capfd):
+  path, write, expected = written
+  calls, fail_at = 0, 0
+
+  class Faulty(io.FileIO):
+    def write(self, data, /):
+      nonlocal calls
+      calls += 1
+      if calls == fail_at:
+        raise OSError(errno.ENOSPC, "No space left on device")
+      return super().write(data)
+
+  class FaultyPart(disk._Part, Faulty):
+    pass
+
+  monkeypatch.setattr(disk, "_Part", FaultyPart)
+  write(path)
+  writes = calls
+  while fail_at < writes:
+    fail_at, calls = fail_at + 1, 0
+    assert_refused_whole(path, write, capfd)
+  assert fail_at >= 1
+  fail_at, calls = 0, 0
+  write(path)
+  assert path.read_bytes() == expected
+
+
+@contextlib.contextmanager
+def largest_file(size):
+  """Limit the size of files, which stands for a full disk."""
+  before = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+  try:
+    yield
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_every_size_of_the_disk_keeps_the_old_file(written, capfd):
+  path, write, expected = written
+  whole = len(expected)
+  for size in {*np.linspace(0, whole - 1, 12, dtype=int).tolist()}:
+    assert_refused_whole(path, write, capfd, largest_file(size))
+  with largest_file(whole):
+    write(path)
+  assert path.read_bytes() == expected
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_failure_after_the_last_write_keeps_the_old_file(
+  call, tmp_path, monkeypatch, capfd
+):
+  def full(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+  monkeypatch.setattr(f"os.{call}", full)
+  for name, write in WRITERS.items():
+    (tmp_path / name).mkdir()
+    assert_refused_whole(tmp_path / name / name, write, capfd)
+
+
+def test_errors_of_the_caller_stay_as_they_are(tmp_path):
+  for error in (ValueError("mine"), FileNotFoundError(2, "mine")):
+
+    def fail(file, error=error):
+      file.write(b"half")
+      raise error
+
+    with pytest.raises(type(error)) as caught:
+      with_file(fail)(tmp_path / "a.txt")
+    assert caught.value is error
+  assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_found_behind_other_errors():
+  def behind(cause):
+    error = RuntimeError("a library's")
+    error.__cause__ = cause
+    return error
+
+  assert disk.is_full(behind(OSError(errno.EDQUOT, "Disk quota exceeded")))
+  assert disk.is_full(RuntimeError("write() failed: No space left on device"))
+  assert not disk.is_full(behind(PermissionError(errno.EACCES, "denied")))
+
+
+def test_partial_files_of_killed_processes_are_removed(tmp_path, monkeypatch):
+  (tmp_path / "deep").mkdir()
+  own, other = tmp_path / disk._part_name(), tmp_path / ".1234-1-12.part"
+  own.touch()
+  other.touch()  # another machine's
+  monkeypatch.setattr("os.getpid", lambda: 2**22 + 1)  # no process has this id
+  dead, deeper = disk._part_name(), tmp_path / "deep" / disk._part_name()
+  (tmp_path / dead).touch()
+  deeper.touch()
+  disk.remove_leftovers(tmp_path)
+  assert {x.name for x in tmp_path.iterdir()} == {own.name, other.name, "deep"}
+  assert deeper.exists()
+  disk.remove_leftovers(tmp_path, deep=True)
+  assert not deeper.exists()
+  disk.remove_leftovers(tmp_path / "nowhere")
+
+
+# Files that are appended to, or that a later run writes again.
+_ELSEWHERE = {
+  "disk.py",
+  "locks.py",
+  "codec/download.py",
+  "codec/training/loop.py",
+  "codec/weight_files.py",
+  "training/metrics.py",
+}
+
+
+def test_all_files_are_written_by_replacing():
+  writes = re.compile(
+    r"""(?<!disk\.)write_(text|bytes)\(|open\([^)]*["'][rb]*[wax+]"""
+    r"""|(np\.savez?\w*|savefig|imsave|save_file)\((?!\s*file\b)"""
+  )
+  found = {
+    path.relative_to(PACKAGE).as_posix()
+    for path in PACKAGE.rglob("*.py")
+    if writes.search(path.read_text(encoding="utf-8"))
+  }
+  assert found == _ELSEWHERE
