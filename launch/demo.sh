@@ -22,10 +22,6 @@ for flag in "$@"; do
       overwrite=--nooverwrite ;; # the user named the files
   esac
 done
-if [ ! -d out ]; then
-  mkdir out
-  trap 'rmdir out 2>/dev/null || true' EXIT # leave no empty folder
-fi
-"$venv/bin/python" -m stemgen_jax generate "${music[@]}" \
+"$venv/bin/python" -m stemgen_jax generate ${music[@]+"${music[@]}"} \
   --out="out/stem.wav" --picture="out/picture.png" --nokeep_codes \
   $overwrite "$@"

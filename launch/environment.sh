@@ -13,7 +13,7 @@ wanted=${1:-demo}
 if [ "$wanted" = kernels ]; then
   venv=$root/.venv-kernels oldest=12
   pythons=("${KERNELS_PYTHON:-python3.13}" python3.12 python3
-    "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[23]*/bin/python)
+    "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3.1[23]*/bin/python)
 else
   venv=$root/.venv oldest=11
   pythons=("${PYTHON:-python3}" python3.11 python3.12 python3.13 python)
@@ -60,11 +60,32 @@ lists=("$root"/setup.py "$root"/launch/constraints.txt
   "$root"/launch/requirements-nodeps.txt "$root"/launch/requirements-kernels.txt)
 version="$root $(cat "${lists[@]}" | cksum | cut -d' ' -f1)"
 stamp=$venv/.stemgen-jax
-have=$(cat "$stamp" 2>/dev/null || true)
 
-if ! "$venv/bin/python" -c '' 2>/dev/null ||
-  { [ "$have" != "$version test" ] && [ "$have" != "$version $wanted" ]; }
-then
+is_ready() {
+  have=$(cat "$stamp" 2>/dev/null || true)
+  "$venv/bin/python" -c '' 2>/dev/null &&
+    { [ "$have" = "$version test" ] || [ "$have" = "$version $wanted" ]; }
+}
+
+# A link to the number of the process that prepares the environment; macOS has
+# no flock. One of a process that was killed is removed.
+take_turn() {
+  local holder shown=
+  until ln -s "$$" "$venv.lock" 2>/dev/null; do
+    holder=$(readlink "$venv.lock") ||
+      { [ -w "$root" ] || { echo "$root: cannot be written" >&2; return 1; }; }
+    if [ -n "$holder" ] && ! kill -0 "$holder" 2>/dev/null; then
+      rm -f "$venv.lock"
+    elif [ "$holder" != "$shown" ]; then
+      echo "Waiting for process $holder, which prepares $venv ..."
+      shown=$holder
+    fi
+    sleep 1
+  done
+}
+
+prepare() {
+  local python pip
   python=$(find_python)
   if [ -z "$have" ] && [ -e "$venv" ] && ! can_take "$venv/bin/python"; then
     echo "$venv: not created by this script, and has no Python 3.$oldest with" \
@@ -91,6 +112,16 @@ then
     "${pip[@]}" -e "$root" -c "$root/launch/constraints.txt"
   fi
   echo "$version $wanted" > "$stamp"
+}
+
+if ! is_ready; then
+  take_turn
+  set +e # a failure must not keep the turn
+  (set -e; is_ready || prepare)
+  code=$?
+  set -e
+  rm -f "$venv.lock"
+  if [ "$code" != 0 ]; then return "$code"; fi
 fi
 # shellcheck disable=SC1091
 source "$venv/bin/activate"

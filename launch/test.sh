@@ -11,7 +11,7 @@ if ! command -v chromium chromium-browser google-chrome >/dev/null; then
   left_out=(-m "not browser")
 fi
 if [ $# -gt 0 ]; then
-  exec python -m pytest "${left_out[@]}" "$@"
+  exec python -m pytest ${left_out[@]+"${left_out[@]}"} "$@"
 fi
 without=${left_out[1]:+ and ${left_out[1]}}
 log=$(mktemp)

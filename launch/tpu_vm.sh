@@ -22,12 +22,12 @@ fi
 name=${flags[0]} zone=${flags[1]}
 
 on_all() {
-  "${run[@]}" gcloud compute tpus tpu-vm "$1" --worker=all --zone="$zone" \
+  ${run[@]+"${run[@]}"} gcloud compute tpus tpu-vm "$1" --worker=all --zone="$zone" \
     "${@:2}"
   if [ ${#run[@]} -gt 0 ]; then echo; fi
 }
 
-archive=$(mktemp --suffix=.tar)
+archive=$(mktemp)
 trap 'rm -f "$archive"' EXIT
 git -C "$root" archive --prefix=stemgen-jax/ -o "$archive" HEAD
 on_all scp "$archive" "$name:stemgen-jax.tar"

@@ -1,6 +1,8 @@
 """The scripts of launch/, in the environment that they create."""
 
+import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -107,6 +109,86 @@ def test_environment_created_by_hand_is_installed_into_and_kept(tmp_path):
   assert "Preparing" in source().stdout
   assert len(log.read_text()) == 2 * len(installed)
   assert mine.read_text() == "mine"
+
+
+def test_two_first_runs_prepare_one_environment(tmp_path):
+  (tmp_path / "launch").mkdir()
+  shutil.copy(ROOT / "launch" / "environment.sh", tmp_path / "launch")
+  for name in ("setup.py", "launch/constraints.txt"):
+    (tmp_path / name).touch()
+  for name in ("requirements-nodeps.txt", "requirements-kernels.txt"):
+    (tmp_path / "launch" / name).touch()
+  log, python = tmp_path / "log", tmp_path / "python"
+  # Creates an environment of itself, and takes a second to install into it.
+  python.write_text(
+    f"""#!/bin/sh
+case "$*" in
+  "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python"
+    touch "$3/bin/activate"; echo venv >> {log} ;;
+  *install*) sleep 1; echo install >> {log} ;;
+esac
+"""
+  )
+  python.chmod(0o755)
+  # The turn of a process that was killed.
+  (tmp_path / ".venv.lock").symlink_to(str(2**22 + 1))
+  runs = [
+    subprocess.Popen(
+      ["bash", "-c", f"source {tmp_path}/launch/environment.sh demo"],
+      env=os.environ | {"PYTHON": str(python)},
+      stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT,
+      text=True,
+    )
+    for _ in range(2)
+  ]
+  printed = [run.communicate(timeout=60)[0] for run in runs]
+  assert [run.returncode for run in runs] == [0, 0], printed
+  assert log.read_text().split() == ["venv", "install"]
+  assert sum("Preparing" in text for text in printed) == 1
+  assert sum("Waiting for process" in text for text in printed) == 1
+  assert not (tmp_path / ".venv.lock").is_symlink()
+
+
+# Bash 3.2, which macOS has, lacks these; with `set -u` it also refuses to
+# expand an empty array, as in "${array[@]}".
+_NEWER = re.compile(
+  r"declare -[Ag]|local -[An]|mapfile|readarray|coproc|wait -n|\|&|&>>|;;?&"
+  r"|\$\{\w+(,|\^|@[A-Za-z]|\[-\d+\])|\[\[ -[vR] |printf '%\("
+  r"|printf -v \w+\[|read -[Ni]|shopt -s (globstar|lastpipe)|mktemp --|sed -i "
+  r"|date -d|\bflock\b|\btimeout\b|\bnproc\b"
+)
+_SCRIPTS = [
+  *ROOT.glob("launch/*.sh"),
+  ROOT / "launch/slurm.sbatch",
+  ROOT / ".ci/run",
+]
+
+
+@pytest.mark.parametrize("script", _SCRIPTS, ids=lambda path: path.name)
+def test_scripts_run_under_the_bash_of_macos(script):
+  text = script.read_text(encoding="utf-8")
+  assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+  code = re.sub(r"(?m)(^|\s)#.*$", "", text)
+  assert not _NEWER.findall(code)
+  for name in re.findall(r"(\w+)=\(\)", code):
+    guarded = code.replace(f'${{{name}[@]+"${{{name}[@]}}"}}', "")
+    assert f'"${{{name}[@]}}"' not in guarded, name
+
+
+def test_lint_of_scripts_finds_what_newer_bash_has():
+  for code in (
+    "declare -A sizes",
+    "mapfile -t lines",
+    "echo ${name,,}",
+    "echo ${name^}",
+    "echo ${list[-1]}",
+    "make |& tee log",
+    "wait -n",
+    "archive=$(mktemp --suffix=.tar)",
+    "[[ -v name ]]",
+  ):
+    assert _NEWER.search(code), code
 
 
 def test_kubernetes_numbers_every_process():
