@@ -1,13 +1,12 @@
-"""Long work: progress bars, elapsed time, and stopping at a signal."""
+"""Long work: progress bars and elapsed time."""
 
 import contextlib
 import os
 import pathlib
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import tqdm
@@ -76,45 +75,3 @@ def process_age() -> float:
     return booted - ticks / os.sysconf("SC_CLK_TCK")
   except (OSError, AttributeError):
     return time.monotonic() - _IMPORTED
-
-
-class Stop:
-  """A request to stop, which `stop_signals` sets.
-
-  Attributes:
-    asked: whether a signal has arrived.
-  """
-
-  def __init__(self) -> None:
-    self.asked = False
-
-
-@contextlib.contextmanager
-def stop_signals(
-  *numbers: int, then: Callable[[], object] = lambda: None, insist: bool = True
-) -> Iterator[Stop]:
-  """Turn SIGTERM and the first Ctrl-C into a request to stop.
-
-  The former handlers are restored at the end.
-
-  Args:
-    *numbers: signals to handle; SIGINT and SIGTERM if left out.
-    then: called at every signal that asks to stop.
-    insist: a second Ctrl-C raises KeyboardInterrupt; otherwise the work always
-      gets to save.
-  """
-  stop = Stop()
-
-  def ask(number: int, _: object) -> None:
-    if insist and stop.asked and number == signal.SIGINT:
-      raise KeyboardInterrupt
-    stop.asked = True
-    then()
-
-  numbers = numbers or (signal.SIGINT, signal.SIGTERM)
-  before = {number: signal.signal(number, ask) for number in numbers}
-  try:
-    yield stop
-  finally:
-    for number, handler in before.items():
-      signal.signal(number, handler)

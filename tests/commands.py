@@ -41,6 +41,9 @@ class Training:
   def __init__(self, data, out, *flags, devices=1, **environment):
     self.out = pathlib.Path(out)
     argv = [f"--config.{name}={value}" for name, value in _FIELDS.items()]
+    default = f"--config={ROOT / 'configs/demo.py'}"
+    config = [x for x in flags if x.startswith("--config=")] or [default]
+    flags = [x for x in flags if x not in config]
     alone = {
       "JAX_NUM_CPU_DEVICES": str(devices),
       "JAX_PLATFORMS": "cpu",
@@ -52,7 +55,7 @@ class Training:
         "-m",
         "stemgen_jax",
         "train",
-        f"--config={ROOT / 'configs/demo.py'}",
+        *config,  # before its fields
         f"--data={data}",
         f"--out={out}",
         *argv,

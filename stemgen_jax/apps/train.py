@@ -80,6 +80,17 @@ _PROCESSES = _add.integer(
   "processes", None, "Number of processes; not with auto."
 )
 _PROCESS = _add.integer("process", None, "Index of this process, from 0.")
+_INITIALIZATION_TIMEOUT = _add.float(
+  "initialization_timeout",
+  300.0,
+  "Seconds in which all processes of --coordinator have to have started.",
+)
+_STALL_TIMEOUT = _add.float(
+  "stall_timeout",
+  600.0,
+  "End the run if no step finishes for so many seconds (the first: 3 times as "
+  "many), or for 5 times the longest step so far if that is more; 0: never.",
+)
 _CPU_DEVICES = _add.integer(
   "cpu_devices",
   0,
@@ -116,6 +127,11 @@ def main(argv: list[str]) -> None:
   out = required(FLAGS, "out", "runs/demo")
   addresses = _COORDINATOR.value, _PROCESSES.value, _PROCESS.value
   check_processes(*addresses)
+  for flag, least in ((_INITIALIZATION_TIMEOUT, 1), (_STALL_TIMEOUT, 0)):
+    if not least <= flag.value < float("inf"):
+      raise ValueError(
+        f"--{flag.name}={flag.value:g}: expected seconds, at least {least}"
+      )
   if _START.value:
     config = dataclasses.replace(config, start=_START.value)
   mixture = Mixture.parse(data)
@@ -129,7 +145,7 @@ def main(argv: list[str]) -> None:
   from stemgen_jax.training import launch, processes
 
   # Before anything asks JAX for its devices.
-  processes.start(*addresses)
+  processes.start(*addresses, timeout=_INITIALIZATION_TIMEOUT.value)
   devices = cpu_devices.start(devices)
   launch.train(
     config,
@@ -140,6 +156,7 @@ def main(argv: list[str]) -> None:
     command=shlex.join(["stemgen-jax", *sys.argv[1:]]),
     restore_step=_RESTORE_STEP.value,
     copies=devices,
+    stall_timeout=_STALL_TIMEOUT.value,
   )
 
 

@@ -16,7 +16,7 @@ from stemgen_jax.data import batches
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.mixture import Mixture
 from stemgen_jax.model.products import resolve_dtype
-from stemgen_jax.training import metrics, processes, trainer
+from stemgen_jax.training import metrics, processes, trainer, watchdog
 from stemgen_jax.training.audition import EXAMPLES, Auditioner
 from stemgen_jax.training.config import TrainConfig
 
@@ -31,6 +31,7 @@ def train(
   command: str = "",
   restore_step: int | None = None,
   copies: int = 1,
+  stall_timeout: float = watchdog.SECONDS,
 ) -> None:
   """Train on prepared data and print the outcome, in each process of a run.
 
@@ -43,8 +44,37 @@ def train(
     command: command line, for the log.
     restore_step: checkpoint to resume from, see `trainer.train`.
     copies: CPU devices, see `trainer.train`.
+    stall_timeout: see `trainer.train`.
+
+  Raises:
+    BlockingIOError: another process is writing `out`.
   """
-  config = with_dtype(config, out)
+  with processes.only_writer(out):
+    _train(
+      with_dtype(config, out),
+      mixture,
+      manifest,
+      out,
+      codec=codec,
+      command=command,
+      restore_step=restore_step,
+      copies=copies,
+      stall_timeout=stall_timeout,
+    )
+
+
+def _train(
+  config: TrainConfig,
+  mixture: Mixture,
+  manifest: Manifest,
+  out: str | os.PathLike,
+  *,
+  codec: str | None,
+  command: str,
+  restore_step: int | None,
+  copies: int,
+  stall_timeout: float,
+) -> None:
   if processes.is_first():
     print(json.dumps(dataclasses.asdict(config), indent=2))
     seen = manifest.examples_seen
@@ -92,6 +122,7 @@ def train(
     command=command,
     restore_step=restore_step,
     copies=copies,
+    stall_timeout=stall_timeout,
   )
   if not processes.is_first():
     return

@@ -12,18 +12,18 @@ import functools
 import os
 import pathlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from stemgen_jax import disk, progress
+from stemgen_jax import disk, signals
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.model import Params, sharding
 from stemgen_jax.model.attention import check_form
-from stemgen_jax.training import processes, runs
+from stemgen_jax.training import processes, runs, watchdog
 from stemgen_jax.training.audition import Auditioner
 from stemgen_jax.training.checkpoint import About, Checkpoints, abstract
 from stemgen_jax.training.config import TrainConfig, check_same_run
@@ -59,6 +59,7 @@ def train(
   command: str = "",
   restore_step: int | None = None,
   copies: int = 1,
+  stall_timeout: float = watchdog.SECONDS,
 ) -> int:
   """Train until `config.steps`, or until SIGTERM or SIGINT.
 
@@ -79,6 +80,8 @@ def train(
     restore_step: checkpoint to resume from; later ones are set aside.
     copies: CPU devices that each hold the whole state and take a share of
       every batch; 1 for the mesh of the configuration.
+    stall_timeout: seconds without a step after which the process exits, see
+      `watchdog.Watchdog`; 0 for never.
 
   Returns:
     The step reached.
@@ -102,8 +105,10 @@ def train(
     batches = OneBatch(batches)
   with (
     contextlib.nullcontext() if mesh is None else jax.set_mesh(mesh),
-    Checkpoints(out, keep=config.keep, clean=True) as checkpoints,
+    _saved_steps_in_errors(out),
     processes.stop_signals() as stop,
+    watchdog.Watchdog(out, stop, stall_timeout) as watch,
+    Checkpoints(out, keep=config.keep, clean=True) as checkpoints,
     processes.end_if_others_are_lost(),
   ):
     # Before the state is chosen: the last checkpoint decides where to resume.
@@ -113,6 +118,8 @@ def train(
     if processes.is_first():
       disk.write_json(out / "config.json", dataclasses.asdict(config))
     start = int(state["step"])
+    if start and processes.is_first():
+      print(f"resuming from step {start}", flush=True)
     best = Best.of_log(read_log(out / "log.jsonl"), start)
     run = _Run(
       config,
@@ -122,10 +129,13 @@ def train(
       best,
       summary or {},
       auditioner,
+      watch,
     )
     with Reporter(config, out, start, command) as reporter:
       try:
-        return _loop(run, state, start, batches, reporter, stop)
+        step = _loop(run, state, start, batches, reporter, stop)
+        watch.doing("completes its last checkpoint", step)
+        return step
       except FloatingPointError as error:
         good = checkpoints.latest
         kept = "no checkpoint has been saved yet"
@@ -154,6 +164,31 @@ class _Run:
   best: Best
   summary: dict[str, Any]
   auditioner: Auditioner | None
+  watch: watchdog.Watchdog
+
+
+@contextlib.contextmanager
+def _saved_steps_in_errors(out: pathlib.Path) -> Iterator[None]:
+  """Name the last checkpoint in the error of a full disk."""
+  try:
+    yield
+  except Exception as error:
+    if not disk.is_full(error):
+      raise
+    # Orbax writes elsewhere, and renames: a number is a complete checkpoint.
+    steps = [
+      int(path.name)
+      for path in (out / "checkpoints").glob("*")
+      if path.name.isdecimal()
+    ]
+    kept = "no checkpoint has been saved yet"
+    if steps:
+      kept = f"the last checkpoint is of step {max(steps)}"
+    reason = str(error).strip().partition("\n")[0]
+    raise OSError(
+      f"disk full: {out} cannot be written; {kept}; free some space, then the "
+      f"same command resumes ({reason})"
+    ) from error
 
 
 def _initial_state(
@@ -198,9 +233,9 @@ def _loop(
   step: int,
   batches: Batches,
   reporter: Reporter,
-  stop: progress.Stop,
+  stop: signals.Stop,
 ) -> int:
-  config, best = run.config, run.best
+  config, best, watch = run.config, run.best, run.watch
   train_step = make_train_step(config)
   validation_step = make_validation_step(config)
   # Not `config.seed`, the key of the parameters: draws must be independent.
@@ -212,6 +247,7 @@ def _loop(
     return every > 0 and (step % every == 0 or step == config.steps)
 
   def save(accuracy: float | None = None) -> None:
+    watch.doing("saves a checkpoint", step)
     reporter.check(step)
     # The loss is of the parameters before the update; check the new ones too.
     if not jnp.isfinite(norm(state["params"])):
@@ -232,13 +268,16 @@ def _loop(
       )
       break
     before = time.monotonic()
+    watch.doing(watchdog.LOADS, step)
     batch = next(placed)
     waited = time.monotonic() - before
+    watch.doing("computes a step", step)
     state, metrics = train_step(state, batch, key)
     step += 1
     reporter.step(step, metrics, waited)  # Does not wait for this step.
     improved = False
     if run.validation and due(config.validate_every):
+      watch.doing("validates", step)
       with reporter.paused():
         # The averaged parameters, which are the ones exported.
         figures = _validate(
@@ -247,6 +286,7 @@ def _loop(
       improved = best.update(step, figures["accuracy"])
       reporter.validation(step, figures)
     if due(config.listen_every):
+      watch.doing("generates auditions", step)
       with reporter.paused():
         # Every process gathers the parameters; only the first has sounds.
         params = on_host(state["ema"])

@@ -1,0 +1,188 @@
+"""Ctrl-C and SIGTERM: end a command, or ask long work to save and stop."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_GRACE = 5.0  # seconds in which an exception has to end the command
+
+
+class Stopped(KeyboardInterrupt):
+  """A signal ends this command."""
+
+
+class Stop:
+  """The first signal that has arrived.
+
+  Attributes:
+    number: its number; 0 before.
+    time: its `time.monotonic()`.
+  """
+
+  def __init__(self) -> None:
+    self.number, self.time = 0, 0.0
+
+  @property
+  def asked(self) -> bool:
+    """Whether a signal has arrived."""
+    return self.number != 0
+
+  def note(self, number: int) -> bool:
+    """Note a signal; return whether it is the first."""
+    first = not self.number
+    if first:
+      self.number, self.time = number, time.monotonic()
+    return first
+
+
+@contextlib.contextmanager
+def ending() -> Iterator[Stop]:
+  """Raise `Stopped` in the main thread at the first signal.
+
+  At the second, or if the exception does not end the work within 5 seconds,
+  because the main thread is in a library's code or the exception was lost in
+  one, the process exits.
+  """
+  stop, done = Stop(), threading.Event()
+
+  def raise_first(number: int, _: object) -> None:
+    nonlocal count
+    count += 1
+    if count > 1:
+      _exit(number)
+    stop.note(number)
+    raise Stopped
+
+  def notice(number: int) -> None:
+    stop.note(number)
+    if not done.wait(_GRACE):
+      _exit(number)
+
+  count = 0
+  with _handlers(_NUMBERS, raise_first, notice), _quiet_when(stop):
+    try:
+      yield stop
+    finally:
+      done.set()
+
+
+@contextlib.contextmanager
+def requests(
+  *numbers: int, then: Callable[[], object] = lambda: None, insist: bool = True
+) -> Iterator[Stop]:
+  """Turn SIGTERM and the first Ctrl-C into a request to stop.
+
+  The former handlers are restored at the end.
+
+  Args:
+    *numbers: signals to handle; SIGINT and SIGTERM if left out.
+    then: called at the first, possibly in another thread.
+    insist: a second Ctrl-C raises KeyboardInterrupt; otherwise the work always
+      gets to save.
+  """
+  stop, interrupts = Stop(), 0
+
+  def notice(number: int) -> None:
+    if stop.note(number):
+      then()
+
+  def ask(number: int, _: object) -> None:
+    nonlocal interrupts
+    notice(number)
+    interrupts += number == signal.SIGINT
+    if insist and interrupts > 1:
+      raise KeyboardInterrupt
+
+  with _handlers(numbers or _NUMBERS, ask, notice):
+    yield stop
+
+
+@contextlib.contextmanager
+def blocked() -> Iterator[None]:
+  """Hold signals back while processes start, which inherit that.
+
+  A process that is signalled while it imports prints a traceback. Each calls
+  `in_worker` before its work.
+  """
+  before = signal.pthread_sigmask(signal.SIG_BLOCK, _NUMBERS)
+  try:
+    yield
+  finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def in_worker() -> None:
+  """Leave Ctrl-C, which reaches all processes of a terminal, to the parent."""
+  signal.set_wakeup_fd(-1)  # of the parent, after a fork
+  signal.signal(signal.SIGINT, signal.SIG_IGN)
+  signal.signal(signal.SIGTERM, signal.SIG_DFL)
+  signal.pthread_sigmask(signal.SIG_UNBLOCK, _NUMBERS)
+
+
+@contextlib.contextmanager
+def _handlers(
+  numbers: tuple[int, ...],
+  handle: Callable[[int, Any], None],
+  notice: Callable[[int], None],
+) -> Iterator[None]:
+  """Call `handle` in the main thread, and at once `notice` in another."""
+  if threading.current_thread() is not threading.main_thread():
+    yield  # Only the main thread can set handlers.
+    return
+  # Python calls handlers only between its own instructions: a main thread that
+  # is compiling, or waits for a device, would not notice for minutes.
+  reading, writing = os.pipe()
+  os.set_blocking(writing, False)
+
+  def listen() -> None:
+    while number := os.read(reading, 1)[0]:
+      if number in before:
+        notice(number)
+
+  before = {
+    number: signal.signal(number, handle)
+    for number in numbers
+    # Ignored by a parent, as for background jobs of a shell: leave it.
+    if signal.getsignal(number) != signal.SIG_IGN
+  }
+  thread = threading.Thread(target=listen, daemon=True)
+  thread.start()
+  other = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+  try:
+    yield
+  finally:
+    signal.set_wakeup_fd(other)
+    for number, handler in before.items():
+      signal.signal(number, handler)
+    os.write(writing, b"\0")
+    thread.join()
+    os.close(reading)
+    os.close(writing)
+
+
+@contextlib.contextmanager
+def _quiet_when(stop: Stop) -> Iterator[None]:
+  """Do not print exceptions that a signal raises where nothing catches them."""
+  before = sys.unraisablehook
+
+  def hook(unraisable: Any) -> None:
+    if not stop.asked:
+      before(unraisable)
+
+  sys.unraisablehook = hook
+  try:
+    yield
+  finally:
+    sys.unraisablehook = before
+
+
+def _exit(number: int) -> NoReturn:
+  with contextlib.suppress(OSError):
+    os.write(2, b"\nstemgen-jax: stopped\n")
+  os._exit(128 + number)

@@ -1,0 +1,188 @@
+"""End a run in which no step finishes, and name the process that is stuck."""
+
+import contextlib
+import faulthandler
+import os
+import pathlib
+import shutil
+import sys
+import threading
+import time
+import traceback
+from typing import NoReturn
+
+import jax
+
+from stemgen_jax import signals
+
+SECONDS = 600.0
+"""Default of --stall_timeout."""
+
+_TIMES = 5  # of the longest step so far
+_FIRST = 3  # times --stall_timeout, for the compilation in the first step
+_SILENT = 60.0  # seconds without a sign of life after which a process is lost
+_SIGN = 2.0  # seconds between signs of life
+_STOPPING = 20.0  # seconds in which a request to stop has to be noticed
+LOADS = "waits for its data"
+_ENDED = "0 0 has ended"
+_FOLDER = ".processes"  # of the signs, in the folder of the run
+
+
+class Watchdog:
+  """A thread that ends this process when its steps no longer finish.
+
+  A step may take `seconds`, or 5 times the longest step so far if that is more;
+  the first 3 times `seconds`. Then every process prints which one it waits for,
+  and where it waits itself, and exits with code 1. A process that gives no sign
+  of life counts as lost after 60 seconds. After a signal the next step has 20
+  seconds, or twice the longest step so far.
+
+  Args:
+    out: folder of the run, which all processes share.
+    stop: request to stop.
+    seconds: see above; 0 for no limit.
+
+  Use as a context manager.
+  """
+
+  def __init__(self, out: pathlib.Path, stop: signals.Stop, seconds: float):
+    self._folder, self._stop, self._seconds = out / _FOLDER, stop, seconds
+    self._process, self._count = jax.process_index(), jax.process_count()
+    self._doing, self._step, self._steps = "starts", -1, 0
+    self._longest = 0.0
+    self._since = time.monotonic()
+    self._began = self._since
+    # Process -> its last sign, and when that was seen first.
+    self._signs: dict[int, tuple[str, float]] = {}
+    self._done = threading.Event()
+    self._thread = threading.Thread(target=self._watch, daemon=True)
+
+  def __enter__(self) -> "Watchdog":
+    self._thread.start()
+    return self
+
+  def __exit__(self, *_: object) -> None:
+    self._done.set()
+    self._thread.join()
+    faulthandler.cancel_dump_traceback_later()
+    if self._count > 1:
+      self._write(_ENDED)
+      signs = [self._read(process) for process in range(self._count)]
+      if signs == [_ENDED] * self._count:  # the last one
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+  def doing(self, work: str, step: int) -> None:
+    """Note that this process makes progress.
+
+    Args:
+      work: the work that begins, as in "process 1 WORK".
+      step: last step that was dispatched.
+    """
+    now = time.monotonic()
+    if 0 <= self._step < step:
+      if self._steps:  # The first one includes the compilation.
+        self._longest = max(self._longest, now - self._began)
+      self._steps += 1
+    if step != self._step:
+      self._began = now
+    self._doing, self._step, self._since = work, step, now
+
+  def _watch(self) -> None:
+    signed = number = 0.0
+    while not self._done.wait(min(1.0, self._limit / 20)):
+      now = time.monotonic()
+      limit, waiting = self._limit, now - self._since
+      if now - signed > min(_SIGN, limit / 20):
+        signed, number = now, number + 1
+        self._write(f"{number:.0f} {self._step} {self._doing}")
+      # Also where a library holds Python's lock, so that this thread stops.
+      if limit < float("inf"):
+        faulthandler.dump_traceback_later(2 * limit, exit=True, file=2)
+        lost = self._lost(now) if waiting > min(_SILENT, limit) / 4 else []
+        if waiting > limit or lost:
+          self._end(waiting, lost)
+      asked = now - max(self._stop.time, self._since)
+      if self._stop.asked and asked > max(_STOPPING, 2 * self._longest):
+        self._end_at_signal(asked)
+
+  @property
+  def _limit(self) -> float:
+    if not self._seconds:
+      return float("inf")
+    if not self._steps:
+      return _FIRST * self._seconds
+    return max(self._seconds, _TIMES * self._longest)
+
+  def _write(self, sign: str) -> None:
+    if self._count > 1:
+      with contextlib.suppress(OSError):  # a full disk is the run's to report
+        self._folder.mkdir(exist_ok=True)
+        (self._folder / str(self._process)).write_text(sign, "utf-8")
+
+  def _read(self, process: int) -> str:
+    try:
+      return (self._folder / str(process)).read_text("utf-8")
+    except OSError:
+      return ""
+
+  def _lost(self, now: float) -> list[int]:
+    """Read the signs of the others; return those that have become silent."""
+    for process in range(self._count):
+      sign = self._read(process)
+      if self._signs.get(process, (None, now))[0] != sign:
+        self._signs[process] = sign, now
+    silent = min(_SILENT, self._limit / 2)
+    return [
+      process
+      for process, (sign, since) in self._signs.items()
+      if process != self._process and sign != _ENDED and now - since > silent
+    ]
+
+  def _culprits(self, lost: list[int]) -> str:
+    """Describe the processes that the others wait for."""
+    if self._count == 1:
+      return f"the process {self._doing}"
+    of = f" of {self._count}"
+    if lost:
+      names = " and ".join(map(str, lost))
+      return f"process {names}{of} gives no sign of life"
+    # Those that have come less far, or wait for data and not for a device.
+    rows = []
+    for process in range(self._count):
+      sign = self._read(process) or "0 0 has not started"
+      _, step, work = sign.split(" ", 2)
+      rows.append((int(step), work != LOADS, process, work))
+    least = min(rows)[:2]
+    return " and ".join(
+      f"process {process}{of} {work}"
+      for *place, process, work in sorted(rows)
+      if tuple(place) == least
+    )
+
+  def _end(self, waiting: float, lost: list[int]) -> NoReturn:
+    usual = f"; the longest took {self._longest:.1f} s" if self._longest else ""
+    self._exit(
+      f"error: no step has finished for {waiting:.0f} s{usual}: "
+      f"{self._culprits(lost)}; process {self._process} {self._doing} after "
+      f"step {self._step}; start the same command again, it resumes from the "
+      "last checkpoint; see --stall_timeout",
+      1,
+    )
+
+  def _end_at_signal(self, waiting: float) -> NoReturn:
+    self._exit(
+      f"stopped without saving: no step has finished for {waiting:.0f} s, as "
+      f"{self._culprits([])}; the same command resumes from the last "
+      "checkpoint",
+      128 + self._stop.number,
+    )
+
+  def _exit(self, message: str, code: int) -> NoReturn:
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    stack = "".join(traceback.format_stack(frame)) if frame else ""
+    if code > 128:  # A signal gets two lines at most.
+      stack = ""
+    text = f"\nstemgen-jax: {message}\n{stack}"
+    os.write(2, text.encode(errors="backslashreplace"))
+    # A normal exit would wait for the others, and for the work that is stuck.
+    os._exit(code)
