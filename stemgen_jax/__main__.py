@@ -1,7 +1,9 @@
 """Run a command: `stemgen-jax COMMAND --flags`, `python -m stemgen_jax ...`."""
 
 import os
+import signal
 import sys
+from collections.abc import Sequence
 
 if __name__ == "__main__" and not sys.flags.safe_path:
   # -m puts the working directory first on the path, where a module of a data
@@ -12,9 +14,37 @@ if __name__ == "__main__" and not sys.flags.safe_path:
     sys.path.append(_first)
   os.environ["PYTHONSAFEPATH"] = "1"  # of worker processes
 
-from stemgen_jax.cli.dispatch import main
 
-__all__ = ["main"]
+def main(argv: Sequence[str] | None = None) -> int:
+  """Run a command and return its exit code.
+
+  Args:
+    argv: its arguments; those of this process, which then does nothing else,
+      if None.
+  """
+  if argv is not None:
+    from stemgen_jax.cli import dispatch
+
+    return dispatch.main(argv)
+  for stream in (sys.stdout, sys.stderr):
+    # A console without a character shows its number, as in \xf1.
+    if reconfigure := getattr(stream, "reconfigure", None):
+      reconfigure(errors="backslashreplace")
+  try:
+    from stemgen_jax.cli import dispatch
+
+    code = dispatch.main()
+  except KeyboardInterrupt:  # during the import
+    code = 130
+  # From here on a signal ends the process without a word.
+  for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_DFL)
+  if code > 128:
+    # Exit handlers of libraries may wait for work that was interrupted.
+    sys.stdout.flush()
+    os._exit(code)
+  return code
+
 
 if __name__ == "__main__":
   sys.exit(main())

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from stemgen_jax import disk, finite, progress, recipes, text_tables
+from stemgen_jax import disk, finite, progress, recipes, signals, text_tables
 
 
 def test_columns_are_aligned():
@@ -56,7 +56,7 @@ def test_a_folder_keeps_its_recipe(tmp_path):
 
 def test_the_second_interrupt_raises():
   before = signal.getsignal(signal.SIGINT)
-  with progress.stop_signals() as stop:
+  with signals.requests() as stop:
     assert not stop.asked
     os.kill(os.getpid(), signal.SIGINT)
     assert stop.asked

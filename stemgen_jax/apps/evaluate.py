@@ -59,11 +59,12 @@ import pathlib
 
 from absl import flags
 
-from stemgen_jax import disk
+from stemgen_jax import disk, locks
 from stemgen_jax.cli.flags import fields, owners
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.evaluation.options import Options
 from stemgen_jax.evaluation.studies import STUDIES
+from stemgen_jax.evaluation.study import Study
 
 FLAGS = flags.FlagValues()
 _WHAT = flags.DEFINE_string(
@@ -103,10 +104,14 @@ def main(argv: list[str]) -> None:
   options = study.resolve(fields.parse(FLAGS, Options))
   path = pathlib.Path(FLAGS.out) / f"{study.file or study.name}.json"
   # Before any work, which may take hours.
-  disk.check_folder(path.parent)
-  path.parent.mkdir(parents=True, exist_ok=True)
   disk.check_writable(path, True, (".json",))
+  # Not `only_writer`: processes share the examples of a study.
+  with locks.made(path.parent):
+    disk.remove_leftovers(path.parent, deep=True)
+    _run(study, options, path)
 
+
+def _run(study: Study, options: Options, path: pathlib.Path) -> None:
   module = study.load()  # imports jax
   subject = study.prepare(options)
   result = module.run(subject)

@@ -12,7 +12,7 @@ import pathlib
 
 from absl import flags
 
-from stemgen_jax import disk, paths
+from stemgen_jax import disk, locks, paths
 from stemgen_jax.cli.flags.bound import bound
 from stemgen_jax.cli.flags.required import required
 
@@ -62,17 +62,21 @@ def main(argv: list[str]) -> None:
   step = _STEP.value
   if step not in ("best", "last") and not step.isdecimal():
     raise ValueError(f"--step={step}: expected best, last or a number")
-  out.parent.mkdir(parents=True, exist_ok=True)
   for suffix in (".safetensors", ".json", ".md", ".png"):
     path = out if suffix == ".safetensors" else out.with_suffix(suffix)
     disk.check_writable(path, _OVERWRITE.value, (suffix,))
   run = paths.check_run(run)
 
+  with locks.only_writer(out):
+    _export(run, out)
+
+
+def _export(run: pathlib.Path, out: pathlib.Path) -> None:
   # After all checks of the flags: jax takes seconds to load.
   from stemgen_jax import model
   from stemgen_jax.training import history, model_card, runs
 
-  weights = runs.load_run(run, step)
+  weights = runs.load_run(run, _STEP.value)
   metadata = weights.metadata | {
     "license": _LICENSE.value,
     "data_license": _DATA_LICENSE.value,
@@ -81,7 +85,7 @@ def main(argv: list[str]) -> None:
     out, weights.config, weights.params, metadata, dtype=_DTYPE.value
   )
   card = out.with_suffix(".md")
-  card.write_text(model_card.card(out, weights.config, metadata), "utf-8")
+  disk.write_text(card, model_card.card(out, weights.config, metadata))
   plot = out.with_suffix(".png")
   plot.unlink(missing_ok=True)  # Of overwritten weights.
   if weights.metadata["course"]:

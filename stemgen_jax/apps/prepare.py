@@ -221,8 +221,6 @@ def _check_codec(out: pathlib.Path) -> None:
 def _export(data_dir: pathlib.Path, path: pathlib.Path) -> None:
   if path.suffix != ".npz":
     raise ValueError(f"--export_heldout={path}: expected an .npz file")
-  disk.check_folder(path.parent)
-  path.parent.mkdir(parents=True, exist_ok=True)
   disk.check_writable(path, _OVERWRITE.value, (".npz",))
   Manifest.load(data_dir)  # raises if there is none
   from stemgen_jax.data.preparation import run

@@ -22,7 +22,7 @@ import pathlib
 
 from absl import flags
 
-from stemgen_jax import disk
+from stemgen_jax import disk, locks
 from stemgen_jax.cli.flags import sources
 from stemgen_jax.cli.flags.bound import bound
 from stemgen_jax.cli.flags.required import required
@@ -102,8 +102,7 @@ def main(argv: list[str]) -> None:
     steps=_STEPS.value, batch=_BATCH.value, seed=FLAGS.seed
   )
   config.validate()
-  out.mkdir(parents=True, exist_ok=True)
-  weights.parent.mkdir(parents=True, exist_ok=True)
+  disk.check_folder(out)
   # Overwriting is checked later: this run may have written the file itself.
   disk.check_writable(weights, True, (".safetensors",))
 
@@ -127,12 +126,13 @@ def main(argv: list[str]) -> None:
     songs=songs,
     cache=pathlib.Path(_CACHE.value or out / "songs"),
   )
-  if _REPORT.value:
-    command.write_report(job, _CODEC.value, files)
-    return
-  command.train(
-    job,
-    weights,
-    overwrite=_OVERWRITE.value,
-    checkpoint_minutes=_CHECKPOINT_MINUTES.value,
-  )
+  with locks.only_writer(out, folder=True):
+    if _REPORT.value:
+      command.write_report(job, _CODEC.value, files)
+      return
+    command.train(
+      job,
+      weights,
+      overwrite=_OVERWRITE.value,
+      checkpoint_minutes=_CHECKPOINT_MINUTES.value,
+    )

@@ -11,18 +11,26 @@ import importlib
 import logging
 import os
 import re
+import signal
 import sys
+import tempfile
+import traceback
 import types
 from collections.abc import Mapping, Sequence
 
 from absl import flags
 from absl import logging as absl_logging
 
+from stemgen_jax import signals
 from stemgen_jax.cli import help as help_lib
 from stemgen_jax.version import __version__
 
 TRACE = "STEMGEN_JAX_TRACE"
 _MOST_LINES = 3
+_MOST = 200  # characters of an unexpected error
+_FREE = "; free some space, then run the same command again"
+# Flags whose addresses of the network a library opens.
+_REMOTE = ("beam", "song_files")
 # Extras of setup.py, and the modules that they install.
 _EXTRAS = {
   "band": ("mido", "pretty_midi"),
@@ -40,15 +48,47 @@ def main(argv: Sequence[str] | None = None) -> int:
   trace = "--trace" in argv or os.environ.get(TRACE, "0") not in ("", "0")
   argv = [argument for argument in argv if argument != "--trace"]
   _silence_libraries()
-  try:
-    return _run(argv)
-  except KeyboardInterrupt:
-    return _fail("stopped", 130)
-  except (ValueError, OSError, ImportError, flags.Error) as error:
-    if trace:
-      raise
+  with signals.ending() as stop:
+    try:
+      return _run(argv)
+    except KeyboardInterrupt:
+      return _fail("stopped", 128 + (stop.number or signal.SIGINT))
+    except Exception as error:
+      if stop.asked:  # A library has made another error of it.
+        return _fail("stopped", 128 + stop.number)
+      if trace:
+        raise
+      return _fail(_describe(error), 1)
+
+
+def _describe(error: Exception) -> str:
+  """Return the line about an error, of the user or of the program."""
+  from stemgen_jax import disk  # numpy, which --help does not wait for
+
+  if disk.is_full(error):
+    full = "" if "disk full" in str(error) else "disk full: "
+    kept = "" if "free some space" in str(error) else _FREE
+    return f"error: {full}{error}{kept}"
+  if isinstance(error, (ValueError, OSError, ImportError, flags.Error)):
     hint = _missing_extra(error) or _nearest_choice(str(error))
-    return _fail(f"error: {error}{hint}", 1)
+    return f"error: {error}{hint}"
+  if isinstance(error, MemoryError):
+    return f"error: too little memory ({error})"
+  kind, message = type(error).__name__, " ".join(str(error).split())[:_MOST]
+  try:
+    with tempfile.NamedTemporaryFile(
+      "w",
+      prefix="stemgen-jax-",
+      suffix=".txt",
+      delete=False,
+      encoding="utf-8",
+      errors="backslashreplace",
+    ) as file:
+      traceback.print_exception(error, file=file)
+    where = f"its trace is in {file.name}"
+  except OSError:
+    where = f"{TRACE}=1 prints its trace"
+  return f"this is a bug in stemgen-jax ({kind}: {message}); {where}"
 
 
 def _run(argv: list[str]) -> int:
@@ -76,7 +116,23 @@ def _run(argv: list[str]) -> int:
       f"{rest[1]!r} belongs to no flag; expected every argument as "
       f"--flag=value; see stemgen-jax {argv[0]} --help"
     )
+  _check_local(values)
   return app.main(rest) or 0
+
+
+def _check_local(values: flags.FlagValues) -> None:
+  """Refuse addresses, which would be taken for names of local folders."""
+  for name in values:
+    value = values[name].value
+    if (
+      name not in _REMOTE
+      and isinstance(value, str)
+      and re.match(r"[A-Za-z][\w+.-]*://", value)
+    ):
+      raise ValueError(
+        f"--{name}={value}: expected a path on this machine; mount a bucket "
+        "to use it as a folder"
+      )
 
 
 def _parse(

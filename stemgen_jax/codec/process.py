@@ -9,7 +9,6 @@ import gc
 import glob
 import multiprocessing
 import pathlib
-import signal
 import sys
 import types
 from multiprocessing.connection import Connection
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from stemgen_jax import signals
 from stemgen_jax.codec import config as config_lib
 from stemgen_jax.codec.framing import Framing
 from stemgen_jax.codec.protocol import Codes, NetworkFormat, Samples
@@ -63,7 +63,8 @@ class CodecProcess(NetworkFormat):
     self._process = context.Process(
       target=_serve, args=(self._connection, other, path, checksum), daemon=True
     )
-    self._process.start()
+    with signals.blocked():
+      self._process.start()
     other.close()
 
   def wait(self) -> None:
@@ -103,7 +104,7 @@ def _serve(
 ) -> None:
   """Load the codec, then answer calls until the other process ends."""
   parent.close()  # Otherwise its end would never be noticed.
-  signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's.
+  signals.in_worker()
   gc.disable()  # Imports make many objects and no garbage: 10 % (measured).
   # A stand-in for PyTorch's rules for tensors without data, which are not used
   # here and take a quarter of its import (measured).

@@ -155,7 +155,7 @@ GENERATE = ("generate", "--context=mix.wav", "--stem=bass", "--out=new.wav")
     (["--out=new"], ["without suffix", ".wav or .flac"]),
     (["--out="], ["--out is missing", "--out=stem.wav"]),
     (["--out=folder.wav"], ["folder.wav is a folder"]),
-    (["--out=nowhere/new.wav"], ["no such folder: nowhere"]),
+    (["--out=gs://bucket/new.wav"], ["--out=gs://", "mount a bucket"]),
     (["--out=there.wav/new.wav"], ["there.wav is a file, not a folder"]),
     pytest.param(
       # Refuses even root, whom permission bits do not stop.

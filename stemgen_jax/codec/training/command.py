@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 
-from stemgen_jax import codec, disk, progress
+from stemgen_jax import codec, disk, progress, signals
 from stemgen_jax.codec.training import clips, loop, pitch_classes, report
 from stemgen_jax.codec.training.config import TrainingConfig
 
@@ -76,7 +76,18 @@ def train(
     raise FileExistsError(f"{weights} exists: {_TO_REPLACE}")
   job.render("train", "valid")
   run = job.training()
-  _run(run, checkpoint_minutes)
+  if run.step:
+    print(f"resuming from step {run.step}", flush=True)
+  try:
+    _run(run, checkpoint_minutes)
+  except OSError as error:
+    if not disk.is_full(error):
+      raise
+    raise OSError(
+      f"disk full: {job.out} cannot be written; the last checkpoint is of step "
+      f"{loop.steps_done(job.out)}; free some space, then the same command "
+      f"resumes ({error})"
+    ) from error
   if run.step < job.config.steps:
     print(f"stopped at step {run.step}, saved; the same command resumes it")
     return
@@ -96,7 +107,7 @@ def _run(run: loop.Training, checkpoint_minutes: float) -> None:
   """Train to the end, or until SIGTERM or Ctrl-C; save either way."""
   saved = time.monotonic()
   with (
-    progress.stop_signals(insist=False) as stop,
+    signals.requests(insist=False) as stop,
     progress.bar(
       run.run(),
       initial=run.step,

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from stemgen_jax import categories, disk, finite, recipes
+from stemgen_jax import categories, disk, finite, locks, recipes
 from stemgen_jax.codec import Codec, ScaledCodec, scales
 from stemgen_jax.codec import device as device_lib
 from stemgen_jax.data import songs, stem_index
@@ -212,7 +212,7 @@ def check(
       del recipe["source_key"]
     recipes.check_same(out, existing, recipe)
     recipe = existing  # may lack fields of later versions
-  elif out.exists() and any(out.iterdir()):
+  elif out.exists() and {x.name for x in out.iterdir()} - {locks.NAME}:
     raise ValueError(
       f"{out} is not empty and holds no data set: give a new folder for --out"
     )

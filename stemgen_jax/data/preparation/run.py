@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from stemgen_jax import codec as codec_lib
-from stemgen_jax import text_tables
+from stemgen_jax import locks, text_tables
 from stemgen_jax.data import batches, songs
 from stemgen_jax.data.manifest import Manifest, recipe_of
 from stemgen_jax.data.preparation import inspect_page, pairs, plan, problems
@@ -100,16 +100,17 @@ def prepare(
     )
     _warn_of_splits(source, {x: len(ids) for x, ids in listed.splits.items()})
     return
-  manifest = prepare_lib.prepare(
-    source,
-    load_codec,
-    out,
-    config,
-    found=found,
-    workers=options.workers,
-    cluster=cluster,
-    strict=options.strict,
-  )
+  with locks.only_writer(out, folder=True):
+    manifest = prepare_lib.prepare(
+      source,
+      load_codec,
+      out,
+      config,
+      found=found,
+      workers=options.workers,
+      cluster=cluster,
+      strict=options.strict,
+    )
   print(_summary(manifest))
   print(manifest.examples_seen(*_PAPER_RUN))
   left_out = problems.read(out)

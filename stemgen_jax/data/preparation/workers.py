@@ -8,7 +8,6 @@ import contextlib
 import multiprocessing
 import os
 import pathlib
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from stemgen_jax import progress
+from stemgen_jax import progress, signals
 from stemgen_jax.codec import Codec
 from stemgen_jax.data import songs
 from stemgen_jax.data.preparation import encoding, song_codes
@@ -162,7 +161,7 @@ def pool(
   before = {name: os.environ.get(name) for name in variables}
   os.environ |= variables
   # Spawned, not forked: this process may hold threads of jax and of torch.
-  executor = futures.ProcessPoolExecutor(
+  executor = _Pool(
     workers,
     mp_context=multiprocessing.get_context("spawn"),
     initializer=_start_worker,
@@ -170,6 +169,11 @@ def pool(
   )
   try:
     yield executor
+  except KeyboardInterrupt:
+    # What they are making is made again by the next run.
+    for process in multiprocessing.active_children():
+      process.kill()
+    raise
   except BrokenProcessPool as error:
     raise OSError(
       "a worker process died, perhaps for lack of memory: try fewer "
@@ -184,14 +188,22 @@ def pool(
         os.environ[name] = value
 
 
+class _Pool(futures.ProcessPoolExecutor):
+  """A pool whose processes do not notice signals before `_start_worker`."""
+
+  def submit(self, *args: Any, **kwargs: Any) -> futures.Future[Any]:
+    """Submit a call, and start a process if there are too few."""
+    with signals.blocked():
+      return super().submit(*args, **kwargs)
+
+
 _codec: Codec  # of a worker process
 
 
 def _start_worker(
   start: Callable[..., object], arguments: tuple[Any, ...]
 ) -> None:
-  # Ctrl-C reaches all processes of a terminal: the parent ends the workers.
-  signal.signal(signal.SIGINT, signal.SIG_IGN)
+  signals.in_worker()
   threading.Thread(target=_end_with_parent, daemon=True).start()
   start(*arguments)
 

@@ -10,12 +10,11 @@ import functools
 import itertools
 import os
 import pathlib
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from stemgen_jax import audio, progress, recipes
+from stemgen_jax import audio, recipes
 from stemgen_jax.audio import Audio
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.preparation import workers as workers_lib
@@ -119,13 +118,8 @@ def evaluate(
     OSError: the folder cannot be written.
   """
   check_or_create(subject.out, recipe)
-  with progress.stop_signals(signal.SIGTERM, then=_interrupt):
-    places = generate(subject)
-    return measure(subject, places)
-
-
-def _interrupt() -> None:
-  raise KeyboardInterrupt
+  places = generate(subject)
+  return measure(subject, places)
 
 
 def generate(subject: SongSubject) -> list[int]:
