@@ -139,8 +139,7 @@ def _open(
 ) -> tuple[soundfile.SoundFile, mpeg.Stream | None]:
   """Open a file; return also the frames of an mp3."""
   try:
-    # As bytes: soundfile cannot open names that are not UTF-8 otherwise.
-    file = soundfile.SoundFile(os.fsencode(path))
+    file = soundfile.SoundFile(_name(path))
   except (soundfile.LibsndfileError, TypeError):  # TypeError: headerless .raw
     file = None
   if file is not None and not file.subtype.startswith("MPEG"):
@@ -260,9 +259,15 @@ def write(
   return gain_db
 
 
+def _name(path: disk.Path) -> Any:
+  # As bytes, which soundfile's types do not state: it cannot open names that
+  # are not UTF-8 otherwise.
+  return os.fsencode(path)
+
+
 def read_metadata(path: disk.Path) -> dict[str, Any]:
   """Return the `metadata` of `write`; {} for files of other programs."""
-  with soundfile.SoundFile(os.fsencode(path)) as file:
+  with soundfile.SoundFile(_name(path)) as file:
     comment = file.comment
   try:
     metadata = disk.parse_json(comment)
