@@ -42,12 +42,16 @@ class Stop:
 
 
 @contextlib.contextmanager
-def ending() -> Iterator[Stop]:
+def ending(*, quiet: bool = True) -> Iterator[Stop]:
   """Raise `Stopped` in the main thread at the first signal.
 
   At the second, or if the exception does not end the work within 5 seconds,
   because the main thread is in a library's code or the exception was lost in
   one, the process exits.
+
+  Args:
+    quiet: do not print exceptions that Python cannot raise, such as those of
+      finalizers, which a signal or another error causes.
   """
   stop, done = Stop(), threading.Event()
 
@@ -65,7 +69,7 @@ def ending() -> Iterator[Stop]:
       _exit(number)
 
   count = 0
-  with _handlers(_NUMBERS, raise_first, notice), _quiet_when(stop):
+  with _handlers(_NUMBERS, raise_first, notice), _unraisable(quiet):
     try:
       yield stop
     finally:
@@ -167,15 +171,10 @@ def _handlers(
 
 
 @contextlib.contextmanager
-def _quiet_when(stop: Stop) -> Iterator[None]:
-  """Do not print exceptions that a signal raises where nothing catches them."""
+def _unraisable(quiet: bool) -> Iterator[None]:
   before = sys.unraisablehook
-
-  def hook(unraisable: Any) -> None:
-    if not stop.asked:
-      before(unraisable)
-
-  sys.unraisablehook = hook
+  if quiet:
+    sys.unraisablehook = lambda _: None
   try:
     yield
   finally:

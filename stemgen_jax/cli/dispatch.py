@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   trace = "--trace" in argv or os.environ.get(TRACE, "0") not in ("", "0")
   argv = [argument for argument in argv if argument != "--trace"]
   _silence_libraries()
-  with signals.ending() as stop:
+  with signals.ending(quiet=not trace) as stop:
     try:
       return _run(argv)
     except KeyboardInterrupt:
@@ -212,7 +212,7 @@ def _silence_libraries() -> None:
   """Keep the libraries' log messages off the user's terminal."""
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
   os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-  absl_logging.set_verbosity(absl_logging.ERROR)
+  absl_logging.set_verbosity(absl_logging.FATAL)
   for name in ("jax", "orbax", "tensorflow_datasets", "matplotlib"):
     logging.getLogger(name).setLevel(logging.ERROR)
 

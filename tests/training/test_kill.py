@@ -1,11 +1,12 @@
 """Killed runs resume exactly."""
 
 import random
+import re
 import signal
 import time
 
 import pytest
-from commands import Training, assert_same_run
+from commands import ROOT, Training, assert_same_run
 
 pytestmark = pytest.mark.processes
 
@@ -49,6 +50,43 @@ def test_killed_at_random_moments_equals_the_uninterrupted_run(
     code, _, err = Training(codes, out, f"--config.steps={STEPS}").end()
     assert code == 0, err
     assert_same_run(out, whole)
+
+
+# The files of this run can grow no more from its ninth batch on.
+FULL = f"""
+import resource, runpy
+from stemgen_jax.data import batches
+
+get_config = runpy.run_path({str(ROOT / "configs/demo.py")!r})["get_config"]
+take = batches._Batches.__getitem__
+
+def fill_disk(self, number):
+  if number == 8:
+    limit = resource.RLIM_INFINITY
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit))
+  return take(self, number)
+
+batches._Batches.__getitem__ = fill_disk
+"""
+
+
+def test_full_disk_names_the_last_step_and_the_run_resumes(
+  codes, whole, tmp_path
+):
+  (tmp_path / "full.py").write_text(FULL)
+  out, steps = tmp_path / "run", f"--config.steps={STEPS}"
+  full = f"--config={tmp_path / 'full.py'}"
+  code, _, err = Training(codes, out, steps, full).end()
+  assert code == 1
+  (line,) = [x for x in err.splitlines() if x.startswith("stemgen-jax: ")]
+  (step,) = re.findall(r"the last checkpoint is of step (\d+);", line)
+  assert "disk full" in line
+  assert "Traceback" not in err
+  code, printed, err = Training(codes, out, steps).end()
+  assert code == 0, err
+  assert f"resuming from step {step}\n" in printed
+  assert_same_run(out, whole)
+  assert not list(out.rglob("*tmp*"))
 
 
 def test_sigterm_saves_and_exits_with_0(codes, whole, tmp_path):
