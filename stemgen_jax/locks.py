@@ -8,7 +8,7 @@ from os import getpid
 
 import filelock
 
-from stemgen_jax import disk
+from stemgen_jax import disk, signals
 
 NAME = ".lock"
 """Name of the file in a folder that is being written."""
@@ -43,11 +43,11 @@ def only_writer(path: disk.Path, *, folder: bool = False) -> Iterator[None]:
         "or give another --out"
       ) from error
     try:
-      file.write_text(f"{getpid()} on {socket.gethostname()}", "utf-8")
-      disk.remove_leftovers(where, deep=folder)
-      yield
+      with signals.cleanup(lambda: file.unlink(missing_ok=True)):
+        file.write_text(f"{getpid()} on {socket.gethostname()}", "utf-8")
+        disk.remove_leftovers(where, deep=folder)
+        yield
     finally:
-      file.unlink(missing_ok=True)
       lock.release()
 
 
@@ -56,13 +56,15 @@ def made(folder: disk.Path) -> Iterator[None]:
   """Make a folder; remove it at the end if it is new and still empty."""
   folder = disk.check_folder(folder)
   new = [x for x in (folder, *folder.parents) if not x.exists()]
-  folder.mkdir(parents=True, exist_ok=True)
-  try:
-    yield
-  finally:
+
+  def remove() -> None:
     with contextlib.suppress(OSError):  # not empty
       for each in new:
         each.rmdir()
+
+  with signals.cleanup(remove):
+    folder.mkdir(parents=True, exist_ok=True)
+    yield
 
 
 def _holder(file: pathlib.Path) -> str:

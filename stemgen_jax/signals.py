@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 _GRACE = 5.0  # seconds in which an exception has to end the command
+_cleanups: list[Callable[[], object]] = []
 
 
 class Stopped(KeyboardInterrupt):
@@ -108,6 +109,20 @@ def requests(
 
 
 @contextlib.contextmanager
+def cleanup(function: Callable[[], object]) -> Iterator[None]:
+  """Call a function at the end of the block, also if a signal ends the process.
+
+  It may be called twice, and in another thread.
+  """
+  _cleanups.append(function)
+  try:
+    yield
+  finally:
+    _cleanups.remove(function)
+    function()
+
+
+@contextlib.contextmanager
 def blocked() -> Iterator[None]:
   """Hold signals back while processes start, which inherit that.
 
@@ -182,6 +197,8 @@ def _unraisable(quiet: bool) -> Iterator[None]:
 
 
 def _exit(number: int) -> NoReturn:
+  for function in reversed(_cleanups):
+    function()
   with contextlib.suppress(OSError):
     os.write(2, b"\nstemgen-jax: stopped\n")
   os._exit(128 + number)

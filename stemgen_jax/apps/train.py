@@ -89,7 +89,7 @@ _STALL_TIMEOUT = _add.float(
   "stall_timeout",
   600.0,
   "End the run if no step finishes for so many seconds (the first: 3 times as "
-  "many), or for 5 times the longest step so far if that is more; 0: never.",
+  "many), or for 20 times the usual step if that is more; 0: never.",
 )
 _CPU_DEVICES = _add.integer(
   "cpu_devices",

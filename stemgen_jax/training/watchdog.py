@@ -1,10 +1,12 @@
 """End a run in which no step finishes, and name the process that is stuck."""
 
+import collections
 import contextlib
 import faulthandler
 import os
 import pathlib
 import shutil
+import statistics
 import sys
 import threading
 import time
@@ -18,7 +20,7 @@ from stemgen_jax import signals
 SECONDS = 600.0
 """Default of --stall_timeout."""
 
-_TIMES = 5  # of the longest step so far
+_TIMES = 20  # of the usual step
 _FIRST = 3  # times --stall_timeout, for the compilation in the first step
 _SILENT = 60.0  # seconds without a sign of life after which a process is lost
 _SIGN = 2.0  # seconds between signs of life
@@ -31,11 +33,11 @@ _FOLDER = ".processes"  # of the signs, in the folder of the run
 class Watchdog:
   """A thread that ends this process when its steps no longer finish.
 
-  A step may take `seconds`, or 5 times the longest step so far if that is more;
-  the first 3 times `seconds`. Then every process prints which one it waits for,
-  and where it waits itself, and exits with code 1. A process that gives no sign
-  of life counts as lost after 60 seconds. After a signal the next step has 20
-  seconds, or twice the longest step so far.
+  A step may take `seconds`, or 20 times the usual step if that is more; the
+  first 3 times `seconds`. Then every process prints which one it waits for, and
+  where it waits itself, and exits with code 1. A process that gives no sign of
+  life counts as lost after 60 seconds. After a signal the next step has 20
+  seconds, or twice the usual time.
 
   Args:
     out: folder of the run, which all processes share.
@@ -49,7 +51,7 @@ class Watchdog:
     self._folder, self._stop, self._seconds = out / _FOLDER, stop, seconds
     self._process, self._count = jax.process_index(), jax.process_count()
     self._doing, self._step, self._steps = "starts", -1, 0
-    self._longest = 0.0
+    self._recent = collections.deque[float](maxlen=101)  # seconds of steps
     self._since = time.monotonic()
     self._began = self._since
     # Process -> its last sign, and when that was seen first.
@@ -81,7 +83,7 @@ class Watchdog:
     now = time.monotonic()
     if 0 <= self._step < step:
       if self._steps:  # The first one includes the compilation.
-        self._longest = max(self._longest, now - self._began)
+        self._recent.append(now - self._began)
       self._steps += 1
     if step != self._step:
       self._began = now
@@ -102,7 +104,7 @@ class Watchdog:
         if waiting > limit or lost:
           self._end(waiting, lost)
       asked = now - max(self._stop.time, self._since)
-      if self._stop.asked and asked > max(_STOPPING, 2 * self._longest):
+      if self._stop.asked and asked > max(_STOPPING, 2 * self._usual):
         self._end_at_signal(asked)
 
   @property
@@ -111,7 +113,12 @@ class Watchdog:
       return float("inf")
     if not self._steps:
       return _FIRST * self._seconds
-    return max(self._seconds, _TIMES * self._longest)
+    return max(self._seconds, _TIMES * self._usual)
+
+  @property
+  def _usual(self) -> float:
+    # A copy, as the main thread may append meanwhile; rare steps save, too.
+    return statistics.median_low(list(self._recent) or [0.0])
 
   def _write(self, sign: str) -> None:
     if self._count > 1:
@@ -160,7 +167,7 @@ class Watchdog:
     )
 
   def _end(self, waiting: float, lost: list[int]) -> NoReturn:
-    usual = f"; the longest took {self._longest:.1f} s" if self._longest else ""
+    usual = f" (usually {self._usual:.1f} s)" if self._recent else ""
     self._exit(
       f"error: no step has finished for {waiting:.0f} s{usual}: "
       f"{self._culprits(lost)}; process {self._process} {self._doing} after "

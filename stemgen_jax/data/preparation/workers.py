@@ -169,7 +169,7 @@ def pool(
   )
   try:
     yield executor
-  except KeyboardInterrupt:
+  except (KeyboardInterrupt, GeneratorExit):
     # What they are making is made again by the next run.
     for process in multiprocessing.active_children():
       process.kill()
