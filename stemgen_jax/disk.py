@@ -8,22 +8,22 @@ ValueError, soon and in less than 1 GB of memory.
 import contextlib
 import csv
 import difflib
-import errno
-import functools
 import glob
 import hashlib
-import io
 import json
 import math
 import os
 import pathlib
-import secrets
-import socket
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
+
+from stemgen_jax.whole_files import is_full as is_full
+from stemgen_jax.whole_files import part_name
+from stemgen_jax.whole_files import remove_leftovers as remove_leftovers
+from stemgen_jax.whole_files import replacing as replacing
 
 Path = str | os.PathLike[str]
 
@@ -59,130 +59,6 @@ def similar(path: pathlib.Path) -> str:
     return ""
   near = difflib.get_close_matches(path.name, names, 1)
   return f"; did you mean {path.with_name(near[0])}?" if near else ""
-
-
-class _Part(io.FileIO):
-  """A new file that keeps its first error until it is complete.
-
-  Libraries that write through callbacks or descriptors print errors, or lose
-  them. So `write` always succeeds, and there is no descriptor.
-  """
-
-  error: OSError | None = None
-
-  def write(self, data: Any, /) -> int:
-    """Write bytes; after an error, discard them."""
-    if self.error is None:
-      try:
-        return super().write(data) or 0
-      except OSError as error:
-        self.error = error
-    return memoryview(data).nbytes
-
-  def fileno(self) -> int:
-    """Refuse, as described above."""
-    raise io.UnsupportedOperation("fileno")
-
-  def sync(self) -> None:
-    """Force all bytes to the disk; raise the first error."""
-    if self.error is not None:
-      raise self.error
-    os.fsync(super().fileno())
-
-
-@contextlib.contextmanager
-def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
-  """Yield a new binary file, which replaces `path` once it is on the disk.
-
-  A missing folder is made. If anything fails, `path` stays as it was.
-
-  Raises:
-    OSError: the file cannot be written; see also `is_full`.
-  """
-  # In the same folder, as a rename is atomic only within a file system.
-  temporary = path.parent / _part_name()
-  with _cannot_write(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = _Part(temporary, "x")
-  try:
-    with io.BufferedWriter(part) as file:
-      try:
-        yield file
-      except Exception:
-        if part.error is None:  # otherwise a consequence of that
-          raise
-      with _cannot_write(path):
-        file.flush()
-        part.sync()
-    with _cannot_write(path):
-      os.replace(temporary, path)
-  finally:
-    temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _cannot_write(path: pathlib.Path) -> Iterator[None]:
-  try:
-    yield
-  except OSError as error:
-    reason = error.strerror or str(error)
-    if is_full(error):
-      reason = f"disk full ({reason})"
-    raised = type(error)(f"cannot write {path}: {reason}")
-    raised.errno = error.errno
-    raise raised from error
-
-
-def is_full(error: BaseException | None) -> bool:
-  """Return True if a write failed for lack of space, quota or size."""
-  full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-  while error is not None:
-    # Other writers pass on the system's message without its number.
-    if getattr(error, "errno", None) in full or any(
-      os.strerror(number) in str(error) for number in full
-    ):
-      return True
-    error = error.__cause__ or error.__context__
-  return False
-
-
-def remove_leftovers(folder: Path, *, deep: bool = False) -> None:
-  """Remove the partial files that killed processes of this machine left.
-
-  Args:
-    folder: folder of the files; nothing happens if it is missing.
-    deep: also in all folders within.
-  """
-  pattern = f"{'**/' if deep else ''}.{_machine()}-*.part"
-  for path in pathlib.Path(folder).glob(pattern):
-    pid = path.name.split("-")[1]
-    if pid.isdecimal() and not _is_running(int(pid)):
-      path.unlink(missing_ok=True)
-
-
-def _part_name() -> str:
-  return f".{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.part"
-
-
-@functools.cache
-def _machine() -> str:
-  """Return a name of the host or container, the scope of process ids."""
-  try:
-    numbering = os.stat("/proc/self/ns/pid").st_ino
-  except OSError:  # not Linux
-    numbering = 0
-  name = f"{socket.gethostname()} {numbering}"
-  return hashlib.sha256(name.encode()).hexdigest()[:8]
-
-
-def _is_running(pid: int) -> bool:
-  try:
-    os.kill(pid, 0)
-  except ProcessLookupError:
-    return False
-  except OSError:  # another user's
-    pass
-  return True
 
 
 def checksum(path: Path) -> str:
@@ -268,7 +144,7 @@ def check_folder(folder: Path) -> pathlib.Path:
 def _probe(folder: pathlib.Path) -> None:
   # Write a file: permission bits do not show root, read-only mounts and full
   # disks.
-  probe = folder / _part_name()
+  probe = folder / part_name()
   try:
     probe.touch(exist_ok=False)
     probe.unlink()

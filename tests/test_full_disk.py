@@ -13,7 +13,7 @@ import safetensors.numpy
 from matplotlib import image
 from matplotlib.figure import Figure
 
-from stemgen_jax import audio, disk
+from stemgen_jax import audio, disk, whole_files
 
 PACKAGE = pathlib.Path(disk.__file__).parent
 NOISE = np.random.default_rng(0).normal(0, 0.1, (6000, 2)).astype(np.float32)
@@ -85,10 +85,10 @@ def test_failure_of_any_write_keeps_the_old_file(written, monkeypatch, capfd):
         raise OSError(errno.ENOSPC, "No space left on device")
       return super().write(data)
 
-  class FaultyPart(disk._Part, Faulty):
+  class FaultyPart(whole_files._Part, Faulty):
     pass
 
-  monkeypatch.setattr(disk, "_Part", FaultyPart)
+  monkeypatch.setattr(whole_files, "_Part", FaultyPart)
   write(path)
   writes = calls
   while fail_at < writes:
@@ -160,11 +160,14 @@ def test_a_full_disk_is_found_behind_other_errors():
 
 def test_partial_files_of_killed_processes_are_removed(tmp_path, monkeypatch):
   (tmp_path / "deep").mkdir()
-  own, other = tmp_path / disk._part_name(), tmp_path / ".1234-1-12.part"
+  own, other = tmp_path / whole_files.part_name(), tmp_path / ".1234-1-12.part"
   own.touch()
   other.touch()  # another machine's
   monkeypatch.setattr("os.getpid", lambda: 2**22 + 1)  # no process has this id
-  dead, deeper = disk._part_name(), tmp_path / "deep" / disk._part_name()
+  dead, deeper = (
+    whole_files.part_name(),
+    tmp_path / "deep" / whole_files.part_name(),
+  )
   (tmp_path / dead).touch()
   deeper.touch()
   disk.remove_leftovers(tmp_path)
@@ -183,6 +186,7 @@ _ELSEWHERE = {
   "codec/training/loop.py",
   "codec/weight_files.py",
   "training/metrics.py",
+  "training/watchdog.py",
 }
 
 

@@ -15,9 +15,9 @@ from stemgen_jax import disk, locks
 ROOT = pathlib.Path(__file__).parents[1]
 HOLD = """
 import sys
-from stemgen_jax import disk, locks
+from stemgen_jax import locks, whole_files
 with locks.only_writer(sys.argv[1], folder=sys.argv[2] == "folder"):
-  (locks.pathlib.Path(sys.argv[1]).parent / disk._part_name()).touch()
+  (locks.pathlib.Path(sys.argv[1]).parent / whole_files.part_name()).touch()
   print("held", flush=True)
   input()
 """
