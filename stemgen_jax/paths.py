@@ -9,6 +9,7 @@ DEMO_MODEL = ASSETS / "demo" / "model.safetensors"
 DEMO_CODEC = ASSETS / "demo" / "codec.safetensors"
 DEMO_HELDOUT = ASSETS / "demo" / "heldout.npz"
 LOOPS = ASSETS / "loops"
+PLANS = ASSETS / "plans"
 SLAKH_SPLITS = ASSETS / "slakh_splits.json"
 PITCHED_RECORDINGS = ASSETS / "pitched_recordings.txt"
 

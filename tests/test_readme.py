@@ -29,6 +29,7 @@ ROOMS = {
   ROOT / name: (ROOT / name).read_text(encoding="utf-8")
   for name in (
     "stemgen_jax/generation/README.md",
+    "stemgen_jax/session/README.md",
     "stemgen_jax/sampling/README.md",
     "stemgen_jax/evaluation/README.md",
     "stemgen_jax/training/README.md",
@@ -57,6 +58,7 @@ SMALLER = {
   "vary": "--steps=1",
   "regenerate": "--steps=1",
   "extend": "--steps=1",
+  "layer": "--steps=1",
   "prepare": "--pairs=2 --workers=0",
   "train": f"--config.steps=4 --config.batch=2 {_SMALL_MODEL} "
   "--config.validate_batches=1 --config.mesh_data=1",
@@ -281,13 +283,21 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
   assert pathlib.Path("runs/demo/listen/index.html").exists()
 
 
-def test_python_example_runs(tmp_path, monkeypatch):
-  (code,) = re.findall(r"```python\n(.*?)```", READMES[README], re.DOTALL)
+@pytest.mark.parametrize(
+  ("path", "result"),
+  [
+    (README, "takes/bass-seed3.wav"),
+    (ROOT / "stemgen_jax/session/README.md", "my_song_files/mix.wav"),
+  ],
+  ids=lambda value: getattr(value, "parent", value),
+)
+def test_python_examples_run(path, result, tmp_path, monkeypatch):
+  (code,) = re.findall(r"```python\n(.*?)```", READMES[path], re.DOTALL)
   monkeypatch.chdir(tmp_path)
   noise = np.random.default_rng(0).normal(0, 0.1, (44100, 1))
   soundfile.write("my_mix.wav", noise, 44100)
-  exec(compile(code, "README.md", "exec"), {})
-  assert pathlib.Path("takes/bass-seed3.wav").exists()
+  exec(compile(code, path.name, "exec"), {})
+  assert pathlib.Path(result).exists()
 
 
 @pytest.mark.parametrize(

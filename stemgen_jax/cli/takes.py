@@ -67,15 +67,15 @@ def generate(values: flags.FlagValues) -> None:
   if not values.dry_run:
     plans = take_files.plan(values, request, request.sound, [values.context])
   # Only that they exist: their contents are checked when they are loaded.
-  _check_weights(values)
+  check_weights(values)
   _check_conditions(values, request)
   if _letters(values.stem) != _letters(request.stem):
     print(f"{values.stem!r} is category {request.stem}")
   if values.dry_run:
-    _print_costs(values, _load(values)[0], request)
+    _print_costs(values, load(values)[0], request)
     return
   with _only_writer(values):
-    _run(values, *_load(values), request, plans, request.sound)
+    _run(values, *load(values), request, plans, request.sound)
 
 
 def vary(values: flags.FlagValues) -> None:
@@ -141,7 +141,7 @@ def _edit(values: flags.FlagValues, edit_of: Callable[[Take], Edit]) -> None:
   if own:
     values.weights = take.weights
   try:
-    _check_weights(values)
+    check_weights(values)
   except FileNotFoundError as error:
     if not own:
       raise
@@ -150,7 +150,7 @@ def _edit(values: flags.FlagValues, edit_of: Callable[[Take], Edit]) -> None:
       "--weights"
     ) from error
   with _only_writer(values):
-    _run(values, *_load(values), request, plans, context)
+    _run(values, *load(values), request, plans, context)
 
 
 @contextlib.contextmanager
@@ -189,7 +189,7 @@ def _flags_in_errors(values: flags.FlagValues) -> Iterator[None]:
     raise ValueError(message) from error
 
 
-def _check_weights(values: flags.FlagValues) -> None:
+def check_weights(values: flags.FlagValues) -> None:
   """Raise an error if a flag of the model or its codec is wrong."""
   device.check(values.codec_device)
   for name, published in (("weights", ()), ("codec", weight_files.PUBLISHED)):
@@ -228,7 +228,7 @@ def _letters(name: str) -> str:
   return re.sub(r"[\W_]+", "", name.lower())
 
 
-def _load(values: flags.FlagValues) -> "tuple[StemGen, dict[str, float]]":
+def load(values: flags.FlagValues) -> "tuple[StemGen, dict[str, float]]":
   """Load model and codec; return also the seconds that `Take` states."""
   began = time.perf_counter()
   # From here on there are seconds of imports: all input is checked.

@@ -25,7 +25,8 @@ class FakeStemGen:
 
   def load(self, weights, *, codec, codec_device, dtype):
     self.asked.append((weights, codec))
-    self.device, self.dtype = codec_device, dtype
+    self.device = codec_device
+    self.dtype = "float32" if dtype == "auto" else dtype
     return self
 
   def run(self, request):
@@ -36,6 +37,8 @@ class FakeStemGen:
 
   def takes(self, request):
     settings, form = request.settings, request.sound
+    if form is None and request.edit:
+      form = request.edit.take.audio
     if form is None:
       form = Audio(np.zeros((int(request.seconds * 32000), 1), "f4"), 32000)
     for seed in request.seeds:

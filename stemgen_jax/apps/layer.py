@@ -1,0 +1,91 @@
+"""Build a song layer by layer, in a folder that keeps every take.
+
+Start a session from your music, and generate two takes of a bass for it:
+
+  stemgen-jax layer --session=my_song --context=loop.wav --add=bass --takes=2
+
+Keep one by its number in the list that is printed; then the next instrument,
+which is generated for the loop with that bass:
+
+  stemgen-jax layer --session=my_song --keep=3
+  stemgen-jax layer --session=my_song --add=piano --takes=3 --keep_best
+
+Change a take, or the mixer; return to an earlier song:
+
+  stemgen-jax layer --session=my_song --vary=3 --share=0.3
+  stemgen-jax layer --session=my_song --regenerate=3 --regions=1.5-4
+  stemgen-jax layer --session=my_song --layer=bass --gain_db=-3 --pan=0.2
+  stemgen-jax layer --session=my_song --undo
+
+Write one aligned wav for each layer, the mix, and projects for DAWs
+(song.dawproject, song.rpp):
+
+  stemgen-jax layer --session=my_song --export=my_song_files
+
+Or replay a table of steps (the package has drums, chords and melody, after the
+sessions of StemGen's demo page):
+
+  stemgen-jax layer --session=out/demo_song --plan=drums
+"""
+
+from absl import flags
+
+from stemgen_jax.cli.flags import settings
+from stemgen_jax.cli.flags.bound import bound
+
+FLAGS = flags.FlagValues()
+_add = bound(FLAGS)
+_add.string("session", None, "Folder of the session; a new one is started.")
+_add.string("context", None, "A new session: the music to start from.")
+_add.float("seconds", None, "A new session: start from nothing, this long.")
+_add.bool("loop", False, "A new session: the song is one period of a loop.")
+_add.string("plan", None, "A new session: YAML file of steps, or drums, ...")
+_add.string("add", None, "Generate takes of this instrument, as a new layer.")
+_add.string("add_audio", None, "Add a file of your own as a layer.")
+_add.string("layer", None, "The layer that --add, --gain_db, ... are for.")
+_add.integer("takes", 1, "With --add: the number of takes.")
+_add.bool("keep_best", False, "With --add: keep the take that fits best.")
+_add.string("genre", "", "With --add: as stemgen-jax generate --genre.")
+_add.string("role", "", "With --add: as stemgen-jax generate --role.")
+_add.integer("keep", None, "Keep a take: it becomes part of the song.")
+_add.integer("discard", None, "Remove a take.")
+_add.string("remove", None, "Remove a layer with all its takes.")
+_add.integer("vary", None, "Sample a share of a take again, as a new take.")
+_add.float("share", 0.5, "With --vary: share of the time, up to 1.")
+_add.integer("regenerate", None, "Sample regions of a take again.")
+_add.string("regions", None, "With --regenerate: seconds, as 1.5-4,6-8.")
+_add.string("refresh", None, "Generate a stale layer again.")
+_add.float("extend", None, "Lengthen the song, and its takes, to seconds.")
+_add.float("gain_db", None, "With --layer: gain in dB.")
+_add.float("pan", None, "With --layer: -1 (left) to 1 (right).")
+_add.bool("mute", None, "With --layer: leave it out of the mix (--nomute).")
+_add.bool("solo", None, "With --layer: only layers with solo are mixed.")
+_add.bool("undo", False, "Return to the song before the last operation.")
+_add.bool("redo", False, "Take back an --undo.")
+_add.string("export", None, "Write layers, mix and projects to this folder.")
+_add.float("bpm", None, "With --export: tempo of the grid in the projects.")
+_add.bool("overwrite", False, "With --export: replace existing files.")
+_add.integer("seed", None, "Seed of the first new take. Default: a new one.")
+_add.string("weights", "demo", "The model, as stemgen-jax generate --weights.")
+_add.string("codec", None, "The codec, as stemgen-jax generate --codec.")
+_add.string("codec_device", "auto", "As stemgen-jax generate --codec_device.")
+_add.enum(
+  "dtype",
+  "auto",
+  ["auto", "float32", "bfloat16"],
+  "As stemgen-jax generate --dtype.",
+)
+settings.define(FLAGS)
+
+
+def main(argv: list[str]) -> None:
+  """Do the operations of the flags in one session, and print its layers.
+
+  Raises:
+    ValueError, OSError: a flag is invalid, or a file cannot be read or written.
+  """
+  del argv
+  # It imports soundfile: --help does not wait for it.
+  from stemgen_jax.cli import layers
+
+  layers.run(FLAGS)

@@ -1,0 +1,240 @@
+"""Run the command that builds a song layer by layer."""
+
+import contextlib
+import pathlib
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from stemgen_jax import categories, progress, text_tables
+from stemgen_jax.cli import takes
+from stemgen_jax.cli.flags import settings
+from stemgen_jax.cli.flags.required import required
+from stemgen_jax.generation import regions
+from stemgen_jax.generation.context import Region
+from stemgen_jax.generation.take import GenerationWarning
+from stemgen_jax.sampling import Settings
+from stemgen_jax.session import plan as plan_lib
+from stemgen_jax.session.session import Session
+from stemgen_jax.session.song import Clip
+
+if TYPE_CHECKING:
+  from stemgen_jax.generation.stemgen import StemGen
+
+_OF_NEW = ("context", "seconds", "loop")
+# Flag -> those without one of which it has no effect.
+_WITH = {
+  "takes": ("add",),
+  "keep_best": ("add",),
+  "genre": ("add",),
+  "role": ("add",),
+  "share": ("vary",),
+  "regions": ("regenerate",),
+  "gain_db": ("layer",),
+  "pan": ("layer",),
+  "mute": ("layer",),
+  "solo": ("layer",),
+  "bpm": ("export",),
+  "overwrite": ("export",),
+}
+_GENERATING = ("add", "vary", "regenerate", "refresh", "extend", "plan")
+
+
+def run(values: flags.FlagValues) -> None:
+  """Do the operations of the flags, in the order that `--help` lists them.
+
+  Raises:
+    ValueError, OSError: a flag is invalid, or a file cannot be read or written;
+      what was done before stays in the session.
+  """
+  folder = pathlib.Path(required(values, "session", "my_song"))
+  _check(values)
+  how = settings.parse(values) if _given(values, *_settings()) else None
+  plan = _plan(values)
+  spans = regions.parse_seconds(values.regions) if values.regions else ()
+  generating = _given(values, *_GENERATING)
+  if generating:
+    takes.check_weights(values)
+  session = _open(values, folder, plan)
+  model = takes.load(values)[0] if generating else None
+  with _warnings_shown():
+    if model is not None:
+      _generate(values, session, model, how, plan, spans)
+    _change(values, session)
+  print(table(session))
+  if values.export is not None:
+    from stemgen_jax.session.export import export
+
+    written = export(
+      session, values.export, bpm=values.bpm, overwrite=values.overwrite
+    )
+    print("\n".join(f"wrote {path}" for path in written))
+
+
+def table(session: Session) -> str:
+  """Return the layers of a session and their takes as a table."""
+  rows: list[tuple[str, ...]] = []
+  for layer in reversed(session.song.layers):  # the latest on top
+    mixer = [f"{layer.gain_db:+.1f} dB"] if layer.gain_db else []
+    mixer += [f"pan {layer.pan:+.2f}"] if layer.pan else []
+    mixer += [name for name in ("mute", "solo") if getattr(layer, name)]
+    stale = session.song.is_stale(layer)
+    for clip in layer.clips:
+      kept = clip.number == layer.accepted
+      notes = [*mixer, *(["stale: --refresh"] if stale else [])] if kept else []
+      fit = "" if clip.fit is None else f"{clip.fit:.2f}"
+      rows.append(
+        (
+          layer.name,
+          str(clip.number),
+          "kept" if kept else "",
+          clip.name,
+          fit,
+          ", ".join([*notes, *([clip.origin] if clip.origin else [])]),
+        )
+      )
+  if not rows:
+    return "no layers"
+  names = ("layer", "take", "kept", "what", "fit", "notes")
+  return text_tables.aligned(rows, names)
+
+
+def _check(values: flags.FlagValues) -> None:
+  """Raise ValueError for flags that would have no effect."""
+  for name, owners in _WITH.items():
+    if values[name].present and not _given(values, *owners):
+      raise ValueError(f"--{name}: expected with --{' or --'.join(owners)}")
+  if values.layer and not _given(
+    values, "add", "gain_db", "pan", "mute", "solo"
+  ):
+    raise ValueError(
+      f"--layer={values.layer}: expected with --add, --gain_db, --pan, --mute "
+      "or --solo"
+    )
+  if values.add:
+    categories.parse_category(values.add)
+  if values.regenerate is not None and not values.regions:
+    raise ValueError(
+      "--regenerate: expected with --regions, seconds as --regions=1.5-4"
+    )
+
+
+def _plan(values: flags.FlagValues) -> plan_lib.Plan | None:
+  if values.plan is None:
+    return None
+  if _given(values, "add", *_OF_NEW):
+    raise ValueError("--plan: expected without --add and --context")
+  return plan_lib.read(values.plan)
+
+
+def _open(
+  values: flags.FlagValues, folder: pathlib.Path, plan: plan_lib.Plan | None
+) -> Session:
+  if plan is not None:
+    return plan_lib.start(plan, folder)
+  if (folder / "session.json").is_file():
+    for name in _OF_NEW:
+      if values[name].present:
+        raise ValueError(
+          f"--{name}: {folder} has a session already; --add_audio=FILE adds a "
+          "layer to it, another --session starts a new one"
+        )
+    return Session.open(folder)
+  if not values.context and values.seconds is None:
+    raise ValueError(
+      f"{folder}: no session here; start one with --context=FILE, or from "
+      "nothing with --seconds=N"
+    )
+  return Session.create(
+    folder, values.context or None, seconds=values.seconds, loop=values.loop
+  )
+
+
+def _generate(
+  values: flags.FlagValues,
+  session: Session,
+  model: "StemGen",
+  how: Settings | None,
+  plan: plan_lib.Plan | None,
+  spans: Sequence[Region],
+) -> None:
+  with progress.bar(unit="step", leave=False, disable=None) as bar:
+
+    def advance(done: int, total: int) -> None:
+      bar.total = total
+      bar.update(done)
+
+    def show(clip: Clip) -> None:
+      bar.write(f"take {clip.number}: {clip.name}, {clip.elapsed:.1f} s")
+
+    more: dict[str, Any] = {"settings": how, "progress": advance}
+    if plan is not None:
+      plan_lib.run(plan, session, model, on_clip=show, **more)
+    if values.add:
+      clips = session.generate(
+        model,
+        values.add,
+        layer=values.layer or "",
+        takes=values.takes,
+        seed=values.seed,
+        genre=values.genre,
+        role=values.role,
+        on_clip=show,
+        **more,
+      )
+      if values.keep_best:
+        session.accept(clips[0].number)
+    more["seed"] = values.seed
+    if values.vary is not None:
+      show(session.vary(model, values.vary, share=values.share, **more))
+    if values.regenerate is not None:
+      show(session.regenerate(model, values.regenerate, spans, **more))
+    if values.refresh is not None:
+      show(session.refresh(model, values.refresh, progress=advance))
+    if values.extend is not None:
+      session.extend(model, values.extend, progress=advance)
+
+
+def _change(values: flags.FlagValues, session: Session) -> None:
+  if values.add_audio:
+    session.add_audio(values.add_audio)
+  if values.keep is not None:
+    session.accept(values.keep)
+  if values.discard is not None:
+    session.change(session.song.discarded(values.discard))
+  if values.remove is not None:
+    session.change(session.song.without_layer(values.remove))
+  mixer = {name: values[name].value for name in ("gain_db", "pan")}
+  mixer |= {name: values[name].value for name in ("mute", "solo")}
+  if any(value is not None for value in mixer.values()):
+    session.change(session.song.adjusted(values.layer, **mixer))
+  if values.undo:
+    session.undo()
+  if values.redo:
+    session.redo()
+
+
+def _given(values: flags.FlagValues, *names: str) -> bool:
+  return any(values[name].present for name in names)
+
+
+def _settings() -> Iterator[str]:
+  yield from ("preset", "steps")
+  yield from (f"settings.{name}" for name in settings.names())
+
+
+@contextlib.contextmanager
+def _warnings_shown() -> Iterator[None]:
+  """Print warnings for the listener in one line each, and no others."""
+
+  def show(message: Warning | str, *_: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+  with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of libraries
+    warnings.simplefilter("always", GenerationWarning)
+    warnings.showwarning = show
+    yield

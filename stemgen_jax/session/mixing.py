@@ -1,0 +1,49 @@
+"""Mix layers: gain, pan, and the sum."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from jaxtyping import Float32
+
+from stemgen_jax.audio import Audio
+from stemgen_jax.audio.sound import CEILING, to_db
+
+Samples = Float32[np.ndarray, "samples channels"]
+
+
+def placed(samples: Samples, gain_db: float, pan: float) -> Samples:
+  """Apply gain and pan; the pan lowers the opposite side of stereo.
+
+  Args:
+    samples: samples of a layer.
+    gain_db: gain in dB.
+    pan: -1 to 1; 0 changes nothing.
+  """
+  factor = 10 ** (gain_db / 20)
+  if not pan:
+    return samples * np.float32(factor) if gain_db else samples
+  sides = factor * np.minimum(1.0, [1 - pan, 1 + pan])  # [2]
+  return samples * sides.astype(np.float32)
+
+
+def total(layers: Iterable[Samples], silence: Audio) -> Audio:
+  """Return the sum of layers, which may exceed full scale.
+
+  Args:
+    layers: samples with gain and pan.
+    silence: silence in their format.
+  """
+  # In float64, so that the order of the layers does not matter.
+  summed = silence.samples.astype(np.float64)
+  for samples in layers:
+    summed += samples
+  return Audio(summed.astype(np.float32), silence.sample_rate)
+
+
+def lowered(sound: Audio) -> tuple[Audio, float]:
+  """Return a sound that does not clip, and the gain in dB, at most 0."""
+  peak = float(np.abs(sound.samples).max(initial=0.0))
+  if peak <= CEILING:
+    return sound, 0.0
+  gain = CEILING / peak
+  return Audio(sound.samples * np.float32(gain), sound.sample_rate), to_db(gain)

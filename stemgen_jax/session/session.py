@@ -1,0 +1,403 @@
+"""A session: a song that is built layer by layer, kept in one folder."""
+
+import dataclasses
+import os
+import pathlib
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from stemgen_jax import audio as audio_lib
+from stemgen_jax import categories, disk, sampling
+from stemgen_jax.audio import Audio
+from stemgen_jax.generation import inputs
+from stemgen_jax.generation.context import Region
+from stemgen_jax.generation.inputs import Context
+from stemgen_jax.generation.request import (
+  Edit,
+  GenerationRequest,
+  Progress,
+  Regenerate,
+  Vary,
+)
+from stemgen_jax.generation.stemgen import StemGen
+from stemgen_jax.generation.take import Take
+from stemgen_jax.session import clip_files, longer, mixing, own_audio, store
+from stemgen_jax.session.clip_files import ClipFiles
+from stemgen_jax.session.song import Clip, Layer, Part, Song
+from stemgen_jax.session.state import State
+
+OnClip = Callable[[Clip], object]
+"""Called with each take as soon as it is in the session."""
+
+
+class Session:
+  """A song of layers in a folder, with takes to choose from, undo and redo.
+
+  The layers that are audible are the context of the next take. Every method
+  that changes the song writes it to the folder before it returns; a process
+  that is killed loses only the take in work. Methods may be called from
+  several threads.
+  """
+
+  def __init__(self, state: State):
+    """Use `create` or `open`."""
+    self._state = state
+
+  @classmethod
+  def create(
+    cls,
+    folder: str | os.PathLike[str],
+    context: Context | None = None,
+    *,
+    name: str = "",
+    category: str = "",
+    loop: bool = False,
+    seconds: float | None = None,
+    sample_rate: int = 44_100,
+    channels: int = 2,
+  ) -> "Session":
+    """Start a session in a new or empty folder.
+
+    Args:
+      folder: folder of the session.
+      context: the first layer, see `StemGen.generate`; it states length and
+        format of the song. None starts from nothing.
+      name, category: see `add_audio`.
+      loop: the song is one period of a loop.
+      seconds, sample_rate, channels: length and format without a context.
+
+    Raises:
+      FileExistsError: the folder has a session or other files.
+      ValueError, OSError: an argument is not as documented, or the context
+        cannot be read. No folder is made then.
+    """
+    folder = disk.check_folder(folder)
+    if folder.is_dir() and any(folder.iterdir()):
+      has = "a session" if store.exists(folder) else "files"
+      raise FileExistsError(f"{folder} has {has}: name a new folder")
+    if context is not None:
+      sound = inputs.read_context(context)
+    elif seconds is not None:
+      audio_lib.check_seconds(seconds, f"seconds={seconds:g}")
+      sound = inputs.silence(seconds, sample_rate, channels)
+    else:
+      raise ValueError("give a context, or the seconds of a song from none")
+    song = own_audio.empty_song(sound, loop)
+    history = store.History(song=song)
+    category = categories.parse_category(category) if category else ""
+    (folder / store.AUDIO).mkdir(parents=True, exist_ok=True)
+    if context is not None:
+      name = name or own_audio.name_of(context)
+      clip = ClipFiles(folder / store.AUDIO).write_own(1, sound, name)
+      layer = own_audio.own_layer(song, clip, category)
+      history = store.History(song=song.with_layer(layer), next_clip=2)
+    store.write(folder, history)
+    return cls(State(folder, history))
+
+  @classmethod
+  def open(cls, folder: str | os.PathLike[str]) -> "Session":
+    """Open a session as it was left.
+
+    Raises:
+      FileNotFoundError: the folder has no session.
+      ValueError: its files are corrupt or missing.
+    """
+    folder = pathlib.Path(folder)
+    history = store.read(folder)
+    store.clean(folder, history, clip_files.SUFFIXES)
+    return cls(State(folder, history))
+
+  @property
+  def song(self) -> Song:
+    """The present song."""
+    return self._state.song
+
+  @property
+  def folder(self) -> pathlib.Path:
+    """Folder of the session."""
+    return self._state.folder
+
+  def add_audio(
+    self, sound: Context, *, name: str = "", category: str = ""
+  ) -> Layer:
+    """Add the user's own audio as a layer.
+
+    It is converted to the format of the song; with a warning, it is cut to the
+    length of the song, or padded with silence.
+
+    Args:
+      sound: see `StemGen.generate`.
+      name: name of the layer; by default that of the file.
+      category: instrument, if it is one.
+    """
+    category = categories.parse_category(category) if category else ""
+    read, name = inputs.read_context(sound), name or own_audio.name_of(sound)
+    converted = own_audio.converted(read, self.song, name)
+    number = self._state.next_number()
+    clip = self._state.files.write_own(number, converted, name)
+    layer = own_audio.own_layer(self.song, clip, category)
+    self._state.change(self.song.with_layer(layer))
+    return layer
+
+  def generate(
+    self,
+    model: StemGen,
+    stem: str,
+    *,
+    layer: str = "",
+    takes: int = 1,
+    seed: int | None = None,
+    genre: str = "",
+    role: str = "",
+    settings: sampling.Settings | None = None,
+    progress: Progress | None = None,
+    on_clip: OnClip | None = None,
+  ) -> list[Clip]:
+    """Generate takes for the mix of the audible layers.
+
+    None of them is part of the song before `accept`. They are in the session
+    one by one, as they are finished; undo removes all of them.
+
+    Args:
+      model: model and codec.
+      stem: instrument category, or a name that musicians use for it.
+      layer: layer of the takes; by default a new one, named after the stem.
+      takes: number of takes.
+      seed: seed of the first take; by default one that the layer has not had.
+      genre, role, settings, progress: see `StemGen.generate`.
+      on_clip: called with each take as soon as it is in the session.
+
+    Returns:
+      The takes, those that fit best first.
+    """
+    stem = categories.parse_category(stem)
+    song = self.song
+    target = song.layer(layer) if layer else Layer(name="", category=stem)
+    if target.category != stem:
+      raise ValueError(
+        f"layer {layer!r} is for {target.category or 'your own audio'}, not "
+        f"{stem}: leave the layer out to add another one"
+      )
+    parts = song.parts(without=target.name)
+    if seed is None:
+      seed = target.unused_seed
+    context = self._state.mix(parts)
+    request = GenerationRequest(
+      context=context,
+      stem=stem,
+      genre=genre,
+      role=role,
+      seeds=range(seed, seed + takes),
+      loop=song.loop,
+      settings=settings,
+      progress=progress,
+    )
+    made = model.run(request.validate())
+    if not target.name:
+      target = dataclasses.replace(target, name=song.unused_name(stem))
+    with warnings.catch_warnings():
+      if not parts:  # the user started from nothing
+        warnings.filterwarnings("ignore", "the context is silent")
+      return self._collect(made, target, parts, context, on_clip)
+
+  def vary(
+    self,
+    model: StemGen,
+    clip: int,
+    *,
+    share: float = 0.5,
+    from_level: int = 0,
+    seed: int | None = None,
+    settings: sampling.Settings | None = None,
+    progress: Progress | None = None,
+  ) -> Clip:
+    """Sample a share of a take again, as a further take; see `StemGen.vary`."""
+    return self._edit(
+      model,
+      clip,
+      lambda take: Vary(take, share, from_level),
+      seed=seed,
+      settings=settings,
+      progress=progress,
+    )
+
+  def regenerate(
+    self,
+    model: StemGen,
+    clip: int,
+    regions: Sequence[Region],
+    *,
+    seed: int | None = None,
+    settings: sampling.Settings | None = None,
+    progress: Progress | None = None,
+  ) -> Clip:
+    """Sample regions of a take again; see `StemGen.regenerate`."""
+    return self._edit(
+      model,
+      clip,
+      lambda take: Regenerate(take, regions),
+      seed=seed,
+      settings=settings,
+      progress=progress,
+    )
+
+  def refresh(
+    self, model: StemGen, layer: str, *, progress: Progress | None = None
+  ) -> Clip:
+    """Generate the accepted take of a layer again, for the present context.
+
+    It keeps its seed and settings; the former take stays as an alternate.
+
+    Raises:
+      ValueError: the layer has no accepted take.
+    """
+    target = self.song.layer(layer)
+    if target.clip is None or not target.clip.generated:
+      raise ValueError(f"layer {layer!r} has no generated take to refresh")
+    old = self.take(target.clip.number)
+    [clip] = self.generate(
+      model,
+      old.stem,
+      layer=layer,
+      seed=old.seed,
+      genre=old.genre,
+      role=old.role,
+      settings=old.settings,
+      progress=progress,
+    )
+    self._state.change(self.song.accepted(clip.number))
+    return clip
+
+  def extend(
+    self,
+    model: StemGen,
+    seconds: float,
+    *,
+    progress: Progress | None = None,
+  ) -> None:
+    """Lengthen the song, and continue every accepted take to its new end.
+
+    The user's own audio is padded with silence. Alternates are left out.
+
+    Args:
+      model: model and codec.
+      seconds: the new length.
+      progress: see `StemGen.generate`.
+
+    Raises:
+      ValueError: the song is a loop or not shorter.
+    """
+    song = longer.check(self.song, seconds)
+    extended = longer.lengthened(
+      song,
+      self._state.files,
+      self._state.clips(),
+      model,
+      self._state.next_number,
+      progress,
+    )
+    self._state.change(extended)
+
+  def accept(self, clip: int) -> None:
+    """Make a clip the one of its layer that is part of the song."""
+    self._state.change(self.song.accepted(clip))
+
+  def change(self, song: Song) -> None:
+    """Make another song the present one, see the methods of `Song`.
+
+    As `session.change(session.song.adjusted("bass", gain_db=-3))`.
+    """
+    self._state.change(song)
+
+  def undo(self) -> None:
+    """Return to the song before the last operation; ValueError if none."""
+    self._state.undo()
+
+  def redo(self) -> None:
+    """Return to the song before the last undo; ValueError if none."""
+    self._state.redo()
+
+  def audio(self, clip: int) -> Audio:
+    """Return the audio of a clip, without the gain and pan of its layer."""
+    return self._state.files.read(self.song.find(clip)[1])
+
+  def take(self, clip: int) -> Take:
+    """Return a generated clip as a `Take`.
+
+    Raises:
+      ValueError: no such clip, or it is the user's own audio.
+    """
+    return self._state.files.take(self.song.find(clip)[1])
+
+  def layer_audio(self, layer: str) -> Audio:
+    """Return the accepted clip of a layer with its gain and pan.
+
+    Raises:
+      ValueError: no such layer, or it has no accepted clip.
+    """
+    return self._state.layer_audio(layer)
+
+  def mix(self) -> tuple[Audio, float]:
+    """Mix the audible layers.
+
+    Returns:
+      The mix, and the gain in dB, at most 0, that keeps it from clipping.
+    """
+    return mixing.lowered(self._state.mix(self.song.parts()))
+
+  def _collect(
+    self,
+    made: Iterable[Take],
+    target: Layer,
+    parts: tuple[Part, ...],
+    context: Audio,
+    on_clip: OnClip | None,
+  ) -> list[Clip]:
+    clips, job = [], object()
+    for take in made:
+      clip = self._write_take(take, parts, context)
+      self._state.add(clip, target, job)
+      clips.append(clip)
+      if on_clip:
+        on_clip(clip)
+    return sorted(clips, key=lambda clip: -(clip.fit or 0.0))
+
+  def _edit(
+    self,
+    model: StemGen,
+    clip: int,
+    edit_of: Callable[[Take], Edit],
+    *,
+    seed: int | None,
+    settings: sampling.Settings | None,
+    progress: Progress | None,
+  ) -> Clip:
+    layer, old = self.song.find(clip)
+    if seed is None:
+      seed = layer.unused_seed
+    request = GenerationRequest(
+      edit=edit_of(self.take(clip)),
+      seeds=[seed],
+      settings=settings,
+      progress=progress,
+    )
+    [take] = model.run(request.validate())
+    context = self._state.mix(old.context)
+    new = self._write_take(take, old.context, context)
+    self._state.add(new, layer, None)
+    return new
+
+  def _write_take(
+    self, take: Take, parts: tuple[Part, ...], context: Audio
+  ) -> Clip:
+    fit = _fit(take, context)
+    return self._state.files.write_take(
+      self._state.next_number(), take, parts, fit
+    )
+
+
+def _fit(take: Take, context: Audio) -> float | None:
+  del take
+  return None if not np.any(context.samples) else 0.0
