@@ -201,6 +201,7 @@ def write(
   bits: Bits = 24,
   metadata: Mapping[str, Any] | None = None,
   overwrite: bool = False,
+  timeline: bool = False,
 ) -> float:
   """Write a wav or flac file (by suffix), whole or not at all.
 
@@ -212,6 +213,7 @@ def write(
       its title; see `read_metadata`. The time reference of `audio` is among
       them, and in the `bext` chunk of a wav file.
     overwrite: replace an existing file.
+    timeline: state the position on the timeline of a wav file even if it is 0.
 
   Returns:
     Gain in dB, at most 0, that was applied to avoid clipping in fixed-point
@@ -252,7 +254,7 @@ def write(
   except soundfile.LibsndfileError as error:
     raise OSError(f"cannot write {path}: {error.error_string}") from error
   data = encoded.getvalue()
-  if audio.time_reference and format == "WAV":
+  if (audio.time_reference or timeline) and format == "WAV":
     data = bwf.with_time_reference(data, audio.time_reference)
   with disk.replacing(path) as file:
     file.write(data)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from stemgen_jax import categories, progress, text_tables
+from stemgen_jax import categories, locks, progress, text_tables
 from stemgen_jax.cli import takes
 from stemgen_jax.cli.flags import settings
 from stemgen_jax.cli.flags.required import required
@@ -58,10 +58,10 @@ def run(values: flags.FlagValues) -> None:
   generating = _given(values, *_GENERATING)
   if generating:
     takes.check_weights(values)
-  session = _open(values, folder, plan)
-  model = takes.load(values)[0] if generating else None
-  with _warnings_shown():
-    if model is not None:
+  with locks.only_writer(folder, folder=True), _warnings_shown():
+    session = _open(values, folder, plan)
+    if generating:
+      model = takes.load(values)[0]
       _generate(values, session, model, how, plan, spans)
     _change(values, session)
   print(table(session))

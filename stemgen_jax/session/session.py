@@ -74,7 +74,7 @@ class Session:
         cannot be read. No folder is made then.
     """
     folder = disk.check_folder(folder)
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and any(folder.glob("[!.]*")):
       has = "a session" if store.exists(folder) else "files"
       raise FileExistsError(f"{folder} has {has}: name a new folder")
     if context is not None:
@@ -93,8 +93,7 @@ class Session:
       clip = ClipFiles(folder / store.AUDIO).write_own(1, sound, name)
       layer = own_audio.own_layer(song, clip, category)
       history = store.History(song=song.with_layer(layer), next_clip=2)
-    store.write(folder, history)
-    return cls(State(folder, history))
+    return cls(State(folder, store.write(folder, history)))
 
   @classmethod
   def open(cls, folder: str | os.PathLike[str]) -> "Session":

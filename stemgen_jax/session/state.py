@@ -104,5 +104,5 @@ class State:
     return Audio(placed, sound.sample_rate)
 
   def _keep(self, history: store.History) -> None:
-    store.write(self.folder, history)
-    self._history, self._job = history, None
+    self._history = store.write(self.folder, history)
+    self._job = None

@@ -29,12 +29,14 @@ class History:
     before: earlier songs, latest last; at most 100.
     undone: songs that were undone, latest last.
     next_clip: number of the next clip.
+    revision: number of the changes that were written.
   """
 
   song: Song
   before: tuple[Song, ...] = ()
   undone: tuple[Song, ...] = ()
   next_clip: int = 1
+  revision: int = 0
 
   def then(self, song: Song) -> "History":
     """Return the history with a next song."""
@@ -77,9 +79,23 @@ def exists(folder: pathlib.Path) -> bool:
   return (folder / FILE).is_file()
 
 
-def write(folder: pathlib.Path, history: History) -> None:
-  """Replace session.json in one step."""
-  disk.write_json(folder / FILE, {"format": FORMAT, **recipes.as_json(history)})
+def write(folder: pathlib.Path, history: History) -> History:
+  """Replace session.json in one step; return the history with its revision.
+
+  Raises:
+    ValueError: another process has changed the session.
+  """
+  path = folder / FILE
+  if path.is_file():
+    found = disk.read_json(path, _FIX).get("revision")
+    if found != history.revision:
+      raise ValueError(
+        f"{folder}: another process has changed the session (revision {found},"
+        f" not {history.revision}); open it again"
+      )
+  history = dataclasses.replace(history, revision=history.revision + 1)
+  disk.write_json(path, {"format": FORMAT, **recipes.as_json(history)})
+  return history
 
 
 def read(folder: pathlib.Path) -> History:

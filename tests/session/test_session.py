@@ -68,6 +68,14 @@ def test_session_reopens_as_it_was(session, sampler):
     opened.redo()
 
 
+def test_session_that_another_process_changed_is_not_overwritten(session):
+  other = Session.open(session.folder)
+  other.change(other.song.adjusted("drum-loop", mute=True))
+  with pytest.raises(ValueError, match="another process has changed"):
+    session.change(session.song.adjusted("drum-loop", gain_db=-3))
+  assert Session.open(session.folder).song.layer("drum-loop").mute
+
+
 def test_numbers_and_files_are_never_used_again(session, sampler):
   [clip] = bass(session, sampler)
   session.undo()

@@ -26,9 +26,9 @@ def write(path: pathlib.Path, project: Project, folder: pathlib.Path) -> None:
     folder: folder of the wav files of its tracks.
   """
   with (
-    disk.replacing(path) as partial,
+    disk.replacing(path) as file,
     # Samples hardly compress, and programs read stored ones in place.
-    zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
+    zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
   ):
     archive.writestr("project.xml", _document(project_xml(project)))
     archive.writestr("metadata.xml", _document(metadata_xml(project)))

@@ -8,7 +8,7 @@ import numpy as np
 
 from stemgen_jax import audio as audio_lib
 from stemgen_jax import disk
-from stemgen_jax.audio import Audio, bwf
+from stemgen_jax.audio import Audio
 from stemgen_jax.session.export import dawproject, reaper
 from stemgen_jax.session.export.tracks import Project, Track
 from stemgen_jax.session.session import Session
@@ -107,9 +107,9 @@ def _write(
   time_reference: int,
 ) -> None:
   placed = dataclasses.replace(sound, time_reference=time_reference)
-  audio_lib.write(path, placed, bits=bits, metadata=about, overwrite=True)
-  if not time_reference:  # `write` leaves out that of a file without one
-    bwf.add_time_reference(path, 0)
+  audio_lib.write(
+    path, placed, bits=bits, metadata=about, overwrite=True, timeline=True
+  )
 
 
 def _about(session: Session, layer: Layer) -> dict:
