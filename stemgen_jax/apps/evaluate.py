@@ -3,8 +3,9 @@
 The full evaluation, as report.html and report.json: 400 stems are generated to
 contexts of held-out songs and compared with the real stems, another song's
 stems, and the real ones through the codec. First all stems are generated, then
-worker processes, one per core, measure them. It takes hours, may be stopped in
-either phase, and resumes; commands started at the same time share the work:
+worker processes, one per core, measure them. It takes more than an hour on two
+cores, may be stopped in either phase, and resumes; commands started at the same
+time share the work:
 
   stemgen-jax evaluate --out=out/report
 
