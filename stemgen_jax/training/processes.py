@@ -8,6 +8,8 @@ import contextlib
 import ctypes
 import math
 import os
+import pathlib
+import shutil
 import signal
 import sys
 import threading
@@ -19,6 +21,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from stemgen_jax import locks, signals
+from stemgen_jax.training import watchdog
 from stemgen_jax.training.resolve import check_processes
 
 # Seconds without an answer after which JAX aborts all processes, without a
@@ -103,6 +106,8 @@ def only_writer(out: str | os.PathLike) -> Iterator[None]:
     if is_first():
       try:
         stack.enter_context(locks.only_writer(out, folder=True))
+        # Signs of a run that was killed, before any process writes its own.
+        shutil.rmtree(pathlib.Path(out, watchdog.FOLDER), ignore_errors=True)
       except OSError as error:
         refused = error
     everywhere = multihost_utils.broadcast_one_to_all(

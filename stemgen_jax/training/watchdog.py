@@ -27,7 +27,8 @@ _SIGN = 2.0  # seconds between signs of life
 _STOPPING = 20.0  # seconds in which a request to stop has to be noticed
 LOADS = "waits for its data"
 _ENDED = "0 0 has ended"
-_FOLDER = ".processes"  # of the signs, in the folder of the run
+FOLDER = ".processes"
+"""Folder of the signs of life, in the folder of the run."""
 
 
 class Watchdog:
@@ -48,7 +49,7 @@ class Watchdog:
   """
 
   def __init__(self, out: pathlib.Path, stop: signals.Stop, seconds: float):
-    self._folder, self._stop, self._seconds = out / _FOLDER, stop, seconds
+    self._folder, self._stop, self._seconds = out / FOLDER, stop, seconds
     self._process, self._count = jax.process_index(), jax.process_count()
     self._doing, self._step, self._steps = "starts", -1, 0
     self._recent = collections.deque[float](maxlen=101)  # seconds of steps
@@ -142,7 +143,10 @@ class Watchdog:
     return [
       process
       for process, (sign, since) in self._signs.items()
-      if process != self._process and sign != _ENDED and now - since > silent
+      if process != self._process
+      # The first process may still load the codec of its auditions.
+      and sign not in ("", _ENDED)
+      and now - since > silent
     ]
 
   def _culprits(self, lost: list[int]) -> str:

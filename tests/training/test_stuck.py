@@ -75,7 +75,7 @@ def test_sleeping_loader_is_named_and_other_hosts_resume(
 def test_stopped_process_is_named(codes, tmp_path):
   flags = "--config.steps=100000", "--stall_timeout=20"
   waiting, stopped = two(codes, tmp_path, *flags)
-  assert waiting.wait_for(lambda: waiting.steps() >= 2)
+  assert waiting.wait_for(lambda: waiting.steps() >= 2), waiting.end()
   stopped.process.send_signal(signal.SIGSTOP)
   code, _, err = waiting.end(timeout=120)
   stopped.process.kill()
