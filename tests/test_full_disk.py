@@ -3,9 +3,15 @@
 import contextlib
 import errno
 import io
+import itertools
+import os
 import pathlib
 import re
 import resource
+import shutil
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -15,6 +21,7 @@ from matplotlib.figure import Figure
 
 from stemgen_jax import audio, disk, whole_files
 
+HERE = pathlib.Path(__file__).parent
 PACKAGE = pathlib.Path(disk.__file__).parent
 NOISE = np.random.default_rng(0).normal(0, 0.1, (6000, 2)).astype(np.float32)
 SOUND = audio.Audio(NOISE, 48000)
@@ -176,6 +183,117 @@ def test_partial_files_of_killed_processes_are_removed(tmp_path, monkeypatch):
   disk.remove_leftovers(tmp_path, deep=True)
   assert not deeper.exists()
   disk.remove_leftovers(tmp_path / "nowhere")
+
+
+def assert_old_or_new(folder, whole):
+  """Each file of `WRITERS` has its old contents or its new ones."""
+  contents = {path.name: path.read_bytes() for path in folder.iterdir()}
+  assert contents.keys() == WRITERS.keys()
+  for name, content in contents.items():
+    assert content in (b"precious", whole[name]), name
+
+
+def write_all(folder):
+  """Write all files, and return the number that the disk had no room for."""
+  refused = 0
+  for name, write in WRITERS.items():
+    try:
+      write(folder / name)
+    except OSError as error:
+      if "disk full" not in str(error):
+        raise
+      refused += 1
+  return refused
+
+
+def sweep(where, small):
+  """Write all files at every size of a small disk.
+
+  `small` is "tmpfs", where `where` is one and can be made smaller, or "rlimit".
+  """
+  assert write_all(where) == 0
+  whole = {name: (where / name).read_bytes() for name in WRITERS}
+  total = sum(map(len, whole.values()))
+  largest = max(map(len, whole.values()))
+  found = set()
+  for size in range(12, total // 1024 + 100, 24):  # KiB
+    for name in WRITERS:
+      (where / name).write_bytes(b"precious")
+    with contextlib.ExitStack() as stack:
+      if small == "tmpfs":
+        resize = ["mount", "-o", f"remount,size={max(48, size)}k", where]
+        subprocess.run(resize, check=True)
+      else:
+        # A limit on each file instead of all.
+        stack.enter_context(largest_file(size * 1024 * largest // total))
+      found.add(write_all(where))
+    assert_old_or_new(where, whole)
+  assert 0 in found
+  assert len(found) > 3
+  print(f"{small}: up to {max(found)} of {len(WRITERS)} files refused")
+
+
+def kill_at_renames(where):
+  """Kill processes before and after each rename; all files stay whole."""
+  assert write_all(where) == 0
+  whole = {name: (where / name).read_bytes() for name in WRITERS}
+  rename = os.replace
+  for number in range(2 * len(WRITERS)):
+    for name in WRITERS:
+      (where / name).write_bytes(b"precious")
+    child = os.fork()
+    if not child:
+      calls = itertools.count()
+
+      def replace(*paths, calls=calls, number=number):
+        for moment in (lambda: None, lambda: rename(*paths)):
+          moment()
+          if next(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+      os.replace = replace
+      write_all(where)
+      os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    # The next run removes what it had begun.
+    left = {path.name for path in where.iterdir()} - WRITERS.keys()
+    assert bool(left) == (number % 2 == 0)
+    disk.remove_leftovers(where)
+    assert_old_or_new(where, whole)
+
+
+def in_new_process(call, *before):
+  script = f"import pathlib, test_full_disk as test; test.{call}"
+  done = subprocess.run(
+    [*before, sys.executable, "-c", script],
+    capture_output=True,
+    text=True,
+    env=os.environ
+    | {"PYTHONPATH": os.pathsep.join(map(str, (PACKAGE.parent, HERE)))},
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  return done.stdout
+
+
+@pytest.mark.processes
+def test_small_disks_lose_no_file(tmp_path):
+  # A file system in memory, where the system lets a process mount one.
+  mount = f'mount -t tmpfs none {tmp_path} && exec "$0" "$@"'
+  inside = ["unshare", "-Urm", "sh", "-c", mount]
+  small = "rlimit"
+  if shutil.which("unshare"):
+    tried = subprocess.run([*inside, "true"], check=False, capture_output=True)
+    small = "rlimit" if tried.returncode else "tmpfs"
+  before = inside if small == "tmpfs" else []
+  call = f"sweep(pathlib.Path({str(tmp_path)!r}), {small!r})"
+  assert "files refused" in in_new_process(call, *before)
+
+
+@pytest.mark.processes
+def test_killed_writers_leave_whole_files(tmp_path):
+  in_new_process(f"kill_at_renames(pathlib.Path({str(tmp_path)!r}))")
 
 
 # Files that are appended to, or that a later run writes again.

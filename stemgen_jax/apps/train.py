@@ -88,8 +88,8 @@ _INITIALIZATION_TIMEOUT = _add.float(
 _STALL_TIMEOUT = _add.float(
   "stall_timeout",
   600.0,
-  "End the run if no step finishes for so many seconds (the first: 3 times as "
-  "many), or for 20 times the usual step if that is more; 0: never.",
+  "End the run if no step finishes for so many seconds (the first 3: 3 times "
+  "as many), or for 20 times the usual step if that is more; 0: never.",
 )
 _CPU_DEVICES = _add.integer(
   "cpu_devices",

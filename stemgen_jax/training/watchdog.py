@@ -21,7 +21,7 @@ SECONDS = 600.0
 """Default of --stall_timeout."""
 
 _TIMES = 20  # of the usual step
-_FIRST = 3  # times --stall_timeout, for the compilation in the first step
+_FIRST = 3  # steps, which compile, take up to as many times --stall_timeout
 _SILENT = 60.0  # seconds without a sign of life after which a process is lost
 _SIGN = 2.0  # seconds between signs of life
 _STOPPING = 20.0  # seconds in which a request to stop has to be noticed
@@ -35,10 +35,10 @@ class Watchdog:
   """A thread that ends this process when its steps no longer finish.
 
   A step may take `seconds`, or 20 times the usual step if that is more; the
-  first 3 times `seconds`. Then every process prints which one it waits for, and
-  where it waits itself, and exits with code 1. A process that gives no sign of
-  life counts as lost after 60 seconds. After a signal the next step has 20
-  seconds, or twice the usual time.
+  first 3, which compile, 3 times `seconds`. Then every process prints which one
+  it waits for, and where it waits itself, and exits with code 1. A process that
+  gives no sign of life counts as lost after 60 seconds. After a signal the next
+  step has 20 seconds, or twice the usual time.
 
   Args:
     out: folder of the run, which all processes share.
@@ -83,7 +83,7 @@ class Watchdog:
     """
     now = time.monotonic()
     if 0 <= self._step < step:
-      if self._steps:  # The first one includes the compilation.
+      if self._steps >= _FIRST:
         self._recent.append(now - self._began)
       self._steps += 1
     if step != self._step:
@@ -112,7 +112,7 @@ class Watchdog:
   def _limit(self) -> float:
     if not self._seconds:
       return float("inf")
-    if not self._steps:
+    if self._steps < _FIRST:
       return _FIRST * self._seconds
     return max(self._seconds, _TIMES * self._usual)
 

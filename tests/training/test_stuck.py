@@ -22,7 +22,7 @@ get_config = runpy.run_path({str(ROOT / "configs/demo.py")!r})["get_config"]
 take = batches._Batches.__getitem__
 
 def sleep_later(self, number):
-  if number > 4 and "--process=0" not in sys.argv:
+  if number > 6 and "--process=0" not in sys.argv:
     time.sleep(600)
   return take(self, number)
 
