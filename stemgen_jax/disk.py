@@ -69,7 +69,7 @@ def checksum(path: Path) -> str:
 
 def write_json(path: pathlib.Path, value: Any) -> None:
   """Write a JSON file, whole or not at all; NaN and infinity as null."""
-  text = json.dumps(_finite_or_null(value), indent=2, allow_nan=False)
+  text = json.dumps(as_stored(value), indent=2, allow_nan=False)
   write_text(path, text + "\n")
 
 
@@ -173,11 +173,12 @@ def parse_json(text: str | bytes) -> Any:
   return value
 
 
-def _finite_or_null(value: Any) -> Any:
+def as_stored(value: Any) -> Any:
+  """Return a value as `write_json` stores it: NaN and infinity as None."""
   if isinstance(value, dict):
-    return {name: _finite_or_null(entry) for name, entry in value.items()}
+    return {name: as_stored(entry) for name, entry in value.items()}
   if isinstance(value, list | tuple):
-    return [_finite_or_null(entry) for entry in value]
+    return [as_stored(entry) for entry in value]
   if isinstance(value, float) and not math.isfinite(value):
     return None
   return value

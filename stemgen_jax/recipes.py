@@ -5,8 +5,11 @@ And configurations in files: dataclasses as JSON and back.
 
 import contextlib
 import dataclasses
+import functools
+import hashlib
 import json
 import pathlib
+import sys
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +20,8 @@ from stemgen_jax import disk
 T = TypeVar("T")
 
 _MOST_DIFFERENCES = 4
+# Key of a description's own checksum.
+_SEAL = "description_checksum"
 
 
 def as_json(value: Any) -> Any:
@@ -24,6 +29,54 @@ def as_json(value: Any) -> Any:
   if dataclasses.is_dataclass(value) and not isinstance(value, type):
     value = dataclasses.asdict(value)
   return json.loads(json.dumps(value, default=str))
+
+
+def sealed(description: Mapping[str, Any]) -> dict[str, Any]:
+  """Return a description as JSON stores it, with its checksum."""
+  content = as_json(disk.as_stored(dict(description)))
+  return content | {_SEAL: digest(content)}
+
+
+def check_seal(
+  path: pathlib.Path, description: Mapping[str, Any], fix: str
+) -> dict[str, Any]:
+  """Return a description without its checksum, which is verified.
+
+  One that was written before there were checksums is noted on stderr.
+
+  Args:
+    path: file of the description.
+    description: its content.
+    fix: advice of the error.
+
+  Raises:
+    ValueError: the checksum is wrong.
+  """
+  content = dict(description)
+  stated = content.pop(_SEAL, None)
+  if stated is None:
+    _note(path)
+  elif stated != digest(content):
+    raise ValueError(
+      f"{path} is corrupt (its content has another checksum): {fix}; if you "
+      f"edited it, delete its {_SEAL}"
+    )
+  return content
+
+
+def digest(value: Any) -> str:
+  """Return the sha256 of a value of JSON in hexadecimal digits."""
+  text = json.dumps(value, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()
+
+
+@functools.cache  # once
+def _note(path: pathlib.Path) -> None:
+  print(
+    f"note: {path} has no checksum, as an earlier version wrote it: it could "
+    "not be verified",
+    file=sys.stderr,
+  )
 
 
 def build(cls: type[T], fields: Any) -> T:

@@ -103,7 +103,9 @@ def read(path: pathlib.Path, checksum: str) -> tuple[str, NetworkConfig]:
       f"{path} needs its description next to it: no file {description_path}"
     )
   try:
-    description = disk.read_json(description_path, "export it again")
+    fix = "export it again"
+    description = disk.read_json(description_path, fix)
+    description = recipes.check_seal(description_path, description, fix)
     name, expected = description["name"], description["checksum"]
     config = recipes.build(NetworkConfig, description["config"])
     config.validate()

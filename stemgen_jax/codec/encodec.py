@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from jaxtyping import Float, Int
 
-from stemgen_jax import disk
+from stemgen_jax import disk, recipes
 from stemgen_jax.codec import chunked
 from stemgen_jax.codec import config as config_lib
 from stemgen_jax.codec.framing import Framing
@@ -158,7 +158,7 @@ def save(
     "config": dataclasses.asdict(network.config),
     "metadata": metadata,
   }
-  disk.write_json(path.with_suffix(".json"), description)
+  disk.write_json(path.with_suffix(".json"), recipes.sealed(description))
   return checksum
 
 

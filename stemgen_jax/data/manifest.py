@@ -1,6 +1,8 @@
 """The manifest of a prepared data set: `manifest.json` and two arrays.
 
-The manifest is written last, so a folder that has one is complete.
+The manifest is written last, so a folder that has one is complete. It has the
+checksums of the arrays, of itself and of the records' descriptions; the records
+have checksums of their own.
 """
 
 import dataclasses
@@ -19,6 +21,8 @@ _ARRAYS = {
   "codebooks": ("codebooks.npy", np.float32),
   "silence": ("silence.npy", np.int32),
 }
+# Descriptions in a folder of records.
+_DESCRIPTIONS = ("dataset_info.json", "features.json")
 _FIX = "restore it, or prepare again in another folder"
 
 
@@ -108,6 +112,8 @@ class Manifest:
         "`stemgen-jax prepare` with this --out to resume it"
       )
     fields = disk.read_json(folder / _FILE, _FIX)
+    fields = recipes.check_seal(folder / _FILE, fields, _FIX)
+    _check_sums(folder, fields.pop("checksums", {}))
     for name, (file, dtype) in _ARRAYS.items():
       fields[name] = disk.read_npy(folder / file, _FIX).astype(dtype)
     try:
@@ -149,12 +155,39 @@ class Manifest:
     for name, array in arrays.items():
       with disk.replacing(folder / _ARRAYS[name][0]) as file:
         np.save(file, array)
-    disk.write_json(folder / _FILE, fields)
+    described = [
+      pathlib.Path(records, name)
+      for records in (self.records, self.stems)
+      for name in _DESCRIPTIONS
+      if records and (folder / records / name).is_file()
+    ]
+    files = [*(file for file, _ in _ARRAYS.values()), *described]
+    fields["checksums"] = {
+      pathlib.Path(file).as_posix(): disk.checksum(folder / file)
+      for file in files
+    }
+    disk.write_json(folder / _FILE, recipes.sealed(fields))
 
   @staticmethod
   def remove(data_dir: disk.Path) -> None:
     """Mark a data set as unfinished."""
     pathlib.Path(data_dir, _FILE).unlink(missing_ok=True)
+
+
+def _check_sums(folder: pathlib.Path, sums: dict[str, str]) -> None:
+  """Raise ValueError if a file is not the one that the manifest describes."""
+  for name, stated in sums.items():
+    try:
+      actual = disk.checksum(folder / name)
+    except OSError as error:
+      raise ValueError(
+        f"{folder / name} cannot be read ({error.strerror}): {_FIX}"
+      ) from error
+    if actual != stated:
+      raise ValueError(
+        f"{folder / name} has sha256 {actual[:12]}, expected "
+        f"{str(stated)[:12]}: it is corrupt or of another data set; {_FIX}"
+      )
 
 
 def recipe_of(data_dir: disk.Path) -> dict[str, Any]:

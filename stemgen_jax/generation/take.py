@@ -314,6 +314,12 @@ class Take:
     codes_path = codes_file.path_of(path)
     known = {"audio": sound, "file": os.fspath(path)}
     take, about = codes_file.read(codes_path, cls, **known)
+    actual = _digest(take.context.codes, take.codes)
+    if about.get("codes", actual) != actual:
+      raise ValueError(
+        f"{codes_path} is corrupt (its codes have digest {actual}, it states "
+        f"{about['codes']}): generate the take again"
+      )
     # Frames of the codes are at fixed samples of the audio.
     context = take.context
     found = (len(sound.samples), sound.sample_rate, sound.channels)

@@ -1,4 +1,8 @@
-"""Exported weights: `NAME.safetensors` next to `NAME.json`, no pickle."""
+"""Exported weights: `NAME.safetensors` next to `NAME.json`, no pickle.
+
+The .json file states the checksums of both, so that neither is used with the
+file of another export.
+"""
 
 import dataclasses
 import functools
@@ -77,14 +81,22 @@ def save_weights(
     name: np.asarray(x, np.float32 if "codebooks" in name else dtype)
     for name, x in _flatten(jax.device_get(params)).items()
   }
-  about = {"config": dataclasses.asdict(config), "metadata": metadata}
+  data = safetensors.numpy.save(tensors)
+  about = recipes.sealed(
+    {
+      "config": dataclasses.asdict(config),
+      "metadata": metadata,
+      "checksum": hashlib.sha256(data).hexdigest(),
+    }
+  )
   # Both files whole or neither.
   with (
     disk.replacing(path) as part,
     disk.replacing(path.with_suffix(".json")) as part_about,
   ):
-    part.write(safetensors.numpy.save(tensors))
-    part_about.write((json.dumps(about, indent=2) + "\n").encode())
+    part.write(data)
+    part_about.write((json.dumps(about, indent=2) + "
+").encode())
 
 
 def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
@@ -109,6 +121,13 @@ def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
       )
   fix = "fetch or export it again"
   about = disk.read_json(about_path, fix)
+  about = recipes.check_seal(about_path, about, fix)
+  stated = about.get("checksum")  # missing in exports of earlier versions
+  if stated is not None and (actual := disk.checksum(path)) != stated:
+    raise ValueError(
+      f"{path} has sha256 {actual[:12]}, but {about_path.name} belongs to "
+      f"{str(stated)[:12]}: it is corrupt or of another export; {fix}"
+    )
   try:
     # The form of attention depends on this machine, not on the training's.
     fields = about["config"] | {"attention": "auto"}

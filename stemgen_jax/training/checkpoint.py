@@ -22,8 +22,9 @@ from orbax.checkpoint import v1 as ocp
 from stemgen_jax.training.config import TrainConfig, from_dict
 from stemgen_jax.training.step import init_state
 
-# Increased whenever older versions could not read a checkpoint.
-FORMAT = 1
+# Increased whenever older versions could not read a checkpoint. Format 1 has a
+# checksum that does not depend on the order of the values.
+FORMAT = 2
 
 _FOLDER, _ASIDE = "checkpoints", "set_aside"
 _MOST = 200  # Characters of another library's message.
@@ -192,15 +193,15 @@ class Checkpoints:
       )
     return max(steps) if step is None else step
 
-  def _read(self, step: int) -> tuple[About, int]:
-    """Return the description of a step and the checksum of its state."""
+  def _read(self, step: int) -> tuple[About, tuple[int, int]]:
+    """Return the description of a step; format and checksum of its state."""
     description: Any = self._orbax.metadata(step).custom_metadata
     if not isinstance(description, dict) or "config" not in description:
       raise ValueError("its description is missing")
-    if description.get("format") != FORMAT:
+    if description.get("format") not in range(1, FORMAT + 1):
       raise ValueError(
         f"it has format {description.get('format')}, and this version of "
-        f"stemgen-jax reads format {FORMAT}"
+        f"stemgen-jax reads formats 1 to {FORMAT}"
       )
     checksum = description.pop("checksum", None)
     if checksum != _digest(description):
@@ -210,12 +211,13 @@ class Checkpoints:
       description["data"],
       description["position"],
     )
-    return about, description["state_checksum"]
+    return about, (description["format"], description["state_checksum"])
 
   def _load(self, step: int, like: Any) -> Any:
-    _, checksum = self._read(step)
+    _, (version, checksum) = self._read(step)
     state = self._orbax.load(step, like)
-    if int(_checksum(state)) != checksum:
+    compute = _checksum if version > 1 else _unordered_checksum
+    if int(compute(state)) != checksum:
       raise ValueError("its arrays are corrupt: their checksum differs")
     return state
 
@@ -256,7 +258,33 @@ def state_like(config: TrainConfig) -> Any:
 
 @jax.jit
 def _checksum(state: Any) -> jax.Array:
-  """Return a checksum of all bits of the state, the same on every mesh."""
+  """Return a checksum of all bits and their order, the same on every mesh."""
+  # Sums of integers do not depend on the order in which devices add them.
+  total = jnp.zeros((), jnp.uint32)
+  for number, x in enumerate(jax.tree.leaves(state)):
+    unsigned = jnp.dtype(f"uint{8 * x.dtype.itemsize}")
+    bits = jax.lax.bitcast_convert_type(x, unsigned).astype(jnp.uint32)
+    place = jnp.full((), 0x9E3779B9 * (number + 1) % 2**32, jnp.uint32)
+    for axis, size in enumerate(x.shape):
+      iota = jax.lax.broadcasted_iota(jnp.uint32, x.shape, axis)
+      place = jnp.broadcast_to(place, x.shape) * jnp.uint32(size) + iota
+    # A one-to-one function of the bits for each place, so that one bit changes
+    # the sum; not linear, so that exchanged values do, too.
+    mixed = _mixed(bits ^ _mixed(jnp.broadcast_to(place, x.shape)))
+    total += mixed.sum(dtype=jnp.uint32)
+  return total
+
+
+def _mixed(x: jax.Array) -> jax.Array:
+  """Return a permutation of 32 bits (MurmurHash3's finalizer)."""
+  x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
+  x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
+  return x ^ (x >> 16)
+
+
+@jax.jit
+def _unordered_checksum(state: Any) -> jax.Array:
+  """Return the checksum of format 1."""
   # Sums of integers do not depend on the order in which devices add them.
   total = jnp.zeros((), jnp.uint32)
   for number, x in enumerate(jax.tree.leaves(state)):

@@ -34,6 +34,14 @@ def test_records_are_those_of_tfds(prepared):
       assert np.asarray(found[index][name]).dtype == np.asarray(value).dtype
 
 
+def unsealed(out):
+  """A data set as an attacker, or an earlier version, describes it."""
+  path = out / "manifest.json"
+  fields = json.loads(path.read_text())
+  del fields["checksums"], fields["description_checksum"]
+  path.write_text(json.dumps(fields))
+
+
 def top(features, name):
   features["pythonClassName"] = name
 
@@ -71,6 +79,9 @@ def test_features_cannot_import_a_module(
   features = json.loads(path.read_text())
   change(features, "hostile_codes.readme.Thing")
   path.write_text(json.dumps(features))
+  with pytest.raises(ValueError, match=r"features\.json has sha256"):
+    records.Records(out, "train")
+  unsealed(out)
   monkeypatch.syspath_prepend(tmp_path)
   message = r"features\.json names the feature .*hostile_codes\.readme\.Thing"
   with pytest.raises(ValueError, match=message):
@@ -92,5 +103,6 @@ def test_records_are_files_of_their_folder(prepared, tmp_path, change):
   path = tmp_path / "codes" / Manifest.load(prepared).records
   path = path / "dataset_info.json"
   path.write_text(json.dumps(json.loads(path.read_text()) | change))
+  unsealed(tmp_path / "codes")
   with pytest.raises(ValueError, match=r"dataset_info\.json (names|has)"):
     records.Records(tmp_path / "codes", "train")

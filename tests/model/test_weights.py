@@ -111,7 +111,35 @@ def test_description_of_something_else(saved, changes, message):
   about = json.loads(path.read_text())
   about["config"] |= changes
   path.write_text(json.dumps(about))
+  with pytest.raises(ValueError, match=r"model\.json is corrupt"):
+    load_weights(saved)
+  del about["description_checksum"]
+  path.write_text(json.dumps(about))
   with pytest.raises(ValueError, match=message):
+    load_weights(saved)
+
+
+def test_the_description_of_another_export_is_refused(saved, tmp_path):
+  other = tmp_path / "other.safetensors"
+  params = init_params(CONFIG, jax.random.key(1))
+  save_weights(other, CONFIG, params, {"steps": 8})
+  saved.with_suffix(".json").replace(tmp_path / "kept")
+  other.with_suffix(".json").replace(saved.with_suffix(".json"))
+  with pytest.raises(ValueError, match="corrupt or of another export"):
+    load_weights(saved)
+
+
+def test_weights_of_earlier_versions_load_with_a_note(saved, capsys):
+  path = saved.with_suffix(".json")
+  about = json.loads(path.read_text())
+  del about["description_checksum"], about["checksum"]
+  path.write_text(json.dumps(about))
+  assert load_weights(saved).metadata["steps"] == 7
+  assert "note:" in capsys.readouterr().err
+  params = init_params(CONFIG, jax.random.key(0))
+  params["embedding"]["codebooks"] = params["embedding"]["codebooks"] * np.nan
+  save_weights(saved, CONFIG, params, {})
+  with pytest.raises(ValueError, match="embedding/codebooks has NaN"):
     load_weights(saved)
 
 

@@ -1,6 +1,7 @@
 """Training of a codec on one machine: loop, checkpoint and log."""
 
 import dataclasses
+import hashlib
 import json
 import math
 import pathlib
@@ -121,6 +122,7 @@ class Training:
       "step": self.step,
       "warm_up_end": self.warm_up_end,
       "error": self._error,
+      "checksum": _checksum(tensors),
     }
     metadata = {"progress": json.dumps(progress)}
     with disk.replacing(self._folder / _CHECKPOINT) as file:
@@ -242,8 +244,11 @@ class Training:
   def _restore(self) -> None:
     path = self._folder / _CHECKPOINT
     with disk.open_tensors(path, _FIX, "pt") as file:
-      progress = json.loads(file.metadata()["progress"])
+      progress = disk.parse_json(file.metadata()["progress"])
       tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    stated = progress.get("checksum")  # missing in earlier versions
+    if stated is not None and stated != _checksum(tensors):
+      raise ValueError(f"{path} is corrupt (it has another checksum): {_FIX}")
     # A run may be made longer or shorter.
     ours = recipes.as_json(self.config) | {"steps": progress["config"]["steps"]}
     # Fields that an earlier version had besides make no difference.
@@ -286,7 +291,15 @@ def steps_done(folder: pathlib.Path) -> int:
   if not path.exists():
     return 0
   with disk.open_tensors(path, _FIX, "pt") as file:
-    return json.loads(file.metadata()["progress"])["step"]
+    return disk.parse_json(file.metadata()["progress"])["step"]
+
+
+def _checksum(tensors: dict[str, Tensor]) -> str:
+  digest = hashlib.sha256()
+  for name, tensor in sorted(tensors.items()):
+    digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+    digest.update(tensor.contiguous().numpy().tobytes())
+  return digest.hexdigest()
 
 
 def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

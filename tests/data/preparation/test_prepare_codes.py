@@ -272,7 +272,13 @@ def test_a_corrupt_manifest_is_named(prepared, tmp_path):
   fields = json.loads((prepared / "manifest.json").read_text())
   del fields["codec"]
   (tmp_path / "manifest.json").write_text(json.dumps(fields))
-  with pytest.raises(ValueError, match="corrupt"):
+  with pytest.raises(ValueError, match=r"corrupt \(its content has another"):
+    Manifest.load(tmp_path)
+  del fields["description_checksum"], fields["checksums"]
+  (tmp_path / "manifest.json").write_text(json.dumps(fields))
+  for file in ("codebooks.npy", "silence.npy"):
+    shutil.copy(prepared / file, tmp_path)
+  with pytest.raises(ValueError, match="corrupt: codec is missing"):
     Manifest.load(tmp_path)
 
 
