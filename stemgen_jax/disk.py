@@ -163,6 +163,7 @@ def parse_json(text: str | bytes) -> Any:
   starts = ("[", "{") if isinstance(text, str) else (b"[", b"{")
   if sum(map(text.count, starts)) > _MOST_CONTAINERS:  # type: ignore
     raise ValueError(f"more than {_MOST_CONTAINERS} lists of JSON")
+  value = None
   try:
     value = json.loads(text)
     deep = _depth(value) > _DEEPEST
@@ -194,7 +195,7 @@ def read_json(path: Path, fix: str) -> dict[str, Any]:
     value = parse_json(file.read(_MOST_JSON + 1))
     if not isinstance(value, dict):
       raise ValueError("expected a JSON object")
-  return value
+    return value
 
 
 def read_yaml(path: Path, fix: str) -> Any:

@@ -25,6 +25,7 @@ class _Records:
   """The records of one split of a TFDS data set, as dicts of arrays."""
 
   def __init__(self, folder: pathlib.Path, split: str):
+    self._folder = folder
     # Before the builder, which imports the modules of all features.
     _check_features(folder / "features.json")
     _check_files(folder / "dataset_info.json")
@@ -48,6 +49,18 @@ class _Records:
     return (self[index] for index in range(len(self)))
 
   def __getitem__(self, index: int) -> dict[str, Any]:
+    try:
+      return self._read(index)
+    except IndexError:
+      raise
+    except Exception as error:  # ArrayRecord and protobuf raise their own
+      reason = " ".join(str(error).split())
+      raise ValueError(
+        f"{self._folder}: record {index} is corrupt ({reason}): prepare again "
+        "in another folder"
+      ) from error
+
+  def _read(self, index: int) -> dict[str, Any]:
     example = example_proto.Example.FromString(self._bytes[index])
     features = example.features.feature
     # Scalars as Python numbers, then tensors as read-only views of the bytes.

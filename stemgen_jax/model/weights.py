@@ -6,6 +6,7 @@ file of another export.
 
 import dataclasses
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -125,8 +126,8 @@ def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
   stated = about.get("checksum")  # missing in exports of earlier versions
   if stated is not None and (actual := disk.checksum(path)) != stated:
     raise ValueError(
-      f"{path} has sha256 {actual[:12]}, but {about_path.name} belongs to "
-      f"{str(stated)[:12]}: it is corrupt or of another export; {fix}"
+      f"{path} is corrupt or of another export (sha256 {actual[:12]}, but "
+      f"{about_path.name} belongs to {str(stated)[:12]}): {fix}"
     )
   try:
     # The form of attention depends on this machine, not on the training's.
@@ -153,6 +154,8 @@ def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
     )
   params: Params = {}
   for name, x in tensors.items():
+    if not np.isfinite(x).all():
+      raise ValueError(f"{path}: {name} has NaN or infinite values; {fix}")
     inner, (*outer, last) = params, name.split("/")
     for key in outer:
       inner = inner.setdefault(key, {})

@@ -8,7 +8,7 @@ import pytest
 from fake_data import FakeBatches, fake_data, tiny_config
 
 from stemgen_jax.model import sharding
-from stemgen_jax.training import runs, trainer
+from stemgen_jax.training import checkpoint, runs, trainer
 from stemgen_jax.training.checkpoint import (
   FORMAT,
   About,
@@ -101,6 +101,18 @@ def test_corruption_is_reported_with_the_last_good_step(run, which, damage):
   assert_same(load(run), state_of(1))
   save(run, [2])
   assert_same(load(run), state_of(2))
+
+
+def test_the_checksum_sees_the_order_of_values():
+  # Powers of two differ in few bits, high ones.
+  x = 2.0 ** np.random.default_rng(0).integers(0, 16, (32, 32))
+  x = x.astype(np.float32)
+  swapped = x.copy()
+  swapped[[0, 16]] = x[[16, 0]]
+  states = [x, x.T, x[::-1], x[:, ::-1], swapped]
+  states += [{"a": x, "b": x + 1}, {"a": x + 1, "b": x}]
+  sums = {int(checkpoint._checksum(jax.device_put(y))) for y in states}
+  assert len(sums) == len(states)
 
 
 def test_changed_position_is_detected(run):
