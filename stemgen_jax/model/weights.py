@@ -96,8 +96,7 @@ def save_weights(
     disk.replacing(path.with_suffix(".json")) as part_about,
   ):
     part.write(data)
-    part_about.write((json.dumps(about, indent=2) + "
-").encode())
+    part_about.write((json.dumps(about, indent=2) + "\n").encode())
 
 
 def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
