@@ -24,9 +24,14 @@ _add.string(
   "Regions to sample again, FROM-TO in seconds, as 2.5-4,10-12.",
 )
 _add.string(
-  "bars", None, "The same in bars, as 5-8,12, counted from 1; needs --bpm."
+  "bars", None, "The same in bars, as 5-8,12, counted from 1; see --bpm."
 )
-_add.float("bpm", None, "Tempo in beats per minute.")
+_add.float(
+  "bpm",
+  None,
+  "Tempo in beats per minute; by default that of --context, or of the take, "
+  "as detected.",
+)
 _add.integer("beats_per_bar", 4, "Number of beats of a bar.")
 _add.float("first_beat", 0.0, "Start of bar 1 in seconds.")
 

@@ -19,12 +19,13 @@ from absl import flags
 from stemgen_jax import audio, disk, locks, progress
 from stemgen_jax import codec as codec_lib
 from stemgen_jax.audio import Audio
-from stemgen_jax.cli import take_files
+from stemgen_jax.cli import music, take_files
 from stemgen_jax.cli.flags import settings
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.cli.flags.takes import BITS
 from stemgen_jax.codec import device, process, weight_files
 from stemgen_jax.generation import codes_file, regions
+from stemgen_jax.generation.context import Region
 from stemgen_jax.generation.request import (
   Edit,
   Extend,
@@ -71,6 +72,10 @@ def generate(values: flags.FlagValues) -> None:
   _check_conditions(values, request)
   if _letters(values.stem) != _letters(request.stem):
     print(f"{values.stem!r} is category {request.stem}")
+  if request.sound is not None and not values.dry_run:
+    music.report(
+      request.sound, _about(values.weights, "metadata"), loop=request.loop
+    )
   if values.dry_run:
     _print_costs(values, load(values)[0], request)
     return
@@ -87,27 +92,40 @@ def regenerate(values: flags.FlagValues) -> None:
   """Sample regions of --take again; errors as in `generate`."""
   if (values.regions is None) == (values.bars is None):
     raise ValueError(
-      "give either --regions, as --regions=2.5-4, or --bars with --bpm, as "
-      "--bars=5-8 --bpm=120"
+      "give either --regions, as --regions=2.5-4, or --bars, as --bars=5-8 "
+      "--bpm=120"
     )
   if values.regions is not None:
     seconds = regions.parse_seconds(values.regions)
-  elif values.bpm is None:
-    raise ValueError(
-      f"--bars={values.bars}: expected the tempo too, as --bpm=120"
-    )
-  else:
-    seconds = [
+    _edit(values, lambda take: Regenerate(take, seconds))
+    return
+  numbers = regions.parse_bars(values.bars)
+
+  def seconds_at(bpm: float) -> list[Region]:
+    return [
       regions.bars(
         first,
         last,
-        bpm=values.bpm,
+        bpm=bpm,
         beats_per_bar=values.beats_per_bar,
         first_beat=values.first_beat,
       )
-      for first, last in regions.parse_bars(values.bars)
+      for first, last in numbers
     ]
+
+  if values.bpm is None:
+    _edit(values, lambda take: Regenerate(take, seconds_at(_bpm(values, take))))
+    return
+  seconds = seconds_at(values.bpm)  # raises before the take is read
   _edit(values, lambda take: Regenerate(take, seconds))
+
+
+def _bpm(values: flags.FlagValues, take: Take) -> float:
+  """Return the tempo of --context, or else that of the take."""
+  if values.context:
+    sound = audio.read(values.context, longest=audio.LONGEST)
+    return music.bpm_of(sound, values.context)
+  return music.bpm_of(take.audio, take.subject)
 
 
 def extend(values: flags.FlagValues) -> None:
@@ -211,17 +229,17 @@ def _check_conditions(
       request.check_conditions(known, values.weights)
 
 
-def _about(weights: str) -> dict[str, Any]:
-  """Return the configuration of exported weights.
+def _about(weights: str, part: str = "config") -> dict[str, Any]:
+  """Return the configuration, or the metadata, of exported weights.
 
   That of a run, or a corrupt one, is {}: it is checked at loading.
   """
   path = exported(weights).with_suffix(".json")
   try:
-    config = disk.read_json(path, "")["config"]
+    found = disk.read_json(path, "")[part]
   except (ValueError, KeyError, TypeError):
     return {}
-  return config if isinstance(config, dict) else {}
+  return found if isinstance(found, dict) else {}
 
 
 def _letters(name: str) -> str:

@@ -47,6 +47,7 @@ class FakeStemGen:
       for level in range(4):
         request.progress(settings.steps_at(level), 100)
       t = np.arange(len(form.samples))[:, None] / form.sample_rate
+      codes = np.zeros((-(-50 * len(t) // form.sample_rate), 4), np.int32)
       hum = self.level * np.sin(2 * np.pi * (100 + seed) * t)
       yield stemgen.Take(
         audio=Audio(
@@ -55,9 +56,9 @@ class FakeStemGen:
         ),
         codec_device=self.device,
         dtype=self.dtype,
-        codes=np.zeros((50, 4), np.int32),
+        codes=codes,
         context=context_lib.EncodedContext(
-          codes=np.zeros((50, 4), np.int32),
+          codes=codes,
           gain=1.0,
           inverse_gain=1.0,
           level_db=-20.0,
