@@ -11,7 +11,7 @@ from stemgen_jax.data.sources.band.source import FIRST, Band
 from stemgen_jax.evaluation import reference_annotations
 
 _UNPITCHED = ("drums", "percussive")
-_STEPS, _RATE, _DECAY = 400, 0.5, 1e-3  # of the fit
+_STEPS, _RATE, _DECAY = 1000, 0.5, 5e-4  # of the fit
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -77,7 +77,7 @@ def _fit(songs: int, seconds: float) -> None:
         features.append([np.roll(shares, -t, axis=1) for t in range(12)])
         tonic, mode = name.split()
         keys.append(key.TONES.index(tonic) + 12 * key.MODES.index(mode))
-  x = np.array(features).reshape(len(keys), 12, -1)  # [n, tonics, 36]
+  x = np.array(features).reshape(len(keys), 12, -1)  # [n, tonics, 84]
   weights, bias = np.zeros((2, x.shape[2])), np.zeros(2)
   momentum, wanted = np.zeros_like(weights), np.eye(24)[keys]  # [n, 24]
   for _ in range(_STEPS):
@@ -91,5 +91,5 @@ def _fit(songs: int, seconds: float) -> None:
     bias -= _RATE * error.sum(axis=(0, 2))
   for mode, row, constant in zip(key.MODES, weights, bias):
     print(f"{mode}: {constant:.2f}")
-    for part in row.reshape(3, 12):
+    for part in row.reshape(-1, 12):
       print("  " + " ".join(f"{value:.1f}" for value in part))

@@ -1,4 +1,4 @@
-"""Remove from a context what is not music: a constant offset, and clicks."""
+"""Remove a constant offset, and clicks in silence, from a context."""
 
 import numpy as np
 from jaxtyping import Float32

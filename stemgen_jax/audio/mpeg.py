@@ -181,7 +181,7 @@ def _after_tags(data: Data, at: int) -> int:
 def _walk(
   data: Data, at: int, end: int, notes: list[str]
 ) -> Iterator[tuple[int, int]]:
-  """Yield position and size of every frame; note what is between them."""
+  """Yield position and size of every frame; note the data between them."""
   first, count = header_at(data, at), 0
   assert first is not None
   free = _free_size(data, at)

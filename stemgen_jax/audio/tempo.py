@@ -33,8 +33,8 @@ class Tempo(NamedTuple):
   """Tempo and beats as detected.
 
   Attributes:
-    bpm: beats per minute; 0 if nothing repeats. Half or twice of it may be
-      what a musician counts.
+    bpm: beats per minute; 0 if nothing repeats. A musician may count half or
+      twice of it.
     confidence: 0 to 1; unclear below 0.5.
     beats: beats in seconds, ascending.
   """

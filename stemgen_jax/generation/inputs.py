@@ -42,7 +42,7 @@ def read_context(context: Context) -> Audio:
 
 
 def notes(sound: Audio, channels: int, loop: bool) -> Iterator[str]:
-  """Yield what is odd about a context, and how it is understood.
+  """Yield warnings about a context and how it is used.
 
   Args:
     sound: the context.

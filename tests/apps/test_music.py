@@ -1,4 +1,4 @@
-"""Tests of what commands do with the tempo and key of a context."""
+"""Tests of the uses of a context's tempo and key in commands."""
 
 import dataclasses
 import json
@@ -41,7 +41,7 @@ def test_music_unlike_that_of_the_training_gives_a_warning(bpm, name, words):
   assert bool(words) == bool(warnings)
   for word in words:
     assert word in warnings
-  # Nothing is compared with what is unclear, or with other training sets.
+  # Unclear ones are not compared, nor are other training sets.
   unclear = tempo.Tempo(bpm, 0.4, NO_BEATS), key.Key(name, 0.4)
   assert music.outside(*unclear, DEMO) == []
   for metadata in ({}, {"data": None}, {"data": {"config": {"source": "x"}}}):

@@ -105,7 +105,7 @@ def test_a_free_bit_rate_is_read(read):
   )
 
 
-def test_what_is_lost_is_reported_or_refused(tagged, untagged, read):
+def test_losses_are_reported_or_refused(tagged, untagged, read):
   middle = len(untagged) // 2
   with pytest.raises(ValueError, match=r"cut off.*of 12\.0 s|of 12\.0 s.*cut"):
     read(tagged[:middle])

@@ -106,7 +106,7 @@ def test_an_offset_and_opposite_channels_do_not_change_the_codes():
     assert context.distance(PcmCodec(), encoded.codes, plain.codes) < 0.01
 
 
-def test_what_is_odd_about_a_context_is_reported():
+def test_oddities_of_a_context_are_reported():
   ordinary = _noise(8000, channels=2)
   assert list(inputs.notes(ordinary, 1, loop=True)) == []
   opposite = np.concatenate([ordinary.samples, -ordinary.samples], axis=1)
