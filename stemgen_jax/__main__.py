@@ -1,5 +1,7 @@
 """Run a command: `stemgen-jax COMMAND --flags`, `python -m stemgen_jax ...`."""
 
+import atexit
+import contextlib
 import os
 import signal
 import sys
@@ -39,11 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
   # From here on a signal ends the process without a word.
   for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, signal.SIG_DFL)
-  if code > 128:
-    # Exit handlers of libraries may wait for work that was interrupted.
-    sys.stdout.flush()
-    os._exit(code)
-  return code
+  if code <= 128:  # else they may wait for work that was interrupted
+    atexit._run_exitfuncs()
+  for stream in (sys.stdout, sys.stderr):
+    with contextlib.suppress(OSError, ValueError):  # closed by the reader
+      stream.flush()
+  # Python's own exit would wait for threads of libraries, which may be stuck.
+  os._exit(code)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def test_stopped_process_is_named(codes, tmp_path):
 
 def test_sigterm_ends_a_stuck_process(codes, sleeps, tmp_path):
   run = Training(codes, tmp_path, sleeps, "--stall_timeout=40")
-  assert run.wait_for(lambda: run.steps() >= 2), run.end()
+  assert run.wait_for(lambda: run.steps() >= 4), run.end()
   time.sleep(1)
   began = time.monotonic()
   run.process.terminate()
