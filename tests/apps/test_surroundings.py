@@ -1,5 +1,6 @@
 """Consoles, names, users and disks of all kinds; and bugs."""
 
+import json
 import os
 import pathlib
 import re
@@ -10,7 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from stemgen_jax import audio, disk
 from stemgen_jax.cli import dispatch
+from stemgen_jax.data import songs
+from stemgen_jax.data.preparation import song_codes
+from stemgen_jax.data.sources import multitracks
 
 ROOT = pathlib.Path(__file__).parents[2]
 PACKAGE = ROOT / "stemgen_jax"
@@ -71,6 +76,21 @@ def test_a_take_of_an_unknown_user_on_an_old_console(tmp_path):
   # Nothing is written elsewhere, such as in a folder called ~.
   assert {x.name for x in tmp_path.iterdir()} == {mix, "new"}
   assert files(PACKAGE) == before
+
+
+def test_names_of_songs_need_not_be_utf8(tmp_path):
+  path = tmp_path / os.fsdecode(b"bass\xff.wav")
+  with open(path, "wb") as file:
+    soundfile.write(file, np.zeros(16000), 16000, format="WAV")
+  stem = songs.Stem(path.stem, "bass", lambda: audio.read(path), files=(path,))
+  song = songs.Song(os.fsdecode(b"so\xffng"), "train", "rock", (stem,))
+  assert (song.id, stem.name) == (r"so\xffng", r"bass\xff")
+  assert song_codes.song_path(tmp_path, song.id).name == "so%5Cxffng.npz"
+  assert multitracks.longest_seconds([song], 60.0) == 1.0
+  assert len(stem.read().samples) == 16000
+  assert json.loads(song.made_of())
+  disk.write_text(tmp_path / "names.txt", path.name)
+  assert (tmp_path / "names.txt").read_bytes() == rb"bass\udcff.wav"
 
 
 def test_a_bug_is_one_line_and_a_trace(monkeypatch, tmp_path, capsys):

@@ -52,21 +52,21 @@ def test_killed_at_random_moments_equals_the_uninterrupted_run(
     assert_same_run(out, whole)
 
 
-# The files of this run can grow no more from its ninth batch on.
+# The files of this run can grow no more after its eighth step.
 FULL = f"""
 import resource, runpy
-from stemgen_jax.data import batches
+from stemgen_jax.training.reporter import Reporter
 
 get_config = runpy.run_path({str(ROOT / "configs/demo.py")!r})["get_config"]
-take = batches._Batches.__getitem__
+report = Reporter.step
 
-def fill_disk(self, number):
-  if number == 8:
+def fill_disk(self, step, metrics, waited):
+  if step == 8:
     limit = resource.RLIM_INFINITY
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit))
-  return take(self, number)
+  return report(self, step, metrics, waited)
 
-batches._Batches.__getitem__ = fill_disk
+Reporter.step = fill_disk
 """
 
 
