@@ -51,7 +51,7 @@ def histogram(
     shapes.append(
       f'<rect x="{number * step + 0.5:.1f}" y="{16 + height - tall:.1f}" '
       f'width="{max(step - 1, 0.5):.1f}" height="{tall:.1f}" rx="1">'
-      f"<title>{name}{' ' + unit if unit else ''}: {count}</title></rect>"
+      f"<title>{html.escape(f'{name} {unit}'.strip())}: {count}</title></rect>"
     )
   middle = float(np.median(data))
   base = 16 + height + 14

@@ -49,9 +49,8 @@ def write(out: pathlib.Path, problems: Sequence[tuple[str, Problem]]) -> None:
   writer.writerow(_COLUMNS)
   for song, problem in problems:
     left_out = "yes" if problem.left_out else "no"
-    writer.writerow(
-      (song, problem.stem, problem.kind, left_out, problem.message)
-    )
+    cells = (song, problem.stem, problem.kind, left_out, problem.message)
+    writer.writerow(map(_as_text, cells))
   disk.write_text(out / FILE, text.getvalue())
 
 
@@ -66,15 +65,25 @@ def read(out: pathlib.Path) -> list[tuple[str, Problem]]:
   columns, rows = disk.read_csv(out / FILE, _FIX)
   if missing := sorted(set(_COLUMNS) - set(columns)):
     raise ValueError(f"{out / FILE} has no column {missing[0]}: {_FIX}")
-  return [
-    (
-      row["song"],
-      Problem(
-        row["problem"], row["message"], row["stem"], row["left_out"] == "yes"
-      ),
-    )
-    for _, row in rows
-  ]
+  found = []
+  for _, row in rows:
+    song, stem, kind, left_out, message = (_original(row[x]) for x in _COLUMNS)
+    found.append((song, Problem(kind, message, stem, left_out == "yes")))
+  return found
+
+
+# Beginnings of cells that spreadsheets take for formulas.
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def _as_text(cell: str) -> str:
+  """Return a cell that a spreadsheet shows, and does not evaluate."""
+  return f"'{cell}" if cell.lstrip("' ").startswith(_FORMULAS) else cell
+
+
+def _original(cell: str) -> str:
+  """Return the cell that `_as_text` changed."""
+  return cell[1:] if cell[:1] == "'" and _as_text(cell[1:]) == cell else cell
 
 
 def table(problems: Sequence[tuple[str, Problem]]) -> str:

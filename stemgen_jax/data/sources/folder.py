@@ -147,25 +147,45 @@ class Folder:
       files = _files(path, listed) or [path]
       yield from self._stem(song, path, files, row)
     if song.is_dir():
-      yield from self._stems(song, song, listed)
+      yield from self._stems(song, song, listed, {song.resolve()})
     elif not listed:
       yield Problem("missing file", f"no such folder: {song}")
 
   def _stems(
-    self, song: pathlib.Path, folder: pathlib.Path, listed: _Listed
+    self,
+    song: pathlib.Path,
+    folder: pathlib.Path,
+    listed: _Listed,
+    seen: set[pathlib.Path],
   ) -> Iterator[Found]:
-    """Yield the unlisted stems in a folder of the song, at any depth."""
+    """Yield the unlisted stems in a folder of the song, at any depth.
+
+    Args:
+      song: folder of the song.
+      folder: the song's, or a folder in it.
+      listed: rows of the table by path.
+      seen: folders of the song that were read, to which this one adds.
+    """
     for file in multitracks.audio_files(folder):
       if file not in listed:
         yield from self._stem(song, file, [file])
     for inner in multitracks.folders(folder):
       if inner in listed:
         continue
+      real = inner.resolve()
+      if real in seen or (
+        inner.is_symlink() and real.is_relative_to(song.resolve())
+      ):
+        name = inner.relative_to(song).as_posix()
+        message = f"{inner} leads to {real}, which is read already"
+        yield Problem("linked folder", message, name, left_out=False)
+        continue
+      seen.add(real)
       files = _files(inner, listed)
       if files and names.find_category(inner.name):
         yield from self._stem(song, inner, files)
       else:
-        yield from self._stems(song, inner, listed)
+        yield from self._stems(song, inner, listed, seen)
 
   def _stem(
     self,

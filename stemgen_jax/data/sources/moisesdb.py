@@ -89,7 +89,12 @@ class Moisesdb:
 
   def _described(self) -> list[pathlib.Path]:
     root = pathlib.Path(self.root)
-    return sorted([*root.glob("*/data.json"), *root.glob("*/*/data.json")])
+    found = sorted([*root.glob("*/data.json"), *root.glob("*/*/data.json")])
+    # Through links a song may be found twice.
+    songs: dict[pathlib.Path, pathlib.Path] = {}
+    for path in found:
+      songs.setdefault(path.resolve(), path)
+    return list(songs.values())
 
   def _stems(
     self, folder: pathlib.Path, described: list[dict[str, Any]]

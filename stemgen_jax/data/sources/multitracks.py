@@ -49,8 +49,17 @@ def check_root(root: str, what: str) -> pathlib.Path:
 
 
 def folders(path: pathlib.Path) -> list[pathlib.Path]:
-  """Return the subfolders by name, without hidden ones."""
-  return sorted(p for p in path.iterdir() if p.is_dir() and p.name[0] != ".")
+  """Return the subfolders by name, without hidden ones and loops of links."""
+  return sorted(
+    p
+    for p in path.iterdir()
+    if p.is_dir() and p.name[0] != "." and not leads_back(p, path)
+  )
+
+
+def leads_back(link: pathlib.Path, folder: pathlib.Path) -> bool:
+  """Return True for a link in a folder to that folder, or one around it."""
+  return link.is_symlink() and folder.resolve().is_relative_to(link.resolve())
 
 
 def audio_files(

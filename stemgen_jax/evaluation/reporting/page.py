@@ -177,7 +177,7 @@ def _figures(result: Mapping[str, Any]) -> str:
         f"{_MEANINGS[name]}; {of or 'no'} examples",
       )
     )
-  estimated = result["estimated"]
+  estimated = int(result["estimated"])
   note = (
     f"Beats, chords and keys of {estimated} contexts are estimated; those of "
     "the others are known."

@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import io
 import re
 
@@ -12,10 +13,16 @@ from stemgen_jax.data.preparation import inspect_page, pairs, prepare
 CONFIG = pairs.PairConfig(segment_seconds=4.0, pairs=5, empty_share=0.1)
 
 
+class Hostile(tiny.Sines):
+  def songs(self):
+    for song in super().songs():
+      yield dataclasses.replace(song, id=f"<script>{song.id}")
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
   out = tmp_path_factory.mktemp("prepared") / "codes"
-  source = tiny.Sines(name="<b>sines")
+  source = Hostile(name="<b>sines")
   prepare.prepare(source, tiny.FrameEnergies, out, CONFIG)
   return out
 
@@ -50,6 +57,8 @@ def test_the_page_is_one_file_that_needs_nothing_else(text):
   assert len(sources) == 3 * 3 * 2  # pairs, sounds, picture and sound
   assert all(source.startswith("data:") for source in sources)
   assert "<b>sines" not in text
+  assert text.count("<script>") == 1  # the page's own
+  assert "&lt;script&gt;sines/" in text
   assert "&lt;b&gt;sines" in text
 
 

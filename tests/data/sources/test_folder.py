@@ -294,3 +294,29 @@ def test_tables_with_any_separator(tmp_path, form, comma):
   assert song.split == "test"
   assert {stem.category for stem in song.stems} == {"guitar", "strings"}
   assert not song.problems
+
+
+def test_loops_of_links_end(tmp_path):
+  for name in ("bass", "drums", "piano"):
+    trees.sound(tmp_path / f"studio/Song/takes/{name}.wav", seconds=0.1)
+  song = tmp_path / "studio/Song"
+  (tmp_path / "studio/again").symlink_to(tmp_path / "studio")
+  (song / "up").symlink_to("..")
+  (song / "here").symlink_to(".")
+  (song / "takes/song").symlink_to("..")
+  (song / "other").symlink_to("takes")
+  # Two folders elsewhere that lead to each other.
+  for name, other in (("x", "y"), ("y", "x")):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "one").symlink_to(tmp_path / other)
+    (tmp_path / name / "two").symlink_to(tmp_path / other)
+    (song / name).symlink_to(tmp_path / name)
+  (found,) = folder.Folder(str(tmp_path / "studio")).songs()
+  assert found.id == "Song"
+  assert [stem.name for stem in found.stems] == [
+    "takes/bass.wav",
+    "takes/drums.wav",
+    "takes/piano.wav",
+  ]
+  assert {p.kind for p in found.problems} == {"linked folder"}
+  assert "other" in {p.stem for p in found.problems}
