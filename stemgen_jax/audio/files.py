@@ -15,7 +15,14 @@ import soundfile
 
 from stemgen_jax import disk
 from stemgen_jax.audio import bwf, mpeg
-from stemgen_jax.audio.sound import CEILING, Audio, Samples, to_db
+from stemgen_jax.audio.sound import (
+  CEILING,
+  Audio,
+  Cancelling,
+  Samples,
+  fit,
+  to_db,
+)
 from stemgen_jax.version import __version__
 
 Bits = Literal[16, 24, "float"]
@@ -29,6 +36,9 @@ _CUT_OGG = "Last page lacks an end-of-stream bit"
 _STREAMED = 0x7FFF0000  # larger sizes mean "unknown"
 _SUBTYPES = {16: "PCM_16", 24: "PCM_24", "float": "FLOAT"}
 _BLOCK = 1 << 18  # samples decoded at a time
+# Values of all channels that a file may have: 400 MB, 17 minutes of stereo at
+# 48 kHz.
+MOST_VALUES = 100_000_000
 # The length in an mp3 header may include the encoder's padding.
 _MP3_SLACK = 2 * 1152
 # Index in ogg's order, L C R (Ls Rs) LFE (Vorbis I, 4.3.9), of wav's channels.
@@ -46,18 +56,23 @@ _LOUDEST = 1e6
 _FLAC_CHANNELS, _FLAC_RATE = 8, 655_350
 
 
-def read(path: disk.Path, *, longest: float | None = None) -> Audio:
+def read(
+  path: disk.Path, *, longest: float | None = None, fold: bool = False
+) -> Audio:
   """Decode a whole wav, flac, ogg, mp3 or aiff file.
 
   Args:
     path: file to decode.
     longest: maximum length in seconds, checked before decoding.
+    fold: read a file that has too many samples in mono, see `fold_down`, which
+      is mixed while it is decoded.
 
   Raises:
     FileNotFoundError, IsADirectoryError: `path` is not a file.
     PermissionError: the file is not readable.
-    ValueError: the file is empty, not audio, truncated, without samples, or
-      has samples that are not finite or far beyond full scale.
+    ValueError: the file is empty, not audio, truncated, without samples, has
+      more than `MOST_VALUES`, or has samples that are not finite or far beyond
+      full scale.
   """
   path = pathlib.Path(path)
   if path.is_dir():
@@ -70,7 +85,7 @@ def read(path: disk.Path, *, longest: float | None = None) -> Audio:
   with open(path, "rb"):
     pass
   with _silent_decoder():
-    return _read(path, longest)
+    return _read(path, longest, fold)
 
 
 @contextlib.contextmanager
@@ -94,7 +109,7 @@ def _silent_decoder() -> Iterator[None]:
       os.close(nowhere)
 
 
-def _read(path: pathlib.Path, longest: float | None) -> Audio:
+def _read(path: pathlib.Path, longest: float | None, fold: bool) -> Audio:
   file, stream = _open(path)
   with file:
     stated = file.frames if file.frames < 2**62 else None  # None for streams
@@ -106,11 +121,12 @@ def _read(path: pathlib.Path, longest: float | None) -> Audio:
         f"{longest:g} s; cut it into parts"
       )
     _check_whole(file, path)
-    samples = _decode(file, path, stated)
+    most = MOST_VALUES
+    if longest:
+      most = min(most, round(longest * file.samplerate + 1) * file.channels)
+    samples = _decode(file, path, stated, most, fold)
     if stream is not None and stream.data is not None:
       samples = samples[max(0, len(samples) - stream.samples) :]
-    if file.format == "OGG" and file.channels in _OF_OGG:
-      samples = samples[:, _OF_OGG[file.channels]]
     sample_rate = file.samplerate
   if not len(samples):
     raise ValueError(f"{path} holds no samples: expected some audio")
@@ -120,7 +136,7 @@ def _read(path: pathlib.Path, longest: float | None) -> Audio:
       f"{path} has samples that are not numbers (NaN or infinite, first at "
       f"{bad:.3f} s): export it again"
     )
-  if (peak := float(np.abs(samples).max())) > _LOUDEST:
+  if (peak := float(max(samples.max(), -samples.min()))) > _LOUDEST:
     raise ValueError(
       f"{path} has samples of up to {peak:.3g}: expected -1 to 1; export it "
       "again"
@@ -172,26 +188,69 @@ def _check_whole(file: soundfile.SoundFile, path: pathlib.Path) -> None:
 
 
 def _decode(
-  file: soundfile.SoundFile, path: pathlib.Path, stated: int | None
+  file: soundfile.SoundFile,
+  path: pathlib.Path,
+  stated: int | None,
+  most: int,
+  fold: bool,
 ) -> Samples:
-  blocks, count = [], 0
+  """Decode a file of at most so many values, or in mono if `fold`."""
+  channels, mix = file.channels, None
+  if (stated or 0) * channels > most and fold:
+    cancelling = Cancelling()
+    for block in _blocks(file, path, stated):
+      cancelling.add(block)
+    file.seek(0)
+    channels, mix = 1, cancelling.mix
+  if (stated or 0) * channels > most:
+    raise _too_long(path, stated or 0, file, most)
+  # Filled in place: a list of blocks would need twice the memory.
+  samples, count = np.empty((stated or 0, channels), np.float32), 0
+  for block in _blocks(file, path, stated):
+    if (count + len(block)) * channels > most + _MP3_SLACK * channels:
+      raise _too_long(path, count + len(block), file, most)
+    if count + len(block) > len(samples):  # of unknown length
+      samples = fit(samples, max(2 * count, count + len(block)))
+    samples[count : count + len(block)] = block if mix is None else mix(block)
+    count += len(block)
+  return samples[:count]
+
+
+def _blocks(
+  file: soundfile.SoundFile, path: pathlib.Path, stated: int | None
+) -> Iterator[Samples]:
+  """Yield the samples of a file, in the order of channels of wav files."""
+  count, broken = 0, False
   slack = _MP3_SLACK if file.subtype.startswith("MPEG") else 0
-  try:
-    while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
-      blocks.append(block)
-      count += len(block)
-    broken = stated is not None and count + slack < stated
-  except soundfile.LibsndfileError:
-    broken = True
+  order = _OF_OGG.get(file.channels) if file.format == "OGG" else None
+  while not broken:
+    try:
+      block = file.read(_BLOCK, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError:
+      broken = True
+      break
+    if not len(block):
+      broken = stated is not None and count + slack < stated
+      break
+    count += len(block)
+    yield block if order is None else block[:, order]
   if broken:
     of = f" of {stated / file.samplerate:.1f} s" if stated else ""
     raise ValueError(
       f"{path} cannot be decoded beyond {count / file.samplerate:.1f} s{of}: "
       "it is cut off or corrupt; copy or export it again"
     )
-  if not blocks:
-    return np.zeros((0, file.channels), np.float32)
-  return np.concatenate(blocks)
+
+
+def _too_long(
+  path: pathlib.Path, frames: int, file: soundfile.SoundFile, most: int
+) -> ValueError:
+  seconds = frames / file.samplerate
+  return ValueError(
+    f"{path} is {seconds:.0f} s long or longer in {file.channels} channels: "
+    f"expected at most {most / file.channels / file.samplerate:.0f} s; cut it "
+    "into parts"
+  )
 
 
 def write(

@@ -126,6 +126,27 @@ def cancels(samples: Samples) -> bool:
   return middle < side - _CANCELS_DB
 
 
+class Cancelling:
+  """Decides block by block how `fold_down` mixes a long sound."""
+
+  def __init__(self):
+    self._energies = [0.0, 0.0]
+
+  def add(self, samples: Samples) -> None:
+    """Add a block to the decision."""
+    if samples.shape[1] in _LAYOUTS:
+      for number, mix in enumerate((_middle, _side)):
+        energy = np.square(mix(samples), dtype=np.float64).sum()
+        self._energies[number] += float(energy)
+
+  def mix(self, samples: Samples) -> Float32[np.ndarray, "samples 1"]:
+    """Return a block in mono, once all blocks were added."""
+    middle, side = self._energies
+    if middle < side * 10 ** (-_CANCELS_DB / 10):
+      return _side(samples)
+    return _middle(samples)
+
+
 def _middle(samples: Samples) -> Float32[np.ndarray, "samples 1"]:
   channels = samples.shape[1]
   if channels not in _LAYOUTS or channels == 2:

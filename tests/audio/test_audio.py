@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from stemgen_jax import audio
-from stemgen_jax.audio import Audio
+from stemgen_jax.audio import Audio, files
 
 RATES = [8000, 16000, 22050, 32000, 44100, 48000, 96000]
 
@@ -291,3 +291,24 @@ def test_a_mix_of_different_formats_is_refused():
 def test_rms_db():
   assert audio.rms_db(np.full((100, 2), 0.1, np.float32)) == pytest.approx(-20)
   assert audio.rms_db(np.zeros((100, 1), np.float32)) == -math.inf
+
+
+def test_decoded_audio_is_bounded(tmp_path, monkeypatch):
+  path = tmp_path / "a.flac"
+  rng = np.random.default_rng(0)
+  samples = (0.1 * rng.standard_normal((9000, 2))).astype(np.float32)
+  for side in (1, -1):  # left and right are equal, or opposite
+    samples[:, 1] = side * samples[:, 0]
+    soundfile.write(path, samples, 8000)
+    whole = audio.read(path)
+    monkeypatch.setattr(files, "MOST_VALUES", 9000)
+    with pytest.raises(ValueError, match="in 2 channels: expected at most 1 s"):
+      audio.read(path)
+    folded = audio.read(path, fold=True)
+    np.testing.assert_array_equal(
+      folded.samples, audio.fold_down(whole.samples)
+    )
+    monkeypatch.setattr(files, "MOST_VALUES", 8999)
+    with pytest.raises(ValueError, match="cut it into parts"):
+      audio.read(path, fold=True)
+    monkeypatch.undo()

@@ -117,10 +117,12 @@ def song(song_id: str, split: str, genre: str, found: Iterable[Found]) -> Song:
 def read_sum(files: Sequence[pathlib.Path]) -> audio.Audio:
   """Sum files that begin together, at the highest of their sample rates.
 
+  A very long file is read in mono.
+
   Raises:
     ValueError, OSError: a file cannot be read.
   """
-  sounds = [audio.read(file) for file in files]
+  sounds = [audio.read(file, fold=True) for file in files]
   if len(sounds) == 1:
     return sounds[0]
   rate = max(sound.sample_rate for sound in sounds)
