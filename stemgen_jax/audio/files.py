@@ -328,11 +328,11 @@ def _name(path: disk.Path) -> Any:
 
 def read_metadata(path: disk.Path) -> dict[str, Any]:
   """Return the `metadata` of `write`; {} for files of other programs."""
-  with soundfile.SoundFile(_name(path)) as file:
-    comment = file.comment
   try:
-    metadata = disk.parse_json(comment)
-  except ValueError:
+    with soundfile.SoundFile(_name(path)) as file:
+      metadata = disk.parse_json(file.comment)
+  # LibsndfileError: `read` accepts more, such as mp3 data in a wav file.
+  except (ValueError, soundfile.LibsndfileError):
     return {}
   return metadata if isinstance(metadata, dict) else {}
 
