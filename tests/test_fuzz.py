@@ -172,9 +172,9 @@ FOUND = [
 ]
 
 
-def limit_memory() -> None:
+def limit_memory(more: int = MEMORY) -> None:
   pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])
-  most = pages * resource.getpagesize() + MEMORY
+  most = pages * resource.getpagesize() + more
   resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
@@ -261,7 +261,7 @@ PATTERNS = (
 
 
 def attack_data_set(out: pathlib.Path, count: int) -> None:
-  limit_memory()
+  limit_memory(16 * MEMORY)  # of addresses, which threads take many of
   for pattern in PATTERNS:
     (path,) = out.glob(pattern)
 
