@@ -66,10 +66,10 @@ def mutated(content: bytes, rng: np.random.Generator) -> bytes:
   return bytes(data)
 
 
-def sound(suffix: str, **format: str) -> bytes:
+def sound(suffix: str, subtype: str | None = None) -> bytes:
   noise = np.random.default_rng(0).standard_normal((4000, 2)) * 0.1
   file = io.BytesIO()
-  soundfile.write(file, noise, 8000, format=suffix, **format)
+  soundfile.write(file, noise, 8000, subtype, format=suffix)
   return file.getvalue()
 
 
@@ -139,7 +139,7 @@ PROBLEMS = b'song,stem,problem,left_out,message\n\'=a,b,odd name,no,"x\ny"\n'
 # Name of a file, its content, and its reader.
 KINDS = {
   "wav": (lambda _: sound("wav"), read_audio),
-  "float wav": (lambda _: sound("wav", subtype="FLOAT"), read_audio),
+  "float wav": (lambda _: sound("wav", "FLOAT"), read_audio),
   "flac": (lambda _: sound("flac"), read_audio),
   "ogg": (lambda _: sound("ogg"), read_audio),
   "mp3": (lambda _: sound("mp3"), read_audio),

@@ -104,7 +104,11 @@ def test_a_corrupt_checkpoint_is_named(cache, tmp_path):
   run(cache, tmp_path, 2)
   checkpoint = tmp_path / "checkpoint.safetensors"
   assert loop.steps_done(tmp_path) == 2
-  checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+  content = checkpoint.read_bytes()
+  checkpoint.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+  with pytest.raises(ValueError, match="it has another checksum"):
+    run(cache, tmp_path)
+  checkpoint.write_bytes(content[:1000])
   with pytest.raises(ValueError, match="is corrupt"):
     run(cache, tmp_path)
 
