@@ -33,7 +33,10 @@ SYSTEMS = {
 DESCRIBED = ("generated", "real", "round_trip", "random")
 """Systems whose mixes are described for MIRDD."""
 
-VERSION = 4
+ALONE = ", alone"
+"""Suffix of the names of systems whose stems are described without context."""
+
+VERSION = 5
 """Increased with each change to a figure, embedding or descriptor, so that
 results from before and after it never share a folder."""
 
@@ -47,7 +50,8 @@ class Measurements:
       `estimated`, `seconds` of work.
     figures: system -> figure -> value, NaN where it is undefined.
     embeddings: embedding -> "stem" or "mix" -> system -> [windows, d].
-    descriptors: system -> descriptor of MIRDD -> values.
+    descriptors: system -> descriptor of MIRDD -> values, of mixes; with the
+      suffix `ALONE` of stems.
   """
 
   about: dict[str, Any]
@@ -143,6 +147,7 @@ def measure(
   *,
   describe: Describe | None = None,
   described: Collection[str] = DESCRIBED,
+  stems_described: bool = False,
   with_baselines: bool = False,
   began: float,
   spent: float = 0.0,
@@ -156,6 +161,7 @@ def measure(
     embeddings: computed of every stem and mix.
     describe: descriptors of mixes, if any.
     described: systems whose mixes are described.
+    stems_described: whether their stems are described, too.
     with_baselines: whether figures of `baselines` are added.
     began: `time.perf_counter()` at the start of the work on the example.
     spent: seconds of work before that.
@@ -184,6 +190,8 @@ def measure(
         sides[side][name] = embed(sound)  # [windows, d]
     if describe and name in described:
       descriptors[name] = describe(mix)
+      if stems_described:
+        descriptors[name + ALONE] = describe(stem)
   return Measurements(
     about={
       "number": example.number,

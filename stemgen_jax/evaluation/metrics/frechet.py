@@ -1,8 +1,9 @@
-"""Distances between populations of embeddings: FAD, FAD-infinity, APA.
+"""Distances between populations of embeddings: FAD, FAD-infinity, KAD, APA.
 
 FAD (arXiv 1812.08466) is the Frechet distance of Gaussians with the means and
 covariances of the two populations. It is biased upwards for few examples;
-FAD-infinity (arXiv 2311.01616) extrapolates to infinitely many.
+FAD-infinity (arXiv 2311.01616) extrapolates to infinitely many. KAD (arXiv
+2502.15602) assumes no distribution and is unbiased.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy.spatial import distance as pairwise
 
 Population = Sequence[Float[np.ndarray, "windows d"]]
 """Embeddings of the windows of each example."""
@@ -105,6 +107,29 @@ def fad_infinity(
   # The value of the line at 1/N = 0.
   _, intercept = np.polyfit(1 / sizes, found, 1)
   return float(intercept)
+
+
+def kad(one: Population, reference: Population) -> float:
+  """Compute the kernel distance of two populations.
+
+  The unbiased squared maximum mean discrepancy, times 100 as in the paper, by
+  a Gaussian kernel as wide as the median distance within the reference.
+
+  Returns:
+    About 0 for equal distributions, and possibly below; NaN for populations of
+    fewer than two windows, or a reference without any distance.
+  """
+  x, y = (np.concatenate(list(each)) for each in (one, reference))
+  if min(len(x), len(y)) < 2:
+    return float("nan")
+  # Squared distances of different windows of one population, [pairs].
+  within_x, within_y = (pairwise.pdist(each, "sqeuclidean") for each in (x, y))
+  width = 2 * np.median(within_y)
+  if not width > 0:
+    return float("nan")
+  between = pairwise.cdist(x, y, "sqeuclidean")
+  similar = [np.exp(-d / width).mean() for d in (within_x, within_y, between)]
+  return 100 * float(similar[0] + similar[1] - 2 * similar[2])
 
 
 def apa(candidate: Population, real: Population, random: Population) -> float:

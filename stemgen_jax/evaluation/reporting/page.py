@@ -60,8 +60,11 @@ def write(
     "Does it fit?": _scores(result) + _figures(result),
     "Does it use the context?": _listening(result.get("listening")),
     "Does it sound like the real ones?": _frechet(result["frechet"]),
-    "Does it have the statistics of real music? (MIRDD)": _mirdd(
+    "Do its mixes have the statistics of real music? (MIRDD)": _mirdd(
       result.get("mirdd")
+    ),
+    "Do its stems have them? (MIRDD of stems alone)": _mirdd(
+      result.get("mirdd_stems")
     ),
   }
   # Omit sections without content.
@@ -220,7 +223,7 @@ def _frechet(tables: Mapping[str, Any]) -> str:
   parts = []
   for name, table in tables.items():
     rows = [
-      (system, *(_number(found[x]) for x in summary.DISTANCES))
+      (system, *(summary.distance_text(found, x) for x in summary.DISTANCES))
       for system, found in table["systems"].items()
     ]
     # One bar per row, in the order of the rows.
@@ -236,9 +239,10 @@ def _frechet(tables: Mapping[str, Any]) -> str:
   return "".join(parts) + (
     "<p>FAD: distance of the stems from real ones, less is better; "
     "FAD-infinity: its limit for many examples, given at least 8; sub-FAD: "
-    "that of the mixes. APA: 1 if the mixes are like the real ones, 0 if they "
-    "are like the random ones; of codes: with both through the codec. Bars: "
-    "FAD.</p>"
+    "that of the mixes; KAD: a distance by kernels, about 0 for equal "
+    "populations of any size. APA, with its interval: 1 if the mixes are like "
+    "the real ones, 0 if they are like the random ones; of codes: with both "
+    "through the codec. Bars: FAD.</p>"
   )
 
 
@@ -258,7 +262,7 @@ def _mirdd(table: Mapping[str, Mapping[str, float | None]] | None) -> str:
   ]
   return (
     tables_lib.table(("", *table), rows, bars)
-    + "<p>KL divergence from real mixes, in nats; bars: generated. "
+    + "<p>KL divergence from the real ones, in nats; bars: generated. "
     "Floor: one half of the real mixes against the other half. These are "
     "fewer and of other contexts, so a system, whose mixes share the contexts "
     "of the real ones, may be below the floor. Random: real stems of other "

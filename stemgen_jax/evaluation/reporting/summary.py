@@ -12,7 +12,7 @@ from scipy import stats
 from stemgen_jax import finite, text_tables
 from stemgen_jax.evaluation.baselines import BASELINES
 from stemgen_jax.evaluation.figures import FIGURES, POOLED, title
-from stemgen_jax.evaluation.measurement import SYSTEMS, Measurements
+from stemgen_jax.evaluation.measurement import ALONE, SYSTEMS, Measurements
 from stemgen_jax.evaluation.metrics import frechet, intervals, mirdd
 
 SCORED = ("generated", "shuffled")
@@ -22,10 +22,13 @@ _COMPARED_BY_FIGURES = (*SYSTEMS, *BASELINES)
 DISTANCES = {
   "fad": "FAD",
   "fad_infinity": "FAD-infinity",
+  "kad": "KAD",
   "sub_fad": "sub-FAD",
   "apa": "APA",
   "apa_codes": "APA of codes",
 }
+MIRDD = {"mirdd": "", "mirdd_stems": ALONE}
+"""Tables of MIRDD: suffix of the systems that they describe."""
 APA_ENDS = {
   "apa": ("real", "random"),
   "apa_codes": ("round_trip", "random_codes"),
@@ -33,6 +36,7 @@ APA_ENDS = {
 """Systems with 1 and with 0 in each kind of APA."""
 _ENDS = ("random", "round_trip")
 """Anchors with 0 and with 1 in a score."""
+_APA_RESAMPLES = 200
 _POPULATIONS = tuple(system for system in SYSTEMS if system != "real")
 
 Measured = Sequence[Measurements]
@@ -50,8 +54,8 @@ def summarize(measured: Measured, seed: int = 0) -> dict[str, Any]:
   Returns:
     A dict for JSON: `examples`, `songs`, `estimated` (number of examples with
     estimated annotations), `seconds` of work, `categories` with their counts;
-    `figures`, `scores`, those `of_category`, `frechet`, and `mirdd` where mixes
-    were described.
+    `figures`, `scores`, those `of_category`, `frechet`, and `mirdd` and
+    `mirdd_stems` where mixes and stems were described.
   """
   songs = np.array([one.about["song"] for one in measured])
   category = np.array([one.about["category"] for one in measured])
@@ -90,13 +94,17 @@ def summarize(measured: Measured, seed: int = 0) -> dict[str, Any]:
     )
   result["frechet"] = _frechet(measured, seed)
   if any(one.descriptors for one in measured):
-    described = {
-      system: [
-        one.descriptors[system] for one in measured if system in one.descriptors
-      ]
-      for system in ("real", "generated", "round_trip", "random")
-    }
-    result["mirdd"] = _rounded(mirdd.table(described, seed))
+    for name, suffix in MIRDD.items():
+      described = {
+        system: [
+          one.descriptors[system + suffix]
+          for one in measured
+          if system + suffix in one.descriptors
+        ]
+        for system in ("real", "generated", "round_trip", "random")
+      }
+      if described["real"]:
+        result[name] = _rounded(mirdd.table(described, seed))
   return result
 
 
@@ -267,10 +275,41 @@ def _frechet(measured: Measured, seed: int) -> dict[str, Any]:
       infinity = frechet.fad_infinity(side("stem", system), real, seed)
       table["systems"][system] = distances(whole, whole, name, system) | {
         "fad_infinity": infinity,
+        "kad": frechet.kad(side("stem", system), real),
         "sub_fad": frechet.fad(side("mix", system), real_mixes),
       }
+      if system in SCORED:
+        table["systems"][system] |= _apa_intervals(whole, name, system, seed)
     tables[name] = _rounded(table)
   return tables
+
+
+def _apa_intervals(
+  measured: Measured, embedding: str, system: str, seed: int
+) -> dict[str, float | None]:
+  """Return `low` and `high` of each kind of APA, from resampled songs."""
+  songs = np.array([one.about["song"] for one in measured])
+  drawn = intervals.draws(songs, np.random.default_rng(seed))
+  own = _population(measured, embedding, "mix", system)
+  found: dict[str, float | None] = {}
+  for measure, ends in APA_ENDS.items():
+    one, other = (_population(measured, embedding, "mix", end) for end in ends)
+    resampled = []
+    # Fewer than elsewhere: each takes three roots of a covariance.
+    for times in drawn.times[:_APA_RESAMPLES]:
+      rows = np.repeat(np.arange(len(songs)), times.astype(int))
+      populations = ([x[i] for i in rows] for x in (own, one, other))
+      resampled.append(frechet.apa(*populations))
+    ends_of = intervals.around(0.0, np.array(resampled))
+    found |= {f"{measure}_{end}": ends_of[end] for end in ("low", "high")}
+  return found
+
+
+def distance_text(found: Mapping[str, Any], name: str) -> str:
+  """Format a figure of `DISTANCES`, APA with its interval where it has one."""
+  if found.get(f"{name}_low") is None:
+    return _number(found[name])
+  return intervals.text(*(found[name + x] for x in ("", "_low", "_high")))
 
 
 def _population(
@@ -324,13 +363,14 @@ def table(result: Mapping[str, Any]) -> str:
       lines.append(f"{title(group)}, {system}: {score_text(found)}")
   for name, one in result["frechet"].items():
     rows = [
-      (f"  {x}", *(_number(one["systems"][y][x]) for y in _POPULATIONS))
+      (f"  {x}", *(distance_text(one["systems"][y], x) for y in _POPULATIONS))
       for x in DISTANCES
     ]
     lines.append(text_tables.aligned(rows, (name, *_POPULATIONS)))
-  if "mirdd" in result:
-    means = (f"{x} {y['mean']:.3f}" for x, y in result["mirdd"].items())
-    lines.append(f"MIRDD: {', '.join(means)}")
+  for name, of in {"mirdd": "mixes", "mirdd_stems": "stems"}.items():
+    if name in result:
+      means = (f"{x} {y['mean']:.3f}" for x, y in result[name].items())
+      lines.append(f"MIRDD of {of}: {', '.join(means)}")
   return "\n".join(lines)
 
 

@@ -206,6 +206,7 @@ def measure_one(subject: SongSubject, path: pathlib.Path, place: int) -> None:
     stems,
     subject.embeddings,
     describe=subject.describe,
+    stems_described=True,
     with_baselines=True,
     began=began,
     spent=spent,

@@ -70,7 +70,8 @@ def listening(
   Returns:
     A dict for JSON: `examples`, `songs`, `window` in frames, `masked` with
     the figures by percentage, `categories` with `examples`, `songs` and the
-    same of each, `levels` with the figures by level, from 0 on.
+    same of each, `levels` with the figures by level, from 0 on, and `summed`,
+    those of the sum over the levels, also of each category.
 
   Raises:
     ValueError: the examples come from another codec than the model's, one song
@@ -143,9 +144,17 @@ def listening(
       )
       of_category["masked"][str(percent)] = _figures(found, rows, examples, rng)
   everywhere = np.ones((n, t), bool)
+  total = {name: np.zeros(n) for name in CONTEXTS}
   for level in range(config.levels):
     found = {name: bits(name, everywhere, level) for name in CONTEXTS}
     result["levels"][str(level)] = _figures(found, everything, examples, rng)
+    total = {name: total[name] + found[name] for name in CONTEXTS}
+  # By the chain rule, the bits of a whole frame.
+  result["summed"] = _figures(total, everything, examples, rng)
+  for number in np.unique(examples.category):
+    rows = examples.category == number
+    of_category = result["categories"][categories.CATEGORIES[number]]
+    of_category["summed"] = _figures(total, rows, examples, rng)
   return result
 
 
@@ -215,9 +224,16 @@ def rows(result: Mapping[str, Any]) -> list[tuple[str, ...]]:
   found |= {f"level {level}": x for level, x in result["levels"].items()}
   if "100 % masked" in found:
     del found["level 0"]  # the same figures
+  # Results of earlier versions have no sums.
+  parts = {"all": result, **result["categories"]}
+  found |= {
+    f"{name}, all levels": of["summed"]
+    for name, of in parts.items()
+    if "summed" in of
+  }
   for name, of_category in result["categories"].items():
     if everything := of_category["masked"].get("100"):
-      found[name] = everything
+      found[f"{name}, level 0"] = everything
   return [
     (
       label,

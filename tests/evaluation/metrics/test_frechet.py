@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from scipy import linalg
@@ -81,3 +83,24 @@ def test_apa_by_hand():
   beyond = [windows + 9.0 for windows in real]
   assert frechet.apa(beyond, real, random) == 0
   assert np.isnan(frechet.apa(real, real, real))
+
+
+def test_kernel_distance_tells_distributions_apart():
+  rng = np.random.default_rng(0)
+
+  def drawn(mean, size):
+    return [rng.normal(mean, 1, (5, 8)) for _ in range(size)]
+
+  real = drawn(0, 60)
+  assert abs(frechet.kad(drawn(0, 40), real)) < 0.5
+  near, far = (frechet.kad(drawn(mean, 40), real) for mean in (0.5, 2.0))
+  assert 1 < near < far <= 200
+  # By the definition, of all ordered pairs.
+  x, y = (np.concatenate(part) for part in (real[:4], drawn(1, 3)))
+  squared = [((a[:, None] - b) ** 2).sum(-1) for a, b in ((x, x), (y, y))]
+  off = [d[~np.eye(len(d), dtype=bool)] for d in squared]
+  width = 2 * np.median(off[1])
+  between = np.exp(-((x[:, None] - y) ** 2).sum(-1) / width).mean()
+  expected = sum(np.exp(-d / width).mean() for d in off) - 2 * between
+  assert frechet.kad([x], [y]) == pytest.approx(100 * expected)
+  assert math.isnan(frechet.kad([x], [np.zeros((4, 8))]))

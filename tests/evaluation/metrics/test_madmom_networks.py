@@ -7,8 +7,8 @@ import pytest
 
 from stemgen_jax.audio.analysis import librosa
 from stemgen_jax.evaluation.metrics import (
-  descriptors,
   madmom_networks,
+  madmom_package,
   percussion,
 )
 
@@ -21,7 +21,7 @@ def sound(seconds, rate):
 
 
 def test_networks_agree_with_madmoms():
-  with descriptors._called_madmom():
+  with madmom_package.called_madmom():
     from madmom.audio.signal import Signal
     from madmom.features.downbeats import RNNDownBeatProcessor
     from madmom.features.key import CNNKeyRecognitionProcessor

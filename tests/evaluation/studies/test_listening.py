@@ -86,6 +86,13 @@ def test_figures_of_a_model_that_copies_its_context(monkeypatch):
   for name in ("null_gain", "null_gain_low", "null_gain_high"):
     found_gain = found["masked"]["100"][name]
     assert found_gain == pytest.approx(math.log2(5) - 1, abs=1e-3)
+  # Both levels are predicted from the same context here.
+  for part in (found, found["categories"]["piano"]):
+    for name in ("true", "null_gain"):
+      levels = [found["levels"][level][name] for level in "01"]
+      if part is found:
+        assert part["summed"][name] == pytest.approx(sum(levels), abs=1e-3)
+    assert part["summed"]["null_gain"] < 2 * part["masked"]["100"]["null_gain"]
   # Two songs are too few for an interval.
   assert found["categories"]["piano"]["songs"] == 2
   piano = found["categories"]["piano"]["masked"]["100"]
@@ -101,7 +108,9 @@ def test_figures_of_a_model_that_copies_its_context(monkeypatch):
 def test_a_table_of_them(monkeypatch):
   monkeypatch.setattr(model, "apply", copying)
   lines = lib.table(lib.listening(tiny_weights(), examples())).splitlines()
-  names = ["70 % masked", "100 % masked", "level 1", *CATEGORIES[:3]]
+  names = ["70 % masked", "100 % masked", "level 1", "all, all levels"]
+  names += [f"{name}, all levels" for name in CATEGORIES[:3]]
+  names += [f"{name}, level 0" for name in CATEGORIES[:3]]
   width = max(map(len, names))
   assert [line[:width].strip() for line in lines[2:-1]] == names
   assert lines[-1] == "The model uses its context."
