@@ -21,6 +21,7 @@ from stemgen_jax.evaluation.metrics import (
   descriptors,
   downbeats,
   embeddings,
+  musicnn,
   notes,
   vggish,
 )
@@ -111,6 +112,7 @@ class SongSubject(Subject):
     found: dict[str, embeddings.Embedding] = {
       "codec": embeddings.codec_latents(self.codec),
       "notes": embeddings.keys,
+      "musicnn": musicnn.load(),
     }
     if self.options.vggish:
       found["vggish"] = vggish.load(self.options.vggish)

@@ -45,8 +45,8 @@ def test_bursts_are_limited_and_the_rest_is_kept(mastered, loop):
     first, last = round(start * RATE), round((start + 0.002) * RATE)
     far[max(0, first - 330) : last + 330] = False
   np.testing.assert_array_equal(limited[far], stem[far])
-  heard = np.abs(stem[:, 0]) > 0.01
-  steps = np.abs(np.diff(limited[heard, 0] / stem[heard, 0]))
+  audible = np.abs(stem[:, 0]) > 0.01
+  steps = np.abs(np.diff(limited[audible, 0] / stem[audible, 0]))
   assert steps.max() < 0.1  # no click: it would be a jump by three quarters
 
 

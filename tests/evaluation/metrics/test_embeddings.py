@@ -4,13 +4,15 @@ import safetensors.numpy
 import torch
 from torch import nn
 
+from stemgen_jax import audio, paths
 from stemgen_jax import codec as codecs
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec.networks import importable_torchaudio
 from stemgen_jax.evaluation.features import Features
-from stemgen_jax.evaluation.metrics import clap, embeddings, vggish
+from stemgen_jax.evaluation.metrics import clap, embeddings, musicnn, vggish
 
 RATE = 32000
+LOOPS = paths.LOOPS
 
 
 def features(samples, rate=RATE):
@@ -133,3 +135,30 @@ def test_clap_from_a_folder_of_transformers(tmp_path):
   (tmp_path / "model.safetensors").unlink()
   with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
     clap.load(tmp_path)
+
+
+def test_musicnn_tags_the_shipped_loops():
+  # Numbers of tags of MagnaTagATune in musicnn's configuration.
+  tags = {"guitar": 0, "slow": 2, "techno": 3, "drums": 5, "beat": 11}
+  tensors = musicnn.weights()
+  weight, bias = (
+    np.asarray(tensors[f"dense_1/{x}"]) for x in ("kernel", "bias")
+  )
+
+  def probable(name):
+    found = musicnn.load()(Features(audio.read(LOOPS / name)))
+    assert found.shape[1] == 200
+    mean = (1 / (1 + np.exp(-(found @ weight + bias)))).mean(0)
+    return {tag: float(mean[number]) for tag, number in tags.items()}
+
+  drums, chords = probable("drums.flac"), probable("chords.flac")
+  for tag in ("techno", "drums", "beat"):
+    assert drums[tag] > 0.2 > chords[tag]
+  for tag in ("guitar", "slow"):
+    assert chords[tag] > 0.2 > drums[tag]
+
+
+def test_musicnn_of_short_and_silent_sounds():
+  embed = musicnn.load()
+  assert embed(features(noise(1.0))).shape == (1, 200)
+  assert np.isfinite(embed(features(np.zeros((7 * RATE, 1), np.float32)))).all()
