@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pcm import RATE, PcmCodec
 
-from stemgen_jax import audio
+from stemgen_jax import audio as audio_lib
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec.training import clips
 from stemgen_jax.data import songs
@@ -23,9 +23,9 @@ class Recorded(PcmCodec):
     super().__init__(hop=2)
     self.levels_db = []
 
-  def encode(self, audio_in):
-    self.levels_db += [audio.loudness_db(x, RATE) for x in audio_in]
-    return super().encode(audio_in)
+  def encode(self, audio):
+    self.levels_db += [audio_lib.loudness_db(x, RATE) for x in audio]
+    return super().encode(audio)
 
 
 def _stems() -> dict[str, np.ndarray]:
@@ -65,14 +65,14 @@ def test_training_covers_the_levels_of_generation(trained):
   stems = _stems()
   mix = np.sum(list(stems.values()), axis=0)
   mastered = np.tanh(20 * mix).astype(np.float32)
-  assert audio.loudness_db(mastered, RATE) > -6
+  assert audio_lib.loudness_db(mastered, RATE) > -6
   for sound in (*stems.values(), mix, mastered):
     used = Recorded()
-    context.encode_context(used, Audio(sound, RATE), audio.REFERENCE_DB)
+    context.encode_context(used, Audio(sound, RATE), audio_lib.REFERENCE_DB)
     (level,) = used.levels_db
     assert least - 0.01 <= level <= most + 0.01
     # The codec was trained on this level, and 6 dB around it.
-    assert abs(level - audio.REFERENCE_DB) < clips._SPREAD
+    assert abs(level - audio_lib.REFERENCE_DB) < clips._SPREAD
 
 
 def test_stems_have_their_level_in_the_song(trained):
@@ -86,11 +86,11 @@ def test_stems_have_their_level_in_the_song(trained):
       encoded_context = context.encode_context(
         Recorded(),
         Audio((gain * mix).astype(np.float32), RATE),
-        audio.REFERENCE_DB,
+        audio_lib.REFERENCE_DB,
         relative_db=relative_db,
       )
-      codes = encoded.target[row].astype(np.int32)
+      codes = np.asarray(encoded.target[row], np.int32)
       stem = stem_audio.decode_stem(Recorded(), codes, encoded_context)
-      level_db = audio.loudness_db(stem.samples, RATE)
-      expected = audio.loudness_db(target, RATE) + audio.to_db(gain)
+      level_db = audio_lib.loudness_db(stem.samples, RATE)
+      expected = audio_lib.loudness_db(target, RATE) + audio_lib.to_db(gain)
       assert level_db == pytest.approx(expected, abs=0.5)

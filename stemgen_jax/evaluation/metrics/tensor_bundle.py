@@ -6,6 +6,7 @@ the format of LevelDB, that maps names to entries in protocol buffers.
 
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -80,7 +81,7 @@ def _varints(data: bytes, count: int, place: int = 0) -> tuple[list[int], int]:
   return found, place
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
   """Yield numbers and values of the fields of a protocol buffer."""
   place = 0
   while place < len(data):
@@ -96,7 +97,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     yield key >> 3, value
 
 
-def _message(data: bytes) -> dict[int, int | bytes]:
+def _message(data: bytes) -> dict[int, Any]:
   return dict(_fields(data))
 
 

@@ -298,7 +298,7 @@ def _apa_intervals(
     # Fewer than elsewhere: each takes three roots of a covariance.
     for times in drawn.times[:_APA_RESAMPLES]:
       rows = np.repeat(np.arange(len(songs)), times.astype(int))
-      populations = ([x[i] for i in rows] for x in (own, one, other))
+      populations = ([x[i] for i in rows.tolist()] for x in (own, one, other))
       resampled.append(frechet.apa(*populations))
     ends_of = intervals.around(0.0, np.array(resampled))
     found |= {f"{measure}_{end}": ends_of[end] for end in ("low", "high")}
