@@ -16,7 +16,7 @@ _MELS = 128
 _EDGES = (250.0, 4000.0)  # Hz, of bass drums, of snares and toms, of cymbals
 # Least onset strength, as a share of the greatest in any band: weaker ones are
 # mostly leakage of a hit in another band.
-_WEAKEST = 0.3
+_WEAKEST = 0.25
 
 
 def hits(
