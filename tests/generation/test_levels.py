@@ -80,7 +80,7 @@ def test_stems_have_their_level_in_the_song(trained):
   stems = list(_stems().values())
   for row, relative_db in enumerate(encoded.relative_db.tolist()):
     used = encoded.gains[row] > 0
-    mix = sum(x for x, taken in zip(stems, used) if taken)
+    mix = np.sum([x for x, taken in zip(stems, used) if taken], axis=0)
     target = stems[encoded.stem[row]]
     for gain in (0.1, 1.0):  # a quiet context gets a stem as much quieter
       encoded_context = context.encode_context(
