@@ -111,8 +111,9 @@ class SongSubject(Subject):
       downbeats.check()
     found: dict[str, embeddings.Embedding] = {
       "codec": embeddings.codec_latents(self.codec),
-      "notes": embeddings.keys,
       "musicnn": musicnn.load(),
+      # After it: the quality of settings is by the last one.
+      "notes": embeddings.keys,
     }
     if self.options.vggish:
       found["vggish"] = vggish.load(self.options.vggish)
