@@ -2,7 +2,7 @@
 
 A kind is read in a process of its own, with a limit of memory and of time. The
 mutations are those of fixed seeds; with --soak there are more. Inputs that were
-found are in `FOUND`.
+found are in `FOUND` and in fuzz_cases/.
 """
 
 import io
@@ -169,6 +169,10 @@ FOUND = [
   ("json", b"[" * 100_000),
   ("yaml", b"stems: [a, b]"),
   ("yaml", b"- " * 5000),
+  *(
+    (path.suffix[1:], path.read_bytes())
+    for path in sorted((pathlib.Path(__file__).parent / "fuzz_cases").iterdir())
+  ),
 ]
 
 

@@ -168,7 +168,10 @@ def _open(
     # libsndfile would need a correct tag, and no other data, in the file.
     if file is not None:
       file.close()
-    file = soundfile.SoundFile(io.BytesIO(stream.data))
+    try:
+      file = soundfile.SoundFile(io.BytesIO(stream.data))
+    except soundfile.LibsndfileError:
+      file = None
   if file is None or stream is None:
     raise ValueError(
       f"{path} is not audio that can be read: expected {READABLE}"
