@@ -45,6 +45,29 @@ def test_a_part_does_not_change_when_another_leaves(scores):
   assert compared > 10
 
 
+def test_a_reharmonized_song_has_other_chords_and_the_same_form(scores):
+  found = 0
+  for number in range(60):
+    score = scores[number]
+    try:
+      other = BAND.reharmonized(number)
+    except LookupError:  # the only progression of its mode and length
+      continue
+    found += 1
+    assert other.progression != score.progression
+    for same in ("genre", "tempo", "meter", "key", "mode", "beats"):
+      assert getattr(other, same) == getattr(score, same)
+    names = [part.name for part in score.parts]
+    assert [part.name for part in other.parts] == names
+    for part, changed in zip(score.parts, other.parts):
+      assert changed.program == part.program
+      if part.is_drum:
+        assert changed == part
+    labels = [chord.label for chord in score.chords]
+    assert [chord.label for chord in other.chords] != labels
+  assert found >= 50
+
+
 def test_songs_are_varied(scores):
   def kinds(name):
     return {getattr(score, name) for score in scores}

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from stemgen_jax.data.sources.band.rhythm import METERS
+
 
 @dataclasses.dataclass(frozen=True)
 class Note:
@@ -78,3 +80,8 @@ class Score:
   downbeats: tuple[float, ...]
   chords: tuple[Chord, ...]
   parts: tuple[Part, ...]
+
+  @property
+  def sixteenth(self) -> float:
+    """Length of a sixteenth in seconds, the step of the grid."""
+    return 60 / self.tempo / METERS[self.meter].beat

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from stemgen_jax.audio import Audio
 from stemgen_jax.data import songs
 from stemgen_jax.data.sources.band.render import render
-from stemgen_jax.data.sources.band.score import Score
+from stemgen_jax.data.sources.band.score import Part, Score
 from stemgen_jax.data.sources.band.style import Style
 from stemgen_jax.data.sources.band.writer import write
 
@@ -81,6 +81,23 @@ class Band:
     """Return the score of song `number`: tempo, beats, chords, notes."""
     return _score(self, number)
 
+  def reharmonized(self, number: int) -> Score:
+    """Return the score of song `number` with other chords in the same key.
+
+    Raises:
+      LookupError: there is no other progression of its mode and length.
+    """
+    return write(self.seed, number, self.seconds, self.style, reharmonized=True)
+
+  def numbers(self, split: str) -> range:
+    """Return the numbers of the songs of a split."""
+    return range(FIRST[split], FIRST[split] + getattr(self, split))
+
+  def read(self, part: Part) -> Audio:
+    """Render a part of a score."""
+    samples = render(part, self.seconds, self.sample_rate, self.soundfonts)
+    return Audio(samples, self.sample_rate)
+
   def song(self, number: int) -> songs.Song:
     """Return song `number`; its stems are rendered when they are read."""
     split = max(
@@ -110,9 +127,8 @@ class Band:
 
   def songs(self) -> Iterator[songs.Song]:
     """Yield all songs, split by split."""
-    for split, first in FIRST.items():
-      for number in range(first, first + getattr(self, split)):
-        yield self.song(number)
+    for split in FIRST:
+      yield from map(self.song, self.numbers(split))
 
 
 @functools.lru_cache(maxsize=4)
@@ -121,9 +137,7 @@ def _score(band: Band, number: int) -> Score:
 
 
 def _render(band: Band, number: int, index: int) -> Audio:
-  part = _score(band, number).parts[index]
-  samples = render(part, band.seconds, band.sample_rate, band.soundfonts)
-  return Audio(samples, band.sample_rate)
+  return band.read(_score(band, number).parts[index])
 
 
 def _notes(band: Band, number: int, index: int) -> Float[np.ndarray, "notes 3"]:

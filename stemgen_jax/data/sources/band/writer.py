@@ -38,7 +38,14 @@ _SHARE = {
 _HEADROOM = 0.98
 
 
-def write(seed: int, number: int, seconds: float, style: Style) -> Score:
+def write(
+  seed: int,
+  number: int,
+  seconds: float,
+  style: Style,
+  *,
+  reharmonized: bool = False,
+) -> Score:
   """Write the score of a song; the same arguments give the same score.
 
   Args:
@@ -46,9 +53,12 @@ def write(seed: int, number: int, seconds: float, style: Style) -> Score:
     number: number of the song.
     seconds: length of the song.
     style: ranges to draw from.
+    reharmonized: replace its chord progressions by others of the same mode;
+      key, tempo, form, grooves and instruments stay.
 
   Raises:
     ValueError: the style excludes every instrument.
+    LookupError: there is no other progression of this mode and length.
   """
 
   # The names below seed the generators: to rename one changes all songs.
@@ -57,6 +67,8 @@ def write(seed: int, number: int, seconds: float, style: Style) -> Score:
 
   rng = stream("song")
   genre, meter_name, progressions = _draw_world(rng, style)
+  if reharmonized:
+    progressions = _others(progressions, stream("other chords"))
   groove = genre.grooves[meter_name]
   slowest, fastest = style.tempo_of(genre)
   # Round to half beats per minute, as people set tempi.
@@ -169,6 +181,25 @@ def _draw_world(
   ]
   second = str(rng.choice(kin)) if kin and rng.random() < 0.8 else first
   return genre, meter, {"A": first, "B": second}
+
+
+def _others(progressions: dict[str, str], rng: Generator) -> dict[str, str]:
+  """Draw other progressions for A and B that leave the form as it is."""
+  lines = [
+    line
+    for family in harmony.PROGRESSIONS.values()
+    for line in family
+    if harmony.mode_of(line) == harmony.mode_of(progressions["A"])
+    and line not in progressions.values()
+  ]
+  drawn = {}
+  for letter, now in progressions.items():
+    # Sections of progressions of more than 4 bars tend to be longer.
+    fitting = [x for x in lines if (x.count("|") > 3) == (now.count("|") > 3)]
+    if not fitting:
+      raise LookupError(f"no other progression than {now!r} in its mode")
+    drawn[letter] = str(rng.choice(fitting))
+  return drawn
 
 
 def _play(
