@@ -34,6 +34,7 @@ ROOMS = {
     "stemgen_jax/evaluation/README.md",
     "stemgen_jax/training/README.md",
     "stemgen_jax/codec/README.md",
+    "stemgen_jax/coherence/README.md",
     "stemgen_jax/data/README.md",
     "configs/README.md",
     "launch/README.md",
@@ -65,6 +66,8 @@ SMALLER = {
   "export": "",
   "evaluate": "",
   # The reports share the rendered songs of the training run.
+  "train_coherence": "--steps=2 --batch=2 --songs=4 --song_seconds=10 "
+  "--out=runs/coherence",
   "train_codec": "--steps=2 --batch=1 --songs=2 --song_seconds=4 "
   "--out=runs/codec",
 }

@@ -304,6 +304,7 @@ def test_importing_the_package_loads_neither_jax_nor_torch(studio):
     "regenerate",
     "train",
     "train_codec",
+    "train_coherence",
     "vary",
   ],
 )

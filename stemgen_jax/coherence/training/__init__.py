@@ -1,0 +1,1 @@
+"""Training of the coherence model, on songs of the band."""

@@ -1,0 +1,163 @@
+"""Training of the coherence model: loop, checkpoint and log."""
+
+import json
+import pathlib
+import time
+from collections.abc import Iterator, Sequence
+
+import jax
+import numpy as np
+import optax
+import safetensors.numpy
+from flax import nnx
+
+from stemgen_jax import disk, recipes
+from stemgen_jax.coherence import weights
+from stemgen_jax.coherence.network import Network
+from stemgen_jax.coherence.training import clips
+from stemgen_jax.coherence.training import loss as loss_lib
+from stemgen_jax.coherence.training.config import TrainingConfig
+from stemgen_jax.coherence.training.corpus import Song
+
+_CHECKPOINT = "checkpoint.safetensors"
+_FIX = "restore a copy, or start again in another folder"
+_LOG = "log.jsonl"
+_LOG_EVERY = 10
+_MOST_GRADIENT = 5.0  # norm
+
+
+class Training:
+  """A coherence model in training; make it again to resume it.
+
+  All randomness is a function of (seed, step), so a resumed run takes the
+  steps that an uninterrupted one would have taken.
+
+  Args:
+    config: configuration.
+    songs: songs to train on.
+    folder: folder of checkpoint and log; a checkpoint in it is resumed.
+
+  Raises:
+    ValueError: the configuration is out of range, or the folder's checkpoint
+      has another one (except for `steps`).
+  """
+
+  def __init__(
+    self, config: TrainingConfig, songs: Sequence[Song], folder: pathlib.Path
+  ):
+    config.validate()
+    if len(songs) < config.songs:
+      raise ValueError(
+        f"{len(songs)} songs: expected at least the {config.songs} of a step"
+      )
+    self.config, self.step = config, 0
+    self._songs, self._folder = songs, folder
+    network = Network(config.network, rngs=nnx.Rngs(config.seed))
+    self._graph, self._params = nnx.split(network)
+    rate = optax.warmup_cosine_decay_schedule(
+      0.0,
+      config.learning_rate,
+      config.warm_up,
+      max(config.steps, config.warm_up + 1),
+      0.02 * config.learning_rate,
+    )
+    self._optimizer = optax.chain(
+      optax.clip_by_global_norm(_MOST_GRADIENT),
+      optax.adamw(rate, weight_decay=config.weight_decay),
+    )
+    self._state = self._optimizer.init(self._params)
+    self._update = jax.jit(self._step, donate_argnums=(0, 1))
+    if (folder / _CHECKPOINT).exists():
+      self._restore()
+
+  def run(self) -> Iterator[dict[str, float]]:
+    """Train to the last step; yield the figures of each step.
+
+    Figures: `loss`, `gradient`, and of every kind of counterexample the share
+    of those that score below the true stem.
+    """
+    # A killed run logged steps after its checkpoint.
+    disk.cut_log(self._folder / _LOG, lambda line: line["step"] <= self.step)
+    with open(self._folder / _LOG, "a") as log:
+      while self.step < self.config.steps:
+        started = time.monotonic()
+        rng = np.random.default_rng((self.config.seed, self.step))
+        batch = clips.batch(
+          self._songs, self.config.songs, self.config.frames, rng
+        )
+        self._params, self._state, found = self._update(
+          self._params, self._state, batch
+        )
+        figures = {name: float(value) for name, value in found.items()}
+        if not np.isfinite(figures["gradient"]):
+          raise ValueError(
+            f"the gradient is {figures['gradient']} at step {self.step}: start "
+            "again in another folder with another seed"
+          )
+        self.step += 1
+        figures["seconds"] = time.monotonic() - started
+        if self.step % _LOG_EVERY == 0 or self.step == self.config.steps:
+          rounded = {k: float(f"{value:.4g}") for k, value in figures.items()}
+          log.write(json.dumps({"step": self.step, **rounded}) + "\n")
+          log.flush()
+        yield figures
+
+  def _step(self, params, state, batch):
+    def loss(params):
+      return loss_lib.loss(nnx.merge(self._graph, params), batch)
+
+    (value, won), gradient = jax.value_and_grad(loss, has_aux=True)(params)
+    updates, state = self._optimizer.update(gradient, state, params)
+    figures = {"loss": value, "gradient": optax.global_norm(gradient), **won}
+    return optax.apply_updates(params, updates), state, figures
+
+  @property
+  def network(self) -> Network:
+    """The network in its present state."""
+    return nnx.merge(self._graph, self._params)
+
+  def save(self) -> None:
+    """Write the checkpoint: whole or not at all."""
+    leaves = jax.tree.leaves((self._params, self._state))
+    tensors = {str(i): np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    progress = {"step": self.step, "config": recipes.as_json(self.config)}
+    data = safetensors.numpy.save(tensors, {"progress": json.dumps(progress)})
+    with disk.replacing(self._folder / _CHECKPOINT) as file:
+      file.write(data)
+
+  def export(self, path: pathlib.Path) -> None:
+    """Write the weights in their present state."""
+    about = {"steps": self.step, "songs": len(self._songs)}
+    about["training"] = recipes.as_json(self.config)
+    weights.save(path, self.network, self.config.network, about)
+
+  def _restore(self) -> None:
+    path = self._folder / _CHECKPOINT
+    with disk.open_tensors(path, _FIX) as file:
+      progress = disk.parse_json(file.metadata()["progress"])
+      tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    # A run may be made longer or shorter.
+    ours = recipes.as_json(self.config) | {"steps": progress["config"]["steps"]}
+    recipes.check_same(path, progress["config"], ours)
+    self.step = progress["step"]
+    leaves, tree = jax.tree.flatten((self._params, self._state))
+    shapes = [x.shape for x in leaves]
+    if [tensors.get(str(i), np.zeros(0)).shape for i in range(len(leaves))] != (
+      shapes
+    ):
+      raise ValueError(f"{path} is of another version of the network: {_FIX}")
+    restored = [jax.numpy.asarray(tensors[str(i)]) for i in range(len(leaves))]
+    self._params, self._state = jax.tree.unflatten(tree, restored)
+
+
+def steps_done(folder: pathlib.Path) -> int:
+  """Return the steps of the run in a folder; 0 if there is none.
+
+  Raises:
+    ValueError: its checkpoint is corrupt.
+  """
+  path = folder / _CHECKPOINT
+  if not path.exists():
+    return 0
+  with disk.open_tensors(path, _FIX) as file:
+    return disk.parse_json(file.metadata()["progress"])["step"]
