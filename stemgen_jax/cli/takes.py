@@ -52,6 +52,12 @@ def generate(values: flags.FlagValues) -> None:
   """
   if values.loop and not values.context:
     raise ValueError("--loop requires --context")
+  if values.best is not None and not values.context:
+    raise ValueError("--best requires --context")
+  if values.best is not None and not 1 <= values.best <= values.takes:
+    raise ValueError(
+      f"--best={values.best}: expected 1 to --takes={values.takes}"
+    )
   request = _validated(
     values,
     context=values.context or None,
@@ -309,7 +315,11 @@ def _run(
       # Takes are sampled in the loop; errors are raised here.
       with _flags_in_errors(values), _compilation():
         takes = stemgen.run(dataclasses.replace(request, progress=advance))
-      for take in takes:
+      if "best" in values and values.best and context:
+        from stemgen_jax.generation import selection
+
+        takes = selection.best(takes, context, values.best)
+      for rank, take in enumerate(takes, 1):
         if seconds:
           loading = seconds["loading"] + take.loading
           take = dataclasses.replace(take, **seconds | {"loading": loading})
@@ -319,6 +329,7 @@ def _run(
           f"{take.audio.seconds:.1f} s of music, real-time factor "
           f"{take.elapsed / take.audio.seconds:.2f}, and {take.compiling:.1f} "
           f"s to compile; {take.passes} passes, {take.flops / 1e9:.0f} GFLOP"
+          f"{_fits(rank, take, values)}"
         )
         began = time.perf_counter()
         gains = take.write(
@@ -337,6 +348,18 @@ def _run(
           listed = ", ".join(f"{name} {x:.2f}" for name, x in parts.items())
           age = progress.process_age()
           bar.write(f"  seconds: {listed}; {age:.2f} since the start")
+
+
+def _fits(rank: int, take: Take, values: flags.FlagValues) -> str:
+  """Return the coherence of a take that was kept, for its line."""
+  if "best" not in values or not values.best:
+    return ""
+  found = "none, as the stem is silent"
+  if take.coherence is not None:
+    found = f"{take.coherence:.2f}"
+  return (
+    f"; coherence {found}, {rank} of the best {values.best} of {values.takes}"
+  )
 
 
 def _compilation() -> contextlib.AbstractContextManager[None]:

@@ -26,7 +26,7 @@ _DTYPES = ("float32", "bfloat16")
 _LEAST_GAIN_DB = -120.0  # far below what any stem needs so as not to clip
 _FIX = "generate the take again"
 _NEEDED = ("seed", "settings", "stem", "weights", "codec_checksum", "origin")
-_OPTIONAL = ("genre", "role", "codec_device", "dtype", "devices")
+_OPTIONAL = ("genre", "role", "codec_device", "dtype", "devices", "coherence")
 # Attributes of a take, by their names in the cost.
 _OF_COST = {
   "passes": "passes",

@@ -107,6 +107,8 @@ class Take:
       imports and checks of the input; 0 for takes of the API and for all
       but the first take of a command, as for `loading`.
     loading: seconds to load the weights and to wait for the codec.
+    coherence: how well the take fits its context, see `coherence.score`; None
+      if it was not compared with other takes.
     warnings: warnings for the listener.
     file: audio file that the take was loaded from, or "".
   """
@@ -132,6 +134,7 @@ class Take:
   decoding: float = 0.0
   importing: float = 0.0
   loading: float = 0.0
+  coherence: float | None = None
   warnings: tuple[str, ...] = ()
   file: str = ""
 
@@ -179,6 +182,7 @@ class Take:
       "devices": self.devices,
       "loop": self.context.loop,
       "origin": self.origin,
+      "coherence": self.coherence,
       "codes": _digest(self.context.codes, self.codes),
       "cost": {
         "passes": self.passes,

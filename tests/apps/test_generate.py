@@ -11,10 +11,11 @@ import torch
 from fake_stemgen import FakeStemGen
 from matplotlib import image
 
-from stemgen_jax import __main__, audio, model, paths, sampling
+from stemgen_jax import __main__, audio, coherence, model, paths, sampling
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import encodec, networks
 from stemgen_jax.generation import compilation, sampler, stemgen
+from stemgen_jax.generation.take import Take
 
 RATE = 22050
 
@@ -145,6 +146,54 @@ def test_one_existing_take_stops_all_of_them(context, fake, capsys):
   assert "bass-seed2.wav exists" in capsys.readouterr().err
   run("--context=mix.wav", "--out=bass.wav", "--takes=3", "--overwrite")
   assert audio.read("bass-seed2.wav").samples.any()
+
+
+def test_the_best_takes_are_kept(context, fake, monkeypatch, capsys):
+  scores = {100: 1.0, 101: 3.0, 102: -np.inf, 103: 2.0}  # by pitch in Hz
+
+  def scorer(sound):
+    np.testing.assert_allclose(sound.samples, context.samples, atol=1e-6)
+    return lambda stem: scores[round(pitch_of(stem))]
+
+  monkeypatch.setattr(coherence, "scorer", scorer)
+  flags = ("--context=mix.wav", "--takes=4", "--dtype=float32")
+  run(*flags, "--out=b.wav", "--best=2")
+  assert files() == [
+    "b-seed1.codes.npz",
+    "b-seed1.wav",
+    "b-seed3.codes.npz",
+    "b-seed3.wav",
+    "mix.wav",
+  ]
+  out = capsys.readouterr().out
+  assert out.index("coherence 3.00, 1 of the best 2 of 4") < out.index(
+    "coherence 2.00, 2 of the best 2 of 4"
+  )
+  assert audio.read_metadata("b-seed1.wav")["coherence"] == 3.0
+  assert Take.load("b-seed3.wav").coherence == 2.0
+  run(*flags, "--out=all.wav", "--best=4")
+  assert "coherence none, as the stem is silent" in capsys.readouterr().out
+  assert Take.load("all-seed2.wav").coherence is None
+
+
+def pitch_of(stem):
+  spectrum = abs(np.fft.rfft(stem.samples[:, 0]))
+  return spectrum.argmax() / stem.seconds
+
+
+@pytest.mark.parametrize(
+  ("flags", "message"),
+  [
+    (("--takes=2", "--best=3"), "--best=3: expected 1 to --takes=2"),
+    (("--takes=2", "--best=0"), "--best=0: expected 1 to --takes=2"),
+  ],
+)
+def test_a_wrong_number_of_best_takes(context, fake, capsys, flags, message):
+  run("--context=mix.wav", "--out=a.wav", *flags, expect=1)
+  assert message in capsys.readouterr().err
+  run("--seconds=1", "--out=a.wav", "--takes=3", "--best=2", expect=1)
+  assert "--best requires --context" in capsys.readouterr().err
+  assert fake.asked == []
 
 
 def test_from_nothing(context, fake):
