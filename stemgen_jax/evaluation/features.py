@@ -5,7 +5,7 @@ import functools
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
-from stemgen_jax import audio
+from stemgen_jax import audio, coherence
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec
 from stemgen_jax.evaluation.metrics import harmony, notes, rhythm
@@ -47,6 +47,16 @@ class Features:
   def pulse(self) -> rhythm.Pulse:
     """Beats and onsets in seconds."""
     return rhythm.pulse_of(self.strength)
+
+  @functools.cached_property
+  def as_context(self) -> coherence.Embedding | None:
+    """Embedding as a context, see `coherence.embed`."""
+    return coherence.embed(self.sound, stem=False)
+
+  @functools.cached_property
+  def as_stem(self) -> coherence.Embedding | None:
+    """Embedding as a stem."""
+    return coherence.embed(self.sound, stem=True)
 
   def codes(self, codec: Codec) -> Int[np.ndarray, "t q"]:
     """Return the codes of a codec, which has the sound's format."""

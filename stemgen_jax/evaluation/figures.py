@@ -6,8 +6,10 @@ entry in `METRICS`. What several metrics need of a sound is a property of
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Collection, Mapping
 
+from stemgen_jax import coherence
 from stemgen_jax.evaluation.features import Features
 from stemgen_jax.evaluation.metrics import (
   chord_changes,
@@ -97,6 +99,12 @@ def _root_on_change(case: Case) -> dict[str, float]:
   }
 
 
+def _coherence(case: Case) -> dict[str, float]:
+  score = coherence.compared(case.context.as_context, case.stem.as_stem)
+  # Silence has no score.
+  return {"coherence": score if math.isfinite(score) else math.nan}
+
+
 METRICS = (
   Metric("rhythm", ("beat_f1", "grid_agreement"), _rhythm),
   Metric("phase", ("metrical_phase",), _phase),
@@ -114,6 +122,7 @@ METRICS = (
     pitched=True,
     categories=("bass",),
   ),
+  Metric("coherence", ("coherence",), _coherence),
 )
 FIGURES = {name: metric.group for metric in METRICS for name in metric.figures}
 """Figures of a stem against its context, and the group of each."""

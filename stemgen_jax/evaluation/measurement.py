@@ -36,7 +36,7 @@ DESCRIBED = ("generated", "real", "round_trip", "random")
 ALONE = ", alone"
 """Suffix of the names of systems whose stems are described without context."""
 
-VERSION = 5
+VERSION = 6
 """Increased with each change to a figure, embedding or descriptor, so that
 results from before and after it never share a folder."""
 

@@ -50,6 +50,7 @@ def test_a_real_stem_falls_and_results_are_kept(tmp_path, monkeypatch):
     assert changes[figure]["transposed +1, codec"]["mean"] < -0.2
   assert changes["metrical_phase"]["late by 1/8"]["mean"] <= 0
   assert changes["beat_f1"]["transposed +1"]["mean"] > -0.2
+  assert changes["coherence"]["transposed +1"]["mean"] < -1
   assert set(BASELINES) < set(result["figures"]["beat_f1"])
   json.dumps(result, allow_nan=False)
   # A second run measures nothing.
