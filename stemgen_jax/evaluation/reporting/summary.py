@@ -36,7 +36,7 @@ APA_ENDS = {
 """Systems with 1 and with 0 in each kind of APA."""
 _ENDS = ("random", "round_trip")
 """Anchors with 0 and with 1 in a score."""
-_APA_RESAMPLES = 200
+_APA_RESAMPLES = 100
 _POPULATIONS = tuple(system for system in SYSTEMS if system != "real")
 
 Measured = Sequence[Measurements]
