@@ -106,6 +106,15 @@ def test_an_offset_and_opposite_channels_do_not_change_the_codes():
     assert context.distance(PcmCodec(), encoded.codes, plain.codes) < 0.01
 
 
+def test_a_click_in_a_minute_of_silence_is_encoded_as_silence():
+  click = Audio(np.zeros((60 * RATE, 1), np.float32), RATE)
+  silent = _encode(click)
+  click.samples[12345] = 0.9
+  encoded = _encode(click)
+  assert encoded.level_db < context.SILENCE_DB
+  np.testing.assert_array_equal(encoded.codes, silent.codes)
+
+
 def test_oddities_of_a_context_are_reported():
   ordinary = _noise(8000, channels=2)
   assert list(inputs.notes(ordinary, 1, loop=True)) == []
