@@ -9,6 +9,7 @@ from stemgen_jax.audio.files import check_bits as check_bits
 from stemgen_jax.audio.files import check_format as check_format
 from stemgen_jax.audio.files import read as read
 from stemgen_jax.audio.files import read_metadata as read_metadata
+from stemgen_jax.audio.files import stated_seconds as stated_seconds
 from stemgen_jax.audio.files import write as write
 from stemgen_jax.audio.limiter import limit as limit
 from stemgen_jax.audio.loudness import REFERENCE_DB as REFERENCE_DB

@@ -88,6 +88,21 @@ def read(
     return _read(path, longest, fold)
 
 
+def stated_seconds(path: pathlib.Path) -> float:
+  """Return the length of a file by its headers, of an mp3 by its frames.
+
+  Raises:
+    OSError, ValueError: the file cannot be read.
+  """
+  with _silent_decoder():
+    file, stream = _open(path)
+    with file:
+      frames = file.frames
+      if stream is not None and stream.data is not None:
+        frames = stream.samples
+      return frames / file.samplerate
+
+
 @contextlib.contextmanager
 def _silent_decoder() -> Iterator[None]:
   """Hide libmpg123's messages, which duplicate the error that is raised."""

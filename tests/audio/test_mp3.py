@@ -49,11 +49,12 @@ def read(tmp_path):
   return read
 
 
-def test_a_file_without_a_tag_is_read_in_full(tagged, untagged, read):
+def test_a_file_without_a_tag_is_read_in_full(tagged, untagged, read, tmp_path):
   with_tag, sound = read(tagged), read(untagged)
   assert len(with_tag.samples) == SECONDS * RATE
   assert not with_tag.delayed
   assert sound.delayed
+  assert audio.stated_seconds(tmp_path / "music.mp3") == sound.seconds
   # The delays of encoder and decoder, and whole frames.
   assert sound.samples.shape[0] % FRAME == 0
   late = sound.samples[576 + 529 :][: SECONDS * RATE - FRAME]

@@ -6,14 +6,11 @@ the same when other songs are added.
 
 import functools
 import math
-import os
 import pathlib
 import zlib
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
-import soundfile
 from jaxtyping import Float32
 
 from stemgen_jax import audio
@@ -150,10 +147,8 @@ def longest_seconds(found: Iterable[Song], most: float) -> float:
     longest = max(longest, song.seconds or 0.0)
     for file in song.files if song.seconds is None else ():
       try:
-        # As bytes, as in `audio.read`.
-        name: Any = os.fsencode(file)
-        longest = max(longest, soundfile.info(name).duration)
-      except (soundfile.LibsndfileError, TypeError, OSError):
+        longest = max(longest, audio.stated_seconds(file))
+      except (ValueError, OSError):
         continue  # reported when it is decoded
       if longest >= most:
         break
