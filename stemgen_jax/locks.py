@@ -40,7 +40,7 @@ def only_writer(path: disk.Path, *, folder: bool = False) -> Iterator[None]:
     except filelock.Timeout as error:
       raise BlockingIOError(
         f"{path}: process {_holder(file)} is writing it; wait until that ends, "
-        "or give another --out"
+        "or give another output"
       ) from error
     try:
       with signals.cleanup(lambda: file.unlink(missing_ok=True)):

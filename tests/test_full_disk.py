@@ -302,6 +302,7 @@ _ELSEWHERE = {
   "locks.py",
   "codec/download.py",
   "codec/training/loop.py",
+  "coherence/training/loop.py",
   "codec/weight_files.py",
   "training/metrics.py",
   "training/watchdog.py",
