@@ -149,7 +149,7 @@ KINDS = {
     lambda _: arrays(),
     lambda path: disk.read_npz(path, "fix", described=("b",)),
   ),
-  "npy": (lambda _: array(), lambda path: disk.read_npy(path, "fix").sum()),
+  "npy": (lambda _: array(), lambda path: disk.read_npy(path, "fix").tobytes()),
   "safetensors": (
     lambda _: tensors(),
     lambda path: disk.read_tensors(path, "fix"),

@@ -9,7 +9,6 @@ names of two kinds.
 
 import hashlib
 import pathlib
-import pickle
 from typing import Any
 
 import torch
@@ -87,14 +86,8 @@ def read(path: pathlib.Path) -> dict[str, Any]:
   try:
     # weights_only: unpickling runs no code of the file.
     content = torch.load(path, map_location="cpu", weights_only=True)
-  except (
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    KeyError,
-    OSError,
-  ) as error:
-    reason = str(error).partition("\n")[0]
+  except Exception as error:  # the unpickler raises many
+    reason = str(error).partition("\n")[0] or type(error).__name__
     raise ValueError(
       f"{path} has no weights, or is corrupt ({reason}): delete it, and get "
       "it again"

@@ -115,7 +115,10 @@ class Manifest:
     fields = recipes.check_seal(folder / _FILE, fields, _FIX)
     _check_sums(folder, fields.pop("checksums", {}))
     for name, (file, dtype) in _ARRAYS.items():
-      fields[name] = disk.read_npy(folder / file, _FIX).astype(dtype)
+      array = disk.read_npy(folder / file, _FIX)
+      if array.dtype.kind not in "iuf":
+        raise ValueError(f"{folder / file} is corrupt ({array.dtype}): {_FIX}")
+      fields[name] = array.astype(dtype)
     try:
       return recipes.build(cls, fields)
     except ValueError as error:

@@ -13,6 +13,7 @@ from stemgen_jax.data.manifest import Manifest
 
 # Field of an example that holds a scalar, by the kind of its dtype.
 _LISTS = {"i": "int64_list", "f": "float_list", "O": "bytes_list"}
+_MOST = 300  # characters of another library's message
 _FEATURES = "tensorflow_datasets.core.features"
 _ALLOWED = (
   f"{_FEATURES}.features_dict.FeaturesDict",
@@ -29,7 +30,17 @@ class _Records:
     # Before the builder, which imports the modules of all features.
     _check_features(folder / "features.json")
     _check_files(folder / "dataset_info.json")
-    builder: Any = tfds.builder_from_directory(folder)
+    try:
+      self._open(split)
+    except Exception as error:  # TFDS and protobuf raise many
+      reason = " ".join(str(error).split()) or type(error).__name__
+      raise ValueError(
+        f"{folder} cannot be opened ({reason[:_MOST]}): prepare again in "
+        "another folder"
+      ) from error
+
+  def _open(self, split: str) -> None:
+    builder: Any = tfds.builder_from_directory(self._folder)
     self._bytes = builder.as_data_source(
       split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
     )
@@ -49,10 +60,10 @@ class _Records:
     return (self[index] for index in range(len(self)))
 
   def __getitem__(self, index: int) -> dict[str, Any]:
+    if not -len(self) <= index < len(self):
+      raise IndexError(f"{self._folder} has {len(self)} records, not {index}")
     try:
       return self._read(index)
-    except IndexError:
-      raise
     except Exception as error:  # ArrayRecord and protobuf raise their own
       reason = " ".join(str(error).split())
       raise ValueError(
