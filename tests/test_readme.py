@@ -232,6 +232,7 @@ def test_benchmarks_accept_their_flags():
     "agreement",
     "batches",
     "codec",
+    "detection",
     "first_sound",
     "kernels",
     "model",
