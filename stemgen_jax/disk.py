@@ -294,6 +294,8 @@ def read_npz(
     most = max(_MOST_INFLATED, 4 * os.path.getsize(path))
     if sum(part.file_size for part in file.zip.infolist()) > most:
       raise ValueError(f"its arrays have more than {most} bytes")
+    for part in file.zip.infolist():
+      file.zip.open(part).close()  # compares the two places of its name
     found = {
       name: file[name]
       for name in names or file.files
