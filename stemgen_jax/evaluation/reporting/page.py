@@ -32,6 +32,7 @@ _MEANINGS = {
   "any shift by sixteenths",
   "change_timing": "probability that pitch classes change more at a change of "
   "the chord than at another beat; 0.5: chance",
+  "coherence": "score of the coherence model, greater is better; without unit",
   "root_on_change": "share of the chord changes at which the first note of a "
   "bass is the root",
 }
