@@ -1,4 +1,4 @@
-"""Train the coherence model, which scores how well a stem fits its context.
+"""Train the coherence model: does a stem fit its context?
 
 The default is the package's model, trained on songs of the built-in band:
 
