@@ -63,7 +63,9 @@ _add.bool("solo", None, "With --layer: only layers with solo are mixed.")
 _add.bool("undo", False, "Return to the song before the last operation.")
 _add.bool("redo", False, "Take back an --undo.")
 _add.string("export", None, "Write layers, mix and projects to this folder.")
-_add.float("bpm", None, "With --export: tempo of the grid in the projects.")
+_add.float(
+  "bpm", None, "With --export: tempo of the grid. Default: as detected."
+)
 _add.bool("overwrite", False, "With --export: replace existing files.")
 _add.integer("seed", None, "Seed of the first new take. Default: a new one.")
 _add.string("weights", "demo", "The model, as stemgen-jax generate --weights.")

@@ -58,6 +58,7 @@ class Plan:
 
   Attributes:
     steps: layers to add, in order.
+    title: name to show.
     context: the first layer: a loop of the package (drums, chords) or a file;
       "" to start from nothing.
     seconds: length without a context.
@@ -66,6 +67,7 @@ class Plan:
   """
 
   steps: tuple[Step, ...]
+  title: str = ""
   context: str = ""
   seconds: float | None = None
   loop: bool = False

@@ -8,7 +8,7 @@ import numpy as np
 
 from stemgen_jax import audio as audio_lib
 from stemgen_jax import disk
-from stemgen_jax.audio import Audio
+from stemgen_jax.audio import Audio, tempo
 from stemgen_jax.session.export import dawproject, reaper
 from stemgen_jax.session.export.tracks import Project, Track
 from stemgen_jax.session.session import Session
@@ -38,7 +38,7 @@ def export(
   Args:
     session: the session; layers without an accepted take are left out.
     folder: folder to write to; it is made if necessary.
-    bpm: tempo of the grid of the projects; 120 by default.
+    bpm: tempo of the grid of the projects; by default as detected, or 120.
     overwrite: replace existing files.
 
   Returns:
@@ -84,13 +84,18 @@ def export(
     samples=song.samples,
     sample_rate=song.sample_rate,
     channels=song.channels,
-    bpm=bpm or _DEFAULT_BPM,
+    bpm=bpm or _detected_bpm(mix),
     mix_gain_db=gain_db,
     comment="\n".join([*(map(_describe, layers)), LICENCES]),
   )
   dawproject.write(others[1], project, folder)
   reaper.write(others[2], project)
   return [*paths, *others]
+
+
+def _detected_bpm(mix: Audio) -> float:
+  found = tempo.of(mix)
+  return found.bpm if found.confidence >= tempo.CLEAR else _DEFAULT_BPM
 
 
 def _bits(sounds: list[Audio]) -> audio_lib.Bits:
