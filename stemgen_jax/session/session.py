@@ -6,10 +6,8 @@ import pathlib
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 
-import numpy as np
-
 from stemgen_jax import audio as audio_lib
-from stemgen_jax import categories, disk, sampling
+from stemgen_jax import categories, coherence, disk, finite, sampling
 from stemgen_jax.audio import Audio
 from stemgen_jax.generation import inputs
 from stemgen_jax.generation.context import Region
@@ -25,7 +23,7 @@ from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.generation.take import Take
 from stemgen_jax.session import clip_files, longer, mixing, own_audio, store
 from stemgen_jax.session.clip_files import ClipFiles
-from stemgen_jax.session.song import Clip, Layer, Part, Song
+from stemgen_jax.session.song import Clip, Layer, Part, Song, ranked
 from stemgen_jax.session.state import State
 
 OnClip = Callable[[Clip], object]
@@ -346,6 +344,10 @@ class Session:
     """
     return mixing.lowered(self._state.mix(self.song.parts()))
 
+  def context(self, clip: int) -> Audio:
+    """Return the context that a take was generated for."""
+    return self._state.mix(self.song.find(clip)[1].context)
+
   def _collect(
     self,
     made: Iterable[Take],
@@ -361,7 +363,7 @@ class Session:
       clips.append(clip)
       if on_clip:
         on_clip(clip)
-    return sorted(clips, key=lambda clip: -(clip.fit or 0.0))
+    return ranked(clips)
 
   def _edit(
     self,
@@ -391,12 +393,10 @@ class Session:
   def _write_take(
     self, take: Take, parts: tuple[Part, ...], context: Audio
   ) -> Clip:
-    fit = _fit(take, context)
-    return self._state.files.write_take(
-      self._state.next_number(), take, parts, fit
-    )
+    number, found = self._state.next_number(), fit(take, context)
+    return self._state.files.write_take(number, take, parts, found)
 
 
-def _fit(take: Take, context: Audio) -> float | None:
-  del take
-  return None if not np.any(context.samples) else 0.0
+def fit(take: Take, context: Audio) -> float | None:
+  """Return the coherence of a take; None if it or its context is silent."""
+  return finite.or_none(coherence.scorer(context)(take.audio), 2)

@@ -5,8 +5,9 @@ the song before. Nothing here reads or writes files.
 """
 
 import dataclasses
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from stemgen_jax import categories
 
@@ -90,11 +91,6 @@ class Layer:
   def clip(self) -> Clip | None:
     """The accepted clip."""
     return next((x for x in self.clips if x.number == self.accepted), None)
-
-  @property
-  def ranked(self) -> list[Clip]:
-    """The clips, those that fit best first."""
-    return sorted(self.clips, key=lambda clip: -(clip.fit or 0.0))
 
   @property
   def unused_seed(self) -> int:
@@ -257,6 +253,15 @@ class Song:
   def _numbers(self) -> str:
     numbers = [one.number for layer in self.layers for one in layer.clips]
     return _listed(list(map(str, numbers)))
+
+
+def ranked(clips: Iterable[Clip]) -> list[Clip]:
+  """Return clips by their fit, the best first; unknown ones last."""
+
+  def fit(clip: Clip) -> float:
+    return -math.inf if clip.fit is None else clip.fit
+
+  return sorted(clips, key=fit, reverse=True)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -51,7 +51,7 @@ def write(
     result: result of `summary.summarize`, with `weights`, `data` and, where it
       was measured, `listening`.
     shown: examples, each with the stem generated to it.
-    sessions: results of `sessions.session` by name.
+    sessions: steps of sessions by their title.
   """
   sections = {
     "Test set examples": "".join(_example(*pair) for pair in shown),
@@ -104,8 +104,8 @@ def _session(name: str, steps: Sequence[Step]) -> str:
       name,
       figures_lib.sounds(figures_lib.player(start, "first context", loudest)),
       "Italics: the variation with the best fit, which the next step starts "
-      "from. Fit: agreement with the beat and the pitch classes of the "
-      "context, 1 at most; at random the beat's is 0.",
+      "from. Fit: coherence with the context, a log likelihood; more is "
+      "better, among variations of the same step.",
     )
   ]
   for number, step in enumerate(steps, 1):
@@ -122,12 +122,16 @@ def _session(name: str, steps: Sequence[Step]) -> str:
             figures_lib.player(take.stem, "generated stem", loudest),
             figures_lib.player(take.mix, "mixed", loudest),
           ),
-          f"seed {take.seed}, fit {take.fit:.2f}",
+          f"seed {take.seed}{_fit(take.fit)}",
           chosen=several and take.chosen,
         )
       )
     parts.append(html.grid(*cards))
   return "".join(parts)
+
+
+def _fit(value: float | None) -> str:
+  return "" if value is None else f", fit {value:.2f}"
 
 
 def _scores(result: Mapping[str, Any]) -> str:

@@ -70,6 +70,7 @@ def write(subject: SongSubject, result: Mapping[str, Any]) -> None:
       subject.settings,
       variations=options.variations,
       seed=options.seed,
+      folder=subject.out / "sessions",
     ),
   )
   print(f"wrote {path}: {path.stat().st_size / 1e6:.1f} MB")
