@@ -126,9 +126,7 @@ def page(tmp_path_factory) -> pathlib.Path:
     ),
   )
   takes = (variation(3, True), variation(4, False))
-  steps = [
-    sessions.Step(name, tone(440), takes) for name in ("bass", "drums")
-  ]
+  steps = [sessions.Step(name, tone(440), takes) for name in ("bass", "drums")]
   figures = dict.fromkeys(("true", "shuffled", "silent", "null", "gain"), 1.0)
   figures |= {"gain_low": 0.5, "gain_high": 1.5, "null_gain": 0.25}
   figures |= {"null_gain_low": 0.125, "null_gain_high": 0.375}
