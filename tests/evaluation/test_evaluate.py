@@ -40,7 +40,7 @@ def test_it_writes_a_page_and_its_figures(out):
   result = json.loads((out / "report.json").read_text())
   assert (result["examples"], result["songs"]) == (2, 2)
   assert result["weights"] == "demo"
-  assert set(result["frechet"]) == {"codec", "notes"}
+  assert set(result["frechet"]) == {"codec", "musicnn", "notes"}
   assert result["listening"]["examples"] == 2
   assert list(result["listening"]["levels"]) == ["0", "1", "2", "3"]
   page = (out / "report.html").read_text()
