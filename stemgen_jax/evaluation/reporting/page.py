@@ -30,8 +30,6 @@ _MEANINGS = {
   "0.2 parallel",
   "metrical_phase": "share of stems that fit the real stem's bar best without "
   "any shift by sixteenths",
-  "coherence": "log likelihood of the stem for the context, by a network that "
-  "tells songs apart in time and harmony; to compare, not to read alone",
   "change_timing": "probability that pitch classes change more at a change of "
   "the chord than at another beat; 0.5: chance",
   "coherence": "score of the coherence model, greater is better; without unit",
