@@ -11,11 +11,6 @@ Four takes to choose from, bass-seed3.wav ... bass-seed6.wav, each with a mix
   stemgen-jax generate --context=my_mix.wav --stem=bass --out=bass.wav \\
     --seed=3 --takes=4 --mix=mix.wav
 
-The two of eight takes that fit the music best, by the coherence model:
-
-  stemgen-jax generate --context=my_mix.wav --stem=bass --out=bass.wav \\
-    --takes=8 --best=2
-
 A loop for a loop, which repeats without a click:
 
   stemgen-jax generate --context=loop.wav --loop --stem=bass --out=bass.wav
@@ -72,8 +67,7 @@ _add.bool(
 _add.integer(
   "best",
   None,
-  "Write only so many of --takes: those that fit --context best, judged by the "
-  "coherence model. Their metadata has the score.",
+  "Write only so many of --takes: those that fit --context best.",
 )
 _add.bool(
   "dry_run", False, "Print the cost of a stem of this length and write nothing."

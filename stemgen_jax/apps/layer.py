@@ -1,4 +1,4 @@
-"""Build a song layer by layer, in a folder that keeps every take.
+"""Build a song layer by layer in a folder that keeps every take.
 
 Start a session from your music, and generate two takes of a bass for it:
 

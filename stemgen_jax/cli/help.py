@@ -29,7 +29,7 @@ def overview(trace: str) -> str:
     # Parsed, not imported: imports of all commands would take seconds.
     text = (_APPS / f"{name}.py").read_text(encoding="utf-8")
     doc = ast.get_docstring(ast.parse(text)) or ""
-    lines.append(f"  {name:<17}{doc.partition(chr(10))[0]}")
+    lines.append(f"  {name:<16}{doc.partition(chr(10))[0]}")
   lines += [
     "",
     "stemgen-jax COMMAND --help  explains a command and its flags",
