@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from stemgen_jax.whole_files import is_full as is_full
-from stemgen_jax.whole_files import part_name
+from stemgen_jax.whole_files import part_name, replacing_pair
 from stemgen_jax.whole_files import remove_leftovers as remove_leftovers
 from stemgen_jax.whole_files import replacing as replacing
 
@@ -69,8 +69,24 @@ def checksum(path: Path) -> str:
 
 def write_json(path: pathlib.Path, value: Any) -> None:
   """Write a JSON file, whole or not at all; NaN and infinity as null."""
-  text = json.dumps(as_stored(value), indent=2, allow_nan=False)
-  write_text(path, text + "\n")
+  write_text(path, _as_text(value))
+
+
+def write_described(path: pathlib.Path, data: bytes, about: Any) -> None:
+  """Write a file and, next to it, its description as JSON: both or neither.
+
+  Args:
+    path: the file; the suffix of its description is .json.
+    data: its content.
+    about: description, with a checksum of the content.
+  """
+  with replacing_pair(path, path.with_suffix(".json")) as (part, part_about):
+    part.write(data)
+    part_about.write(_as_text(about).encode())
+
+
+def _as_text(value: Any) -> str:
+  return json.dumps(as_stored(value), indent=2, allow_nan=False) + "\n"
 
 
 def write_text(path: pathlib.Path, text: str) -> None:

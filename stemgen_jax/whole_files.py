@@ -21,9 +21,11 @@ class _Part(io.FileIO):
   """
 
   error: OSError | None = None
+  synced = False
 
   def write(self, data: Any, /) -> int:
     """Write bytes; after an error, discard them."""
+    self.synced = False
     if self.error is None:
       try:
         return super().write(data) or 0
@@ -39,7 +41,9 @@ class _Part(io.FileIO):
     """Force all bytes to the disk; raise the first error."""
     if self.error is not None:
       raise self.error
-    os.fsync(super().fileno())
+    if not self.synced:
+      os.fsync(super().fileno())
+    self.synced = True
 
 
 @contextlib.contextmanager
@@ -64,12 +68,34 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
         if part.error is None:  # otherwise a consequence of that
           raise
       with _cannot_write(path):
-        file.flush()
-        part.sync()
+        _sync(file)
     with _cannot_write(path):
       os.replace(temporary, path)
   finally:
     temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_pair(
+  path: pathlib.Path, other: pathlib.Path
+) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+  """Yield two new files, both on the disk before either replaces its path.
+
+  Raises:
+    OSError: one of them cannot be written; both paths stay as they were.
+  """
+  with replacing(path) as part, replacing(other) as part_other:
+    yield part, part_other
+    for file, name in ((part, path), (part_other, other)):
+      with _cannot_write(name):
+        _sync(file)
+    # `other` is renamed first. A kill between the two renames leaves it new
+    # next to the old `path`: its checksum of `path` has to refuse that pair.
+
+
+def _sync(file: Any) -> None:
+  file.flush()
+  file.raw.sync()
 
 
 @contextlib.contextmanager

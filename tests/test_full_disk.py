@@ -141,6 +141,35 @@ def test_failure_after_the_last_write_keeps_the_old_file(
     assert_refused_whole(tmp_path / name / name, write, capfd)
 
 
+@pytest.mark.parametrize("large", ["a.bin", "a.json"])
+@pytest.mark.parametrize("fail_at", range(3))
+def test_a_pair_is_replaced_together_or_not_at_all(
+  large, fail_at, tmp_path, monkeypatch
+):
+  path, about = tmp_path / "a.bin", tmp_path / "a.json"
+  path.write_bytes(b"precious")
+  about.write_bytes(b"precious")
+  # Less than a buffer: the first write is that of the end.
+  text = "x" * 2000 if large == "a.json" else ""
+  data = b"x" * (2000 if large == "a.bin" else 0)
+  calls, sync = itertools.count(1), os.fsync
+
+  def fsync(file):
+    if next(calls) == fail_at:
+      raise OSError(errno.ENOSPC, "No space left on device")
+    sync(file)
+
+  monkeypatch.setattr(os, "fsync", fsync)
+  limit = contextlib.ExitStack() if fail_at else largest_file(1000)
+  name = (large, "a.bin", "a.json")[fail_at]
+  with limit, pytest.raises(OSError, match=f"cannot write .*{name}: disk full"):
+    disk.write_described(path, data, text)
+  assert path.read_bytes() == about.read_bytes() == b"precious"
+  assert len(list(tmp_path.iterdir())) == 2
+  disk.write_described(path, data, text)
+  assert (path.read_bytes(), about.read_text()) == (data, f'"{text}"\n')
+
+
 def test_errors_of_the_caller_stay_as_they_are(tmp_path):
   for error in (ValueError("mine"), FileNotFoundError(2, "mine")):
 

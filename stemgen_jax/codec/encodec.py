@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -149,16 +150,15 @@ def save(
 ) -> str:
   """Write PATH.safetensors and PATH.json; return the weights' checksum."""
   tensors = {k: v.contiguous() for k, v in network.state_dict().items()}
-  with disk.replacing(path) as file:
-    file.write(safetensors.torch.save(tensors))
-  checksum = disk.checksum(path)
+  data = safetensors.torch.save(tensors)
+  checksum = hashlib.sha256(data).hexdigest()
   description = {
     "name": name,
     "checksum": checksum,
     "config": dataclasses.asdict(network.config),
     "metadata": metadata,
   }
-  disk.write_json(path.with_suffix(".json"), recipes.sealed(description))
+  disk.write_described(path, data, recipes.sealed(description))
   return checksum
 
 

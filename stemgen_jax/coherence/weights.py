@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import json
 import os
 import pathlib
 from typing import Any
@@ -40,12 +39,7 @@ def save(
     "sha256": hashlib.sha256(data).hexdigest(),
     "metadata": metadata,
   }
-  with (
-    disk.replacing(path) as part,
-    disk.replacing(path.with_suffix(".json")) as part_about,
-  ):
-    part.write(data)
-    part_about.write((json.dumps(about, indent=2) + "\n").encode())
+  disk.write_described(path, data, about)
 
 
 @functools.lru_cache(maxsize=2)

@@ -7,7 +7,6 @@ file of another export.
 import dataclasses
 import functools
 import hashlib
-import json
 import os
 import pathlib
 from typing import Any
@@ -90,13 +89,7 @@ def save_weights(
       "checksum": hashlib.sha256(data).hexdigest(),
     }
   )
-  # Both files whole or neither.
-  with (
-    disk.replacing(path) as part,
-    disk.replacing(path.with_suffix(".json")) as part_about,
-  ):
-    part.write(data)
-    part_about.write((json.dumps(about, indent=2) + "\n").encode())
+  disk.write_described(path, data, about)
 
 
 def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
