@@ -33,7 +33,7 @@ def only_writer(path: disk.Path, *, folder: bool = False) -> Iterator[None]:
   where = path if folder else path.parent
   file = where / (NAME if folder else f".{path.name[:200]}{NAME}")
   # The system releases it when the process ends in any way.
-  lock = filelock.FileLock(file, timeout=0)
+  lock = filelock.FileLock(file, timeout=0, thread_local=False)
   with made(where):
     try:
       lock.acquire()

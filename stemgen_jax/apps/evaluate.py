@@ -117,9 +117,10 @@ def _run(study: Study, options: Options, path: pathlib.Path) -> None:
   subject = study.prepare(options)
   result = module.run(subject)
   print(module.table(result))
-  if hasattr(module, "write"):
-    module.write(subject, result)
+  # Before the page, which takes further minutes.
   disk.write_json(
     path, {**result, "weights": options.weights, "seed": options.seed}
   )
+  if hasattr(module, "write"):
+    module.write(subject, result)
   print(f"wrote {path}")

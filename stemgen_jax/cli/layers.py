@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from stemgen_jax import categories, locks, progress, text_tables
+from stemgen_jax import categories, progress, text_tables
 from stemgen_jax.cli import takes
 from stemgen_jax.cli.flags import settings
 from stemgen_jax.cli.flags.required import required
@@ -18,6 +18,7 @@ from stemgen_jax.generation.context import Region
 from stemgen_jax.generation.take import GenerationWarning
 from stemgen_jax.sampling import Settings
 from stemgen_jax.session import plan as plan_lib
+from stemgen_jax.session import store
 from stemgen_jax.session.session import Session
 from stemgen_jax.session.song import Clip
 
@@ -58,20 +59,22 @@ def run(values: flags.FlagValues) -> None:
   generating = _given(values, *_GENERATING)
   if generating:
     takes.check_weights(values)
-  with locks.only_writer(folder, folder=True), _warnings_shown():
-    session = _open(values, folder, plan)
+  with (
+    _warnings_shown(),
+    contextlib.closing(_open(values, folder, plan)) as session,
+  ):
     if generating:
       model = takes.load(values)[0]
       _generate(values, session, model, how, plan, spans)
     _change(values, session)
-  print(table(session))
-  if values.export is not None:
-    from stemgen_jax.session.export import export
+    print(table(session))
+    if values.export is not None:
+      from stemgen_jax.session.export import export
 
-    written = export(
-      session, values.export, bpm=values.bpm, overwrite=values.overwrite
-    )
-    print("\n".join(f"wrote {path}" for path in written))
+      written = export(
+        session, values.export, bpm=values.bpm, overwrite=values.overwrite
+      )
+      print("\n".join(f"wrote {path}" for path in written))
 
 
 def table(session: Session) -> str:
@@ -135,7 +138,7 @@ def _open(
 ) -> Session:
   if plan is not None:
     return plan_lib.start(plan, folder)
-  if (folder / "session.json").is_file():
+  if store.exists(folder):
     for name in _OF_NEW:
       if values[name].present:
         raise ValueError(
@@ -204,13 +207,13 @@ def _change(values: flags.FlagValues, session: Session) -> None:
   if values.keep is not None:
     session.accept(values.keep)
   if values.discard is not None:
-    session.change(session.song.discarded(values.discard))
+    session.change(lambda song: song.discarded(values.discard))
   if values.remove is not None:
-    session.change(session.song.without_layer(values.remove))
+    session.change(lambda song: song.without_layer(values.remove))
   mixer = {name: values[name].value for name in ("gain_db", "pan")}
   mixer |= {name: values[name].value for name in ("mute", "solo")}
   if any(value is not None for value in mixer.values()):
-    session.change(session.song.adjusted(values.layer, **mixer))
+    session.change(lambda song: song.adjusted(values.layer, **mixer))
   if values.undo:
     session.undo()
   if values.redo:

@@ -19,6 +19,7 @@ from stemgen_jax import categories, disk, paths, recipes
 from stemgen_jax.generation.request import Progress
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.sampling import Settings
+from stemgen_jax.session import store
 from stemgen_jax.session.session import OnClip, Session
 
 _MOST_TAKES = 100
@@ -121,18 +122,13 @@ def start(plan: Plan, folder: str | os.PathLike[str]) -> Session:
     ValueError: the folder has the session of another plan.
   """
   folder = pathlib.Path(folder)
-  if not (folder / "session.json").is_file():
-    return Session.create(
+  if not store.exists(folder):
+    session = Session.create(
       folder, plan.first, loop=plan.loop, seconds=plan.seconds
     )
-  session = Session.open(folder)
-  made = [x.category for x in session.song.layers if x.clips[0].generated]
-  planned = [categories.parse_category(step.add) for step in plan.steps]
-  if made != planned[: len(made)]:
-    raise ValueError(
-      f"{folder} has the layers {', '.join(made)}, the plan "
-      f"{', '.join(planned)}: name a new folder"
-    )
+  else:
+    session = Session.open(folder)
+  recipes.check_or_create(folder / "plan.json", recipes.as_json(plan))
   return session
 
 
@@ -161,7 +157,8 @@ def run(
     if number < len(made) and made[number].clip is not None:
       continue
     if number < len(made):  # its takes were not finished
-      session.change(session.song.without_layer(made[number].name))
+      name = made[number].name
+      session.change(lambda song: song.without_layer(name))  # noqa: B023
     on_step(number)
     clips = session.generate(
       model,

@@ -1,12 +1,10 @@
 """A session: a song that is built layer by layer, kept in one folder."""
 
-import dataclasses
 import os
 import pathlib
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 
-from stemgen_jax import audio as audio_lib
 from stemgen_jax import categories, coherence, disk, finite, sampling
 from stemgen_jax.audio import Audio
 from stemgen_jax.generation import inputs
@@ -21,10 +19,9 @@ from stemgen_jax.generation.request import (
 )
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.generation.take import Take
-from stemgen_jax.session import clip_files, longer, mixing, own_audio, store
-from stemgen_jax.session.clip_files import ClipFiles
+from stemgen_jax.session import longer, mixing, own_audio, store
 from stemgen_jax.session.song import Clip, Layer, Part, Song, ranked
-from stemgen_jax.session.state import State
+from stemgen_jax.session.state import Job, State
 
 OnClip = Callable[[Clip], object]
 """Called with each take as soon as it is in the session."""
@@ -72,26 +69,17 @@ class Session:
         cannot be read. No folder is made then.
     """
     folder = disk.check_folder(folder)
-    if folder.is_dir() and any(folder.glob("[!.]*")):
-      has = "a session" if store.exists(folder) else "files"
-      raise FileExistsError(f"{folder} has {has}: name a new folder")
-    if context is not None:
-      sound = inputs.read_context(context)
-    elif seconds is not None:
-      audio_lib.check_seconds(seconds, f"seconds={seconds:g}")
-      sound = inputs.silence(seconds, sample_rate, channels)
-    else:
+    store.check_new(folder)
+    if (context is None) == (seconds is None):
       raise ValueError("give a context, or the seconds of a song from none")
-    song = own_audio.empty_song(sound, loop)
-    history = store.History(song=song)
-    category = categories.parse_category(category) if category else ""
-    (folder / store.AUDIO).mkdir(parents=True, exist_ok=True)
-    if context is not None:
+    silent = seconds and inputs.silence(seconds, sample_rate, channels)
+    sound = inputs.read_context(silent or context)
+    if context is None:
+      category = name = ""
+    else:
       name = name or own_audio.name_of(context)
-      clip = ClipFiles(folder / store.AUDIO).write_own(1, sound, name)
-      layer = own_audio.own_layer(song, clip, category)
-      history = store.History(song=song.with_layer(layer), next_clip=2)
-    return cls(State(folder, store.write(folder, history)))
+    start = own_audio.beginning(folder, sound, name, category, loop)
+    return cls(State.of(folder, start))
 
   @classmethod
   def open(cls, folder: str | os.PathLike[str]) -> "Session":
@@ -100,11 +88,16 @@ class Session:
     Raises:
       FileNotFoundError: the folder has no session.
       ValueError: its files are corrupt or missing.
+      BlockingIOError: another process has it open.
     """
     folder = pathlib.Path(folder)
-    history = store.read(folder)
-    store.clean(folder, history, clip_files.SUFFIXES)
-    return cls(State(folder, history))
+    if not store.exists(folder):
+      raise FileNotFoundError(f"{folder}: no session here (no {store.FILE})")
+    return cls(State.of(folder, lambda: store.reopen(folder)))
+
+  def close(self) -> None:
+    """Let other processes open the session; also at the end of a process."""
+    self._state.close()
 
   @property
   def song(self) -> Song:
@@ -134,9 +127,10 @@ class Session:
     converted = own_audio.converted(read, self.song, name)
     number = self._state.next_number()
     clip = self._state.files.write_own(number, converted, name)
-    layer = own_audio.own_layer(self.song, clip, category)
-    self._state.change(self.song.with_layer(layer))
-    return layer
+    self._state.update(
+      lambda song: song.with_layer(own_audio.own_layer(song, clip, category))
+    )
+    return self.song.find(number)[0]
 
   def generate(
     self,
@@ -192,8 +186,6 @@ class Session:
       progress=progress,
     )
     made = model.run(request.validate())
-    if not target.name:
-      target = dataclasses.replace(target, name=song.unused_name(stem))
     with warnings.catch_warnings():
       if not parts:  # the user started from nothing
         warnings.filterwarnings("ignore", "the context is silent")
@@ -264,7 +256,7 @@ class Session:
       settings=old.settings,
       progress=progress,
     )
-    self._state.change(self.song.accepted(clip.number))
+    self._state.update(lambda song: song.accepted(clip.number))
     return clip
 
   def extend(
@@ -286,27 +278,33 @@ class Session:
     Raises:
       ValueError: the song is a loop or not shorter.
     """
-    song = longer.check(self.song, seconds)
+    before = self.song
     extended = longer.lengthened(
-      song,
+      longer.check(before, seconds),
       self._state.files,
       self._state.clips(),
       model,
       self._state.next_number,
       progress,
     )
-    self._state.change(extended)
+
+    def unless_changed(song: Song) -> Song:
+      if song is not before:
+        raise ValueError("the song was changed meanwhile: extend it again")
+      return extended
+
+    self._state.update(unless_changed)
 
   def accept(self, clip: int) -> None:
     """Make a clip the one of its layer that is part of the song."""
-    self._state.change(self.song.accepted(clip))
+    self._state.update(lambda song: song.accepted(clip))
 
-  def change(self, song: Song) -> None:
-    """Make another song the present one, see the methods of `Song`.
+  def change(self, function: Callable[[Song], Song]) -> None:
+    """Replace the song by the result of a function, see the methods of `Song`.
 
-    As `session.change(session.song.adjusted("bass", gain_db=-3))`.
+    As `session.change(lambda song: song.adjusted("bass", gain_db=-3))`.
     """
-    self._state.change(song)
+    self._state.update(function)
 
   def undo(self) -> None:
     """Return to the song before the last operation; ValueError if none."""
@@ -356,10 +354,10 @@ class Session:
     context: Audio,
     on_clip: OnClip | None,
   ) -> list[Clip]:
-    clips, job = [], object()
+    clips, job = [], Job(target.name)
     for take in made:
       clip = self._write_take(take, parts, context)
-      self._state.add(clip, target, job)
+      self._state.add(clip, target.category, job)
       clips.append(clip)
       if on_clip:
         on_clip(clip)
@@ -387,7 +385,7 @@ class Session:
     [take] = model.run(request.validate())
     context = self._state.mix(old.context)
     new = self._write_take(take, old.context, context)
-    self._state.add(new, layer, None)
+    self._state.add(new, layer.category, Job(layer.name))
     return new
 
   def _write_take(

@@ -10,9 +10,14 @@ import re
 from collections.abc import Iterable, Sequence
 
 from stemgen_jax import categories
+from stemgen_jax.audio import LONGEST
 
 # A gain outside of this range is a mistake.
 QUIETEST_DB, LOUDEST_DB = -60.0, 24.0
+# Limits of the format of flac, in which clips are kept, and of samples.
+_MOST_RATE, _MOST_CHANNELS = 655_350, 8
+_MOST_FILE_GAIN = 120.0
+_MOST_TIME = 1 << 62
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +128,26 @@ class Song:
   def seconds(self) -> float:
     """Duration in seconds."""
     return self.samples / self.sample_rate
+
+  def validate(self, next_clip: int) -> None:
+    """Raise ValueError if a value of the song is out of range.
+
+    Args:
+      next_clip: more than the number of any clip.
+    """
+    _check("sample rate", self.sample_rate, 1, _MOST_RATE)
+    _check("channels", self.channels, 1, _MOST_CHANNELS)
+    _check("samples", self.samples, 1, round(LONGEST * self.sample_rate) + 1)
+    _check("time reference", self.time_reference, 0, _MOST_TIME)
+    for layer in self.layers:
+      _check("gain", layer.gain_db, QUIETEST_DB, LOUDEST_DB)
+      _check("pan", layer.pan, -1, 1)
+      for clip in layer.clips:
+        _check("number", clip.number, 1, next_clip - 1)
+        _check("gain", clip.file_gain_db, 0, _MOST_FILE_GAIN)
+        for part in clip.context:
+          _check("gain", part.gain_db, QUIETEST_DB, LOUDEST_DB)
+          _check("pan", part.pan, -1, 1)
 
   @property
   def audible(self) -> list[Layer]:
@@ -262,6 +287,11 @@ def ranked(clips: Iterable[Clip]) -> list[Clip]:
     return -math.inf if clip.fit is None else clip.fit
 
   return sorted(clips, key=fit, reverse=True)
+
+
+def _check(name: str, value: float, least: float, most: float) -> None:
+  if not least <= value <= most:  # also for NaN
+    raise ValueError(f"{name} {value:g}: expected {least:g} to {most:g}")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,44 +1,94 @@
 """The present state of a session, in memory and in its folder."""
 
+import contextlib
 import dataclasses
 import pathlib
 import threading
-from collections.abc import Iterable
+import weakref
+from collections.abc import Callable, Iterable
 
+from stemgen_jax import locks
 from stemgen_jax.audio import Audio
 from stemgen_jax.session import mixing, store
 from stemgen_jax.session.clip_files import ClipFiles
 from stemgen_jax.session.song import Clip, Layer, Part, Song
 
+# Sessions of this process by their folders: those of one folder share a state.
+_states: weakref.WeakValueDictionary[pathlib.Path, "State"] = (
+  weakref.WeakValueDictionary()
+)
+_opening = threading.Lock()
+
+
+class Job:
+  """A call that adds clips to one layer, as one operation.
+
+  Attributes:
+    layer: name of the layer; "" for a new one, until its first clip.
+  """
+
+  def __init__(self, layer: str = ""):
+    """Add to a layer, or to a new one."""
+    self.layer = layer
+
 
 class State:
   """A history of songs and the files of their clips.
 
-  Every change is written to the folder before the method returns. Methods may
-  be called from several threads.
+  This process is the only one that writes the folder, until `close`. Every
+  change is written before the method returns. Methods may be called from
+  several threads.
 
   Attributes:
     folder: folder of the session.
     files: audio files of the clips.
   """
 
-  def __init__(self, folder: pathlib.Path, history: store.History):
-    """Use the history of a folder that exists."""
+  def __init__(self, folder: pathlib.Path, start: Callable[[], store.History]):
+    """Use `of`."""
+    held = contextlib.ExitStack()
+    held.enter_context(locks.only_writer(folder, folder=True))
+    try:
+      self._history = start()
+    except BaseException:
+      held.close()
+      raise
     self.folder = folder
     self.files = ClipFiles(folder / store.AUDIO)
-    self._history = history
+    self.close = weakref.finalize(self, held.close)
     self._lock = threading.RLock()
-    self._job: object = None  # the call that added the latest clip
+    self._job: Job | None = None  # that added the latest clip
+
+  @classmethod
+  def of(
+    cls, folder: pathlib.Path, start: Callable[[], store.History]
+  ) -> "State":
+    """Return the state of a folder, which other sessions may use as well.
+
+    Args:
+      folder: folder of the session.
+      start: returns its history, once no other process writes the folder.
+
+    Raises:
+      BlockingIOError: another process has the session open.
+      ValueError, OSError: errors of `start`.
+    """
+    path = folder.absolute()
+    with _opening:
+      state = _states.get(path)
+      if state is None or not state.close.alive:
+        state = _states[path] = cls(folder, start)
+      return state
 
   @property
   def song(self) -> Song:
     """The present song."""
     return self._history.song
 
-  def change(self, song: Song) -> None:
-    """Make another song the present one."""
+  def update(self, function: Callable[[Song], Song]) -> None:
+    """Replace the present song by the result of a function of it."""
     with self._lock:
-      self._keep(self._history.then(song))
+      self._keep(self._history.then(function(self.song)))
 
   def undo(self) -> None:
     """Return to the song before; ValueError if there is none."""
@@ -50,30 +100,37 @@ class State:
     with self._lock:
       self._keep(self._history.redo())
 
-  def add(self, clip: Clip, layer: Layer, job: object) -> None:
-    """Add a clip to a layer, as one operation with the others of its job.
+  def add(self, clip: Clip, category: str, job: Job) -> None:
+    """Add a clip to the layer of a job.
 
     Args:
       clip: the clip.
-      layer: its layer, which may be new.
-      job: an object of the call that adds several clips; None for a single one.
+      category: category of the layer, if it is new or was removed.
+      job: all its clips are one operation.
     """
     with self._lock:
-      # The layer as it is now, which may have changed since the job began.
-      now = next((x for x in self.song.layers if x.name == layer.name), layer)
-      added = dataclasses.replace(now, clips=(*now.clips, clip))
-      song = self.song.with_layer(added)
-      if job is not None and job is self._job:
+      song = self.song
+      job.layer = job.layer or song.unused_name(category)
+      layer = next(
+        (one for one in song.layers if one.name == job.layer),
+        Layer(name=job.layer, category=category),
+      )
+      added = dataclasses.replace(layer, clips=(*layer.clips, clip))
+      song = song.with_layer(added)
+      if job is self._job:
         self._keep(dataclasses.replace(self._history, song=song))
       else:
         self._keep(self._history.then(song))
       self._job = job
 
   def next_number(self) -> int:
-    """Return a number for a new clip."""
+    """Return a number for a new clip.
+
+    It is reserved by the next change. If the process is killed before, the
+    next one uses it again, after it deleted the files.
+    """
     with self._lock:
       number = self._history.next_clip
-      # Written with the next change; without one, the number is free again.
       self._history = dataclasses.replace(self._history, next_clip=number + 1)
       return number
 
@@ -104,5 +161,7 @@ class State:
     return Audio(placed, sound.sample_rate)
 
   def _keep(self, history: store.History) -> None:
-    self._history = store.write(self.folder, history)
-    self._job = None
+    if not self.close.alive:
+      raise ValueError(f"{self.folder}: the session is closed; open it again")
+    store.write(self.folder, history)
+    self._history, self._job = history, None

@@ -7,10 +7,11 @@ leaves either the session before an operation or the one after it.
 
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from stemgen_jax import disk, recipes
+from stemgen_jax.session.clip_files import SUFFIXES
 from stemgen_jax.session.song import Song
 
 FORMAT = 1
@@ -29,14 +30,12 @@ class History:
     before: earlier songs, latest last; at most 100.
     undone: songs that were undone, latest last.
     next_clip: number of the next clip.
-    revision: number of the changes that were written.
   """
 
   song: Song
   before: tuple[Song, ...] = ()
   undone: tuple[Song, ...] = ()
   next_clip: int = 1
-  revision: int = 0
 
   def then(self, song: Song) -> "History":
     """Return the history with a next song."""
@@ -79,23 +78,9 @@ def exists(folder: pathlib.Path) -> bool:
   return (folder / FILE).is_file()
 
 
-def write(folder: pathlib.Path, history: History) -> History:
-  """Replace session.json in one step; return the history with its revision.
-
-  Raises:
-    ValueError: another process has changed the session.
-  """
-  path = folder / FILE
-  if path.is_file():
-    found = disk.read_json(path, _FIX).get("revision")
-    if found != history.revision:
-      raise ValueError(
-        f"{folder}: another process has changed the session (revision {found},"
-        f" not {history.revision}); open it again"
-      )
-  history = dataclasses.replace(history, revision=history.revision + 1)
-  disk.write_json(path, {"format": FORMAT, **recipes.as_json(history)})
-  return history
+def write(folder: pathlib.Path, history: History) -> None:
+  """Replace session.json in one step."""
+  disk.write_json(folder / FILE, {"format": FORMAT, **recipes.as_json(history)})
 
 
 def read(folder: pathlib.Path) -> History:
@@ -117,6 +102,8 @@ def read(folder: pathlib.Path) -> History:
     )
   try:
     history = recipes.build(History, fields)
+    for song in history.songs():
+      song.validate(history.next_clip)
     files = _files(history)
   except (ValueError, TypeError) as error:
     raise ValueError(f"{path} is corrupt ({error}): {_FIX}") from error
@@ -128,19 +115,43 @@ def read(folder: pathlib.Path) -> History:
   return history
 
 
-def clean(folder: pathlib.Path, history: History, suffixes: Iterable[str]):
-  """Delete audio that no song of the history names, as of a killed process.
+def start(folder: pathlib.Path, history: History) -> History:
+  """Make the folder of a new session.
 
-  Args:
-    folder: folder of the session.
-    history: its history.
-    suffixes: suffixes of the files of a clip.
+  Raises:
+    FileExistsError: the folder has a session or other files.
   """
+  check_new(folder)
+  (folder / AUDIO).mkdir(parents=True, exist_ok=True)
+  clean(folder, history)
+  write(folder, history)
+  return history
+
+
+def check_new(folder: pathlib.Path) -> None:
+  """Raise FileExistsError if a folder has a session or other files."""
+  if (folder / FILE).exists():
+    raise FileExistsError(f"{folder} has a session: name a new folder")
+  # A process that was killed at the start may have left the folder of clips.
+  if any(path.name != AUDIO for path in folder.glob("[!.]*")):
+    raise FileExistsError(f"{folder} has files: name a new folder")
+
+
+def reopen(folder: pathlib.Path) -> History:
+  """Return the history of a folder whose process may have been killed."""
+  history = read(folder)
+  clean(folder, history)
+  return history
+
+
+def clean(folder: pathlib.Path, history: History) -> None:
+  """Delete the files of clips that no song of the history names."""
   stems = {pathlib.PurePath(name).stem for name in _files(history)}
-  kept = {stem + suffix for stem in stems for suffix in suffixes}
-  for path in (folder / AUDIO).iterdir():
-    if path.is_file() and path.name not in kept:
-      path.unlink()
+  kept = {stem + suffix for stem in stems for suffix in SUFFIXES}
+  for suffix in SUFFIXES:
+    for path in (folder / AUDIO).glob(f"[0-9][0-9][0-9][0-9]*{suffix}"):
+      if path.name not in kept:
+        path.unlink()
 
 
 def _files(history: History) -> set[str]:

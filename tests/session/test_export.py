@@ -85,8 +85,8 @@ def session(tmp_path, sampler):
     clips = session.generate(sampler, stem, seed=7, settings=FAST)
     if stem != "pad":
       session.accept(clips[0].number)
-  session.change(session.song.adjusted("bass", gain_db=-4, pan=0.5))
-  session.change(session.song.adjusted("piano", mute=True))
+  session.change(lambda song: song.adjusted("bass", gain_db=-4, pan=0.5))
+  session.change(lambda song: song.adjusted("piano", mute=True))
   return session
 
 
@@ -164,7 +164,7 @@ def test_mix_that_would_clip_lowers_the_projects_alike(tmp_path):
   [volume] = re.findall(r"MASTER_VOLUME (\S+)", paths[-1].read_text())
   assert float(volume) * 1.8 == pytest.approx(audio.CEILING, abs=1e-4)
   # Beyond full scale only floating-point files keep the level.
-  session.change(session.song.adjusted("audio", gain_db=6))
+  session.change(lambda song: song.adjusted("audio", gain_db=6))
   first = export(session, tmp_path / "louder")[0]
   assert audio.read(first).samples.max() == pytest.approx(0.9 * 10**0.3)
 

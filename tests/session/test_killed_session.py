@@ -20,7 +20,7 @@ def work(folder, done):
   while True:
     layer = session.add_audio(sound, name="layer").name
     os.write(done, b"x")
-    session.change(session.song.adjusted(layer, gain_db=-3))
+    session.change(lambda song: song.adjusted(layer, gain_db=-3))
     os.write(done, b"x")
     session.undo()
     os.write(done, b"x")
@@ -49,8 +49,8 @@ for number in range(20):
   for layer in layers:
     assert session.layer_audio(layer.name).samples.any()
   left = {path.name for path in (folder / "audio").iterdir()}
-  assert left == {layer.clip.file for layer in layers}
-  session.change(session.song.adjusted(layers[0].name, mute=True))
+  assert left == {layer.clip.file for layer in layers}, left
+  session.change(lambda song: song.adjusted(layers[0].name, mute=True))
 print("20 sessions reopened")
 """
 

@@ -1,14 +1,18 @@
 """Tests of sessions with random codes in place of a model."""
 
+import concurrent.futures
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from pcm import RATE
 from pcm_model import FAST, music
 
-from stemgen_jax import audio
+from stemgen_jax import StemGen, audio
 from stemgen_jax.audio import Audio
 from stemgen_jax.session import Session, store
 
@@ -49,10 +53,12 @@ def test_takes_are_those_of_the_api_for_the_mix(session, sampler):
 def test_session_reopens_as_it_was(session, sampler):
   clip, other = bass(session, sampler, takes=2)
   session.accept(clip.number)
-  session.change(session.song.adjusted("bass", gain_db=-3, solo=True))
+  session.change(lambda song: song.adjusted("bass", gain_db=-3, solo=True))
+  song, mix = session.song, session.mix()[0]
+  session.close()
   opened = Session.open(session.folder)
-  assert opened.song == session.song
-  same(opened.mix()[0], session.mix()[0])
+  assert opened.song == song
+  same(opened.mix()[0], mix)
   opened.undo()
   opened.undo()
   assert opened.song.layer("bass").accepted is None
@@ -62,18 +68,64 @@ def test_session_reopens_as_it_was(session, sampler):
     opened.undo()
   for _ in range(3):
     opened.redo()
-  assert opened.song == session.song
-  assert opened.audio(other.number).seconds == session.song.seconds
+  assert opened.song == song
+  assert opened.audio(other.number).seconds == song.seconds
   with pytest.raises(ValueError, match="nothing to redo"):
     opened.redo()
 
 
-def test_session_that_another_process_changed_is_not_overwritten(session):
+def test_one_process_has_a_session_and_shares_it(session):
   other = Session.open(session.folder)
-  other.change(other.song.adjusted("drum-loop", mute=True))
-  with pytest.raises(ValueError, match="another process has changed"):
-    session.change(session.song.adjusted("drum-loop", gain_db=-3))
-  assert Session.open(session.folder).song.layer("drum-loop").mute
+  other.change(lambda song: song.adjusted("drum-loop", mute=True))
+  assert session.song.layer("drum-loop").mute
+  session.change(lambda song: song.adjusted("drum-loop", gain_db=-3))
+  code = "import sys; from stemgen_jax.session import Session as s; s.open("
+  run = [sys.executable, "-c", f"{code}sys.argv[1])", session.folder]
+  refused = subprocess.run(run, capture_output=True, text=True, check=False)
+  assert f"process {os.getpid()} on " in refused.stderr
+  session.close()
+  assert subprocess.run(run, check=False).returncode == 0
+  with pytest.raises(ValueError, match="the session is closed"):
+    other.undo()
+  layer = Session.open(session.folder).song.layer("drum-loop")
+  assert (layer.mute, layer.gain_db) == (True, -3)
+
+
+def test_threads_lose_no_change(session):
+  def add(number):
+    session.add_audio(music(seed=number), name=f"layer {number}")
+    session.change(
+      lambda song: song.adjusted(f"layer-{number}", gain_db=-number)
+    )
+
+  with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    list(pool.map(add, range(1, 9)))
+  gains = {x.name: x.gain_db for x in session.song.layers if x.gain_db}
+  assert gains == {f"layer-{number}": -number for number in range(1, 9)}
+
+
+def test_song_that_changes_while_it_is_extended_is_kept(
+  session, sampler, monkeypatch
+):
+  [clip] = bass(session, sampler)
+  session.accept(clip.number)
+  run = sampler.run
+
+  def changing(_, request):
+    session.change(lambda song: song.adjusted("bass", gain_db=-1))
+    return run(request)
+
+  monkeypatch.setattr(StemGen, "run", changing)
+  with pytest.raises(ValueError, match="changed meanwhile"):
+    session.extend(sampler, 0.8)
+  assert session.song.seconds == 0.5
+
+
+def test_start_that_was_killed_is_repeated(tmp_path):
+  (tmp_path / "song" / "audio").mkdir(parents=True)
+  (tmp_path / "song" / "audio" / "0001.flac").touch()
+  session = Session.create(tmp_path / "song", seconds=0.5)
+  assert list((session.folder / "audio").iterdir()) == []
 
 
 def test_numbers_and_files_are_never_used_again(session, sampler):
@@ -82,8 +134,11 @@ def test_numbers_and_files_are_never_used_again(session, sampler):
   [again] = bass(session, sampler)
   assert (again.number, again.seed) == (clip.number + 1, clip.seed)
   # The undone take cannot be reached any more: its files go at the next start.
+  session.close()
+  (session.folder / "audio" / "notes.txt").touch()
   Session.open(session.folder)
   names = sorted(path.name for path in (session.folder / "audio").iterdir())
+  names.remove("notes.txt")  # the user's
   assert names == ["0001.flac", "0003-bass-seed0.codes.npz", again.file]
 
 
@@ -112,9 +167,11 @@ def test_take_is_stale_when_a_layer_of_its_context_changed(session, sampler):
   session.accept(clip.number)
   song = session.song
   assert not song.is_stale(song.layer("bass"))
-  session.change(session.song.adjusted("drum-loop", mute=True))
+  session.change(lambda song: song.adjusted("drum-loop", mute=True))
   assert not session.song.is_stale(session.song.layer("bass"))
-  session.change(session.song.adjusted("drum-loop", mute=False, gain_db=-6))
+  session.change(
+    lambda song: song.adjusted("drum-loop", mute=False, gain_db=-6)
+  )
   assert session.song.is_stale(session.song.layer("bass"))
   new = session.refresh(sampler, "bass")
   assert new.seed == clip.seed
@@ -159,7 +216,7 @@ def test_song_from_nothing_and_own_audio_of_another_format(tmp_path, sampler):
       music(0.8, rate=2 * RATE), name="Chords é/", category="e-piano"
     )
   assert (layer.name, layer.category) == ("chords-e", "piano")
-  session.change(session.song.adjusted("chords-e", pan=-1))
+  session.change(lambda song: song.adjusted("chords-e", pan=-1))
   right = session.layer_audio("chords-e").samples[:, 1]
   assert not right.any()
   assert session.mix()[0].samples[:, 0].any()
@@ -179,20 +236,23 @@ def test_loud_audio_keeps_its_level(tmp_path, sampler):
   [
     (lambda s: s.accept(9), "no take 9: expected 1"),
     (
-      lambda s: s.change(s.song.adjusted("bass", mute=True)),
+      lambda s: s.change(lambda song: song.adjusted("bass", mute=True)),
       "no layer 'bass': expected drum",
     ),
     (
-      lambda s: s.change(s.song.adjusted("drum-loop", pan=0.5)),
+      lambda s: s.change(lambda song: song.adjusted("drum-loop", pan=0.5)),
       "song has 1 channels",
     ),
-    (lambda s: s.change(s.song.adjusted("drum-loop", pan=2)), "expected -1"),
     (
-      lambda s: s.change(s.song.adjusted("drum-loop", gain_db=90)),
+      lambda s: s.change(lambda song: song.adjusted("drum-loop", pan=2)),
+      "expected -1",
+    ),
+    (
+      lambda s: s.change(lambda song: song.adjusted("drum-loop", gain_db=90)),
       "expected -60 to 24",
     ),
     (
-      lambda s: s.change(s.song.moved("drum-loop", 1)),
+      lambda s: s.change(lambda song: song.moved("drum-loop", 1)),
       "place 1: expected 0 to 0",
     ),
     (lambda s: Session.create(s.folder, music()), "has a session"),
@@ -208,31 +268,45 @@ def test_errors_change_nothing(session, call, message):
   assert not (session.folder / "x").exists()
 
 
-def test_files_outside_of_the_session_are_refused(session):
+def test_corrupt_sessions_are_refused(session):
+  session.close()
   path = session.folder / store.FILE
-  stored = json.loads(path.read_text())
-  for name in ("../secret.flac", "/etc/passwd", ".hidden"):
-    stored["song"]["layers"][0]["clips"][0]["file"] = name
+  text = path.read_text()
+
+  def refused(message, **fields):
+    stored = json.loads(text)
+    clip = stored["song"]["layers"][0]["clips"][0]
+    for name, value in fields.items():
+      for part in (clip, stored["song"]["layers"][0], stored["song"]):
+        if name in part:
+          part[name] = value
+          break
     path.write_text(json.dumps(stored))
-    with pytest.raises(ValueError, match="not a file of audio"):
+    with pytest.raises(ValueError, match=message):
       Session.open(session.folder)
-  stored["song"]["layers"][0]["clips"] = [{"number": "x"}]
-  path.write_text(json.dumps(stored))
-  with pytest.raises(ValueError, match=r"session\.json is corrupt"):
-    Session.open(session.folder)
+
+  for name in ("../secret.flac", "/etc/passwd", ".hidden"):
+    refused("not a file of audio", file=name)
+  refused(r"session\.json is corrupt", clips=[{"number": "x"}])
+  refused("gain 1e.09: expected -60 to 24", gain_db=1e9)
+  refused("gain nan", file_gain_db=float("nan"))
+  refused("sample rate 0", sample_rate=0)
+  refused("samples 1e.12", samples=10**12)
+  refused("number 7: expected 1 to 1", number=7)
+  refused("time reference -1", time_reference=-1)
 
 
 def test_layers_are_muted_moved_and_removed(session, sampler):
   [clip] = bass(session, sampler)
   session.accept(clip.number)
-  session.change(session.song.moved("bass", 0))
+  session.change(lambda song: song.moved("bass", 0))
   assert [layer.name for layer in session.song.layers] == ["bass", "drum-loop"]
-  session.change(session.song.adjusted("bass", solo=True))
+  session.change(lambda song: song.adjusted("bass", solo=True))
   same(session.mix()[0], session.audio(clip.number))
-  session.change(session.song.accepted(None, "bass"))
+  session.change(lambda song: song.accepted(None, "bass"))
   same(session.mix()[0], music())
-  session.change(session.song.discarded(clip.number))
+  session.change(lambda song: song.discarded(clip.number))
   assert [layer.name for layer in session.song.layers] == ["drum-loop"]
-  session.change(session.song.without_layer("drum-loop"))
+  session.change(lambda song: song.without_layer("drum-loop"))
   assert not session.mix()[0].samples.any()
   assert dataclasses.replace(session.song, layers=()) == session.song

@@ -5,8 +5,10 @@ and the mix with it is the context of the next step. The sessions are the plans
 of the package.
 """
 
+import contextlib
 import dataclasses
 import pathlib
+import time
 from collections.abc import Sequence
 
 from stemgen_jax import audio, categories, progress
@@ -87,16 +89,25 @@ def sessions(
         dataclasses.replace(step, takes=variations) for step in planned.steps
       ]
       planned = dataclasses.replace(planned, steps=tuple(steps))
-      session = plan.start(planned, folder / name)
-      plan.run(
-        planned,
-        session,
-        engine,
-        settings=settings,
-        on_clip=lambda _: bar.update(),
-      )
-      found[planned.title] = steps_of(session)
+      with contextlib.closing(_start(planned, folder / name)) as session:
+        plan.run(
+          planned,
+          session,
+          engine,
+          settings=settings,
+          on_clip=lambda _: bar.update(),
+        )
+        found[planned.title] = steps_of(session)
   return found
+
+
+def _start(planned: plan.Plan, folder: pathlib.Path) -> Session:
+  """Start a plan; wait for a process that shares the evaluation."""
+  while True:
+    try:
+      return plan.start(planned, folder)
+    except BlockingIOError:
+      time.sleep(1)
 
 
 def steps_of(session: Session) -> list[Step]:

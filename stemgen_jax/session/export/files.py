@@ -71,7 +71,7 @@ def export(
   _write(others[0], mix, bits, about, song.time_reference)
   audible = {layer.name for layer in song.audible}
   project = Project(
-    title=session.folder.name,
+    title=_plain(session.folder.name),
     tracks=tuple(
       Track(
         name=layer.name,
@@ -86,11 +86,17 @@ def export(
     channels=song.channels,
     bpm=bpm or _detected_bpm(mix),
     mix_gain_db=gain_db,
-    comment="\n".join([*(map(_describe, layers)), LICENCES]),
+    comment=_plain("\n".join([*(map(_describe, layers)), LICENCES])),
   )
   dawproject.write(others[1], project, folder)
   reaper.write(others[2], project)
   return [*paths, *others]
+
+
+def _plain(text: str) -> str:
+  """Return text without what XML cannot hold, such as bytes of file names."""
+  text = text.encode("utf-8", "replace").decode("utf-8")
+  return "".join(x for x in text if x.isprintable() or x == "\n")
 
 
 def _detected_bpm(mix: Audio) -> float:
