@@ -72,12 +72,12 @@ class Session:
     store.check_new(folder)
     if (context is None) == (seconds is None):
       raise ValueError("give a context, or the seconds of a song from none")
-    silent = seconds and inputs.silence(seconds, sample_rate, channels)
-    sound = inputs.read_context(silent or context)
     if context is None:
       category = name = ""
+      context = inputs.silence(seconds or 0, sample_rate, channels)
     else:
       name = name or own_audio.name_of(context)
+    sound = inputs.read_context(context)
     start = own_audio.beginning(folder, sound, name, category, loop)
     return cls(State.of(folder, start))
 
