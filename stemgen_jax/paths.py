@@ -35,6 +35,20 @@ def cache_folder() -> pathlib.Path:
   )
 
 
+def is_private(folder: pathlib.Path) -> bool:
+  """Return whether only this user can write to a folder, where that is known.
+
+  Of a missing folder this is False.
+  """
+  try:
+    found = folder.stat()
+  except OSError:
+    return False
+  if not hasattr(os, "geteuid"):  # Windows
+    return True
+  return found.st_uid == os.geteuid() and not found.st_mode & 0o022
+
+
 def exported(name: str) -> pathlib.Path:
   """Return the .safetensors file of "demo" or of a path without its suffix.
 

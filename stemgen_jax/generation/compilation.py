@@ -23,16 +23,24 @@ def keep_programs() -> None:
 
   A folder that the user has set (JAX_COMPILATION_CACHE_DIR, or
   `jax_compilation_cache_dir` of JAX's configuration) stays. Where the folder
-  cannot be written, every run compiles its programs, as it does for a file
-  that was cut off by a kill or a full disk, until the folder is deleted.
+  cannot be written, or others can write to it, every run compiles its
+  programs, as it does for a file that was cut off by a kill or a full disk,
+  until the folder is deleted.
   """
   if jax.config.jax_compilation_cache_dir is not None:  # pyright: ignore[reportAttributeAccessIssue]
     return
   try:
     folder = _own_folder()
     disk.check_folder(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
   except OSError:
+    return
+  if not paths.is_private(folder):  # A kept program can run any code.
+    warnings.warn(
+      f"{folder}: other users can write to it; expected a folder of this user "
+      "alone: programs are not kept; delete it",
+      stacklevel=2,
+    )
     return
   # A program that another run is writing, or that a full disk has no room for,
   # is compiled again.

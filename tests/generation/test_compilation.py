@@ -50,6 +50,7 @@ def test_programs_are_kept_for_the_next_run(tmp_path):
   cache = tmp_path / "cache"
   printed = run(cache)
   (folder,) = cache.iterdir()
+  assert folder.stat().st_mode & 0o777 == 0o700
 
   def kept():
     return {path: path.stat().st_mtime_ns for path in folder.iterdir()}
@@ -62,6 +63,22 @@ def test_programs_are_kept_for_the_next_run(tmp_path):
   for path in written:
     path.write_bytes(path.read_bytes()[:100])
   assert run(cache) == printed
+
+
+def test_a_cache_folder_of_others_is_not_used(tmp_path, monkeypatch):
+  monkeypatch.setenv("STEMGEN_JAX_CACHE", str(tmp_path))
+  folder = compilation._own_folder()
+  folder.mkdir()
+  folder.chmod(0o777)
+  name = "jax_compilation_cache_dir"
+  before = getattr(jax.config, name)
+  jax.config.update(name, None)
+  try:
+    with pytest.warns(UserWarning, match="other users can write to it"):
+      compilation.keep_programs()
+    assert getattr(jax.config, name) is None
+  finally:
+    jax.config.update(name, before)
 
 
 @pytest.mark.processes

@@ -55,16 +55,52 @@ def test_other_programs_are_other_files(call, tmp_path, monkeypatch):
   assert call(arguments=wide)[1] == 3
   with jax.default_matmul_precision("highest"):
     assert call()[1] == 4
-  programs._code.cache_clear()
-  monkeypatch.setattr(programs, "_TRACED", ("model",))
+  monkeypatch.setattr(programs, "_SOURCES", programs._digest(("model",)))
   assert call()[1] == 5
-  programs._code.cache_clear()
   assert len(list(tmp_path.iterdir())) == 5
 
 
 def test_a_folder_that_cannot_be_written_does_not_matter(call, tmp_path):
   result, _ = call(folder=tmp_path / "missing")
   np.testing.assert_array_equal(result, [1, 3, 5])
+
+
+def test_a_folder_of_others_is_neither_read_nor_written(
+  call, tmp_path, monkeypatch
+):
+  call()
+  [path] = tmp_path.iterdir()
+  path.write_bytes(b"planted")
+  for mode in (0o770, 0o707):
+    tmp_path.chmod(mode)
+    np.testing.assert_array_equal(call()[0], [1, 3, 5])
+  tmp_path.chmod(0o755)
+  monkeypatch.setattr("os.geteuid", lambda: tmp_path.stat().st_uid + 1)
+  np.testing.assert_array_equal(call()[0], [1, 3, 5])
+  assert path.read_bytes() == b"planted"
+  monkeypatch.delattr("os.geteuid")  # Windows
+  call()
+  assert path.read_bytes() != b"planted"
+
+
+@pytest.mark.parametrize("name", ["export", "deserialize", "Exported.call"])
+def test_exports_that_fail_are_not_needed(call, monkeypatch, name):
+  def fail(*_, **__):
+    raise TypeError("of another version of JAX")
+
+  call()  # There is a file to deserialize.
+  if name == "export":
+    monkeypatch.setattr(programs, "_read", lambda path: None)
+  monkeypatch.setattr(f"jax.export.{name}", fail)
+  np.testing.assert_array_equal(call()[0], [1, 3, 5])
+
+
+def test_sources_are_those_of_the_import(call, tmp_path, monkeypatch):
+  call()
+  monkeypatch.setattr("pathlib.Path.read_bytes", lambda self: b"pulled")
+  call()
+  assert programs._digest(programs._TRACED) != programs._SOURCES
+  assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_kept_programs_give_the_same_codes(tmp_path, monkeypatch):
