@@ -7,9 +7,11 @@ hold Python's lock; in two processes they run at the same time.
 
 import gc
 import glob
+import importlib
 import multiprocessing
 import pathlib
 import sys
+import threading
 import types
 from multiprocessing.connection import Connection
 from typing import Any
@@ -59,6 +61,7 @@ class CodecProcess(NetworkFormat):
     super().__init__(name, config, checksum, Framing(hop=config.hop), "cpu")
     context = multiprocessing.get_context("fork")
     self._connection, other = context.Pipe()
+    self._lock = threading.Lock()
     # A daemon is terminated when this process exits.
     self._process = context.Process(
       target=_serve, args=(self._connection, other, path, checksum), daemon=True
@@ -85,8 +88,9 @@ class CodecProcess(NetworkFormat):
 
   def _call(self, method: str, *arguments: Any) -> Any:
     try:
-      self._connection.send((method, arguments))
-      result = self._connection.recv()
+      with self._lock:  # An answer is that of the latest call.
+        self._connection.send((method, arguments))
+        result = self._connection.recv()
     except (EOFError, OSError) as error:
       self._process.join(1)
       raise OSError(
@@ -99,6 +103,21 @@ class CodecProcess(NetworkFormat):
     return result
 
 
+def _postpone(name: str) -> None:
+  """Import a module only when something in it is used."""
+  stand_in = types.ModuleType(name)
+
+  def load(attribute: str) -> Any:
+    if attribute.startswith("__"):  # of the import system
+      raise AttributeError(attribute)
+    if sys.modules.get(name) is stand_in:
+      del sys.modules[name]
+    return getattr(importlib.import_module(name), attribute)
+
+  vars(stand_in)["__getattr__"] = load
+  sys.modules[name] = stand_in
+
+
 def _serve(
   parent: Connection, connection: Connection, path: pathlib.Path, checksum: str
 ) -> None:
@@ -106,10 +125,9 @@ def _serve(
   parent.close()  # Otherwise its end would never be noticed.
   signals.in_worker()
   gc.disable()  # Imports make many objects and no garbage: 10 % (measured).
-  # A stand-in for PyTorch's rules for tensors without data, which are not used
-  # here and take a quarter of its import (measured).
-  unused = "torch._meta_registrations"
-  sys.modules[unused] = types.ModuleType(unused)
+  # PyTorch's rules for tensors without data are not used here and take a
+  # quarter of its import (measured).
+  _postpone("torch._meta_registrations")
   codec: Any = None
   failed: Exception | None = None
   try:
