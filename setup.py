@@ -56,7 +56,7 @@ setuptools.setup(
   install_requires=[
     "absl-py>=2.1",
     "encodec>=0.1.1",
-    "filelock>=3.12",
+    "filelock>=4.3",  # locks.py removes a lock's file before its release
     "flatbuffers>=24",  # for jax.export
     "flax>=0.12",
     "jax>=0.10.2",

@@ -32,7 +32,8 @@ def only_writer(path: disk.Path, *, folder: bool = False) -> Iterator[None]:
   path = pathlib.Path(path)
   where = path if folder else path.parent
   file = where / (NAME if folder else f".{path.name[:200]}{NAME}")
-  # The system releases it when the process ends in any way.
+  # The system releases it when the process ends in any way. The file is
+  # removed before that, as filelock refuses a lock on a removed file.
   lock = filelock.FileLock(file, timeout=0, thread_local=False)
   with made(where):
     try:

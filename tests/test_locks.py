@@ -1,6 +1,7 @@
 """One writer for each output."""
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import signal
@@ -56,6 +57,23 @@ def test_the_second_writer_is_refused_until_the_first_is_killed(kind, tmp_path):
     # The partial file of the killed process is gone, where it was its own.
     assert (names == {".out.lock"}) == (kind == "file")
   assert kind == "folder" or not list(path.parent.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="fcntl")
+def test_a_lock_on_a_removed_file_does_not_count(tmp_path, monkeypatch):
+  path, lock, flock = tmp_path / "out", tmp_path / ".out.lock", fcntl.flock
+
+  def late(*arguments):
+    """Lock a file that another writer has removed since it was opened."""
+    monkeypatch.undo()
+    lock.unlink()
+    return flock(*arguments)
+
+  monkeypatch.setattr(fcntl, "flock", late)
+  with locks.only_writer(path):
+    assert fcntl.flock is flock
+    with pytest.raises(BlockingIOError), locks.only_writer(path):
+      pass
 
 
 def test_folders_are_made_and_removed_if_they_stay_empty(tmp_path):
