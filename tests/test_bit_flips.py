@@ -13,11 +13,16 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from flax import nnx
 
-from stemgen_jax import codec, model, paths
+from stemgen_jax import codec, model, paths, small_runs
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import encodec, networks
 from stemgen_jax.codec.framing import Framing
+from stemgen_jax.coherence import config as coherence_config
+from stemgen_jax.coherence import weights as coherence_weights
+from stemgen_jax.coherence.training import loop as coherence_loop
+from stemgen_jax.coherence.training.config import TrainingConfig
 from stemgen_jax.data import records
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.data.preparation import pairs, prepare, song_codes
@@ -162,6 +167,28 @@ def read_checkpoint(folder):
   return about.data, about.position, jax.tree.leaves(state)
 
 
+def coherence_training(folder):
+  network = coherence_config.NetworkConfig(
+    timing=8, harmony=4, detectors=2, timing_blocks=1, harmony_blocks=1
+  )
+  songs: list[Any] = [None, None]  # only counted
+  config = TrainingConfig(network=network, songs=2, seed=1)
+  return coherence_loop.Training(config, songs, folder)
+
+
+def export_coherence(folder):
+  coherence_training(folder).export(folder / "c.safetensors")
+
+
+def read_coherence(folder):
+  network = coherence_weights.load.__wrapped__(folder / "c.safetensors")
+  return jax.tree.leaves(nnx.state(network))
+
+
+def save_small_run(folder):
+  coherence_training(folder).save()
+
+
 def save_examples(folder):
   shutil.copy(paths.DEMO_HELDOUT, folder)
 
@@ -179,15 +206,16 @@ KINDS = {
   "manifest": (prepare_set, read_set, "*.[jn][sp][oy]*"),
   "descriptions": (prepare_set, read_set, "stem_codes/**/*.json"),
   "checkpoint": (save_checkpoint, read_checkpoint, "checkpoints/1/**/*"),
+  "coherence": (export_coherence, read_coherence, "*"),
+  "small run": (save_small_run, small_runs.read, "*"),
   "examples": (save_examples, read_examples, "*"),
 }
 
 
-# Orbax takes long to read a checkpoint.
-CASES: list[Any] = [
-  (kind, 25 if kind == "checkpoint" else FLIPS) for kind in KINDS
-]
-CASES.append(pytest.param("checkpoint", FLIPS, marks=pytest.mark.soak))
+# They take long to read.
+SLOW = ("checkpoint", "coherence")
+CASES: list[Any] = [(kind, 25 if kind in SLOW else FLIPS) for kind in KINDS]
+CASES += [pytest.param(kind, FLIPS, marks=pytest.mark.soak) for kind in SLOW]
 
 
 @pytest.mark.parametrize(("kind", "flips"), CASES)

@@ -59,7 +59,6 @@ def test_the_second_writer_is_refused_until_the_first_is_killed(kind, tmp_path):
   assert kind == "folder" or not list(path.parent.iterdir())
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="fcntl")
 def test_a_lock_on_a_removed_file_does_not_count(tmp_path, monkeypatch):
   path, lock, flock = tmp_path / "out", tmp_path / ".out.lock", fcntl.flock
 

@@ -33,12 +33,14 @@ def save(
     for name, value in _named(nnx.state(network)).items()
   }
   data = safetensors.numpy.save(tensors)
-  about = {
-    "config": dataclasses.asdict(config),
-    "features": features.VERSION,
-    "sha256": hashlib.sha256(data).hexdigest(),
-    "metadata": metadata,
-  }
+  about = recipes.sealed(
+    {
+      "config": dataclasses.asdict(config),
+      "features": features.VERSION,
+      "sha256": hashlib.sha256(data).hexdigest(),
+      "metadata": metadata,
+    }
+  )
   disk.write_described(path, data, about)
 
 
@@ -59,6 +61,7 @@ def load(path: str | os.PathLike[str] = paths.COHERENCE) -> Network:
         ".json next to it, as `stemgen-jax train_coherence` writes them"
       )
   about = disk.read_json(about_path, _FIX)
+  about = recipes.check_seal(about_path, about, _FIX)
   if about.get("features") != features.VERSION:
     raise ValueError(
       f"{about_path}: features of version {about.get('features')}; expected "
@@ -66,7 +69,10 @@ def load(path: str | os.PathLike[str] = paths.COHERENCE) -> Network:
     )
   if disk.checksum(path) != about.get("sha256"):
     raise ValueError(f"{path} does not belong to {about_path.name}: {_FIX}")
-  config = recipes.build(NetworkConfig, about.get("config"))
+  try:
+    config = recipes.build(NetworkConfig, about.get("config"))
+  except ValueError as error:
+    raise ValueError(f"{about_path}: {error}; {_FIX}") from error
   network = Network(config, rngs=nnx.Rngs(0))
   graph, state = nnx.split(network)
   tensors = disk.read_tensors(path, _FIX)

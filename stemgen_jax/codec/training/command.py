@@ -4,10 +4,9 @@ import dataclasses
 import importlib
 import pathlib
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 
-from stemgen_jax import codec, disk, progress, signals
+from stemgen_jax import codec, disk, progress, small_runs
 from stemgen_jax.codec.training import clips, loop, pitch_classes, report
 from stemgen_jax.codec.training.config import TrainingConfig
 
@@ -71,25 +70,12 @@ def train(
     FileExistsError: `weights` has another codec and `overwrite` is False.
   """
   # Before hours of training. The end of this very run may be exported again.
-  done = loop.steps_done(job.out) >= job.config.steps
+  done = small_runs.steps_done(job.out) >= job.config.steps
   if weights.exists() and not done and not overwrite:
     raise FileExistsError(f"{weights} exists: {_TO_REPLACE}")
   job.render("train", "valid")
   run = job.training()
-  if run.step:
-    print(f"resuming from step {run.step}", flush=True)
-  try:
-    _run(run, checkpoint_minutes)
-  except OSError as error:
-    if not disk.is_full(error):
-      raise
-    raise OSError(
-      f"disk full: {job.out} cannot be written; the last checkpoint is of step "
-      f"{loop.steps_done(job.out)}; free some space, then the same command "
-      f"resumes ({error})"
-    ) from error
-  if run.step < job.config.steps:
-    print(f"stopped at step {run.step}, saved; the same command resumes it")
+  if not small_runs.train(run, job.out, _SHOWN, checkpoint_minutes):
     return
   with tempfile.TemporaryDirectory() as folder:
     trained = pathlib.Path(folder) / "codec.safetensors"
@@ -101,31 +87,6 @@ def train(
     )
   run.export(weights, job.name)
   print(f"wrote {weights}")
-
-
-def _run(run: loop.Training, checkpoint_minutes: float) -> None:
-  """Train to the end, or until SIGTERM or Ctrl-C; save either way."""
-  saved = time.monotonic()
-  with (
-    signals.requests(insist=False) as stop,
-    progress.bar(
-      run.run(),
-      initial=run.step,
-      total=run.config.steps,
-      desc="training",
-      unit="step",
-      seconds=1.0,
-    ) as bar,
-  ):
-    for figures in bar:
-      shown = {k: f"{figures[k]:.3g}" for k in _SHOWN if k in figures}
-      bar.set_postfix(shown, refresh=False)
-      if time.monotonic() - saved > 60 * checkpoint_minutes:
-        run.save()
-        saved = time.monotonic()
-      if stop.asked:
-        break
-    run.save()
 
 
 def write_report(
@@ -157,7 +118,7 @@ def write_report(
         f"{tested.sample_rate} Hz; expected a mono codec at {rate} Hz"
       )
     job.render("train", "valid")
-  elif not loop.steps_done(job.out):
+  elif not small_runs.steps_done(job.out):
     raise FileNotFoundError(
       f"no checkpoint in {job.out}: train first, or give a codec, as "
       "--codec=demo"

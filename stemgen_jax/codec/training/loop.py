@@ -1,7 +1,6 @@
 """Training of a codec on one machine: loop, checkpoint and log."""
 
 import dataclasses
-import hashlib
 import json
 import math
 import pathlib
@@ -14,15 +13,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from stemgen_jax import disk, recipes
+from stemgen_jax import disk, recipes, small_runs
 from stemgen_jax.codec import encodec, networks
 from stemgen_jax.codec.training import losses, normalization, quantizer
 from stemgen_jax.codec.training.clips import Clips
 from stemgen_jax.codec.training.config import TrainingConfig
 from stemgen_jax.codec.training.teacher import Teacher
 
-_CHECKPOINT = "checkpoint.safetensors"
-_FIX = "restore a copy, or start again in another folder"
 _LOG = "log.jsonl"
 _LOG_EVERY = 10
 _SMOOTHING = 0.98  # of the waveform error that ends the warm-up
@@ -77,7 +74,7 @@ class Training:
       config.network.levels, config.network.codes_per_level
     )
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / _CHECKPOINT).exists():
+    if (folder / small_runs.CHECKPOINT).exists():
       self._restore()
     elif self._teacher:
       self._teacher.fit(torch.cat(self._other_batches()))
@@ -122,10 +119,9 @@ class Training:
       "step": self.step,
       "warm_up_end": self.warm_up_end,
       "error": self._error,
-      "checksum": _checksum(tensors),
     }
-    metadata = {"progress": json.dumps(progress)}
-    with disk.replacing(self._folder / _CHECKPOINT) as file:
+    metadata = small_runs.metadata(progress, tensors)
+    with disk.replacing(self._folder / small_runs.CHECKPOINT) as file:
       file.write(safetensors.torch.save(tensors, metadata))
 
   def export(self, path: pathlib.Path, name: str) -> str:
@@ -242,13 +238,8 @@ class Training:
     return torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
 
   def _restore(self) -> None:
-    path = self._folder / _CHECKPOINT
-    with disk.open_tensors(path, _FIX, "pt") as file:
-      progress = disk.parse_json(file.metadata()["progress"])
-      tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    stated = progress.get("checksum")  # missing in earlier versions
-    if stated is not None and stated != _checksum(tensors):
-      raise ValueError(f"{path} is corrupt (it has another checksum): {_FIX}")
+    path = self._folder / small_runs.CHECKPOINT
+    progress, tensors = small_runs.read(self._folder, "pt")
     # A run may be made longer or shorter.
     ours = recipes.as_json(self.config) | {"steps": progress["config"]["steps"]}
     # Fields that an earlier version had besides make no difference.
@@ -279,27 +270,6 @@ class Training:
       state.setdefault(int(number), {})[name] = value
     groups = self._optimizer.state_dict()["param_groups"]
     self._optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def steps_done(folder: pathlib.Path) -> int:
-  """Return the steps of the run in a folder; 0 if there is none.
-
-  Raises:
-    ValueError: its checkpoint is corrupt.
-  """
-  path = folder / _CHECKPOINT
-  if not path.exists():
-    return 0
-  with disk.open_tensors(path, _FIX, "pt") as file:
-    return disk.parse_json(file.metadata()["progress"])["step"]
-
-
-def _checksum(tensors: dict[str, Tensor]) -> str:
-  digest = hashlib.sha256()
-  for name, tensor in sorted(tensors.items()):
-    digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-    digest.update(tensor.contiguous().numpy().tobytes())
-  return digest.hexdigest()
 
 
 def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

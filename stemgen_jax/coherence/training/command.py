@@ -2,9 +2,8 @@
 
 import dataclasses
 import pathlib
-import time
 
-from stemgen_jax import disk, paths, progress, signals, text_tables
+from stemgen_jax import disk, paths, progress, small_runs, text_tables
 from stemgen_jax.coherence import weights as weights_lib
 from stemgen_jax.coherence.training import corpus, loop, report
 from stemgen_jax.coherence.training.config import TrainingConfig
@@ -60,54 +59,16 @@ def train(
     FileExistsError: `weights` exists and `overwrite` is False.
   """
   # The end of this very run may be exported again.
-  done = loop.steps_done(job.out) >= job.config.steps
+  done = small_runs.steps_done(job.out) >= job.config.steps
   if weights.exists() and not done and not overwrite:
     raise FileExistsError(
       f"{weights} exists: give another --export, or --overwrite"
     )
   run = job.training()
-  if run.step:
-    print(f"resuming from step {run.step}", flush=True)
-  try:
-    _run(run, checkpoint_minutes)
-  except OSError as error:
-    if not disk.is_full(error):
-      raise
-    raise OSError(
-      f"disk full: {job.out} cannot be written; the last checkpoint is of step "
-      f"{loop.steps_done(job.out)}; free some space, then the same command "
-      f"resumes ({error})"
-    ) from error
-  if run.step < job.config.steps:
-    print(f"stopped at step {run.step}, saved; the same command resumes it")
+  if not small_runs.train(run, job.out, _SHOWN, checkpoint_minutes):
     return
   run.export(weights)
   print(f"wrote {weights}")
-
-
-def _run(run: loop.Training, checkpoint_minutes: float) -> None:
-  """Train to the end, or until SIGTERM or Ctrl-C; save either way."""
-  saved = time.monotonic()
-  with (
-    signals.requests(insist=False) as stop,
-    progress.bar(
-      run.run(),
-      initial=run.step,
-      total=run.config.steps,
-      desc="training",
-      unit="step",
-      seconds=1.0,
-    ) as bar,
-  ):
-    for figures in bar:
-      shown = {k: f"{figures[k]:.3g}" for k in _SHOWN}
-      bar.set_postfix(shown, refresh=False)
-      if time.monotonic() - saved > 60 * checkpoint_minutes:
-        run.save()
-        saved = time.monotonic()
-      if stop.asked:
-        break
-    run.save()
 
 
 def write_report(job: Job, weights: str | None) -> None:
@@ -123,7 +84,7 @@ def write_report(job: Job, weights: str | None) -> None:
   if weights:
     path = paths.COHERENCE if weights == "package" else weights
     network = weights_lib.load(path)
-  elif loop.steps_done(job.out):
+  elif small_runs.steps_done(job.out):
     network = job.training().network
   else:
     raise FileNotFoundError(

@@ -11,7 +11,7 @@ import optax
 import safetensors.numpy
 from flax import nnx
 
-from stemgen_jax import disk, recipes
+from stemgen_jax import disk, recipes, small_runs
 from stemgen_jax.coherence import weights
 from stemgen_jax.coherence.network import Network
 from stemgen_jax.coherence.training import clips
@@ -19,8 +19,6 @@ from stemgen_jax.coherence.training import loss as loss_lib
 from stemgen_jax.coherence.training.config import TrainingConfig
 from stemgen_jax.coherence.training.corpus import Song
 
-_CHECKPOINT = "checkpoint.safetensors"
-_FIX = "restore a copy, or start again in another folder"
 _LOG = "log.jsonl"
 _LOG_EVERY = 10
 _MOST_GRADIENT = 5.0  # norm
@@ -67,7 +65,7 @@ class Training:
     )
     self._state = self._optimizer.init(self._params)
     self._update = jax.jit(self._step, donate_argnums=(0, 1))
-    if (folder / _CHECKPOINT).exists():
+    if (folder / small_runs.CHECKPOINT).exists():
       self._restore()
 
   def run(self) -> Iterator[dict[str, float]]:
@@ -121,8 +119,9 @@ class Training:
     leaves = jax.tree.leaves((self._params, self._state))
     tensors = {str(i): np.asarray(leaf) for i, leaf in enumerate(leaves)}
     progress = {"step": self.step, "config": recipes.as_json(self.config)}
-    data = safetensors.numpy.save(tensors, {"progress": json.dumps(progress)})
-    with disk.replacing(self._folder / _CHECKPOINT) as file:
+    metadata = small_runs.metadata(progress, tensors)
+    data = safetensors.numpy.save(tensors, metadata)
+    with disk.replacing(self._folder / small_runs.CHECKPOINT) as file:
       file.write(data)
 
   def export(self, path: pathlib.Path) -> None:
@@ -132,10 +131,8 @@ class Training:
     weights.save(path, self.network, self.config.network, about)
 
   def _restore(self) -> None:
-    path = self._folder / _CHECKPOINT
-    with disk.open_tensors(path, _FIX) as file:
-      progress = disk.parse_json(file.metadata()["progress"])
-      tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    path = self._folder / small_runs.CHECKPOINT
+    progress, tensors = small_runs.read(self._folder)
     # A run may be made longer or shorter.
     ours = recipes.as_json(self.config) | {"steps": progress["config"]["steps"]}
     recipes.check_same(path, progress["config"], ours)
@@ -145,19 +142,8 @@ class Training:
     if [tensors.get(str(i), np.zeros(0)).shape for i in range(len(leaves))] != (
       shapes
     ):
-      raise ValueError(f"{path} is of another version of the network: {_FIX}")
+      raise ValueError(
+        f"{path} is of another version of the network: {small_runs.FIX}"
+      )
     restored = [jax.numpy.asarray(tensors[str(i)]) for i in range(len(leaves))]
     self._params, self._state = jax.tree.unflatten(tree, restored)
-
-
-def steps_done(folder: pathlib.Path) -> int:
-  """Return the steps of the run in a folder; 0 if there is none.
-
-  Raises:
-    ValueError: its checkpoint is corrupt.
-  """
-  path = folder / _CHECKPOINT
-  if not path.exists():
-    return 0
-  with disk.open_tensors(path, _FIX) as file:
-    return disk.parse_json(file.metadata()["progress"])["step"]

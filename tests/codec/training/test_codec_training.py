@@ -6,7 +6,7 @@ import pytest
 import tones
 import torch
 
-from stemgen_jax import audio, codec
+from stemgen_jax import audio, codec, small_runs
 from stemgen_jax.codec import networks
 from stemgen_jax.codec.training import clips, loop, losses, report
 
@@ -103,7 +103,7 @@ def test_taught_dimensions_fit_the_latents(taught):
 def test_a_corrupt_checkpoint_is_named(cache, tmp_path):
   run(cache, tmp_path, 2)
   checkpoint = tmp_path / "checkpoint.safetensors"
-  assert loop.steps_done(tmp_path) == 2
+  assert small_runs.steps_done(tmp_path) == 2
   content = checkpoint.read_bytes()
   checkpoint.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
   with pytest.raises(ValueError, match="it has another checksum"):

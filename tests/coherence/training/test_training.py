@@ -1,12 +1,14 @@
 """Training on songs of chimes: counterexamples, loop, report."""
 
 import dataclasses
+import json
 
 import chimes
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from stemgen_jax import small_runs
 from stemgen_jax.coherence import weights
 from stemgen_jax.coherence.config import NetworkConfig
 from stemgen_jax.coherence.network import Embedding
@@ -146,7 +148,7 @@ def run(songs, folder, steps=None):
 def test_resumed_run_takes_the_same_steps(songs, cache, tmp_path):
   whole, losses = run(songs, tmp_path / "whole")
   _, before = run(songs, tmp_path / "parts", 1)
-  assert loop.steps_done(tmp_path / "parts") == 1
+  assert small_runs.steps_done(tmp_path / "parts") == 1
   second, after = run(songs, tmp_path / "parts")
   assert before + after == losses
   paths = [tmp_path / name / "a.safetensors" for name in ("whole", "parts")]
@@ -158,6 +160,12 @@ def test_resumed_run_takes_the_same_steps(songs, cache, tmp_path):
     loop.Training(other, songs, tmp_path / "parts")
 
   network = weights.load(paths[0])
+  about_path = paths[1].with_suffix(".json")
+  about = json.loads(about_path.read_text())
+  del about["description_checksum"], about["config"]
+  about_path.write_text(json.dumps(about))
+  with pytest.raises(ValueError, match=r"parts/a\.json: NetworkConfig is None"):
+    weights.load(paths[1])
   held_out = corpus.load(cache, SOURCE.numbers("valid"))
   won_pairs = report.report(network, held_out, frames=FRAMES)
   assert {"another song", "1/8 early or late", "transposed"} <= set(won_pairs)
