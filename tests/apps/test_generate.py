@@ -1,20 +1,16 @@
-"""Tests of the generate command, mostly with a stand-in for the model."""
+"""Tests of the generate command with a stand-in for the model."""
 
 import dataclasses
 import json
 import pathlib
 
-import jax
 import numpy as np
 import pytest
-import torch
 from fake_stemgen import FakeStemGen
 from matplotlib import image
 
-from stemgen_jax import __main__, audio, coherence, model, paths, sampling
-from stemgen_jax.audio import Audio
-from stemgen_jax.codec import encodec, networks
-from stemgen_jax.generation import compilation, sampler, stemgen
+from stemgen_jax import __main__, audio, coherence, paths, sampling
+from stemgen_jax.generation import compilation, stemgen
 from stemgen_jax.generation.take import Take
 
 RATE = 22050
@@ -25,15 +21,6 @@ def fake(monkeypatch):
   fake = FakeStemGen()
   monkeypatch.setattr(stemgen, "StemGen", fake)
   return fake
-
-
-@pytest.fixture
-def context(tmp_path, monkeypatch):
-  noise = np.random.default_rng(0).standard_normal((RATE, 2)) * 0.1
-  context = Audio(noise.clip(-0.5, 0.5).astype(np.float32), RATE)
-  audio.write(tmp_path / "mix.wav", context, bits="float")
-  monkeypatch.chdir(tmp_path)
-  return context
 
 
 def run(*arguments, expect=0):
@@ -342,83 +329,6 @@ def test_codes_are_written_unless_switched_off(context, fake, capsys):
   run("--context=mix.wav", "--out=b.wav", expect=1)
   assert "b.codes.npz exists" in capsys.readouterr().err
   assert not pathlib.Path("b.wav").exists()
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-  """A real model and codec, tiny and untrained, as files."""
-  torch.manual_seed(0)
-  folder = tmp_path_factory.mktemp("weights")
-  shape = networks.NetworkConfig(
-    sample_rate=8000, ratios=(8, 5), filters=2, latent=8, codes_per_level=16
-  )
-  network = networks.Network(shape)
-  for name, values in network.state_dict().items():
-    if name.endswith("embed"):  # all zero before training
-      values.normal_()
-  checksum = encodec.save(folder / "codec.safetensors", "tiny", network, {})
-  config = model.ModelConfig(
-    codes=16,
-    width=16,
-    depth=1,
-    heads=2,
-    mlp=16,
-    window=100,
-    frame_rate=200.0,
-    codec=str(folder / "codec.safetensors"),
-    codec_checksum=checksum,
-  )
-  rng = np.random.default_rng(0)  # init_params would compile for seconds
-  params = jax.tree.map(
-    lambda leaf: rng.normal(0, 0.3, leaf.shape).astype(np.float32),
-    jax.eval_shape(lambda: model.init_params(config, jax.random.key(0))),
-  )
-  model.save_weights(folder / "model.safetensors", config, params, {})
-  return folder / "model.safetensors"
-
-
-def test_seed_gives_the_same_file_alone_and_in_a_batch(
-  context, weights, capsys
-):
-  flags = (f"--weights={weights}", "--context=mix.wav", "--steps=2,1")
-  run(*flags, "--out=few.wav", "--seed=1", "--takes=2")
-  run(*flags, "--out=alone.wav", "--seed=2")
-  alone, few = audio.read("alone.wav"), audio.read("few-seed2.wav")
-  assert alone.samples.shape == context.samples.shape
-  np.testing.assert_array_equal(alone.samples, few.samples)
-  other = audio.read("few-seed1.wav")
-  assert not np.array_equal(other.samples, alone.samples)
-  assert "real-time factor" in capsys.readouterr().out
-
-
-def test_dry_run_prints_costs_of_presets_and_requested_settings(
-  context, weights, monkeypatch, capsys
-):
-  flags = (f"--weights={weights}", "--context=mix.wav", "--dry_run")
-
-  def passes(*more):
-    run(*flags, *more)
-    _, title, *lines = capsys.readouterr().out.splitlines()
-    assert "the codec takes about" in title
-    assert all("GFLOP, about" in line for line in lines)
-    return [
-      (line.partition(" passes")[0].split(), line.partition(" s, ")[2])
-      for line in lines
-    ]
-
-  # A second is 200 frames, in three windows of 100, of which the last two have
-  # 50 frames to sample: most steps of the paper fix none.
-  presets = [
-    (["--preset=default", "132"], ""),
-    (["--preset=fast", "36"], ""),
-    (["--preset=paper", "1545"], ""),
-  ]
-  assert passes("--takes=3") == presets  # a CPU takes no batches
-  monkeypatch.setattr(sampler, "at_once", lambda exact: 1 if exact else 2)
-  rows = [*presets, (["as", "requested", "27"], "")]
-  rows += [(name, "2 takes at once") for name, _ in rows]
-  assert passes("--takes=3", "--steps=2,1") == rows
-  assert files() == ["mix.wav"]
 
 
 @pytest.mark.parametrize("name", ["drums", "chords"])
