@@ -24,9 +24,6 @@ The cost for every preset, without generating: --dry_run. Any setting of the
 sampling is a flag, such as --settings.rank=low_discrepancy,
 --settings.guidance.context=3 or --settings.top_k=0,0,64,64 (per level).
 
-The model sees a window of some seconds at a time; longer music is decoded in
-windows that overlap by half, each with its own passes.
-
 Instruments: piano, organ, guitar, bass, strings, ensemble, brass, reed, pipe,
 synth_lead, synth_pad, drums, ... and other names: "e-piano", "sax".
 """
@@ -61,8 +58,8 @@ _add.string(
 _add.bool(
   "exact",
   False,
-  "Sample one take at a time on GPU and TPU too, so that a seed gives the "
-  "same take to the last bit for any --takes. On a CPU it always does.",
+  "Sample one take at a time on GPU and TPU too: a seed gives the same bits "
+  "for any --takes.",
 )
 _add.integer(
   "best",

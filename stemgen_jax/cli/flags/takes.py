@@ -107,13 +107,12 @@ def _define(
   add.string(
     "codec_device",
     "auto",
-    "Where the codec encodes and decodes: cpu, cuda or cuda:N; auto is a GPU "
-    "if PyTorch finds one.",
+    "Device of the codec: cpu, cuda, cuda:N; auto is a GPU if there is one.",
   )
   add.enum(
     "dtype",
     "auto",
     ["auto", "float32", "bfloat16"],
-    "Dtype of the model's products. auto is that of the take for an edit, "
-    "otherwise the faster one here; float32 is the portable setting for seeds.",
+    "Dtype of the model's products; auto is that of the take for an edit, or "
+    "the faster one here; float32 is portable.",
   )
