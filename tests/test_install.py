@@ -49,8 +49,8 @@ _RUN = """
 import sys
 from stemgen_jax import __main__ as command
 for line in sys.argv[1:]:
-  sys.argv = ["stemgen-jax", *line.split()]
-  if command.main():
+  sys.argv = ["stemgen-jax", *line.split()]  # ml_collections reads it
+  if command.main(sys.argv[1:]):
     sys.exit(f"failed: {line}")
 """
 
