@@ -169,6 +169,7 @@ FOUND = [
   ("json", b"[" * 100_000),
   ("yaml", b"stems: [a, b]"),
   ("yaml", b"- " * 5000),
+  ("mp3", (b"\xff\xfb\x90\0" + bytes(413)) * 3 + b"\xff\xfb\0\0"),
   *(
     (path.suffix[1:], path.read_bytes())
     for path in sorted((pathlib.Path(__file__).parent / "fuzz_cases").iterdir())

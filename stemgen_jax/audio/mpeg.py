@@ -188,8 +188,10 @@ def _walk(
   while at < end:
     header = header_at(data, at)
     seconds = count * first.samples / first.rate
-    if header is not None and header.kind == first.kind:
+    size = 0  # of a header without a bit rate in a file that states one
+    if header is not None and (header.size or free):
       size = header.size or free + header.padding
+    if header is not None and header.kind == first.kind and size:
       if at + size > end:
         notes.append(
           f"its last frame is incomplete: the file may be cut off after "
