@@ -12,7 +12,7 @@ from typing import BinaryIO
 _CHUNKS = 64  # read at most
 _REFERENCE = 338  # position of TimeReference in the chunk
 _SIZE = 602  # of the chunk, without a coding history
-_MOST = 1 << 62
+MOST = 1 << 62
 
 
 def time_reference(path: pathlib.Path) -> int:
@@ -22,7 +22,7 @@ def time_reference(path: pathlib.Path) -> int:
       if name == b"bext" and size >= _REFERENCE + 8:
         file.seek(begin + _REFERENCE)
         found = int.from_bytes(file.read(8), "little")
-        return found if found < _MOST else 0
+        return found if found < MOST else 0
   return 0
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
 from stemgen_jax import audio as audio_lib
-from stemgen_jax.audio import Audio
+from stemgen_jax.audio import Audio, bwf
 from stemgen_jax.audio import spectrum as spectrum_lib
 from stemgen_jax.codec import Codec, ScaledCodec
 from stemgen_jax.codec.framing import Framing
@@ -87,6 +87,8 @@ class EncodedContext:
       raise ValueError(f"{len(self.scales)} scales")
     if not all(0 <= scale < _MOST_GAIN for scale in self.scales):
       raise ValueError(f"scales {self.scales}")
+    if not 0 <= self.time_reference < bwf.MOST:
+      raise ValueError(f"time_reference {self.time_reference}")
     if math.isnan(self.level_db):
       raise ValueError("level_db nan")
     # Of a resampled context the last frame may be partly or wholly after it.

@@ -81,6 +81,8 @@ def _change(path, change):
     (("encoded_context", "stretch"), -1.0),
     (("encoded_context", "level_db"), float("nan")),
     (("encoded_context", "channels"), 0),
+    (("encoded_context", "time_reference"), -1),
+    (("encoded_context", "time_reference"), 2**62),
     (("encoded_context", "framing"), {"hop": 0}),
     (("encoded_context", "framing"), {"hop": 320}),
     (("encoded_context", "framing"), {"hop": 160, "segment": 320}),
