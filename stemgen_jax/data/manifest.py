@@ -7,6 +7,7 @@ have checksums of their own.
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -113,7 +114,9 @@ class Manifest:
       )
     fields = disk.read_json(folder / _FILE, _FIX)
     fields = recipes.check_seal(folder / _FILE, fields, _FIX)
-    _check_sums(folder, fields.pop("checksums", {}))
+    if "checksums" in fields:  # missing in older manifests
+      places = [fields.get("records"), fields.get("stems", "")]
+      _check_sums(folder, fields.pop("checksums"), _summed(folder, places))
     for name, (file, dtype) in _ARRAYS.items():
       array = disk.read_npy(folder / file, _FIX)
       if array.dtype.kind not in "iuf":
@@ -158,16 +161,9 @@ class Manifest:
     for name, array in arrays.items():
       with disk.replacing(folder / _ARRAYS[name][0]) as file:
         np.save(file, array)
-    described = [
-      pathlib.Path(records, name)
-      for records in (self.records, self.stems)
-      for name in _DESCRIPTIONS
-      if records and (folder / records / name).is_file()
-    ]
-    files = [*(file for file, _ in _ARRAYS.values()), *described]
     fields["checksums"] = {
-      pathlib.Path(file).as_posix(): disk.checksum(folder / file)
-      for file in files
+      name: disk.checksum(folder / name)
+      for name in _summed(folder, [self.records, self.stems])
     }
     disk.write_json(folder / _FILE, recipes.sealed(fields))
 
@@ -177,9 +173,35 @@ class Manifest:
     pathlib.Path(data_dir, _FILE).unlink(missing_ok=True)
 
 
-def _check_sums(folder: pathlib.Path, sums: dict[str, str]) -> None:
+def _summed(folder: pathlib.Path, places: Sequence[Any]) -> list[str]:
+  """Return the names of the files that have a checksum in the manifest.
+
+  Raises:
+    ValueError: a folder of records is outside of the data set.
+  """
+  names = [file for file, _ in _ARRAYS.values()]
+  for place in places:
+    inside = isinstance(place, str) and not pathlib.Path(place).is_absolute()
+    if not inside or ".." in pathlib.Path(place).parts:
+      raise ValueError(
+        f"{folder / _FILE} is corrupt (records in {place!r}): expected a "
+        f"folder within; {_FIX}"
+      )
+    files = (pathlib.Path(place, name) for name in _DESCRIPTIONS if place)
+    names += [x.as_posix() for x in files if (folder / x).exists()]
+  return names
+
+
+def _check_sums(folder: pathlib.Path, sums: Any, names: list[str]) -> None:
   """Raise ValueError if a file is not the one that the manifest describes."""
+  if not isinstance(sums, dict) or sums.keys() != set(names):
+    raise ValueError(
+      f"{folder / _FILE} has not the checksums of {', '.join(names)} alone: a "
+      f"file is missing, or the manifest is corrupt; {_FIX}"
+    )
   for name, stated in sums.items():
+    if (folder / name).exists() and not (folder / name).is_file():
+      raise ValueError(f"{folder / name} is not a regular file: {_FIX}")
     try:
       actual = disk.checksum(folder / name)
     except OSError as error:

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import sys
 from typing import Any
@@ -40,6 +41,42 @@ def unsealed(out):
   fields = json.loads(path.read_text())
   del fields["checksums"], fields["description_checksum"]
   path.write_text(json.dumps(fields))
+
+
+@pytest.mark.parametrize(
+  ("field", "value"),
+  [
+    ("checksums", []),
+    ("checksums", {}),
+    ("checksums", {"/dev/zero": ""}),
+    ("checksums", {"../secret": ""}),
+    ("records", ".."),
+    ("records", "/"),
+    ("records", None),
+  ],
+)
+def test_checksums_are_of_files_of_the_data_set_alone(
+  prepared, tmp_path, field, value
+):
+  out = tmp_path / "codes"
+  shutil.copytree(prepared, out)
+  path = out / "manifest.json"
+  fields = json.loads(path.read_text())
+  del fields["description_checksum"]
+  if isinstance(value, dict) and value:
+    value |= fields["checksums"]
+  path.write_text(json.dumps(fields | {field: value}))
+  with pytest.raises(ValueError, match="corrupt"):
+    Manifest.load(out)
+
+
+def test_a_pipe_among_the_files_is_refused(prepared, tmp_path):
+  out = tmp_path / "codes"
+  shutil.copytree(prepared, out)
+  (out / "silence.npy").unlink()
+  os.mkfifo(out / "silence.npy")
+  with pytest.raises(ValueError, match=r"silence\.npy is not a regular file"):
+    Manifest.load(out)
 
 
 def top(features, name):
