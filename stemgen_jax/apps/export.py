@@ -62,13 +62,18 @@ def main(argv: list[str]) -> None:
   step = _STEP.value
   if step not in ("best", "last") and not step.isdecimal():
     raise ValueError(f"--step={step}: expected best, last or a number")
-  for suffix in (".safetensors", ".json", ".md", ".png"):
-    path = out if suffix == ".safetensors" else out.with_suffix(suffix)
-    disk.check_writable(path, _OVERWRITE.value, (suffix,))
+  _check_writable(out)
   run = paths.check_run(run)
 
   with locks.only_writer(out):
+    _check_writable(out)  # another export may have ended since
     _export(run, out)
+
+
+def _check_writable(out: pathlib.Path) -> None:
+  for suffix in (".safetensors", ".json", ".md", ".png"):
+    path = out if suffix == ".safetensors" else out.with_suffix(suffix)
+    disk.check_writable(path, _OVERWRITE.value, (suffix,))
 
 
 def _export(run: pathlib.Path, out: pathlib.Path) -> None:

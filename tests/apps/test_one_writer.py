@@ -50,3 +50,18 @@ def test_a_refused_command_leaves_no_folder(name, commands, tmp_path, capfd):
     expected = f"{out}: process {os.getpid()} on "
     assert line.startswith(f"stemgen-jax: error: {expected}")
   assert set(tmp_path.rglob("*")) == before
+
+
+def test_export_keeps_what_another_has_just_written(
+  commands, tmp_path, monkeypatch, capfd
+):
+  out, lock = tmp_path / "out.safetensors", locks.only_writer
+
+  def late(path):
+    out.write_text("of the other")
+    return lock(path)
+
+  monkeypatch.setattr(locks, "only_writer", late)
+  assert dispatch.main(["export", *commands["export"], f"--out={out}"]) == 1
+  assert f"{out} exists" in capfd.readouterr().err
+  assert out.read_text() == "of the other"
