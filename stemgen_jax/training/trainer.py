@@ -134,7 +134,7 @@ def train(
     with Reporter(config, out, start, command) as reporter:
       try:
         step = _loop(run, state, start, batches, reporter, stop)
-        watch.doing("completes its last checkpoint", step)
+        watch.doing(watchdog.COMPLETES, step)
         return step
       except FloatingPointError as error:
         good = checkpoints.latest
@@ -247,13 +247,14 @@ def _loop(
     return every > 0 and (step % every == 0 or step == config.steps)
 
   def save(accuracy: float | None = None) -> None:
-    watch.doing("saves a checkpoint", step)
+    watch.doing("waits for its last step", step)
     reporter.check(step)
     # The loss is of the parameters before the update; check the new ones too.
     if not jnp.isfinite(norm(state["params"])):
       raise FloatingPointError(
         f"the parameters are not finite after step {step}"
       )
+    watch.doing(watchdog.SAVES, step)
     about = About(config, run.summary, placed.get_state())
     run.checkpoints.save(step, state, about, accuracy=accuracy)
 
@@ -277,7 +278,7 @@ def _loop(
     reporter.step(step, metrics, waited)  # Does not wait for this step.
     improved = False
     if run.validation and due(config.validate_every):
-      watch.doing("validates", step)
+      watch.doing(watchdog.VALIDATES, step)
       with reporter.paused():
         # The averaged parameters, which are the ones exported.
         figures = _validate(
@@ -286,7 +287,7 @@ def _loop(
       improved = best.update(step, figures["accuracy"])
       reporter.validation(step, figures)
     if due(config.listen_every):
-      watch.doing("generates auditions", step)
+      watch.doing(watchdog.AUDITIONS, step)
       with reporter.paused():
         # Every process gathers the parameters; only the first has sounds.
         params = on_host(state["ema"])
@@ -297,6 +298,7 @@ def _loop(
     # A new best is always saved, as export needs it.
     if improved or step % config.save_every == 0:
       save(best.accuracy if improved else None)
+    watch.doing("completes a step", step)
   save()  # The last step, unless it has just been saved.
   if step >= config.steps:
     end = "steps"

@@ -25,7 +25,14 @@ _FIRST = 3  # steps, which compile, take up to as many times --stall_timeout
 _SILENT = 60.0  # seconds without a sign of life after which a process is lost
 _SIGN = 2.0  # seconds between signs of life
 _STOPPING = 20.0  # seconds in which a request to stop has to be noticed
+_TIMES_LONG = 6  # long work may take as many times --stall_timeout
+_LEAST_LONG = 600.0  # seconds, or this
 LOADS = "waits for its data"
+VALIDATES = "validates"
+AUDITIONS = "generates auditions"
+SAVES = "saves a checkpoint"
+COMPLETES = "completes its last checkpoint"
+_LONG = VALIDATES, AUDITIONS, SAVES, COMPLETES
 _ENDED = "0 0 has ended"
 FOLDER = ".processes"
 """Folder of the signs of life, in the folder of the run."""
@@ -38,12 +45,14 @@ class Watchdog:
   first 3, which compile, 3 times `seconds`. Then every process prints which one
   it waits for, and where it waits itself, and exits with code 1. A process that
   gives no sign of life counts as lost after 60 seconds. After a signal the next
-  step has 20 seconds, or twice the usual time.
+  step has 20 seconds, or twice the usual time. A checkpoint, validation and
+  auditions, of any process, may take 6 times `seconds`, at least 10 minutes,
+  also after a signal.
 
   Args:
     out: folder of the run, which all processes share.
     stop: request to stop.
-    seconds: see above; 0 for no limit.
+    seconds: see above; 0 for no limit, also after a signal.
 
   Use as a context manager.
   """
@@ -81,40 +90,67 @@ class Watchdog:
       work: the work that begins, as in "process 1 WORK".
       step: last step that was dispatched.
     """
-    now = time.monotonic()
+    # First: the other thread must not hold a short limit against long work.
+    self._since = now = time.monotonic()
     if 0 <= self._step < step:
       if self._steps >= _FIRST:
         self._recent.append(now - self._began)
       self._steps += 1
     if step != self._step:
       self._began = now
-    self._doing, self._step, self._since = work, step, now
+    self._doing, self._step = work, step
 
   def _watch(self) -> None:
     signed = number = 0.0
     while not self._done.wait(min(1.0, self._limit / 20)):
       now = time.monotonic()
-      limit, waiting = self._limit, now - self._since
-      if now - signed > min(_SIGN, limit / 20):
+      if now - signed > min(_SIGN, self._limit / 20):
         signed, number = now, number + 1
         self._write(f"{number:.0f} {self._step} {self._doing}")
-      # Also where a library holds Python's lock, so that this thread stops.
-      if limit < float("inf"):
-        faulthandler.dump_traceback_later(2 * limit, exit=True, file=2)
-        lost = self._lost(now) if waiting > min(_SILENT, limit) / 4 else []
-        if waiting > limit or lost:
-          self._end(waiting, lost)
+      if self._seconds:
+        self._check(now)
+
+  def _check(self, now: float) -> None:
+    # Limits before `_since`, which `doing` sets in the other order.
+    limit, stopping = self._limit, self._stopping
+    waiting = now - self._since
+    # Also where a library holds Python's lock, so that this thread stops.
+    faulthandler.dump_traceback_later(2 * limit, exit=True, file=2)
+    lost = self._lost(now) if waiting > min(_SILENT, limit) / 4 else []
+    asked = 0.0
+    if self._stop.asked:
       asked = now - max(self._stop.time, self._since)
-      if self._stop.asked and asked > max(_STOPPING, 2 * self._usual):
-        self._end_at_signal(asked)
+    if (waiting > limit or asked > stopping) and self._others_work_long():
+      limit = stopping = self._long_limit
+    if waiting > limit or lost:
+      self._end(waiting, lost)
+    if asked > stopping:
+      self._end_at_signal(asked)
 
   @property
   def _limit(self) -> float:
     if not self._seconds:
       return float("inf")
+    if self._doing in _LONG:
+      return self._long_limit
     if self._steps < _FIRST:
       return _FIRST * self._seconds
     return max(self._seconds, _TIMES * self._usual)
+
+  @property
+  def _stopping(self) -> float:
+    """Seconds that the present work may take after a signal."""
+    if self._doing in _LONG:
+      return self._long_limit
+    return max(_STOPPING, 2 * self._usual)
+
+  @property
+  def _long_limit(self) -> float:
+    return max(_LEAST_LONG, _TIMES_LONG * self._seconds)
+
+  def _others_work_long(self) -> bool:
+    others = set(range(self._count)) - {self._process}
+    return any(self._read(process).endswith(_LONG) for process in others)
 
   @property
   def _usual(self) -> float:
