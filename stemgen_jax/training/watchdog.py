@@ -161,7 +161,11 @@ class Watchdog:
     if self._count > 1:
       with contextlib.suppress(OSError):  # a full disk is the run's to report
         self._folder.mkdir(exist_ok=True)
-        (self._folder / str(self._process)).write_text(sign, "utf-8")
+        path = self._folder / str(self._process)
+        # Renamed, as others read it; not synced, which may take very long.
+        part = path.with_suffix(".part")
+        part.write_text(sign, "utf-8")
+        os.replace(part, path)
 
   def _read(self, process: int) -> str:
     try:

@@ -79,3 +79,13 @@ def test_without_a_limit_nothing_is_checked(tmp_path, monkeypatch):
   monkeypatch.setattr(watch, "_check", checks.append)
   watch._watch()
   assert not checks
+
+
+def test_signs_are_replaced_whole(tmp_path):
+  watch = watchdog.Watchdog(tmp_path, signals.Stop(), 60.0)
+  watch._count = 2
+  watch._write("1 0 computes a step")
+  with open(tmp_path / watchdog.FOLDER / "0") as sign:
+    watch._write("2 0 computes a step")
+    assert sign.read() == "1 0 computes a step"
+  assert watch._read(0) == "2 0 computes a step"
