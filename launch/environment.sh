@@ -68,14 +68,20 @@ is_ready() {
 }
 
 # A link to the number of the process that prepares the environment; macOS has
-# no flock. One of a process that was killed is removed.
+# no flock. One of a process that was killed is removed by the one process that
+# makes a second link, named by it: another may have read the link long before.
 take_turn() {
   local holder shown=
   until ln -s "$$" "$venv.lock" 2>/dev/null; do
     holder=$(readlink "$venv.lock") ||
       { [ -w "$root" ] || { echo "$root: cannot be written" >&2; return 1; }; }
     if [ -n "$holder" ] && ! kill -0 "$holder" 2>/dev/null; then
-      rm -f "$venv.lock"
+      if ln -s "$$" "$venv.lock.$holder" 2>/dev/null; then
+        if [ "$(readlink "$venv.lock")" = "$holder" ]; then
+          rm -f "$venv.lock"
+        fi
+        rm -f "$venv.lock.$holder"
+      fi
     elif [ "$holder" != "$shown" ]; then
       echo "Waiting for process $holder, which prepares $venv ..."
       shown=$holder

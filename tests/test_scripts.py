@@ -111,7 +111,9 @@ def test_environment_created_by_hand_is_installed_into_and_kept(tmp_path):
   assert mine.read_text() == "mine"
 
 
-def test_two_first_runs_prepare_one_environment(tmp_path):
+@pytest.fixture
+def first_run(tmp_path):
+  """Return a function that starts a first run in a checkout; it logs there."""
   (tmp_path / "launch").mkdir()
   shutil.copy(ROOT / "launch" / "environment.sh", tmp_path / "launch")
   for name in ("setup.py", "launch/constraints.txt"):
@@ -130,24 +132,58 @@ esac
 """
   )
   python.chmod(0o755)
-  # The turn of a process that was killed.
-  (tmp_path / ".venv.lock").symlink_to(str(2**22 + 1))
-  runs = [
-    subprocess.Popen(
+
+  def first_run():
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    return subprocess.Popen(
       ["bash", "-c", f"source {tmp_path}/launch/environment.sh demo"],
-      env=os.environ | {"PYTHON": str(python)},
+      env=os.environ | {"PYTHON": str(python), "PATH": path},
       stdout=subprocess.PIPE,
       stderr=subprocess.STDOUT,
       text=True,
     )
-    for _ in range(2)
-  ]
+
+  return first_run
+
+
+DEAD = str(2**22 + 1)
+
+
+def test_two_first_runs_prepare_one_environment(first_run, tmp_path):
+  # The turn of a process that was killed.
+  (tmp_path / ".venv.lock").symlink_to(DEAD)
+  runs = [first_run() for _ in range(2)]
   printed = [run.communicate(timeout=60)[0] for run in runs]
   assert [run.returncode for run in runs] == [0, 0], printed
-  assert log.read_text().split() == ["venv", "install"]
+  assert (tmp_path / "log").read_text().split() == ["venv", "install"]
   assert sum("Preparing" in text for text in printed) == 1
   assert sum("Waiting for process" in text for text in printed) == 1
-  assert not (tmp_path / ".venv.lock").is_symlink()
+  assert not list(tmp_path.glob(".venv.lock*"))
+
+
+def test_a_turn_taken_after_a_killed_process_is_kept(first_run, tmp_path):
+  lock, readlink = tmp_path / ".venv.lock", tmp_path / "bin" / "readlink"
+  lock.symlink_to(str(os.getpid()))
+  # At first it states the process that was killed, as if it were read before.
+  readlink.parent.mkdir()
+  readlink.write_text(
+    f"""#!/bin/sh
+case "$*" in
+  *.venv.lock) mkdir {tmp_path / "read"} 2>/dev/null && echo {DEAD} && exit ;;
+esac
+exec {shutil.which("readlink")} "$@"
+"""
+  )
+  readlink.chmod(0o755)
+  run = first_run()
+  assert run.stdout is not None
+  first = run.stdout.readline()
+  assert f"Waiting for process {os.getpid()}" in first
+  assert lock.is_symlink()
+  lock.unlink()
+  run.communicate(timeout=60)
+  assert run.returncode == 0
+  assert not list(tmp_path.glob(".venv.lock*"))
 
 
 # Bash 3.2, which macOS has, lacks these; with `set -u` it also refuses to
