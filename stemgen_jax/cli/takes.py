@@ -19,7 +19,7 @@ from absl import flags
 from stemgen_jax import audio, disk, locks, progress
 from stemgen_jax import codec as codec_lib
 from stemgen_jax.audio import Audio
-from stemgen_jax.cli import music, take_files
+from stemgen_jax.cli import costs, music, take_files
 from stemgen_jax.cli.flags import settings
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.cli.flags.takes import BITS
@@ -36,7 +36,6 @@ from stemgen_jax.generation.request import (
 )
 from stemgen_jax.generation.take import GenerationWarning, Take, TakeFiles
 from stemgen_jax.paths import exported, is_run
-from stemgen_jax.sampling.settings import PRESETS
 
 if TYPE_CHECKING:
   from stemgen_jax.generation.stemgen import StemGen
@@ -83,7 +82,7 @@ def generate(values: flags.FlagValues) -> None:
       request.sound, _about(values.weights, "metadata"), loop=request.loop
     )
   if values.dry_run:
-    _print_costs(values, load(values)[0], request)
+    costs.show(values, load(values)[0], request)
     return
   with _only_writer(values):
     _run(values, *load(values), request, plans, request.sound)
@@ -369,34 +368,3 @@ def _compilation() -> contextlib.AbstractContextManager[None]:
   if not compilation.is_cold():
     return contextlib.nullcontext()
   return progress.elapsed("compiling the sampling program, once per machine")
-
-
-def _print_costs(
-  values: flags.FlagValues, stemgen: "StemGen", request: GenerationRequest
-) -> None:
-  """Print passes, operations and time of a stem for every preset and batch."""
-  from stemgen_jax.generation import estimate, sampler
-
-  cases = {f"--preset={name}": each for name, each in PRESETS.items()}
-  if request.settings and request.settings not in PRESETS.values():
-    cases["as requested"] = request.settings
-  seconds = request.sound.seconds if request.sound else values.seconds
-  costs = estimate.costs(
-    stemgen,
-    seconds,
-    sorted({1, min(values.takes, sampler.at_once(exact=values.exact))}),
-    cases,
-    given=request.conditions,
-    loop=request.loop,
-  )
-  codec_seconds = estimate.codec_seconds(stemgen, seconds)
-  print(
-    f"one stem of {seconds:.1f} s, on {estimate.device()}; the codec takes "
-    f"about {codec_seconds:.1f} s more:"
-  )
-  for name, takes, passes, flops, duration in costs:
-    together = f", {takes} takes at once" if takes > 1 else ""
-    print(
-      f"  {name:<17} {passes:>6} passes {flops / 1e9:>9.0f} GFLOP, "
-      f"about {duration:.1f} s{together}"
-    )
