@@ -235,5 +235,7 @@ class Watchdog:
       stack = ""
     text = f"\nstemgen-jax: {message}\n{stack}"
     os.write(2, text.encode(errors="backslashreplace"))
+    if self._count > 1:  # The others notice the same, not a lost connection.
+      time.sleep(_SIGN)
     # A normal exit would wait for the others, and for the work that is stuck.
     os._exit(code)
