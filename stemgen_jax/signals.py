@@ -12,6 +12,10 @@ from typing import Any, NoReturn
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 _GRACE = 5.0  # seconds in which an exception has to end the command
 _cleanups: list[Callable[[], object]] = []
+_held: list[object] = []  # `blocked` blocks of the main thread
+_late: list[
+  int
+] = []  # signals in them, of which `Stopped` is raised after them
 
 
 class Stopped(KeyboardInterrupt):
@@ -62,7 +66,10 @@ def ending(*, quiet: bool = True) -> Iterator[Stop]:
     if count > 1:
       _exit(number)
     stop.note(number)
-    raise Stopped
+    if _held:
+      _late.append(number)
+    else:
+      raise Stopped
 
   def notice(number: int) -> None:
     stop.note(number)
@@ -126,14 +133,24 @@ def cleanup(function: Callable[[], object]) -> Iterator[None]:
 def blocked() -> Iterator[None]:
   """Hold signals back while processes start, which inherit that.
 
-  A process that is signalled while it imports prints a traceback. Each calls
-  `in_worker` before its work.
+  A process that is signalled while it imports prints a traceback; each calls
+  `in_worker` before its work. And one whose parent is interrupted before it
+  has sent its arguments prints one, too: `Stopped` is raised at the end.
   """
+  # The mask is that of this thread: another one may receive the signal, for
+  # which Python then calls the handler here.
   before = signal.pthread_sigmask(signal.SIG_BLOCK, _NUMBERS)
+  here = threading.current_thread() is threading.main_thread()
+  _held.extend([None] * here)
   try:
     yield
   finally:
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if here:
+      _held.pop()
+    if here and not _held and _late:
+      _late.clear()
+      raise Stopped
 
 
 def in_worker() -> None:

@@ -32,6 +32,24 @@ def test_a_signal_is_raised_and_handlers_are_restored(number):
   assert signal.set_wakeup_fd(-1) == -1
 
 
+def test_a_signal_waits_until_a_process_is_started():
+  steps = []
+
+  def work():
+    with signals.ending():
+      with signals.blocked():
+        with signals.blocked():
+          os.kill(os.getpid(), signal.SIGINT)
+          time.sleep(0.1)
+          steps.append("inner")
+        steps.append("outer")
+      steps.append("after")
+
+  with pytest.raises(signals.Stopped):
+    work()
+  assert steps == ["inner", "outer"]
+
+
 def test_a_request_is_noticed_while_the_main_thread_is_busy():
   asked = []
   with signals.requests(then=lambda: asked.append(1)) as stop:

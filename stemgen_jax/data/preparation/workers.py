@@ -161,12 +161,13 @@ def pool(
   before = {name: os.environ.get(name) for name in variables}
   os.environ |= variables
   # Spawned, not forked: this process may hold threads of jax and of torch.
-  executor = _Pool(
-    workers,
-    mp_context=multiprocessing.get_context("spawn"),
-    initializer=_start_worker,
-    initargs=(start, arguments),
-  )
+  with signals.blocked():
+    executor = _Pool(
+      workers,
+      mp_context=multiprocessing.get_context("spawn"),
+      initializer=_start_worker,
+      initargs=(start, arguments),
+    )
   try:
     yield executor
   except (KeyboardInterrupt, GeneratorExit):
