@@ -70,7 +70,9 @@ def test_generate_leaves_no_file(tmp_path):
   flags = "--seconds=9", "--steps=64", f"--out={out}"
   code, lines = interrupted(signal.SIGTERM, "loaded", 1, "generate", *flags)
   assert code == 143
-  assert lines == ["stemgen-jax: stopped"]
+  # With an empty cache it is compiling, and may have printed that before.
+  compiling = [x for x in lines if x.startswith("compiling the sampling")]
+  assert lines == [*compiling[:1], "stemgen-jax: stopped"]
   assert not out.parent.exists()
 
 
