@@ -49,7 +49,7 @@ def assert_nothing_partial(folder):
 
 
 BAND = (
-  *("--source=band", "--songs=2", "--valid_songs=0", "--test_songs=0"),
+  *("--source=band", "--songs=99", "--valid_songs=0", "--test_songs=0"),
   *("--seconds=4", "--style=demo", "--pairs=100", "--workers=2"),
 )
 
