@@ -23,6 +23,7 @@ from stemgen_jax.audio.sound import cancels as cancels
 from stemgen_jax.audio.sound import check_seconds as check_seconds
 from stemgen_jax.audio.sound import fit as fit
 from stemgen_jax.audio.sound import fold_down as fold_down
+from stemgen_jax.audio.sound import lowered as lowered
 from stemgen_jax.audio.sound import mix as mix
 from stemgen_jax.audio.sound import mono as mono
 from stemgen_jax.audio.sound import resample as resample

@@ -199,13 +199,19 @@ def mix(context: Audio, stem: Audio) -> tuple[Audio, float]:
       f"{len(stem.samples)}"
     )
   total = context.samples + stem.samples
-  peak = float(np.abs(total).max(initial=0.0))
-  gain = 1.0 if peak <= CEILING else CEILING / peak
-  if gain < 1:
-    total = total * np.float32(gain)
   # A position on a timeline is that of the context.
   both = dataclasses.replace(context, samples=total, notes=(), delayed=False)
-  return both, to_db(gain)
+  return lowered(both)
+
+
+def lowered(sound: Audio) -> tuple[Audio, float]:
+  """Return a sound that does not clip, and the gain in dB, at most 0."""
+  peak = float(np.abs(sound.samples).max(initial=0.0))
+  if peak <= CEILING:
+    return sound, 0.0
+  gain = CEILING / peak
+  samples = sound.samples * np.float32(gain)
+  return dataclasses.replace(sound, samples=samples), to_db(gain)
 
 
 def check_seconds(seconds: float, name: str) -> None:

@@ -19,7 +19,7 @@ _SLOWEST, _FASTEST = 45.0, 240.0  # beats per minute
 _USUAL, _OCTAVES = 110.0, 0.9  # mean and deviation of the prior
 _MULTIPLES = 8  # of a beat, at which onsets repeat
 _SAME = 0.08  # octaves: tempi this near to a factor of 2 agree
-_LOCAL_SECONDS = 0.5  # on each side, whose mean strength is no onset
+_LOCAL_SECONDS = 0.5  # on each side, for the mean to subtract
 # Where the autocorrelation is lower, or another tempo nearly as likely, as in
 # noise (0.04) and in random notes (0.99 of the best), nothing is clear.
 _REGULAR, _APART = 0.1, 0.2

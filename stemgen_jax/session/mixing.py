@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Float32
 
 from stemgen_jax.audio import Audio
-from stemgen_jax.audio.sound import CEILING, to_db
 
 Samples = Float32[np.ndarray, "samples channels"]
 
@@ -38,12 +37,3 @@ def total(layers: Iterable[Samples], silence: Audio) -> Audio:
   for samples in layers:
     summed += samples
   return Audio(summed.astype(np.float32), silence.sample_rate)
-
-
-def lowered(sound: Audio) -> tuple[Audio, float]:
-  """Return a sound that does not clip, and the gain in dB, at most 0."""
-  peak = float(np.abs(sound.samples).max(initial=0.0))
-  if peak <= CEILING:
-    return sound, 0.0
-  gain = CEILING / peak
-  return Audio(sound.samples * np.float32(gain), sound.sample_rate), to_db(gain)

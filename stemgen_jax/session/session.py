@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 
 from stemgen_jax import categories, coherence, disk, finite, sampling
-from stemgen_jax.audio import Audio
+from stemgen_jax.audio import Audio, lowered
 from stemgen_jax.generation import inputs
 from stemgen_jax.generation.context import Region
 from stemgen_jax.generation.inputs import Context
@@ -19,7 +19,7 @@ from stemgen_jax.generation.request import (
 )
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.generation.take import Take
-from stemgen_jax.session import longer, mixing, own_audio, store
+from stemgen_jax.session import longer, own_audio, store
 from stemgen_jax.session.song import Clip, Layer, Part, Song, ranked
 from stemgen_jax.session.state import Job, State
 
@@ -340,7 +340,7 @@ class Session:
     Returns:
       The mix, and the gain in dB, at most 0, that keeps it from clipping.
     """
-    return mixing.lowered(self._state.mix(self.song.parts()))
+    return lowered(self._state.mix(self.song.parts()))
 
   def context(self, clip: int) -> Audio:
     """Return the context that a take was generated for."""

@@ -33,7 +33,7 @@ def report(
 ) -> Won:
   """Compare the stems of held-out songs with their counterexamples.
 
-  The context is all other stems; see `clips` for what is decidable.
+  The context is all other stems; see `clips` for the decidable ones.
 
   Args:
     network: the network.

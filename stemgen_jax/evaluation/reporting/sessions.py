@@ -15,7 +15,7 @@ from stemgen_jax import audio, categories, progress
 from stemgen_jax.audio import Audio
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.sampling import Settings
-from stemgen_jax.session import Layer, Session, mixing, plan
+from stemgen_jax.session import Layer, Session, plan
 
 PLANS = ("drums", "chords", "melody")
 
@@ -121,7 +121,7 @@ def steps_of(session: Session) -> list[Step]:
 
 def _step(session: Session, layer: Layer) -> Step:
   # All takes of a layer have the context of the first.
-  context = mixing.lowered(session.context(layer.clips[0].number))[0]
+  context = audio.lowered(session.context(layer.clips[0].number))[0]
   return Step(
     layer.category,
     context,
