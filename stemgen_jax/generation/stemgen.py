@@ -130,7 +130,7 @@ class StemGen:
       settings: how to sample, such as `sampling.preset("fast")`, or a preset
         with other values by `dataclasses.replace`; by default
         `preset("default")`.
-      progress: called after each level of each window.
+      progress: called after each step of each window.
 
     Returns:
       The take. Its audio has the samples, sample rate and channels of the
@@ -219,7 +219,7 @@ class StemGen:
       from_level: first codec level that is sampled again: 0 for all; 1 and
         above keep the notes and change the sound.
       settings: how to sample; by default the settings of the take.
-      progress: called after each level of each window.
+      progress: called after each step of each window.
 
     Raises:
       ValueError: an argument is not as documented.
@@ -247,7 +247,7 @@ class StemGen:
       regions: (from, to) in seconds; `regions.bars` converts bars to seconds.
       seed: seed of the new codes; by default that of the take plus 1.
       settings: how to sample; by default the settings of the take.
-      progress: called after each level of each window.
+      progress: called after each step of each window.
 
     Raises:
       ValueError: an argument is not as documented, or a region is outside.
@@ -279,7 +279,7 @@ class StemGen:
       seconds: the new length, without a context.
       seed: seed of the new codes; by default that of the take plus 1.
       settings: how to sample; by default the settings of the take.
-      progress: called after each level of each window.
+      progress: called after each step of each window.
 
     Raises:
       ValueError, OSError: an argument is not as documented, or the context has

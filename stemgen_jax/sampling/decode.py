@@ -69,7 +69,8 @@ def decode_codes(
     valid: False for padding, which is not attended to; all True by default.
     frame_offset: absolute number of the first frame, per item or for all.
     at_once: items that one device decodes together; all by default.
-    progress: function called after each level with steps times items.
+    progress: function called after each step with the number of items; an
+      exception that it raises ends the work.
     compile_only: take no step, so that only the programs are compiled; the
       codes are then undefined.
     apply: forward pass with the signature of `transformer.apply`.
@@ -103,8 +104,6 @@ def decode_codes(
       for q in range(levels)
     ]
   )
-  if compile_only:
-    level_params = [x._replace(steps=np.int32(0)) for x in level_params]
   offset = np.broadcast_to(np.asarray(frame_offset, np.int32), b)
   if known is None:
     known = known_mask = np.zeros((b, t, levels))
@@ -157,13 +156,25 @@ def decode_codes(
       split,
     )
     for level in range(levels):
-      if complete[level]:  # The model need not run.
-        target = target.at[..., level].set(part.known[..., level])
-      else:
-        target = run(params, part, target, np.int32(level), level_params[level])
-      if progress is not None:
-        jax.block_until_ready(target)
-        progress(settings.steps_at(level) * count)
+      steps = settings.steps_at(level)
+      # One call for all steps, unless each of them is reported.
+      each = 1 if progress else steps
+      for step in range(0, 1 if compile_only else steps, each):
+        if complete[level]:  # The model need not run.
+          target = target.at[..., level].set(part.known[..., level])
+        else:
+          span = (0, 0) if compile_only else (step, step + each)
+          target = run(
+            params,
+            part,
+            target,
+            np.int32(level),
+            level_params[level],
+            _array(span, np.int32),
+          )
+        if progress is not None:
+          jax.block_until_ready(target)
+          progress(count)
     codes.append(np.asarray(target)[:count])
   return np.where(inputs.valid[..., None], np.concatenate(codes), 0)
 

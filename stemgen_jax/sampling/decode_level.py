@@ -81,8 +81,21 @@ def decode_level(
   target: Int[Array, "b t q"],
   level: Int[Array, ""],
   level_params: LevelParams,
+  steps: Int[Array, " 2"],
 ) -> Int[Array, "b t q"]:
-  """Decode one level on the device; `target` holds the coarser levels."""
+  """Decode one level on the device, or some of its steps.
+
+  Args:
+    model, static: what is compiled into the program.
+    mesh: mesh of the devices, if there are several.
+    params: parameters of the model.
+    inputs: arrays that all levels share.
+    target: codes of the coarser levels, and of the steps of this one before;
+      masked elsewhere.
+    level: number of the level.
+    level_params: settings of the level.
+    steps: the first step to take, and the one after the last.
+  """
   decode = functools.partial(_decode_level, model, static)
   if mesh is not None:
     # Inside shard_map each device decodes its items as if it were alone, so
@@ -91,11 +104,11 @@ def decode_level(
     decode = jax.shard_map(
       decode,
       mesh=mesh,
-      in_specs=(whole, split, split, whole, whole),
+      in_specs=(whole, split, split, whole, whole, whole),
       out_specs=split,
       check_vma=False,
     )
-  return decode(params, inputs, target, level, level_params)
+  return decode(params, inputs, target, level, level_params, steps)
 
 
 def _decode_level(
@@ -106,11 +119,12 @@ def _decode_level(
   target: Int[Array, "b t q"],
   level: Int[Array, ""],
   level_params: LevelParams,
+  steps: Int[Array, " 2"],
 ) -> Int[Array, "b t q"]:
   mask_id = model.config.codes
   predict = functools.partial(_predict, model, params, inputs, level)
   known_mask = inputs.known_mask[..., level] & inputs.valid  # [b, t]
-  tokens = jnp.where(known_mask, inputs.known[..., level], mask_id)
+  tokens = jnp.where(known_mask, inputs.known[..., level], target[..., level])
   total = jnp.sum(inputs.valid & ~known_mask, axis=-1)  # [b]
   length = jnp.maximum(jnp.sum(inputs.valid, axis=-1, keepdims=True), 1)
   place = jnp.arange(tokens.shape[1])[None] / length  # n/N of eq. 1, [b, t]
@@ -174,7 +188,7 @@ def _decode_level(
     # A step that fixes no frame of any item does not run the model.
     return jax.lax.cond(jnp.any(count > 0), sample, lambda: tokens)
 
-  tokens = jax.lax.fori_loop(0, level_params.steps, step, tokens)
+  tokens = jax.lax.fori_loop(steps[0], steps[1], step, tokens)
   return target.at[..., level].set(tokens)
 
 

@@ -170,13 +170,19 @@ def test_arguments_that_do_not_fit_are_named(given, message):
     decode(tables, small_config(), Settings(), **given)
 
 
-def test_progress_counts_the_steps():
-  done = []
-  decode(
-    tables,
-    small_config(),
-    Settings(steps=(6, 2)),
-    params=table_params(small_config()),
-    progress=done.append,
-  )
-  assert done == [6, 2]
+def test_progress_counts_the_steps_and_can_stop_them():
+  done, config = [], small_config()
+  given = {"params": table_params(config), "settings": Settings(steps=(6, 2))}
+  codes = decode(tables, config, progress=done.append, **given)
+  assert done == [1] * 8
+  np.testing.assert_array_equal(codes, decode(tables, config, **given))
+
+  def stop(_):
+    done.append(1)
+    if len(done) == 3:
+      raise InterruptedError
+
+  done.clear()
+  with pytest.raises(InterruptedError):
+    decode(tables, config, progress=stop, **given)
+  assert len(done) == 3
