@@ -16,16 +16,26 @@ import os
 import pathlib
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from stemgen_jax import categories
 from stemgen_jax.data.songs import Problem, Song
-from stemgen_jax.data.sources import multitracks, names, stems_table
+from stemgen_jax.data.sources import albums, multitracks, names, stems_table
 from stemgen_jax.data.sources.multitracks import Found
 
 _NO_ROW: Mapping[str, str] = dict.fromkeys(stems_table.COLUMNS, "")
 _Listed = Mapping[pathlib.Path, Mapping[str, str]]
-_Place = tuple[str, pathlib.Path, str | None]  # song id, folder, split
+_Table = Mapping[pathlib.Path, list[dict[str, str]]]  # by the song's folder
+
+
+class _Place(NamedTuple):
+  """A song's id and folder, the split of a folder around it, and a note."""
+
+  song_id: str
+  folder: pathlib.Path
+  split: str | None
+  note: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +50,11 @@ class Folder:
   A row of the table describes a file, or a folder that is one stem, and
   overrides its name; without a category the name still determines it. A row
   without a file describes the song. The category "none" marks a file that is
-  not a stem. A row of a deeper song, Album/Song, makes a song of every folder
-  in Album.
+  not a stem.
+
+  A folder of folders that resemble songs (`albums`) is an album, as is one
+  inside which the table names a song: every folder in it is a song. A row of
+  an album without a file describes its songs.
 
   The split is that of the table, or of the folder train/, valid/ or test/ that
   the song is in, at any depth; otherwise it follows from the song's name, with
@@ -76,14 +89,17 @@ class Folder:
   def songs(self) -> Iterator[Song]:
     """Yield all songs by name."""
     table = self._table()
-    for song_id, folder, split in self._places(table):
+    for song_id, folder, split, note in self._places(table):
       rows = table.get(folder, [])
+      of_album = [row for path in folder.parents for row in table.get(path, [])]
       stated = {
-        name: next((row[name] for row in rows if row[name]), "")
+        name: next((row[name] for row in (*rows, *of_album) if row[name]), "")
         for name in ("split", "genre")
       }
       split = stated["split"] or split or multitracks.split_of(song_id)
-      found = self._all_stems(folder, rows)
+      found = [*self._all_stems(folder, rows)]
+      if note:
+        found.append(Problem("nested folders", note, left_out=False))
       yield multitracks.song(song_id, split, stated["genre"] or "other", found)
 
   def _table(self) -> dict[pathlib.Path, list[dict[str, str]]]:
@@ -124,18 +140,19 @@ class Folder:
       rows.append(row)
     return found
 
-  def _places(self, listed: Collection[pathlib.Path]) -> list[_Place]:
-    """Return songs' ids, folders, and splits where a folder states one."""
+  def _places(self, listed: _Table) -> list[_Place]:
+    """Return the songs' places."""
     root = pathlib.Path(self.root)
     places = [
       place for top in _walk(root) for place in _deeper(root, top, listed)
     ]
-    known = {folder for _, folder, _ in places}
+    known = {path for x in places for path in (x.folder, *x.folder.parents)}
     parts = _split_folders(root)
     # Songs of the table that do not exist, which is reported.
     for folder in sorted(set(listed) - known):
       split = next((parts[p] for p in folder.parents if p in parts), None)
-      places.append((folder.relative_to(root).as_posix(), folder, split))
+      song_id = folder.relative_to(root).as_posix()
+      places.append(_Place(song_id, folder, split))
     return places
 
   def _all_stems(
@@ -266,32 +283,39 @@ def _split_folders(root: pathlib.Path) -> dict[pathlib.Path, str]:
 
 
 def _walk(root: pathlib.Path) -> Iterator[_Place]:
-  """Yield songs' ids, folders, and the split of the folder they are in."""
+  """Yield the folders of songs and albums."""
   parts = _split_folders(root)
   for folder in multitracks.folders(root):
     if folder in parts:
       for inner in multitracks.folders(folder):
-        yield inner.name, inner, parts[folder]
+        yield _Place(inner.name, inner, parts[folder])
     else:
       # test/ with audio files of its own is a single song of that split.
       named = stems_table.SPLIT_NAMES.get(folder.name.lower())
-      yield folder.name, folder, named
+      yield _Place(folder.name, folder, named)
 
 
 def _deeper(
-  root: pathlib.Path, place: _Place, listed: Collection[pathlib.Path]
+  root: pathlib.Path, place: _Place, listed: _Table
 ) -> Iterator[_Place]:
-  """Yield a song, or the songs inside it if the table names one of them.
+  """Yield a song, or the songs of an album.
 
   Raises:
     ValueError: the table names a folder inside a song.
   """
-  _, folder, split = place
+  _, folder, split, _ = place
   named = [
     path for path in sorted(listed) if folder in path.parents and path.is_dir()
   ]
   if not named:
-    yield place
+    if any(row["file"] for row in listed.get(folder, ())):
+      yield place  # a song by the table
+      return
+    songs, note = albums.songs_in(folder)
+    for path in songs:
+      name = path.relative_to(root).as_posix()
+      inner = place if path == folder else _Place(name, path, split)
+      yield inner._replace(note=note)
     return
   inner = multitracks.folders(folder)
   parts = [path for path in inner if names.find_category(path.name)]
@@ -311,7 +335,7 @@ def _deeper(
     )
   for path in inner:
     name = path.relative_to(root).as_posix()
-    yield from _deeper(root, (name, path, split), listed)
+    yield from _deeper(root, _Place(name, path, split), listed)
 
 
 def _files(path: pathlib.Path, listed: _Listed) -> list[pathlib.Path]:

@@ -93,7 +93,8 @@ class Moisesdb:
     # Through links a song may be found twice.
     songs: dict[pathlib.Path, pathlib.Path] = {}
     for path in found:
-      songs.setdefault(path.resolve(), path)
+      if not any(map(multitracks.is_hidden, path.relative_to(root).parts)):
+        songs.setdefault(path.resolve(), path)
     return list(songs.values())
 
   def _stems(

@@ -18,6 +18,9 @@ from stemgen_jax.data.songs import Problem, Song, Stem
 
 # Suffixes of files that are read as audio.
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
+# Folders that systems add, next to hidden ones: of zip files made on a Mac, of
+# network drives, of Windows.
+_OF_SYSTEMS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")
 # Shares of songs, for sources that come without splits.
 VALID_SHARE = TEST_SHARE = 0.1
 
@@ -50,8 +53,13 @@ def folders(path: pathlib.Path) -> list[pathlib.Path]:
   return sorted(
     p
     for p in path.iterdir()
-    if p.is_dir() and p.name[0] != "." and not leads_back(p, path)
+    if p.is_dir() and not is_hidden(p.name) and not leads_back(p, path)
   )
+
+
+def is_hidden(name: str) -> bool:
+  """Return True for names of files and folders that no song is in."""
+  return name.startswith(".") or name in _OF_SYSTEMS
 
 
 def leads_back(link: pathlib.Path, folder: pathlib.Path) -> bool:
@@ -74,7 +82,9 @@ def audio_files(
   return sorted(
     p
     for p in found
-    if p.suffix.lower() in SUFFIXES and p.name[0] != "." and not p.is_dir()
+    if p.suffix.lower() in SUFFIXES
+    and not any(map(is_hidden, p.relative_to(path).parts))
+    and not p.is_dir()
   )
 
 

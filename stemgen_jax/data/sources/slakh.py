@@ -22,6 +22,7 @@ VARIANTS = ("redux", "split2", "orig")
 _TRACK = re.compile(r"Track(\d{5})")
 _LAST = {"train": 1500, "valid": 1875, "test": 2100}  # track numbers
 _SUFFIXES = (".flac", ".wav")
+_AUDIO = "stems"  # folder of the stems in that of a track
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,8 +113,15 @@ def _song(folder: pathlib.Path, split: str) -> Song:
   if reason:
     found = [Problem(kind, reason)]
   else:
-    described = sorted(content["stems"].items())
-    found = [_stem(folder, name, fields) for name, fields in described]
+    stems = sorted(content["stems"].items())
+    stated = str(content.get("audio_dir", _AUDIO))
+    name = pathlib.PurePath(stated).name or "."  # not a path elsewhere
+    where = folder / (_AUDIO if multitracks.is_hidden(name) else name)
+    where = where if where.is_dir() else folder / _AUDIO
+    found = [_stem(where, name, fields) for name, fields in stems]
+    if stated != where.name:
+      reason = f"metadata.yaml: audio_dir is {stated}: {where} is read"
+      found.append(Problem("other folder", reason, left_out=False))
   return multitracks.song(folder.name, split, "other", found)
 
 
@@ -140,7 +148,7 @@ def _is_rendered(fields: dict[str, Any]) -> bool:
 
 
 def _stem(
-  folder: pathlib.Path, name: str, fields: dict[str, Any]
+  where: pathlib.Path, name: str, fields: dict[str, Any]
 ) -> multitracks.Found:
   if not _is_rendered(fields):
     # Published without audio; this copy is complete.
@@ -150,6 +158,6 @@ def _stem(
   category = categories.category_of_program(
     fields.get("program_num", 0), bool(fields.get("is_drum"))
   )
-  files = [folder / "stems" / f"{name}{suffix}" for suffix in _SUFFIXES]
+  files = [where / f"{name}{suffix}" for suffix in _SUFFIXES]
   file = next((file for file in files if file.is_file()), files[0])
   return multitracks.stem(name, category, [file])

@@ -131,6 +131,58 @@ def test_songs_of_an_album_stay_in_the_split_of_its_folder(tmp_path):
   assert [s.category for s in songs["test/Album/S0"].stems] == ["guitar"]
 
 
+def test_songs_of_an_album_are_songs(tmp_path):
+  for name in ("Song A/bass", "Song A/Keys/piano", "Song B/bass", "Song B/pno"):
+    trees.sound(tmp_path / f"Artist/Album/{name}.wav")
+  trees.sound(tmp_path / "Alone/Multitrack/bass.wav")
+  songs = {song.id: song for song in folder.Folder(str(tmp_path)).songs()}
+  assert {name: len(song.stems) for name, song in songs.items()} == {
+    "Alone": 1,
+    "Artist/Album/Song A": 2,
+    "Artist/Album/Song B": 2,
+  }
+  (note,) = songs["Artist/Album/Song A"].problems
+  assert "Song A, Song B in" in note.message
+  trees.table(tmp_path, "song,file,category,split,genre", "Artist,,,test,jazz")
+  songs = {song.id: song for song in folder.Folder(str(tmp_path)).songs()}
+  for name in ("Artist/Album/Song A", "Artist/Album/Song B"):
+    assert (songs[name].split, songs[name].genre) == ("test", "jazz")
+  # As one song, if the table says so.
+  trees.table(
+    tmp_path, "song,file,category", "Artist/Album,Song A/bass.wav,guitar"
+  )
+  songs = {song.id: song for song in folder.Folder(str(tmp_path)).songs()}
+  assert len(songs["Artist/Album"].stems) == 4
+
+
+@pytest.mark.parametrize(
+  "names",
+  [
+    ("Close/kick", "Far/snare"),  # no instrument in both
+    ("Dry/bass", "Wet/bass"),
+    ("Drums/kick", "Overdubs/kick", "Night/kick"),
+    ("Night/bass", "stems/bass"),
+  ],
+)
+def test_parts_of_a_song_are_one_song(tmp_path, names):
+  for name in names:
+    trees.sound(tmp_path / f"Song/{name}.wav")
+  (song,) = folder.Folder(str(tmp_path)).songs()
+  assert (song.id, len(song.stems)) == ("Song", len(names))
+  assert "are parts of this song" in song.problems[-1].message
+
+
+def test_files_of_systems_are_ignored(tmp_path):
+  for place in ("Song", "Song/Drums", "__MACOSX/Song", "Song/Drums/__MACOSX"):
+    for name in ("kick.wav", "._kick.wav"):
+      trees.sound(tmp_path / place / name)
+  trees.sound(tmp_path / "Song/Drums/.AppleDouble/kick.wav")
+  (song,) = folder.Folder(str(tmp_path)).songs()
+  files = [file.relative_to(tmp_path).as_posix() for file in song.files]
+  assert files == ["Song/kick.wav", "Song/Drums/kick.wav"]
+  assert not song.problems
+
+
 def test_a_stray_file_keeps_songs_in_the_test_split(tmp_path):
   trees.sound(tmp_path / "test/Song/bass.wav")
   trees.sound(tmp_path / "test/reference.wav")

@@ -97,6 +97,27 @@ def test_a_song_with_corrupt_metadata_is_a_problem(tmp_path):
     (problem,) = by_id(tmp_path)["Track00001"].problems
     assert problem.kind == "corrupt metadata"
   assert len(found["Track01501"].stems) == 3
+  # Neither bytes that are not text nor a folder stop the set.
+  (tmp_path / "train/Track00001/metadata.yaml").write_bytes(b"stems: \xff")
+  (tmp_path / "test/Track01876/metadata.yaml").mkdir()
+  for name in ("Track00001", "Track01876"):
+    (problem,) = by_id(tmp_path)[name].problems
+    assert (problem.kind, problem.left_out) == ("corrupt metadata", True)
+
+
+@pytest.mark.parametrize(
+  ("stated", "folder"),
+  [("/Volumes/data/stems", "stems"), ("C/audio", "audio"), ("..", "stems")],
+)
+def test_stems_in_another_folder_than_stated(tmp_path, stated, folder):
+  trees.slakh_track(track := tmp_path / "Track00001")
+  (track / "stems").rename(track / folder)
+  path = track / "metadata.yaml"
+  path.write_text(path.read_text().replace("dir: stems", f"dir: {stated}"))
+  song = by_id(tmp_path)["Track00001"]
+  assert [stem.files[0].parent.name for stem in song.stems] == 3 * [folder]
+  kinds = [(p.kind, p.left_out) for p in song.problems]
+  assert kinds == [("other folder", False)]
 
 
 def test_sources_and_songs_pickle(tmp_path):

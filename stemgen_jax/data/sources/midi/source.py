@@ -95,7 +95,7 @@ class Midi:
 def _walk(root: pathlib.Path) -> Iterator[pathlib.Path]:
   """Yield MIDI files, links to folders and unreadable ones, not hidden."""
   for folder, inner, files in os.walk(root):
-    inner[:] = sorted(name for name in inner if name[0] != ".")
+    inner[:] = sorted(x for x in inner if not multitracks.is_hidden(x))
     here = pathlib.Path(folder)
     for name in inner:
       if (here / name).is_symlink() or not os.access(here / name, os.R_OK):
