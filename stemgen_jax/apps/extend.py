@@ -14,6 +14,7 @@ from absl import flags
 from stemgen_jax.cli.flags import takes
 from stemgen_jax.cli.flags.bound import bound
 
+WORDS = ("take", "context")
 FLAGS = flags.FlagValues()
 _add = bound(FLAGS)
 takes.define_edit(FLAGS)
@@ -23,7 +24,7 @@ _add.string(
   "The longer music, which begins with that of the take; in the take's sample "
   "rate and channels.",
 )
-_add.float(
+_add.time(
   "seconds", None, "Without --context: the new length of a take from nothing."
 )
 

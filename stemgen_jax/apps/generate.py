@@ -34,6 +34,7 @@ from stemgen_jax import categories
 from stemgen_jax.cli.flags import takes
 from stemgen_jax.cli.flags.bound import bound
 
+WORDS = ("context",)
 FLAGS = flags.FlagValues()
 _add = bound(FLAGS)
 _add.string(
@@ -42,11 +43,12 @@ _add.string(
   "The music to generate a stem for: wav, flac, ogg, mp3 or aiff, 0.2 s to 10 "
   "minutes.",
 )
-_add.float("seconds", None, "Without --context: start from nothing, this long.")
+_add.time("seconds", None, "Without --context: start from nothing, this long.")
 _add.bool(
   "loop", False, "The context is one period of a loop, and so is the stem."
 )
-_add.string("stem", "bass", "The instrument to generate.")
+_add.string("stem", "bass", "The instrument to generate; also --instrument.")
+_add.alias("instrument", "stem")
 _add.string(
   "genre",
   "",

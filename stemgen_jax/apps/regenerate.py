@@ -14,16 +14,18 @@ from absl import flags
 from stemgen_jax.cli.flags import takes
 from stemgen_jax.cli.flags.bound import bound
 
+WORDS = ("take",)
 FLAGS = flags.FlagValues()
 _add = bound(FLAGS)
 takes.define_edit(FLAGS)
 takes.define_own_context(FLAGS)
-_add.string(
+_add.regions(
   "regions",
   None,
-  "Regions to sample again, FROM-TO in seconds, as 2.5-4,10-12.",
+  "Regions to sample again, FROM-TO in seconds, as 2.5-4, or minutes, as "
+  "1:00-1:30; several with commas.",
 )
-_add.string(
+_add.bars(
   "bars", None, "The same in bars, as 5-8,12, counted from 1; see --bpm."
 )
 _add.float(
@@ -33,7 +35,7 @@ _add.float(
   "as detected.",
 )
 _add.integer("beats_per_bar", 4, "Number of beats of a bar.")
-_add.float("first_beat", 0.0, "Start of bar 1 in seconds.")
+_add.time("first_beat", 0.0, "Start of bar 1 in seconds.")
 
 
 main = takes.main_of("regenerate", FLAGS)

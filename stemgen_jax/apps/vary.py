@@ -14,11 +14,14 @@ from absl import flags
 from stemgen_jax.cli.flags import takes
 from stemgen_jax.cli.flags.bound import bound
 
+WORDS = ("take",)
 FLAGS = flags.FlagValues()
 _add = bound(FLAGS)
 takes.define_edit(FLAGS)
 takes.define_own_context(FLAGS)
-_add.float("share", 0.5, "Share of the time that is sampled again, up to 1.")
+_add.share(
+  "share", 0.5, "Share of the time that is sampled again, as 0.3 or 30%."
+)
 _add.integer(
   "from_level",
   0,

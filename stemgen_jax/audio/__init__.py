@@ -6,6 +6,7 @@ from stemgen_jax.audio.cleaning import without_offset as without_offset
 from stemgen_jax.audio.files import WRITABLE as WRITABLE
 from stemgen_jax.audio.files import Bits as Bits
 from stemgen_jax.audio.files import check_bits as check_bits
+from stemgen_jax.audio.files import check_file as check_file
 from stemgen_jax.audio.files import check_format as check_format
 from stemgen_jax.audio.files import read as read
 from stemgen_jax.audio.files import read_metadata as read_metadata

@@ -74,6 +74,13 @@ def read(
       more than `MOST_VALUES`, or has samples that are not finite or far beyond
       full scale.
   """
+  path = check_file(path)
+  with _silent_decoder():
+    return _read(path, longest, fold)
+
+
+def check_file(path: disk.Path) -> pathlib.Path:
+  """Return the path of a file that is not empty; errors as those of `read`."""
   path = pathlib.Path(path)
   if path.is_dir():
     raise IsADirectoryError(f"{path} is a folder: expected an audio file")
@@ -84,8 +91,7 @@ def read(
   # Raise PermissionError instead of libsndfile's generic error.
   with open(path, "rb"):
     pass
-  with _silent_decoder():
-    return _read(path, longest, fold)
+  return path
 
 
 def stated_seconds(path: pathlib.Path) -> float:

@@ -2,32 +2,36 @@
 
 A command is a module of `stemgen_jax.apps` with a docstring (its help), absl
 flags and `main(argv)`. Its flags are in `FLAGS = flags.FlagValues()` of its
-own, or else in absl's global ones. Importing it must be quick: jax and torch
-are imported after the user's input is checked.
+own, or else in absl's global ones; `WORDS` names those whose values may be
+given without the flag. Importing it must be quick: jax and torch are imported
+after the user's input is checked.
 """
 
-import difflib
 import importlib
 import logging
 import os
 import re
+import select
 import signal
 import sys
 import tempfile
 import traceback
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 from absl import logging as absl_logging
 
 from stemgen_jax import signals
 from stemgen_jax.cli import help as help_lib
+from stemgen_jax.cli import mistakes
 from stemgen_jax.version import __version__
 
 TRACE = "STEMGEN_JAX_TRACE"
 _MOST_LINES = 3
 _MOST = 200  # characters of an unexpected error
+_UNREAD = 141  # exit code that shells give a program that SIGPIPE ends
 _FREE = "; free some space, then run the same command again"
 # Flags whose addresses of the network a library opens.
 _REMOTE = ("beam", "song_files")
@@ -56,9 +60,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
       if stop.asked:  # A library has made another error of it.
         return _fail("stopped", 128 + stop.number)
+      if isinstance(error, BrokenPipeError) and any(
+        map(_is_unread, (sys.stdout, sys.stderr))
+      ):
+        return _UNREAD
       if trace:
         raise
       return _fail(_describe(error), 1)
+
+
+def _is_unread(stream: Any) -> bool:
+  """Return whether the reader of an output, such as `head`, has ended."""
+  try:
+    stream.flush()
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)  # errors are always reported
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+  except BrokenPipeError:
+    return True
+  except (AttributeError, OSError):  # Windows, or not a file
+    return False
 
 
 def _describe(error: Exception) -> str:
@@ -70,7 +91,7 @@ def _describe(error: Exception) -> str:
     kept = "" if "free some space" in str(error) else _FREE
     return f"error: {full}{error}{kept}"
   if isinstance(error, (ValueError, OSError, ImportError, flags.Error)):
-    hint = _missing_extra(error) or _nearest_choice(str(error))
+    hint = _missing_extra(error) or mistakes.nearest_choice(str(error))
     return f"error: {error}{hint}"
   if isinstance(error, MemoryError):
     return f"error: too little memory ({error})"
@@ -92,6 +113,8 @@ def _describe(error: Exception) -> str:
 
 
 def _run(argv: list[str]) -> int:
+  if argv[:1] == ["help"]:  # stemgen-jax help generate
+    argv = [*argv[1:2], "--help"]
   if not argv or _asks_help(argv[:1]):
     print(help_lib.overview(TRACE))
     return 0
@@ -101,23 +124,35 @@ def _run(argv: list[str]) -> int:
   name = argv[0].replace("-", "_")
   names = help_lib.command_names()
   if name not in names:
-    raise ValueError(
-      f"unknown command {argv[0]!r}{_nearest(name, names)}; expected one of "
-      f"{', '.join(names)}"
-    )
+    raise ValueError(mistakes.command(argv[0], names))
   app = importlib.import_module(f"stemgen_jax.apps.{name}")
   values = getattr(app, "FLAGS", flags.FLAGS)
   if _asks_help(argv[1:]):
     print(help_lib.command(app, values))
     return 0
-  rest = _parse(argv, app, values)
-  if len(rest) > 1:
-    raise ValueError(
-      f"{rest[1]!r} belongs to no flag; expected every argument as "
-      f"--flag=value; see stemgen-jax {argv[0]} --help"
-    )
+  argv = [argv[0], *(_with_underscores(x, values) for x in argv[1:])]
+  _, *words = _parse(argv, app, values)
+  # A word stands for the first flag of `app.WORDS` that is not given.
+  free = [x for x in getattr(app, "WORDS", ()) if not values[x].present]
+  if wrong := mistakes.words(words, free, argv, values):
+    raise ValueError(wrong)
+  for flag, word in zip(free, words):
+    values[flag].parse(word)
   _check_local(values)
-  return app.main(rest) or 0
+  return app.main(argv[:1]) or 0
+
+
+def _with_underscores(argument: str, values: flags.FlagValues) -> str:
+  """Return --dry-run as --dry_run, where only that is a flag."""
+  name, equals, value = argument.partition("=")
+  if not argument.startswith("--") or name[2:] in values:
+    return argument
+  known = name[2:].replace("-", "_")
+  if known.startswith("no_") and known[3:] in values:
+    known = "no" + known[3:]
+  elif known not in values:
+    return argument
+  return f"--{known}{equals}{value}"
 
 
 def _check_local(values: flags.FlagValues) -> None:
@@ -147,56 +182,20 @@ def _parse(
   try:
     return values(argv)
   except flags.UnrecognizedFlagError as error:
-    message = _unknown_flag(error.flagname, argv[0], app, values)
+    message = mistakes.flag(error.flagname, argv[0], app, values)
     raise ValueError(message) from None
   except (KeyError, AttributeError) as error:  # of --config.FIELD=VALUE
     fields = app.config_fields() if hasattr(app, "config_fields") else []
     for argument in argv:
       field = argument.partition("=")[0].removeprefix("--config.")
       if argument.startswith("--config.") and field not in fields:
-        near = _nearest(field, fields, "--config.")
+        near = mistakes.nearest(field, fields, "--config.")
         raise ValueError(f"unknown flag --config.{field}{near}") from None
     raise ValueError(f"unknown configuration: {error.args[0]}") from error
 
 
-def _unknown_flag(
-  wrong: str, name: str, app: types.ModuleType, values: flags.FlagValues
-) -> str:
-  known = {flag.name: flag.name for flag in help_lib.flags_of(app, values)}
-  group = wrong.partition(".")[0] + "."
-  alike = [x.removeprefix(group) for x in known if x.startswith(group)]
-  members = f"; --{group}NAME is one of {', '.join(alike)}" if alike else ""
-  near = _nearest(wrong, known, "--")
-  if not near and hasattr(app, "config_fields"):
-    fields = {x.rpartition(".")[2]: x for x in app.config_fields()}
-    near = _nearest(wrong, fields, "--config.")  # --depth is .model.depth
-  return f"unknown flag --{wrong}{near}{members}; see stemgen-jax {name} --help"
-
-
 def _asks_help(argv: Sequence[str]) -> bool:
   return any(argument in ("-h", "-help", "--help", "help") for argument in argv)
-
-
-def _nearest(
-  name: str, names: Sequence[str] | Mapping[str, str], prefix: str = ""
-) -> str:
-  """Suggest the nearest name, or the value under it in a mapping."""
-  near = difflib.get_close_matches(name, names, 1, cutoff=0.5)
-  if not near:
-    return ""
-  meant = names[near[0]] if isinstance(names, Mapping) else near[0]
-  return f", did you mean {prefix}{meant}?"
-
-
-def _nearest_choice(message: str) -> str:
-  """Suggest the nearest of the choices that an error lists, ours or absl's."""
-  found = re.search(
-    r"[= ]'?([^\s=']+)'?: (?:expected|value should be) one of <?([^<>]+)",
-    message,
-  )
-  if not found:
-    return ""
-  return _nearest(found[1], re.split(r", |\|| or ", found[2]))
 
 
 def _missing_extra(error: Exception) -> str:

@@ -71,9 +71,10 @@ def command(app: types.ModuleType, values: flags.FlagValues) -> str:
 def flags_of(
   app: types.ModuleType, values: flags.FlagValues
 ) -> list[flags.Flag]:
-  """Return a command's flags in the order of their definition."""
-  if values is flags.FLAGS:
-    return values.get_key_flags_for_module(app)
-  return [
+  """Return a command's flags in the order of their definition, no aliases."""
+  found = [
     flag for group in values.flags_by_module_dict().values() for flag in group
   ]
+  if values is flags.FLAGS:
+    found = values.get_key_flags_for_module(app)
+  return [x for x in found if not (x.help or "").startswith("Alias for ")]

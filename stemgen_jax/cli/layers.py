@@ -4,7 +4,7 @@ import contextlib
 import pathlib
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -13,8 +13,6 @@ from stemgen_jax import categories, progress, text_tables
 from stemgen_jax.cli import takes
 from stemgen_jax.cli.flags import settings
 from stemgen_jax.cli.flags.required import required
-from stemgen_jax.generation import regions
-from stemgen_jax.generation.context import Region
 from stemgen_jax.generation.take import GenerationWarning
 from stemgen_jax.sampling import Settings
 from stemgen_jax.session import plan as plan_lib
@@ -52,10 +50,14 @@ def run(values: flags.FlagValues) -> None:
       what was done before stays in the session.
   """
   folder = pathlib.Path(required(values, "session", "my_song"))
+  if folder.is_file():
+    raise NotADirectoryError(
+      f"{folder} is a file: expected the folder of a session, as stemgen-jax "
+      f"layer my_song {folder}"
+    )
   _check(values)
   how = settings.parse(values) if _given(values, *_settings()) else None
   plan = _plan(values)
-  spans = regions.parse_seconds(values.regions) if values.regions else ()
   generating = _given(values, *_GENERATING)
   if generating:
     takes.check_weights(values)
@@ -65,7 +67,7 @@ def run(values: flags.FlagValues) -> None:
   ):
     if generating:
       model = takes.load(values)[0]
-      _generate(values, session, model, how, plan, spans)
+      _generate(values, session, model, how, plan)
     _change(values, session)
     print(table(session))
     if values.export is not None:
@@ -162,7 +164,6 @@ def _generate(
   model: "StemGen",
   how: Settings | None,
   plan: plan_lib.Plan | None,
-  spans: Sequence[Region],
 ) -> None:
   with progress.bar(unit="step", leave=False, disable=None) as bar:
 
@@ -194,7 +195,7 @@ def _generate(
     if values.vary is not None:
       show(session.vary(model, values.vary, share=values.share, **more))
     if values.regenerate is not None:
-      show(session.regenerate(model, values.regenerate, spans, **more))
+      show(session.regenerate(model, values.regenerate, values.regions, **more))
     if values.refresh is not None:
       show(session.refresh(model, values.refresh, progress=advance))
     if values.extend is not None:

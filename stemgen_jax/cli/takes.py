@@ -25,7 +25,7 @@ from stemgen_jax.cli.flags.required import required
 from stemgen_jax.cli.flags.takes import BITS
 from stemgen_jax.codec import device, process, weight_files
 from stemgen_jax.generation import codes_file, regions
-from stemgen_jax.generation.context import Region
+from stemgen_jax.generation.regions import Region
 from stemgen_jax.generation.request import (
   Edit,
   Extend,
@@ -49,6 +49,8 @@ def generate(values: flags.FlagValues) -> None:
   Raises:
     ValueError, OSError: the input is invalid; nothing is written then.
   """
+  if values.context:
+    _file(values, "context")
   if values.loop and not values.context:
     raise ValueError("--loop requires --context")
   if values.best is not None and not values.context:
@@ -95,16 +97,12 @@ def vary(values: flags.FlagValues) -> None:
 
 def regenerate(values: flags.FlagValues) -> None:
   """Sample regions of --take again; errors as in `generate`."""
+  _file(values, "take")
   if (values.regions is None) == (values.bars is None):
     raise ValueError(
       "give either --regions, as --regions=2.5-4, or --bars, as --bars=5-8 "
       "--bpm=120"
     )
-  if values.regions is not None:
-    seconds = regions.parse_seconds(values.regions)
-    _edit(values, lambda take: Regenerate(take, seconds))
-    return
-  numbers = regions.parse_bars(values.bars)
 
   def seconds_at(bpm: float) -> list[Region]:
     return [
@@ -115,14 +113,16 @@ def regenerate(values: flags.FlagValues) -> None:
         beats_per_bar=values.beats_per_bar,
         first_beat=values.first_beat,
       )
-      for first, last in numbers
+      for first, last in values.bars
     ]
 
-  if values.bpm is None:
-    _edit(values, lambda take: Regenerate(take, seconds_at(_bpm(values, take))))
-    return
-  seconds = seconds_at(values.bpm)  # raises before the take is read
-  _edit(values, lambda take: Regenerate(take, seconds))
+  seconds = values.regions
+  if seconds is None and values.bpm is not None:
+    seconds = seconds_at(values.bpm)  # raises before the take is read
+  _edit(
+    values,
+    lambda take: Regenerate(take, seconds or seconds_at(_bpm(values, take))),
+  )
 
 
 def _bpm(values: flags.FlagValues, take: Take) -> float:
@@ -139,7 +139,7 @@ def extend(values: flags.FlagValues) -> None:
 
 
 def _edit(values: flags.FlagValues, edit_of: Callable[[Take], Edit]) -> None:
-  path = required(values, "take", "bass.wav")
+  path = _file(values, "take")
   take = Take.load(path)
   change = edit_of(take)
   inputs: dict[str, Any] = {}
@@ -183,6 +183,16 @@ def _only_writer(values: flags.FlagValues) -> Iterator[None]:
     for path in sorted({values.out, values.mix, values.picture} - {None, ""}):
       stack.enter_context(locks.only_writer(path))
     yield
+
+
+def _file(values: flags.FlagValues, name: str) -> str:
+  """Return the path of an input; raise FileNotFoundError before other errors.
+
+  Its content is read after cheaper checks.
+  """
+  path = required(values, name, "bass.wav")
+  audio.check_file(path)
+  return path
 
 
 def _seeds(values: flags.FlagValues, first: int) -> range:

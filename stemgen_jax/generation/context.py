@@ -18,6 +18,7 @@ from stemgen_jax.audio import Audio, bwf
 from stemgen_jax.audio import spectrum as spectrum_lib
 from stemgen_jax.codec import Codec, ScaledCodec
 from stemgen_jax.codec.framing import Framing
+from stemgen_jax.generation.regions import Region
 
 SILENCE_DB = -90.0  # The noise of 16 bits is below.
 
@@ -26,9 +27,6 @@ AROUND_SECONDS = 1.0
 
 # Far above any gain to the loudness of a context.
 _MOST_GAIN = 1e6
-
-Region = tuple[float, float]
-"""From and to in seconds."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

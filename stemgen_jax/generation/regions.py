@@ -1,24 +1,53 @@
-"""Parse regions of time: seconds, or bars at a tempo."""
+"""Parse times and regions of time: seconds, minutes, or bars at a tempo."""
 
-from stemgen_jax.generation.context import Region
+import math
+
+Region = tuple[float, float]
+"""From and to, in seconds."""
 
 
-def parse_seconds(text: str) -> list[Region]:
-  """Return regions in seconds from "2.5-4,10-12.25".
+def parse_time(text: str) -> float:
+  """Return seconds from "8", "2.5 s", "1:30" or "1:02.5".
 
   Raises:
     ValueError: the text has another form.
   """
+  minutes, colon, seconds = text.strip().removesuffix("s").rpartition(":")
+  try:
+    found = float(seconds)
+    if not colon:
+      return found
+    if minutes.isdecimal() and 0 <= found < 60 and "-" not in seconds:
+      return 60 * int(minutes) + found
+  except ValueError:
+    pass
+  raise ValueError(
+    f"{text.strip()!r} is not a time: expected seconds, as 62.5, or minutes "
+    "and seconds below 60, as 1:02.5"
+  )
+
+
+def parse_seconds(text: str) -> list[Region]:
+  """Return regions in seconds from "2.5-4,1:02-1:30".
+
+  Raises:
+    ValueError: the text has another form, or a region ends before it begins.
+  """
   regions = []
-  for part in text.split(","):
+  for part in text.replace("\u2013", "-").split(","):  # an en dash
     # Three parts, or a negative number, do not unpack into two.
     try:
-      start, end = (float(number) for number in part.split("-"))
+      start, end = (parse_time(number) for number in part.split("-"))
     except ValueError:
       raise ValueError(
         f"{part.strip()!r} is not a region: expected FROM-TO in seconds, as "
-        "2.5-4"
+        "2.5-4, or in minutes and seconds below 60, as 1:00-1:30"
       ) from None
+    if not start < end < math.inf:
+      raise ValueError(
+        f"{part.strip()!r} is not a region: expected FROM before TO, as "
+        "1:00-1:30"
+      )
     regions.append((start, end))
   return regions
 

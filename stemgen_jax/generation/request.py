@@ -13,8 +13,8 @@ from stemgen_jax import audio as audio_lib
 from stemgen_jax import categories
 from stemgen_jax.audio import Audio
 from stemgen_jax.generation import inputs
-from stemgen_jax.generation.context import Region
 from stemgen_jax.generation.inputs import Context
+from stemgen_jax.generation.regions import Region
 from stemgen_jax.generation.take import Take
 from stemgen_jax.sampling.settings import Settings, preset
 

@@ -13,8 +13,8 @@ from stemgen_jax import codec as codec_lib
 from stemgen_jax import model, paths, sampling
 from stemgen_jax.codec import Codec
 from stemgen_jax.generation import compilation, engine
-from stemgen_jax.generation.context import Region
 from stemgen_jax.generation.inputs import Context
+from stemgen_jax.generation.regions import Region
 from stemgen_jax.generation.request import (
   Edit,
   Extend,

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from stemgen_jax import categories, coherence, disk, finite, sampling
 from stemgen_jax.audio import Audio, lowered
 from stemgen_jax.generation import inputs
-from stemgen_jax.generation.context import Region
 from stemgen_jax.generation.inputs import Context
+from stemgen_jax.generation.regions import Region
 from stemgen_jax.generation.request import (
   Edit,
   GenerationRequest,

@@ -81,7 +81,7 @@ def define(values: flags.FlagValues) -> None:
   )
   add.integer("valid_songs", 16, "Number of the band's songs to validate on.")
   add.integer("test_songs", 96, "Number of the band's songs to test on.")
-  add.float("seconds", 30.0, "Length of a song of the band in seconds.")
+  add.time("seconds", 30.0, "Length of a song of the band in seconds.")
   add.string(
     "style",
     "all",

@@ -1,0 +1,173 @@
+"""Suggest what was meant by unknown commands, flags and words."""
+
+import difflib
+import os
+import re
+import shlex
+import types
+from collections.abc import Mapping, Sequence
+
+from absl import flags
+
+from stemgen_jax import categories
+from stemgen_jax.cli import help as help_lib
+
+# What people type -> a command.
+_COMMANDS = {
+  **dict.fromkeys(("make", "create", "new", "compose", "add"), "generate"),
+  **dict.fromkeys(("redo", "fix", "replace"), "regenerate"),
+  **dict.fromkeys(("continue", "lengthen", "longer"), "extend"),
+  **dict.fromkeys(("variation", "change"), "vary"),
+  **dict.fromkeys(("session", "song", "project"), "layer"),
+}
+# What people type -> flags, of which the first that a command has is meant.
+_FLAGS = {
+  **dict.fromkeys(
+    ("i", "input", "in", "file", "song", "music", "audio", "mix", "track"),
+    ("context", "take"),
+  ),
+  **dict.fromkeys(("o", "output", "save", "write"), ("out", "export")),
+  **dict.fromkeys(("s", "stem", "instrument", "category"), ("stem", "add")),
+  **dict.fromkeys(("n", "number", "count", "variations"), ("takes",)),
+  **dict.fromkeys(("length", "duration", "time"), ("seconds", "extend")),
+  **dict.fromkeys(("region", "start", "end", "from", "to"), ("regions",)),
+  **dict.fromkeys(("amount", "strength", "percent"), ("share",)),
+  **dict.fromkeys(("volume", "gain"), ("gain_db",)),
+  **dict.fromkeys(("tempo", "speed"), ("bpm",)),
+  **dict.fromkeys(("model", "checkpoint"), ("weights",)),
+  **dict.fromkeys(("quality", "fast"), ("preset",)),
+  **dict.fromkeys(("force", "replace", "f", "y", "yes"), ("overwrite",)),
+}
+_AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
+# Flags whose values may have a space, which a shell needs quotes for.
+_FILES = ("context", "take", "out", "mix", "add_audio")
+_FOLDERS = ("session", "export")
+_INSTRUMENTS = ("stem", "instrument", "add")
+_DASHES = "-\u2013\u2014"  # text editors make longer ones of two
+
+
+def command(typed: str, names: Sequence[str]) -> str:
+  """Return the line about an unknown command.
+
+  Args:
+    typed: the first argument.
+    names: names of the commands.
+  """
+  plain = typed.lower().replace("-", "_")
+  meant = ""
+  if typed.startswith(tuple(_DASHES)):
+    meant = f"; expected a command first, as stemgen-jax generate {typed}"
+  elif typed.lower().endswith(_AUDIO) or os.path.isfile(typed):
+    meant = _did_you_mean(shlex.join(["stemgen-jax", "generate", typed]))
+  elif plain in _COMMANDS:
+    meant = _did_you_mean(_COMMANDS[plain])
+  elif categories.lookup(typed):
+    flag = shlex.quote(f"--stem={typed}")
+    meant = _did_you_mean(f"stemgen-jax generate FILE {flag}")
+  return (
+    f"unknown command {typed!r}{meant or nearest(plain, names)}; expected one "
+    f"of {', '.join(names)}"
+  )
+
+
+def flag(
+  wrong: str, name: str, app: types.ModuleType, values: flags.FlagValues
+) -> str:
+  """Return the line about an unknown flag of a command.
+
+  Args:
+    wrong: its name.
+    name: name of the command.
+    app: module of the command.
+    values: flags of the command.
+  """
+  known = {flag.name: flag.name for flag in help_lib.flags_of(app, values)}
+  group = wrong.partition(".")[0] + "."
+  alike = [x.removeprefix(group) for x in known if x.startswith(group)]
+  members = f"; --{group}NAME is one of {', '.join(alike)}" if alike else ""
+  plain = wrong.lower()
+  others = [x for x in _FLAGS.get(plain, ()) if x in known]
+  near = _did_you_mean(f"--{others[0]}") if others else ""
+  near = near or nearest(plain, known, "--")
+  if not near and hasattr(app, "config_fields"):
+    fields = {x.rpartition(".")[2]: x for x in app.config_fields()}
+    near = nearest(wrong, fields, "--config.")  # --depth is .model.depth
+  return f"unknown flag --{wrong}{near}{members}; see stemgen-jax {name} --help"
+
+
+def words(
+  given: Sequence[str],
+  free: Sequence[str],
+  argv: Sequence[str],
+  values: flags.FlagValues,
+) -> str:
+  """Return the line about words that are not for a command, or "".
+
+  Args:
+    given: arguments that are not flags.
+    free: flags that words stand for, if any.
+    argv: all arguments.
+    values: flags of the command.
+  """
+  usage = " ".join(["stemgen-jax", argv[0], *map(str.upper, free)])
+  if len(given) > 1 and os.path.isfile(together := " ".join(given)):
+    return f"{given[0]!r}: no such file, did you mean {together!r}, in quotes?"
+  for text in given:
+    if not os.path.exists(text) and (flag := _flag_of(text, argv, values)):
+      near = _did_you_mean(shlex.quote(flag))
+      return f"{text!r} belongs to no flag{near}"
+  if len(given) <= len(free):
+    return ""
+  return (
+    f"{given[len(free)]!r} belongs to no flag; expected {usage} --flag=value; "
+    f"see stemgen-jax {argv[0]} --help"
+  )
+
+
+def _flag_of(text: str, argv: Sequence[str], values: flags.FlagValues) -> str:
+  """Return the flag that a word was meant to be, or to be a part of, or ""."""
+  name, equals, _ = text.lstrip(_DASHES).partition("=")
+  if equals and name in values:
+    return "--" + text.lstrip(_DASHES)
+  before = argv[argv.index(text) - 1]  # argv[0] is the command
+  flag, equals, value = before.partition("=")
+  name, both = flag.lstrip("-"), f"{before} {text}"
+  if before.startswith("-") and equals and name in values:
+    sound = text.lower().endswith(_AUDIO)
+    whole = value.lower().endswith(_AUDIO)
+    if not value:
+      return f"{before}{text}"
+    if name in (_FILES if sound else _FOLDERS) and not whole:
+      return both
+    if name in _INSTRUMENTS and categories.lookup(f"{value} {text}"):
+      return both
+  instrument = next((x for x in _INSTRUMENTS if x in values), "")
+  if instrument and categories.lookup(text):
+    return f"--{instrument}={text}"
+  return ""
+
+
+def nearest(
+  name: str, names: Sequence[str] | Mapping[str, str], prefix: str = ""
+) -> str:
+  """Suggest the nearest name, or the value under it in a mapping."""
+  near = difflib.get_close_matches(name, names, 1, cutoff=0.5)
+  if not near:
+    return ""
+  meant = names[near[0]] if isinstance(names, Mapping) else near[0]
+  return _did_you_mean(f"{prefix}{meant}")
+
+
+def nearest_choice(message: str) -> str:
+  """Suggest the nearest of the choices that an error lists, ours or absl's."""
+  found = re.search(
+    r"[= ]'?([^\s=']+)'?: (?:expected|value should be) one of <?([^<>]+)",
+    message,
+  )
+  if not found:
+    return ""
+  return nearest(found[1], re.split(r", |\|| or ", found[2]))
+
+
+def _did_you_mean(meant: str) -> str:
+  return f", did you mean {meant}?"

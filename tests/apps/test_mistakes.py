@@ -1,0 +1,111 @@
+"""What musicians type on the command line, and the line that answers it."""
+
+import contextlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+from stemgen_jax import __main__
+from stemgen_jax.cli import help as help_lib
+
+BROKEN_PIPE = 141
+
+
+@pytest.fixture
+def run(context, capsys):
+  """Run a command that is refused; return its one line of error."""
+  with open("my mix.wav", "wb") as file:
+    file.write(b"music")
+
+  def run(*arguments):
+    assert __main__.main(list(arguments)) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    return line.removeprefix("stemgen-jax: error: ")
+
+  return run
+
+
+@pytest.mark.parametrize(
+  ("arguments", "answer"),
+  [
+    (["gen"], "'gen', did you mean generate?"),
+    (["make"], "'make', did you mean generate?"),
+    (["mix.wav"], "did you mean stemgen-jax generate mix.wav?"),
+    (["bass"], "did you mean stemgen-jax generate FILE --stem=bass?"),
+    (["generate", "mx.wav"], "no such file: mx.wav; did you mean mix.wav?"),
+    (["generate", "mx.wav", "--best=9"], "no such file: mx.wav"),
+    (["generate", "mix.wav", "--stm=bass"], "--stm, did you mean --stem?"),
+    (["generate", "mix.wav", "--Stem=bass"], "did you mean --stem?"),
+    (["generate", "mix.wav", "--output=a.wav"], "did you mean --out?"),
+    (["generate", "mix.wav", "-o", "a.wav"], "did you mean --out?"),
+    (
+      ["generate", "mix.wav", "bass"],
+      "'bass' belongs to no flag, did you mean --stem=bass?",
+    ),
+    (["generate", "mix.wav", "stem=bass"], "did you mean --stem=bass?"),
+    (["generate", "mix.wav", "\u2014stem=bass"], "did you mean --stem=bass?"),
+    (["generate", "mix.wav", "--stem", "=", "bass"], "mean --stem=bass?"),
+    (["generate", "mix.wav", "--stem=", "bass"], "did you mean --stem=bass?"),
+    (["generate", "--stem=bass", "guitar"], "mean '--stem=bass guitar'?"),
+    (["generate", "mix.wav", "--out=my", "a.wav"], "'--out=my a.wav'?"),
+    (["generate", "my", "mix.wav"], "did you mean 'my mix.wav', in quotes?"),
+    (["generate", "mix.wav", "mix.wav"], "generate CONTEXT --flag=value"),
+    (["generate", "--seconds=1:75"], "--seconds=1:75: '1:75' is not a time"),
+    (["vary", "bas.wav"], "no such file: bas.wav"),
+    (["vary", "mix.wav", "--share=0%"], "--share=0%: expected above 0"),
+    (["vary", "mix.wav", "--share=130%"], "--share=130%: expected above 0"),
+    (["vary", "mix.wav", "--share=30"], "did you mean 30%?"),
+    (["vary", "mix.wav", "--share=nan"], "--share=nan: expected above 0"),
+    (["vary", "mix.wav", "--share=30%%"], "--share=30%%: expected above 0"),
+    (["regenerate", "bas.wav"], "no such file: bas.wav"),
+    (["regenerate", "mix.wav"], "give either --regions"),
+    (["regenerate", "mix.wav", "--regions=1:00-0:30"], "FROM before TO"),
+    (
+      ["regenerate", "mix.wav", "--regions=1:00-1:75"],
+      "'1:00-1:75' is not a region",
+    ),
+    (["layer", "mix.wav", "--add=bass"], "layer my_song mix.wav"),
+    (["layer", "song", "--stem=bass"], "did you mean --add?"),
+  ],
+  ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_answered_by_what_was_meant(run, arguments, answer):
+  assert answer in run(*arguments)
+
+
+@pytest.mark.parametrize(
+  "arguments",
+  [[], *([name, "--help"] for name in help_lib.command_names())],
+  ids=" ".join,
+)
+def test_a_reader_that_ends_is_no_error(arguments, monkeypatch, capsys):
+  reader, writer = os.pipe()
+  os.close(reader)
+  with monkeypatch.context() as patch:
+    # Every line is written, as at the end of a buffer.
+    patch.setattr(sys, "stdout", os.fdopen(writer, "w", buffering=1))
+    assert __main__.main(arguments) == BROKEN_PIPE
+    with contextlib.suppress(BrokenPipeError):
+      sys.stdout.close()
+  assert capsys.readouterr().err == ""
+
+
+@pytest.mark.processes
+def test_help_of_a_process_that_is_cut_off():
+  command = f"{sys.executable} -m stemgen_jax generate --help | head -1"
+  done = subprocess.run(
+    command, shell=True, capture_output=True, text=True, check=True
+  )
+  assert done.stdout == "Generate a new stem that fits your music.\n"
+  assert done.stderr == ""
+
+
+def test_help_of_a_command_has_two_spellings(capsys):
+  assert __main__.main(["vary", "--help"]) == 0
+  expected = capsys.readouterr().out
+  assert __main__.main(["help", "vary"]) == 0
+  assert capsys.readouterr().out == expected
