@@ -132,3 +132,18 @@ def test_edited_take_is_mixed_with_its_context(studio):
   assert run("vary", *flags, "--out=new.wav") == 0
   both = audio.read("both.wav").samples
   np.testing.assert_allclose(both, 2 * sound().samples, atol=1e-5)
+
+
+def test_edits_are_numbered_next_to_their_take(studio, monkeypatch):
+  pathlib.Path("takes").mkdir()
+  for name in ("bass.wav", "bass.codes.npz"):
+    pathlib.Path(name).rename(f"takes/{name}")
+  assert run("vary", "takes/bass.wav", "--share=30%", "--seed=7") == 0
+  assert run("vary", "--share=0.3", "takes/bass-2.wav") == 0
+  assert run("regenerate", "takes/bass-3.wav", "--regions=0:00.2-0.5s") == 0
+  names = [f"bass{number}" for number in ("", "-2", "-3", "-4")]
+  expected = {
+    f"{name}{end}" for name in names for end in (".wav", ".codes.npz")
+  }
+  assert {path.name for path in pathlib.Path("takes").iterdir()} == expected
+  assert stemgen.Take.load("takes/bass-4.wav").seed == 9

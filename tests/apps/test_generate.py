@@ -9,7 +9,15 @@ import pytest
 from fake_stemgen import FakeStemGen
 from matplotlib import image
 
-from stemgen_jax import __main__, audio, coherence, paths, sampling
+from stemgen_jax import (
+  __main__,
+  audio,
+  coherence,
+  disk,
+  locks,
+  paths,
+  sampling,
+)
 from stemgen_jax.generation import compilation, stemgen
 from stemgen_jax.generation.take import Take
 
@@ -166,6 +174,76 @@ def test_the_best_takes_are_kept(context, fake, monkeypatch, capsys):
 def pitch_of(stem):
   spectrum = abs(np.fft.rfft(stem.samples[:, 0]))
   return spectrum.argmax() / stem.seconds
+
+
+def test_the_default_name_is_next_to_the_music_and_new(context, fake):
+  folder = pathlib.Path("my music")
+  folder.mkdir()
+  pathlib.Path("mix.wav").rename(folder / "a song.wav")
+  names = {"a song.wav"}
+  for flags, name in (
+    (["--stem=drums"], "a song-drums"),
+    (["--instrument=drums"], "a song-drums-2"),
+    (["--instrument", "bass", "--overwrite"], "a song-bass"),
+    (["--overwrite"], "a song-bass-2"),
+  ):
+    run("my music/a song.wav", *flags)
+    names |= {f"{name}.wav", f"{name}.codes.npz"}
+    assert {path.name for path in folder.iterdir()} == names
+  assert audio.read_metadata(folder / "a song-drums-2.wav")["stem"] == "drums"
+  # The codes of one of several takes exist.
+  pathlib.Path("my music/a song-bass-seed1.codes.npz").write_bytes(b"precious")
+  (folder / "a song-bass-2-seed0.wav").write_bytes(b"precious")
+  run("my music/a song.wav", "--takes=2", "--no-keep-codes")
+  names |= {"a song-bass-seed1.codes.npz", "a song-bass-2-seed0.wav"}
+  names |= {"a song-bass-3-seed0.wav", "a song-bass-3-seed1.wav"}
+  assert {path.name for path in folder.iterdir()} == names
+  assert files() == ["my music"]
+
+
+def test_the_default_name_without_music_or_its_folder(
+  context, fake, monkeypatch, tmp_path
+):
+  loop = paths.LOOPS / "drums.flac"
+  before = sorted(loop.parent.iterdir())
+  run(str(loop), "--nokeep_codes")
+  run("--seconds=0.5s", "--stem=synth pad", "--nokeep_codes")
+  assert sorted(loop.parent.iterdir()) == before
+  assert files() == ["drums-bass.wav", "mix.wav", "synth_pad.wav"]
+  # Where not even root may write.
+  there = tmp_path / "there"
+  there.mkdir()
+  monkeypatch.chdir(there)
+
+  def refuse(folder):
+    if pathlib.Path(folder) == tmp_path:
+      raise PermissionError(f"cannot write to {folder}")
+    return pathlib.Path(folder)
+
+  monkeypatch.setattr(disk, "check_folder", refuse)
+  run(str(tmp_path / "mix.wav"), "--mix=mix-bass.wav")
+  assert files() == ["mix-bass-2.codes.npz", "mix-bass-2.wav", "mix-bass.wav"]
+
+
+def test_a_default_name_that_another_process_writes_is_not_taken(
+  context, fake, capsys
+):
+  with locks.only_writer("mix-bass.wav"):
+    run("mix.wav")
+    run("mix.wav", "--out=mix-bass.wav", expect=1)
+  assert "is writing it" in capsys.readouterr().err
+  assert files() == ["mix-bass-2.codes.npz", "mix-bass-2.wav", "mix.wav"]
+
+
+def test_a_long_name_is_cut(context, fake):
+  name = "\u591c" * 83  # 249 bytes
+  pathlib.Path("mix.wav").rename(f"{name}.wav")
+  run(f"{name}.wav")
+  assert files() == [
+    f"{name[:66]}.codes.npz",
+    f"{name[:66]}.wav",
+    f"{name}.wav",
+  ]
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,8 @@ def _define(
   add.string(
     "out",
     None,
-    "The file to write, .wav or .flac. With several takes each gets its seed: "
-    "NAME-seedS.wav.",
+    "The file to write, .wav or .flac; with several takes NAME-seedS.wav. "
+    "Default: a new name next to the music, such as song-bass.wav.",
   )
   add.integer(
     "seed",
