@@ -10,6 +10,12 @@ import re
 import unicodedata
 from collections.abc import Collection, Sequence
 
+# Names of singing, which is not generated; its recordings are of ensembles.
+_VOCALS = """
+  voice, voices, vocal, vocals, vox, backing vocals, lead vocals, lead vox,
+  singer, singers, rap, singing, acapella, lyrics,
+  voix, chant, stimme, gesang, voz, voces, vozes, voce, voci, canto"""
+
 # Categories and the names that musicians use, in English and, where the word
 # differs, in French, German, Spanish, Italian and Portuguese. A name belongs to
 # one category; "synth" alone means the lead, which people want more often.
@@ -47,12 +53,11 @@ _NAMES = {
     violine, bratsche, violoncelle, violoncello, violonchelo, violoncelo,
     contrebasse, kontrabass, contrabajo, contrabbasso, contrabaixo, harpe,
     harfe, arpa, harpa""",
-  "ensemble": """
-    string ensemble, string section, synth strings, choir, voice, voices,
-    vocals, vox, backing vocals, lead vocals, singer, rap, orchestra hit,
+  "ensemble": f"""
+    string ensemble, string section, synth strings, choir, orchestra hit,
     aahs, oohs,
     chœur, chor, coro, orchestra, orchestre, orchester, orquesta, orquestra,
-    voix, chant, stimme, gesang, voz, voces, vozes, voce, voci, canto""",
+    {_VOCALS}""",
   "brass": """
     brass section, trumpet, trombone, tuba, french horn, horn, horns,
     synth brass, muted trumpet,
@@ -178,6 +183,23 @@ def parse_category(name: str) -> str:
   )
 
 
+def parse_stem(name: str) -> str:
+  """Return the category of a stem to generate, see `parse_category`.
+
+  Raises:
+    ValueError: unknown name, or that of a singer.
+  """
+  category = parse_category(name)
+  singing = {_plain(one) for one in _VOCALS.split(",")}
+  if singing.intersection(_spellings(name)):
+    raise ValueError(
+      f"{name!r}: singing is not generated, as there are neither words nor "
+      "voices to choose; expected an instrument, as synth_lead for a melody, "
+      "or ensemble for a choir or a string section"
+    )
+  return category
+
+
 def lookup(name: str, ignore: Collection[str] = ()) -> str | None:
   """Return the category of a name, or None if it is unknown.
 
@@ -185,11 +207,15 @@ def lookup(name: str, ignore: Collection[str] = ()) -> str | None:
     name: name of an instrument, see `parse_category`.
     ignore: names that count as unknown, in lower case and without spaces.
   """
-  plain = _plain(name)
-  for candidate in (plain, plain.removesuffix("s"), plain + "s"):
+  for candidate in _spellings(name):
     if candidate in _KNOWN and candidate not in ignore:
       return _KNOWN[candidate][0]
   return None
+
+
+def _spellings(name: str) -> tuple[str, str, str]:
+  plain = _plain(name)
+  return plain, plain.removesuffix("s"), plain + "s"
 
 
 def parse_genre(name: str) -> str:

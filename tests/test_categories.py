@@ -75,6 +75,14 @@ def test_unknown_category_suggests_the_nearest(typed, nearest):
     categories.parse_category(typed)
 
 
+@pytest.mark.parametrize("typed", ["vocals", "Lead Vox", "rap", "Singers"])
+def test_singing_is_known_and_not_generated(typed):
+  assert categories.parse_category(typed) == "ensemble"
+  with pytest.raises(ValueError, match=f"'{typed}': singing is not generated"):
+    categories.parse_stem(typed)
+  assert categories.parse_stem("Choir") == "ensemble"
+
+
 def test_an_unrelated_category_lists_the_known_ones():
   for name in ("zzzz", "kazoo"):
     with pytest.raises(ValueError, match=rf"'{name}'\. Known: piano, .*other"):

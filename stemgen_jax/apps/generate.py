@@ -23,9 +23,6 @@ Eight seconds of drums from nothing, with a picture:
 The cost for every preset, without generating: --dry_run. Any setting of the
 sampling is a flag, such as --settings.rank=low_discrepancy,
 --settings.guidance.context=3 or --settings.top_k=0,0,64,64 (per level).
-
-Instruments: piano, organ, guitar, bass, strings, ensemble, brass, reed, pipe,
-synth_lead, synth_pad, drums, ... and other names: "e-piano", "sax".
 """
 
 from absl import flags
@@ -72,6 +69,11 @@ _add.bool(
   "dry_run", False, "Print the cost of a stem of this length and write nothing."
 )
 takes.define(FLAGS)
-
-
 main = takes.main_of("generate", FLAGS)
+
+
+def more_help() -> str:
+  """Return the instruments of --weights and the others."""
+  from stemgen_jax.cli import about  # numpy
+
+  return about.instruments_help(FLAGS.weights)

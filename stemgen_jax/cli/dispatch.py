@@ -7,6 +7,7 @@ given without the flag. Importing it must be quick: jax and torch are imported
 after the user's input is checked.
 """
 
+import contextlib
 import importlib
 import logging
 import os
@@ -128,6 +129,9 @@ def _run(argv: list[str]) -> int:
   app = importlib.import_module(f"stemgen_jax.apps.{name}")
   values = getattr(app, "FLAGS", flags.FLAGS)
   if _asks_help(argv[1:]):
+    if hasattr(app, "more_help"):
+      with contextlib.suppress(ValueError, flags.Error):  # printed without help
+        _parse([x for x in argv if not _asks_help([x])], app, values)
     print(help_lib.command(app, values))
     return 0
   argv = [argv[0], *(_with_underscores(x, values) for x in argv[1:])]

@@ -40,8 +40,14 @@ def overview(trace: str) -> str:
 
 
 def command(app: types.ModuleType, values: flags.FlagValues) -> str:
-  """Return a command's docstring and the description of its flags."""
-  lines = [(app.__doc__ or "").strip(), "", "flags:"]
+  """Return a command's docstring and the description of its flags.
+
+  `more_help()` of the module, if there is one, returns text between the two.
+  """
+  lines = [(app.__doc__ or "").strip(), ""]
+  if hasattr(app, "more_help"):
+    lines += [app.more_help(), ""]
+  lines.append("flags:")
   dotted = []
   for flag in flags_of(app, values):
     if "." in flag.name:

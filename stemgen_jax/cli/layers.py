@@ -120,7 +120,7 @@ def _check(values: flags.FlagValues) -> None:
       "or --solo"
     )
   if values.add:
-    categories.parse_category(values.add)
+    categories.parse_stem(values.add)
   if values.regenerate is not None and not values.regions:
     raise ValueError(
       "--regenerate: expected with --regions, seconds as --regions=1.5-4"

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from stemgen_jax import audio, disk, progress
+from stemgen_jax import audio, progress
 from stemgen_jax import codec as codec_lib
 from stemgen_jax.audio import Audio
-from stemgen_jax.cli import costs, music, take_files
+from stemgen_jax.cli import about, costs, music, take_files
 from stemgen_jax.cli.flags import settings
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.cli.flags.takes import BITS
@@ -84,7 +84,7 @@ def generate(values: flags.FlagValues) -> None:
     print(f"{values.stem!r} is category {request.stem}")
   if request.sound is not None and not values.dry_run:
     music.report(
-      request.sound, _about(values.weights, "metadata"), loop=request.loop
+      request.sound, about.read(values.weights, "metadata"), loop=request.loop
     )
   if values.dry_run:
     costs.show(values, load(values)[0], request)
@@ -233,23 +233,10 @@ def _check_conditions(
   values: flags.FlagValues, request: GenerationRequest
 ) -> None:
   """Check the conditions of exported weights before any model is loaded."""
-  known = _about(values.weights).get("conditions")
+  known = about.read(values.weights).get("conditions")
   if isinstance(known, list):
     with _flags_in_errors(values):
       request.check_conditions(known, values.weights)
-
-
-def _about(weights: str, part: str = "config") -> dict[str, Any]:
-  """Return the configuration, or the metadata, of exported weights.
-
-  That of a run, or a corrupt one, is {}: it is checked at loading.
-  """
-  path = exported(weights).with_suffix(".json")
-  try:
-    found = disk.read_json(path, "")[part]
-  except (ValueError, KeyError, TypeError):
-    return {}
-  return found if isinstance(found, dict) else {}
 
 
 def _letters(name: str) -> str:
@@ -282,14 +269,14 @@ def load(values: flags.FlagValues) -> "tuple[StemGen, dict[str, float]]":
 
 def _start(values: flags.FlagValues) -> codec_lib.Codec | None:
   """Start to load the codec in its own process, or return None."""
-  about = _about(values.weights)
-  name = values.codec or about.get("codec") or "demo"
-  if name.partition(":")[0] in weight_files.PUBLISHED or not about:
+  stated = about.read(values.weights)
+  name = values.codec or stated.get("codec") or "demo"
+  if name.partition(":")[0] in weight_files.PUBLISHED or not stated:
     return None
   if is_run(values.weights) or not process.is_useful(values.codec_device):
     return None
   return codec_lib.load(
-    name, expected_checksum=about.get("codec_checksum"), apart=True
+    name, expected_checksum=stated.get("codec_checksum"), apart=True
   )
 
 

@@ -117,7 +117,7 @@ class GenerationRequest:
     return dataclasses.replace(
       request,
       sound=sound,
-      stem=categories.parse_category(request.stem),
+      stem=categories.parse_stem(request.stem),
       genre=categories.parse_genre(request.genre) if request.genre else "",
       role=categories.parse_role(request.role) if request.role else "",
       seeds=tuple(seeds),

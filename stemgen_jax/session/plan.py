@@ -44,7 +44,7 @@ class Step:
 
   def validate(self) -> None:
     """Raise ValueError for an unknown instrument or a number out of range."""
-    categories.parse_category(self.add)
+    categories.parse_stem(self.add)
     if not 1 <= self.takes <= _MOST_TAKES:
       raise ValueError(f"takes {self.takes}: expected 1 to {_MOST_TAKES}")
     if self.keep is not None and not 1 <= self.keep <= self.takes:

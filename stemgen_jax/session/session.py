@@ -163,7 +163,7 @@ class Session:
     Returns:
       The takes, those that fit best first.
     """
-    stem = categories.parse_category(stem)
+    stem = categories.parse_stem(stem)
     song = self.song
     target = song.layer(layer) if layer else Layer(name="", category=stem)
     if target.category != stem:

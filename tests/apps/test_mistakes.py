@@ -1,7 +1,9 @@
 """What musicians type on the command line, and the line that answers it."""
 
 import contextlib
+import json
 import os
+import re
 import subprocess
 import sys
 
@@ -55,6 +57,8 @@ def run(context, capsys):
     (["generate", "my", "mix.wav"], "did you mean 'my mix.wav', in quotes?"),
     (["generate", "mix.wav", "mix.wav"], "generate CONTEXT --flag=value"),
     (["generate", "--seconds=1:75"], "--seconds=1:75: '1:75' is not a time"),
+    (["generate", "mix.wav", "--stem=vocals"], "'vocals': singing is not gen"),
+    (["layer", "song", "--add=Lead Vox"], "'Lead Vox': singing is not gen"),
     (["vary", "bas.wav"], "no such file: bas.wav"),
     (["vary", "mix.wav", "--share=0%"], "--share=0%: expected above 0"),
     (["vary", "mix.wav", "--share=130%"], "--share=130%: expected above 0"),
@@ -109,3 +113,22 @@ def test_help_of_a_command_has_two_spellings(capsys):
   expected = capsys.readouterr().out
   assert __main__.main(["help", "vary"]) == 0
   assert capsys.readouterr().out == expected
+
+
+def test_help_lists_instruments_of_the_weights_apart(tmp_path, capsys):
+  mine = tmp_path / "mine.json"
+  about = {"metadata": {"categories": ["organ", "drums"]}}
+  mine.write_text(json.dumps(about), encoding="utf-8")
+  for weights, known, other in (
+    ("demo", "  piano, bass, synth_lead, synth_pad, drums\n", "strings"),
+    (str(mine.with_suffix("")), "  organ, drums\n", "bass"),
+  ):
+    # Further mistakes do not matter here.
+    assert __main__.main(["generate", f"--weights={weights}", "-h"]) == 0
+    text = capsys.readouterr().out
+    trained, untrained = text.split("others, on which these were not trained")
+    assert f"instruments of --weights={weights}:\n{known}" in trained
+    assert re.search(rf"^ .*\b{other}\b", untrained, re.MULTILINE)
+  mine.unlink()
+  __main__.main(["generate", f"--weights={mine}", "--stm", "--help"])
+  assert "others, on" not in capsys.readouterr().out
