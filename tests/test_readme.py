@@ -30,6 +30,7 @@ ROOMS = {
   for name in (
     "stemgen_jax/generation/README.md",
     "stemgen_jax/session/README.md",
+    "stemgen_jax/live/README.md",
     "stemgen_jax/sampling/README.md",
     "stemgen_jax/evaluation/README.md",
     "stemgen_jax/training/README.md",

@@ -1,0 +1,73 @@
+"""Bar lines as samples of a stream, without drift."""
+
+import dataclasses
+import math
+from fractions import Fraction
+
+_SLOWEST, _FASTEST = 20.0, 400.0  # beats per minute
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Grid:
+  """Where bars and beats are in a stream.
+
+  Bar lines are rounded one by one from an exact product, so that errors do not
+  add up. Bars count from 0; displays count from 1.
+
+  Attributes:
+    bpm: beats per minute, 20 to 400.
+    sample_rate: sample rate of the stream in Hz.
+    beats_per_bar: beats of a bar, at least 1.
+    origin: sample of the first beat of bar `first_bar`.
+    first_bar: number of that bar.
+  """
+
+  bpm: float
+  sample_rate: int
+  beats_per_bar: int = 4
+  origin: int = 0
+  first_bar: int = 0
+
+  def __post_init__(self):
+    if not _SLOWEST <= self.bpm <= _FASTEST:
+      raise ValueError(
+        f"tempo {self.bpm:g} bpm: expected {_SLOWEST:g} to {_FASTEST:g}"
+      )
+    if self.beats_per_bar < 1:
+      raise ValueError(
+        f"{self.beats_per_bar} beats per bar: expected 1 or more"
+      )
+
+  def beat(self, number: float) -> int:
+    """Return the sample of a beat, counted from bar 0."""
+    beats = Fraction(number) - self.first_bar * self.beats_per_bar
+    return self.origin + round(beats * self._period)
+
+  def bar(self, number: int) -> int:
+    """Return the sample of a bar line."""
+    return self.beat(number * self.beats_per_bar)
+
+  def beats(self, count: float) -> int:
+    """Return the samples of so many beats, rounded."""
+    return round(Fraction(count) * self._period)
+
+  def bar_at(self, sample: int) -> int:
+    """Return the bar that a sample is in."""
+    bars = Fraction(sample - self.origin) / (self._period * self.beats_per_bar)
+    number = math.floor(bars) + self.first_bar
+    # A bar line is rounded, so its bar may begin up to half a sample earlier.
+    return number + 1 if self.bar(number + 1) <= sample else number
+
+  def first_bar_from(self, sample: int) -> int:
+    """Return the first bar that begins at a sample or later."""
+    number = self.bar_at(sample)
+    return number if self.bar(number) == sample else number + 1
+
+  def moved(self, bar: int, *, bpm: float, to: int) -> "Grid":
+    """Return a grid on which `bar` begins at sample `to`, in another tempo."""
+    return dataclasses.replace(self, bpm=bpm, origin=to, first_bar=bar)
+
+  @property
+  def _period(self) -> Fraction:
+    """Samples of a beat."""
+    return 60 * self.sample_rate / Fraction(self.bpm)
