@@ -1,0 +1,122 @@
+/** Opens the page: follows the server, draws the state, moves the playhead. */
+
+import * as actions from "./actions.js";
+import { follow, get } from "./api.js";
+import { h, iconButton } from "./dom.js";
+import * as keys from "./keys.js";
+import { Lanes } from "./lanes.js";
+import { Panel } from "./panel.js";
+import * as player from "./player.js";
+import { Ruler } from "./ruler.js";
+import { Start } from "./start.js";
+import {
+  attempt,
+  onReport,
+  state,
+  subscribe,
+  tell,
+  update,
+} from "./store.js";
+import { Top } from "./top.js";
+
+const SHOWN = 8000; // ms that a line stays
+const $ = (selector) => document.querySelector(selector);
+
+/** One line at the bottom, until it is closed or old. */
+function reporter() {
+  const text = h("span", { class: "text" });
+  const close = iconButton("close", "Close", () => tell(""));
+  const line = $("#status");
+  line.append(text, close);
+  let timer = 0;
+  onReport((message, kind) => {
+    clearTimeout(timer);
+    text.textContent = message;
+    line.className = `${kind} ${message ? "on" : ""}`;
+    if (message && kind !== "gone") timer = setTimeout(() => tell(""), SHOWN);
+  });
+}
+
+/** Jobs as the server has them; hear what an edit has made. */
+function receiveJobs(jobs) {
+  const before = new Map(state.jobs.map((job) => [job.id, job]));
+  const shown = { ...state.shown };
+  for (const job of jobs) {
+    const old = before.get(job.id);
+    const edited = ["vary", "regenerate"].includes(job.kind);
+    if (edited && old && job.clips.length > old.clips.length) {
+      shown[job.layer] = job.clips.at(-1);
+    }
+  }
+  update({ jobs, shown });
+}
+
+function dropFiles(start) {
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    document.body.classList.add("dropping");
+  });
+  addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) document.body.classList.remove("dropping");
+  });
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    document.body.classList.remove("dropping");
+    const [file] = event.dataTransfer.files;
+    if (!file) return;
+    if (state.song?.started) actions.addAudio(file);
+    else start.from(file);
+  });
+}
+
+async function refresh() {
+  actions.receive(await get("/song"));
+  update({ jobs: await get("/jobs") });
+}
+
+async function open() {
+  reporter();
+  const settings = await get("/settings");
+  update({ settings });
+  const sheet = $(".sheet");
+  const ruler = new Ruler(sheet);
+  const top = new Top($("header"));
+  const start = new Start($("#start"), settings);
+  const parts = [
+    top,
+    start,
+    new Lanes(sheet),
+    ruler,
+    new Panel($("#panel"), settings),
+  ];
+  subscribe(() => {
+    document.body.classList.toggle("started", Boolean(state.song?.started));
+    for (const part of parts) part.update();
+    player.follow();
+  });
+  keys.listen();
+  dropFiles(start);
+  await refresh();
+  follow({
+    song: actions.receive,
+    jobs: receiveJobs,
+    gone: (text) => tell(`${text} Trying again.`, "gone"),
+    back: () => {
+      tell("");
+      attempt(refresh);
+    },
+  });
+  const frame = () => {
+    const transport = player.current();
+    if (transport) {
+      ruler.place(transport.position);
+      top.place(transport.position, transport.playing);
+    }
+    requestAnimationFrame(frame);
+  };
+  frame();
+}
+
+attempt(open).then((worked) => {
+  if (!worked) setTimeout(() => location.reload(), 3000);
+});

@@ -1,0 +1,121 @@
+/** The takes of a layer as chips, and what can be done with them. */
+
+import * as actions from "./actions.js";
+import { h, icon } from "./dom.js";
+import { best, heard, state } from "./store.js";
+
+/** Words for a take: "take 2", by its place in the layer. */
+export function takeName(layer, number) {
+  const place = layer.clips.findIndex((clip) => clip.number === number);
+  return `take ${place + 1}`;
+}
+
+function fitTitle(clip, isBest) {
+  if (clip.fit === null) return "";
+  const rank = isBest ? ", the best of this layer" : "";
+  return `fit ${clip.fit}${rank} (how well it fits the layers below: higher is better)`;
+}
+
+function chip(layer, clip) {
+  const { number } = clip;
+  const accepted = number === layer.clip;
+  const on = number === heard(layer);
+  const isBest = number === best(layer) && layer.clips.length > 1;
+  const name = takeName(layer, number);
+  const place = layer.clips.indexOf(clip) + 1;
+  const key = place <= 9 ? ` (${place})` : "";
+  const main = h(
+    "button",
+    {
+      type: "button",
+      class: "take-main",
+      "aria-pressed": String(on),
+      "data-key": `take ${number}`,
+      title: `Hear ${clip.name}${key}; ${fitTitle(clip, isBest)}`,
+      onclick: () => actions.listen(layer, number),
+    },
+    h("span", {}, name),
+    h("span", { class: "seed" }, originOf(clip)),
+    clip.fit === null
+      ? null
+      : h("span", { class: isBest ? "fit best" : "fit" }, `fit ${clip.fit}`),
+  );
+  const star = h(
+    "button",
+    {
+      type: "button",
+      class: "take-star",
+      "aria-pressed": String(accepted),
+      "aria-label": accepted ? `${name} is in the song` : `Keep ${name}`,
+      title: accepted ? "In the song" : "Keep this take in the song (K)",
+      "data-key": `star ${number}`,
+      onclick: () => actions.keep(layer, number),
+    },
+    icon("star"),
+  );
+  const classes = ["take", on && "on", accepted && "accepted"];
+  return h("span", { class: classes.filter(Boolean).join(" ") }, star, main);
+}
+
+function originOf(clip) {
+  const edit = { vary: "varied", regenerate: "redone", extend: "longer" };
+  const made = edit[(clip.origin ?? "").split(" ")[0]];
+  return made ? `${made} · seed ${clip.seed}` : `seed ${clip.seed}`;
+}
+
+function action(name, text, title, onclick, kind = "") {
+  const given = { type: "button", class: `take-action ${kind}`, title };
+  given["data-key"] = text;
+  return h("button", { ...given, onclick }, icon(name), text);
+}
+
+/** Draw the takes of a layer into a row, unless they are there already. */
+export function drawTakes(row, layer) {
+  const takes = layer.clips.filter((clip) => !clip.own);
+  const shown = heard(layer);
+  const wanted = JSON.stringify([layer, shown]);
+  if (row.drawn === wanted) return;
+  row.drawn = wanted;
+  const focused = row.contains(document.activeElement)
+    ? document.activeElement.dataset.key
+    : null;
+  row.replaceChildren(...(takes.length ? parts(layer, takes, shown) : []));
+  if (focused) row.querySelector(`[data-key="${focused}"]`)?.focus();
+}
+
+function parts(layer, takes, shown) {
+  const name = takeName(layer, shown);
+  const undecided = shown !== layer.clip;
+  return [
+    ...takes.map((clip) => chip(layer, clip)),
+    undecided &&
+      action(
+        "check",
+        `Keep ${name}`,
+        "Make it part of the song (K)",
+        () => actions.keep(layer, shown),
+        "strong",
+      ),
+    layer.stale &&
+      action(
+        "refresh",
+        "Regenerate for the new mix",
+        "Layers below have changed: generate this take again for them",
+        () => actions.refresh(layer),
+        "stale",
+      ),
+    action("vary", "Vary", `Change half of ${name} (V)`, () =>
+      actions.vary(layer),
+    ),
+    action("plus", "More takes", "Generate two more takes of it", () =>
+      actions.moreTakes(layer, 2),
+    ),
+  ].filter(Boolean);
+}
+
+/** Layer that the keys act on: the chosen one, or the last. */
+export function currentLayer() {
+  const { song, current } = state;
+  const layers = song?.layers ?? [];
+  return layers.find((layer) => layer.name === current) ?? layers.at(-1);
+}
