@@ -28,6 +28,13 @@ _EVALUATE = [
   "mir_eval>=0.8",
   "onnxruntime>=1.18",
 ]
+_STUDIO = [
+  "fastapi>=0.115",
+  "fastapi-offline>=1.7",  # Swagger UI for the page of the HTTP API
+  "python-multipart>=0.0.18",  # older: denial of service
+  "uvicorn>=0.30",
+  "wavesurf>=0.1.2",  # wavesurfer.js
+]
 _TEST = [
   "beartype>=0.18",
   "import-linter>=2.3",
@@ -50,7 +57,7 @@ setuptools.setup(
   long_description_content_type="text/markdown",
   license="Apache-2.0",
   packages=setuptools.find_packages(include=["stemgen_jax", "stemgen_jax.*"]),
-  package_data={"stemgen_jax": ["assets/**/*"]},
+  package_data={"stemgen_jax": ["assets/**/*", "studio/static/**/*"]},
   python_requires=">=3.11",
   # The base install plays along; the extras are by purpose.
   install_requires=[
@@ -77,8 +84,9 @@ setuptools.setup(
     "beam": [*_BEAM, *_TRAIN],
     "evaluate": _EVALUATE,
     "notebook": ["ipykernel>=6.29", "jupyterlab>=4"],
+    "studio": _STUDIO,
     "tensorboard": [*_TENSORBOARD, *_TRAIN],
-    "test": _BEAM + _EVALUATE + _TENSORBOARD + _TEST,
+    "test": _BEAM + _EVALUATE + _STUDIO + _TENSORBOARD + _TEST,
     "train": _TRAIN,
   },
   entry_points={"console_scripts": ["stemgen-jax=stemgen_jax.__main__:main"]},

@@ -1,13 +1,12 @@
 """Lengthen a song: continue its takes to a new end."""
 
 import dataclasses
-from collections.abc import Callable
 
 from stemgen_jax import audio as audio_lib
 from stemgen_jax.generation.request import Extend, GenerationRequest, Progress
 from stemgen_jax.generation.stemgen import StemGen
-from stemgen_jax.session.clip_files import ClipFiles
 from stemgen_jax.session.song import Clip, Song
+from stemgen_jax.session.state import State
 
 
 def check(song: Song, seconds: float) -> Song:
@@ -28,13 +27,23 @@ def check(song: Song, seconds: float) -> Song:
   return dataclasses.replace(song, samples=samples)
 
 
-def lengthened(
-  song: Song,
-  files: ClipFiles,
-  clips: dict[int, Clip],
-  model: StemGen,
-  next_number: Callable[[], int],
-  progress: Progress | None,
+def extend(
+  state: State, model: StemGen, seconds: float, progress: Progress | None
+) -> None:
+  """Lengthen the song of a session, see `Session.extend`."""
+  before = state.song
+  extended = _lengthened(check(before, seconds), state, model, progress)
+
+  def unless_changed(song: Song) -> Song:
+    if song is not before:
+      raise ValueError("the song was changed meanwhile: extend it again")
+    return extended
+
+  state.update(unless_changed)
+
+
+def _lengthened(
+  song: Song, state: State, model: StemGen, progress: Progress | None
 ) -> Song:
   """Return a song with new clips of its length for all accepted ones.
 
@@ -42,19 +51,18 @@ def lengthened(
 
   Args:
     song: see `check`.
-    files: files of the session.
-    clips: clips by number.
+    state: state of the session.
     model: model and codec.
-    next_number: returns the number of each new clip.
     progress: see `StemGen.generate`.
   """
+  files, clips = state.files, state.clips()
   accepted = [layer.clip for layer in song.layers if layer.clip]
   new: dict[int, Clip] = {}  # by the number of the shorter clip
   # A take depends on older clips only.
   for clip in sorted(accepted, key=lambda clip: clip.number):
     if not clip.generated:
       sound = files.read(clip, song.samples)
-      new[clip.number] = files.write_own(next_number(), sound, clip.name)
+      new[clip.number] = files.write_own(state.next_number(), sound, clip.name)
       continue
     request = GenerationRequest(
       edit=Extend(files.take(clip)),
@@ -67,7 +75,7 @@ def lengthened(
       for part in clip.context
       if part.clip in new
     )
-    number = next_number()
+    number = state.next_number()
     new[clip.number] = files.write_take(number, take, parts, clip.fit)
   layers = [
     dataclasses.replace(layer, clips=(clip,), accepted=clip.number)

@@ -5,7 +5,7 @@ import pathlib
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 
-from stemgen_jax import categories, coherence, disk, finite, sampling
+from stemgen_jax import categories, disk, sampling
 from stemgen_jax.audio import Audio, lowered
 from stemgen_jax.generation import inputs
 from stemgen_jax.generation.inputs import Context
@@ -20,7 +20,8 @@ from stemgen_jax.generation.request import (
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.generation.take import Take
 from stemgen_jax.session import longer, own_audio, store
-from stemgen_jax.session.song import Clip, Layer, Part, Song, ranked
+from stemgen_jax.session.ranking import fit, ranked
+from stemgen_jax.session.song import Clip, Layer, Part, Song
 from stemgen_jax.session.state import Job, State
 
 OnClip = Callable[[Clip], object]
@@ -108,6 +109,16 @@ class Session:
   def folder(self) -> pathlib.Path:
     """Folder of the session."""
     return self._state.folder
+
+  @property
+  def can_undo(self) -> bool:
+    """Whether there is an operation to undo."""
+    return self._state.can_undo
+
+  @property
+  def can_redo(self) -> bool:
+    """Whether there is an undone operation to redo."""
+    return self._state.can_redo
 
   def add_audio(
     self, sound: Context, *, name: str = "", category: str = ""
@@ -278,22 +289,7 @@ class Session:
     Raises:
       ValueError: the song is a loop or not shorter.
     """
-    before = self.song
-    extended = longer.lengthened(
-      longer.check(before, seconds),
-      self._state.files,
-      self._state.clips(),
-      model,
-      self._state.next_number,
-      progress,
-    )
-
-    def unless_changed(song: Song) -> Song:
-      if song is not before:
-        raise ValueError("the song was changed meanwhile: extend it again")
-      return extended
-
-    self._state.update(unless_changed)
+    longer.extend(self._state, model, seconds, progress)
 
   def accept(self, clip: int) -> None:
     """Make a clip the one of its layer that is part of the song."""
@@ -393,8 +389,3 @@ class Session:
   ) -> Clip:
     number, found = self._state.next_number(), fit(take, context)
     return self._state.files.write_take(number, take, parts, found)
-
-
-def fit(take: Take, context: Audio) -> float | None:
-  """Return the coherence of a take; None if it or its context is silent."""
-  return finite.or_none(coherence.scorer(context)(take.audio), 2)

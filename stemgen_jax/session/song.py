@@ -5,9 +5,8 @@ the song before. Nothing here reads or writes files.
 """
 
 import dataclasses
-import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from stemgen_jax import categories
 from stemgen_jax.audio import LONGEST
@@ -278,15 +277,6 @@ class Song:
   def _numbers(self) -> str:
     numbers = [one.number for layer in self.layers for one in layer.clips]
     return _listed(list(map(str, numbers)))
-
-
-def ranked(clips: Iterable[Clip]) -> list[Clip]:
-  """Return clips by their fit, the best first; unknown ones last."""
-
-  def fit(clip: Clip) -> float:
-    return -math.inf if clip.fit is None else clip.fit
-
-  return sorted(clips, key=fit, reverse=True)
 
 
 def _check(name: str, value: float, least: float, most: float) -> None:

@@ -85,6 +85,16 @@ class State:
     """The present song."""
     return self._history.song
 
+  @property
+  def can_undo(self) -> bool:
+    """Whether there is an operation to undo."""
+    return bool(self._history.before)
+
+  @property
+  def can_redo(self) -> bool:
+    """Whether there is an undone operation to redo."""
+    return bool(self._history.undone)
+
   def update(self, function: Callable[[Song], Song]) -> None:
     """Replace the present song by the result of a function of it."""
     with self._lock:

@@ -1,0 +1,66 @@
+"""The model of the server, which loads while the server answers."""
+
+import threading
+from collections.abc import Callable
+
+from stemgen_jax.generation.stemgen import StemGen
+
+_POLL = 0.1  # seconds between two checks of a job that waits
+
+
+class Loading:
+  """A model that loads in a thread."""
+
+  def __init__(
+    self,
+    load: Callable[[], StemGen],
+    name: str,
+    changed: Callable[[], object] = lambda: None,
+  ):
+    """Prepare to load.
+
+    Args:
+      load: loads the model.
+      name: name of the weights.
+      changed: called when it is loaded, or has failed.
+    """
+    self._load, self.name, self._changed = load, name, changed
+    self._done = threading.Event()
+    self._model: StemGen | None = None
+    self._error: Exception | None = None
+
+  def start(self) -> None:
+    """Start to load."""
+    threading.Thread(target=self._run, daemon=True).start()
+
+  @property
+  def model(self) -> StemGen | None:
+    """The model, once it is loaded."""
+    return self._model
+
+  @property
+  def state(self) -> str:
+    """ "loading", "ready", or the error."""
+    if not self._done.is_set():
+      return "loading"
+    return "ready" if self._error is None else str(self._error)
+
+  def wait(self, check: Callable[[], object]) -> StemGen:
+    """Return the model; raise the error of its loading.
+
+    Args:
+      check: called again and again meanwhile; may raise.
+    """
+    while not self._done.wait(_POLL):
+      check()
+    if self._model is None:
+      raise ValueError(f"the model could not be loaded: {self._error}")
+    return self._model
+
+  def _run(self) -> None:
+    try:
+      self._model = self._load()
+    except Exception as error:
+      self._error = error
+    self._done.set()
+    self._changed()

@@ -1,0 +1,94 @@
+"""Run the studio on this machine."""
+
+import contextlib
+import pathlib
+import socket
+import webbrowser
+from collections.abc import Callable
+
+import uvicorn
+
+from stemgen_jax.generation.stemgen import StemGen
+from stemgen_jax.studio.app import create_app
+from stemgen_jax.studio.loading import Loading
+from stemgen_jax.studio.studio import Studio
+
+_HOST = "127.0.0.1"  # other machines do not reach it
+
+
+class Server(uvicorn.Server):
+  """A server of a studio, which ends its streams before it waits for them."""
+
+  def __init__(self, studio: Studio):
+    """Prepare to serve a studio."""
+    config = uvicorn.Config(
+      create_app(studio),
+      log_level="warning",
+      access_log=False,
+      timeout_graceful_shutdown=1,
+      server_header=False,
+    )
+    super().__init__(config)
+    self._studio = studio
+
+  async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+    """End all connections."""
+    self._studio.events.close()
+    await super().shutdown(sockets)
+
+
+def listen(port: int) -> socket.socket:
+  """Return a socket of this machine.
+
+  Args:
+    port: number of the port; 0 for any.
+
+  Raises:
+    OSError: another program uses the port.
+  """
+  found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+  found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+  try:
+    found.bind((_HOST, port))
+  except OSError as error:
+    found.close()
+    raise OSError(
+      f"--port={port}: {error.strerror}; give another one, or 0 for any"
+    ) from error
+  return found
+
+
+def url_of(listening: socket.socket) -> str:
+  """Return the address of a server."""
+  return f"http://{_HOST}:{listening.getsockname()[1]}"
+
+
+def run(
+  folder: pathlib.Path,
+  load: Callable[[], StemGen],
+  weights: str,
+  *,
+  port: int,
+  browser: bool = False,
+) -> None:
+  """Serve a studio until the process is asked to end.
+
+  Args:
+    folder: folder of the session.
+    load: loads the model.
+    weights: name of the weights.
+    port: number of the port; 0 for any.
+    browser: open the page in the user's browser.
+
+  Raises:
+    ValueError, OSError: the port or the folder cannot be used.
+  """
+  with contextlib.closing(listen(port)) as listening:
+    loading = Loading(load, weights)
+    studio = Studio(folder, loading)
+    server = Server(studio)
+    url = url_of(listening)
+    print(f"studio of {folder}: {url}  (Ctrl-C ends it)", flush=True)
+    if browser:
+      webbrowser.open(url)
+    server.run(sockets=[listening])

@@ -1,0 +1,84 @@
+"""Uploaded files: written to the song's folder, decoded, and deleted."""
+
+import contextlib
+import pathlib
+import shutil
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from fastapi import UploadFile
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from stemgen_jax import locks
+from stemgen_jax.audio import LONGEST, Audio, isolated
+from stemgen_jax.studio.errors import RequestError
+from stemgen_jax.whole_files import part_name
+
+MOST_BYTES = 400_000_000
+_MOST_FIELD = 1000  # bytes
+_MOST_NAME = 60  # characters
+
+
+class Upload(NamedTuple):
+  """A decoded file and the other fields of its form."""
+
+  sound: Audio
+  name: str
+  fields: dict[str, str]
+
+
+@contextlib.asynccontextmanager
+async def decoded(
+  request: Request, folder: pathlib.Path, *fields: str
+) -> AsyncIterator[Upload]:
+  """Decode the file of a form.
+
+  Args:
+    request: request with a form (multipart/form-data).
+    folder: folder for the file meanwhile; it is made if necessary.
+    *fields: names of fields that the form may have next to `file`.
+
+  Raises:
+    RequestError: the form has other fields, or no file.
+    ValueError: the file is not audio that can be decoded.
+  """
+  async with request.form(
+    max_files=1, max_fields=len(fields), max_part_size=_MOST_FIELD
+  ) as form:
+    values = {name: value for name, value in form.items() if name != "file"}
+    if unknown := sorted(values.keys() - set(fields)):
+      raise RequestError(
+        f"unknown field {unknown[0]!r}: expected file, {', '.join(fields)}"
+      )
+    upload = form.get("file")
+    # By its attributes: starlette's class is not FastAPI's.
+    if upload is None or isinstance(upload, str):
+      raise RequestError("no file: expected a form with the field `file`")
+    texts = {name: value for name, value in values.items() if value}
+    if not all(isinstance(value, str) for value in texts.values()):
+      raise RequestError("expected one file, in the field `file`")
+    name = _shown(upload.filename or "")
+    sound = await run_in_threadpool(_decode, upload, name, folder)
+    yield Upload(sound, name, {key: str(x) for key, x in texts.items()})
+
+
+def _decode(upload: UploadFile, name: str, folder: pathlib.Path) -> Audio:
+  # The name of a partial file: if the process is killed, the next one that
+  # opens the session removes it.
+  path = folder / part_name()
+  with locks.made(folder):
+    try:
+      with open(path, "wb") as file:
+        shutil.copyfileobj(upload.file, file)
+      return isolated.read(path, name, longest=LONGEST)
+    finally:
+      path.unlink(missing_ok=True)
+
+
+def _shown(name: str) -> str:
+  """Return the name of a client's file for people, without its folders."""
+  last = name.replace("\\", "/").rpartition("/")[2]
+  stem = last.rpartition(".")[0] or last
+  plain = "".join(x for x in stem if x.isprintable()).strip()
+  return plain[:_MOST_NAME] or "audio"

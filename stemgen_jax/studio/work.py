@@ -1,0 +1,267 @@
+"""Do the work of jobs: takes for a session, with progress and time left."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from typing import cast
+
+from stemgen_jax import categories
+from stemgen_jax.generation import compilation
+from stemgen_jax.generation.request import GenerationRequest
+from stemgen_jax.generation.stemgen import StemGen
+from stemgen_jax.generation.take import Take
+from stemgen_jax.sampling import settings as settings_lib
+from stemgen_jax.sampling.settings import Settings
+from stemgen_jax.session import Clip, Session
+from stemgen_jax.studio import bodies
+from stemgen_jax.studio.errors import MissingError
+from stemgen_jax.studio.jobs import Running
+from stemgen_jax.studio.loading import Loading
+
+
+def check(request: object, session: Session) -> str:
+  """Return the layer that a job is for, "" for a new one.
+
+  Raises:
+    MissingError: the session has no such layer or take.
+    ValueError: the job would fail.
+  """
+  match request:
+    case bodies.Generate():
+      category = categories.parse_category(request.category)
+      categories.parse_genre(request.genre) if request.genre else ""
+      categories.parse_role(request.role) if request.role else ""
+      settings_of(request)
+      if request.layer:
+        layer = found_layer(session, request.layer)
+        if layer.category != category:
+          raise ValueError(
+            f"layer {layer.name!r} is not for {category}: leave it out to add "
+            "another one"
+          )
+      return request.layer
+    case bodies.Vary() | bodies.Regenerate():
+      layer, clip = found_clip(session, request.clip)
+      settings_of(request)
+      if not clip.generated:
+        raise ValueError(f"take {clip.number} is your own audio")
+      return layer.name
+    case bodies.Refresh():
+      layer = found_layer(session, request.layer)
+      if layer.clip is None or not layer.clip.generated:
+        raise ValueError(f"layer {layer.name!r} has no take to refresh")
+      return layer.name
+    case bodies.Extend():
+      if session.song.loop:
+        raise ValueError("the song is a loop, which has no end to extend")
+      if request.seconds <= session.song.seconds:
+        raise ValueError(
+          f"seconds={request.seconds:g}: expected more than "
+          f"{session.song.seconds:.2f}, the length of the song"
+        )
+  return ""
+
+
+def found_layer(session: Session, name: str):
+  """Return a layer of a session; raise MissingError without one."""
+  try:
+    return session.song.layer(name)
+  except ValueError as error:
+    raise MissingError(str(error)) from None
+
+
+def found_clip(session: Session, number: int):
+  """Return a clip of a session, and its layer; MissingError without one."""
+  try:
+    return session.song.find(number)
+  except ValueError as error:
+    raise MissingError(str(error)) from None
+
+
+def settings_of(request: object) -> Settings | None:
+  """Return the settings of a job; None for those of the edited take.
+
+  Raises:
+    ValueError: an unknown name, or an invalid value.
+  """
+  preset = getattr(request, "preset", None)
+  changes = dict(getattr(request, "settings", {}))
+  if not changes and not preset:
+    return None
+  found = settings_lib.preset(preset or "default")
+  names = [field.name for field in dataclasses.fields(Settings)]
+  for name, value in changes.items():
+    if name not in names:
+      raise ValueError(
+        f"unknown setting {name!r}: expected one of {', '.join(names)}"
+      )
+    if name == "guidance":
+      if not isinstance(value, dict):
+        raise ValueError("guidance: expected scales by source")
+      scales = {key: _plain(scale) for key, scale in value.items()}
+      value = {**found.guidance, **scales}
+    else:
+      value = _plain(value)
+    try:
+      found = dataclasses.replace(found, **{name: value})
+    except TypeError as error:
+      raise ValueError(f"{name} {value!r}: expected numbers") from error
+  return found
+
+
+def _plain(value: object) -> object:
+  """Return a value of JSON as settings have it: numbers, tuples and text."""
+  if isinstance(value, list):
+    return tuple(map(_plain, value))
+  if isinstance(value, bool) or not isinstance(value, int | float | str):
+    raise ValueError(f"setting {value!r}: expected a number, a list or a name")
+  return value
+
+
+def run(
+  running: Running,
+  session: Session,
+  loading: Loading,
+  changed: Callable[[], object],
+) -> None:
+  """Do the work of a job.
+
+  Args:
+    running: the job.
+    session: session of its takes.
+    loading: the model.
+    changed: called after each change of the song.
+  """
+  if loading.model is None:
+    running.update(stage="loading the model")
+  request = running.job.request
+  runs = 1
+  if isinstance(request, bodies.Extend):
+    accepted = [layer.clip for layer in session.song.layers if layer.clip]
+    runs = max(1, sum(clip.generated for clip in accepted))
+  reporting = _Reporting(loading.wait(running.check), running, runs)
+  model = cast(StemGen, reporting)  # sessions use only its `run`
+
+  def done(clip: Clip) -> None:
+    found = [x.name for x in session.song.layers if clip in x.clips]
+    layer = found[0] if found else running.job.layer
+    running.update(clips=(*running.job.clips, clip.number), layer=layer)
+    changed()
+
+  match request:
+    case bodies.Generate():
+      _generate(running, session, model, request, done)
+    case bodies.Vary():
+      done(
+        session.vary(
+          model,
+          request.clip,
+          share=request.share,
+          from_level=request.from_level,
+          seed=request.seed,
+          settings=settings_of(request),
+        )
+      )
+    case bodies.Regenerate():
+      done(
+        session.regenerate(
+          model,
+          request.clip,
+          request.regions,
+          seed=request.seed,
+          settings=settings_of(request),
+        )
+      )
+    case bodies.Refresh():
+      done(session.refresh(model, request.layer))
+    case bodies.Extend():
+      session.extend(model, request.seconds)
+      changed()
+
+
+def _generate(
+  running: Running,
+  session: Session,
+  model: StemGen,
+  request: bodies.Generate,
+  done: Callable[[Clip], object],
+) -> None:
+  song, job = session.song, running.job
+  if not job.first:
+    seed = request.seed
+    if seed is None:
+      seed = song.layer(request.layer).unused_seed if request.layer else 0
+    numbers = [clip.number for layer in song.layers for clip in layer.clips]
+    running.update(seed=seed, first=1 + max(numbers, default=0))
+    job = running.job
+  # The takes of a job that was interrupted, which may not have noted the last.
+  category = categories.parse_category(request.category)
+  seeds = range(job.seed or 0, (job.seed or 0) + request.takes)
+  layers = [
+    (layer.name, clips)
+    for layer in song.layers
+    if layer.category == category
+    and (
+      clips := [
+        clip.number
+        for clip in layer.clips
+        if clip.number >= job.first and not clip.origin and clip.seed in seeds
+      ]
+    )
+  ]
+  layer, clips = layers[-1] if layers else (request.layer, [])
+  running.update(clips=tuple(clips), layer=layer)
+  if len(clips) == request.takes:
+    return
+  session.generate(
+    model,
+    request.category,
+    layer=layer,
+    takes=request.takes - len(clips),
+    seed=(job.seed or 0) + len(clips),
+    genre=request.genre,
+    role=request.role,
+    settings=settings_of(request),
+    on_clip=done,
+  )
+
+
+class _Reporting:
+  """A model that reports its progress to a job, and stops with it."""
+
+  def __init__(self, model: StemGen, running: Running, runs: int):
+    self._model, self._running, self._runs = model, running, runs
+    self._done = 0  # runs
+    self._began: tuple[float, int] | None = None  # first step of the run
+
+  def run(self, request: GenerationRequest) -> Iterator[Take]:
+    """Generate the takes of a request, as `StemGen.run` does."""
+    self._running.check()
+    cold = compilation.is_cold()
+    self._running.update(
+      stage="compiling, once per machine" if cold else "preparing"
+    )
+    self._steps, self._began = 0, None
+    request = dataclasses.replace(request, progress=self._advance)
+    for take in self._model.run(request):
+      self._running.check()
+      yield take
+    self._done += 1
+
+  def _advance(self, steps: int, total: int) -> None:
+    self._running.check()
+    now = time.monotonic()
+    self._steps += steps
+    if self._began is None:
+      self._began = now, self._steps
+    since, first = self._began
+    left = None
+    if self._steps > first:
+      each = (now - since) / (self._steps - first)
+      runs = self._runs - self._done - 1
+      left = round(each * (total - self._steps + runs * total), 1)
+    self._running.update(
+      stage="sampling",
+      progress=(self._done + self._steps / total) / self._runs,
+      seconds_left=left,
+    )
