@@ -6,7 +6,7 @@ import { attempt, heard, state, tell, undecided, update } from "./store.js";
 /** Take a song that the server answered. */
 export function receive(song) {
   const changes = { song };
-  if (song.folder !== state.song?.folder || !song.started) {
+  if (song.id !== state.song?.id || !song.started) {
     Object.assign(changes, { shown: {}, selection: null, loop: song.loop });
     changes.current = "";
   }
@@ -17,7 +17,12 @@ export function receive(song) {
   update(changes);
 }
 
-const change = (work) => attempt(async () => receive(await work()));
+const change = (work) =>
+  attempt(async () => {
+    const song = await work();
+    receive(song);
+    if (song.notices?.length) tell(song.notices.join(" "));
+  });
 
 export const start = (how) => change(() => post("/song", how));
 
@@ -124,8 +129,7 @@ export async function generate(job) {
 export const vary = (layer) =>
   queue({ kind: "vary", clip: heard(layer), share: 0.5, seed: null });
 
-export const refresh = (layer) =>
-  queue({ kind: "refresh", layer: layer.name });
+export const refresh = (layer) => queue({ kind: "refresh", layer: layer.name });
 
 export function moreTakes(layer, takes) {
   const { name, category } = layer;

@@ -60,7 +60,9 @@ export function follow(on) {
   const connect = () => {
     const source = new EventSource("/events");
     for (const name of ["song", "jobs"]) {
-      source.addEventListener(name, (event) => on[name](JSON.parse(event.data)));
+      source.addEventListener(name, (event) =>
+        on[name](JSON.parse(event.data)),
+      );
     }
     source.onopen = () => {
       if (lost) on.back();

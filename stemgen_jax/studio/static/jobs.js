@@ -40,9 +40,9 @@ function headline(job) {
 }
 
 function detail(job) {
-  if (job.state !== "running") return "";
-  if (job.seconds_left === null) return "estimating · play on meanwhile";
-  return `${about(job.seconds_left)} left · play on meanwhile`;
+  const left = job.seconds_left;
+  const time = left === null ? job.stage : `${about(left)} left`;
+  return [time, "playing is fine meanwhile"].filter(Boolean).join(" \u00b7 ");
 }
 
 export class JobRow {
@@ -86,7 +86,10 @@ export class JobRow {
     setText(this.text, headline(job));
     setText(this.note, detail(job));
     setText(this.button, failed ? "Dismiss" : "Cancel");
-    this.button.setAttribute("aria-label", `${this.button.textContent}: ${job.title}`);
+    this.button.setAttribute(
+      "aria-label",
+      `${this.button.textContent}: ${job.title}`,
+    );
     show(this.bar, !failed);
     show(this.note, !failed && job.state === "running");
     this.bar.setAttribute("aria-label", headline(job));

@@ -193,7 +193,9 @@ class Placeholder {
       h("i", { class: "dot" }),
       h("span", { class: "title" }, job.title),
     );
-    name.firstChild.style.background = colorOf(job.title.toLowerCase().replaceAll(" ", "_"));
+    name.firstChild.style.background = colorOf(
+      job.title.toLowerCase().replaceAll(" ", "_"),
+    );
     this.jobs = h("div", { class: "jobs" });
     this.element = h(
       "article",
@@ -232,7 +234,7 @@ export class Lanes {
     const names = new Set(layers.map((layer) => layer.name));
     const waiting = jobs.filter((job) => !names.has(job.layer));
     const keys = [
-      ...layers.map((layer) => `layer ${song.folder} ${layer.name}`),
+      ...layers.map((layer) => `layer ${song.id} ${layer.name}`),
       ...waiting.map((job) => `job ${job.id}`),
     ];
     for (const [key, lane] of this.#lanes) {

@@ -9,17 +9,11 @@ import { Panel } from "./panel.js";
 import * as player from "./player.js";
 import { Ruler } from "./ruler.js";
 import { Start } from "./start.js";
-import {
-  attempt,
-  onReport,
-  state,
-  subscribe,
-  tell,
-  update,
-} from "./store.js";
+import { attempt, onReport, state, subscribe, tell, update } from "./store.js";
 import { Top } from "./top.js";
 
 const SHOWN = 8000; // ms that a line stays
+const LOADING = 1000; // ms between questions whether the model is loaded
 const $ = (selector) => document.querySelector(selector);
 
 /** One line at the bottom, until it is closed or old. */
@@ -47,6 +41,9 @@ function receiveJobs(jobs) {
     if (edited && old && job.clips.length > old.clips.length) {
       shown[job.layer] = job.clips.at(-1);
     }
+    if (old && job.notices.length > old.notices.length) {
+      tell(job.notices.at(-1));
+    }
   }
   update({ jobs, shown });
 }
@@ -69,6 +66,18 @@ function dropFiles(start) {
   });
 }
 
+/** Load what the server offers, again when it has loaded the model. */
+async function loadSettings() {
+  const settings = await get("/settings");
+  update({ settings });
+  if (settings.model === "loading") {
+    setTimeout(() => attempt(loadSettings), LOADING);
+  } else if (settings.model !== "ready") {
+    tell(`The model could not be loaded: ${settings.model}`, "fault");
+  }
+  return settings;
+}
+
 async function refresh() {
   actions.receive(await get("/song"));
   update({ jobs: await get("/jobs") });
@@ -76,19 +85,12 @@ async function refresh() {
 
 async function open() {
   reporter();
-  const settings = await get("/settings");
-  update({ settings });
+  const settings = await loadSettings();
   const sheet = $(".sheet");
   const ruler = new Ruler(sheet);
   const top = new Top($("header"));
   const start = new Start($("#start"), settings);
-  const parts = [
-    top,
-    start,
-    new Lanes(sheet),
-    ruler,
-    new Panel($("#panel"), settings),
-  ];
+  const parts = [top, start, new Lanes(sheet), ruler, new Panel($("#panel"))];
   subscribe(() => {
     document.body.classList.toggle("started", Boolean(state.song?.started));
     for (const part of parts) part.update();

@@ -29,7 +29,12 @@ function item(name, text, work) {
     document.querySelector(".menu")?.hidePopover();
     work();
   };
-  return h("button", { type: "button", class: "item", onclick }, icon(name), text);
+  return h(
+    "button",
+    { type: "button", class: "item", onclick },
+    icon(name),
+    text,
+  );
 }
 
 /** Pan, and what is needed less often. */
@@ -56,11 +61,15 @@ export function layerMenu(layer, anchor) {
     anchor,
     state.song.channels === 2 &&
       h("label", { class: "field" }, "Left", pan, "Right"),
-    clip && !clip.own &&
+    clip &&
+      !clip.own &&
       item("vary", `Vary ${name}`, () => actions.vary(layer)),
-    clip && !clip.own &&
+    clip &&
+      !clip.own &&
       item("plus", "More takes", () => actions.moreTakes(layer, 2)),
-    clip && !clip.own && others &&
+    clip &&
+      !clip.own &&
+      others &&
       item("close", `Discard ${name}`, () => actions.discard(number)),
     item("trash", `Remove ${layer.title}`, () => actions.removeLayer(layer)),
   );

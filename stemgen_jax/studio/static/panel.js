@@ -1,15 +1,20 @@
 /** The panel that adds the next layer. */
 
 import * as actions from "./actions.js";
-import { get } from "./api.js";
-import { about, count, h, icon, press, setText, show } from "./dom.js";
+import { count, h, icon, press, setText, show } from "./dom.js";
+import { field, segments, select, slider } from "./fields.js";
 import { recordButton } from "./recorder.js";
 import { heard, state, undecided } from "./store.js";
 import { takeName } from "./takes.js";
 
 const FEW_UNKNOWN = 2; // instruments that the weights do not know, at first
 const TAKES = [1, 2, 3, 6];
+// Layers in the order in which most songs are built.
+const ORDER = ["drums", "bass", "piano", "synth_lead", "synth_pad"];
 const STRANGE = "These weights were not trained on it: expect poor results";
+const FIRST = "Add the first layer";
+const NEXT = "Add a layer that fits all of this";
+const WORDS = { context: "mix", category: "instrument" };
 const KEYS = [
   ["Space", "play"],
   ["1\u20139", "hear a take"],
@@ -18,98 +23,19 @@ const KEYS = [
   ["drag", "select a part"],
   ["R", "redo it"],
   ["L", "loop"],
-  ["\u2191 \u2193", "choose a layer"],
+  ["\u2191 \u2193", "other layer"],
   ["Ctrl+Z", "undo"],
 ];
-
-function segments(label, options, onchoose) {
-  const buttons = options.map((option) =>
-    h("button", { type: "button", onclick: () => onchoose(option) }, `${option}`),
-  );
-  const group = h("div", { class: "seg", role: "group" }, ...buttons);
-  group.setAttribute("aria-label", label);
-  const choose = (chosen) =>
-    options.forEach((option, at) => press(buttons[at], option === chosen));
-  return { choose, field: h("div", { class: "field" }, h("span", {}, label), group) };
-}
 
 export class Panel {
   #choice = { category: "", takes: 2, preset: "" };
   #guidance = {}; // only what the user changed
   #temperature = null;
   #layers = -1; // for which the instrument was suggested
-  #estimated = "";
+  #drawn = ""; // settings that are drawn
 
-  constructor(element, settings) {
+  constructor(element) {
     this.element = element;
-    this.settings = settings;
-    this.#choice.category = settings.instruments[0].category;
-    this.#choice.preset = settings.preset ?? settings.presets[0];
-    this.chips = new Map();
-    this.takes = segments("Takes", TAKES, (takes) => this.#set({ takes }));
-    this.quality = segments("Quality", settings.presets, (preset) =>
-      this.#set({ preset }),
-    );
-    this.seed = h("input", {
-      type: "number",
-      min: 0,
-      step: 1,
-      placeholder: "new",
-      "aria-label": "Seed",
-      title: "The same seed gives the same take; empty for a new one",
-    });
-    this.button = h("button", {
-      type: "button",
-      class: "primary generate",
-      onclick: () => this.#generate(),
-    });
-    this.note = h("p", { class: "note" });
-    this.undecided = h("p", { class: "note" });
-    this.file = h("input", {
-      type: "file",
-      accept: "audio/*",
-      hidden: true,
-      onchange: () => this.#add(),
-    });
-    element.append(...this.#parts());
-    this.#set({});
-  }
-
-  /** Open or fold the panel; only a phone folds it. */
-  unfold(open) {
-    document.body.classList.toggle("adding", open);
-    this.fold.setAttribute("aria-expanded", String(open));
-    this.foldText.textContent = open ? "Close" : "Add a layer";
-    this.fold.firstChild.replaceWith(icon(open ? "close" : "plus"));
-  }
-
-  update() {
-    const { song } = state;
-    show(this.element, Boolean(song?.started));
-    if (!song?.started) return;
-    const none = !song.layers.length;
-    const heading = none ? "Add the first layer" : "Add a layer that fits all of this";
-    setText(this.heading, heading);
-    const waiting = undecided().map(
-      (layer) => `${takeName(layer, heard(layer))} of ${layer.title}`,
-    );
-    setText(this.undecided, `This keeps ${waiting.join(", ")}.`);
-    show(this.undecided, waiting.length > 0);
-    if (song.layers.length !== this.#layers) this.#suggest(song.layers);
-    this.#estimate();
-  }
-
-  /** Choose the first instrument that is not in the song. */
-  #suggest(layers) {
-    this.#layers = layers.length;
-    const there = new Set(layers.map((layer) => layer.category));
-    const known = this.settings.instruments.filter((one) => one.known);
-    const next = known.find((one) => !there.has(one.category)) ?? known[0];
-    if (next) this.#set({ category: next.category });
-  }
-
-  #parts() {
-    this.heading = h("h2", {}, "Add a layer");
     this.foldText = h("span", {}, "Add a layer");
     this.fold = h(
       "button",
@@ -122,45 +48,89 @@ export class Panel {
       icon("plus"),
       this.foldText,
     );
-    const keys = KEYS.flatMap(([key, word]) => [
-      h("kbd", {}, key),
-      h("span", {}, word),
-    ]);
-    const content = h(
-      "div",
-      { class: "panel-content" },
-      h("div", {}, this.heading, this.#instruments()),
+    this.content = h("div", { class: "panel-content" });
+    element.append(this.fold, this.content);
+  }
+
+  /** Open or fold the panel; only a phone folds it. */
+  unfold(open) {
+    document.body.classList.toggle("adding", open);
+    this.fold.setAttribute("aria-expanded", String(open));
+    this.foldText.textContent = open ? "Close" : "Add a layer";
+    this.fold.firstChild.replaceWith(icon(open ? "close" : "plus"));
+  }
+
+  update() {
+    const { song, settings } = state;
+    show(this.element, Boolean(song?.started));
+    if (!song?.started) return;
+    const drawn = JSON.stringify(settings);
+    if (drawn !== this.#drawn) this.#draw(settings);
+    this.#drawn = drawn;
+    const none = !song.layers.length;
+    setText(this.heading, none ? FIRST : NEXT);
+    const waiting = undecided().map(
+      (layer) => `${takeName(layer, heard(layer))} of ${layer.title}`,
+    );
+    setText(this.undecided, `This keeps ${waiting.join(", ")}.`);
+    show(this.undecided, waiting.length > 0);
+    if (song.layers.length !== this.#layers) this.#suggest(song.layers);
+  }
+
+  /** Choose the first instrument that is not in the song. */
+  #suggest(layers) {
+    this.#layers = layers.length;
+    const there = new Set(layers.map((layer) => layer.category));
+    const known = this.instruments.filter((one) => one.known);
+    const next = known.find((one) => !there.has(one.category)) ?? known[0];
+    if (next) this.#set({ category: next.category });
+  }
+
+  #draw(settings) {
+    this.instruments = inOrder(settings.instruments);
+    this.settings = settings;
+    const { presets } = settings;
+    if (!presets.includes(this.#choice.preset)) {
+      [this.#choice.preset] = presets;
+    }
+    this.takes = segments("Takes", TAKES, (takes) => this.#set({ takes }));
+    this.quality = segments("Quality", presets, (preset) =>
+      this.#set({ preset }),
+    );
+    this.heading = h("h2", {}, NEXT);
+    this.button = h("button", {
+      type: "button",
+      class: "primary generate",
+      onclick: () => this.#generate(),
+    });
+    this.undecided = h("p", { class: "note" });
+    const note =
+      settings.model === "loading"
+        ? "The model is loading. Nothing leaves this computer."
+        : "Nothing leaves this computer.";
+    this.content.replaceChildren(
+      h("div", {}, this.heading, this.#chips()),
       this.takes.field,
       this.quality.field,
       this.#more(),
-      h("div", {}, this.button, this.undecided, this.note),
       h(
         "div",
-        { class: "own" },
-        h("h2", {}, "Or your own sound"),
-        this.file,
-        h(
-          "button",
-          { type: "button", onclick: () => this.file.click() },
-          icon("upload"),
-          "Add a file",
-        ),
-        recordButton((file) => actions.addAudio(file)),
+        {},
+        this.button,
+        this.undecided,
+        h("p", { class: "note" }, note),
       ),
-      h(
-        "div",
-        { class: "keys" },
-        h("h2", {}, "Keys"),
-        h("div", { class: "keys-table" }, ...keys),
-      ),
+      this.#own(),
+      keysHelp(),
     );
-    return [this.fold, content];
+    this.#layers = -1; // suggest among the instruments that are known now
+    this.#set({ category: this.#choice.category || ORDER[0] });
   }
 
-  #instruments() {
-    const { instruments } = this.settings;
-    const known = instruments.filter((one) => one.known);
-    const unknown = instruments.filter((one) => !one.known);
+  #chips() {
+    this.chips = new Map();
+    const known = this.instruments.filter((one) => one.known);
+    const unknown = this.instruments.filter((one) => !one.known);
     const box = h("div", { class: "chips", role: "group" });
     box.setAttribute("aria-label", "Instrument");
     const add = (one) => {
@@ -199,34 +169,59 @@ export class Panel {
   }
 
   #more() {
-    const names = this.settings.guidance;
-    const defaults = Array.isArray(names)
-      ? Object.fromEntries(names.map((name) => [name, null]))
-      : names;
-    const sliders = Object.entries(defaults).map(([name, value]) =>
-      slider(`Follow the ${word(name)}`, 0, 8, 0.1, value, (chosen) => {
+    const { guidance, genres, roles } = this.settings;
+    this.seed = h("input", {
+      type: "number",
+      min: 0,
+      step: 1,
+      placeholder: "new",
+      "aria-label": "Seed",
+      title: "The same seed gives the same take; empty for a new one",
+    });
+    this.genre = select("Genre", genres ?? []);
+    this.role = select("Role", roles ?? []);
+    this.sliders = guidance.map((name) =>
+      slider(`Follow the ${WORDS[name] ?? name}`, 0, 8, 0.1, (chosen) => {
         if (chosen === null) delete this.#guidance[name];
         else this.#guidance[name] = chosen;
       }),
     );
-    const temperature = slider(
-      "Temperature",
-      0.5,
-      1.5,
-      0.05,
-      this.settings.temperature ?? null,
-      (chosen) => {
-        this.#temperature = chosen;
-      },
-    );
+    const temperature = slider("Temperature", 0.5, 1.5, 0.05, (chosen) => {
+      this.#temperature = chosen;
+    });
+    temperature.preset(1);
     return h(
       "details",
       {},
       h("summary", {}, "More: seed, how closely it follows, temperature"),
       h("div", { class: "field" }, h("span", {}, "Seed"), this.seed),
-      ...sliders,
-      temperature,
+      this.genre.options.length > 1 && field("Genre", this.genre),
+      this.role.options.length > 1 && field("Role", this.role),
+      ...this.sliders.map((one) => one.field),
+      temperature.field,
     );
+  }
+
+  #own() {
+    const file = h("input", {
+      type: "file",
+      accept: "audio/*",
+      hidden: true,
+      onchange: () => {
+        const [chosen] = file.files;
+        file.value = "";
+        if (chosen) actions.addAudio(chosen);
+      },
+    });
+    const choose = h(
+      "button",
+      { type: "button", onclick: () => file.click() },
+      icon("upload"),
+      "Add a file",
+    );
+    const heading = h("h2", {}, "Or your own sound");
+    const record = recordButton(actions.addAudio);
+    return h("div", { class: "own" }, heading, file, choose, record);
   }
 
   #set(changes) {
@@ -235,71 +230,47 @@ export class Panel {
     for (const [name, chip] of this.chips) press(chip, name === category);
     this.takes.choose(takes);
     this.quality.choose(preset);
-    const { title, known } = this.settings.instruments.find(
+    const { title, known } = this.instruments.find(
       (one) => one.category === category,
     );
     setText(this.button, `Generate ${count(takes, "take")} of ${title}`);
     this.button.title = known ? "" : STRANGE;
-    this.#estimate();
-  }
-
-  async #estimate() {
-    const { takes, preset } = this.#choice;
-    const { song } = state;
-    if (!song?.started) return;
-    const path = `/estimate?takes=${takes}&preset=${preset}`;
-    const key = `${path} ${song.folder} ${song.seconds}`;
-    if (key === this.#estimated) return;
-    this.#estimated = key;
-    setText(this.note, "Nothing leaves this computer.");
-    const found = await get(path).catch(() => null);
-    if (key !== this.#estimated || !found?.seconds) return;
-    const time = about(found.seconds);
-    const text = `${time} on this computer. Nothing leaves it.`;
-    setText(this.note, text[0].toUpperCase() + text.slice(1));
+    const { guidance, preset_guidance: scales } = this.settings;
+    guidance.forEach((name, at) => {
+      this.sliders[at].preset(scales?.[preset]?.[name] ?? null);
+    });
   }
 
   #generate() {
     const { category, takes, preset } = this.#choice;
     const settings = {};
-    if (Object.keys(this.#guidance).length) settings.guidance = this.#guidance;
+    if (Object.keys(this.#guidance).length) {
+      const scales = this.settings.preset_guidance?.[preset];
+      settings.guidance = { ...scales, ...this.#guidance };
+    }
     if (this.#temperature !== null) settings.temperature = this.#temperature;
     const seed = this.seed.value === "" ? null : Number(this.seed.value);
+    const job = { category, layer: "", takes, seed, preset, settings };
+    if (this.genre.value) job.genre = this.genre.value;
+    if (this.role.value) job.role = this.role.value;
     this.unfold(false);
-    actions.generate({ category, layer: "", takes, seed, preset, settings });
-  }
-
-  #add() {
-    const [file] = this.file.files;
-    this.file.value = "";
-    if (file) actions.addAudio(file);
+    actions.generate(job);
   }
 }
 
-function word(condition) {
-  return { context: "mix", audio: "mix", category: "instrument" }[condition] ??
-    condition;
+function inOrder(instruments) {
+  const place = ({ category }) => {
+    const found = ORDER.indexOf(category);
+    return found < 0 ? ORDER.length : found;
+  };
+  return instruments.toSorted((a, b) => place(a) - place(b));
 }
 
-/** A slider that may be left at the preset's value. */
-function slider(label, least, most, step, preset, onchange) {
-  const shown = h("output", {}, preset ?? "preset");
-  const input = h("input", {
-    type: "range",
-    min: least,
-    max: most,
-    step,
-    value: preset ?? (least + most) / 2,
-    title: `${label}; double click for the preset's value`,
-    oninput: () => {
-      setText(shown, input.value);
-      onchange(Number(input.value));
-    },
-    ondblclick: () => {
-      input.value = preset ?? (least + most) / 2;
-      setText(shown, `${preset ?? "preset"}`);
-      onchange(null);
-    },
-  });
-  return h("label", { class: "field" }, h("span", {}, label), input, shown);
+function keysHelp() {
+  const keys = KEYS.flatMap(([key, word]) => [
+    h("kbd", {}, key),
+    h("span", {}, word),
+  ]);
+  const table = h("div", { class: "keys-table" }, ...keys);
+  return h("div", { class: "keys" }, h("h2", {}, "Keys"), table);
 }

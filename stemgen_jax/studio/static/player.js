@@ -9,7 +9,7 @@ const MOST_SECONDS = 3600; // of decoded clips that are kept
 const decoded = new Map(); // url -> promise of an AudioBuffer, newest last
 let context = null;
 let transport = null;
-let folder = ""; // of the song that the transport plays
+let opened = ""; // id of the song that the transport plays
 
 /** The present transport, or null before a song starts. */
 export function current() {
@@ -59,7 +59,7 @@ function open(song) {
     context = newContext(song.sample_rate);
   }
   transport = new Transport(context, song.seconds);
-  folder = song.folder;
+  opened = song.id;
 }
 
 function close() {
@@ -76,7 +76,7 @@ export async function follow() {
     if (transport) close();
     return;
   }
-  if (!transport || song.folder !== folder) open(song);
+  if (!transport || song.id !== opened) open(song);
   transport.seconds = song.seconds;
   applyLoop();
   applyLevels();
@@ -92,14 +92,14 @@ function wanted() {
 
 async function load() {
   const { seconds } = state.song;
-  const opened = transport;
+  const before = transport;
   const tracks = wanted();
   const buffers = await Promise.all(
     tracks.map(({ url }) => buffer(url, seconds)),
   );
   // Something else may be wanted by now, which then loads by itself.
   const same = JSON.stringify(tracks) === JSON.stringify(wanted());
-  if (opened !== transport || !same) return;
+  if (before !== transport || !same) return;
   transport.setTracks(
     tracks.map(({ id }, index) => ({ id, buffer: buffers[index] })),
   );

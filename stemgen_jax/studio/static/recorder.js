@@ -75,7 +75,12 @@ export function recordButton(onfile) {
   let recording = null;
   let timer = 0;
   const text = h("span", {}, "Record");
-  const button = h("button", { type: "button", class: "record" }, icon("mic"), text);
+  const button = h(
+    "button",
+    { type: "button", class: "record" },
+    icon("mic"),
+    text,
+  );
   const stop = () => {
     clearInterval(timer);
     const file = recording.stop();

@@ -27,7 +27,11 @@ export class Start {
       "select",
       { "aria-label": "Length in seconds" },
       ...LENGTHS.map((seconds) =>
-        h("option", { value: seconds, selected: seconds === 8 }, `${seconds} s`),
+        h(
+          "option",
+          { value: seconds, selected: seconds === 8 },
+          `${seconds} s`,
+        ),
       ),
     );
     element.append(
@@ -43,7 +47,11 @@ export class Start {
         file,
         icon("upload"),
         h("strong", {}, "Drop an audio file here"),
-        h("span", { class: "note" }, "or choose one: wav, flac, mp3, ogg, aiff"),
+        h(
+          "span",
+          { class: "note" },
+          "or choose one: wav, flac, mp3, ogg, aiff",
+        ),
       ),
       h("label", { class: "check" }, this.loop, "It is a loop that repeats"),
       h(

@@ -2,7 +2,16 @@
 
 import * as actions from "./actions.js";
 import { bars } from "./beats.js";
-import { clock, count, h, icon, iconButton, press, setText, show } from "./dom.js";
+import {
+  clock,
+  count,
+  h,
+  icon,
+  iconButton,
+  press,
+  setText,
+  show,
+} from "./dom.js";
 import { songMenu } from "./menus.js";
 import * as player from "./player.js";
 import { state, update } from "./store.js";

@@ -112,7 +112,8 @@ export class Transport {
     const levels = [gain * Math.min(1, 1 - pan), gain * Math.min(1, 1 + pan)];
     levels.forEach((level, side) => {
       const { gain: parameter } = track.sides[side];
-      if (!track.leveled) parameter.value = level; // nothing to glide from
+      if (!track.leveled)
+        parameter.value = level; // nothing to glide from
       else parameter.setTargetAtTime(level, this.#context.currentTime, GLIDE);
     });
     track.leveled = true;
@@ -134,7 +135,9 @@ export class Transport {
   #wrapped(position) {
     if (!this.#loop) return position;
     const [start, end] = this.#loop;
-    return position < end ? position : start + ((position - end) % (end - start));
+    return position < end
+      ? position
+      : start + ((position - end) % (end - start));
   }
 
   /** Make a change; the sources before it end where those after it start. */

@@ -18,7 +18,7 @@ const peaks = new Map(); // path -> promise of {peaks, seconds}
 function fetchPeaks(clip, zoom) {
   const count = Math.min(MOST_COUNT, COUNT * 2 ** Math.ceil(Math.log2(zoom)));
   const path = `/clips/${clip.number}/peaks?count=${count}`;
-  const key = `${state.song.folder} ${path}`;
+  const key = `${state.song.id} ${path}`;
   const found = peaks.get(key) ?? get(path);
   peaks.set(key, found);
   found.catch(() => peaks.delete(key));
@@ -62,12 +62,11 @@ export class Wave {
   /** Draw a clip, and the selection if it is in this lane. */
   update(clip, color) {
     const { song, zoom } = state;
-    const wanted = `${song.folder} ${clip.number} ${color} ${zoom > 1} ${zoom}`;
+    const wanted = `${song.id} ${clip.number} ${color} ${zoom}`;
     if (wanted !== this.#drawn) {
       this.#drawn = wanted;
       attempt(() => this.#draw(clip, color, wanted));
     }
-    this.host.style.width = `${(100 * clip.seconds) / song.seconds}%`;
     this.#select();
   }
 
@@ -80,7 +79,10 @@ export class Wave {
       const found = await fetchPeaks(clip, state.zoom);
       if (wanted !== this.#drawn) return;
       this.#surfer.setOptions({ waveColor: color, progressColor: color });
-      await this.#surfer.load("", found.peaks, found.seconds);
+      const { length } = found.peaks;
+      const share = length ? found.seconds / state.song.seconds : 1;
+      this.host.style.width = `${100 * share}%`;
+      await this.#surfer.load("", [found.peaks], found.seconds);
       this.#region = null;
       this.#regions.clearRegions();
       this.#select();
