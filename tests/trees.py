@@ -21,11 +21,15 @@ def sound(
   level: float = 0.1,
   only: tuple[float, float] = (0.0, 1e9),
 ) -> None:
-  """Write noise, seeded by the file's name, within the seconds `only`."""
+  """Write two drum beats a second within the seconds `only`.
+
+  They are bursts of noise, seeded by the path, of decreasing level.
+  """
   path.parent.mkdir(parents=True, exist_ok=True)
-  rng = np.random.default_rng(list(path.name.encode()))
+  rng = np.random.default_rng(list("/".join(path.parts[-3:]).encode()))
   samples = level * rng.standard_normal((round(seconds * rate), channels))
   time = np.arange(len(samples)) / rate
+  samples *= np.exp(-6 * (time % 0.5))[:, None]
   samples[(time < only[0]) | (time >= only[1])] = 0
   soundfile.write(path, samples.clip(-1, 1), rate)
 

@@ -18,7 +18,8 @@ overrides them for the files and songs that it names, see the README of
 stemgen_jax/data.
 
 Songs and stems that cannot be used are left out and named in problems.csv in
---out; --strict refuses them instead.
+--out; --strict refuses them instead. So are stems that are not worth learning,
+such as white noise and copies, which --keep_suspicious keeps.
 
 Stop it at any time: the same command resumes, and includes songs that were
 added, repaired or relabelled since. A folder keeps to one codec and one set of
@@ -111,6 +112,12 @@ _add.bool(
   False,
   "Stop at the first song or stem that cannot be used, instead of leaving it "
   "out and naming it in problems.csv.",
+)
+_add.bool(
+  "keep_suspicious",
+  False,
+  "Train on white noise, on stems that clip or have a constant offset, on "
+  "copies of stems, and on audio that is in two splits; all are reported.",
 )
 _add.integer(
   "workers",

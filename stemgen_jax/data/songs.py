@@ -22,9 +22,9 @@ class Stem:
     name: name in the source, unique in its song ("bass", "S03").
     category: one of `categories.CATEGORIES`.
     read: returns the audio, within -1..1, the same at every call. Stems of a
-      song may differ in rate, channels and length; all begin together, and
-      their plain sum is the mix. Raises ValueError or OSError if a file is
-      missing or corrupt.
+      song may differ in rate, channels and length; all begin together, or at
+      their time references, and their plain sum is the mix. Raises ValueError
+      or OSError if a file is missing or corrupt.
     target: whether the stem may be a target; every stem may be in a context.
     files: files that `read` reads; () if the stem is rendered.
     role: one of `categories.ROLES`; "" if it is unknown.

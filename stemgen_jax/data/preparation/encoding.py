@@ -21,6 +21,7 @@ from stemgen_jax.data.preparation import (
   song_audio,
   song_codes,
   song_stems,
+  suspicious,
 )
 from stemgen_jax.data.preparation.activity import active_seconds
 
@@ -30,20 +31,30 @@ _ENCODE_SECONDS = 60.0
 
 
 def encode_song(
-  song: songs.Song, codec: Codec, config: pairs.PairConfig
+  song: songs.Song,
+  codec: Codec,
+  config: pairs.PairConfig,
+  *,
+  keep_suspicious: bool = False,
 ) -> song_codes.SongCodes:
   """Draw the pairs of a song and encode their contexts and targets.
 
   A stem that is the target of several pairs of a segment is encoded once;
   every context is mixed and encoded separately. An unreadable stem counts as
-  silent, and a silent song has no pairs; both are reported in `problems`.
+  silent, and a silent song has no pairs; both are reported in `problems`, as
+  are suspicious stems, which are no targets unless `keep_suspicious`.
   """
   made_of = song.made_of()  # before reading, in case a file changes meanwhile
-  stems, found = song_audio.read_stems(song, codec, config)  # [s, n, c]
+  stems, found = song_audio.read_stems(  # [s, n, c]
+    song, codec, config, keep_suspicious=keep_suspicious
+  )
   rate = codec.sample_rate
   length = round(config.segment_seconds * rate)
   sounding = np.zeros(len(stems), bool)
-  targetable = np.array([stem.target for stem in song.stems])
+  unfit = {x.stem for x in found if x.left_out and x.kind in suspicious.KINDS}
+  targetable = np.array(
+    [stem.target and stem.name not in unfit for stem in song.stems]
+  )
   rows, segments = [], []
   for segment, start in enumerate(
     pairs.segment_starts(stems.shape[1] / rate, config.segment_seconds)
@@ -66,7 +77,7 @@ def encode_song(
     if config.contexts == "spectrum" and able.any():
       stems_row = song_stems.measure(song, clips, active, able, codes, codec)
       segments.append(stems_row | start_seconds)
-  found += _silences(song, sounding, bool(rows), found, config)
+  found += _silences(song, sounding, targetable, bool(rows), found, config)
   names = song_codes.COLUMNS
   if isinstance(codec, ScaledCodec):
     names += song_codes.SCALES
@@ -82,6 +93,7 @@ def encode_song(
 def _silences(
   song: songs.Song,
   sounding: Bool[np.ndarray, " stems"],
+  targetable: Bool[np.ndarray, " stems"],
   has_pairs: bool,
   known: Sequence[songs.Problem],
   config: pairs.PairConfig,
@@ -96,7 +108,9 @@ def _silences(
     for stem, sounds in zip(song.stems, sounding)
     if not sounds and stem.name not in unread
   ]
-  if not has_pairs:
+  if not has_pairs and not (sounding & targetable).any():
+    found.append(songs.Problem("no target", "none that sounds may be a target"))
+  elif not has_pairs:
     message = (
       "no two of its stems sound together for "
       f"{config.min_active * config.segment_seconds:g} s, --min_active="
@@ -237,11 +251,13 @@ class Task:
     config: how pairs are drawn.
     folder: folder of the songs' files.
     strict: raise ValueError if a song or a stem has to be left out.
+    keep_suspicious: use suspicious stems as targets, see `suspicious`.
   """
 
   config: pairs.PairConfig
   folder: pathlib.Path
   strict: bool
+  keep_suspicious: bool = False
 
 
 class Encoded(NamedTuple):
@@ -260,7 +276,9 @@ def encode_to_file(song: songs.Song, codec: Codec, task: Task) -> Encoded:
     OSError: the file cannot be written.
   """
   try:
-    codes = encode_song(song, codec, task.config)
+    codes = encode_song(
+      song, codec, task.config, keep_suspicious=task.keep_suspicious
+    )
   except (ValueError, OSError) as error:
     raise ValueError(f"song {song.id}: {error}") from error
   if task.strict:

@@ -2,10 +2,10 @@
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from stemgen_jax import categories
-from stemgen_jax.data.preparation import pairs
+from stemgen_jax.data.preparation import pairs, repeats, suspicious
 from stemgen_jax.data.preparation.problems import first_left_out
 from stemgen_jax.data.songs import SPLITS, Problem, Song, Songs
 
@@ -45,6 +45,7 @@ def check(
   config: pairs.PairConfig,
   *,
   strict: bool = False,
+  keep_suspicious: bool = False,
 ) -> Listing:
   """Separate the usable songs of a source from the others.
 
@@ -53,6 +54,7 @@ def check(
     found: all songs of the source, from `source.songs()`.
     config: how pairs are drawn, which decides how many stems a song needs.
     strict: refuse a source if a song or a stem has to be left out.
+    keep_suspicious: use stems that another split has, too, as targets.
 
   Raises:
     UnusableError: no song can be used, or `strict` refused the source.
@@ -72,6 +74,14 @@ def check(
     if any(p.left_out and not p.stem for p in own):
       continue
     usable.append(song)
+  repeated = repeats.across_splits(usable)
+  if keep_suspicious:
+    repeated = [(song_id, suspicious.kept(x)) for song_id, x in repeated]
+  else:
+    usable, others = _without(usable, repeated)
+    repeated += others
+  problems += repeated
+  for song in usable:
     splits[song.split].append(song.id)
     stems.update((stem.category, stem.target) for stem in song.stems)
   bad = first_left_out(problems)
@@ -83,6 +93,30 @@ def check(
   if not seen:
     raise ValueError(f"{source.name!r} has no songs: nothing to prepare")
   return Listing(tuple(usable), splits, dict(stems), tuple(problems))
+
+
+def _without(
+  usable: Sequence[Song], repeated: Sequence[tuple[str, Problem]]
+) -> tuple[list[Song], list[tuple[str, Problem]]]:
+  """Return songs without targets that are repeated, and new problems."""
+  named = {(song_id, problem.stem) for song_id, problem in repeated}
+  found, problems = [], []
+  for song in usable:
+    stems = tuple(
+      dataclasses.replace(stem, target=False)
+      if (song.id, stem.name) in named
+      else stem
+      for stem in song.stems
+    )
+    if any(stem.target for stem in stems):
+      found.append(dataclasses.replace(song, stems=stems))
+    else:
+      problems.append((song.id, _no_target()))
+  return found, problems
+
+
+def _no_target() -> Problem:
+  return Problem("no target", "none of its stems may be a target")
 
 
 def _check_fields(source: Songs, song: Song) -> None:
@@ -118,4 +152,4 @@ def _problems(
       "context and one for the target",
     )
   elif not any(stem.target for stem in song.stems):
-    yield Problem("no target", "none of its stems may be a target")
+    yield _no_target()

@@ -1,4 +1,4 @@
-"""Show what `prepare --dry_run` would do, without reading audio."""
+"""Show what `prepare --dry_run` would do."""
 
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -19,6 +19,7 @@ def show(
   machines: str,
   *,
   strict: bool = False,
+  keep_suspicious: bool = False,
 ) -> listing.Listing:
   """Print how songs are understood and how they would be prepared.
 
@@ -29,7 +30,7 @@ def show(
     out: folder of the data set.
     config: how pairs would be drawn.
     machines: description of the machines that would encode.
-    strict: see `prepare.prepare`.
+    strict, keep_suspicious: see `prepare.prepare`.
 
   Raises:
     ValueError, OSError: as `prepare.prepare`, as far as they can be foreseen.
@@ -37,7 +38,9 @@ def show(
   # First: the list explains why no song can be used, if that is so.
   print("\n".join(_lines(found)))
   try:
-    listed = listing.check(source, found, config, strict=strict)
+    listed = listing.check(
+      source, found, config, strict=strict, keep_suspicious=keep_suspicious
+    )
   except listing.UnusableError as error:
     print(problems.table(error.problems))
     raise
@@ -56,7 +59,8 @@ def show(
     f"{config.min_active * seconds:g} s",
     f"{config.pairs} pairs per segment, contexts as {config.contexts}",
     f"codec {codec.name} ({codec.checksum[:12]}), {machines}",
-    "dry run: nothing was done, no audio was read",
+    "dry run: nothing was done; audio was read only to compare stems of one "
+    "length in two splits",
   ):
     print(line)
   return listed

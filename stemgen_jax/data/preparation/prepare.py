@@ -57,6 +57,7 @@ def prepare(
   workers: int | None = 0,
   cluster: Callable[..., dict[str, song_codes.Summary]] | None = None,
   strict: bool = False,
+  keep_suspicious: bool = False,
 ) -> Manifest:
   """Make a data set of codes in the folder `out`, or finish one.
 
@@ -77,6 +78,8 @@ def prepare(
     cluster: `beam.Cluster` that encodes in place of `workers`.
     strict: stop at a song of which something has to be left out; otherwise
       such songs and stems are left out and named in `problems.FILE`.
+    keep_suspicious: use stems as targets that are not music, or are in two
+      splits, see `suspicious`; otherwise they are only reported.
 
   Returns:
     The manifest of the finished data set.
@@ -87,7 +90,9 @@ def prepare(
     OSError: `out` cannot be written; finished songs are kept.
   """
   found = source.songs() if found is None else found
-  listed = listing.check(source, found, config, strict=strict)
+  listed = listing.check(
+    source, found, config, strict=strict, keep_suspicious=keep_suspicious
+  )
   if workers is not None and workers < 0:
     raise ValueError(f"workers is {workers}, expected 0 or more")
   codec = load_codec()
@@ -101,12 +106,12 @@ def prepare(
   # First of all files: from here on other configurations are refused.
   if not (out / RECIPE).is_file():
     disk.write_json(out / RECIPE, recipe)
-  task = encoding.Task(config, out / "songs", strict)
+  task = encoding.Task(config, out / "songs", strict, keep_suspicious)
   ids = [song_id for split in listed.splits.values() for song_id in split]
   summaries = song_codes.summaries(task.folder, ids)
   with contextlib.suppress(FileNotFoundError):
     finished = Manifest.load(out)
-    if _is_current(finished, listed, summaries, task.folder):
+    if _is_current(finished, listed, summaries, task):
       if strict:
         problems_lib.refuse_left_out(problems_lib.read(out))
       return finished
@@ -114,7 +119,9 @@ def prepare(
   task.folder.mkdir(exist_ok=True)
   for partial in task.folder.glob(".*.part"):  # of a process that was killed
     partial.unlink()
-  missing = workers_lib.find_missing(listed.songs, summaries, task.folder)
+  missing = workers_lib.find_missing(
+    listed.songs, summaries, task.folder, keep_suspicious=keep_suspicious
+  )
   done = len(ids) - len(missing)
   # Encoders return the summaries, so that no file is opened to count its pairs.
   if cluster:
@@ -224,7 +231,7 @@ def _is_current(
   manifest: Manifest,
   listed: listing.Listing,
   summaries: _Summaries,
-  folder: pathlib.Path,
+  task: encoding.Task,
 ) -> bool:
   """Return True if a finished data set has the songs as they are now.
 
@@ -241,10 +248,14 @@ def _is_current(
   }
   if any(counts[split] != len(ids) for split, ids in listed.splits.items()):
     return False
-  if not any(folder.glob("*.npz")):
+  if not any(task.folder.glob("*.npz")):
     return True
   return not workers_lib.find_missing(
-    listed.songs, summaries, folder, retry=False
+    listed.songs,
+    summaries,
+    task.folder,
+    retry=False,
+    keep_suspicious=task.keep_suspicious,
   )
 
 

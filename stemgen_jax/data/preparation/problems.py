@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Sequence
 
 from stemgen_jax import disk, text_tables
+from stemgen_jax.data.preparation import suspicious
 from stemgen_jax.data.songs import Problem
 
 # Name of the file, in the folder of a data set.
@@ -109,6 +110,8 @@ def table(problems: Sequence[tuple[str, Problem]]) -> str:
     done = _DONE.get(kind)
     if left_out:
       done = "stem left out" if of_stem else "song left out"
+      if kind in suspicious.KINDS:
+        done = f"{suspicious.KINDS[kind]} ({suspicious.OVERRIDE})"
     if done is None:
       harmless.append(f"{kind} {len(found) if of_stem else count}")
       continue

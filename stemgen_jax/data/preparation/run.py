@@ -47,6 +47,7 @@ class Options:
     beam: options of the runner.
     song_files: folder that the runner's workers share, if any.
     strict: refuse songs and stems that cannot be used.
+    keep_suspicious: use suspicious stems as targets.
     dry_run: only print what would be done.
   """
 
@@ -58,6 +59,7 @@ class Options:
   beam: Sequence[str]
   song_files: str | None
   strict: bool
+  keep_suspicious: bool
   dry_run: bool
 
 
@@ -96,7 +98,14 @@ def prepare(
     machines += f", song files in {options.song_files or out / 'songs'}"
   if options.dry_run:
     listed = plan.show(
-      source, found, load_codec(), out, config, machines, strict=options.strict
+      source,
+      found,
+      load_codec(),
+      out,
+      config,
+      machines,
+      strict=options.strict,
+      keep_suspicious=options.keep_suspicious,
     )
     _warn_of_splits(source, {x: len(ids) for x, ids in listed.splits.items()})
     return
@@ -110,6 +119,7 @@ def prepare(
       workers=options.workers,
       cluster=cluster,
       strict=options.strict,
+      keep_suspicious=options.keep_suspicious,
     )
   print(_summary(manifest))
   print(manifest.examples_seen(*_PAPER_RUN))

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from stemgen_jax.codec import Codec
 from stemgen_jax.data import songs
-from stemgen_jax.data.preparation import pairs
+from stemgen_jax.data.preparation import pairs, suspicious
 from stemgen_jax.data.sources import multitracks
 
 # Renderers' tails and codecs' padding make lengths differ by less than this.
@@ -15,11 +15,23 @@ _SAME_SECONDS = 0.1
 
 
 def read_stems(
-  song: songs.Song, codec: Codec, config: pairs.PairConfig
+  song: songs.Song,
+  codec: Codec,
+  config: pairs.PairConfig,
+  *,
+  keep_suspicious: bool | None = None,
 ) -> tuple[Float[np.ndarray, "stems samples channels"], list[songs.Problem]]:
   """Read all stems at the codec's rate and channels, padded to the longest.
 
   An unreadable stem becomes silence, so that the others keep their indices.
+  Stems begin where their time references place them.
+
+  Args:
+    song: the song.
+    codec: the codec.
+    config: how pairs are drawn, for the length of the segments.
+    keep_suspicious: False silences copies of stems and removes constant
+      offsets; True reports them only; None does neither.
 
   Returns:
     The stems, and the problems found.
@@ -28,6 +40,7 @@ def read_stems(
     ValueError, OSError: a stem without files cannot be rendered.
   """
   stems, problems, formats = [], [], {}
+  times: list[float | None] = []
   for stem in song.stems:
     try:
       sound = stem.read()
@@ -35,16 +48,42 @@ def read_stems(
       if not stem.files:  # the renderer failed, the data is not at fault
         raise
       stems.append(np.zeros((0, codec.channels), np.float32))
+      times.append(None)
       problems.append(songs.Problem("unreadable file", str(error), stem.name))
       continue
-    stems.append(multitracks.convert(sound, codec.sample_rate, codec.channels))
     formats[stem.name] = (sound.sample_rate, sound.channels, sound.seconds)
+    times.append(sound.time_reference / sound.sample_rate)
+    problems += [
+      songs.Problem("odd audio", note, stem.name, False) for note in sound.notes
+    ]
+    if keep_suspicious is not None:
+      found = list(suspicious.of_stem(stem, sound))
+      problems += found
+      if found and not keep_suspicious:
+        sound = suspicious.cleaned(sound)
+    stems.append(multitracks.convert(sound, codec.sample_rate, codec.channels))
   problems += _differences(formats, config)
-  length = max(map(len, stems))
+  begins, notes = multitracks.placed(times)
+  problems += [
+    songs.Problem("time reference", note, stem.name, False)
+    for stem, note in zip(song.stems, notes)
+    if note
+  ]
+  starts = [round(begin * codec.sample_rate) for begin in begins]
+  length = max(start + len(stem) for start, stem in zip(starts, stems))
   padded = np.zeros((len(stems), length, codec.channels), np.float32)
-  for row in padded:  # [n, c]
+  for row, start in zip(padded, starts):  # [n, c]
     stem = stems.pop(0)  # freed, so that no song is in memory twice
-    row[: len(stem)] = stem
+    row[start : start + len(stem)] = stem
+  if keep_suspicious is not None:
+    copies = suspicious.copies(song.stems, padded, codec.sample_rate)
+    problems += copies.values()
+    if not keep_suspicious:
+      padded[list(copies)] = 0
+  if keep_suspicious:
+    problems = [
+      suspicious.kept(x) if x.kind in suspicious.KINDS else x for x in problems
+    ]
   return padded, problems
 
 

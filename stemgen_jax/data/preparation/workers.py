@@ -18,7 +18,7 @@ from typing import Any
 from stemgen_jax import progress, signals
 from stemgen_jax.codec import Codec
 from stemgen_jax.data import songs
-from stemgen_jax.data.preparation import encoding, song_codes
+from stemgen_jax.data.preparation import encoding, song_codes, suspicious
 
 _MEMORY = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -30,6 +30,7 @@ def find_missing(
   folder: pathlib.Path,
   *,
   retry: bool = True,
+  keep_suspicious: bool = False,
 ) -> list[songs.Song]:
   """Return the songs that are still to be encoded.
 
@@ -40,6 +41,8 @@ def find_missing(
     summaries: song id -> summary of its file, where there is one.
     folder: folder of the songs' files.
     retry: also return songs of which a stem was unreadable.
+    keep_suspicious: return songs that were encoded with the other choice, if it
+      matters to them.
   """
 
   def is_current(song: songs.Song) -> bool:
@@ -47,6 +50,11 @@ def find_missing(
     if summary is None:
       return False
     if retry and any(p.kind == "unreadable file" for p in summary.problems):
+      return False
+    if any(
+      p.kind in suspicious.KINDS and p.left_out == keep_suspicious
+      for p in summary.problems
+    ):
       return False
     # Sources without files, such as the band, do not change.
     return not summary.made_of or (

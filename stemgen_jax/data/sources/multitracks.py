@@ -4,6 +4,7 @@ Every split is by song, and a song's split depends only on its id, so it stays
 the same when other songs are added.
 """
 
+import dataclasses
 import functools
 import math
 import pathlib
@@ -25,6 +26,9 @@ _OF_SYSTEMS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")
 VALID_SHARE = TEST_SHARE = 0.1
 
 Found = Stem | Problem
+
+_UNPLACED = "begins with the song: it has no time reference, as others have"
+_DELAYED = "mp3 without its encoder's delay: may begin about 25 ms late"
 
 
 def check_root(root: str, what: str) -> pathlib.Path:
@@ -122,23 +126,69 @@ def song(song_id: str, split: str, genre: str, found: Iterable[Found]) -> Song:
 
 
 def read_sum(files: Sequence[pathlib.Path]) -> audio.Audio:
-  """Sum files that begin together, at the highest of their sample rates.
+  """Sum files at the highest of their sample rates.
 
-  A very long file is read in mono.
+  They begin together, or where their time references place them. A very long
+  file is read in mono. Notes of the readers begin with the name of their file.
 
   Raises:
     ValueError, OSError: a file cannot be read.
   """
   sounds = [audio.read(file, fold=True) for file in files]
+  begins, places = placed([x.time_reference / x.sample_rate for x in sounds])
+  notes = tuple(
+    f"{file.name}: {note}"
+    for file, sound, place in zip(files, sounds, places)
+    for note in (*sound.notes, *([_DELAYED] * sound.delayed), place)
+    if note
+  )
   if len(sounds) == 1:
-    return sounds[0]
+    return dataclasses.replace(sounds[0], notes=notes)
   rate = max(sound.sample_rate for sound in sounds)
   channels = max(sound.channels for sound in sounds)
   parts = [convert(sound, rate, channels) for sound in sounds]
+  if any(begins):
+    parts = [
+      np.pad(part, ((round(begin * rate), 0), (0, 0)))
+      for part, begin in zip(parts, begins)
+    ]
   length = max(map(len, parts))
   # [files, n, c] -> [n, c]
   total = np.sum([audio.fit(part, length) for part in parts], axis=0)
-  return audio.Audio(total.astype(np.float32), rate)
+  first = min(x.time_reference / x.sample_rate for x in sounds)
+  return audio.Audio(
+    total.astype(np.float32),
+    rate,
+    notes=notes,
+    time_reference=round(first * rate),
+  )
+
+
+def placed(times: Sequence[float | None]) -> tuple[list[float], list[str]]:
+  """Return where sounds begin in their song in seconds, and notes on them.
+
+  Args:
+    times: time references in seconds, 0 for files without one; None for
+      unreadable files.
+  """
+  known = [time for time in times if time is not None]
+  origin = min(known, default=0.0)
+  if max(known, default=0.0) - origin > audio.LONGEST:
+    # Of a session that begins at an hour, next to files without one.
+    origin = min(time for time in known if time)
+  begins, notes = [], []
+  for time in times:
+    begin, note = (time or 0.0) - origin, ""
+    if begin > audio.LONGEST:
+      begin = 0.0
+      note = f"begins with the others: its time reference is {time:.0f} s"
+    elif time is None or begin < 0:
+      begin, note = 0.0, "" if time is None else _UNPLACED
+    elif begin:
+      note = f"begins at {begin:.2f} s, by its time reference"
+    begins.append(begin)
+    notes.append(note)
+  return begins, notes
 
 
 def longest_seconds(found: Iterable[Song], most: float) -> float:

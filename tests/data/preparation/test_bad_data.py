@@ -33,7 +33,8 @@ def studio(root: pathlib.Path, songs: int = 3) -> pathlib.Path:
 
 def prepare(root, out, **more):
   source = more.pop("source", None) or Folder(str(root))
-  return prepare_lib.prepare(source, tiny.FrameEnergies, out, CONFIG, **more)
+  config = more.pop("config", CONFIG)
+  return prepare_lib.prepare(source, tiny.FrameEnergies, out, config, **more)
 
 
 def found(out) -> set[tuple[str, str, str, bool]]:

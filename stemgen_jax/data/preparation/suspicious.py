@@ -1,0 +1,191 @@
+"""Find recorded stems that would teach a model something else than music.
+
+White noise, a constant offset, clipping, copies of another stem, and audio that
+is in two splits. Only files of audio are examined: rendered stems are right by
+construction.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from stemgen_jax import audio
+from stemgen_jax.audio import Audio
+from stemgen_jax.data import songs
+from stemgen_jax.data.sources import multitracks
+
+# Kinds of problems -> treatment without --keep_suspicious.
+KINDS = {
+  "white noise": "never a target",
+  "constant offset": "removed; never a target",
+  "clipped audio": "never a target",
+  "near duplicate": "stem left out",
+  "same audio": "never a target",
+}
+OVERRIDE = "--keep_suspicious overrides"
+
+_FRAME_SECONDS, _MOST_FRAMES, _LEAST_FRAMES = 0.02, 3000, 32
+# Noise: frames within 3 dB, and a flat spectrum (white noise has 1) over a
+# band that reaches beyond basses.
+_STEADY_DB, _STEADY_SHARE, _FLAT, _BAND_HZ = 3.0, 0.95, 0.8, 2000.0
+# Equal samples at full scale. A loud sine of 40 Hz has fewer in a row, a square
+# wave consists of them.
+_FULL, _RUN, _LEAST_CLIPPED, _MOST_CLIPPED = 0.98, 4, 1e-3, 0.9
+# Copies: correlation of waveforms, at most so far apart, as by an encoder.
+_ALIKE, _ENVELOPES_ALIKE, _LAG_SECONDS = 0.95, 0.9, 0.06
+_LOW_RATE, _PER_BLOCK = 4000, 400  # Hz; samples of 0.1 s
+
+
+def is_recorded(stem: songs.Stem) -> bool:
+  """Return whether a stem consists of files of audio."""
+  suffixes = {file.suffix.lower() for file in stem.files}
+  return bool(suffixes) and suffixes.issubset(multitracks.SUFFIXES)
+
+
+def of_stem(stem: songs.Stem, sound: Audio) -> Iterator[songs.Problem]:
+  """Yield what is suspicious about a stem alone.
+
+  Args:
+    stem: the stem.
+    sound: its audio, at the rate of its files.
+  """
+  if not is_recorded(stem) or audio.rms_db(sound.samples) == -np.inf:
+    return
+  offset = audio.offset(sound.samples, sound.sample_rate)
+  if offset.any():
+    largest = float(offset[np.abs(offset).argmax()])
+    yield _problem(
+      "constant offset", f"offset of {largest:.3f} of full scale", stem
+    )
+  if _is_noise(audio.mono(sound), sound.sample_rate):
+    yield _problem("white noise", "white noise throughout", stem)
+  # Clipping of a part is not visible in a sum.
+  parts = (
+    [sound]
+    if len(stem.files) == 1
+    else (audio.read(file, fold=True) for file in stem.files)
+  )
+  share = max(map(_clipped, parts))
+  if share:
+    yield _problem(
+      "clipped audio", f"{100 * share:.1f} % of its samples are clipped", stem
+    )
+
+
+def cleaned(sound: Audio) -> Audio:
+  """Return a sound without its constant offset."""
+  samples = audio.without_offset(sound.samples, sound.sample_rate)
+  return dataclasses.replace(sound, samples=samples)
+
+
+def copies(
+  described: Sequence[songs.Stem],
+  stems: Float[np.ndarray, "stems samples channels"],
+  sample_rate: int,
+) -> dict[int, songs.Problem]:
+  """Return the indices of stems that repeat another one of the song.
+
+  Of two, the first is kept, or the one that may be a target.
+
+  Args:
+    described: stems of the song.
+    stems: their audio.
+    sample_rate: sample rate in Hz.
+  """
+  step = max(1, sample_rate // _LOW_RATE)
+  count = stems.shape[1] // (step * _PER_BLOCK)
+  if not count:
+    return {}
+  low, envelopes = {}, {}
+  for index, stem in enumerate(described):
+    if not is_recorded(stem):
+      continue
+    mono = stems[index, : count * step * _PER_BLOCK].mean(axis=1)  # [n]
+    mono = mono.reshape(-1, step).mean(axis=1)  # [n / step]
+    if norm := float(np.linalg.norm(mono)):
+      low[index] = mono / norm
+      blocks = low[index].reshape(count, _PER_BLOCK)  # [blocks, samples]
+      envelopes[index] = np.linalg.norm(blocks, axis=1)
+  lags = round(_LAG_SECONDS * sample_rate / step)
+  spectra: dict[int, np.ndarray] = {}
+  found: dict[int, songs.Problem] = {}
+  for pair in itertools.combinations(low, 2):
+    one, other = pair
+    if found.keys() & set(pair):
+      continue
+    if envelopes[one] @ envelopes[other] < _ENVELOPES_ALIKE:
+      continue
+    length = 2 * len(low[one])
+    for index in pair:  # most stems are like no other
+      if index not in spectra:
+        spectra[index] = np.fft.rfft(low[index], length)
+    product = spectra[one] * np.conj(spectra[other])
+    correlations = np.abs(np.fft.irfft(product, length))
+    near = max(correlations[: lags + 1].max(), correlations[-lags:].max())
+    if near < _ALIKE:
+      continue
+    copy, original = other, one
+    if described[other].target and not described[one].target:
+      copy, original = pair
+    name = described[original].name
+    found[copy] = _problem(
+      "near duplicate",
+      f"as {name}, correlation {near:.2f}",
+      described[copy],
+    )
+  return found
+
+
+def kept(problem: songs.Problem) -> songs.Problem:
+  """Return a problem as it is reported with --keep_suspicious."""
+  return songs.Problem(problem.kind, problem.message, problem.stem, False)
+
+
+def _problem(kind: str, message: str, stem: songs.Stem) -> songs.Problem:
+  names = ", ".join(file.name for file in stem.files[:2])
+  return songs.Problem(kind, f"{names}: {message}", stem.name)
+
+
+def _is_noise(mono: Float[np.ndarray, " n"], sample_rate: int) -> bool:
+  """Return whether a stem is stationary noise with a flat spectrum."""
+  length = round(_FRAME_SECONDS * sample_rate)
+  count = len(mono) // length
+  if count < _LEAST_FRAMES:
+    return False
+  frames = mono[: count * length].reshape(count, length)
+  frames = frames[:: -(-count // _MOST_FRAMES)]  # rounded up
+  power = np.abs(np.fft.rfft(frames * np.hanning(length))) ** 2  # [frames, f]
+  energy = power.sum(axis=1)
+  sounding = energy > 1e-4 * energy.max()
+  level_db = 10 * np.log10(energy[sounding])
+  steady = np.abs(level_db - np.median(level_db)) < _STEADY_DB
+  if len(steady) < _LEAST_FRAMES or steady.mean() < _STEADY_SHARE:
+    return False
+  # The mean spectrum up to where it ends, as encoders cut it.
+  mean = power[sounding].mean(axis=0)[2:] + 1e-20
+  top = int(np.searchsorted(np.cumsum(mean), 0.9 * mean.sum())) + 1
+  if top / length * sample_rate < _BAND_HZ:
+    return False
+  band = mean[:top]
+  return float(np.exp(np.log(band).mean()) / band.mean()) > _FLAT
+
+
+def _clipped(sound: Audio) -> float:
+  """Return the share of samples in flat tops at full scale."""
+  shares = []
+  for channel in sound.samples.T:
+    high, low = channel.max(), channel.min()
+    flat = np.zeros(len(channel), bool)
+    for peak in (high, low):
+      # Beyond full scale nothing was clipped.
+      if _FULL <= abs(peak) <= 1:
+        flat |= channel == peak
+    # Starts and ends of runs.
+    edges = np.flatnonzero(np.diff(np.pad(flat, 1).astype(np.int8)))
+    runs = edges[1::2] - edges[::2]
+    shares.append(float(runs[runs >= _RUN].sum() / len(channel)))
+  share = max(shares)
+  return share if _LEAST_CLIPPED <= share <= _MOST_CLIPPED else 0.0
