@@ -10,6 +10,7 @@ version = runpy.run_path("stemgen_jax/version.py")
 _BAND = ["mido>=1.3", "pretty_midi>=0.2.10"]
 _BEAM = ["apache-beam>=2.60"]
 _TENSORBOARD = ["tensorboardX>=2.6"]
+_HUB = ["huggingface_hub>=1.0"]
 _TRAIN = [
   "array_record>=0.6",
   "grain>=0.2.12",
@@ -83,10 +84,11 @@ setuptools.setup(
     "band": [*_BAND, *_TRAIN],
     "beam": [*_BEAM, *_TRAIN],
     "evaluate": _EVALUATE,
+    "hub": _HUB,
     "notebook": ["ipykernel>=6.29", "jupyterlab>=4"],
     "studio": _STUDIO,
     "tensorboard": [*_TENSORBOARD, *_TRAIN],
-    "test": _BEAM + _EVALUATE + _STUDIO + _TENSORBOARD + _TEST,
+    "test": _BEAM + _EVALUATE + _HUB + _STUDIO + _TENSORBOARD + _TEST,
     "train": _TRAIN,
   },
   entry_points={"console_scripts": ["stemgen-jax=stemgen_jax.__main__:main"]},

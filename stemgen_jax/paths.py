@@ -1,9 +1,10 @@
-"""Where shipped assets, the cache and exported weights are."""
+"""Where shipped assets, the cache, exported weights and the Hub are."""
 
 import contextlib
 import os
 import pathlib
 
+HUB = "hf:"
 ASSETS = pathlib.Path(__file__).parent / "assets"
 DEMO_MODEL = ASSETS / "demo" / "model.safetensors"
 DEMO_CODEC = ASSETS / "demo" / "codec.safetensors"
@@ -49,13 +50,22 @@ def is_private(folder: pathlib.Path) -> bool:
   return found.st_uid == os.geteuid() and not found.st_mode & 0o022
 
 
+def hub_endpoint() -> str:
+  """Return the address of the Hugging Face Hub, or that of HF_ENDPOINT."""
+  return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
 def exported(name: str) -> pathlib.Path:
   """Return the .safetensors file of "demo" or of a path without its suffix.
 
-  The name of a folder may contain a dot, as mine.v2; it is not a suffix.
+  The name of a folder may contain a dot, as mine.v2; it is not a suffix. That
+  of hf:OWNER/NAME@COMMIT is in the cache folder, see `web.hub.fetch`.
   """
   if name == "demo":
     return DEMO_MODEL
+  if name.startswith(HUB):
+    repository, _, commit = name.removeprefix(HUB).partition("@")
+    return cache_folder() / "hub" / repository / commit / "model.safetensors"
   path = pathlib.Path(name)
   if path.suffix == ".safetensors":
     return path

@@ -329,7 +329,7 @@ def test_killed_writers_leave_whole_files(tmp_path):
 _ELSEWHERE = {
   "disk.py",
   "locks.py",
-  "codec/download.py",
+  "web/download.py",
   "codec/training/loop.py",
   "coherence/training/loop.py",
   "codec/weight_files.py",

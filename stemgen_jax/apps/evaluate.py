@@ -56,6 +56,7 @@ settings added to the file later extend the existing results:
     --seconds=5 --out=out/decoding
 """
 
+import dataclasses
 import pathlib
 
 from absl import flags
@@ -66,6 +67,7 @@ from stemgen_jax.cli.flags.required import required
 from stemgen_jax.evaluation.options import Options
 from stemgen_jax.evaluation.studies import STUDIES
 from stemgen_jax.evaluation.study import Study
+from stemgen_jax.web import hub
 
 FLAGS = flags.FlagValues()
 _WHAT = flags.DEFINE_string(
@@ -106,6 +108,7 @@ def main(argv: list[str]) -> None:
   path = pathlib.Path(FLAGS.out) / f"{study.file or study.name}.json"
   # Before any work, which may take hours.
   disk.check_writable(path, True, (".json",))
+  options = dataclasses.replace(options, weights=hub.fetch(options.weights))
   # Not `only_writer`: processes share the examples of a study.
   with locks.made(path.parent):
     disk.remove_leftovers(path.parent, deep=True)

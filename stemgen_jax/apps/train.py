@@ -33,6 +33,7 @@ from stemgen_jax.training import config as config_lib
 from stemgen_jax.training import cpu_devices
 from stemgen_jax.training.planning import hardware
 from stemgen_jax.training.resolve import check_processes, resolve
+from stemgen_jax.web import hub
 
 FLAGS = flags.FlagValues()  # Not absl's global ones: commands may share names.
 _add = bound(FLAGS)
@@ -56,8 +57,9 @@ _add.string(
 _START = _add.string(
   "start",
   None,
-  "Initial weights: exported weights, demo, or the folder of a run. The "
-  "learning rate is still the configuration's.",
+  "Initial weights: exported weights, demo, the folder of a run, or "
+  "hf:OWNER/NAME@REVISION on the Hugging Face Hub. The learning "
+  "rate is still the configuration's.",
 )
 _CODEC = _add.string(
   "codec",
@@ -133,7 +135,7 @@ def main(argv: list[str]) -> None:
         f"--{flag.name}={flag.value:g}: expected seconds, at least {least}"
       )
   if _START.value:
-    config = dataclasses.replace(config, start=_START.value)
+    config = dataclasses.replace(config, start=hub.fetch(_START.value))
   mixture = Mixture.parse(data)
   manifest = mixture.manifest()
   config = resolve(config, manifest)

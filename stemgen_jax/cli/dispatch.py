@@ -40,6 +40,7 @@ _REMOTE = ("beam", "song_files")
 _EXTRAS = {
   "band": ("mido", "pretty_midi"),
   "evaluate": ("librosa", "mir_eval", "onnxruntime"),
+  "hub": ("huggingface_hub",),
   "studio": ("fastapi", "fastapi_offline", "uvicorn", "wavesurf"),
   "train": (
     *("array_record", "google", "grain", "ml_collections", "optax", "orbax"),

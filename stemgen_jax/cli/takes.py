@@ -37,6 +37,7 @@ from stemgen_jax.generation.request import (
 )
 from stemgen_jax.generation.take import GenerationWarning, Take, TakeFiles
 from stemgen_jax.paths import exported, is_run
+from stemgen_jax.web import hub
 
 if TYPE_CHECKING:
   from stemgen_jax.generation.stemgen import StemGen
@@ -168,7 +169,8 @@ def _edit(values: flags.FlagValues, edit_of: Callable[[Take], Edit]) -> None:
   if own:
     values.weights = take.weights
   try:
-    check_weights(values)
+    # Not because a file of somebody else names them.
+    check_weights(values, download=not own)
   except FileNotFoundError as error:
     if not own:
       raise
@@ -217,9 +219,14 @@ def _flags_in_errors(values: flags.FlagValues) -> Iterator[None]:
     raise ValueError(message) from error
 
 
-def check_weights(values: flags.FlagValues) -> None:
-  """Raise an error if a flag of the model or its codec is wrong."""
+def check_weights(values: flags.FlagValues, *, download: bool = True) -> None:
+  """Raise an error if a flag of the model or its codec is wrong.
+
+  Weights of the Hugging Face Hub are downloaded, and named with their commit.
+  """
   device.check(values.codec_device)
+  if download and values.weights:
+    values.weights = hub.fetch(values.weights)
   for name, published in (("weights", ()), ("codec", weight_files.PUBLISHED)):
     path = values[name].value or "demo"
     known = path == "demo" or path.partition(":")[0] in published
@@ -270,7 +277,8 @@ def load(values: flags.FlagValues) -> "tuple[StemGen, dict[str, float]]":
 def _start(values: flags.FlagValues) -> codec_lib.Codec | None:
   """Start to load the codec in its own process, or return None."""
   stated = about.read(values.weights)
-  name = values.codec or stated.get("codec") or "demo"
+  name = values.codec or hub.codec_of(values.weights) or stated.get("codec")
+  name = name or "demo"
   if name.partition(":")[0] in weight_files.PUBLISHED or not stated:
     return None
   if is_run(values.weights) or not process.is_useful(values.codec_device):

@@ -8,14 +8,12 @@ which a later download gets again.
 
 import contextlib
 import dataclasses
-import os
 import pathlib
 import sys
 from typing import Any
 
 from stemgen_jax import disk, paths
 
-_HUB = "https://huggingface.co"
 _META = "https://dl.fbaipublicfiles.com/encodec/v0"
 _ENCODEC_TERMS = (
   "their publisher states no licence for the weights alone; the repository"
@@ -53,8 +51,9 @@ class Weights:
     """Address of the file at a revision of its repository."""
     if "://" in self.folder:
       return f"{self.folder}/{self.file}"
-    hub = os.environ.get("HF_ENDPOINT", _HUB).rstrip("/")
-    return f"{hub}/{self.folder}/resolve/{revision}/{self.file}"
+    return (
+      f"{paths.hub_endpoint()}/{self.folder}/resolve/{revision}/{self.file}"
+    )
 
 
 PUBLISHED = {
@@ -147,7 +146,7 @@ def _download(
   name: str, weights: Weights, folder: pathlib.Path
 ) -> pathlib.Path:
   # requests takes a while to import, and is needed once per machine.
-  from stemgen_jax.codec.download import download
+  from stemgen_jax.web.download import download
 
   path = folder / weights.file
   record = _record(path)

@@ -28,6 +28,7 @@ from stemgen_jax.evaluation.metrics import (
 from stemgen_jax.evaluation.protocol import ExampleList
 from stemgen_jax.evaluation.subject import Subject
 from stemgen_jax.paths import exported
+from stemgen_jax.web import hub
 
 
 class SongSubject(Subject):
@@ -50,7 +51,10 @@ class SongSubject(Subject):
       return self.engine.codec
     config = self.weights.config
     return load_codec(
-      self.options.codec or config.codec or "demo",
+      self.options.codec
+      or hub.codec_of(self.options.weights)
+      or config.codec
+      or "demo",
       expected_checksum=config.codec_checksum,
     )
 

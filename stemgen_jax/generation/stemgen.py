@@ -24,6 +24,7 @@ from stemgen_jax.generation.request import (
   Vary,
 )
 from stemgen_jax.generation.take import Take
+from stemgen_jax.web import hub
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,7 +61,8 @@ class StemGen:
 
     Args:
       weights: "demo"; the path of exported weights, with or without their
-        suffix .safetensors; or the folder of a run, whose best checkpoint is
+        suffix .safetensors; "hf:OWNER/NAME@REVISION" on the Hugging Face Hub,
+        see `web.hub.fetch`; or the folder of a run, whose best checkpoint is
         loaded.
       codec: the codec, or its name or path; by default the one that the model
         names.
@@ -78,7 +80,7 @@ class StemGen:
       # Before JAX is used, which takes most of a GPU's memory then.
       codec_device = codec_lib.device.choose(codec_device)
     compilation.keep_programs()  # before anything is compiled
-    name = os.fspath(weights)
+    name = hub.fetch(os.fspath(weights))
     loaded = _load_weights(name)
     config = loaded.config
     if dtype != "auto":
@@ -87,7 +89,7 @@ class StemGen:
     # Other weights would decode the model's codes to noise.
     if codec is None or isinstance(codec, str | os.PathLike):
       codec = codec_lib.load(
-        codec or config.codec or "demo",
+        codec or hub.codec_of(name) or config.codec or "demo",
         expected_checksum=config.codec_checksum,
         device=codec_device,
       )

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from stemgen_jax import codec, paths
-from stemgen_jax.codec import download, weight_files
+from stemgen_jax.codec import weight_files
+from stemgen_jax.web import download
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -91,7 +92,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
   with Server() as server:
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
     server.shutdown()

@@ -94,8 +94,9 @@ def _define(
   add.string(
     "weights",
     weights,
-    "The model: 'demo', a .safetensors file from stemgen-jax export, or the "
-    "folder of a run." + (" Default: the take's." if weights is None else ""),
+    "The model: 'demo', a .safetensors file from stemgen-jax export, the "
+    "folder of a run, or hf:OWNER/NAME@REVISION on the Hugging Face Hub."
+    + (" Default: the take's." if weights is None else ""),
   )
   add.string(
     "codec",

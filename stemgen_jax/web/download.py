@@ -13,6 +13,7 @@ import requests
 from stemgen_jax import disk, progress
 
 _TIMEOUT = 10, 60  # seconds to connect, and between two pieces
+_MOST = 1 << 34  # bytes of a file
 _PIECE = 1 << 16  # bytes; at most this much is lost when a connection breaks
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REVISION = re.compile(r"[0-9a-f]{40}")
@@ -42,7 +43,14 @@ def check_address(url: str) -> None:
     )
 
 
-def download(url: str, path: pathlib.Path, checksum: str = "") -> str:
+def download(
+  url: str,
+  path: pathlib.Path,
+  checksum: str | None = "",
+  *,
+  most: int = _MOST,
+  token: str | None = None,
+) -> str:
   """Download a file, or the rest of it; do nothing if `path` exists.
 
   A partial download is kept next to `path` in a file that ends in .partial,
@@ -53,6 +61,9 @@ def download(url: str, path: pathlib.Path, checksum: str = "") -> str:
     path: destination.
     checksum: sha256 in hexadecimal digits, or its beginning. A checksum that
       the server states, as the Hugging Face Hub does, is verified as well.
+      None if the caller verifies the content.
+    most: largest size in bytes.
+    token: token of a private repository; redirections elsewhere do not get it.
 
   Returns:
     Revision of the repository, as the Hub states it; "" if unknown.
@@ -60,29 +71,37 @@ def download(url: str, path: pathlib.Path, checksum: str = "") -> str:
   Raises:
     OSError: the server is unreachable, refuses, states no checksum where none
       is given, or broke off; another call resumes the download.
-    ValueError: the checksum is wrong, and the download is deleted; or the
-      address is not https.
+    ValueError: the checksum is wrong or the file too large, and the download is
+      deleted; or the address is not https.
   """
   check_address(url)
   path.parent.mkdir(parents=True, exist_ok=True)
   # Other processes, on a shared disk also other machines, may want this file.
   with filelock.FileLock(path.with_name(f"{path.name}.lock")):
-    return "" if path.exists() else _download(url, path, checksum)
+    return "" if path.exists() else _download(url, path, checksum, most, token)
 
 
-def _download(url: str, path: pathlib.Path, checksum: str) -> str:
+def _download(
+  url: str,
+  path: pathlib.Path,
+  checksum: str | None,
+  most: int,
+  token: str | None,
+) -> str:
   partial = path.with_name(f"{path.name}.partial")
   done = partial.stat().st_size if partial.exists() else 0
   # Without compression, sizes are those of the file.
   headers = {"Accept-Encoding": "identity"}
   if done:
     headers["Range"] = f"bytes={done}-"
+  if token:
+    headers["Authorization"] = f"Bearer {token}"
   with (
     _Session() as session,
     session.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as got,
   ):
-    stated = {checksum, *_stated_checksums(got)} - {""}
-    if got.ok and not stated:
+    stated = {checksum or "", *_stated_checksums(got)} - {""}
+    if got.ok and not stated and checksum is not None:
       raise OSError(f"{url} comes without a checksum: it could not be verified")
     if got.status_code == requests.codes.requested_range_not_satisfiable:
       total = _total(got)
@@ -96,18 +115,19 @@ def _download(url: str, path: pathlib.Path, checksum: str) -> str:
       got.raise_for_status()
       if got.status_code != requests.codes.partial_content:
         done = 0  # The server ignored the range and sends the whole file.
-      _append(got, partial, done)
+      _append(got, partial, done, most)
   _verify(partial, stated, url)
   os.replace(partial, path)
   return _stated_revision(got)
 
 
 def _append(
-  response: requests.Response, partial: pathlib.Path, done: int
+  response: requests.Response, partial: pathlib.Path, done: int, most: int
 ) -> None:
-  """Write the body after the first `done` bytes."""
+  """Write the body after the first `done` bytes, up to `most` in all."""
   length = response.headers.get("Content-Length")
   total = done + int(length) if length else None
+  too_large = False
   with (
     open(partial, "r+b" if done else "wb") as file,
     progress.bar(
@@ -116,8 +136,15 @@ def _append(
   ):
     file.seek(done)
     for piece in response.iter_content(_PIECE):
+      if too_large := max(total or 0, file.tell() + len(piece)) > most:
+        break
       file.write(piece)
       bar.update(len(piece))
+  if too_large:
+    partial.unlink()
+    raise ValueError(
+      f"{response.url} is larger than {most} bytes: it is not downloaded"
+    )
   size = partial.stat().st_size
   if total is not None and size != total:
     raise OSError(f"{response.url} broke off after {size} of {total} bytes")
