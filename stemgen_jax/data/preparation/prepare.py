@@ -112,8 +112,9 @@ def prepare(
   with contextlib.suppress(FileNotFoundError):
     finished = Manifest.load(out)
     if _is_current(finished, listed, summaries, task):
+      known = _reported(out, listed, summaries)
       if strict:
-        problems_lib.refuse_left_out(problems_lib.read(out))
+        problems_lib.refuse_left_out(known)
       return finished
     Manifest.remove(out)  # first: this process may be killed later on
   task.folder.mkdir(exist_ok=True)
@@ -130,10 +131,7 @@ def prepare(
     summaries |= workers_lib.encode_missing(
       missing, load_codec, task, workers=workers, done=done
     )
-  problems = [
-    *listed.problems,
-    *((song, problem) for song in ids for problem in summaries[song].problems),
-  ]
+  problems = _problems(listed, summaries)
   problems_lib.write(out, problems)
   if strict:  # songs may have been encoded by a run without it
     problems_lib.refuse_left_out(problems)
@@ -257,6 +255,33 @@ def _is_current(
     retry=False,
     keep_suspicious=task.keep_suspicious,
   )
+
+
+def _problems(
+  listed: listing.Listing, summaries: _Summaries
+) -> list[tuple[str, songs.Problem]]:
+  """Return the problems of all songs, by their ids."""
+  ids = [song_id for split in listed.splits.values() for song_id in split]
+  encoded = ((song, x) for song in ids for x in summaries[song].problems)
+  return [*listed.problems, *encoded]
+
+
+def _reported(
+  out: pathlib.Path, listed: listing.Listing, summaries: _Summaries
+) -> list[tuple[str, songs.Problem]]:
+  """Return the problems of a finished set; replace a corrupt file of them.
+
+  Raises:
+    ValueError: the file is corrupt, and those of the songs are deleted.
+  """
+  try:
+    return problems_lib.read(out)
+  except ValueError:
+    if not {x.id for x in listed.songs} <= summaries.keys():
+      raise
+  found = _problems(listed, summaries)
+  problems_lib.write(out, found)
+  return found
 
 
 def _count(

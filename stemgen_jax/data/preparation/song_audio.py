@@ -30,8 +30,8 @@ def read_stems(
     song: the song.
     codec: the codec.
     config: how pairs are drawn, for the length of the segments.
-    keep_suspicious: False silences copies of stems and removes constant
-      offsets; True reports them only; None does neither.
+    keep_suspicious: False silences white noise and copies of stems and removes
+      constant offsets; True reports them only; None does neither.
 
   Returns:
     The stems, and the problems found.

@@ -19,7 +19,7 @@ from stemgen_jax.data.sources import multitracks
 
 # Kinds of problems -> treatment without --keep_suspicious.
 KINDS = {
-  "white noise": "never a target",
+  "white noise": "stem left out",
   "constant offset": "removed; never a target",
   "clipped audio": "never a target",
   "near duplicate": "stem left out",
@@ -76,8 +76,10 @@ def of_stem(stem: songs.Stem, sound: Audio) -> Iterator[songs.Problem]:
 
 
 def cleaned(sound: Audio) -> Audio:
-  """Return a sound without its constant offset."""
+  """Return a sound without its constant offset; silence for white noise."""
   samples = audio.without_offset(sound.samples, sound.sample_rate)
+  if _is_noise(audio.mono(sound), sound.sample_rate):
+    samples = np.zeros_like(samples)
   return dataclasses.replace(sound, samples=samples)
 
 

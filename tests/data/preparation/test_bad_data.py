@@ -292,6 +292,21 @@ def test_strict_also_refuses_songs_encoded_without_it(tmp_path):
   assert not (out / "manifest.json").exists()
 
 
+def test_an_unreadable_table_of_problems_is_written_again(tmp_path):
+  root, out = studio(tmp_path / "studio"), tmp_path / "codes"
+  silent(root / "train" / "Song 1")
+  prepare(root, out)
+  text = (out / problems.FILE).read_text()
+  for spoilt in (text.encode("utf-16"), b"\xff;\xfe", b'a,"b'):
+    (out / problems.FILE).write_bytes(spoilt)
+    prepare(root, out)
+    assert (out / problems.FILE).read_text() == text
+  (out / problems.FILE).write_bytes(b"a;b")
+  shutil.rmtree(out / "songs")
+  with pytest.raises(ValueError, match="no column left_out: delete it"):
+    prepare(root, out)
+
+
 def test_songs_may_have_long_names_in_any_script(tmp_path):
   root, out = studio(tmp_path / "studio", songs=2), tmp_path / "codes"
   for number in range(2):

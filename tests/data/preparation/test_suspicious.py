@@ -112,7 +112,7 @@ def test_suspicious_stems_are_no_targets(tmp_path):
       assert is_target == keep
     assert manifest.counts["train"]["songs"] == 2
     table = problems.table(problems.read(out))
-    text = "never a target (--keep_suspicious overrides)"
+    text = "stem left out (--keep_suspicious overrides)"
     assert (text in table) != keep
   with pytest.raises(ValueError, match=r"--strict: song Song 0, bass\.wav"):
     test_bad_data.prepare(root, out, config=config, strict=True)
