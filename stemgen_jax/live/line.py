@@ -23,14 +23,16 @@ class Chunk:
     codes: its codes, int32 [t, q]; None where nothing continues them.
     first_frame: number of the frame of `codes[0]`; frame 0 begins with the
       stream.
-    follows: the chunk that its first samples continue without a seam.
+    follows: start of the chunk that its first samples continue without a seam.
+    kind: what it has to share with a chunk that continues it.
   """
 
   start: int
   samples: Float32[np.ndarray, "n c"]
   codes: Int[np.ndarray, "t q"] | None = None
   first_frame: int = 0
-  follows: "Chunk | None" = None
+  follows: int | None = None
+  kind: tuple[str, str] = ("", "")
 
   def __len__(self) -> int:
     return len(self.samples) - FADE
@@ -123,19 +125,18 @@ class Line:
           self._switch(at, chunk)
       playing = self.sounding
       # Silence covers a late chunk only where the one before it has ended.
-      ends = playing is not None and self._cover == "silence"
-      if ends and at >= playing.end:
-        self._switch(at, None)
-        playing = None
+      ends = at
+      if playing is not None and self._cover == "silence":
+        ends = playing.end
+        if at >= ends:
+          self._switch(at, None)
       if at in self._mutes:
         muted = self._mutes.pop(at)
         if muted != self.muted:
           self._fade = (at, self._fading(at))
           self.muted = muted
-      after = [x for x in (*self._expected, *self._mutes) if x > at]
-      if ends and playing is not None:
-        after.append(playing.end)
-      piece = min([stop, *after])
+      edges = (*self._expected, *self._mutes, ends)
+      piece = min([stop, *(x for x in edges if x > at)])
       sound[at - start : piece - start] = self._faded(at, piece)
       at = piece
     return sound, entered, late
@@ -144,7 +145,8 @@ class Line:
     before = self.sounding
     seamless = (
       chunk is not None
-      and chunk.follows is before is not None
+      and before is not None
+      and chunk.follows == before.start
       and before.end == at
     )
     if not seamless:

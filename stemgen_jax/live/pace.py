@@ -48,12 +48,12 @@ class Pace:
       self._most = min(self._most + 1, len(self.passes) - 1)
       self._on_time = 0
 
-  def expected(self, rung: int) -> float:
-    """Return the 95th percentile of the seconds of a chunk; 0 at first."""
+  def expected(self, rung: int, share: float = 0.95) -> float:
+    """Return a quantile of the seconds of a chunk; 0 at first."""
     if not self._times:
       return 0.0
     other, each = np.array(self._times).T
-    return float(np.quantile(other + self.passes[rung] * each, 0.95))
+    return float(np.quantile(other + self.passes[rung] * each, share))
 
   def choose(self, seconds: float, slack: float) -> int | None:
     """Return the rung of the most passes that fit.
@@ -63,13 +63,16 @@ class Pace:
       slack: seconds that chunks have if nothing delays them.
 
     Returns:
-      The rung; None if a delayed chunk would be late at the lowest one. One
-      that is not delayed is always tried, as only that measures new times.
+      The rung; None if a delayed chunk would usually be late at the lowest
+      one. One that is not delayed is always tried, as only that measures new
+      times.
     """
     for rung in range(self._most, -1, -1):
       if self.expected(rung) <= SHARE * seconds:
         return rung
-    return 0 if seconds >= 0.9 * slack else None
+    # The median: one stall among few chunks must not stop the next ones.
+    possible = self.expected(0, 0.5) <= seconds
+    return 0 if possible or seconds >= 0.9 * slack else None
 
 
 class Figures:

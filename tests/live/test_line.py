@@ -77,7 +77,7 @@ def test_chunks_enter_at_their_starts_with_fades(block):
 
 def test_a_continuation_has_no_fade():
   line, first = Line(1), chunk(0, 200, 1.0)
-  second = chunk(200, 200, 2.0, follows=first)
+  second = chunk(200, 200, 2.0, follows=0)
   for each in (first, second):
     line.expect(each.start)
     line.deliver(each)
@@ -96,9 +96,9 @@ def test_a_late_chunk_is_covered_and_never_sounds(cover):
   line.deliver(first)
   sound, late = rendered(line, 0, 450)
   assert late == [300]
-  assert not line.deliver(chunk(300, 300, 7.0, follows=first))
+  assert not line.deliver(chunk(300, 300, 7.0, follows=0))
   # The next one does not continue what sounded: it fades in.
-  assert line.deliver(chunk(600, 300, 7.0, follows=first))
+  assert line.deliver(chunk(600, 300, 7.0, follows=0))
   rest, late = rendered(line, 450, 900)
   sound = np.concatenate([sound, rest])
   assert not late
@@ -145,6 +145,7 @@ def test_codes_of_what_sounded():
   one = chunk(20, 50, 1.0, codes=codes, first_frame=2)
   voices = ((0, None), (20, one))
   found, known = codes_at(voices, np.arange(0, 10), 10.0)
+  assert found is not None
   assert known.tolist() == [False] * 2 + [True] * 8
   # Frames 2 to 6 sound, then again from its start.
   assert found[2:10, 0].tolist() == [0, 2, 4, 6, 8, 0, 2, 4]

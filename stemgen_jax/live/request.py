@@ -1,0 +1,88 @@
+"""What a layer is asked for, and what generates it."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from jaxtyping import Float32
+
+from stemgen_jax.live.line import Chunk, Voice
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Controls:
+  """What a musician sets for a layer; changes enter on a bar line.
+
+  Attributes:
+    stem: instrument category.
+    genre: genre, or "".
+    seed: seed of the chunks, 0 to 2**32 - 1.
+    guidance: scale of the context; None for that of the settings.
+  """
+
+  stem: str
+  genre: str = ""
+  seed: int = 0
+  guidance: float | None = None
+
+  @property
+  def kind(self) -> tuple[str, str]:
+    """What a chunk has to share with the one that it continues."""
+    return self.stem, self.genre
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Request:
+  """A request for one chunk.
+
+  Attributes:
+    layer: name of the layer.
+    bar: bar where the chunk enters.
+    start: sample of the stream where it enters.
+    stop: sample where it ends.
+    known: samples of the context that are known; those after it are not.
+    controls: see `Controls`.
+    read: function of two samples that returns the context between them,
+      [n, c].
+    at: when it was requested, by the clock.
+    voices: what sounded, and sounds up to the start; see `line.Line.voices`.
+    cancelled: whether a change has replaced it.
+  """
+
+  layer: str
+  bar: int
+  start: int
+  stop: int
+  known: int
+  controls: Controls
+  read: Callable[[int, int], Float32[np.ndarray, "n c"]]
+  at: float = 0.0
+  voices: tuple[Voice, ...] = ()
+  cancelled: bool = False
+
+
+class Generated(NamedTuple):
+  """A chunk, and the seconds of its passes and of all else."""
+
+  chunk: Chunk
+  sampling: float
+  other: float
+
+
+class Generator(Protocol):
+  """Generates chunks."""
+
+  @property
+  def passes(self) -> Sequence[int]:
+    """Passes of the model for one chunk at each rung, ascending."""
+    ...
+
+  @property
+  def dtype(self) -> str:
+    """Dtype of the model's products."""
+    ...
+
+  def __call__(self, request: Request, rung: int) -> Generated:
+    """Generate one chunk with the passes of a rung."""
+    ...
