@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 import pytest
+import small_weights
 import soundfile
 import trees
 
@@ -18,6 +19,7 @@ from stemgen_jax import __main__ as command
 from stemgen_jax.apps import train
 from stemgen_jax.codec.training import report
 from stemgen_jax.data.sources import soundfont
+from stemgen_jax.evaluation import perturbations
 from stemgen_jax.evaluation.studies import grid
 from stemgen_jax.paths import LOOPS
 
@@ -65,7 +67,8 @@ SMALLER = {
   "train": f"--config.steps=4 --config.batch=2 {_SMALL_MODEL} "
   "--config.validate_batches=1 --config.mesh_data=1",
   "export": "",
-  "evaluate": "",
+  # tests/evaluation covers the demo weights.
+  "evaluate": "--weights=small.safetensors",
   # The reports share the rendered songs of the training run.
   "train_coherence": "--steps=2 --batch=2 --songs=4 --song_seconds=10 "
   "--out=runs/coherence",
@@ -73,9 +76,9 @@ SMALLER = {
   "--out=runs/codec",
 }
 SMALLER_EVALUATION = {
-  # tests/evaluation covers the sessions of the page.
+  # tests/evaluation covers the sessions of the page, and the workers.
   "all": "--examples=2 --seconds=2 --preset=fast --mirdd=false --variations=0 "
-  "--shown=1",
+  "--shown=1 --workers=0",
   "listening": "--examples=2",
   "sound": "--preset=fast --examples=8",
   "loops": "--seconds=2 --preset=fast",
@@ -246,8 +249,12 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
   (tmp_path / "stemgen_jax").symlink_to(ROOT / "stemgen_jax")
   (tmp_path / "loops").symlink_to(LOOPS)
   (tmp_path / "small_grid.py").write_text(SMALL_GRID)
+  small_weights.save(tmp_path / "small.safetensors")
   one_clip = functools.partial(report.report, count=1)
   monkeypatch.setattr(report, "report", one_clip)
+  # tests/evaluation/test_perturbations.py makes all of them.
+  few = ["unchanged", "transposed +1", "late by 1/8"]
+  monkeypatch.setattr(perturbations, "names", lambda *, pitched: few)
   noise = np.random.default_rng(0).normal(0, 0.1, (5 * 44100, 2))
   soundfile.write("my_mix.wav", noise, 44100)
   trees.slakh(tmp_path / "slakh2100_flac_redux")

@@ -73,7 +73,8 @@ def load(path: str | os.PathLike[str] = paths.COHERENCE) -> Network:
     config = recipes.build(NetworkConfig, about.get("config"))
   except ValueError as error:
     raise ValueError(f"{about_path}: {error}; {_FIX}") from error
-  network = Network(config, rngs=nnx.Rngs(0))
+  # Shapes alone: each initial value would be a program to compile.
+  network = nnx.eval_shape(lambda: Network(config, rngs=nnx.Rngs(0)))
   graph, state = nnx.split(network)
   tensors = disk.read_tensors(path, _FIX)
   if _shapes(_named(state)) != _shapes(tensors):
