@@ -90,6 +90,10 @@ setuptools.setup(
     "tensorboard": [*_TENSORBOARD, *_TRAIN],
     "test": _BEAM + _EVALUATE + _HUB + _STUDIO + _TENSORBOARD + _TEST,
     "train": _TRAIN,
+    # Services of `train --trackers`.
+    "mlflow": ["mlflow>=3", *_TRAIN],
+    "trackio": ["trackio>=0.20", *_TRAIN],
+    "wandb": ["wandb>=0.20", *_TRAIN],
   },
   entry_points={"console_scripts": ["stemgen-jax=stemgen_jax.__main__:main"]},
 )

@@ -30,7 +30,7 @@ from stemgen_jax.cli.flags.bound import bound
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.data.mixture import Mixture
 from stemgen_jax.training import config as config_lib
-from stemgen_jax.training import cpu_devices
+from stemgen_jax.training import cpu_devices, trackers
 from stemgen_jax.training.planning import hardware
 from stemgen_jax.training.resolve import check_processes, resolve
 from stemgen_jax.web import hub
@@ -93,6 +93,12 @@ _STALL_TIMEOUT = _add.float(
   "End the run if no step finishes for so many seconds (the first 3: 3 times "
   "as many), or for 20 times the usual step if that is more; 0: never.",
 )
+_TRACKERS = _add.string(
+  "trackers",
+  "",
+  "Services that also get the figures, as wandb,mlflow,trackio. One that fails "
+  "does not stop the run.",
+)
 _CPU_DEVICES = _add.integer(
   "cpu_devices",
   0,
@@ -136,6 +142,7 @@ def main(argv: list[str]) -> None:
       )
   if _START.value:
     config = dataclasses.replace(config, start=hub.fetch(_START.value))
+  services = trackers.parse(_TRACKERS.value)
   mixture = Mixture.parse(data)
   manifest = mixture.manifest()
   config = resolve(config, manifest)
@@ -159,6 +166,7 @@ def main(argv: list[str]) -> None:
     restore_step=_RESTORE_STEP.value,
     copies=devices,
     stall_timeout=_STALL_TIMEOUT.value,
+    trackers=services,
   )
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -32,6 +33,7 @@ def train(
   restore_step: int | None = None,
   copies: int = 1,
   stall_timeout: float = watchdog.SECONDS,
+  trackers: Sequence[str] = (),
 ) -> None:
   """Train on prepared data and print the outcome, in each process of a run.
 
@@ -45,6 +47,7 @@ def train(
     restore_step: checkpoint to resume from, see `trainer.train`.
     copies: CPU devices, see `trainer.train`.
     stall_timeout: see `trainer.train`.
+    trackers: see `trainer.train`.
 
   Raises:
     BlockingIOError: another process is writing `out`.
@@ -60,6 +63,7 @@ def train(
       restore_step=restore_step,
       copies=copies,
       stall_timeout=stall_timeout,
+      trackers=trackers,
     )
 
 
@@ -74,6 +78,7 @@ def _train(
   restore_step: int | None,
   copies: int,
   stall_timeout: float,
+  trackers: Sequence[str],
 ) -> None:
   if processes.is_first():
     print(json.dumps(dataclasses.asdict(config), indent=2))
@@ -123,6 +128,7 @@ def _train(
     restore_step=restore_step,
     copies=copies,
     stall_timeout=stall_timeout,
+    trackers=trackers,
   )
   if not processes.is_first():
     return

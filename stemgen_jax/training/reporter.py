@@ -1,4 +1,4 @@
-"""Write the figures of a run to the terminal, the log and TensorBoard.
+"""Write the figures of a run to the terminal, the log and trackers.
 
 The event files need tensorboardX alone; TensorBoard shows them:
 
@@ -13,17 +13,18 @@ import os
 import pathlib
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
 
 from stemgen_jax import progress
 from stemgen_jax.model import sharding
-from stemgen_jax.training.config import TrainConfig
+from stemgen_jax.training.config import TrainConfig, flat
 from stemgen_jax.training.metrics import Log, flatten, summarize
 from stemgen_jax.training.planning.flops import step_flops
 from stemgen_jax.training.planning.hardware import peak_flops
+from stemgen_jax.training.trackers import Trackers
 
 
 class Reporter:
@@ -37,12 +38,18 @@ class Reporter:
     out: folder of the run.
     start: step that the run starts or resumes from.
     command: command line, for the log.
+    trackers: services that get the figures, too; see `trackers`.
 
   Use as a context manager, which closes the files.
   """
 
   def __init__(
-    self, config: TrainConfig, out: pathlib.Path, start: int, command: str
+    self,
+    config: TrainConfig,
+    out: pathlib.Path,
+    start: int,
+    command: str,
+    trackers: Sequence[str] = (),
   ):
     self._config = config
     self._recent: list[dict[str, Any]] = []
@@ -72,6 +79,9 @@ class Reporter:
       bar_format="step {n_fmt}/{total_fmt}{postfix}, {remaining} left",
       disable=not self._writes,
     )
+    self._trackers = Trackers(
+      trackers if self._writes else (), out, flat(config), self.message
+    )
 
   def __enter__(self) -> "Reporter":
     return self
@@ -80,6 +90,7 @@ class Reporter:
     self._bar.close()
     if self._tensorboard:
       self._tensorboard.close()
+    self._trackers.close()
 
   def step(self, step: int, metrics: dict[str, Any], waited: float) -> None:
     """Record a step that was dispatched to the devices.
@@ -181,9 +192,12 @@ class Reporter:
   def _write(self, step: int, kind: str, figures: dict[str, Any]) -> None:
     if self._writes:
       self._log.write(step, kind, figures)
+    scalars = {f"{kind}/{name}": x for name, x in flatten(figures).items()}
+    if scalars:
+      self._trackers.log(step, scalars)
     if self._tensorboard:
-      for name, value in flatten(figures).items():
-        self._tensorboard.add_scalar(f"{kind}/{name}", value, step)
+      for name, value in scalars.items():
+        self._tensorboard.add_scalar(name, value, step)
       # Rare lines are shown at once; the others at the next checkpoint.
       if kind != "train":
         self._tensorboard.flush()

@@ -12,7 +12,7 @@ import functools
 import os
 import pathlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -60,6 +60,7 @@ def train(
   restore_step: int | None = None,
   copies: int = 1,
   stall_timeout: float = watchdog.SECONDS,
+  trackers: Sequence[str] = (),
 ) -> int:
   """Train until `config.steps`, or until SIGTERM or SIGINT.
 
@@ -82,6 +83,7 @@ def train(
       every batch; 1 for the mesh of the configuration.
     stall_timeout: seconds without a step after which the process exits, see
       `watchdog.Watchdog`; 0 for never.
+    trackers: services that get the figures, see `trackers.Trackers`.
 
   Returns:
     The step reached.
@@ -131,7 +133,7 @@ def train(
       auditioner,
       watch,
     )
-    with Reporter(config, out, start, command) as reporter:
+    with Reporter(config, out, start, command, trackers) as reporter:
       try:
         step = _loop(run, state, start, batches, reporter, stop)
         watch.doing(watchdog.COMPLETES, step)
