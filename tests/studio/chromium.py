@@ -141,7 +141,7 @@ class Page:
         if value := self.evaluate(value_of):
           return value
       time.sleep(0.05)
-    text = self.evaluate("document.body.innerText")
+    text = self.evaluate("document.body.innerText").replace("\n", " ")
     raise TimeoutError(f"never true: {script}; errors {self.errors}; {text}")
 
   def _find(self, selector: str, text: str) -> list[float]:
@@ -173,9 +173,12 @@ class Page:
       x = left + (start + share * (end - start)) * width
       self._mouse("mouseMoved", x, y)
     self._mouse("mouseReleased", left + end * width, y)
+    # A click right after a drag belongs to the drag.
+    self.evaluate("new Promise((done) => setTimeout(done, 50))")
 
   def _mouse(self, kind: str, x: float, y: float) -> None:
-    event = {"type": kind, "x": x, "y": y, "button": "left", "buttons": 1}
+    event = {"type": kind, "x": x, "y": y, "button": "left"}
+    event["buttons"] = int(kind != "mouseReleased")
     self.send("Input.dispatchMouseEvent", {**event, "clickCount": 1})
 
   def press(self, key: str, modifiers: int = 0) -> None:

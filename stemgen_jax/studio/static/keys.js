@@ -74,6 +74,10 @@ function withControl(key, shift) {
 
 /** Listen to the keys of the page. */
 export function listen() {
+  // A clicked button does not keep the keys: Space plays again.
+  addEventListener("click", (event) => {
+    if (event.detail) event.target.closest?.("button")?.blur();
+  });
   addEventListener("keydown", (event) => {
     const { key, ctrlKey, metaKey, shiftKey, altKey, target } = event;
     const name = key.length === 1 ? key.toLowerCase() : key;

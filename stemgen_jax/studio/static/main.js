@@ -35,17 +35,19 @@ function reporter() {
 function receiveJobs(jobs) {
   const before = new Map(state.jobs.map((job) => [job.id, job]));
   const shown = { ...state.shown };
+  let { current } = state;
   for (const job of jobs) {
     const old = before.get(job.id);
     const edited = ["vary", "regenerate"].includes(job.kind);
     if (edited && old && job.clips.length > old.clips.length) {
       shown[job.layer] = job.clips.at(-1);
     }
+    if (old && !old.layer) current = job.layer || current; // its first take
     if (old && job.notices.length > old.notices.length) {
       tell(job.notices.at(-1));
     }
   }
-  update({ jobs, shown });
+  update({ jobs, shown, current });
 }
 
 function dropFiles(start) {

@@ -38,7 +38,7 @@ function chip(layer, clip) {
     h("span", { class: "seed" }, originOf(clip)),
     clip.fit === null
       ? null
-      : h("span", { class: isBest ? "fit best" : "fit" }, `fit ${clip.fit}`),
+      : h("span", { class: isBest ? "fit best" : "fit" }, `fit ${Math.round(clip.fit)}`),
   );
   const star = h(
     "button",

@@ -107,7 +107,7 @@ function factsOf(song) {
     const bpm = `${+tempo.bpm.toFixed(1)} bpm`;
     facts.push(clearly(bpm, tempo.clear, "tempo"));
   }
-  if (key) facts.push(clearly(key.name, key.clear, "key"));
+  if (key?.clear) facts.push(clearly(key.name, true, "key")); // drums: none
   if (bars(song).length) facts.push([count(bars(song).length, "bar"), false]);
   const sides = { 1: "mono", 2: "stereo" }[channels] ?? `${channels} channels`;
   facts.push([`${+(rate / 1000).toFixed(2)} kHz ${sides}`, false]);

@@ -25,6 +25,12 @@ function fetchPeaks(clip, zoom) {
   return found;
 }
 
+// Factor that makes a quiet clip fill its lane, up to three times.
+function heightOf(heights) {
+  const loudest = heights.reduce((most, one) => Math.max(most, one), 0);
+  return Math.min(3, Math.max(1, 0.95 / (loudest || 1)));
+}
+
 export class Wave {
   #drawn = ""; // what is drawn
   #region = null;
@@ -78,7 +84,12 @@ export class Wave {
     try {
       const found = await fetchPeaks(clip, state.zoom);
       if (wanted !== this.#drawn) return;
-      this.#surfer.setOptions({ waveColor: color, progressColor: color });
+      const barHeight = heightOf(found.peaks);
+      this.#surfer.setOptions({
+        waveColor: color,
+        progressColor: color,
+        barHeight,
+      });
       const { length } = found.peaks;
       const share = length ? found.seconds / state.song.seconds : 1;
       this.host.style.width = `${100 * share}%`;
@@ -86,6 +97,7 @@ export class Wave {
       this.#region = null;
       this.#regions.clearRegions();
       this.#select();
+      this.host.dataset.clip = clip.number;
     } catch (error) {
       this.#drawn = ""; // the next update tries again
       throw error;
