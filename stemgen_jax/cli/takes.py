@@ -20,12 +20,13 @@ from absl import flags
 from stemgen_jax import audio, progress
 from stemgen_jax import codec as codec_lib
 from stemgen_jax.audio import Audio
-from stemgen_jax.cli import about, costs, music, take_files
+from stemgen_jax.cli import costs, music, take_files
 from stemgen_jax.cli.flags import settings
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.cli.flags.takes import BITS
 from stemgen_jax.codec import device, process, weight_files
 from stemgen_jax.generation import codes_file, regions
+from stemgen_jax.generation import exported as exported_lib
 from stemgen_jax.generation.regions import Region
 from stemgen_jax.generation.request import (
   Edit,
@@ -85,7 +86,9 @@ def generate(values: flags.FlagValues) -> None:
     print(f"{values.stem!r} is category {request.stem}")
   if request.sound is not None and not values.dry_run:
     music.report(
-      request.sound, about.read(values.weights, "metadata"), loop=request.loop
+      request.sound,
+      exported_lib.read(values.weights, "metadata"),
+      loop=request.loop,
     )
   if values.dry_run:
     costs.show(values, load(values)[0], request)
@@ -240,7 +243,7 @@ def _check_conditions(
   values: flags.FlagValues, request: GenerationRequest
 ) -> None:
   """Check the conditions of exported weights before any model is loaded."""
-  known = about.read(values.weights).get("conditions")
+  known = exported_lib.read(values.weights).get("conditions")
   if isinstance(known, list):
     with _flags_in_errors(values):
       request.check_conditions(known, values.weights)
@@ -276,7 +279,7 @@ def load(values: flags.FlagValues) -> "tuple[StemGen, dict[str, float]]":
 
 def _start(values: flags.FlagValues) -> codec_lib.Codec | None:
   """Start to load the codec in its own process, or return None."""
-  stated = about.read(values.weights)
+  stated = exported_lib.read(values.weights)
   name = values.codec or hub.codec_of(values.weights) or stated.get("codec")
   name = name or "demo"
   if name.partition(":")[0] in weight_files.PUBLISHED or not stated:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from stemgen_jax import categories
-from stemgen_jax.generation import estimate
+from stemgen_jax.generation import estimate, exported
 from stemgen_jax.paths import LOOPS
 from stemgen_jax.sampling import PRESETS
 from stemgen_jax.session import Session, store
@@ -109,11 +109,14 @@ class Studio:
   def settings_json(self) -> dict[str, Any]:
     """Return what the page offers."""
     model = self.loading.model
-    known = categories.CATEGORIES
-    sources = ("context", "category")
+    # Before it is loaded, as its description states.
+    weights = self.loading.name
+    known = exported.instruments(weights)
+    conditions = exported.read(weights).get("conditions", ["category"])
     if model is not None:
-      known = model.metadata.get("categories", known)
-      sources = ("context", *model.config.conditions)
+      known = model.metadata.get("categories", categories.CATEGORIES)
+      conditions = model.config.conditions
+    sources = ("context", *conditions)
     guidance = {
       name: {source: settings.guidance.get(source, 1.0) for source in sources}
       for name, settings in PRESETS.items()
@@ -130,7 +133,7 @@ class Studio:
       "preset_guidance": guidance,
       "preset_steps": {name: x.steps for name, x in PRESETS.items()},
       "loops": loops(),
-      "weights": self.loading.name,
+      "weights": weights,
       "model": self.loading.state,
       "device": estimate.device() if model is not None else "",
     }
