@@ -41,10 +41,11 @@ def read(
     ValueError: the file is not audio, too long, or needs too much memory.
   """
   # One thread: each one of a library reserves memory.
+  paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
   environment = os.environ | {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    "PYTHONPATH": str(_ROOT),
+    "PYTHONPATH": os.pathsep.join(paths),
     "PYTHONSAFEPATH": "1",
   }
   with tempfile.TemporaryDirectory(prefix=PREFIX, dir=path.parent) as folder:

@@ -115,6 +115,7 @@ class Queue:
     self.closing = False
     self._condition = threading.Condition(threading.RLock())
     self._jobs: dict[str, Job] = {}
+    self._current = ""
     self.song_id = secrets.token_hex(4)
     if self._file.is_file():
       self._read()
@@ -145,7 +146,8 @@ class Queue:
       self._jobs[job.id] = job
       ended = [job.id for job in self._jobs.values() if not job.unfinished]
       for id in ended[:-_MOST_ENDED]:
-        del self._jobs[id]
+        if id != self._current:  # a cancelled one may not have stopped yet
+          del self._jobs[id]
       self._save()
       self._condition.notify_all()
     self._changed()
@@ -189,6 +191,7 @@ class Queue:
         job = self._next()
         if self.closing or job is None:
           return
+        self._current = job.id
         self.update(job.id, state="running")
       fields = self._result(job)
       with self._condition:

@@ -1,6 +1,8 @@
 """Run the studio on this machine."""
 
+import asyncio
 import contextlib
+import os
 import pathlib
 import socket
 import webbrowser
@@ -19,8 +21,13 @@ _HOST = "127.0.0.1"  # other machines do not reach it
 class Server(uvicorn.Server):
   """A server of a studio, which ends its streams before it waits for them."""
 
-  def __init__(self, studio: Studio):
-    """Prepare to serve a studio."""
+  def __init__(self, studio: Studio, page: str = ""):
+    """Prepare to serve a studio.
+
+    Args:
+      studio: the studio.
+      page: address to open in the user's browser, once it answers.
+    """
     config = uvicorn.Config(
       create_app(studio),
       log_level="warning",
@@ -29,7 +36,13 @@ class Server(uvicorn.Server):
       server_header=False,
     )
     super().__init__(config)
-    self._studio = studio
+    self._studio, self._page = studio, page
+
+  async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+    """Start to answer."""
+    await super().startup(sockets)
+    if self._page and self.started:
+      await asyncio.to_thread(webbrowser.open, self._page)
 
   async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
     """End all connections."""
@@ -47,7 +60,8 @@ def listen(port: int) -> socket.socket:
     OSError: another program uses the port.
   """
   found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-  found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+  if os.name == "posix":  # elsewhere two programs could share the port
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
   try:
     found.bind((_HOST, port))
   except OSError as error:
@@ -86,9 +100,7 @@ def run(
   with contextlib.closing(listen(port)) as listening:
     loading = Loading(load, weights)
     studio = Studio(folder, loading)
-    server = Server(studio)
     url = url_of(listening)
+    server = Server(studio, url if browser else "")
     print(f"studio of {folder}: {url}  (Ctrl-C ends it)", flush=True)
-    if browser:
-      webbrowser.open(url)
     server.run(sockets=[listening])

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
-from fastapi import UploadFile
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from stemgen_jax import locks
@@ -16,7 +16,7 @@ from stemgen_jax.studio.errors import RequestError
 from stemgen_jax.whole_files import part_name
 
 MOST_BYTES = 400_000_000
-_MOST_FIELD = 1000  # bytes
+_MOST_FIELD = 1024  # bytes
 _MOST_NAME = 60  # characters
 
 
@@ -52,8 +52,7 @@ async def decoded(
         f"unknown field {unknown[0]!r}: expected file, {', '.join(fields)}"
       )
     upload = form.get("file")
-    # By its attributes: starlette's class is not FastAPI's.
-    if upload is None or isinstance(upload, str):
+    if not isinstance(upload, UploadFile):
       raise RequestError("no file: expected a form with the field `file`")
     texts = {name: value for name, value in values.items() if value}
     if not all(isinstance(value, str) for value in texts.values()):

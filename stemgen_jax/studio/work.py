@@ -45,6 +45,12 @@ def check(request: object, session: Session) -> str:
       settings_of(request)
       if not clip.generated:
         raise ValueError(f"take {clip.number} is your own audio")
+      for start, end in getattr(request, "regions", ()):
+        if not start < min(end, session.song.seconds):
+          raise ValueError(
+            f"region {start:g} to {end:g} s: expected within "
+            f"{session.song.seconds:.2f} s"
+          )
       return layer.name
     case bodies.Refresh():
       layer = found_layer(session, request.layer)
@@ -98,6 +104,12 @@ def settings_of(request: object) -> Settings | None:
     if name == "guidance":
       if not isinstance(value, dict):
         raise ValueError("guidance: expected scales by source")
+      for source in value:
+        given = source in ("context", "category") or getattr(
+          request, source if source in ("genre", "role") else "", ""
+        )
+        if not given:
+          raise ValueError(f"guidance of {source!r}: has no effect here")
       scales = {key: _plain(scale) for key, scale in value.items()}
       value = {**found.guidance, **scales}
     else:
