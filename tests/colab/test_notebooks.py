@@ -14,6 +14,16 @@ import soundfile
 pytestmark = pytest.mark.processes
 
 NOTEBOOKS = pathlib.Path(__file__).parents[2] / "colab"
+SMALL_MODEL = {
+  "config.model.depth": 1,
+  "config.model.width": 64,
+  "config.model.heads": 2,
+  "config.model.mlp": 64,
+  "config.model.window": 100,
+  "config.batch": 2,
+  "config.validate_batches": 1,
+  "config.mesh_data": 1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +74,19 @@ def execute(kernel, notebook, folder):
     for output in cell.outputs
   ]
   printed = "".join(output.get("text", "") for output in outputs)
-  pages = [output.get("data", {}).get("text/html", "") for output in outputs]
-  return printed, pages
+  assert "error:" not in printed, printed  # of the commands
+  return printed, [output.get("data", {}) for output in outputs]
+
+
+def players(shown):
+  """Return the number of players of every output that has some."""
+  counts = [data.get("text/html", "").count("<audio") for data in shown]
+  return [count for count in counts if count]
+
+
+def replaced(notebook, title, **values):
+  found = cell(notebook, title)
+  found.source = filled(found, **values).source
 
 
 def test_committed_notebooks_have_no_outputs():
@@ -93,13 +114,12 @@ def test_play_along(kernel, tmp_path):
   end = [change, mix, undo, notebook.cells[-1]]
   notebook.cells = copy.deepcopy([*begin, own, *first, *second, *end])
 
-  printed, pages = execute(kernel, notebook, tmp_path)
+  printed, shown = execute(kernel, notebook, tmp_path)
   assert (tmp_path / "drums-session" / "session.json").is_file()
   assert "Runs on" in printed
   assert "tempo" in printed
   assert "dB too loud to play: lowered" in printed
-  shown = [page.count("<audio") for page in pages]
-  assert [count for count in shown if count] == [1, 1, 4, 1, 2, 1, 2, 1, 1]
+  assert players(shown) == [1, 1, 4, 1, 2, 1, 2, 1, 1]
   assert "bass         take 2" in printed or "bass         take 3" in printed
   with zipfile.ZipFile(tmp_path / "my song-layers.zip") as archive:
     names = {pathlib.PurePath(name).name for name in archive.namelist()}
@@ -111,3 +131,44 @@ def test_play_along(kernel, tmp_path):
     "song.rpp",
     "song.dawproject",
   } <= names
+
+
+@pytest.fixture(scope="module")
+def trained(kernel, tmp_path_factory):
+  """Return the folder of the training notebook, and its outputs."""
+  folder = tmp_path_factory.mktemp("train")
+  notebook = read("train_your_own.ipynb")
+  few = {"SONGS": 2, "SECONDS": 4, "MORE_FLAGS": "--pairs=2 --workers=0"}
+  replaced(notebook, "Prepare the music", **few)
+  flags = " ".join(f"--{name}={value}" for name, value in SMALL_MODEL.items())
+  replaced(notebook, "Train", STEPS=4, MORE_FLAGS=flags)
+  replaced(notebook, "Evaluate", EXAMPLES=2)
+  return folder, *execute(kernel, notebook, folder)
+
+
+def test_train_your_own(trained):
+  folder, printed, shown = trained
+  assert "Training runs on" in printed
+  assert "trained 4 steps" in printed
+  assert "bits per masked frame" in printed
+  assert sum("image/png" in data for data in shown) == 1
+  assert players(shown) == [1, 1]
+  with zipfile.ZipFile(folder / "my_model/run-weights.zip") as archive:
+    names = set(archive.namelist())
+  assert names >= {"model.safetensors", "model.json", "model.md"}
+
+
+def test_ablations(kernel, trained, tmp_path):
+  notebook = read("ablations.ipynb")
+  replaced(notebook, "Choose the data", DATA=f"{trained[0]}/my_model/data")
+  more = " ".join(f"{name}={value}" for name, value in SMALL_MODEL.items())
+  # With the same steps as the other run nothing is compiled again.
+  few = {"SEEDS": "0", "STEPS": 4, "MORE": more}
+  change = "config.mask.span_share=0.1,0.2"
+  replaced(notebook, "Train the runs", CHANGE=change, **few)
+  printed, shown = execute(kernel, notebook, tmp_path)
+  assert "2/2 mask.span_share=0.2" in printed
+  [table] = [x["text/markdown"] for x in shown if "text/markdown" in x]
+  assert "| 0.1 | 4 | yes |" in table
+  assert "| 0.2 | 4 | yes |" in table
+  assert sum("image/png" in data for data in shown) == 1
