@@ -37,6 +37,7 @@ def decode_codes(
   known: Int[ArrayLike, "b t q"] | None = None,
   known_mask: Bool[ArrayLike, "b t q"] | None = None,
   valid: Bool[ArrayLike, "b t"] | None = None,
+  context_frames: Int[ArrayLike, " b"] | None = None,
   frame_offset: Int[ArrayLike, " b"] | int = 0,
   at_once: int | None = None,
   progress: Callable[[int], object] | None = None,
@@ -67,6 +68,8 @@ def decode_codes(
     known: codes to keep where `known_mask` is True.
     known_mask: True for codes to keep; all False by default.
     valid: False for padding, which is not attended to; all True by default.
+    context_frames: number of frames whose context is known, for a model with
+      `config.future`; all by default.
     frame_offset: absolute number of the first frame, per item or for all.
     at_once: items that one device decodes together; all by default.
     progress: function called after each step with the number of items; an
@@ -93,6 +96,8 @@ def decode_codes(
     raise ValueError(f"at_once {at_once}: expected 1 or more")
   if not all(0 <= seed < 2**32 for seed in np.ravel(seeds)):
     raise ValueError(f"seeds {seeds}: expected 0 to {2**32 - 1}")
+  if context_frames is not None and not config.future:
+    raise ValueError("context_frames: the model knows no unknown context")
   if missing := set(config.conditions) - set(conditions):
     raise ValueError(
       f"conditions: {', '.join(sorted(missing))} missing; expected ids of "
@@ -118,6 +123,9 @@ def decode_codes(
     valid=_array(np.ones((b, t)) if valid is None else valid, bool),
     seeds=_array(seeds, np.uint32),
     frames=_array(offset[:, None] + np.arange(t), np.int32),
+    context_frames=None
+    if context_frames is None
+    else _array(context_frames, np.int32),
   )
   static = StaticSettings(
     settings.rank,

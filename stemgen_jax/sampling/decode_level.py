@@ -26,6 +26,7 @@ class Inputs(NamedTuple):
   valid: Bool[Array, "b t"]
   seeds: UInt32[Array, " b"]
   frames: Int[Array, "b t"]
+  context_frames: Int[Array, " b"] | None = None
 
 
 class StaticSettings(NamedTuple):
@@ -240,6 +241,9 @@ def _predict(
     )
     for column, name in enumerate(model.config.conditions)
   }
+  future = {}
+  if inputs.context_frames is not None:
+    future["context_frames"] = tile(inputs.context_frames)
   return model.apply(
     model.config,
     params,
@@ -249,4 +253,5 @@ def _predict(
     level,
     drop_context=~kept[:, -1],
     valid=tile(inputs.valid),
+    **future,
   )

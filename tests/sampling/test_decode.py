@@ -40,6 +40,21 @@ def test_coarser_levels_are_clean_and_finer_ones_masked_in_all_frames():
   assert (codes == 1).all()
 
 
+def test_the_model_knows_where_the_context_ends():
+  def ends(config, params, context, target, *_, context_frames, **__):
+    known = jnp.arange(target.shape[1])[None] < context_frames[:, None]
+    return 1e4 * jax.nn.one_hot(jnp.where(known, 1, 2), config.codes)
+
+  config = small_config()
+  lengths = np.array([0, 5, 16])
+  with pytest.raises(ValueError, match="knows no unknown context"):
+    decode(ends, config, Settings(), b=3, context_frames=lengths)
+  config.future = True
+  codes = decode(ends, config, Settings(), b=3, context_frames=lengths)
+  expected = np.where(np.arange(16)[None] < lengths[:, None], 1, 2)
+  assert (codes == expected[..., None]).all()
+
+
 def test_known_frames_stay_padding_is_0_and_nothing_stays_masked():
   config = small_config()
   draw = np.random.default_rng(2)
