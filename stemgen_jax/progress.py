@@ -37,6 +37,19 @@ def bar(
   return tqdm.tqdm(items, mininterval=interval, **options)
 
 
+def restart(bar: "tqdm.tqdm", done: int) -> None:
+  """Count rate and time left of a bar from here on.
+
+  The first step of a run waits for the compiler.
+
+  Args:
+    bar: the bar.
+    done: number of steps that are done.
+  """
+  bar.initial = bar.last_print_n = done
+  bar.start_t = bar.last_print_t = time.time()
+
+
 @contextlib.contextmanager
 def elapsed(work: str, seconds: float = 3.0) -> Iterator[None]:
   """Print the elapsed seconds of work that cannot count its steps.

@@ -66,7 +66,7 @@ def train(
 
 
 def _train(run: Run, shown: Sequence[str], minutes: float) -> None:
-  saved = time.monotonic()
+  saved, first = time.monotonic(), run.step + 1
   with (
     signals.requests(insist=False) as stop,
     progress.bar(
@@ -79,6 +79,8 @@ def _train(run: Run, shown: Sequence[str], minutes: float) -> None:
     ) as bar,
   ):
     for figures in bar:
+      if run.step == first:
+        progress.restart(bar, first)
       texts = {k: f"{figures[k]:.3g}" for k in shown if k in figures}
       bar.set_postfix(texts, refresh=False)
       if time.monotonic() - saved > 60 * minutes:

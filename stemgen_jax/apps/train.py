@@ -114,7 +114,7 @@ _DRY_RUN = _add.bool(
 _DEVICE = _add.string(
   "device",
   None,
-  "Device of a --dry_run, such as H100-80GB or TPU-v5e. Default: all known.",
+  "Device of a --dry_run, such as H100 or TPU-v5e. Default: all known.",
 )
 
 
@@ -189,7 +189,8 @@ def _dry_run(config: config_lib.TrainConfig) -> None:
 
   dry_run.simulate(config)
   if FLAGS["data"].value:  # Else shapes of parameters are not known yet.
-    check_frozen(config)
+    for line in check_frozen(config):
+      print(line)
   print(dry_run.report(dry_run.plan(config), devices))
   if seen:
     print(seen)

@@ -69,9 +69,10 @@ def is_cold() -> bool:
 
 
 def _own_folder() -> pathlib.Path:
-  # Home folders are shared by machines, machine code is for one processor.
+  # Home folders are shared by machines, machine code is for one processor. A
+  # folder per version can be deleted when that is no longer used.
   digest = hashlib.sha256(_processor().encode()).hexdigest()[:12]
-  return paths.cache_folder() / f"programs-{digest}"
+  return paths.cache_folder() / f"programs-{jax.__version__}-{digest}"
 
 
 def _processor() -> str:

@@ -16,6 +16,7 @@ from stemgen_jax import disk
 from stemgen_jax.data import batches
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.mixture import Mixture
+from stemgen_jax.generation import compilation
 from stemgen_jax.model.products import resolve_dtype
 from stemgen_jax.training import metrics, processes, trainer, watchdog
 from stemgen_jax.training.audition import EXAMPLES, Auditioner
@@ -80,6 +81,7 @@ def _train(
   stall_timeout: float,
   trackers: Sequence[str],
 ) -> None:
+  compilation.keep_programs()  # before anything is compiled
   if processes.is_first():
     print(json.dumps(dataclasses.asdict(config), indent=2))
     seen = manifest.examples_seen

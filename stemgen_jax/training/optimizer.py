@@ -19,6 +19,8 @@ from stemgen_jax.model.sharding import (
 from stemgen_jax.model.transformer import Params, init_params
 from stemgen_jax.training.config import OptimizerConfig, TrainConfig
 
+_NAMED = 4  # arrays that `check_frozen` lists for a pattern
+
 
 def learning_rate(config: OptimizerConfig) -> optax.Schedule:
   """Return the rate by step: linear warm-up, hold, exponential decay."""
@@ -65,20 +67,31 @@ def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
   )
 
 
-def check_frozen(config: TrainConfig) -> None:
-  """Check that every pattern of `optimizer.frozen` matches a parameter.
+def check_frozen(config: TrainConfig) -> list[str]:
+  """Describe the parameters that each pattern of `optimizer.frozen` matches.
 
   Raises:
     ValueError: one matches none.
   """
   params = jax.eval_shape(lambda: init_params(config.model, jax.random.key(0)))
-  paths = [_path(path) for path, _ in jax.tree.leaves_with_path(params)]
+  sizes = {_path(path): x.size for path, x in jax.tree.leaves_with_path(params)}
+  lines = []
   for pattern in config.optimizer.frozen:
-    if not any(re.search(pattern, path) for path in paths):
+    found = [path for path in sizes if re.search(pattern, path)]
+    if not found:
       raise ValueError(
         f"optimizer.frozen: {pattern!r} matches no parameter; expected "
-        f"patterns of {', '.join(paths)}"
+        f"patterns of {', '.join(sizes)}"
       )
+    share = sum(sizes[path] for path in found) / sum(sizes.values())
+    names = ", ".join(found[:_NAMED])
+    if len(found) > _NAMED:
+      names += f" and {len(found) - _NAMED} more"
+    lines.append(
+      f"frozen by {pattern!r}: {len(found)} of {len(sizes)} arrays, "
+      f"{100 * share:.0f} % of the parameters ({names})"
+    )
+  return lines
 
 
 def _updates(

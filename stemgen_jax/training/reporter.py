@@ -55,7 +55,7 @@ class Reporter:
     self._recent: list[dict[str, Any]] = []
     # Metrics that are due but not fetched: step, metrics, seconds of data wait.
     self._pending: tuple[int, list[dict[str, Any]], float] | None = None
-    self._data_wait = 0.0
+    self._data_wait, self._is_first = 0.0, True
     self._clock = time.monotonic()
     self._writes = jax.process_index() == 0
     self._tensorboard: Any = None
@@ -103,7 +103,13 @@ class Reporter:
     Raises:
       FloatingPointError: loss or gradient of an earlier step is not finite.
     """
-    self._bar.update()
+    if self._is_first:
+      # It was compiled: its time says nothing about later ones.
+      self._is_first = False
+      self._bar.n += 1
+      progress.restart(self._bar, self._bar.n)
+    else:
+      self._bar.update()
     self._recent.append(metrics)
     self._data_wait += waited
     # An earlier step: fetching the one just dispatched would wait for it.

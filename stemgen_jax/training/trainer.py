@@ -100,7 +100,7 @@ def train(
     mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
     check_batch(config, 1 if mesh is None else mesh.shape["data"])
   check_form(config.model.attention)
-  check_frozen(config)
+  frozen = check_frozen(config)
   out = pathlib.Path(out)
   out.mkdir(parents=True, exist_ok=True)
   if config.overfit:
@@ -119,6 +119,8 @@ def train(
     state = _initial_state(config, data, batches, checkpoints, summary or {})
     if processes.is_first():
       disk.write_json(out / "config.json", dataclasses.asdict(config))
+      for line in frozen:
+        print(line, flush=True)
     start = int(state["step"])
     if start and processes.is_first():
       print(f"resuming from step {start}", flush=True)

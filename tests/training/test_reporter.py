@@ -76,6 +76,22 @@ def config():
   return config
 
 
+def test_time_left_is_counted_after_the_first_step(
+  config, tmp_path, monkeypatch
+):
+  now = [1000.0]
+  monkeypatch.setattr(time, "time", lambda: now[0])
+  with reporter.Reporter(config, tmp_path, 0, "") as report:
+    bar: Any = report._bar
+    bar._time = lambda: now[0]
+    for seconds in (100.0, 2.0, 2.0):  # the first is compiled
+      now[0] += seconds
+      report.step(bar.n + 1, metrics(1.0), 0.0)
+    left = bar.format_dict
+    assert (left["n"], left["initial"], left["elapsed"]) == (3, 1, 4.0)
+    assert left["rate"] in (None, 0.5)
+
+
 def test_step_is_reported_after_the_next_one_is_dispatched(config, tmp_path):
   fetched = []
   with reporter.Reporter(config, tmp_path, 0, "") as seen:

@@ -22,7 +22,7 @@ def trained(tmp_path_factory):
 
 
 def test_fine_tuning_starts_from_weights_and_keeps_frozen_ones(
-  trained, tmp_path
+  trained, tmp_path, capsys
 ):
   weights = runs.load_run(trained)
   exported = tmp_path / "model.safetensors"
@@ -33,6 +33,8 @@ def test_fine_tuning_starts_from_weights_and_keeps_frozen_ones(
   for start in (trained, exported):
     out = tmp_path / f"from_{start.name}"
     run(out, start=str(start), optimizer=tuned, steps=2, validate_every=0)
+    printed = capsys.readouterr().out
+    assert "frozen by '^blocks': 8 of 16 arrays" in printed
     _, about, state = saved(out)
     assert about.config.start == str(start)
     for which in ("params", "ema"):

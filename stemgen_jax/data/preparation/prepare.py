@@ -78,8 +78,7 @@ def prepare(
     cluster: `beam.Cluster` that encodes in place of `workers`.
     strict: stop at a song of which something has to be left out; otherwise
       such songs and stems are left out and named in `problems.FILE`.
-    keep_suspicious: use stems as targets that are not music, or are in two
-      splits, see `suspicious`; otherwise they are only reported.
+    keep_suspicious: use suspicious stems, see `suspicious`.
 
   Returns:
     The manifest of the finished data set.
@@ -272,7 +271,7 @@ def _reported(
   """Return the problems of a finished set; replace a corrupt file of them.
 
   Raises:
-    ValueError: the file is corrupt, and those of the songs are deleted.
+    ValueError: it is corrupt, and files of songs are deleted.
   """
   try:
     return problems_lib.read(out)

@@ -1,6 +1,7 @@
 """Accelerators, with their peak FLOP/s, memory and bandwidth."""
 
 import dataclasses
+import difflib
 
 # Dense bfloat16 FLOP/s of one JAX device, from its maker's data sheet. The
 # first key contained in `device_kind` counts, so longer keys come first.
@@ -79,12 +80,32 @@ HARDWARE = {
 
 
 def find(name: str) -> Hardware:
-  """Return the device of a name, in any case.
+  """Return the device of a name, or of the nearest one.
+
+  Only letters and digits count: "h100", "v5p", "NVIDIA A100 80GB PCIe".
 
   Raises:
-    ValueError: no device has that name.
+    ValueError: no device, or several, have such a name.
   """
-  for known, hardware in HARDWARE.items():
-    if name.lower() == known.lower():
-      return hardware
-  raise ValueError(f"--device={name}: expected one of {', '.join(HARDWARE)}")
+  plain = _plain(name)
+  names = {_plain(known): known for known in HARDWARE}
+  kinds = {_plain(x.kind): x.name for x in HARDWARE.values()}
+  longest = sorted((x for x in kinds if x in plain), key=len)[-1:]
+  for found in (
+    [names[x] for x in names if x == plain],
+    [kinds[x] for x in kinds if x == plain],
+    [names[x] for x in names if plain and plain in x],
+    [kinds[x] for x in longest],
+    [names[x] for x in difflib.get_close_matches(plain, names, 1)],
+  ):
+    if len(found) == 1:
+      return HARDWARE[found[0]]
+    if found:
+      break
+  raise ValueError(
+    f"--device={name}: expected one of {', '.join(found or HARDWARE)}"
+  )
+
+
+def _plain(name: str) -> str:
+  return "".join(x for x in name.lower() if x.isalnum())

@@ -157,6 +157,27 @@ def test_dry_run_needs_no_data(capsys, monkeypatch):
   assert "--device=abacus: expected one of A100-80GB" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+  ("name", "known"),
+  [
+    ("tpu-V5E", "TPU-v5e"),
+    ("TPU v5", "TPU-v5p"),  # as JAX calls it
+    ("v6e", "TPU-v6e"),
+    ("NVIDIA A100-SXM4-40GB", "A100-80GB"),
+    ("H20O", "H200"),
+    ("H100", "H100-80GB"),
+    ("TPU", ""),
+    ("", ""),
+  ],
+)
+def test_the_nearest_device(name, known):
+  if known:
+    assert hardware.find(name).name == known
+  else:
+    with pytest.raises(ValueError, match=r"expected one of .*TPU-v4"):
+      hardware.find(name)
+
+
 def test_too_many_devices_are_refused():
   with pytest.raises(ValueError, match="needs 16 devices"):
     dry_run.plan(config(mesh_data=8, mesh_model=2))
