@@ -83,12 +83,12 @@ def _parsed(lines):
 
 
 @contextlib.contextmanager
-def serving(folder, model):
+def serving(folder, model, port=0):
   """Serve a folder; yield a client."""
   loading = Loading(lambda: model, "tiny")
   studio = Studio(folder, loading)
   server = Server(studio)
-  with contextlib.closing(listen(0)) as listening:
+  with contextlib.closing(listen(port)) as listening:
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:

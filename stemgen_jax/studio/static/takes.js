@@ -57,10 +57,11 @@ function chip(layer, clip) {
   return h("span", { class: classes.filter(Boolean).join(" ") }, star, main);
 }
 
+// As "varied · seed 3"; the origin is "varied 50 % of bass-seed0".
 function originOf(clip) {
-  const edit = { vary: "varied", regenerate: "redone", extend: "longer" };
-  const made = edit[(clip.origin ?? "").split(" ")[0]];
-  return made ? `${made} · seed ${clip.seed}` : `seed ${clip.seed}`;
+  const edits = { varied: "varied", regenerated: "redone", extended: "longer" };
+  const edit = edits[(clip.origin ?? "").split(" ")[0]];
+  return edit ? `${edit} \u00b7 seed ${clip.seed}` : `seed ${clip.seed}`;
 }
 
 function action(name, text, title, onclick, kind = "") {

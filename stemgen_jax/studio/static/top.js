@@ -16,6 +16,8 @@ import { songMenu } from "./menus.js";
 import * as player from "./player.js";
 import { state, update } from "./store.js";
 
+const NEAR = 0.2; // bpm; a detected tempo this close to a whole one is it
+
 export class Top {
   #facts = "";
 
@@ -104,7 +106,9 @@ function factsOf(song) {
   const { tempo, key, channels, sample_rate: rate } = song;
   const facts = [];
   if (tempo) {
-    const bpm = `${+tempo.bpm.toFixed(1)} bpm`;
+    const whole = Math.round(tempo.bpm);
+    const near = Math.abs(tempo.bpm - whole) < NEAR;
+    const bpm = `${near ? whole : tempo.bpm.toFixed(1)} bpm`;
     facts.push(clearly(bpm, tempo.clear, "tempo"));
   }
   if (key?.clear) facts.push(clearly(key.name, true, "key")); // drums: none
