@@ -11,6 +11,7 @@ from test_trainer import saved
 from stemgen_jax import audio
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.model import init_params, sharding
+from stemgen_jax.pages import spectrogram
 from stemgen_jax.training import audition, trainer
 from stemgen_jax.training.metrics import read_log
 from stemgen_jax.training.resolve import resolve
@@ -63,6 +64,13 @@ def split_up(params):
     return jax.NamedSharding(jax.sharding.get_mesh(), jax.P(*axes))
 
   return jax.tree.map(one, params)
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+  """Draw no spectrograms, which take most of the time."""
+  black = np.zeros((1, 1, 3), np.uint8)
+  monkeypatch.setattr(spectrogram, "pixels", lambda *_: black)
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +135,7 @@ def test_sounds_and_spectrograms_are_in_tensorboard(runs):
   assert value.audio.sample_rate == 8000 or value.image.width == 700
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_known_frames_are_kept_and_the_context_matters(tmp_path):
   config = resolve(tiny_config(), fake_data())
   given = examples(config)
@@ -171,6 +180,7 @@ def test_auditioner_writes_nothing_before_it_runs(tmp_path):
   assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_page_leaves_out_steps_after_a_restored_one(tmp_path):
   config = resolve(tiny_config(), fake_data())
   auditioner = audition.Auditioner(
