@@ -1,17 +1,21 @@
 """Long work: progress bars and elapsed time."""
 
 import contextlib
+import io
 import os
 import pathlib
 import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import tqdm
 
 T = TypeVar("T")
+LOG_SECONDS = 5.0
+"""Interval between lines about the steps of takes in a log."""
+
 _IMPORTED = time.monotonic()
 
 
@@ -30,11 +34,87 @@ def bar(
     log_seconds: interval between lines where the output is not a terminal.
     **options: passed on to tqdm, such as desc, total, initial and unit.
   """
-  # In a log every update is a line of its own.
-  interval = seconds if sys.stderr.isatty() else log_seconds
   # tqdm's stubs do not know that there may be nothing to iterate over.
   items: Any = iterable
-  return tqdm.tqdm(items, mininterval=interval, **options)
+  if is_live():
+    return tqdm.tqdm(items, mininterval=seconds, **options)
+  if "bar_format" not in options:
+    options["ncols"] = 0  # figures without a bar
+  log: dict[str, Any] = {"file": _Lines(), "mininterval": log_seconds}
+  return tqdm.tqdm(items, **log, **options)
+
+
+def is_live() -> bool:
+  """Return whether a bar can be redrawn: on a terminal, or in a notebook."""
+  module = type(sys.stderr).__module__
+  return sys.stderr.isatty() or module.startswith("ipykernel.")
+
+
+class _Lines(io.TextIOBase):
+  """Write every update of a bar to stderr as a line of its own."""
+
+  encoding = "utf-8"
+
+  def write(self, text: str) -> int:
+    if line := text.strip():
+      print(line, file=sys.stderr, flush=True)
+    return len(text)
+
+
+class Steps:
+  """Count steps in a bar: called with those just done and with their total.
+
+  When all are done the bar closes, and the next call begins another one. There
+  is none while another bar counts larger units of work.
+
+  Args:
+    delay: seconds before the bar appears; where it cannot be redrawn, there is
+      a line every `LOG_SECONDS`.
+  """
+
+  def __init__(self, delay: float = 2.0) -> None:
+    self._delay = delay
+    self._bar: tqdm.tqdm[Any] | None = self._new()
+
+  def _new(self) -> "tqdm.tqdm[Any]":
+    live = is_live()
+    return bar(
+      log_seconds=LOG_SECONDS,
+      delay=self._delay if live else LOG_SECONDS,
+      miniters=1,  # a call is for many steps
+      leave=False,
+      disable=bool(getattr(tqdm.tqdm, "_instances", ())),
+      bar_format="{percentage:3.0f}%"
+      + ("|{bar:40}|" if live else ",")
+      + " {elapsed} elapsed, {remaining} left",
+    )
+
+  def __call__(self, done: int, total: int) -> None:
+    """Count steps."""
+    if self._bar is None:
+      self._bar = self._new()
+    self._bar.total = total
+    self._bar.update(done)
+    if self._bar.n >= total:
+      self.close()
+
+  def close(self) -> None:
+    """Remove the bar."""
+    if self._bar is not None:
+      self._bar.close()
+    self._bar = None
+
+  def __enter__(self) -> "Steps":
+    return self
+
+  def __exit__(self, *_: object) -> None:
+    self.close()
+
+
+def write(text: str, file: TextIO | None = None) -> None:
+  """Print a line above the bars, to stdout by default."""
+  tqdm.tqdm.write(text, file=file)
+  (file or sys.stdout).flush()
 
 
 def restart(bar: "tqdm.tqdm", done: int) -> None:
@@ -51,21 +131,25 @@ def restart(bar: "tqdm.tqdm", done: int) -> None:
 
 
 @contextlib.contextmanager
-def elapsed(work: str, seconds: float = 3.0) -> Iterator[None]:
+def elapsed(
+  work: str, seconds: float = 3.0, file: TextIO | None = None
+) -> Iterator[None]:
   """Print the elapsed seconds of work that cannot count its steps.
 
   Args:
     work: description of the work, printed at its start.
     seconds: interval between the lines.
+    file: stream to print to; by default stdout.
   """
   began, done = time.monotonic(), threading.Event()
 
   def report() -> None:
     while not done.wait(seconds):
       passed = time.monotonic() - began
-      print(f"  {passed:.0f} s elapsed", flush=True)
+      with contextlib.suppress(OSError):  # its reader has ended
+        write(f"  {passed:.0f} s elapsed", file)
 
-  print(work, flush=True)
+  write(work, file)
   thread = threading.Thread(target=report, daemon=True)
   thread.start()
   try:

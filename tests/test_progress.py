@@ -1,6 +1,7 @@
-"""Progress of work that cannot count its steps."""
+"""Progress bars, lines in logs, and work that cannot count its steps."""
 
 import io
+import re
 import sys
 import threading
 
@@ -35,3 +36,56 @@ def test_process_age_counts_from_the_start_of_the_process():
   age = progress.process_age()
   assert 0 < age < 86400
   assert progress.process_age() >= age
+
+
+class Terminal(io.StringIO):
+  """Text that can be redrawn."""
+
+  def isatty(self) -> bool:
+    return True
+
+
+def test_a_log_has_a_line_for_an_update(monkeypatch):
+  stream = io.StringIO()
+  monkeypatch.setattr(sys, "stderr", stream)
+  monkeypatch.setattr(progress, "LOG_SECONDS", 1e-6)
+  with progress.Steps() as steps:
+    steps(3, 12)
+    steps(3, 12)
+  first, second = stream.getvalue().splitlines()
+  assert re.fullmatch(r"25%, 00:00 elapsed, \S+ left", first)
+  assert re.fullmatch(r"50%, 00:00 elapsed, \S+ left", second)
+
+
+def test_short_work_shows_nothing(monkeypatch):
+  for stream in (io.StringIO(), Terminal()):
+    monkeypatch.setattr(sys, "stderr", stream)
+    with progress.Steps() as steps:
+      steps(6, 12)
+      steps(6, 12)
+    assert stream.getvalue() == ""
+
+
+def test_a_terminal_has_one_bar_at_a_time(monkeypatch):
+  stream = Terminal()
+  monkeypatch.setattr(sys, "stderr", stream)
+  monkeypatch.setattr(sys, "stdout", stream)
+  with progress.Steps(delay=0.0) as steps:
+    for _ in range(2):
+      steps(12, 12)
+      # The bar of finished steps is removed before.
+      assert stream.getvalue().rpartition("\r")[2] == ""
+      progress.write("a take")
+  assert "  0%|" in stream.getvalue()
+  assert stream.getvalue().rstrip("\r ").endswith("a take\n")
+
+
+def test_takes_within_other_work_have_no_bar_of_their_own(monkeypatch):
+  stream = Terminal()
+  monkeypatch.setattr(sys, "stderr", stream)
+  with progress.bar(total=2, desc="songs"), progress.Steps(delay=0.0) as steps:
+    shown = stream.getvalue()
+    steps(6, 12)
+    assert "songs" in shown
+    assert stream.getvalue() == shown
+    steps(6, 12)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def show(
   values: flags.FlagValues, stemgen: "StemGen", request: GenerationRequest
 ) -> None:
-  """Print passes, operations and time of a stem for every preset and batch."""
+  """Print the time of a stem for every preset and number of takes at once."""
   from stemgen_jax.generation import estimate, sampler
 
   cases = {f"--preset={name}": each for name, each in PRESETS.items()}
@@ -36,7 +36,5 @@ def show(
   )
   for name, takes, passes, flops, duration in rows:
     together = f", {takes} takes at once" if takes > 1 else ""
-    print(
-      f"  {name:<17} {passes:>6} passes {flops / 1e9:>9.0f} GFLOP, "
-      f"about {duration:.1f} s{together}"
-    )
+    work = f" ({passes} passes, {flops / 1e9:.0f} GFLOP)" * values.verbose
+    print(f"  {name:<17} about {duration:>6.1f} s{together}{work}")

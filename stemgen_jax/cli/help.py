@@ -83,4 +83,9 @@ def flags_of(
   ]
   if values is flags.FLAGS:
     found = values.get_key_flags_for_module(app)
-  return [x for x in found if not (x.help or "").startswith("Alias for ")]
+  return [flag for flag in found if not is_alias(flag)]
+
+
+def is_alias(flag: flags.Flag) -> bool:
+  """Return whether a flag is another spelling of one, see `DEFINE_alias`."""
+  return (flag.help or "").startswith("Alias for ")

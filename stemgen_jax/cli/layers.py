@@ -2,8 +2,6 @@
 
 import contextlib
 import pathlib
-import sys
-import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +11,6 @@ from stemgen_jax import categories, progress, text_tables
 from stemgen_jax.cli import takes
 from stemgen_jax.cli.flags import settings
 from stemgen_jax.cli.flags.required import required
-from stemgen_jax.generation.take import GenerationWarning
 from stemgen_jax.sampling import Settings
 from stemgen_jax.session import plan as plan_lib
 from stemgen_jax.session import store
@@ -62,7 +59,7 @@ def run(values: flags.FlagValues) -> None:
   if generating:
     takes.check_weights(values)
   with (
-    _warnings_shown(),
+    takes.warnings_shown(),
     contextlib.closing(_open(values, folder, plan)) as session,
   ):
     if generating:
@@ -165,16 +162,12 @@ def _generate(
   how: Settings | None,
   plan: plan_lib.Plan | None,
 ) -> None:
-  with progress.bar(unit="step", leave=False, disable=None) as bar:
-
-    def advance(done: int, total: int) -> None:
-      bar.total = total
-      bar.update(done)
+  with progress.Steps(delay=0.0) as steps:
 
     def show(clip: Clip) -> None:
-      bar.write(f"take {clip.number}: {clip.name}, {clip.elapsed:.1f} s")
+      progress.write(f"take {clip.number}: {clip.name}, {clip.elapsed:.1f} s")
 
-    more: dict[str, Any] = {"settings": how, "progress": advance}
+    more: dict[str, Any] = {"settings": how, "progress": steps}
     if plan is not None:
       plan_lib.run(plan, session, model, on_clip=show, **more)
     if values.add:
@@ -197,9 +190,9 @@ def _generate(
     if values.regenerate is not None:
       show(session.regenerate(model, values.regenerate, values.regions, **more))
     if values.refresh is not None:
-      show(session.refresh(model, values.refresh, progress=advance))
+      show(session.refresh(model, values.refresh, progress=steps))
     if values.extend is not None:
-      session.extend(model, values.extend, progress=advance)
+      session.extend(model, values.extend, progress=steps)
 
 
 def _change(values: flags.FlagValues, session: Session) -> None:
@@ -228,17 +221,3 @@ def _given(values: flags.FlagValues, *names: str) -> bool:
 def _settings() -> Iterator[str]:
   yield from ("preset", "steps")
   yield from (f"settings.{name}" for name in settings.names())
-
-
-@contextlib.contextmanager
-def _warnings_shown() -> Iterator[None]:
-  """Print warnings for the listener in one line each, and no others."""
-
-  def show(message: Warning | str, *_: object) -> None:
-    print(f"warning: {message}", file=sys.stderr)
-
-  with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # of libraries
-    warnings.simplefilter("always", GenerationWarning)
-    warnings.showwarning = show
-    yield

@@ -20,7 +20,7 @@ from absl import flags
 from stemgen_jax import audio, progress
 from stemgen_jax import codec as codec_lib
 from stemgen_jax.audio import Audio
-from stemgen_jax.cli import costs, music, take_files
+from stemgen_jax.cli import costs, music, next_steps, take_files
 from stemgen_jax.cli.flags import settings
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.cli.flags.takes import BITS
@@ -300,74 +300,78 @@ def _run(
   context: Audio | None,
 ) -> None:
   """Generate takes under a progress bar; write each as soon as it is done."""
-  # disable=None: no bar where the output is not a terminal.
-  with progress.bar(unit="step", leave=False, disable=None) as bar:
-
-    def advance(done: int, total: int) -> None:
-      bar.total = total
-      bar.update(done)
-
-    def show_warning(message: Warning | str, *_: object) -> None:
-      bar.write(f"warning: {message}", file=sys.stderr)
-
-    with warnings.catch_warnings():
-      warnings.simplefilter("ignore")  # of libraries
-      warnings.simplefilter("always", GenerationWarning)
-      warnings.showwarning = show_warning
-      # Takes are sampled in the loop; errors are raised here.
-      with _flags_in_errors(values), _compilation():
-        takes = stemgen.run(dataclasses.replace(request, progress=advance))
-      if "best" in values and values.best and context:
-        from stemgen_jax.generation import selection
-
-        takes = selection.best(takes, context, values.best)
-      for rank, take in enumerate(takes, 1):
-        if seconds:
-          loading = seconds["loading"] + take.loading
-          take = dataclasses.replace(take, **seconds | {"loading": loading})
-          seconds = {}
-        bar.write(
-          f"{take.stem}, seed {take.seed}: {take.elapsed:.1f} s for "
-          f"{take.audio.seconds:.1f} s of music, real-time factor "
-          f"{take.elapsed / take.audio.seconds:.2f}, and {take.compiling:.1f} "
-          f"s to compile; {take.passes} passes, {take.flops / 1e9:.0f} GFLOP"
-          f"{_fits(rank, take, values)}"
-        )
-        began = time.perf_counter()
-        gains = take.write(
-          plans[take.seed],
-          context,
-          bits=BITS[values.bits],
-          overwrite=values.overwrite,
-        )
-        for path, gain_db in gains.items():
-          lowered = ""
-          if gain_db and path != plans[take.seed].stem:  # it has a warning
-            lowered = f" (lowered by {-gain_db:.1f} dB so as not to clip)"
-          bar.write(f"  wrote {path}{lowered}")
-        if values.verbose:
-          parts = take.seconds | {"write": time.perf_counter() - began}
-          listed = ", ".join(f"{name} {x:.2f}" for name, x in parts.items())
-          age = progress.process_age()
-          bar.write(f"  seconds: {listed}; {age:.2f} since the start")
-
-
-def _fits(rank: int, take: Take, values: flags.FlagValues) -> str:
-  """Return the coherence of a take that was kept, for its line."""
-  if "best" not in values or not values.best:
-    return ""
-  found = "none, as the stem is silent"
-  if take.coherence is not None:
-    found = f"{take.coherence:.2f}"
-  return (
-    f"; coherence {found}, {rank} of the best {values.best} of {values.takes}"
-  )
-
-
-def _compilation() -> contextlib.AbstractContextManager[None]:
-  """Report the seconds of the compilation, if there will be one."""
   from stemgen_jax.generation import compilation
 
-  if not compilation.is_cold():
-    return contextlib.nullcontext()
-  return progress.elapsed("compiling the sampling program, once per machine")
+  with progress.Steps(delay=0.0) as steps, warnings_shown():
+    # Takes are sampled in the loop; errors are raised here.
+    with _flags_in_errors(values), compilation.shown():
+      takes = stemgen.run(dataclasses.replace(request, progress=steps))
+    if "best" in values and values.best and context:
+      from stemgen_jax.generation import selection
+
+      takes = selection.best(takes, context, values.best)
+    following = ""
+    for rank, take in enumerate(takes, 1):
+      if seconds:
+        loading = seconds["loading"] + take.loading
+        take = dataclasses.replace(take, **seconds | {"loading": loading})
+        seconds = {}
+      progress.write(_line(rank, take, values))
+      began = time.perf_counter()
+      gains = take.write(
+        plans[take.seed],
+        context,
+        bits=BITS[values.bits],
+        overwrite=values.overwrite,
+      )
+      for path, gain_db in gains.items():
+        lowered = ""
+        if gain_db and path != plans[take.seed].stem:  # it has a warning
+          lowered = f" (lowered by {-gain_db:.1f} dB so as not to clip)"
+        progress.write(f"  wrote {path}{lowered}")
+      if values.verbose:
+        parts = take.seconds | {"write": time.perf_counter() - began}
+        listed = ", ".join(f"{name} {x:.2f}" for name, x in parts.items())
+        age = progress.process_age()
+        progress.write(f"  seconds: {listed}; {age:.2f} since the start")
+      if rank == 1:
+        following = next_steps.after_take(values, request, plans[take.seed])
+  print(following)
+
+
+def _line(rank: int, take: Take, values: flags.FlagValues) -> str:
+  """Return the line about a take; with --verbose also what it cost."""
+  line = (
+    f"{take.stem}, seed {take.seed}: {take.audio.seconds:.1f} s of music in "
+    f"{take.elapsed:.1f} s"
+  )
+  if take.compiling > 0.1:
+    line += f", and {take.compiling:.1f} s to compile"
+  best = values.best if "best" in values else None
+  if best and rank == 1:
+    line += f"; fits the music best of {values.takes}"
+  if values.verbose:
+    line += (
+      f"; real-time factor {take.elapsed / take.audio.seconds:.2f}; "
+      f"{take.passes} passes, {take.flops / 1e9:.0f} GFLOP"
+    )
+  if best and values.verbose:
+    fit = "none, as the stem is silent"
+    if take.coherence is not None:
+      fit = f"{take.coherence:.2f}"
+    line += f"; coherence {fit}, {rank} of the best {best} of {values.takes}"
+  return line
+
+
+@contextlib.contextmanager
+def warnings_shown() -> Iterator[None]:
+  """Print warnings for the listener in one line each, and no others."""
+
+  def show(message: Warning | str, *_: object) -> None:
+    progress.write(f"warning: {message}", file=sys.stderr)
+
+  with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of libraries
+    warnings.simplefilter("always", GenerationWarning)
+    warnings.showwarning = show
+    yield

@@ -7,11 +7,12 @@ import pathlib
 import platform
 import warnings
 from collections.abc import Iterator
+from typing import TextIO
 
 import jax
 from jax import monitoring
 
-from stemgen_jax import disk, paths
+from stemgen_jax import disk, paths, progress
 
 # Seconds of compilation; takes wait for many programs of about that time.
 _SHORTEST = 0.2
@@ -66,6 +67,16 @@ def is_cold() -> bool:
   return bool(folder) and not any(
     pathlib.Path(folder).glob("jit_decode_level-*")
   )
+
+
+def shown(
+  file: TextIO | None = None,
+) -> contextlib.AbstractContextManager[None]:
+  """Print the seconds of the compilation to stdout or a file, if it is cold."""
+  if not is_cold():
+    return contextlib.nullcontext()
+  work = "compiling the sampling program, once per machine"
+  return progress.elapsed(work, file=file)
 
 
 def _own_folder() -> pathlib.Path:

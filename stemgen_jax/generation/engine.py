@@ -269,7 +269,8 @@ def _takes(
   # Levels that are kept count as well: the decoder reports them, too.
   steps = sum(settings.steps_at(level) for level in range(task.codec.levels))
   total = steps * sum(len(x) * len(n) for x, n in zip(batches, masked))
-  report = request.progress or (lambda done, total: None)
+  shown = request.progress
+  report = shown if callable(shown) else (lambda done, total: None)
   for batch, known_mask, frames in zip(batches, known_masks, masked):
     passes = sum(cost.passes(settings, config, each) for each in frames)
     decode = sampler.decoder(

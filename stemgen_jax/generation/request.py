@@ -18,8 +18,11 @@ from stemgen_jax.generation.regions import Region
 from stemgen_jax.generation.take import Take
 from stemgen_jax.sampling.settings import Settings, preset
 
-Progress = Callable[[int, int], object]
-"""Called with the sampling steps just done, and with their total number."""
+Progress = Callable[[int, int], object] | bool | None
+"""True shows a bar on stderr if the work takes more than 2 s: redrawn on a
+terminal and in a notebook, elsewhere a line every 5 s. A function is called
+with the sampling steps just done and with their total number, after each level
+of each window. False and None show nothing."""
 
 SEEDS = 2**32  # The decoder's keys are made from uint32.
 
@@ -89,7 +92,7 @@ class GenerationRequest:
   loop: bool = False
   exact: bool = False
   settings: Settings | None = None
-  progress: Progress | None = None
+  progress: Progress = None
   edit: Edit | None = None
   sound: Audio | None = None
 

@@ -6,11 +6,13 @@ sample rate, in as many channels, without lag.
 
 import dataclasses
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from stemgen_jax import codec as codec_lib
 from stemgen_jax import model, paths, sampling
+from stemgen_jax import progress as progress_lib
 from stemgen_jax.codec import Codec
 from stemgen_jax.generation import compilation, engine
 from stemgen_jax.generation.inputs import Context
@@ -108,7 +110,7 @@ class StemGen:
     seconds: float | None = None,
     loop: bool = False,
     settings: sampling.Settings | None = None,
-    progress: Progress | None = None,
+    progress: Progress = True,
   ) -> Take:
     """Generate one take for a context.
 
@@ -168,7 +170,7 @@ class StemGen:
     loop: bool = False,
     exact: bool = False,
     settings: sampling.Settings | None = None,
-    progress: Progress | None = None,
+    progress: Progress = True,
   ) -> Iterator[Take]:
     """Generate takes for a context, which is encoded only once.
 
@@ -209,7 +211,7 @@ class StemGen:
     share: float = 0.5,
     from_level: int = 0,
     settings: sampling.Settings | None = None,
-    progress: Progress | None = None,
+    progress: Progress = True,
   ) -> Take:
     """Sample a share of a take again, scattered over all of it.
 
@@ -236,7 +238,7 @@ class StemGen:
     *,
     seed: int | None = None,
     settings: sampling.Settings | None = None,
-    progress: Progress | None = None,
+    progress: Progress = True,
   ) -> Take:
     """Sample regions of a take again and keep the rest.
 
@@ -265,7 +267,7 @@ class StemGen:
     seconds: float | None = None,
     seed: int | None = None,
     settings: sampling.Settings | None = None,
-    progress: Progress | None = None,
+    progress: Progress = True,
   ) -> Take:
     """Continue a take to the end of a longer context.
 
@@ -293,6 +295,10 @@ class StemGen:
   def run(self, request: GenerationRequest) -> Iterator[Take]:
     """Generate the takes of a validated request, see `engine.generate`."""
     weights = model.Weights(self.config, self.params, self.metadata)
+    if request.progress is True:
+      request = dataclasses.replace(request, progress=progress_lib.Steps())
+      with compilation.shown(sys.stderr):
+        return engine.generate(weights, self.codec, request, self.name)
     return engine.generate(weights, self.codec, request, self.name)
 
   def _edit(
@@ -300,7 +306,7 @@ class StemGen:
     edit: Edit,
     seed: int | None,
     settings: sampling.Settings | None,
-    progress: Progress | None,
+    progress: Progress,
     **inputs: Any,
   ) -> Iterator[Take]:
     request = GenerationRequest(

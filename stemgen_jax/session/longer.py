@@ -28,7 +28,7 @@ def check(song: Song, seconds: float) -> Song:
 
 
 def extend(
-  state: State, model: StemGen, seconds: float, progress: Progress | None
+  state: State, model: StemGen, seconds: float, progress: Progress
 ) -> None:
   """Lengthen the song of a session, see `Session.extend`."""
   before = state.song
@@ -43,7 +43,7 @@ def extend(
 
 
 def _lengthened(
-  song: Song, state: State, model: StemGen, progress: Progress | None
+  song: Song, state: State, model: StemGen, progress: Progress
 ) -> Song:
   """Return a song with new clips of its length for all accepted ones.
 

@@ -138,7 +138,7 @@ def run(
   model: StemGen,
   *,
   settings: Settings | None = None,
-  progress: Progress | None = None,
+  progress: Progress = True,
   on_clip: OnClip | None = None,
   on_step: Callable[[int], object] = lambda number: None,
 ) -> None:

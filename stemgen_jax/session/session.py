@@ -154,7 +154,7 @@ class Session:
     genre: str = "",
     role: str = "",
     settings: sampling.Settings | None = None,
-    progress: Progress | None = None,
+    progress: Progress = True,
     on_clip: OnClip | None = None,
   ) -> list[Clip]:
     """Generate takes for the mix of the audible layers.
@@ -211,7 +211,7 @@ class Session:
     from_level: int = 0,
     seed: int | None = None,
     settings: sampling.Settings | None = None,
-    progress: Progress | None = None,
+    progress: Progress = True,
   ) -> Clip:
     """Sample a share of a take again, as a further take; see `StemGen.vary`."""
     return self._edit(
@@ -231,7 +231,7 @@ class Session:
     *,
     seed: int | None = None,
     settings: sampling.Settings | None = None,
-    progress: Progress | None = None,
+    progress: Progress = True,
   ) -> Clip:
     """Sample regions of a take again; see `StemGen.regenerate`."""
     return self._edit(
@@ -244,7 +244,7 @@ class Session:
     )
 
   def refresh(
-    self, model: StemGen, layer: str, *, progress: Progress | None = None
+    self, model: StemGen, layer: str, *, progress: Progress = True
   ) -> Clip:
     """Generate the accepted take of a layer again, for the present context.
 
@@ -275,7 +275,7 @@ class Session:
     model: StemGen,
     seconds: float,
     *,
-    progress: Progress | None = None,
+    progress: Progress = True,
   ) -> None:
     """Lengthen the song, and continue every accepted take to its new end.
 
@@ -367,7 +367,7 @@ class Session:
     *,
     seed: int | None,
     settings: sampling.Settings | None,
-    progress: Progress | None,
+    progress: Progress,
   ) -> Clip:
     layer, old = self.song.find(clip)
     if seed is None:

@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 
-from stemgen_jax import audio
+from stemgen_jax import audio, progress
 from stemgen_jax.audio import Audio
 
 RATE = 22050
+
+
+@pytest.fixture(autouse=True)
+def no_lines_of_progress(monkeypatch):
+  """Make what a command prints independent of the speed of the machine."""
+  monkeypatch.setattr(progress, "LOG_SECONDS", 600.0)
 
 
 @pytest.fixture

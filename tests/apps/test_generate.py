@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import pathlib
+import shlex
+import sys
 
 import numpy as np
 import pytest
@@ -75,17 +77,17 @@ def test_one_take_writes_exactly_the_requested_files(context, fake, capsys):
   assert err == ""
   for word in ("seed 3", "my bass.wav", "both.flac", "look.png", "2.0 s"):
     assert word in out
-  assert "real-time factor 2.00, and 7.0 s to compile" in out
+  assert "bass, seed 3: 1.0 s of music in 2.0 s, and 7.0 s to compile\n" in out
+  assert "passes" not in out
 
 
 def test_verbose_prints_the_seconds_that_the_metadata_states(
   context, fake, capsys
 ):
   run("--context=mix.wav", "--out=a.wav", "--takes=2", "--verbose")
+  out = capsys.readouterr().out
   first, second = (
-    line
-    for line in capsys.readouterr().out.splitlines()
-    if line.startswith("  seconds: ")
+    line for line in out.splitlines() if line.startswith("  seconds: ")
   )
   for name, line in (("a-seed0.wav", first), ("a-seed1.wav", second)):
     cost = audio.read_metadata(name)["cost"]
@@ -98,6 +100,10 @@ def test_verbose_prints_the_seconds_that_the_metadata_states(
     assert cost["seconds_to_generate"] == 2.0
     assert ", write 0." in line
     assert line.endswith(" since the start")
+    assert (
+      f"seed {name[6]}: 1.0 s of music in 2.0 s, and 7.0 s to compile; "
+      "real-time factor 2.00; 64 passes, 1 GFLOP\n"
+    ) in out
 
 
 def test_a_cold_run_reports_the_compilation(
@@ -152,7 +158,7 @@ def test_the_best_takes_are_kept(context, fake, monkeypatch, capsys):
 
   monkeypatch.setattr(coherence, "scorer", scorer)
   flags = ("--context=mix.wav", "--takes=4", "--dtype=float32")
-  run(*flags, "--out=b.wav", "--best=2")
+  run(*flags, "--out=b.wav", "--best=2", "--verbose")
   assert files() == [
     "b-seed1.codes.npz",
     "b-seed1.wav",
@@ -167,6 +173,14 @@ def test_the_best_takes_are_kept(context, fake, monkeypatch, capsys):
   assert audio.read_metadata("b-seed1.wav")["coherence"] == 3.0
   assert Take.load("b-seed3.wav").coherence == 2.0
   run(*flags, "--out=all.wav", "--best=4")
+  out = capsys.readouterr().out
+  assert (
+    "seed 1: 1.0 s of music in 2.0 s, and 7.0 s to compile; fits the music "
+    in out
+  )
+  assert out.count("fits the music best of 4") == 1
+  assert "coherence" not in out
+  run(*flags, "--out=all.wav", "--best=4", "--verbose", "--overwrite")
   assert "coherence none, as the stem is silent" in capsys.readouterr().out
   assert Take.load("all-seed2.wav").coherence is None
 
@@ -418,3 +432,50 @@ def test_loops_of_the_package_are_contexts(context, fake, name):
   # It repeats without a click: no jump from its end to its start.
   samples = audio.read(loop).samples
   assert np.abs(samples[0] - samples[-1]).max() < 0.05
+
+
+def test_the_last_line_is_a_command_that_works(context, fake, capsys):
+  pathlib.Path("mix.wav").rename("it's my mix.wav")
+  run("it's my mix.wav", "--codec_device=cpu")
+  for label, words, new in (
+    (
+      "a variation",
+      ["vary", "it's my mix-bass.wav", "--share=30%", "--codec_device=cpu"],
+      "it's my mix-bass-2.wav",
+    ),
+    (
+      "a variation",
+      ["vary", "it's my mix-bass-2.wav", "--share=30%", "--codec_device=cpu"],
+      "it's my mix-bass-3.wav",
+    ),
+  ):
+    assert follow(capsys, label) == words
+    assert pathlib.Path(new).exists()
+  run("it's my mix.wav", "--stem=drums", "--mix=a.wav", "--takes=2")
+  assert follow(capsys, "piano for the mix") == [
+    *("generate", "a-seed0.wav", "--stem=piano")
+  ]
+  assert audio.read_metadata("a-seed0-piano.wav")["stem"] == "piano"
+  run("it's my mix.wav", "--instrument=drums", "--nokeep_codes", "--steps=4,2")
+  assert follow(capsys, "another take") == [
+    "generate",
+    "--context=it's my mix.wav",
+    "--stem=drums",
+    "--nokeep_codes",
+    "--steps=4,2",
+    "--seed=1",
+  ]
+  assert pathlib.Path("it's my mix-drums-2.wav").exists()
+
+
+def follow(capsys, label):
+  """Run the command of the last line as a shell splits it; return its words."""
+  *_, line = capsys.readouterr().out.splitlines()
+  start, _, command = line.partition(": ")
+  assert start == f"next, {label}"
+  program, *words = shlex.split(command)
+  if program != "stemgen-jax":
+    assert (program, *words[:2]) == (sys.executable, "-m", "stemgen_jax")
+    words = words[2:]
+  assert __main__.main(words) == 0
+  return words

@@ -1,6 +1,7 @@
 """The generate command with a real model, tiny and untrained."""
 
 import pathlib
+import re
 
 import jax
 import numpy as np
@@ -60,7 +61,7 @@ def test_seed_gives_the_same_file_alone_and_in_a_batch(
   np.testing.assert_array_equal(alone.samples, few.samples)
   other = audio.read("few-seed1.wav")
   assert not np.array_equal(other.samples, alone.samples)
-  assert "real-time factor" in capsys.readouterr().out
+  assert "1.0 s of music in" in capsys.readouterr().out
 
 
 def test_dry_run_prints_costs_of_presets_and_requested_settings(
@@ -69,13 +70,18 @@ def test_dry_run_prints_costs_of_presets_and_requested_settings(
   flags = (f"--weights={weights}", "--context=mix.wav", "--dry_run")
 
   def passes(*more):
-    run(*flags, *more)
+    run(*flags, "--verbose", *more)
     _, title, *lines = capsys.readouterr().out.splitlines()
     assert "the codec takes about" in title
-    assert all("GFLOP, about" in line for line in lines)
+    pattern = (
+      r"  (\S.*\S) +about +[\d.]+ s(?:, (.*))? \((\d+) passes, \d+ GFLOP\)"
+    )
+    found = [re.fullmatch(pattern, line) for line in lines]
+    assert all(found), lines
     return [
-      (line.partition(" passes")[0].split(), line.partition(" s, ")[2])
-      for line in lines
+      ([*match[1].split(), match[3]], match[2] or "")
+      for match in found
+      if match
     ]
 
   # A second is 200 frames, in three windows of 100, of which the last two have
@@ -90,4 +96,8 @@ def test_dry_run_prints_costs_of_presets_and_requested_settings(
   rows = [*presets, (["as", "requested", "27"], "")]
   rows += [(name, "2 takes at once") for name, _ in rows]
   assert passes("--takes=3", "--steps=2,1") == rows
+  run(*flags)
+  out = capsys.readouterr().out
+  assert re.search(r"^  --preset=fast +about +[\d.]+ s$", out, re.MULTILINE)
+  assert "GFLOP" not in out
   assert [path.name for path in pathlib.Path().iterdir()] == ["mix.wav"]

@@ -1,6 +1,7 @@
 """Tests of the StemGen object, with a codec that is plain PCM."""
 
 import os
+import re
 
 import jax
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from pcm import RATE, PcmCodec
 from pcm_model import FAST, music, pcm_config
 
-from stemgen_jax import StemGen, audio, model, sampling
+from stemgen_jax import StemGen, audio, model, progress, sampling
 from stemgen_jax.audio import Audio
 from stemgen_jax.generation import stemgen as stemgen_lib
 
@@ -130,6 +131,20 @@ def test_progress_adds_up_to_the_steps_of_all_windows(tiny):
     )
   )
   assert done == [(1, 30)] * 30
+
+
+def test_long_work_shows_its_progress_unless_switched_off(
+  tiny, monkeypatch, capsys
+):
+  monkeypatch.setattr(progress, "LOG_SECONDS", 1e-6)
+  for shown in (True, False, None):
+    take = tiny.generate(music(0.76), settings=FAST, progress=shown)
+    tiny.vary(take, progress=shown)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert bool(err) == (shown is True)
+    for line in err.splitlines():
+      assert re.fullmatch(r"\d+%, 00:\d\d elapsed, \S+ left", line)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,72 @@
+"""Commands that may follow a take, ready to be copied into a shell."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection, Iterable
+
+from absl import flags
+
+from stemgen_jax.cli import help as help_lib
+from stemgen_jax.generation import exported
+from stemgen_jax.generation.request import SEEDS, GenerationRequest
+from stemgen_jax.generation.take import TakeFiles
+
+# Flags of the files and seeds of one call.
+_OF_CALL = ("out", "mix", "picture", "seed", "takes", "best", "overwrite")
+_OF_CODEC = ("codec", "codec_device")
+
+
+def after_take(
+  values: flags.FlagValues, request: GenerationRequest, files: TakeFiles
+) -> str:
+  """Return a line with a command that follows a take.
+
+  Args:
+    values: flags of the command that has written the take.
+    request: the request of that command.
+    files: files of the take.
+  """
+  if files.mix:
+    stem = another(values.weights, [request.stem])
+    words = ["generate", str(files.mix), f"--stem={stem}"]
+    if values.weights != "demo":
+      words.append(f"--weights={values.weights}")
+    words += _given(values, _OF_CODEC)
+    return f"next, {stem} for the mix: {command(words)}"
+  if files.codes:
+    given = _given(values, _OF_CODEC)  # the take states its weights
+    words = ["vary", str(files.stem), "--share=30%", *given]
+    return f"next, a variation: {command(words)}"
+  edit = request.edit
+  name = "generate" if edit is None else type(edit).__name__.lower()
+  seed = (max(request.seeds or [0]) + 1) % SEEDS
+  kept = _given(values, [x for x in values if x not in _OF_CALL])
+  words = [name, *kept, f"--seed={seed}"]
+  return f"next, another take: {command(words)}"
+
+
+def another(weights: str, have: Collection[str]) -> str:
+  """Return an instrument that weights know and a song has not, or bass."""
+  known = (x for x in exported.instruments(weights) if x not in have)
+  return next(known, "bass")
+
+
+def command(words: Iterable[str]) -> str:
+  """Return the line of a shell that runs a command of this program."""
+  program = ["stemgen-jax"]
+  if not shutil.which("stemgen-jax"):
+    program = [sys.executable, "-m", "stemgen_jax"]
+  quote = subprocess.list2cmdline if os.name == "nt" else shlex.join
+  return quote([*program, *words])
+
+
+def _given(values: flags.FlagValues, names: Iterable[str]) -> list[str]:
+  """Return the flags of these names that were given."""
+  return [
+    values[name].serialize()
+    for name in names
+    if values[name].present and not help_lib.is_alias(values[name])
+  ]
