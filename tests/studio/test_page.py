@@ -6,11 +6,10 @@ import zipfile
 
 import numpy as np
 import pytest
-import soundfile
 from browsing import browser, page, tab
 from serving import serving
 
-from stemgen_jax import sampling
+from stemgen_jax import audio, sampling
 
 __all__ = ["browser", "page"]
 pytestmark = [
@@ -96,13 +95,12 @@ def test_a_song_of_three_layers_from_a_loop_to_its_export(
     assert {"mix.wav", "song.dawproject", "song.rpp"} < set(files.namelist())
     waves = [name for name in files.namelist() if name.endswith(".wav")]
     assert len(waves) == 4  # three layers and the mix
-    sounds = {}
-    for name in waves:
-      with files.open(name) as file:
-        sounds[name], rate = soundfile.read(file)
+    files.extractall(tmp_path)
+  sounds = {name: audio.read(tmp_path / name) for name in waves}
   mix = sounds.pop("mix.wav")
-  assert mix.shape == (8 * rate, 2)
-  np.testing.assert_allclose(sum(sounds.values()), mix, atol=1e-5)
+  assert mix.samples.shape == (8 * mix.sample_rate, 2)
+  total = sum(sound.samples for sound in sounds.values())
+  np.testing.assert_allclose(total, mix.samples, atol=1e-5)
 
 
 def test_jobs_survive_the_page_and_one_is_cancelled(client, steps, browser):
@@ -128,6 +126,46 @@ def test_jobs_survive_the_page_and_one_is_cancelled(client, steps, browser):
     ("Piano", "cancelled"),
     ("Synth lead", "done"),
   ]
+
+
+def test_a_reload_shows_the_same(client, page):
+  start_drums(page)
+  generate(page, "Bass", 2)
+  page.wait(f"{takes(2, 2)} && {IDLE}")
+  page.press("1")
+  page.drag(".lane:nth-child(2) .wave[data-clip]", 0.26, 0.49)
+  page.wait("document.querySelector('.tools button')")
+  page.press("l")
+  shown = "document.body.innerText"
+  pressed = """[...document.querySelectorAll('[aria-pressed=true]')]
+    .map((one) => one.className + one.textContent).join()"""
+  before = page.evaluate(f"[{shown}, {pressed}]")
+  assert "Redo bar 2" in before[0]
+  page.go(f"{client.url}/")
+  page.wait("document.querySelector('.tools button')")
+  page.wait("document.querySelector('.lane:nth-child(2) .wave[data-clip]')")
+  after = page.evaluate(f"[{shown}, {pressed}]")
+  # The choices for the next layer are new.
+  parts = [text.partition("Add a layer")[0] for text, _ in (before, after)]
+  assert parts[0] == parts[1]
+  lanes = [text.partition("chip")[0] for _, text in (before, after)]
+  assert lanes[0] == lanes[1]
+
+
+def test_a_dropped_file_becomes_a_layer(client, page):
+  start_drums(page)
+  page.evaluate(
+    """(async () => {
+      const sound = await (await fetch("/clips/1.wav")).blob();
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File([sound], "My beat.wav"));
+      const target = document.querySelector("#tracks");
+      const given = {dataTransfer, bubbles: true, cancelable: true};
+      target.dispatchEvent(new DragEvent("drop", given));
+    })()"""
+  )
+  page.wait("document.querySelectorAll('.lane .wave[data-clip]').length === 2")
+  assert client.get("/song")["layers"][1]["title"] == "My beat"
 
 
 def test_two_pages_show_the_same_song(client, browser, page):

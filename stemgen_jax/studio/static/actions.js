@@ -1,19 +1,25 @@
 /** What the user can do to the song; every one reports its fault. */
 
 import { patch, post, remove, upload } from "./api.js";
-import { attempt, heard, state, tell, undecided, update } from "./store.js";
+import {
+  attempt,
+  heard,
+  state,
+  tell,
+  undecided,
+  update,
+  viewOf,
+} from "./store.js";
 
 /** Take a song that the server answered. */
 export function receive(song) {
   const changes = { song };
   if (song.id !== state.song?.id || !song.started) {
-    Object.assign(changes, { shown: {}, selection: null, loop: song.loop });
-    changes.current = "";
+    Object.assign(changes, viewOf(song));
   }
-  const names = new Set(song.layers?.map((layer) => layer.name));
-  if (state.selection && !names.has(state.selection.layer)) {
-    changes.selection = null;
-  }
+  const names = new Set(song.layers.map((layer) => layer.name));
+  const { selection } = { ...state, ...changes };
+  if (selection && !names.has(selection.layer)) changes.selection = null;
   update(changes);
 }
 

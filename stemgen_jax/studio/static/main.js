@@ -113,8 +113,9 @@ async function open() {
   const frame = () => {
     const transport = player.current();
     if (transport) {
-      ruler.place(transport.position);
-      top.place(transport.position, transport.playing);
+      const { position, playing } = transport;
+      ruler.place(position, playing);
+      top.place(position, playing);
     }
     requestAnimationFrame(frame);
   };

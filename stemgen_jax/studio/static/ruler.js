@@ -89,10 +89,17 @@ export class Ruler {
     );
   }
 
-  /** Move the playhead. */
-  place(seconds) {
+  /** Move the playhead; while it plays, keep it in view. */
+  place(seconds, playing) {
     const share = Math.min(1, seconds / state.song.seconds);
-    const x = share * this.bars.clientWidth;
+    const width = this.bars.clientWidth;
+    const x = share * width;
     this.playhead.style.transform = `translateX(${x}px)`;
+    if (!playing || state.zoom === 1) return;
+    const view = document.querySelector("#tracks");
+    const seen = view.clientWidth - (view.scrollWidth - width);
+    if (x < view.scrollLeft || x > view.scrollLeft + seen) {
+      view.scrollLeft = x - seen / 10;
+    }
   }
 }

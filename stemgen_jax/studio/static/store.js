@@ -16,8 +16,23 @@ export const state = {
   zoom: 1,
 };
 
+// Of the user's view, what a reload keeps.
+const KEPT = ["shown", "current", "selection", "loop", "snap", "unit"];
 const listeners = [];
 let pending = false;
+
+function save() {
+  if (!state.song?.id) return;
+  const view = KEPT.map((name) => [name, state[name]]);
+  sessionStorage.view = JSON.stringify([state.song.id, view]);
+}
+
+/** The user's view of a song: as it was before a reload, or a new one. */
+export function viewOf(song) {
+  const [id, view] = JSON.parse(sessionStorage.view ?? "[]");
+  if (song.id && id === song.id) return Object.fromEntries(view);
+  return { shown: {}, current: "", selection: null, loop: song.loop };
+}
 
 /** Call a function after every change, at most once a frame. */
 export function subscribe(listener) {
@@ -31,6 +46,7 @@ export function update(changes) {
   pending = true;
   queueMicrotask(() => {
     pending = false;
+    save();
     for (const listener of listeners) listener(state);
   });
 }
