@@ -64,6 +64,7 @@ def listen(port: int) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
   try:
     found.bind((_HOST, port))
+    found.listen()  # connections wait until they are answered
   except OSError as error:
     found.close()
     raise OSError(

@@ -5,11 +5,13 @@ import threading
 import numpy as np
 import pytest
 from pcm import PcmCodec
-from pcm_model import music, pcm_config
+from pcm_model import music, params, pcm_config, tiny
 from serving import serving
 
 from stemgen_jax import StemGen, audio, sampling
 from stemgen_jax.session import session as session_lib
+
+__all__ = ["params", "tiny"]
 
 
 class Steps:

@@ -54,12 +54,12 @@ class Client:
   def wait(self, id, *states):
     """Return a job when it is in one of some states, or has ended."""
     ends = time.monotonic() + PATIENCE
-    while time.monotonic() < ends:
+    while True:
       job = self.get(f"/jobs/{id}")
       if job["state"] in (*states, "done", "failed", "cancelled"):
         return job
+      assert time.monotonic() < ends, job
       time.sleep(0.01)
-    raise AssertionError(job)
 
   @contextlib.contextmanager
   def events(self):

@@ -11,6 +11,7 @@ from serving import Client, serving
 
 from stemgen_jax import audio
 from stemgen_jax.audio import isolated
+from stemgen_jax.audio.files import MOST_VALUES
 from stemgen_jax.studio import safety, uploads
 
 FOREIGN = [
@@ -55,7 +56,7 @@ def test_pages_of_this_server_and_links_to_it_are_served(client):
 def test_only_this_machine_is_served(client):
   port = int(client.url.rpartition(":")[2])
   addresses = {
-    each[4][0] for each in socket.getaddrinfo(socket.gethostname(), port)
+    str(each[4][0]) for each in socket.getaddrinfo(socket.gethostname(), port)
   }
   for address in addresses - {"127.0.0.1", "::1"}:
     with pytest.raises(OSError):  # noqa: PT011  (refused, or no route)
@@ -129,6 +130,7 @@ def test_no_path_leads_out_of_the_folder(started, path):
 
 
 def test_names_of_files_are_shown_and_never_opened(client, mix, folder):
+  song = {}
   for number, name in enumerate(
     ("../../evil.wav", "C:\\evil.wav", "/etc/passwd", " .wav", "a" * 300)
   ):
@@ -239,4 +241,4 @@ def test_a_decoder_has_little_memory_and_its_own_process(tmp_path):
 
 
 def test_the_largest_upload_is_that_of_the_decoder():
-  assert uploads.MOST_BYTES == 4 * audio.files.MOST_VALUES
+  assert uploads.MOST_BYTES == 4 * MOST_VALUES
