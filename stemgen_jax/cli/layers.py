@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from stemgen_jax import categories, progress, text_tables
-from stemgen_jax.cli import takes
+from stemgen_jax import audio, categories, progress, text_tables
+from stemgen_jax.cli import next_steps, takes
 from stemgen_jax.cli.flags import settings
 from stemgen_jax.cli.flags.required import required
+from stemgen_jax.generation import exported
 from stemgen_jax.sampling import Settings
 from stemgen_jax.session import plan as plan_lib
 from stemgen_jax.session import store
+from stemgen_jax.session.ranking import ranked
 from stemgen_jax.session.session import Session
-from stemgen_jax.session.song import Clip
+from stemgen_jax.session.song import Clip, Song
 
 if TYPE_CHECKING:
   from stemgen_jax.generation.stemgen import StemGen
@@ -52,10 +54,13 @@ def run(values: flags.FlagValues) -> None:
       f"{folder} is a file: expected the folder of a session, as stemgen-jax "
       f"layer my_song {folder}"
     )
+  if values.context:
+    audio.check_file(values.context)  # before the flags that follow it
   _check(values)
   how = settings.parse(values) if _given(values, *_settings()) else None
   plan = _plan(values)
   generating = _given(values, *_GENERATING)
+  new: list[Clip] = []
   if generating:
     takes.check_weights(values)
   with (
@@ -64,9 +69,11 @@ def run(values: flags.FlagValues) -> None:
   ):
     if generating:
       model = takes.load(values)[0]
-      _generate(values, session, model, how, plan)
+      new = _generate(values, session, model, how, plan)
     _change(values, session)
     print(table(session))
+    if new or values.keep is not None:
+      print(f"next: {_next(values, session.song, new)}")
     if values.export is not None:
       from stemgen_jax.session.export import export
 
@@ -161,10 +168,13 @@ def _generate(
   model: "StemGen",
   how: Settings | None,
   plan: plan_lib.Plan | None,
-) -> None:
+) -> list[Clip]:
+  """Do the operations that need a model; return the new takes."""
+  new: list[Clip] = []
   with progress.Steps(delay=0.0) as steps:
 
     def show(clip: Clip) -> None:
+      new.append(clip)
       progress.write(f"take {clip.number}: {clip.name}, {clip.elapsed:.1f} s")
 
     more: dict[str, Any] = {"settings": how, "progress": steps}
@@ -193,6 +203,23 @@ def _generate(
       show(session.refresh(model, values.refresh, progress=steps))
     if values.extend is not None:
       session.extend(model, values.extend, progress=steps)
+  return new
+
+
+def _next(values: flags.FlagValues, song: Song, new: list[Clip]) -> str:
+  """Return a command that keeps a new take, adds a layer, or exports all."""
+  words = ["layer", values.session]
+  for layer in song.layers:
+    fresh = [x for x in new if x in layer.clips and x.number != layer.accepted]
+    # Where --add or a plan has kept a take, the others are no better.
+    if fresh and (layer.accepted is None or not _given(values, "add", "plan")):
+      return next_steps.command([*words, f"--keep={ranked(fresh)[0].number}"])
+  have = [layer.category for layer in song.layers]
+  left = [x for x in exported.instruments(values.weights) if x not in have]
+  if not left:
+    return next_steps.command([*words, f"--export={values.session}_files"])
+  model = next_steps.model_flags(values)
+  return next_steps.command([*words, f"--add={left[0]}", *model])
 
 
 def _change(values: flags.FlagValues, session: Session) -> None:

@@ -42,6 +42,14 @@ _AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
 # Flags whose values may have a space, which a shell needs quotes for.
 _FILES = ("context", "take", "out", "mix", "add_audio")
 _FOLDERS = ("session", "export")
+# Flags of the first input of commands that take no words.
+_MAIN = {
+  "export": "run",
+  "prepare": "root",
+  "train": "config",
+  "train_codec": "files",
+  "evaluate": "weights",
+}
 _INSTRUMENTS = ("stem", "instrument", "add")
 _DASHES = "-\u2013\u2014"  # text editors make longer ones of two
 
@@ -118,9 +126,13 @@ def words(
       return f"{text!r} belongs to no flag{near}"
   if len(given) <= len(free):
     return ""
+  text, name = given[len(free)], _MAIN.get(argv[0].replace("-", "_"), "")
+  near = (
+    _did_you_mean(shlex.quote(f"--{name}={text}")) if name in values else ""
+  )
   return (
-    f"{given[len(free)]!r} belongs to no flag; expected {usage} --flag=value; "
-    f"see stemgen-jax {argv[0]} --help"
+    f"{text!r} belongs to no flag{near}; expected {usage} --flag=value; see "
+    f"stemgen-jax {argv[0]} --help"
   )
 
 

@@ -31,10 +31,7 @@ def after_take(
   """
   if files.mix:
     stem = another(values.weights, [request.stem])
-    words = ["generate", str(files.mix), f"--stem={stem}"]
-    if values.weights != "demo":
-      words.append(f"--weights={values.weights}")
-    words += _given(values, _OF_CODEC)
+    words = ["generate", str(files.mix), f"--stem={stem}", *model_flags(values)]
     return f"next, {stem} for the mix: {command(words)}"
   if files.codes:
     given = _given(values, _OF_CODEC)  # the take states its weights
@@ -52,6 +49,13 @@ def another(weights: str, have: Collection[str]) -> str:
   """Return an instrument that weights know and a song has not, or bass."""
   known = (x for x in exported.instruments(weights) if x not in have)
   return next(known, "bass")
+
+
+def model_flags(values: flags.FlagValues) -> list[str]:
+  """Return the flags of weights and codec, unless they are the default."""
+  weights = values.weights  # an edit sets those of its take
+  named = [] if weights == "demo" else [f"--weights={weights}"]
+  return [*named, *_given(values, _OF_CODEC)]
 
 
 def command(words: Iterable[str]) -> str:

@@ -46,14 +46,22 @@ def run(beat, tmp_path, monkeypatch, capsys):
 def test_song_is_built_and_exported(run, beat, fake):
   out = run(f"--context={beat}", "--add=Bass Guitar", "--takes=2", "--seed=5")
   assert "take 2: bass, seed 5, 2.0 s" in out
+  assert re.search(r"\nnext: .* layer song --keep=[23]\n$", out)
   assert [request.stem for request in fake.asked[1:]] == ["bass"]
-  assert "kept  bass, seed 6" in run("--keep=3")
-  assert "kept  drums, seed 0" in run("--add=drums", "--keep_best")
+  out = run("--keep=3")
+  assert "kept  bass, seed 6" in out
+  assert out.endswith(" layer song --add=piano\n")
+  out = run("--add=drums", "--keep_best")
+  assert "kept  drums, seed 0" in out
+  assert out.endswith(" layer song --add=piano\n")
   out = run("--layer=bass", "--gain_db=-3")
   assert re.search(r"bass +3  kept   bass, seed 6 .*-3\.0 dB", out)
-  assert "take 5: bass, seed 7" in run("--vary=3", "--share=0.2")
+  assert "next: " not in out
+  out = run("--vary=3", "--share=20%")
+  assert "take 5: bass, seed 7" in out
+  assert out.endswith(" layer song --keep=5\n")
   assert fake.asked[-1].edit.share == 0.2
-  run("--regenerate=3", "--regions=0.2-0.4,0.5-0.6")
+  run("--regenerate=3", "--regions=0:00.2-0.4,0.5-0.6")
   assert fake.asked[-1].edit.regions == [(0.2, 0.4), (0.5, 0.6)]
   out = run("--undo", "--export=files", "--bpm=124")
   assert "wrote files/02-bass.wav" in out.replace("\\", "/")
@@ -69,6 +77,7 @@ def test_plan_is_replayed(run, fake):
   seeds = [list(request.seeds) for request in fake.asked[1:]]
   assert seeds == [[3, 4, 5], [3, 4, 5]]
   assert out.count("kept") == 1 + 3  # the header, and three layers
+  assert re.search(r"\nnext: .* layer song --add=\w+\n$", out)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +105,14 @@ def test_plan_is_replayed(run, fake):
 def test_errors_are_one_line(run, beat, arguments, message):
   given = [argument.replace("BEAT", str(beat)) for argument in arguments]
   assert message in run(*given, expect=1)
+
+
+def test_session_and_music_need_no_flags(beat, fake, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  assert __main__.main(["layer", "my song", str(beat), "--add=drums"]) == 0
+  assert __main__.main(["layer", "--add=pad", "--keep-best", "my song"]) == 0
+  layers = Session.open("my song").song.layers
+  assert [x.name for x in layers] == ["beat-1", "drums", "synth_pad"]
 
 
 def test_session_that_exists_is_not_started_again(run, beat):

@@ -72,6 +72,8 @@ def run(context, capsys):
       ["regenerate", "mix.wav", "--regions=1:00-1:75"],
       "'1:00-1:75' is not a region",
     ),
+    (["layer", "song", "no.wav", "--takes=2"], "no such file: no.wav"),
+    (["export", "runs/demo"], "did you mean --run=runs/demo?"),
     (["layer", "mix.wav", "--add=bass"], "layer my_song mix.wav"),
     (["layer", "song", "--stem=bass"], "did you mean --add?"),
   ],
