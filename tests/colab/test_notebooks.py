@@ -1,8 +1,11 @@
 """Notebooks run from top to bottom, in one kernel."""
 
 import copy
+import importlib.util
 import pathlib
 import re
+import subprocess
+import sys
 import zipfile
 
 import nbclient
@@ -97,6 +100,47 @@ def test_committed_notebooks_have_no_outputs():
       assert one.get("execution_count") is None
 
 
+@pytest.mark.parametrize(
+  ("device", "extra"),
+  [("nvidia[0-9]*", "jax[cuda12]"), ("accel[0-9]*", "jax[tpu]"), ("", None)],
+)
+def test_set_up_installs_for_the_running_kernel(
+  device, extra, tmp_path, monkeypatch
+):
+  names = ("play_along", "train_your_own", "ablations")
+  setups = [cell(read(f"{x}.ipynb"), "Set up").source for x in names]
+  # They differ in what training needs in addition.
+  assert setups[1] == setups[2]
+  assert set(setups[0].splitlines()) - set(setups[1].splitlines()) == {
+    '  packages = ["-e", "stemgen-jax"]'
+  }
+  for setup in setups[:2]:
+    called = []
+
+    def run(command, called=called, **_):
+      called.append(command)
+      return subprocess.CompletedProcess(command, 0)
+
+    with monkeypatch.context() as patch:
+      patch.chdir(tmp_path)
+      patch.setattr(subprocess, "run", run)
+      patch.setattr(importlib.util, "find_spec", lambda _: None)
+      patch.setattr(pathlib.Path, "glob", lambda _, x: [x] * (x == device))
+      patch.setattr(sys, "path", list(sys.path))
+      patch.setenv("PATH", "/bin")
+      address = "https://example.org/stemgen-jax"
+      exec(setup.replace('REPOSITORY = ""', f'REPOSITORY = "{address}"'), {})
+      assert sys.path[0] == str(tmp_path / "stemgen-jax")
+    assert called[0] == ["git", "clone", address, "stemgen-jax"]
+    # One call resolves the versions of jax and its plugin together.
+    assert [x for x in called[1] if x.startswith("jax")] == [extra] * bool(
+      extra
+    )
+    loaded = (tmp_path / called[1][called[1].index("-c") + 1]).read_text()
+    assert f"numpy=={np.__version__}" in loaded.splitlines()
+    assert "jupyterlab" not in loaded
+
+
 def test_play_along(kernel, tmp_path):
   notebook = read("play_along.ipynb")
   # The musician's file is louder than full scale, and mono.
@@ -110,13 +154,20 @@ def test_play_along(kernel, tmp_path):
   change = filled(cell(notebook, "Change a take"), FROM=0.5, TO=1.0)
   mix = cell(notebook, "Mix, and go back")
   undo = filled(mix, ACTION="undo")
+  at = notebook.cells.index(cell(notebook, "Load the model"))
+  present = nbformat.v4.new_code_cell("accelerator = lambda: 'cuda12'")
+  notebook.cells.insert(at, present)
   begin = notebook.cells[: notebook.cells.index(choose) + 1]
   end = [change, mix, undo, notebook.cells[-1]]
   notebook.cells = copy.deepcopy([*begin, own, *first, *second, *end])
 
   printed, shown = execute(kernel, notebook, tmp_path)
   assert (tmp_path / "drums-session" / "session.json").is_file()
-  assert "Runs on" in printed
+  assert "Runs on " in printed
+  unused = (
+    "warning: this machine has an accelerator (cuda12), but JAX" in printed
+  )
+  assert unused == ("x cpu." in printed)
   assert "tempo" in printed
   assert "dB too loud to play: lowered" in printed
   assert players(shown) == [1, 1, 4, 1, 2, 1, 2, 1, 1]
@@ -143,6 +194,8 @@ def trained(kernel, tmp_path_factory):
   flags = " ".join(f"--{name}={value}" for name, value in SMALL_MODEL.items())
   replaced(notebook, "Train", STEPS=4, MORE_FLAGS=flags)
   replaced(notebook, "Evaluate", EXAMPLES=2)
+  soundfile.write(folder / "song.wav", np.zeros(2 * 44100), 44100)
+  replaced(notebook, "Generate", MUSIC="song.wav")
   return folder, *execute(kernel, notebook, folder)
 
 
