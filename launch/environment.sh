@@ -112,7 +112,7 @@ prepare() {
     "${pip[@]}" -r "$root/launch/requirements-kernels.txt"
     "${pip[@]}" --no-deps -e "$root"
   elif [ "$wanted" = test ]; then
-    "${pip[@]}" -e "$root[test]" -c "$root/launch/constraints.txt"
+    "${pip[@]}" -e "${root}[test]" -c "$root/launch/constraints.txt"
     "${pip[@]}" --no-deps -r "$root/launch/requirements-nodeps.txt"
   else
     "${pip[@]}" -e "$root" -c "$root/launch/constraints.txt"
