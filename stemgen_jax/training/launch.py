@@ -7,7 +7,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 
@@ -19,8 +19,10 @@ from stemgen_jax.data.mixture import Mixture
 from stemgen_jax.generation import compilation
 from stemgen_jax.model.products import resolve_dtype
 from stemgen_jax.training import metrics, processes, trainer, watchdog
-from stemgen_jax.training.audition import EXAMPLES, Auditioner
 from stemgen_jax.training.config import TrainConfig
+
+if TYPE_CHECKING:
+  from stemgen_jax.training.audition import Auditioner  # imports matplotlib
 
 
 def train(
@@ -165,15 +167,18 @@ def _auditioner(
   validated: Mixture | None,
   out: pathlib.Path,
   name: str | None,
-) -> Auditioner | None:
+) -> "Auditioner | None":
   """Return the first process's auditioner, if examples and codec exist."""
   if not config.listen_every or not processes.is_first():
     return None
+
+  from stemgen_jax.training import audition
+
   # Empty pairs have no context.
   count = 0
   if validated is not None:
     valid = Manifest.load(validated.folders[0]).counts["valid"]
-    count = min(EXAMPLES, valid["pairs"] - valid["empty"])
+    count = min(audition.EXAMPLES, valid["pairs"] - valid["empty"])
   if validated is None or not count:
     print("no audition: no validation pair has a context", file=sys.stderr)
     return None
@@ -190,4 +195,4 @@ def _auditioner(
   examples = batches.eval_examples(
     validated.folders[0], "valid", config.model.window, count
   )
-  return Auditioner(config.model, examples, codec, out)
+  return audition.Auditioner(config.model, examples, codec, out)

@@ -13,7 +13,7 @@ import os
 import pathlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,6 @@ from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.model import Params, sharding
 from stemgen_jax.model.attention import check_form
 from stemgen_jax.training import processes, runs, watchdog
-from stemgen_jax.training.audition import Auditioner
 from stemgen_jax.training.checkpoint import About, Checkpoints, abstract
 from stemgen_jax.training.config import TrainConfig, check_same_run
 from stemgen_jax.training.early_stopping import Best
@@ -46,6 +45,9 @@ from stemgen_jax.training.step import (
   make_validation_step,
 )
 
+if TYPE_CHECKING:
+  from stemgen_jax.training.audition import Auditioner  # imports matplotlib
+
 
 def train(
   config: TrainConfig,
@@ -55,7 +57,7 @@ def train(
   out: str | os.PathLike,
   *,
   summary: dict[str, Any] | None = None,
-  auditioner: Auditioner | None = None,
+  auditioner: "Auditioner | None" = None,
   command: str = "",
   restore_step: int | None = None,
   copies: int = 1,
@@ -167,7 +169,7 @@ class _Run:
   checkpoints: Checkpoints
   best: Best
   summary: dict[str, Any]
-  auditioner: Auditioner | None
+  auditioner: "Auditioner | None"
   watch: watchdog.Watchdog
 
 
