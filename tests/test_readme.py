@@ -1,5 +1,6 @@
 """Every command of every README runs, or its dry run does, on small data."""
 
+import dataclasses
 import functools
 import itertools
 import pathlib
@@ -19,9 +20,9 @@ from stemgen_jax import __main__ as command
 from stemgen_jax.apps import train
 from stemgen_jax.codec.training import report
 from stemgen_jax.data.sources import soundfont
-from stemgen_jax.evaluation import perturbations
 from stemgen_jax.evaluation.studies import grid
 from stemgen_jax.paths import LOOPS
+from stemgen_jax.sampling import settings
 
 pytestmark = pytest.mark.processes
 
@@ -254,9 +255,6 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
   small_weights.save(tmp_path / "small.safetensors")
   one_clip = functools.partial(report.report, count=1)
   monkeypatch.setattr(report, "report", one_clip)
-  # tests/evaluation/test_perturbations.py makes all of them.
-  few = ["unchanged", "transposed +1", "late by 1/8"]
-  monkeypatch.setattr(perturbations, "names", lambda *, pitched: few)
   noise = np.random.default_rng(0).normal(0, 0.1, (5 * 44100, 2))
   soundfile.write("my_mix.wav", noise, 44100)
   trees.slakh(tmp_path / "slakh2100_flac_redux")
@@ -312,6 +310,9 @@ def test_python_examples_run(path, result, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   noise = np.random.default_rng(0).normal(0, 0.1, (44100, 1))
   soundfile.write("my_mix.wav", noise, 44100)
+  for name, preset in settings.PRESETS.items():
+    few = dataclasses.replace(preset, steps=(1,))
+    monkeypatch.setitem(settings.PRESETS, name, few)
   exec(compile(code, path.name, "exec"), {})
   assert pathlib.Path(result).exists()
 
