@@ -6,7 +6,7 @@ Start the studio, and open the address that it prints:
 
 Continue the song of another folder, with other weights:
 
-  stemgen-jax studio --session=my_song --weights=runs/mine/model.safetensors
+  stemgen-jax studio my_song --weights=runs/mine/model.safetensors
 
 Only programs of this machine reach it. Its HTTP API is described on the page
 /docs, with examples in stemgen_jax/studio/README.md.
@@ -19,6 +19,7 @@ from absl import flags
 from stemgen_jax.cli.flags.bound import bound
 from stemgen_jax.cli.flags.required import required
 
+WORDS = ("session",)
 FLAGS = flags.FlagValues()
 _add = bound(FLAGS)
 _add.string(

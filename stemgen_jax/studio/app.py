@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from stemgen_jax.studio import notices, routes, uploads
+from stemgen_jax.studio import harp, notices, routes, uploads
 from stemgen_jax.studio.errors import MissingError, RequestError
 from stemgen_jax.studio.safety import Safety
 from stemgen_jax.studio.studio import Studio
@@ -58,6 +58,7 @@ def create_app(studio: Studio) -> FastAPI:
     with notices.routed():
       studio.loading.start()
       yield
+    app.state.harp.close()
     studio.close()
 
   app = FastAPI(
@@ -68,8 +69,9 @@ def create_app(studio: Studio) -> FastAPI:
     redoc_url=None,
     lifespan=lifespan,
   )
-  app.state.studio = studio
-  app.include_router(routes.router)
+  app.state.studio, app.state.harp = studio, harp.Harp(studio)
+  for router in (routes.router, harp.router):
+    app.include_router(router)
   _add_files(app)
   app.add_middleware(Safety, most_bytes=uploads.MOST_BYTES)
   for kind, handler in (

@@ -1,7 +1,8 @@
 """The model of the server, which loads while the server answers."""
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from stemgen_jax.generation.stemgen import StemGen
 
@@ -26,6 +27,7 @@ class Loading:
     """
     self._load, self.name, self._changed = load, name, changed
     self._done = threading.Event()
+    self._free = threading.Lock()
     self._model: StemGen | None = None
     self._error: Exception | None = None
 
@@ -56,6 +58,17 @@ class Loading:
     if self._model is None:
       raise ValueError(f"the model could not be loaded: {self._error}")
     return self._model
+
+  @contextlib.contextmanager
+  def used(self, check: Callable[[], object]) -> Iterator[StemGen]:
+    """Yield the model to one user at a time; arguments as in `wait`."""
+    model = self.wait(check)
+    while not self._free.acquire(timeout=_POLL):
+      check()
+    try:
+      yield model
+    finally:
+      self._free.release()
 
   def _run(self) -> None:
     try:

@@ -6,9 +6,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from stemgen_jax.audio import Audio, isolated
+from stemgen_jax.audio import isolated
 from stemgen_jax.session import Clip, Layer, Session
 from stemgen_jax.session.export import export
 from stemgen_jax.studio import work
@@ -177,20 +175,6 @@ def job_as_json(job: Job) -> dict[str, Any]:
     "clips": list(job.clips),
     "request": request,
   }
-
-
-def peaks(sound: Audio, count: int) -> list[float]:
-  """Return the largest magnitudes of equal parts of a sound.
-
-  Args:
-    sound: the sound.
-    count: number of parts; as many as samples at most.
-  """
-  magnitudes = np.abs(sound.samples).max(axis=1)  # [n]
-  count = min(count, len(magnitudes))
-  edges = np.arange(count) * len(magnitudes) // count
-  found = np.maximum.reduceat(magnitudes, edges)
-  return [round(float(x), 4) for x in found]
 
 
 def exported(song: OpenSong, folder: pathlib.Path) -> pathlib.Path:

@@ -1,18 +1,14 @@
 """The routes of the song and of its jobs."""
 
-import io
 from typing import Annotated, Any, cast
 
-import numpy as np
-import soundfile
 from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from stemgen_jax.audio import Audio
 from stemgen_jax.paths import LOOPS
 from stemgen_jax.session import Session
-from stemgen_jax.studio import bodies, notices, open_song, uploads, work
+from stemgen_jax.studio import bodies, notices, open_song, sounds, uploads, work
 from stemgen_jax.studio.errors import (
   ConflictError,
   MissingError,
@@ -197,7 +193,7 @@ def get_clip(
   if cached:
     return Response(status_code=304, headers=headers)
   sound = _studio(request).song.session.audio(number)
-  return Response(_wav(sound), media_type="audio/wav", headers=headers)
+  return Response(sounds.wav(sound), media_type="audio/wav", headers=headers)
 
 
 @router.get("/clips/{number}/peaks", tags=["clips"])
@@ -214,7 +210,7 @@ def get_peaks(
     return Response(status_code=304, headers=headers)
   sound = _studio(request).song.session.audio(number)
   response.headers.update(headers)
-  return {"peaks": open_song.peaks(sound, count), "seconds": sound.seconds}
+  return {"peaks": sounds.peaks(sound, count), "seconds": sound.seconds}
 
 
 @router.post("/undo", tags=["song"])
@@ -241,7 +237,7 @@ def redo(request: Request) -> JsonObject:
 def get_mix(request: Request) -> Response:
   """Return the mix of the audible layers."""
   mix, _ = _studio(request).song.session.mix()
-  return Response(_wav(mix), media_type="audio/wav")
+  return Response(sounds.wav(mix), media_type="audio/wav")
 
 
 @router.post("/export", tags=["song"])
@@ -321,17 +317,3 @@ def _caching(
   how = _FOREVER if id else "private, no-cache"
   same = request.headers.get("if-none-match") == tag
   return same, {"etag": tag, "cache-control": how}
-
-
-def _wav(sound: Audio) -> bytes:
-  """Return a wav file of 24 bits, or of floats if it exceeds full scale."""
-  loud = np.abs(sound.samples).max(initial=0) > 1
-  stream = io.BytesIO()
-  soundfile.write(
-    stream,
-    sound.samples,
-    sound.sample_rate,
-    subtype="FLOAT" if loud else "PCM_24",
-    format="WAV",
-  )
-  return stream.getvalue()

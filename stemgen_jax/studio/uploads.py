@@ -30,14 +30,15 @@ class Upload(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def decoded(
-  request: Request, folder: pathlib.Path, *fields: str
+  request: Request, folder: pathlib.Path, *fields: str, file: str = "file"
 ) -> AsyncIterator[Upload]:
   """Decode the file of a form.
 
   Args:
     request: request with a form (multipart/form-data).
     folder: folder for the file meanwhile; it is made if necessary.
-    *fields: names of fields that the form may have next to `file`.
+    *fields: names of fields that the form may have next to the file.
+    file: name of the field of the file.
 
   Raises:
     RequestError: the form has other fields, or no file.
@@ -46,17 +47,17 @@ async def decoded(
   async with request.form(
     max_files=1, max_fields=len(fields), max_part_size=_MOST_FIELD
   ) as form:
-    values = {name: value for name, value in form.items() if name != "file"}
+    values = {name: value for name, value in form.items() if name != file}
     if unknown := sorted(values.keys() - set(fields)):
       raise RequestError(
-        f"unknown field {unknown[0]!r}: expected file, {', '.join(fields)}"
+        f"unknown field {unknown[0]!r}: expected {', '.join((file, *fields))}"
       )
-    upload = form.get("file")
+    upload = form.get(file)
     if not isinstance(upload, UploadFile):
-      raise RequestError("no file: expected a form with the field `file`")
+      raise RequestError(f"no file: expected a form with the field `{file}`")
     texts = {name: value for name, value in values.items() if value}
     if not all(isinstance(value, str) for value in texts.values()):
-      raise RequestError("expected one file, in the field `file`")
+      raise RequestError(f"expected one file, in the field `{file}`")
     name = _shown(upload.filename or "")
     sound = await run_in_threadpool(_decode, upload, name, folder)
     yield Upload(sound, name, {key: str(x) for key, x in texts.items()})

@@ -151,8 +151,19 @@ def run(
   if isinstance(request, bodies.Extend):
     accepted = [layer.clip for layer in session.song.layers if layer.clip]
     runs = max(1, sum(clip.generated for clip in accepted))
-  reporting = _Reporting(loading.wait(running.check), running, runs)
-  model = cast(StemGen, reporting)  # sessions use only its `run`
+  with loading.used(running.check) as found:
+    # Sessions use only the `run` of a model.
+    model = cast(StemGen, _Reporting(found, running, runs))
+    _run(running, session, model, changed)
+
+
+def _run(
+  running: Running,
+  session: Session,
+  model: StemGen,
+  changed: Callable[[], object],
+) -> None:
+  request = running.job.request
 
   def done(clip: Clip) -> None:
     found = [x.name for x in session.song.layers if clip in x.clips]
