@@ -49,7 +49,9 @@ function barMarks(song, gap) {
     const bar = index / step;
     const strong = index % step === 0 && bar % every === 0;
     if (!strong && !(weak && every === 1)) return [];
-    return [{ time, label: strong ? String(bar + 1) : "", strong }];
+    const wide = gap < length / step / 1.5; // room for names of beats
+    const name = index % step && wide ? place(song, time) : "";
+    return [{ time, label: strong ? String(bar + 1) : name, strong }];
   });
 }
 

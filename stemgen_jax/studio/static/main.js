@@ -42,7 +42,10 @@ function receiveJobs(jobs) {
     if (edited && old && job.clips.length > old.clips.length) {
       shown[job.layer] = job.clips.at(-1);
     }
-    if (old && !old.layer) current = job.layer || current; // its first take
+    // The keys act on a new layer, unless another one is in use.
+    if (old && !old.layer && !document.activeElement.closest(".lane")) {
+      current = job.layer || current;
+    }
     if (old && job.notices.length > old.notices.length) {
       tell(job.notices.at(-1));
     }

@@ -10,8 +10,7 @@ import { takeName } from "./takes.js";
 const FEW_UNKNOWN = 2; // instruments that the weights do not know, at first
 const TAKES = [1, 2, 3, 6];
 // Layers in the order in which most songs are built.
-const ORDER =
-  "drums bass piano synth_lead synth_pad guitar strings".split(" ");
+const ORDER = "drums bass piano synth_lead synth_pad guitar strings".split(" ");
 const STRANGE = "These weights were not trained on it: expect poor results";
 const FIRST = "Add the first layer";
 const NEXT = "Add a layer that fits all of this";

@@ -64,8 +64,9 @@ export class Ruler {
   }
 
   update() {
-    const { song, unit, snap } = state;
+    const { song, unit, snap, zoom } = state;
     if (!song?.started) return;
+    document.querySelector(".sheet").style.setProperty("--zoom", zoom);
     const width = this.bars.clientWidth;
     press(this.snap, snap);
     this.snap.disabled = !song.tempo;

@@ -31,7 +31,8 @@ function save() {
 export function viewOf(song) {
   const [id, view] = JSON.parse(sessionStorage.view ?? "[]");
   if (song.id && id === song.id) return Object.fromEntries(view);
-  return { shown: {}, current: "", selection: null, loop: song.loop };
+  const { loop } = song;
+  return { shown: {}, current: "", selection: null, loop, zoom: 1 };
 }
 
 /** Call a function after every change, at most once a frame. */

@@ -10,10 +10,11 @@ export function takeName(layer, number) {
   return `take ${place + 1}`;
 }
 
-function fitTitle(clip, isBest) {
-  if (clip.fit === null) return "";
-  const rank = isBest ? ", the best of this layer" : "";
-  return `fit ${clip.fit}${rank} (how well it fits the layers below: higher is better)`;
+const FIT = "fit: how well it fits the layers below, higher is better";
+
+function fitOf({ fit }, isBest) {
+  const text = `${isBest ? "best fit" : "fit"} ${Math.round(fit)}`;
+  return h("span", { class: isBest ? "fit best" : "fit" }, text);
 }
 
 function chip(layer, clip) {
@@ -31,14 +32,12 @@ function chip(layer, clip) {
       class: "take-main",
       "aria-pressed": String(on),
       "data-key": `take ${number}`,
-      title: `Hear ${clip.name}${key}; ${fitTitle(clip, isBest)}`,
+      title: `Hear ${clip.name}${key}; ${FIT}`,
       onclick: () => actions.listen(layer, number),
     },
     h("span", {}, name),
     h("span", { class: "seed" }, originOf(clip)),
-    clip.fit === null
-      ? null
-      : h("span", { class: isBest ? "fit best" : "fit" }, `fit ${Math.round(clip.fit)}`),
+    clip.fit !== null && fitOf(clip, isBest),
   );
   const star = h(
     "button",
