@@ -292,7 +292,7 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["stemgen-jax", *arguments])
     code = command.main(arguments)
     assert code == 0, f"{line}\n{capsys.readouterr().err}"
-  assert pathlib.Path("bass-seed6.wav").exists()
+  assert pathlib.Path("my_mix-bass-3.wav").exists()
   assert pathlib.Path("runs/demo/model.md").exists()
   assert pathlib.Path("runs/demo/listen/index.html").exists()
 

@@ -2,11 +2,11 @@
 
 The longer music begins with that of the take; the take itself stays:
 
-  stemgen-jax extend --take=bass.wav --context=longer_mix.wav --out=longer.wav
+  stemgen-jax extend bass.wav longer_mix.wav
 
 A take that was generated from nothing continues to a length:
 
-  stemgen-jax extend --take=drums.wav --seconds=16 --out=longer.wav
+  stemgen-jax extend drums.wav --seconds=1:30 --out=longer.wav
 """
 
 from absl import flags

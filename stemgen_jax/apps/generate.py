@@ -3,17 +3,17 @@
 Give it a mix and an instrument; the stem comes back in the format of your
 file: same length, sample rate and channels, so that it lines up in your DAW.
 
-  stemgen-jax generate --context=my_mix.wav --stem=bass --out=bass.wav
+  stemgen-jax generate my_mix.wav --stem=bass
 
 Four takes to choose from, bass-seed3.wav ... bass-seed6.wav, each with a mix
 (the same seed always gives the same take):
 
-  stemgen-jax generate --context=my_mix.wav --stem=bass --out=bass.wav \\
-    --seed=3 --takes=4 --mix=mix.wav
+  stemgen-jax generate my_mix.wav --stem=bass --out=bass.wav --mix=mix.wav \\
+    --seed=3 --takes=4
 
 A loop for a loop, which repeats without a click:
 
-  stemgen-jax generate --context=loop.wav --loop --stem=bass --out=bass.wav
+  stemgen-jax generate loop.wav --loop --stem=bass
 
 Eight seconds of drums from nothing, with a picture:
 
@@ -57,8 +57,8 @@ _add.string(
 _add.bool(
   "exact",
   False,
-  "Sample one take at a time on GPU and TPU too: a seed gives the same bits "
-  "for any --takes.",
+  "Sample one take at a time on GPU and TPU too, for the same bits with any "
+  "--takes.",
 )
 _add.integer(
   "best",

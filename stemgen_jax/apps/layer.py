@@ -2,30 +2,30 @@
 
 Start a session from your music, and generate two takes of a bass for it:
 
-  stemgen-jax layer --session=my_song --context=loop.wav --add=bass --takes=2
+  stemgen-jax layer my_song loop.wav --add=bass --takes=2
 
 Keep one by its number in the list that is printed; then the next instrument,
 which is generated for the loop with that bass:
 
-  stemgen-jax layer --session=my_song --keep=3
-  stemgen-jax layer --session=my_song --add=piano --takes=3 --keep_best
+  stemgen-jax layer my_song --keep=3
+  stemgen-jax layer my_song --add=piano --takes=3 --keep_best
 
 Change a take, or the mixer; return to an earlier song:
 
-  stemgen-jax layer --session=my_song --vary=3 --share=0.3
-  stemgen-jax layer --session=my_song --regenerate=3 --regions=1.5-4
-  stemgen-jax layer --session=my_song --layer=bass --gain_db=-3 --pan=0.2
-  stemgen-jax layer --session=my_song --undo
+  stemgen-jax layer my_song --vary=3 --share=30%
+  stemgen-jax layer my_song --regenerate=3 --regions=1.5-4
+  stemgen-jax layer my_song --layer=bass --gain_db=-3 --pan=0.2
+  stemgen-jax layer my_song --undo
 
 Write one aligned wav for each layer, the mix, and projects for DAWs
 (song.dawproject, song.rpp):
 
-  stemgen-jax layer --session=my_song --export=my_song_files
+  stemgen-jax layer my_song --export=my_song_files
 
 Or replay a table of steps (the package has drums, chords and melody, after the
 sessions of StemGen's demo page):
 
-  stemgen-jax layer --session=out/demo_song --plan=drums
+  stemgen-jax layer out/demo_song --plan=drums
 """
 
 from absl import flags

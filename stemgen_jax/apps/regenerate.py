@@ -1,9 +1,9 @@
 """Sample regions of a take again and keep the rest.
 
-By time in seconds, or by bars of a tempo; several at once if you like:
+By time, or by bars of a tempo; several at once if you like:
 
-  stemgen-jax regenerate --take=bass.wav --regions=2.5-4,6-7 --out=bass2.wav
-  stemgen-jax regenerate --take=bass.wav --bars=3-4 --bpm=120 --out=bass2.wav
+  stemgen-jax regenerate bass.wav --regions=2.5-4,1:06-1:07.5
+  stemgen-jax regenerate bass.wav --bars=3-4 --bpm=120 --out=bass2.wav
 
 Outside of the regions every sample stays, except for a cross-fade of one codec
 frame (20 ms at 50 frames a second) on either side.

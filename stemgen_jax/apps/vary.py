@@ -2,11 +2,11 @@
 
 Half of the time, in runs of half a second, is sampled again:
 
-  stemgen-jax vary --take=bass.wav --out=bass2.wav
+  stemgen-jax vary bass.wav
 
 The notes stay, and their sound changes:
 
-  stemgen-jax vary --take=bass.wav --share=1 --from_level=1 --out=bass2.wav
+  stemgen-jax vary bass.wav --share=100% --from_level=1
 """
 
 from absl import flags

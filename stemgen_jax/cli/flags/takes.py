@@ -71,8 +71,8 @@ def _define(
   add.string(
     "mix",
     None,
-    "Also write context and stem together, to this file. Never clips: the mix "
-    "is lowered as a whole where needed.",
+    "Also write context and stem together, to this file, lowered as a whole "
+    "where it would clip.",
   )
   add.string(
     "picture", None, "Also draw waveforms and spectrograms, to this .png."
@@ -86,11 +86,10 @@ def _define(
   add.bool(
     "keep_codes",
     True,
-    "Write NAME.codes.npz next to each stem, which vary, regenerate and extend "
-    "need.",
+    "Write NAME.codes.npz next to each stem, for vary, regenerate and extend.",
   )
   add.bool("overwrite", False, "Replace existing files.")
-  add.bool("verbose", False, "Print the seconds of each part of the work.")
+  add.bool("verbose", False, "Print what each take cost, and its rank.")
   add.string(
     "weights",
     weights,
