@@ -20,7 +20,7 @@ Eight seconds of drums from nothing, with a picture:
   stemgen-jax generate --seconds=8 --stem=drums --out=drums.flac \\
     --picture=drums.png
 
-The cost for every preset, without generating: --dry_run. Any setting of the
+The time for every preset, without generating: --dry_run. Any setting of the
 sampling is a flag, such as --settings.rank=low_discrepancy,
 --settings.guidance.context=3 or --settings.top_k=0,0,64,64 (per level).
 """
@@ -37,8 +37,8 @@ _add = bound(FLAGS)
 _add.string(
   "context",
   None,
-  "The music to generate a stem for: wav, flac, ogg, mp3 or aiff, 0.2 s to 10 "
-  "minutes.",
+  "The music, with or without the flag: wav, flac, ogg, mp3 or aiff, 0.2 s to "
+  "10 minutes.",
 )
 _add.time("seconds", None, "Without --context: start from nothing, this long.")
 _add.bool(
@@ -63,11 +63,9 @@ _add.bool(
 _add.integer(
   "best",
   None,
-  "Write only so many of --takes: those that fit --context best.",
+  "Write only so many of --takes, those that fit best.",
 )
-_add.bool(
-  "dry_run", False, "Print the cost of a stem of this length and write nothing."
-)
+_add.bool("dry_run", False, "Print how long a stem takes, and write nothing.")
 takes.define(FLAGS)
 main = takes.main_of("generate", FLAGS)
 

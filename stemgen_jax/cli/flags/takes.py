@@ -58,16 +58,18 @@ def _define(
   add.string(
     "out",
     None,
-    "The file to write, .wav or .flac; with several takes NAME-seedS.wav. "
-    "Default: a new name next to the music, such as song-bass.wav.",
+    "The file to write, .wav or .flac. Default: a new name next to the music, "
+    "as song-bass.wav.",
   )
   add.integer(
     "seed",
     seed,
-    "Number of the new take: the same number gives the same take again."
+    "The same number gives the same take again."
     + (" Default: that of the take plus 1." if seed is None else ""),
   )
-  add.integer("takes", 1, "Number of takes, with seeds counting up.")
+  add.integer(
+    "takes", 1, "Number of takes, NAME-seedS.wav, with seeds counting up."
+  )
   add.string(
     "mix",
     None,
@@ -107,7 +109,7 @@ def _define(
   add.string(
     "codec_device",
     "auto",
-    "Device of the codec: cpu, cuda, cuda:N; auto is a GPU if there is one.",
+    "cpu, cuda, cuda:N, or auto: a GPU if there is one.",
   )
   add.enum(
     "dtype",
