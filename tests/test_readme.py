@@ -65,6 +65,7 @@ SMALLER = {
   "regenerate": "--steps=1",
   "extend": "--steps=1",
   "layer": "--steps=1",
+  "live": "--steps=1 --overwrite",
   "prepare": "--pairs=2 --workers=0",
   "train": f"--config.steps=4 --config.batch=2 {_SMALL_MODEL} "
   "--config.validate_batches=1 --config.mesh_data=1",

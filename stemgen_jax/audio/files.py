@@ -34,7 +34,7 @@ WRITABLE = (".wav", ".flac")
 _CUT_CHUNK = re.compile(r"(?:data|SSND)\s*: (\d+) \(should be (\d+)\)")
 _CUT_OGG = "Last page lacks an end-of-stream bit"
 _STREAMED = 0x7FFF0000  # larger sizes mean "unknown"
-_SUBTYPES = {16: "PCM_16", 24: "PCM_24", "float": "FLOAT"}
+SUBTYPES = {16: "PCM_16", 24: "PCM_24", "float": "FLOAT"}
 _BLOCK = 1 << 18  # samples decoded at a time
 # Values of all channels that a file may have: 400 MB, 17 minutes of stereo at
 # 48 kHz.
@@ -326,7 +326,7 @@ def write(
       "w",
       samplerate=audio.sample_rate,
       channels=audio.channels,
-      subtype=_SUBTYPES[bits],
+      subtype=SUBTYPES[bits],
       format=format,
     ) as file:
       title = str(metadata.get("title", path.stem))
@@ -363,7 +363,7 @@ def read_metadata(path: disk.Path) -> dict[str, Any]:
 
 def check_bits(path: disk.Path, bits: Bits) -> None:
   """Raise ValueError if a file of that name cannot have that bit depth."""
-  if bits not in _SUBTYPES:
+  if bits not in SUBTYPES:
     raise ValueError(f"bits {bits!r}: expected 16, 24 or 'float'")
   if bits == "float" and pathlib.Path(path).suffix.lower() == ".flac":
     raise ValueError(

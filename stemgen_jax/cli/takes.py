@@ -202,14 +202,14 @@ def _seeds(values: flags.FlagValues, first: int) -> range:
 
 
 def _validated(values: flags.FlagValues, **arguments: Any) -> GenerationRequest:
-  with _flags_in_errors(values):
+  with flags_in_errors(values):
     request = GenerationRequest(**arguments).validate()
   settings.check_scales(values, genre=request.genre, role=request.role)
   return request
 
 
 @contextlib.contextmanager
-def _flags_in_errors(values: flags.FlagValues) -> Iterator[None]:
+def flags_in_errors(values: flags.FlagValues) -> Iterator[None]:
   """Replace the `arguments` that errors of a request name by --flags."""
   try:
     yield
@@ -245,7 +245,7 @@ def _check_conditions(
   """Check the conditions of exported weights before any model is loaded."""
   known = exported_lib.read(values.weights).get("conditions")
   if isinstance(known, list):
-    with _flags_in_errors(values):
+    with flags_in_errors(values):
       request.check_conditions(known, values.weights)
 
 
@@ -304,7 +304,7 @@ def _run(
 
   with progress.Steps(delay=0.0) as steps, warnings_shown():
     # Takes are sampled in the loop; errors are raised here.
-    with _flags_in_errors(values), compilation.shown():
+    with flags_in_errors(values), compilation.shown():
       takes = stemgen.run(dataclasses.replace(request, progress=steps))
     if "best" in values and values.best and context:
       from stemgen_jax.generation import selection

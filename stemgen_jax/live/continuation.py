@@ -121,7 +121,7 @@ class Continuation:
       return np.repeat(noise.astype(np.float32), stop - start, axis=0)
 
     length = round(seconds * self._rate)
-    start = round(self._weights.config.window * self._frame)
+    start = max(round(self._weights.config.window * self._frame), length)
     request = Request(
       layer="",
       bar=0,

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -19,64 +19,13 @@ from stemgen_jax.live.beats import Beats
 from stemgen_jax.live.clock import Clock, Done, Worker
 from stemgen_jax.live.grid import Grid
 from stemgen_jax.live.line import Line
+from stemgen_jax.live.options import Change, Options
 from stemgen_jax.live.pace import SHARE, Figures, Pace
 from stemgen_jax.live.request import Controls, Generator, Request
 from stemgen_jax.live.ring import Ring
 
 _MOST_FAILURES = 3  # in a row
 _EVENTS = 1000  # kept for the display
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Options:
-  """How an engine plays.
-
-  Attributes:
-    chunk_bars: bars of a chunk, at least 1.
-    slack_beats: beats from the request for a chunk to the bar line where it
-      enters, above 0, at most a chunk.
-    hold: a chunk repeats until a change replaces it, as for loops; otherwise
-      each chunk continues the one before.
-    cover: what sounds in place of a late chunk, see `line.Line`.
-    memory: seconds of input that are kept for the generator.
-    watch: chunks from one check of the tempo to the next; 0 for none.
-    follow: take over a tempo that differs, without being asked.
-  """
-
-  chunk_bars: int = 2
-  slack_beats: float = 4.0
-  hold: bool = False
-  cover: str = "loop"
-  memory: float = 30.0
-  watch: int = 4
-  follow: bool = False
-
-  def validate(self, beats_per_bar: int) -> None:
-    """Raise ValueError, naming the field, if a value is out of range."""
-    if self.chunk_bars < 1:
-      raise ValueError(f"`chunk_bars`={self.chunk_bars}: expected 1 or more")
-    most = self.chunk_bars * beats_per_bar
-    if not 0 < self.slack_beats <= most:
-      raise ValueError(
-        f"`slack_beats`={self.slack_beats:g}: expected above 0, at most the "
-        f"{most} beats of a chunk"
-      )
-
-
-class Change(NamedTuple):
-  """A change of a layer.
-
-  Attributes:
-    layer: name of the layer.
-    controls: new values of `Controls`, by name.
-    mute: True or False to mute or unmute it.
-    again: generate the layer again, with the next seed.
-  """
-
-  layer: str
-  controls: Mapping[str, Any] = {}
-  mute: bool | None = None
-  again: bool = False
 
 
 class _Layer:
@@ -108,6 +57,7 @@ class Engine:
 
   Attributes:
     position: samples processed so far.
+    sample_rate: sample rate of the stream in Hz.
     grid: bar lines.
     figures: counts and times.
     events: what happened, for the display: changes with their bars, and late
@@ -134,7 +84,7 @@ class Engine:
     options.validate(grid.beats_per_bar if grid else beats_per_bar)
     self.options, self._generator = options, generator
     self._clock, self._worker = clock, worker
-    self._rate, self._beats_per_bar = sample_rate, beats_per_bar
+    self.sample_rate, self._beats_per_bar = sample_rate, beats_per_bar
     self.position, self.grid = 0, grid
     self.figures, self._pace = Figures(), Pace(generator.passes)
     self.events: deque[str] = deque(maxlen=_EVENTS)
@@ -218,9 +168,10 @@ class Engine:
       for layer in self._layers.values()
     ]
     passes = self.figures.passes[-1] if self.figures.passes else 0
+    slack = self._slack / self.sample_rate
     return (
       f"bar {bar + 1}.{beat + 1} | {' | '.join(parts)} | {passes} passes | p95 "
-      f"{self.figures.quantile(0.95):.2f} of {self._slack / self._rate:.2f} s "
+      f"{self.figures.quantile(0.95):.2f} of {slack:.2f} s "
       f"| {self.figures.late} late"
     )
 
@@ -250,7 +201,9 @@ class Engine:
     """Request what is due."""
     if self.grid is None:
       if self.position >= self._next_listen:
-        self._next_listen = self.position + round(beats.AGAIN * self._rate)
+        self._next_listen = self.position + round(
+          beats.AGAIN * self.sample_rate
+        )
         self._listen()
       return
     while self._script:
@@ -292,8 +245,10 @@ class Engine:
       return request, None, 0
     # Other layers that wait have their shares of the time.
     jobs = max(1, self._worker.busy)
-    seconds = (request.start - self.position) / self._rate
-    rung = self._pace.choose(seconds / jobs, self._slack / self._rate / jobs)
+    seconds = (request.start - self.position) / self.sample_rate
+    rung = self._pace.choose(
+      seconds / jobs, self._slack / self.sample_rate / jobs
+    )
     if rung is None:
       return request, None, 0
     # A stem of another instrument is not continued.
@@ -328,7 +283,7 @@ class Engine:
     watch = self.options.watch
     if not watch or self.options.hold or self._chunks % watch:
       return
-    if self.position >= beats.SHORTEST * self._rate:
+    if self.position >= beats.SHORTEST * self.sample_rate:
       self._listen()
 
   def _count(
@@ -362,7 +317,7 @@ class Engine:
     layer.controls = dataclasses.replace(layer.controls, **new)
     # A chunk that is being generated delays this one.
     lead = self._pace.expected(0) / SHARE * (1 + self._worker.busy)
-    lead = min(round(lead * self._rate), self._slack)
+    lead = min(round(lead * self.sample_rate), self._slack)
     first = self.grid.first_bar_from(self.position + lead)
     bar = first if bar is None else max(bar, first)
     start = self.grid.bar(bar)
@@ -379,10 +334,12 @@ class Engine:
 
   def _listen(self) -> None:
     """Let the worker detect the tempo of the latest input."""
-    samples = min(self.position, round(beats.LONGEST * self._rate))
+    samples = min(self.position, round(beats.LONGEST * self.sample_rate))
     start, end = self.position - samples, self.position
     self._worker.submit(
-      functools.partial(beats.detect, self._input.read, start, end, self._rate)
+      functools.partial(
+        beats.detect, self._input.read, start, end, self.sample_rate
+      )
     )
 
   def _hear(self, heard: beats.Heard) -> None:
@@ -424,5 +381,5 @@ class Engine:
     self._say(
       to,
       f"tempo {self._beats.bpm:.1f} bpm, bar line moved by "
-      f"{1000 * (to - old) / self._rate:+.0f} ms",
+      f"{1000 * (to - old) / self.sample_rate:+.0f} ms",
     )

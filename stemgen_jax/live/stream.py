@@ -27,6 +27,7 @@ def run(
   clock: Clock,
   sample_rate: int,
   *,
+  monitor: bool = False,
   advance: Callable[[], object] = lambda: None,
 ) -> None:
   """Process a source at the speed of the clock, and no faster.
@@ -40,6 +41,7 @@ def run(
     sink: function that takes blocks of the output.
     clock: clock of the stream.
     sample_rate: sample rate of the stream in Hz.
+    monitor: add the input to the output.
     advance: function called after every block, such as for a display.
 
   Raises:
@@ -51,7 +53,8 @@ def run(
     due = began + (engine.position + len(block)) / sample_rate
     began += max(0.0, clock.now() - due)
     clock.wait(due)
-    sink(engine.process(block))
+    out = engine.process(block)
+    sink(block + out if monitor else out)
     advance()
     if engine.failing:
       raise engine.failures[-1]

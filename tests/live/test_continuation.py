@@ -13,8 +13,9 @@ from stemgen_jax.codec.framing import Framing
 from stemgen_jax.live import stream
 from stemgen_jax.live.clock import SimulatedClock, SimulatedWorker
 from stemgen_jax.live.continuation import Continuation
-from stemgen_jax.live.engine import Change, Engine, Options
+from stemgen_jax.live.engine import Engine
 from stemgen_jax.live.grid import Grid
+from stemgen_jax.live.options import Change, Options
 from stemgen_jax.live.request import Controls, Request
 from stemgen_jax.model import init_params
 

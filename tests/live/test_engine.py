@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from fake_generator import Stage
 
-from stemgen_jax.live.engine import Change, Options
 from stemgen_jax.live.line import FADE
+from stemgen_jax.live.options import Change, Options
 
 BAR = 2000  # samples, at 120 bpm
 CHUNK = 2 * BAR
@@ -176,9 +176,9 @@ def test_errors_are_covered_and_raised_if_they_do_not_end():
 
 
 def test_options_out_of_range():
-  with pytest.raises(ValueError, match=r"`slack_beats`=9: .*at most the 8"):
+  with pytest.raises(ValueError, match=r"`slack`=9: .*at most the 8"):
     Stage(options=Options(slack_beats=9))
-  with pytest.raises(ValueError, match="`chunk_bars`=0"):
+  with pytest.raises(ValueError, match="`bars`=0"):
     Stage(options=Options(chunk_bars=0))
   with pytest.raises(ValueError, match="cover 'x': expected loop or silence"):
     Stage(options=Options(cover="x"))

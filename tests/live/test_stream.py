@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from fake_generator import Stage
 
-from stemgen_jax.live.engine import Options
 from stemgen_jax.live.grid import Grid
+from stemgen_jax.live.options import Options
 
 RATE = 8000
 

@@ -1,0 +1,376 @@
+"""Run the command that generates stems while the music plays."""
+
+import contextlib
+import pathlib
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from absl import flags
+
+from stemgen_jax import audio, categories, disk
+from stemgen_jax.audio import Audio, recorder, tempo
+from stemgen_jax.cli import music, takes
+from stemgen_jax.cli.flags import settings
+from stemgen_jax.cli.flags.required import required
+from stemgen_jax.cli.flags.takes import BITS
+from stemgen_jax.generation.request import GenerationRequest
+from stemgen_jax.live import beats, clock, commands, pcm, stream
+from stemgen_jax.live.engine import Engine
+from stemgen_jax.live.grid import Grid
+from stemgen_jax.live.options import Change, Options
+from stemgen_jax.live.pace import Figures
+from stemgen_jax.live.request import Controls, Generated, Generator
+
+if TYPE_CHECKING:
+  from stemgen_jax.generation.stemgen import StemGen
+
+_PIPE = "-"
+_WHOLE = 0.15  # beats by which a loop may miss whole bars
+_WITH = {
+  "repeats": "loop",
+  "change_every": "loop",
+  "first_beat": "bpm",
+}
+
+
+class Plan(NamedTuple):
+  """What the flags ask for, checked.
+
+  Attributes:
+    sound: the context, if it is a file.
+    sample_rate: sample rate of the stream in Hz.
+    channels: channels of the stream.
+    layers: controls of each layer, by name.
+    grid: bar lines; None to detect them.
+    options: see `engine.Options`.
+    enter: first bars of layers.
+    script: changes by their bars.
+    out: the file to write, if any.
+  """
+
+  sound: Audio | None
+  sample_rate: int
+  channels: int
+  layers: dict[str, Controls]
+  grid: Grid | None
+  options: Options
+  enter: dict[str, int]
+  script: list[tuple[int, Change]]
+  out: pathlib.Path | None
+
+
+def run(values: flags.FlagValues) -> None:
+  """Play along with a file, a pipe or a sound card.
+
+  Raises:
+    ValueError, OSError: a flag is invalid, or a file cannot be read or written.
+  """
+  with contextlib.ExitStack() as stack:
+    if values.out == _PIPE:  # standard output is for samples
+      stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+    plan = _checked(values)
+    how = settings.parse(values)
+    takes.check_weights(values)
+    stemgen = takes.load(values)[0]
+    _check_conditions(values, plan, stemgen)
+    generator, rehearsed = _generator(values, plan, stemgen, how)
+    figures = _play(values, plan, generator, rehearsed)
+    # The file is complete now.
+    if plan.out is not None:
+      print(f"wrote {plan.out}")
+    print(figures.line(generator.dtype))
+
+
+def _checked(values: flags.FlagValues) -> Plan:
+  """Check all flags but those of the model, and read the context."""
+  for name, owner in _WITH.items():
+    if values[name].present and not values[owner].value:
+      raise ValueError(f"--{name}: expected with --{owner}")
+  required(values, "context", "my_mix.wav")
+  layers = _layers(values)
+  script = commands.read_script(values.script, layers) if values.script else []
+  out = _out(values)
+  sound, rate, channels = None, values.sample_rate, values.channels
+  if values.context == _PIPE:
+    if values.loop:
+      raise ValueError("--loop: expected with --context=FILE")
+    if not (1 <= channels <= 32 and 1000 <= rate <= 768_000):
+      raise ValueError(
+        f"--sample_rate={rate} --channels={channels}: expected 1000 to 768000 "
+        "Hz, 1 to 32 channels"
+      )
+  else:
+    sound = audio.read(values.context, longest=audio.LONGEST)
+    audio.check_seconds(sound.seconds, values.context)
+    rate, channels = sound.sample_rate, sound.channels
+    if out is not None:
+      audio.check_format(out, sound)
+  grid = _grid(values, sound, rate)
+  bars = values.bars
+  if values.loop:
+    assert sound is not None
+    assert grid is not None
+    bars = grid.first_bar_from(len(sound.samples) - 1)
+  options = Options(
+    chunk_bars=bars,
+    slack_beats=values.slack,
+    hold=values.loop,
+    cover=values.cover,
+    follow=values.follow,
+  )
+  with takes.flags_in_errors(values):
+    options.validate(values.beats_per_bar)
+  enter = {}
+  if values.loop:
+    # One after the other, each after the loop has sounded once more.
+    enter = {name: bars * (i + 1) for i, name in enumerate(layers)}
+    script = sorted(
+      [*script, *_turns(values, layers, bars)], key=lambda x: x[0]
+    )
+  return Plan(sound, rate, channels, layers, grid, options, enter, script, out)
+
+
+def _layers(values: flags.FlagValues) -> dict[str, Controls]:
+  names = [name.strip() for name in values.stem if name.strip()]
+  if not names or len(set(names)) < len(names):
+    raise ValueError(
+      f"--stem={','.join(values.stem)}: expected instruments, each once"
+    )
+  if not 0 <= values.seed < 2**32:
+    raise ValueError(f"--seed={values.seed}: expected 0 to {2**32 - 1}")
+  genre = categories.parse_genre(values.genre) if values.genre else ""
+  return {
+    name: Controls(
+      stem=categories.parse_stem(name), genre=genre, seed=values.seed
+    )
+    for name in names
+  }
+
+
+def _out(values: flags.FlagValues) -> pathlib.Path | None:
+  out = required(values, "out", "bass.wav")
+  if out == _PIPE:
+    return None
+  path = disk.check_writable(out, values.overwrite, audio.WRITABLE)
+  audio.check_bits(path, BITS[values.bits])
+  if (
+    values.context and path.resolve() == pathlib.Path(values.context).resolve()
+  ):
+    raise ValueError(f"--out={out}: it is the context; choose another name")
+  return path
+
+
+def _grid(
+  values: flags.FlagValues, sound: Audio | None, rate: int
+) -> Grid | None:
+  """Return the bar lines of the flags, or None to detect them in a stream."""
+  bpm = values.bpm
+  if values.loop:
+    assert sound is not None
+    bpm = music.bpm_of(sound, values.context) if bpm is None else bpm
+    bar = values.beats_per_bar * 60 / bpm
+    bars = max(1, round(sound.seconds / bar))
+    if abs(sound.seconds - bars * bar) * bpm / 60 > _WHOLE:
+      raise ValueError(
+        f"{values.context}: {sound.seconds * bpm / 60:.1f} beats at {bpm:g} "
+        f"bpm; expected whole bars of {values.beats_per_bar}; cut it, or give "
+        "its --bpm"
+      )
+    bpm = bars * values.beats_per_bar * 60 / sound.seconds
+  if bpm is None:
+    if sound is not None:
+      _check_clear(sound, values.context)
+    return None
+  if not values.first_beat >= 0:
+    raise ValueError(f"--first_beat={values.first_beat}: expected 0 or more")
+  with takes.flags_in_errors(values):
+    return Grid(
+      bpm=bpm,
+      sample_rate=rate,
+      beats_per_bar=values.beats_per_bar,
+      origin=round(values.first_beat * rate),
+    )
+
+
+def _check_clear(sound: Audio, name: str) -> None:
+  """Raise ValueError unless the engine will detect a tempo at first."""
+  first = sound.samples[: round(beats.SHORTEST * sound.sample_rate)]
+  found = tempo.of(Audio(audio.fold_down(first), sound.sample_rate))
+  if found.confidence < tempo.CLEAR:
+    raise ValueError(
+      f"{name}: the tempo of its first {beats.SHORTEST:g} s is unclear; "
+      "expected --bpm, as --bpm=120"
+    )
+
+
+def _turns(
+  values: flags.FlagValues, layers: dict[str, Controls], bars: int
+) -> Iterator[tuple[int, Change]]:
+  """Yield the changes of --change_every, a layer after the other."""
+  if values.repeats < 1 or values.change_every < 0:
+    raise ValueError(
+      f"--repeats={values.repeats} --change_every={values.change_every}: "
+      "expected 1 or more, and 0 or more"
+    )
+  names = list(layers)
+  if not values.change_every:
+    return
+  first = len(names) + values.change_every
+  repeats = range(first, values.repeats, values.change_every)
+  for turn, repeat in enumerate(repeats):
+    yield repeat * bars, Change(names[turn % len(names)], again=True)
+
+
+def _check_conditions(
+  values: flags.FlagValues, plan: Plan, stemgen: "StemGen"
+) -> None:
+  """Check genres of the flags and of the script, and the role."""
+  genres = {
+    c.controls["genre"] for _, c in plan.script if "genre" in c.controls
+  }
+  for genre in {values.genre, *genres}:
+    request = GenerationRequest(genre=genre, role=values.role)
+    with takes.flags_in_errors(values):
+      request.check_conditions(stemgen.config.conditions, values.weights)
+
+
+def _generator(
+  values: flags.FlagValues, plan: Plan, stemgen: "StemGen", how: Any
+) -> tuple[Generator, Generated]:
+  """Return what generates chunks, compiled, and the times of one."""
+  from stemgen_jax.live.continuation import Continuation
+  from stemgen_jax.live.loops import Loops
+
+  role = categories.parse_role(values.role) if values.role else ""
+  stem = next(iter(plan.layers.values())).stem
+  if values.loop:
+    assert plan.sound is not None
+    generator = Loops(stemgen, how, plan.sound, role=role)
+    rehearsed = generator.rehearse(stem)
+  else:
+    # Of a tempo that is not known yet, the usual one.
+    grid = plan.grid or Grid(bpm=120, sample_rate=plan.sample_rate)
+    beats_of_chunk = values.bars * values.beats_per_bar
+    seconds = grid.beats(beats_of_chunk) / plan.sample_rate
+    generator = Continuation(
+      stemgen,
+      how,
+      sample_rate=plan.sample_rate,
+      channels=plan.channels,
+      seconds=seconds,
+      role=role,
+      future=values.future,
+    )
+    if generator.note:
+      print(f"warning: {generator.note}", file=sys.stderr)
+    rehearsed = generator.rehearse(seconds, stem)
+  print(
+    f"rehearsed: {rehearsed.sampling + rehearsed.other:.2f} s for a chunk of "
+    f"{generator.passes[0]} passes; up to {generator.passes[-1]}"
+  )
+  return generator, rehearsed
+
+
+def _play(
+  values: flags.FlagValues,
+  plan: Plan,
+  generator: Generator,
+  rehearsed: Generated,
+) -> Figures:
+  """Run the stream to its end."""
+  wall = values.realtime or plan.sound is None
+  if wall:
+    time = clock.WallClock()
+    worker: clock.Worker = clock.ThreadWorker(time)
+  else:
+    time = clock.SimulatedClock()
+    worker = clock.SimulatedWorker(time, measured=True)
+  engine = Engine(
+    generator,
+    plan.layers,
+    clock=time,
+    worker=worker,
+    sample_rate=plan.sample_rate,
+    channels=plan.channels,
+    grid=plan.grid,
+    beats_per_bar=values.beats_per_bar,
+    options=plan.options,
+    enter=plan.enter,
+    script=plan.script,
+  )
+  engine.warm(0, rehearsed.sampling, rehearsed.other)
+  if wall and values.context != _PIPE and sys.stdin.isatty():
+    _listen_to_keys(engine, plan)
+  show = _display(engine, plan.out)
+  with contextlib.closing(worker), _sink(values, plan) as sink:
+    stream.run(
+      engine,
+      _source(values, plan),
+      sink,
+      time,
+      plan.sample_rate,
+      monitor=values.monitor,
+      advance=show,
+    )
+  return engine.figures
+
+
+def _source(values: flags.FlagValues, plan: Plan) -> stream.Blocks:
+  if plan.sound is None:
+    return pcm.read(
+      sys.stdin.buffer, plan.channels, floats=values.bits == "float"
+    )
+  samples = plan.sound.samples
+  repeats = values.repeats if values.loop else 1
+  return (block for _ in range(repeats) for block in stream.blocks_of(samples))
+
+
+@contextlib.contextmanager
+def _sink(
+  values: flags.FlagValues, plan: Plan
+) -> Iterator[Callable[[Any], object]]:
+  if plan.out is None:
+    # Not sys.stdout, which is redirected.
+    yield pcm.writer(sys.__stdout__, floats=values.bits == "float")
+    return
+  bits = BITS[values.bits]
+  with recorder.writing(
+    plan.out, plan.sample_rate, plan.channels, bits
+  ) as write:
+    yield write
+
+
+def _display(engine: Engine, out: pathlib.Path | None) -> Callable[[], None]:
+  """Return a function that prints what happened, and the state at times."""
+  terminal = sys.stderr.isatty() and out is not None
+  every, last = engine.sample_rate // 5, 0
+
+  def show() -> None:
+    nonlocal last
+    while engine.events:
+      clear = "\r\x1b[K" if terminal else ""
+      print(f"{clear}{engine.events.popleft()}")
+    if terminal and engine.position - last >= every:
+      last = engine.position
+      print(f"\r\x1b[K{engine.status()}", end="", file=sys.stderr, flush=True)
+
+  return show
+
+
+def _listen_to_keys(engine: Engine, plan: Plan) -> None:
+  """Let a thread apply the commands that are typed."""
+  print(f"type {commands.HELP}")
+
+  def listen() -> None:
+    for line in sys.stdin:
+      try:
+        if line.strip() == commands.SYNC:
+          engine.resync()
+        elif line.strip():
+          engine.change(commands.parse(line.strip(), plan.layers))
+      except ValueError as error:
+        print(error, file=sys.stderr)
+
+  threading.Thread(target=listen, daemon=True).start()

@@ -1,0 +1,57 @@
+"""How an engine plays, and changes of its layers."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+  """How an engine plays.
+
+  Attributes:
+    chunk_bars: bars of a chunk, at least 1.
+    slack_beats: beats from the request for a chunk to the bar line where it
+      enters, above 0, at most a chunk.
+    hold: a chunk repeats until a change replaces it, as for loops; otherwise
+      each chunk continues the one before.
+    cover: what sounds in place of a late chunk, see `line.Line`.
+    memory: seconds of input that are kept for the generator.
+    watch: chunks from one check of the tempo to the next; 0 for none.
+    follow: take over a tempo that differs, without being asked.
+  """
+
+  chunk_bars: int = 2
+  slack_beats: float = 4.0
+  hold: bool = False
+  cover: str = "loop"
+  memory: float = 30.0
+  watch: int = 4
+  follow: bool = False
+
+  def validate(self, beats_per_bar: int) -> None:
+    """Raise ValueError, naming the field, if a value is out of range."""
+    if self.chunk_bars < 1:
+      raise ValueError(f"`bars`={self.chunk_bars}: expected 1 or more")
+    most = self.chunk_bars * beats_per_bar
+    if not 0 < self.slack_beats <= most:
+      raise ValueError(
+        f"`slack`={self.slack_beats:g}: expected above 0, at most the "
+        f"{most} beats of a chunk"
+      )
+
+
+class Change(NamedTuple):
+  """A change of a layer.
+
+  Attributes:
+    layer: name of the layer.
+    controls: new values of `Controls`, by name.
+    mute: True or False to mute or unmute it.
+    again: generate the layer again, with the next seed.
+  """
+
+  layer: str
+  controls: Mapping[str, Any] = {}
+  mute: bool | None = None
+  again: bool = False
