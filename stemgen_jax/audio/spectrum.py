@@ -117,15 +117,20 @@ def _window_powers(
   size = window_size(sample_rate, index)
   # Periodic, as that of PyTorch.
   window = np.hanning(size + 1)[:-1].astype(np.float32)[:, None]
-  places = np.arange(size) - size // 2  # [size]
-  if not loop:
+  count = len(samples)
+  if loop:
+    around = np.arange(-(size // 2), count + size // 2)
+    samples, begins = samples[around % count], centers % count
+  else:
     samples = np.pad(samples, ((size, size), (0, 0)))
-    # Frames beyond the end are silent.
-    centers = np.minimum(centers, len(samples) - 3 * size // 2) + size
+    # Frames beyond the ends are silent.
+    begins = np.clip(centers + size // 2, 0, count + size)
+  # Copied from a view, which is faster than an index per sample.
+  views = np.lib.stride_tricks.sliding_window_view(samples, size, axis=0)
   found = np.zeros((len(centers), len(filters)), np.float32)
   for first in range(0, len(centers), _FRAMES):
-    rows = centers[first : first + _FRAMES, None] + places  # [frames, size]
-    frames = samples[rows % len(samples)] * window  # [frames, size, c]
+    chosen = views[begins[first : first + _FRAMES]]  # [frames, c, size]
+    frames = chosen.swapaxes(1, 2) * window  # [frames, size, c]
     spectrum = np.fft.rfft(frames, axis=1)
     power = (spectrum.real**2 + spectrum.imag**2).mean(axis=2) / size
     found[first : first + _FRAMES] = power.astype(np.float32) @ filters.T
