@@ -183,6 +183,45 @@ def test_two_pages_show_the_same_song(client, browser, page):
       assert other.evaluate(shown) == page.evaluate(shown)
 
 
+def test_menus_change_a_layer_and_undo_takes_it_back(client, page):
+  start_drums(page)
+  generate(page, "Bass", 2)
+  page.wait(f"{takes(2, 2)} && {IDLE}")
+  more = ".lane:nth-child(2) [aria-label^=More]"
+  page.click(more)
+  page.click(".menu .item", "Discard take")
+  page.wait(takes(1, 2))
+  page.click(more)
+  page.click(".menu .item", "Remove Bass")
+  page.wait("document.querySelectorAll('.lane').length === 1")
+  page.click("header [aria-label^=Undo]")
+  page.wait(takes(1, 2))
+  page.click("header [aria-label^=Undo]")
+  page.wait(takes(2, 2))
+
+
+def test_a_song_gets_longer_and_another_one_starts(client, page, mix):
+  page.choose_file("#first-file", mix)
+  page.wait("document.querySelector('.lane .wave[data-clip]')")
+  generate(page, "Bass")
+  page.wait(f"{takes(1, 2)} && {IDLE}")
+  page.press("k")
+  page.wait(accepted(1, 2))
+  before = client.get("/song")["seconds"]
+  menu = "header [aria-label^=Length]"
+  page.click(menu)
+  page.click(".menu .item", "Add 8 s")
+  page.wait(
+    f"{IDLE} && document.querySelector('.time').innerText.includes('8.5')"
+  )
+  assert client.get("/song")["seconds"] == before + 8
+  page.click(menu)
+  page.click(".menu .item", "Start another song")
+  page.wait("document.querySelector('#start h1').checkVisibility()")
+  start_drums(page)
+  assert client.get("/song")["name"] == "song-2"
+
+
 def test_faults_are_one_line_and_pass(browser, folder, model, tmp_path):
   text = tmp_path / "notes.wav"
   text.write_text("not a sound")

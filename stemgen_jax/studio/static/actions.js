@@ -34,7 +34,7 @@ export const start = (how) => change(() => post("/song", how));
 
 /** Start from a file; `loop`: it is one period of a loop. */
 export function startFrom(file, loop) {
-  tell(`Reading ${file.name}`);
+  tell(`Reading ${file.name}`, "busy");
   return change(async () => {
     const song = await upload("/song", file, { loop: String(loop) });
     tell("");
@@ -43,7 +43,7 @@ export function startFrom(file, loop) {
 }
 
 export function addAudio(file) {
-  tell(`Reading ${file.name}`);
+  tell(`Reading ${file.name}`, "busy");
   return change(async () => {
     const song = await upload("/layers", file);
     tell("");
@@ -139,7 +139,8 @@ export const refresh = (layer) => queue({ kind: "refresh", layer: layer.name });
 
 export function moreTakes(layer, takes) {
   const { name, category } = layer;
-  return queue({ kind: "generate", category, layer: name, takes, seed: null });
+  const job = { kind: "generate", category, layer: name, takes, seed: null };
+  return queue({ ...job, preset: state.preset });
 }
 
 /** Whether the selection is in a take, which can be regenerated there. */
@@ -169,7 +170,7 @@ export const extend = (seconds) => queue({ kind: "extend", seconds });
 export function download() {
   return attempt(async () => {
     if (!(await keepHeard())) return;
-    tell("Writing the files of the song");
+    tell("Writing the files of the song", "busy");
     const { url } = await post("/export");
     const link = document.createElement("a");
     link.href = url;

@@ -27,7 +27,8 @@ function reporter() {
     clearTimeout(timer);
     text.textContent = message;
     line.className = `${kind} ${message ? "on" : ""}`;
-    if (message && kind !== "gone") timer = setTimeout(() => tell(""), SHOWN);
+    const stays = kind === "gone" || kind === "busy";
+    if (message && !stays) timer = setTimeout(() => tell(""), SHOWN);
   });
 }
 

@@ -21,6 +21,7 @@ const KEYS = [
   ["K", "keep it"],
   ["M S", "mute, solo"],
   ["drag", "select a part"],
+  ["I O", "its ends"],
   ["R", "redo it"],
   ["L", "loop"],
   ["\u2191 \u2193", "other layer"],
@@ -230,6 +231,7 @@ export class Panel {
     for (const [name, chip] of this.chips) press(chip, name === category);
     this.takes.choose(takes);
     this.quality.choose(preset);
+    state.preset = preset;
     const { title, known } = this.instruments.find(
       (one) => one.category === category,
     );

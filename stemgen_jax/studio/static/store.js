@@ -14,6 +14,7 @@ export const state = {
   snap: true,
   unit: "bars", // of the ruler: "bars" or "seconds"
   zoom: 1,
+  preset: null, // chosen in the panel, also for more takes
 };
 
 // Of the user's view, what a reload keeps.
