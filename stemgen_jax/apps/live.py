@@ -38,7 +38,10 @@ _add.string("out", None, "The file to write, .wav or .flac, or - for PCM.")
 _add.bool("monitor", False, "Add the context to the output.")
 _add.integer("bars", 2, "Bars of a chunk.")
 _add.float(
-  "slack", 4.0, "Beats from the request for a chunk to its start, at most it."
+  "slack",
+  None,
+  "Beats from the request for a chunk to its start, at most a chunk. Default: "
+  "4, or the length of the --loop.",
 )
 _add.enum(
   "cover", "loop", ["loop", "silence"], "What sounds if a chunk is late."

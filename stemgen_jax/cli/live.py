@@ -113,9 +113,10 @@ def _checked(values: flags.FlagValues) -> Plan:
     assert sound is not None
     assert grid is not None
     bars = grid.first_bar_from(len(sound.samples) - 1)
+  slack = float(bars * values.beats_per_bar) if values.loop else 4.0
   options = Options(
     chunk_bars=bars,
-    slack_beats=values.slack,
+    slack_beats=slack if values.slack is None else values.slack,
     hold=values.loop,
     cover=values.cover,
     follow=values.follow,

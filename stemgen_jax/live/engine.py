@@ -18,7 +18,7 @@ from stemgen_jax.live import beats
 from stemgen_jax.live.beats import Beats
 from stemgen_jax.live.clock import Clock, Done, Worker
 from stemgen_jax.live.grid import Grid
-from stemgen_jax.live.line import Line
+from stemgen_jax.live.line import FADE, Chunk, Line
 from stemgen_jax.live.options import Change, Options
 from stemgen_jax.live.pace import SHARE, Figures, Pace
 from stemgen_jax.live.request import Controls, Generator, Request
@@ -36,6 +36,7 @@ class _Layer:
     self.line, self.ring = line, ring
     self.next_bar: int | None = None
     self.pending: list[Request] = []
+    self.belated = -1  # start of a loop that was late
 
 
 class Engine:
@@ -278,7 +279,8 @@ class Engine:
     self.failures = []
     self.figures.add(done.at - request.at, passes)
     chunk = dataclasses.replace(chunk, kind=request.controls.kind)
-    layer.line.deliver(chunk)
+    if not layer.line.deliver(chunk) and self.options.hold:
+      self._enter_later(layer, chunk)
     self._chunks += 1
     watch = self.options.watch
     if not watch or self.options.hold or self._chunks % watch:
@@ -286,17 +288,29 @@ class Engine:
     if self.position >= beats.SHORTEST * self.sample_rate:
       self._listen()
 
+  def _enter_later(self, layer: _Layer, chunk: Chunk) -> None:
+    """Let a loop that was late enter at the next bar line, in its phase."""
+    assert self.grid is not None
+    start = self.grid.bar(self.grid.first_bar_from(self.position))
+    period = chunk.samples[:-FADE]
+    samples = np.roll(period, chunk.start - start, axis=0)
+    samples = np.concatenate([samples, samples[:FADE]])
+    layer.line.expect(start)
+    layer.line.deliver(dataclasses.replace(chunk, start=start, samples=samples))
+    layer.belated = start
+    self._say(start, f"{layer.name} enters")
+
   def _count(
     self, layer: _Layer, entered: Sequence[int], late: Sequence[int]
   ) -> None:
-    assert self.grid is not None or not (entered or late)
-    for _ in entered:
+    for _ in (start for start in entered if start != layer.belated):
       self.figures.on_time += 1
       self._pace.entered(late=False)
     for start in late:
       self.figures.late += 1
       self._pace.entered(late=True)
-      self._say(start, f"{layer.name} is late: {self.options.cover}")
+      cover = self.options.cover if layer.line.sounding else "silence"
+      self._say(start, f"{layer.name} is late: {cover}")
 
   def _change(self, change: Change, bar: int | None = None) -> None:
     """Apply a change at a bar, or at the first one that can be reached."""

@@ -83,8 +83,9 @@ class Loops:
         seed=controls.seed,
         loop=True,
         settings=settings,
+        progress=lambda done, total: None,
       )
-    # From the phase of its start, with the beginning again as further samples.
+    # Begins with the phase of its start; its further samples are its first.
     samples = np.roll(take.audio.samples, -request.start, axis=0)
     samples = np.concatenate([samples, samples[:FADE]])
     sampling = max(0.0, take.seconds["generate"])

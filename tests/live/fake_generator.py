@@ -1,5 +1,7 @@
 """A generator without a model, and an engine on a simulated clock."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from stemgen_jax.live import stream
@@ -7,7 +9,7 @@ from stemgen_jax.live.clock import SimulatedClock, SimulatedWorker
 from stemgen_jax.live.engine import Engine
 from stemgen_jax.live.grid import Grid
 from stemgen_jax.live.line import FADE, Chunk
-from stemgen_jax.live.request import Controls, Generated
+from stemgen_jax.live.request import Controls, Generated, Request
 
 RATE = 1000
 
@@ -22,6 +24,7 @@ class FakeGenerator:
     self.clock, self.each, self.other = clock, each, other
     self.requests, self.rungs, self.stalls = [], [], {}
     self.fails = set()
+    self.sound: Callable[[Request], np.ndarray] | None = None
 
   def __call__(self, request, rung):
     number = len(self.requests) + 1
@@ -32,10 +35,14 @@ class FakeGenerator:
     if number in self.fails:
       raise ValueError(f"chunk {number}")
     length = request.stop - request.start
+    samples = np.full((length + FADE, 1), number, np.float32)
+    if self.sound:
+      loop = self.sound(request)
+      samples = np.concatenate([loop, loop[:FADE]])
     before = request.voices[-1][1]
     chunk = Chunk(
       start=request.start,
-      samples=np.full((length + FADE, 1), number, np.float32),
+      samples=samples,
       follows=before.start if before and before.end == request.start else None,
     )
     return Generated(chunk, sampling, self.other)

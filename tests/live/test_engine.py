@@ -164,6 +164,19 @@ def test_held_layers_repeat_until_they_are_generated_again():
   assert "bar 7: bass: seed 1" in stage.said
 
 
+def test_a_loop_that_is_late_enters_at_the_next_bar_in_its_phase():
+  stage = Stage(options=Options(hold=True))
+  ramp = np.arange(CHUNK, dtype=np.float32)[:, None] + 1
+  stage.generator.sound = lambda request: np.roll(ramp, -request.start, 0)
+  stage.generator.stalls[1] = 3.0
+  out = stage.play(20)
+  assert not out[: 3 * BAR].any()
+  expected = np.tile(ramp[:, 0], 5)[3 * BAR + FADE : 20_000]
+  np.testing.assert_array_equal(out[3 * BAR + FADE :], expected)
+  assert (stage.engine.figures.late, stage.engine.figures.on_time) == (1, 0)
+  assert "bar 3: bass is late: silence\nbar 4: bass enters" in stage.said
+
+
 def test_errors_are_covered_and_raised_if_they_do_not_end():
   stage = Stage()
   stage.generator.fails = {2}
