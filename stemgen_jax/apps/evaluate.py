@@ -58,6 +58,7 @@ settings added to the file later extend the existing results:
 
 import dataclasses
 import pathlib
+import shutil
 
 from absl import flags
 
@@ -68,6 +69,9 @@ from stemgen_jax.evaluation.options import Options
 from stemgen_jax.evaluation.studies import STUDIES
 from stemgen_jax.evaluation.study import Study
 from stemgen_jax.web import hub
+
+# Files with the configuration of results.
+_RECIPES = {"evaluation.json", "recipe.json", "settings.json"}
 
 FLAGS = flags.FlagValues()
 _WHAT = flags.DEFINE_string(
@@ -109,10 +113,24 @@ def main(argv: list[str]) -> None:
   # Before any work, which may take hours.
   disk.check_writable(path, True, (".json",))
   options = dataclasses.replace(options, weights=hub.fetch(options.weights))
+  is_new = not path.parent.exists()
   # Not `only_writer`: processes share the examples of a study.
   with locks.made(path.parent):
     disk.remove_leftovers(path.parent, deep=True)
-    _run(study, options, path)
+    try:
+      _run(study, options, path)
+    except ValueError:
+      if is_new:
+        _remove_recipes(path.parent)
+      raise
+
+
+def _remove_recipes(folder: pathlib.Path) -> None:
+  """Empty the folder of a study that was refused before it had results."""
+  files = [path for path in folder.rglob("*") if not path.is_dir()]
+  if {path.name for path in files} <= _RECIPES:
+    for path in folder.iterdir():
+      shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _run(study: Study, options: Options, path: pathlib.Path) -> None:

@@ -292,8 +292,8 @@ def eval_examples(
   if count < 1 or len(chosen) < count:
     raise ValueError(
       f"{count} examples requested: split {split!r} of {data_dir} has "
-      f"{len(chosen)} pairs with a context; request at most as many (evaluate: "
-      "--examples), or add songs"
+      f"{len(chosen)} pairs with a context; give --examples={len(chosen)} or "
+      "fewer, or add songs to it (band: prepare --test_songs, --valid_songs)"
     )
   crop = Crop(
     window,
@@ -349,6 +349,7 @@ def _open(data_dir: disk.Path, split: str, window: int) -> Records:
   if not 1 <= window <= frames:
     raise ValueError(
       f"window is {window} frames, the records of {data_dir} have "
-      f"{frames}: shorten the window or prepare longer segments"
+      f"{frames}: shorten the window (train: --config.model.window) or prepare "
+      "longer segments (--segment_seconds)"
     )
   return records

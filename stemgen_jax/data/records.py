@@ -109,7 +109,8 @@ class Records(_Records):
       known = [name for name, count in counts.items() if count["pairs"]]
       raise ValueError(
         f"{data_dir} has no pairs in split {split!r}, only in "
-        f"{', '.join(known)}"
+        f"{', '.join(known)}: give another --data, or add songs to that split "
+        "(band: prepare --test_songs, --valid_songs)"
       )
     super().__init__(pathlib.Path(data_dir, self.manifest.records), split)
 

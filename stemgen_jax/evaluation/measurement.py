@@ -103,15 +103,19 @@ class Measurements:
 
 def anchors(codec: Codec, example: Example) -> dict[str, Features]:
   """Return the stems of an example that need no model, by system."""
+
+  def coded(stem: Features) -> Features:
+    return stem if example.decoded else Features(round_trip(codec, stem))
+
   real = Features(example.real)
   stems = {
     "real": real,
-    "round_trip": Features(round_trip(codec, real)),
+    "round_trip": coded(real),
     "silence": _silence(real.samples.shape, real.sample_rate),
   }
   if example.random_stem is not None:
     stems["random"] = Features(example.random_stem)
-    stems["random_codes"] = Features(round_trip(codec, stems["random"]))
+    stems["random_codes"] = coded(stems["random"])
   return stems
 
 

@@ -18,7 +18,9 @@ class Options:
     None, "Output folder; the study's .json in it is replaced."
   )
   weights: str = _flag(
-    "demo", "The model: demo, or an exported .safetensors file."
+    "demo",
+    "The model: demo, an exported .safetensors file, or the folder of a run, "
+    "at its best step.",
   )
   codec: str | None = _flag(
     None,

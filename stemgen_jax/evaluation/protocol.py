@@ -46,6 +46,7 @@ class Example:
       song has one.
     pitched: whether target and context both have pitched instruments.
     annotations: reference annotations of the context.
+    decoded: context and stems are known through the codec only.
   """
 
   number: int
@@ -61,6 +62,7 @@ class Example:
   random_stem: Audio | None
   pitched: bool
   annotations: reference_annotations.ReferenceAnnotations
+  decoded: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -116,7 +118,8 @@ class ExampleList:
       if not found and place > 2 * len(self._songs):
         raise ValueError(
           f"{self._source.name}: no test song has two stems that sound "
-          "together; expected at least one"
+          f"together for --seconds={self._seconds:g}; give fewer, or --data "
+          "with other test songs"
         )
       if usable:
         yield place
@@ -164,7 +167,7 @@ class ExampleList:
     raise ValueError(
       f"{self._source.name}: only test song {own.song.id} has two stems that "
       "sound together, but another song's context is needed; expected two "
-      "such songs"
+      "such songs: give --data with more test songs"
     )
 
   def _cut(self, place: int) -> _Segment:

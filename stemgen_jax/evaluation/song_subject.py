@@ -7,7 +7,7 @@ import json
 import pathlib
 from typing import Any
 
-from stemgen_jax import disk
+from stemgen_jax import disk, recipes
 from stemgen_jax.codec import Codec
 from stemgen_jax.codec import load as load_codec
 from stemgen_jax.data import records
@@ -16,6 +16,7 @@ from stemgen_jax.data.songs import Songs
 from stemgen_jax.data.sources import restore
 from stemgen_jax.data.sources.band import Band
 from stemgen_jax.evaluation import measurement
+from stemgen_jax.evaluation.decoded_list import LIMITS, DecodedList
 from stemgen_jax.evaluation.metrics import (
   clap,
   descriptors,
@@ -27,7 +28,6 @@ from stemgen_jax.evaluation.metrics import (
 )
 from stemgen_jax.evaluation.protocol import ExampleList
 from stemgen_jax.evaluation.subject import Subject
-from stemgen_jax.paths import exported
 from stemgen_jax.web import hub
 
 
@@ -35,12 +35,13 @@ class SongSubject(Subject):
   """Weights and songs, with everything that is measured on an example.
 
   The songs are the test songs of --data as they were prepared, or of the
-  source that the weights were trained on.
+  source that the weights were trained on. If those of --data are not on this
+  machine, the examples are its records, decoded.
 
   Raises:
-    ValueError: weights that are a run, an unknown source of songs, or songs
+    ValueError: a folder without weights, an unknown source of songs, or songs
       that have changed since --data was prepared.
-    OSError: weights, data or songs are missing.
+    OSError: weights or data are missing, or songs without --data.
     ModuleNotFoundError: a package of [evaluate] is missing.
   """
 
@@ -61,12 +62,24 @@ class SongSubject(Subject):
   @functools.cached_property
   def _all_songs(self) -> Songs:
     """Source of the songs, of all splits."""
-    self.check_exported()
+    self.check_weights()
     if data := self.options.data:
       return restore.restore(Manifest.load(data).config)
     return restore.restore(
       self.weights.metadata.get("data", {}).get("config", {})
     )
+
+  @functools.cached_property
+  def missing_songs(self) -> str:
+    """Why the songs of --data cannot be read, in one line, or ""."""
+    try:
+      _ = self._all_songs
+    except (OSError, ValueError) as error:
+      if not self.options.data:
+        raise
+      Manifest.load(self.options.data)  # an error of its own
+      return str(error)
+    return ""
 
   @functools.cached_property
   def source(self) -> Songs:
@@ -78,26 +91,43 @@ class SongSubject(Subject):
     return restore.held_out(self._all_songs, prepared)
 
   @functools.cached_property
-  def examples(self) -> ExampleList:
+  def examples(self) -> ExampleList | DecodedList:
     """Examples of the test songs."""
-    return ExampleList(
-      self.source, self.codec, self.options.seconds, self.options.seed
-    )
+    options = self.options
+    if options.data and self.missing_songs:
+      return DecodedList(
+        options.data, self.codec, options.seconds, options.seed
+      )
+    return ExampleList(self.source, self.codec, options.seconds, options.seed)
+
+  @property
+  def data(self) -> str:
+    """Description of the songs for a report."""
+    data = self.options.data
+    if data and self.missing_songs:
+      return f"{data}, whose songs are not on this machine: {LIMITS}"
+    return data or self.source.name
 
   @functools.cached_property
   def identity(self) -> dict[str, Any]:
     """Checksums and configuration that determine weights and examples."""
-    source, config = self.source, {}
-    if dataclasses.is_dataclass(self._all_songs):
-      config = dataclasses.asdict(self._all_songs)
     identity = {
-      "weights": disk.checksum(exported(self.options.weights)),
+      "weights": self.checksum,
       "codec": self.codec.checksum,
-      "songs": source.name,
-      "songs_config": config,
       "seconds": self.options.seconds,
       "seed": self.options.seed,
     }
+    if self.options.data and self.missing_songs:
+      manifest = Manifest.load(self.options.data)
+      return identity | {
+        "songs": f"records of {manifest.name}",
+        "songs_config": manifest.config,
+        "test_songs": recipes.digest(records.song_ids(self.options.data)),
+      }
+    source, config = self.source, {}
+    if dataclasses.is_dataclass(self._all_songs):
+      config = dataclasses.asdict(self._all_songs)
+    identity |= {"songs": source.name, "songs_config": config}
     # The same folder may hold other songs, or its table name other
     # categories; the band's songs follow from its configuration.
     if not isinstance(source, Band):
@@ -111,7 +141,7 @@ class SongSubject(Subject):
     """Embeddings of every stem and mix, by name."""
     # Report missing packages before hours of work.
     notes.check()
-    if not isinstance(self.source, Band):
+    if self.missing_songs or not isinstance(self.source, Band):
       downbeats.check()
     found: dict[str, embeddings.Embedding] = {
       "codec": embeddings.codec_latents(self.codec),
@@ -135,8 +165,9 @@ class SongSubject(Subject):
 
   def recipe(self) -> dict[str, Any]:
     """Return everything but settings that results of an example depend on."""
-    self.check_exported()
     _ = self.engine  # first: weights and codec are then loaded once
+    if self.missing_songs:
+      print(f"{self.missing_songs}; {LIMITS}")
     _ = self.examples  # too few test songs are an error before any result
     recipe = self.identity | {
       "embeddings": list(self.embeddings),

@@ -1,13 +1,18 @@
 """The subject of a study: weights, and examples as codes."""
 
 import functools
+import hashlib
 import pathlib
 
-from stemgen_jax import model, paths, sampling
+import jax
+import numpy as np
+
+from stemgen_jax import disk, model, paths, sampling
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.evaluation.options import Options
 from stemgen_jax.generation import compilation
-from stemgen_jax.generation.stemgen import StemGen
+from stemgen_jax.generation.stemgen import StemGen, load_weights
+from stemgen_jax.web import hub
 
 
 class Subject:
@@ -29,9 +34,15 @@ class Subject:
     return sampling.preset(self.options.preset)
 
   @functools.cached_property
+  def _name(self) -> str:
+    """Name of the weights, with a commit if they are on the Hub."""
+    self.check_weights()
+    return hub.fetch(self.options.weights)
+
+  @functools.cached_property
   def engine(self) -> StemGen:
     """Model with its codec, which generates stems."""
-    return StemGen.load(self.options.weights, codec=self.options.codec)
+    return StemGen.load(self._name, codec=self.options.codec)
 
   @functools.cached_property
   def weights(self) -> model.Weights:
@@ -39,17 +50,30 @@ class Subject:
     if "engine" in vars(self):  # loaded before, by a study that generates
       engine = self.engine
       return model.Weights(engine.config, engine.params, engine.metadata)
-    self.check_exported()
-    return model.load_weights(self.options.weights)
+    return load_weights(self._name)
 
-  def check_exported(self) -> None:
-    """Raise ValueError if --weights is a folder, such as that of a run."""
+  @functools.cached_property
+  def checksum(self) -> str:
+    """Checksum of the exported weights, or of the best ones of a run."""
+    if not paths.is_run(self._name):
+      return disk.checksum(paths.exported(self._name))
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree.leaves_with_path(self.weights.params):
+      digest.update(jax.tree_util.keystr(path).encode())
+      digest.update(np.asarray(leaf).tobytes())
+    return digest.hexdigest()
+
+  def check_weights(self) -> None:
+    """Raise ValueError if --weights is a folder without weights."""
     weights = self.options.weights
-    if not paths.exported(weights).is_file() and pathlib.Path(weights).is_dir():
+    if (
+      pathlib.Path(weights).is_dir()
+      and not paths.is_run(weights)
+      and not paths.exported(weights).is_file()
+    ):
       raise ValueError(
-        f"--weights={weights} is a folder: expected weights that do not "
-        "change; export the run, `stemgen-jax export --help`, and give the "
-        ".safetensors"
+        f"--weights={weights} is a folder without checkpoints: expected demo, "
+        "exported weights (.safetensors) or the folder of a run"
       )
 
   def coded_examples(self, config: model.ModelConfig, count: int) -> Examples:

@@ -83,7 +83,7 @@ class StemGen:
       codec_device = codec_lib.device.choose(codec_device)
     compilation.keep_programs()  # before anything is compiled
     name = hub.fetch(os.fspath(weights))
-    loaded = _load_weights(name)
+    loaded = load_weights(name)
     config = loaded.config
     if dtype != "auto":
       config = dataclasses.replace(config, dtype=dtype)
@@ -319,7 +319,8 @@ class StemGen:
     return self.run(request.validate())
 
 
-def _load_weights(name: str) -> model.Weights:
+def load_weights(name: str) -> model.Weights:
+  """Load "demo", exported weights, or the best checkpoint of a run."""
   if paths.is_run(name):
     # Exported weights, the usual case, need no Orbax.
     from stemgen_jax.training import runs

@@ -102,7 +102,7 @@ def test_another_evaluation_in_the_same_folder_is_refused(out, capsys):
       "--seconds=-5: expected 0.2 to 600",
     ),
     (("--weights=.",), "is a folder"),
-    (("--what=listening", "--weights=."), "export the run"),
+    (("--what=listening", "--weights=."), "or the folder of a run"),
     (("--seed=-1",), "--seed=-1: expected 0 to 2147483647"),
     (("--grid=configs/decoding.py",), "--grid is for --what=decoding, not all"),
     (("--what=loops",), "--files is missing"),

@@ -10,6 +10,7 @@ from loudness import Loudness
 
 from stemgen_jax import __main__ as command
 from stemgen_jax import model
+from stemgen_jax.data import batches
 from stemgen_jax.generation import stemgen
 from stemgen_jax.training import runs
 from stemgen_jax.training.metrics import read_log
@@ -110,6 +111,16 @@ def test_from_codes_to_weights(prepared, tmp_path, capsys, monkeypatch):
   restored = stemgen.StemGen.load(run)
   assert restored.metadata["steps"] == best["step"]
   assert restored.config == stemgen.StemGen.load(weights).config
+
+  study = ["evaluate", "--what=listening", f"--weights={run}"]
+  study += [f"--out={tmp_path / 'study'}", "--examples=2"]
+  assert command.main([*study, f"--data={prepared}"]) == 1
+  assert "split 'test', only in" in capsys.readouterr().err
+  assert not (tmp_path / "study").exists()
+  few = tmp_path / "few.npz"
+  batches.eval_examples(prepared, "train", 50, 2).save(few)
+  assert command.main([*study, f"--data={few}"]) == 0
+  assert "2 examples of 2 songs" in capsys.readouterr().out
 
   again = ["export", f"--run={run}", f"--out={weights}"]
   assert command.main(again) == 1

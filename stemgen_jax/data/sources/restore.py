@@ -72,7 +72,8 @@ def test_songs(source: songs.Songs) -> Sequence[songs.Song]:
   found = [song for song in source.songs() if song.split == "test"]
   if len(found) < 2:
     raise ValueError(
-      f"{source.name} has {len(found)} test songs, expected at least 2"
+      f"{source.name} has {len(found)} test songs, expected at least 2: add "
+      "songs to its test split and prepare again, or give another --data"
     )
   return found
 

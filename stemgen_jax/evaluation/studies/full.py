@@ -47,7 +47,7 @@ def run(subject: SongSubject) -> dict[str, Any]:
   result = summary.summarize(measured, options.seed) | {
     "weights": options.weights,
     "preset": options.preset,
-    "data": options.data or subject.source.name,
+    "data": subject.data,
   }
   # The page omits the section if it is missing.
   return result | ({"listening": predicted} if predicted else {})

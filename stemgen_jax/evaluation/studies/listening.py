@@ -297,7 +297,8 @@ def other_songs(songs: np.ndarray, rng: Generator) -> Int[np.ndarray, " n"]:
   if not can_exchange(songs):
     raise ValueError(
       f"{n} examples of {len(names)} songs: {most} are of one song, so "
-      "contexts cannot be exchanged between songs; take more songs"
+      "contexts cannot be exchanged between songs; give more --examples, or "
+      "--data with more test songs"
     )
   # Sort by songs in random order, which gives one run per song; a shift by the
   # length of the longest run moves every example out of its own.

@@ -51,7 +51,7 @@ def run(subject: SongSubject) -> dict[str, Any]:
       f"--songs={count}: {source.name} has {source.test} test songs; expected "
       f"2 to {source.test}"
     )
-  subject.check_exported()
+  subject.check_weights()
   folder = subject.out / _FOLDER
   folder.mkdir(parents=True, exist_ok=True)
   recipe = subject.identity | {"measured": measurement.VERSION}

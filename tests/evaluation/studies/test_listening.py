@@ -224,7 +224,7 @@ def test_every_context_goes_to_another_song_once(counts):
 @pytest.mark.parametrize("counts", [(4,), (3, 1), (1,)])
 def test_too_few_songs_are_refused(counts):
   songs = np.repeat(np.arange(len(counts)), counts)
-  with pytest.raises(ValueError, match="take more songs"):
+  with pytest.raises(ValueError, match="give more --examples"):
     lib.other_songs(songs, np.random.default_rng(0))
 
 

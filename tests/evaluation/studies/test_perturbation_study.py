@@ -35,7 +35,7 @@ def subject(out, source: Any = BAND, songs=2) -> Any:
     identity={"seed": 0},
     options=Options(songs=songs),
     out=out,
-    check_exported=lambda: None,
+    check_weights=lambda: None,
   )
 
 
