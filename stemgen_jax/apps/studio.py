@@ -30,6 +30,7 @@ _add.bool("open", False, "Open the page in the browser.")
 _add.string("weights", "demo", "The model, as stemgen-jax generate --weights.")
 _add.string("codec", None, "The codec, as stemgen-jax generate --codec.")
 _add.string("codec_device", "auto", "As stemgen-jax generate --codec_device.")
+_add.string("codec_backend", "auto", "As stemgen-jax generate --codec_backend.")
 _add.enum(
   "dtype",
   "auto",
@@ -60,6 +61,7 @@ def main(argv: list[str]) -> None:
       FLAGS.weights,
       codec=FLAGS.codec,
       codec_device=FLAGS.codec_device,
+      codec_backend=FLAGS.codec_backend,
       dtype=FLAGS.dtype,
     ),
     FLAGS.weights,

@@ -24,7 +24,7 @@ from stemgen_jax.cli import costs, music, next_steps, take_files
 from stemgen_jax.cli.flags import settings
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.cli.flags.takes import BITS
-from stemgen_jax.codec import device, process, weight_files
+from stemgen_jax.codec import backends, device, process, weight_files
 from stemgen_jax.generation import codes_file, regions
 from stemgen_jax.generation import exported as exported_lib
 from stemgen_jax.generation.regions import Region
@@ -228,6 +228,7 @@ def check_weights(values: flags.FlagValues, *, download: bool = True) -> None:
   Weights of the Hugging Face Hub are downloaded, and named with their commit.
   """
   device.check(values.codec_device)
+  backends.check(values.codec_backend)
   if download and values.weights:
     values.weights = hub.fetch(values.weights)
   for name, published in (("weights", ()), ("codec", weight_files.PUBLISHED)):
@@ -268,6 +269,7 @@ def load(values: flags.FlagValues) -> "tuple[StemGen, dict[str, float]]":
       values.weights,
       codec=codec or values.codec,
       codec_device=values.codec_device,
+      codec_backend=values.codec_backend,
       dtype=values.dtype,
     )
     loading = progress.process_age() - importing
@@ -287,7 +289,10 @@ def _start(values: flags.FlagValues) -> codec_lib.Codec | None:
   if is_run(values.weights) or not process.is_useful(values.codec_device):
     return None
   return codec_lib.load(
-    name, expected_checksum=stated.get("codec_checksum"), apart=True
+    name,
+    expected_checksum=stated.get("codec_checksum"),
+    backend=values.codec_backend,
+    apart=True,
   )
 
 

@@ -3,7 +3,7 @@
 PyTorch is imported when a codec is loaded or trained, not with this package.
 """
 
-from stemgen_jax.codec import device
+from stemgen_jax.codec import backends, device
 from stemgen_jax.codec.load import check_name, load
 from stemgen_jax.codec.protocol import (
   Codec,
@@ -13,4 +13,4 @@ from stemgen_jax.codec.protocol import (
 )
 
 __all__ = ["Codec", "ScaledCodec", "check_made_by", "check_name", "decode"]
-__all__ += ["device", "load"]
+__all__ += ["backends", "device", "load"]

@@ -6,12 +6,14 @@ is that of one piece, except for rounding.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from stemgen_jax.codec.networks import LSTM, Network
+if TYPE_CHECKING:
+  from stemgen_jax.codec.networks import LSTM, Network
 
 # Frames. A receptive field is at most 8 frames before and after (measured;
 # tested for every network here).
@@ -22,7 +24,9 @@ Features = Float[Tensor, "1 d t"]
 
 
 @torch.inference_mode()
-def encode(network: Network, audio: Float[Tensor, "c n"]) -> Int[Tensor, "t q"]:
+def encode(
+  network: "Network", audio: Float[Tensor, "c n"]
+) -> Int[Tensor, "t q"]:
   """Encode into `ceil(n / hop)` frames; the layers pad the last one."""
   hop = network.config.hop
   layers, lstm, head = _around_lstm(network.encoder.model)
@@ -32,34 +36,33 @@ def encode(network: Network, audio: Float[Tensor, "c n"]) -> Int[Tensor, "t q"]:
   features = _in_chunks(layers, audio[None], frames, hop, 1)
   latents = head(_recur(lstm, features))  # [1, d, t]
   parts = [
-    network.quantizer.encode(part, network.config.sample_rate)[:, 0].T
-    for part in latents.split(_CHUNK, dim=2)
+    network.quantize(part)[:, 0].T for part in latents.split(_CHUNK, dim=2)
   ]
   return torch.cat(parts)
 
 
 @torch.inference_mode()
 def decode(
-  network: Network, codes: Int[Tensor, "t q"]
+  network: "Network", codes: Int[Tensor, "t q"]
 ) -> Float[Tensor, "c samples"]:
   """Decode into audio of `t * hop` samples."""
   stem, lstm, layers = _around_lstm(network.decoder.model)
   # The quantizer takes codes as [q, b, t].
-  features = _recur(lstm, stem(network.quantizer.decode(codes.T[:, None])))
+  features = _recur(lstm, stem(network.dequantize(codes.T[:, None])))
   return _in_chunks(layers, features, len(codes), 1, network.config.hop)[0]
 
 
 def _around_lstm(
   layers: nn.Sequential,
-) -> tuple[nn.Module, LSTM | None, nn.Module]:
+) -> tuple[nn.Module, "LSTM | None", nn.Module]:
   """Split into the layers before the LSTM, the LSTM, and those after it."""
   for place, layer in enumerate(layers):
-    if isinstance(layer, LSTM):
-      return layers[:place], layer, layers[place + 1 :]
+    if hasattr(layer, "lstm"):  # of either backend
+      return layers[:place], layer, layers[place + 1 :]  # type: ignore
   return layers[:0], None, layers
 
 
-def _recur(lstm: LSTM | None, features: Features) -> Features:
+def _recur(lstm: "LSTM | None", features: Features) -> Features:
   """Apply EnCodec's LSTM with its skip, chunk by chunk."""
   if lstm is None:
     return features

@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import pathlib
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import safetensors.torch
@@ -13,11 +13,13 @@ import torch
 from jaxtyping import Float, Int
 
 from stemgen_jax import disk, recipes
-from stemgen_jax.codec import chunked
+from stemgen_jax.codec import backends, chunked
 from stemgen_jax.codec import config as config_lib
 from stemgen_jax.codec.framing import Framing
-from stemgen_jax.codec.networks import Network
 from stemgen_jax.codec.protocol import Codes, NetworkFormat, Samples
+
+if TYPE_CHECKING:
+  from stemgen_jax.codec.networks import Network
 
 
 class EncodecCodec(NetworkFormat):
@@ -31,7 +33,7 @@ class EncodecCodec(NetworkFormat):
   def __init__(
     self,
     name: str,
-    network: Network,
+    network: "Network",
     checksum: str,
     *,
     framing: Framing | None = None,
@@ -77,9 +79,7 @@ class EncodecCodec(NetworkFormat):
 
   def codebooks(self) -> Float[np.ndarray, "q v latent"]:
     """See `codec.Codec.codebooks`."""
-    # Any: PyTorch types submodules as Tensor | Module.
-    layers: Any = self._network.quantizer.vq.layers
-    return np.stack([layer.codebook.cpu().numpy() for layer in layers])
+    return np.stack([book.cpu().numpy() for book in self._network.books()])
 
   def _encode(self, audio: Float[torch.Tensor, "c n"]) -> torch.Tensor:
     if self._zeros:
@@ -146,7 +146,7 @@ def tensor(audio: Float[np.ndarray, "n c"]) -> Float[torch.Tensor, "c n"]:
 
 
 def save(
-  path: pathlib.Path, name: str, network: Network, metadata: dict
+  path: pathlib.Path, name: str, network: "Network", metadata: dict
 ) -> str:
   """Write PATH.safetensors and PATH.json; return the weights' checksum."""
   tensors = {k: v.contiguous() for k, v in network.state_dict().items()}
@@ -163,7 +163,10 @@ def save(
 
 
 def load(
-  path: pathlib.Path, checksum: str, device: str = "cpu"
+  path: pathlib.Path,
+  checksum: str,
+  device: str = "cpu",
+  backend: str = "auto",
 ) -> EncodecCodec:
   """Load what `save` wrote; errors as in `codec.load`.
 
@@ -171,20 +174,21 @@ def load(
     path: file of the weights.
     checksum: its checksum.
     device: PyTorch device of the network.
+    backend: implementation of the network, see `backends`.
   """
   name, config = config_lib.read(path, checksum)
   tensors = disk.read_tensors(path, "export it again", "pt")
   try:
     # Nothing is allocated until the description is known to fit the file.
     with torch.device("meta"):
-      expected = Network(config).state_dict()
+      expected = backends.make(config, backend).state_dict()
     for key, tensor in expected.items():
       if key in tensors and tensors[key].shape != tensor.shape:
         raise RuntimeError(
           f"{key} has shape {list(tensors[key].shape)}, expected "
           f"{list(tensor.shape)}"
         )
-    network = Network(config)
+    network = backends.make(config, backend)
     network.load_state_dict(tensors)
   except RuntimeError as error:  # other names or shapes
     raise ValueError(f"{path} is corrupt: {error}; export it again") from error

@@ -9,13 +9,15 @@ names of two kinds.
 
 import hashlib
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from stemgen_jax import disk
-from stemgen_jax.codec.networks import Network
+
+if TYPE_CHECKING:
+  from stemgen_jax.codec.networks import Network
 
 # Parts of our tensor names, and of those in transformers.
 _OF_TRANSFORMERS = (
@@ -36,7 +38,7 @@ _WEIGHT_NORM = (  # names of g and v instead of "weight"
 _STATISTICS = ("inited", "cluster_size", "embed_avg")
 
 
-def load_into(network: Network, path: pathlib.Path) -> str:
+def load_into(network: "Network", path: pathlib.Path) -> str:
   """Load published weights into a network without weight norm.
 
   Args:

@@ -4,8 +4,8 @@ import os
 import pathlib
 
 from stemgen_jax import disk, paths
+from stemgen_jax.codec import backends, process, weight_files
 from stemgen_jax.codec import device as device_lib
-from stemgen_jax.codec import process, weight_files
 from stemgen_jax.codec.protocol import Codec
 
 _SHIPPED = {"demo": paths.DEMO_CODEC}
@@ -16,6 +16,7 @@ def load(
   *,
   expected_checksum: str | None = None,
   device: str = "cpu",
+  backend: str = "auto",
   apart: bool = False,
 ) -> Codec:
   """Load a codec by name or from a file.
@@ -29,7 +30,7 @@ def load(
     expected_checksum: checksum of the codec that made the codes.
     device: where it encodes and decodes, see `device.choose`. On a GPU a code
       may differ from that of a CPU where two vectors are almost equally near.
-
+    backend: implementation of the networks, see `backends`.
     apart: load exported weights in a process of their own, on the CPU, and
       return at once; see `process`.
 
@@ -42,6 +43,7 @@ def load(
   text = os.fspath(name_or_path)
   check_name(text)
   device_lib.check(device)
+  backends.check(backend)
   name, _, given = text.partition(":")
   # PyTorch is imported below, by `published` and `encodec`: it takes seconds,
   # and machines that train or sample on codes need not have it.
@@ -49,7 +51,7 @@ def load(
     path = weight_files.find(name, given)
     from stemgen_jax.codec import published
 
-    codec = published.load(name, path, device_lib.choose(device))
+    codec = published.load(name, path, device_lib.choose(device), backend)
     _check_checksum(text, codec.checksum, expected_checksum)
     return codec
   path = _SHIPPED.get(text, pathlib.Path(text))
@@ -59,10 +61,10 @@ def load(
   # Before PyTorch is imported: a wrong codec is reported at once.
   _check_checksum(text, actual, expected_checksum)
   if apart:
-    return process.CodecProcess(path, actual)
+    return process.CodecProcess(path, actual, backend)
   from stemgen_jax.codec import encodec
 
-  return encodec.load(path, actual, device_lib.choose(device))
+  return encodec.load(path, actual, device_lib.choose(device), backend)
 
 
 def check_name(text: str) -> None:

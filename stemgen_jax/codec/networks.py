@@ -7,7 +7,7 @@ import types
 import warnings
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from stemgen_jax.codec.config import NetworkConfig
 
@@ -83,3 +83,17 @@ class Network(nn.Module):
     self.quantizer = ResidualVectorQuantizer(
       dimension=config.latent, n_q=config.levels, bins=config.codes_per_level
     )
+
+  def quantize(self, latents: Tensor) -> Tensor:
+    """Return the codes [q, b, t] of latents [b, d, t]."""
+    return self.quantizer.encode(latents, self.config.sample_rate)
+
+  def dequantize(self, codes: Tensor) -> Tensor:
+    """Return the latents [b, d, t] of codes [q, b, t]."""
+    return self.quantizer.decode(codes)
+
+  def books(self) -> list[Tensor]:
+    """Return the codebook [v, d] of every level."""
+    # Any: PyTorch types submodules as Tensor | Module.
+    layers: Any = self.quantizer.vq.layers
+    return [layer.codebook for layer in layers]

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from stemgen_jax import signals
+from stemgen_jax.codec import backends
 from stemgen_jax.codec import config as config_lib
 from stemgen_jax.codec.framing import Framing
 from stemgen_jax.codec.protocol import Codes, NetworkFormat, Samples
@@ -47,12 +48,13 @@ class CodecProcess(NetworkFormat):
   Methods wait until the codec has been loaded, and raise its errors.
   """
 
-  def __init__(self, path: pathlib.Path, checksum: str):
+  def __init__(self, path: pathlib.Path, checksum: str, backend: str = "auto"):
     """Start to load a codec.
 
     Args:
       path: file of the weights.
       checksum: its checksum.
+      backend: see `backends`.
 
     Raises:
       FileNotFoundError, ValueError: see `config.read`.
@@ -64,7 +66,9 @@ class CodecProcess(NetworkFormat):
     self._lock = threading.Lock()
     # A daemon is terminated when this process exits.
     self._process = context.Process(
-      target=_serve, args=(self._connection, other, path, checksum), daemon=True
+      target=_serve,
+      args=(self._connection, other, path, checksum, backend),
+      daemon=True,
     )
     with signals.blocked():
       self._process.start()
@@ -119,21 +123,26 @@ def _postpone(name: str) -> None:
 
 
 def _serve(
-  parent: Connection, connection: Connection, path: pathlib.Path, checksum: str
+  parent: Connection,
+  connection: Connection,
+  path: pathlib.Path,
+  checksum: str,
+  backend: str,
 ) -> None:
   """Load the codec, then answer calls until the other process ends."""
   parent.close()  # Otherwise its end would never be noticed.
   signals.in_worker()
   gc.disable()  # Imports make many objects and no garbage: 10 % (measured).
-  # PyTorch's rules for tensors without data are not used here and take a
+  # PyTorch's rules for tensors without data are not used by encodec and take a
   # quarter of its import (measured).
-  _postpone("torch._meta_registrations")
+  if backends.choose(backend) == "encodec":
+    _postpone("torch._meta_registrations")
   codec: Any = None
   failed: Exception | None = None
   try:
     from stemgen_jax.codec import encodec
 
-    codec = encodec.load(path, checksum)
+    codec = encodec.load(path, checksum, backend=backend)
   except Exception as error:
     failed = error
   gc.enable()

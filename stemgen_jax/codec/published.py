@@ -7,16 +7,18 @@ levels at 24 kHz, 4 at 48 kHz. The one at 32 kHz is that of MusicGen (arXiv
 
 import dataclasses
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
-from stemgen_jax.codec import key_mapping
+from stemgen_jax.codec import backends, key_mapping
 from stemgen_jax.codec.config import NetworkConfig
 from stemgen_jax.codec.encodec import EncodecCodec
 from stemgen_jax.codec.framing import Framing
-from stemgen_jax.codec.networks import Network
 from stemgen_jax.codec.segmented import SegmentedEncodecCodec
+
+if TYPE_CHECKING:
+  from stemgen_jax.codec.networks import Network
 
 # Reflection as transformers publishes these networks. audiocraft's default for
 # 32 kHz is zeros, which gives other codes in the first and last few frames.
@@ -50,19 +52,21 @@ CONFIGS = {
 }
 
 
-def load(name: str, path: pathlib.Path, device: str = "cpu") -> EncodecCodec:
+def load(
+  name: str, path: pathlib.Path, device: str = "cpu", backend: str = "auto"
+) -> EncodecCodec:
   """Load a published codec with the weights in a file, on a PyTorch device.
 
   Raises:
     ValueError: the file is corrupt, or has other weights.
   """
-  network = Network(CONFIGS[name])
+  network = backends.make(CONFIGS[name], backend)
   checksum = key_mapping.load_into(network, path)
   return codec_of(name, network, checksum, device)
 
 
 def codec_of(
-  name: str, network: Network, checksum: str, device: str = "cpu"
+  name: str, network: "Network", checksum: str, device: str = "cpu"
 ) -> EncodecCodec:
   """Return a codec with the framing and padding of a published one."""
   config = network.config
@@ -85,15 +89,12 @@ def untrained(name: str, seed: int = 0, device: str = "cpu") -> EncodecCodec:
   Its codebooks have the scale of its latents, so that it uses many codes.
   """
   torch.manual_seed(seed)
-  network = Network(CONFIGS[name]).eval()
+  network = backends.make(CONFIGS[name]).eval()
   config = network.config
-  # Any: PyTorch types submodules as Tensor | Module.
-  layers: Any = network.quantizer.vq.layers
   with torch.inference_mode():
     audio = 0.1 * torch.randn(1, config.channels, config.sample_rate)
     residual = network.encoder(audio)[0].T  # [t, d]
-    for layer in layers:
-      book = layer.codebook
+    for book in network.books():
       chosen = torch.randint(len(residual), (len(book),))
       spread = 0.3 * residual.std() * torch.randn_like(book)
       book.copy_(residual[chosen] + spread)

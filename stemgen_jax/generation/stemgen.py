@@ -54,6 +54,7 @@ class StemGen:
     *,
     codec: str | os.PathLike[str] | Codec | None = None,
     codec_device: str = codec_lib.device.AUTO,
+    codec_backend: str = "auto",
     dtype: str = "auto",
   ) -> "StemGen":
     """Load a model and its codec.
@@ -70,6 +71,8 @@ class StemGen:
         names.
       codec_device: "cpu", "cuda" or "cuda:N"; "auto" is a GPU if PyTorch finds
         one. JAX, if it has not been used yet, leaves it some memory.
+      codec_backend: implementation of the codec's networks, "encodec" or
+        "transformers"; "auto" is the first that is installed.
       dtype: dtype of the model's products, "float32" or "bfloat16"; "auto" is
         that of the take for an edit, otherwise the faster one here.
 
@@ -94,6 +97,7 @@ class StemGen:
         codec or hub.codec_of(name) or config.codec or "demo",
         expected_checksum=config.codec_checksum,
         device=codec_device,
+        backend=codec_backend,
       )
     else:
       loaded.check_codec(codec.name, codec.checksum)

@@ -111,6 +111,12 @@ def _define(
     "auto",
     "cpu, cuda, cuda:N, or auto: a GPU if there is one.",
   )
+  add.string(
+    "codec_backend",
+    "auto",
+    "Implementation of the codec: encodec (not for commercial use) or "
+    "transformers; auto is the first that is installed.",
+  )
   add.enum(
     "dtype",
     "auto",

@@ -42,6 +42,7 @@ class Options:
       or of the longest song, at most that of the `PairConfig`.
     codec: name of the codec.
     codec_device: device of the codec, see `codec.device.choose`.
+    codec_backend: implementation of the codec, see `codec.backends`.
     workers: processes that encode, see `preparation.prepare.prepare`.
     runner: Beam runner that encodes in their place, if any.
     beam: options of the runner.
@@ -54,6 +55,7 @@ class Options:
   segment_seconds: float | None
   codec: str
   codec_device: str
+  codec_backend: str
   workers: int | None
   runner: str | None
   beam: Sequence[str]
@@ -86,7 +88,10 @@ def prepare(
     config = dataclasses.replace(config, segment_seconds=seconds)
   config = prepare_lib.continued(out, config)
   load_codec = functools.partial(
-    codec_lib.load, options.codec, device=options.codec_device
+    codec_lib.load,
+    options.codec,
+    device=options.codec_device,
+    backend=options.codec_backend,
   )
   machines, cluster = "on this machine", None
   if runner := options.runner:
