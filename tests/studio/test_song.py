@@ -1,8 +1,10 @@
 """Tests of the routes of the song, its layers and its clips."""
 
+import concurrent.futures
 import dataclasses
 import io
 import pathlib
+import socket
 import zipfile
 
 import numpy as np
@@ -188,3 +190,42 @@ def test_a_folder_with_other_files_is_refused(folder, model):
   pathlib.Path(folder, "novel.txt").touch()
   with pytest.raises(FileExistsError, match="name a new folder"):
     serving(folder, model).__enter__()
+
+
+def test_two_clients_at_once_lose_nothing(client, mix):
+  other = type(client)(client.url, client.studio)
+  start = {"seconds": 0.5, "sample_rate": RATE, "channels": 1}
+  with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    answers = pool.map(
+      lambda one: one._session.post(f"{one.url}/song", json=start, timeout=30),
+      (client, other),
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    names = [f"{one}{number}" for number in range(2) for one in "ab"]
+
+    def add(name):
+      one = {"a": client, "b": other}[name[0]]
+      one.upload("/layers", mix, name=name)
+      change = {"gain_db": -float(name[1])}
+      one.call("PATCH", f"/layers/{name}", json=change)
+
+    list(pool.map(add, names))
+  layers = {x["name"]: x["gain_db"] for x in client.get("/song")["layers"]}
+  assert layers == {name: -float(name[1]) for name in names}
+
+
+def test_a_client_that_leaves_during_an_upload_leaves_nothing(
+  started, capfd, folder
+):
+  before = sorted(folder.rglob("*"))
+  port = int(started.url.rpartition(":")[2])
+  with socket.create_connection(("127.0.0.1", port), timeout=9) as line:
+    line.sendall(
+      b"POST /layers HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n"
+      b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
+      b'Content-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc'
+    )
+  assert started.get("/song")["started"]
+  started.post("/undo", status=409)
+  assert sorted(folder.rglob("*")) == before
+  assert "Traceback" not in capfd.readouterr().err
