@@ -54,6 +54,32 @@ for line in sys.argv[1:]:
     sys.exit(f"failed: {line}")
 """
 
+_SERVE = """
+import contextlib, pathlib, threading
+import requests
+from stemgen_jax.studio import Studio, server
+from stemgen_jax.studio.loading import Loading
+
+load = lambda: server.StemGen.load("demo")
+studio = Studio(pathlib.Path("song"), Loading(load, "demo"))
+serving = server.Server(studio)
+with contextlib.closing(server.listen(0)) as listening:
+  url = server.url_of(listening)
+  thread = threading.Thread(target=serving.run, args=([listening],))
+  thread.start()
+  try:
+    requests.post(url + "/song", json={"loop": "drums"}, timeout=60)
+    url += requests.post(url + "/export", timeout=60).json()["url"]
+    assert requests.get(url, timeout=60).ok
+    url = server.url_of(listening)
+    for path in ("", "wavesurfer/wavesurfer.min.js", "docs/swagger-ui.css"):
+      assert requests.get(f"{url}/{path}", timeout=60).ok, path
+    studio.loading.wait(lambda: None)
+  finally:
+    serving.should_exit = True
+    thread.join()
+"""
+
 
 def _plain(name: str) -> str:
   return re.sub(r"[-_.]+", "-", name).lower()
@@ -104,7 +130,9 @@ def _closure(asked: Iterable[str]) -> set[str]:
 def run(tmp_path, monkeypatch):
   """Runs commands, with an install of one extra and in `tmp_path`."""
 
-  def run(extra: str, *lines: str, no_deps: bool = False) -> None:
+  def run(
+    extra: str, *lines: str, no_deps: bool = False, code: str = _RUN
+  ) -> None:
     installed = _closure(_asked_for(extra, monkeypatch))
     if no_deps:
       installed |= {
@@ -122,7 +150,7 @@ def run(tmp_path, monkeypatch):
     (site / "sitecustomize.py").write_text(_HIDE.format(hidden=hidden))
     monkeypatch.chdir(tmp_path)
     done = subprocess.run(
-      [sys.executable, "-c", _RUN, *lines],
+      [sys.executable, "-c", code, *lines],
       env=os.environ
       | {"JAX_NUM_CPU_DEVICES": "1", "PYTHONPATH": f"{site}:{ROOT}"},
       capture_output=True,
@@ -186,6 +214,11 @@ def test_the_extra_band_is_enough_to_let_it_play(tmp_path, run):
     no_deps=True,
   )
   assert (tmp_path / "codes/manifest.json").is_file()
+
+
+def test_the_extra_studio_is_enough_to_serve(tmp_path, run):
+  run("studio", code=_SERVE)
+  assert (tmp_path / "song/export/song.zip").is_file()
 
 
 @pytest.mark.soak
