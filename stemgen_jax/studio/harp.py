@@ -287,12 +287,14 @@ def _labels(context: Audio, fit: float | None) -> list[dict[str, Any]]:
 
 
 async def _stream(event: Event) -> AsyncIterator[str]:
-  said, beat = "", time.monotonic()
-  while event.result is None and not event.error:
+  shown, beat = "", time.monotonic()
+  ended = False
+  while not ended:
     await asyncio.sleep(_POLL)
-    if event.message != said:
-      said, beat = event.message, time.monotonic()
-      yield _sent("log", {"log": said, "level": "info"})
+    ended = event.result is not None or bool(event.error)
+    if event.message != shown:
+      shown, beat = event.message, time.monotonic()
+      yield _sent("log", {"log": shown, "level": "info"})
     elif time.monotonic() - beat > _HEARTBEAT:
       beat = time.monotonic()
       yield _sent("heartbeat", None)

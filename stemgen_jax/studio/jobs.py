@@ -35,7 +35,7 @@ class Job:
 
   Attributes:
     id: unique among all songs.
-    request: what was requested, one of `bodies.Request`.
+    request: body of the request, one of `bodies.Request`.
     state: queued, running, done, failed or cancelled.
     layer: layer of the takes; "" for a new one, until its first take.
     clips: numbers of the finished takes.

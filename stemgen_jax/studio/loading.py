@@ -4,28 +4,35 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
+from stemgen_jax.generation import compilation
 from stemgen_jax.generation.stemgen import StemGen
 
 _POLL = 0.1  # seconds between two checks of a job that waits
 
 
 class Loading:
-  """A model that loads in a thread."""
+  """A model that loads in a thread.
+
+  Attributes:
+    name: name of the weights.
+    stage: the work that users of the model wait for, for people.
+  """
 
   def __init__(
     self,
     load: Callable[[], StemGen],
     name: str,
-    changed: Callable[[], object] = lambda: None,
+    warm: Callable[[StemGen], object] = lambda model: None,
   ):
     """Prepare to load.
 
     Args:
       load: loads the model.
       name: name of the weights.
-      changed: called when it is loaded, or has failed.
+      warm: prepares it for its first user.
     """
-    self._load, self.name, self._changed = load, name, changed
+    self._load, self.name, self._warm = load, name, warm
+    self.stage = "loading the model"
     self._done = threading.Event()
     self._free = threading.Lock()
     self._model: StemGen | None = None
@@ -66,14 +73,23 @@ class Loading:
     while not self._free.acquire(timeout=_POLL):
       check()
     try:
+      check()
       yield model
     finally:
       self._free.release()
 
   def _run(self) -> None:
     try:
-      self._model = self._load()
+      model = self._load()
     except Exception as error:
       self._error = error
-    self._done.set()
-    self._changed()
+      self._done.set()
+      return
+    with self._free:
+      self._model = model
+      self._done.set()
+      cold = compilation.is_cold()
+      self.stage = "compiling, once per machine" if cold else "preparing"
+      with contextlib.suppress(Exception):  # the first user raises it again
+        self._warm(model)
+    self.stage = "waiting for another user of the model"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import uvicorn
 
+from stemgen_jax.generation import warming
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.studio.app import create_app
 from stemgen_jax.studio.loading import Loading
@@ -99,7 +100,7 @@ def run(
     ValueError, OSError: the port or the folder cannot be used.
   """
   with contextlib.closing(listen(port)) as listening:
-    loading = Loading(load, weights)
+    loading = Loading(load, weights, warming.warm)
     studio = Studio(folder, loading)
     url = url_of(listening)
     server = Server(studio, url if browser else "")

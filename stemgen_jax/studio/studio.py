@@ -1,4 +1,4 @@
-"""The studio: one song at a time, in a folder, and what clients are told."""
+"""The studio: one song at a time in a folder, its jobs, and the model."""
 
 import pathlib
 import threading
@@ -107,7 +107,7 @@ class Studio:
     return [] if song is None else song.jobs_as_json()
 
   def settings_json(self) -> dict[str, Any]:
-    """Return what the page offers."""
+    """Return the choices of the page, and the state of the model."""
     model = self.loading.model
     # Before it is loaded, as its description states.
     weights = self.loading.name

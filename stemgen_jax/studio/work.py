@@ -144,14 +144,18 @@ def run(
     loading: the model.
     changed: called after each change of the song.
   """
-  if loading.model is None:
-    running.update(stage="loading the model")
+
+  def check() -> None:
+    running.check()
+    if running.job.stage != loading.stage:
+      running.update(stage=loading.stage)
+
   request = running.job.request
   runs = 1
   if isinstance(request, bodies.Extend):
     accepted = [layer.clip for layer in session.song.layers if layer.clip]
     runs = max(1, sum(clip.generated for clip in accepted))
-  with loading.used(running.check) as found:
+  with loading.used(check) as found:
     # Sessions use only the `run` of a model.
     model = cast(StemGen, _Reporting(found, running, runs))
     _run(running, session, model, changed)

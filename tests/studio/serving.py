@@ -83,9 +83,9 @@ def _parsed(lines):
 
 
 @contextlib.contextmanager
-def serving(folder, model, port=0):
+def serving(folder, model, port=0, warm=lambda model: None):
   """Serve a folder; yield a client."""
-  loading = Loading(lambda: model, "tiny")
+  loading = Loading(lambda: model, "tiny", warm)
   studio = Studio(folder, loading)
   server = Server(studio)
   with contextlib.closing(listen(port)) as listening:

@@ -1,6 +1,7 @@
 """Tests of the queue: order, progress, cancelling, and another start."""
 
 import shutil
+import threading
 import time
 
 import pytest
@@ -248,6 +249,23 @@ def test_jobs_wait_for_the_model_and_name_its_errors(folder, monkeypatch):
   assert job["error"] == (
     "the model could not be loaded: weights: no such file"
   )
+
+
+def test_jobs_wait_while_the_model_is_prepared(folder, model):
+  warmed = threading.Event()
+
+  def warm(_):
+    warmed.wait(PATIENCE)
+
+  with serving(folder, model, warm=warm) as client:
+    client.post("/song", NOTHING)
+    first, second = client.generate(), client.generate(category="piano")
+    stages = ("preparing", "compiling, once per machine")
+    until(lambda: client.get(f"/jobs/{first}")["stage"] in stages)
+    client.call("DELETE", f"/jobs/{first}")
+    assert client.wait(second, "running")["state"] == "running"
+    warmed.set()
+    assert client.wait(second)["state"] == "done"
 
 
 def test_events_show_progress_and_a_heartbeat(started, steps, monkeypatch):

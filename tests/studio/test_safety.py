@@ -1,4 +1,4 @@
-"""Tests of requests that are refused, and of files that are no audio."""
+"""Tests of requests that are refused, and of files that are not audio."""
 
 import io
 import socket
@@ -167,7 +167,7 @@ def files():
 
 
 @pytest.mark.parametrize("name", files())
-def test_uploads_that_are_no_audio_are_named(client, folder, name):
+def test_uploads_that_are_not_audio_are_named(client, folder, name):
   data, message = files()[name]
   given = {"files": {"file": (f"../{name}.wav", data)}}
   error = client.call("POST", "/song", 400, **given).json()["error"]

@@ -174,7 +174,7 @@ def test_warnings_are_for_the_client(folder, model, mix, tmp_path):
   assert notice.startswith("the context has a DC offset of 0.")
 
 
-def test_clients_hear_of_each_other(started, mix):
+def test_clients_are_notified_of_changes(started, mix):
   other = type(started)(started.url, started.studio)
   with started.events() as first, other.events() as second:
     for stream in (first, second):

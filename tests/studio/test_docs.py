@@ -1,0 +1,15 @@
+"""The page of the HTTP API, in Chromium."""
+
+import pytest
+from browsing import browser
+
+__all__ = ["browser"]
+pytestmark = pytest.mark.browser
+
+
+def test_the_api_is_described_without_another_server(browser, client):
+  page = browser.open(f"{client.url}/docs")
+  page.wait("document.querySelectorAll('.opblock').length > 20")
+  page.wait("document.querySelector('#operations-jobs-add_job_jobs_post')")
+  assert page.errors == []
+  page.close()
