@@ -11,6 +11,7 @@ from pcm import RATE
 
 from stemgen_jax import audio
 from stemgen_jax.studio import harp
+from stemgen_jax.studio.errors import MissingError
 
 # Random codes have a mean.
 pytestmark = pytest.mark.filterwarnings("ignore:the context has a DC offset")
@@ -142,35 +143,36 @@ def test_a_heartbeat_is_sent_while_nothing_happens(
   assert editor.result(call)[0] == "complete"
 
 
-@pytest.mark.parametrize(
-  ("change", "message"),
-  [
-    ({0: None}, "expected context, category"),
-    ({0: {"path": "../../etc/passwd"}}, "no file '../../etc/passwd'"),
-    ({0: {"path": 3}}, "context.path"),
-    ({1: "basz"}, "did you mean bass"),
-    ({2: "best"}, "paper"),
-    ({3: -1}, "seed"),
-    ({3: "x"}, "seed"),
-    ({4: "perhaps"}, "loop"),
-  ],
-)
-def test_values_are_checked(editor, client, mix, change, message):
-  data = [editor.upload(mix), "bass", "fast", 0, False]
-  data = [change.get(number, value) for number, value in enumerate(data)]
-  found = client._session.post(
-    f"{client.url}/gradio_api/call/process", json={"data": data}, timeout=30
-  )
-  assert found.status_code in (400, 404, 422)
-  assert message in found.json()["error"]
-
-
-def test_old_sounds_are_forgotten(editor, client, mix, monkeypatch):
-  monkeypatch.setattr(harp, "_KEPT", 1)
-  first, *_ = (editor.upload(mix) for _ in range(3))
-  data = {"data": [first, "bass", "fast", 0, False]}
-  error = client.post("/gradio_api/call/process", data, 404)["error"]
-  assert "send it again" in error
+def test_values_are_checked(editor, client, mix):
+  track = editor.upload(mix)
+  for place, value, message in (
+    (0, None, "expected context, category"),
+    (0, {"path": "../../etc/passwd"}, "no file '../../etc/passwd'"),
+    (0, {"path": 3}, "context.path"),
+    (1, "basz", "did you mean bass"),
+    (2, "best", "paper"),
+    (3, -1, "seed"),
+    (3, "x", "seed"),
+    (4, "perhaps", "loop"),
+  ):
+    data = [track, "bass", "fast", 0, False]
+    data[place] = value
+    found = client._session.post(
+      f"{client.url}/gradio_api/call/process", json={"data": data}, timeout=30
+    )
+    assert found.status_code in (400, 404, 422)
+    assert message in found.json()["error"]
   client.call("GET", "/gradio_api/file/nothing.wav", 404)
   client.call("GET", "/gradio_api/call/process/nothing", 404)
   client.post("/gradio_api/call/other", {"data": []}, 422)
+
+
+def test_old_sounds_are_forgotten(client, monkeypatch):
+  monkeypatch.setattr(harp, "_KEPT", 1)
+  calls = harp.Harp(client.studio)
+  first, second, third = map(calls.keep, (b"a", b"b", b"c"))
+  assert (calls.sound(second, bytes), calls.sound(third, bytes)) == (b"b", b"c")
+  with pytest.raises(MissingError, match="send it again"):
+    calls.sound(first, bytes)
+  with pytest.raises(MissingError, match="send it again"):
+    calls.sound(third, audio.Audio)
