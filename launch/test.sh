@@ -5,6 +5,8 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 source "$root/launch/environment.sh" test
 cd "$root"
+# Even where it is set: hundreds of processes import the package.
+export PYTHONDONTWRITEBYTECODE=
 left_out=()
 if ! command -v chromium chromium-browser google-chrome >/dev/null; then
   echo "chromium not found: skipping the tests that open pages in a browser" >&2

@@ -17,7 +17,9 @@ pytestmark = pytest.mark.processes
 SLEEPS = f"""
 import runpy, sys, time
 from stemgen_jax.data import batches
+from stemgen_jax.training import watchdog
 
+watchdog._STOPPING = 5.0
 get_config = runpy.run_path({str(ROOT / "configs/demo.py")!r})["get_config"]
 take = batches._Batches.__getitem__
 
@@ -41,7 +43,7 @@ def test_sleeping_loader_is_named_and_other_hosts_resume(
   codes, sleeps, tmp_path
 ):
   out = tmp_path / "run"
-  flags = sleeps, "--stall_timeout=20", "--config.save_every=2"
+  flags = sleeps, "--stall_timeout=12", "--config.save_every=2"
   ends = [run.end() for run in two(codes, out, *flags)]
   assert [code for code, _, _ in ends] == [1, 1], ends
   for number, (_, _, err) in enumerate(ends):
@@ -73,7 +75,7 @@ def test_sleeping_loader_is_named_and_other_hosts_resume(
 
 
 def test_stopped_process_is_named(codes, tmp_path):
-  flags = "--config.steps=100000", "--stall_timeout=20"
+  flags = "--config.steps=100000", "--stall_timeout=12"
   waiting, stopped = two(codes, tmp_path, *flags)
   assert waiting.wait_for(lambda: waiting.steps() >= 2), waiting.end()
   stopped.process.send_signal(signal.SIGSTOP)
