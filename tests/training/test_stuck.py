@@ -43,7 +43,7 @@ def test_sleeping_loader_is_named_and_other_hosts_resume(
   codes, sleeps, tmp_path
 ):
   out = tmp_path / "run"
-  flags = sleeps, "--stall_timeout=12", "--config.save_every=2"
+  flags = sleeps, "--stall_timeout=20", "--config.save_every=2"
   ends = [run.end() for run in two(codes, out, *flags)]
   assert [code for code, _, _ in ends] == [1, 1], ends
   for number, (_, _, err) in enumerate(ends):
@@ -75,7 +75,7 @@ def test_sleeping_loader_is_named_and_other_hosts_resume(
 
 
 def test_stopped_process_is_named(codes, tmp_path):
-  flags = "--config.steps=100000", "--stall_timeout=12"
+  flags = "--config.steps=100000", "--stall_timeout=20"
   waiting, stopped = two(codes, tmp_path, *flags)
   assert waiting.wait_for(lambda: waiting.steps() >= 2), waiting.end()
   stopped.process.send_signal(signal.SIGSTOP)
