@@ -168,6 +168,31 @@ def test_a_dropped_file_becomes_a_layer(client, page):
   assert client.get("/song")["layers"][1]["title"] == "My beat"
 
 
+def test_choices_under_more_are_those_of_the_job(client, page):
+  start_drums(page)
+  page.click("#panel summary")
+  page.evaluate(
+    """document.querySelectorAll("#panel details input").forEach((one) => {
+      const values = {Seed: 7, Temperature: 1.2, "Follow the mix": 3.5};
+      const value = values[one.ariaLabel ?? one.labels[0].firstChild.innerText];
+      if (!value) return;
+      one.value = value;
+      one.dispatchEvent(new Event("input"));
+    })"""
+  )
+  page.click("#panel .seg button", "fast")
+  generate(page, "Bass")
+  page.wait(f"{takes(1, 2)} && {IDLE}")
+  [job] = client.get("/jobs")
+  assert job["state"] == "done"
+  request = job["request"]
+  assert (request["seed"], request["preset"]) == (7, "fast")
+  assert request["settings"]["temperature"] == 1.2
+  guidance = client.get("/settings")["preset_guidance"]["fast"]
+  assert request["settings"]["guidance"] == guidance | {"context": 3.5}
+  assert layer_of(client, "bass")["clips"][0]["seed"] == 7
+
+
 def test_two_pages_show_the_same_song(client, browser, page):
   start_drums(page)
   with tab(browser, client) as other:

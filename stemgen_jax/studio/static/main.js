@@ -111,7 +111,10 @@ async function open() {
     gone: (text) => tell(`${text} Trying again.`, "gone"),
     back: () => {
       tell("");
-      attempt(refresh);
+      attempt(async () => {
+        await loadSettings();
+        await refresh();
+      });
     },
   });
   const frame = () => {

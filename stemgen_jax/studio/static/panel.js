@@ -50,6 +50,7 @@ export class Panel {
       this.foldText,
     );
     this.content = h("div", { class: "panel-content" });
+    this.own = ownSound(); // it may record while the rest is drawn again
     element.append(this.fold, this.content);
   }
 
@@ -121,7 +122,7 @@ export class Panel {
         this.undecided,
         h("p", { class: "note" }, note),
       ),
-      this.#own(),
+      this.own,
       keysHelp(),
     );
     this.#layers = -1; // suggest among the instruments that are known now
@@ -203,28 +204,6 @@ export class Panel {
     );
   }
 
-  #own() {
-    const file = h("input", {
-      type: "file",
-      accept: "audio/*",
-      hidden: true,
-      onchange: () => {
-        const [chosen] = file.files;
-        file.value = "";
-        if (chosen) actions.addAudio(chosen);
-      },
-    });
-    const choose = h(
-      "button",
-      { type: "button", onclick: () => file.click() },
-      icon("upload"),
-      "Add a file",
-    );
-    const heading = h("h2", {}, "Or your own sound");
-    const record = recordButton(actions.addAudio);
-    return h("div", { class: "own" }, heading, file, choose, record);
-  }
-
   #set(changes) {
     Object.assign(this.#choice, changes);
     const { category, takes, preset } = this.#choice;
@@ -258,6 +237,28 @@ export class Panel {
     this.unfold(false);
     actions.generate(job);
   }
+}
+
+function ownSound() {
+  const file = h("input", {
+    type: "file",
+    accept: "audio/*",
+    hidden: true,
+    onchange: () => {
+      const [chosen] = file.files;
+      file.value = "";
+      if (chosen) actions.addAudio(chosen);
+    },
+  });
+  const choose = h(
+    "button",
+    { type: "button", onclick: () => file.click() },
+    icon("upload"),
+    "Add a file",
+  );
+  const heading = h("h2", {}, "Or your own sound");
+  const record = recordButton(actions.addAudio);
+  return h("div", { class: "own" }, heading, file, choose, record);
 }
 
 function inOrder(instruments) {
