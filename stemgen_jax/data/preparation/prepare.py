@@ -268,11 +268,7 @@ def _problems(
 def _reported(
   out: pathlib.Path, listed: listing.Listing, summaries: _Summaries
 ) -> list[tuple[str, songs.Problem]]:
-  """Return the problems of a finished set; replace a corrupt file of them.
-
-  Raises:
-    ValueError: it is corrupt, and files of songs are deleted.
-  """
+  """Return the problems of a finished set; replace a corrupt file of them."""
   try:
     return problems_lib.read(out)
   except ValueError:
@@ -311,7 +307,7 @@ def _check_pairs(
     return
   why = ""
   if ids := [*training, *(x for split in splits for x in splits[split])]:
-    bad = [p for p in summaries[ids[0]].problems if p.left_out]
+    bad = [p for p in summaries[ids[0]].problems if p.left_out and not p.stem]
     why = f", as {ids[0]}: {bad[0].message}" if bad else ""
   raise ValueError(
     f"the {len(training)} songs to train on give no pair of stems{why}; see "

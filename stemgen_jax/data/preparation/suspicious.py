@@ -148,7 +148,8 @@ def kept(problem: songs.Problem) -> songs.Problem:
 
 def _problem(kind: str, message: str, stem: songs.Stem) -> songs.Problem:
   names = ", ".join(file.name for file in stem.files[:2])
-  return songs.Problem(kind, f"{names}: {message}", stem.name)
+  text = message if names == stem.name else f"{names}: {message}"
+  return songs.Problem(kind, text, stem.name)
 
 
 def _is_noise(mono: Float[np.ndarray, " n"], sample_rate: int) -> bool:
