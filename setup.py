@@ -87,6 +87,7 @@ setuptools.setup(
     "beam": [*_BEAM, *_TRAIN],
     "evaluate": _EVALUATE,
     "hub": _HUB,
+    "live": ["sounddevice>=0.5"],
     "notebook": ["ipykernel>=6.29", "jupyterlab>=4"],
     "studio": _STUDIO,
     "transformers": _TRANSFORMERS,

@@ -16,6 +16,11 @@ and a script of changes ("9 bass mute" is one):
 
   stemgen-jax live --context=loop.wav --loop --stem=drums,bass,piano \\
     --change_every=4 --repeats=16 --monitor --out=song.wav --script=song.txt
+
+With the inputs and outputs of a sound card (pip install -e '.[live]'), until
+Ctrl-C:
+
+  stemgen-jax live --device=default --stem=bass --bpm=120 --out=bass.wav
 """
 
 from absl import flags
@@ -62,8 +67,12 @@ _add.integer(
 )
 _add.string("script", None, "File of changes: lines of a bar and a change.")
 _add.bool("realtime", False, "Play a file at the speed of the music.")
-_add.integer("sample_rate", 48000, "Of PCM, in Hz.")
-_add.integer("channels", 2, "Of PCM.")
+_add.string(
+  "device", None, "Instead of --context: sound card, default or INPUT,OUTPUT."
+)
+_add.integer("count_in", 1, "With --device and --bpm: bars of clicks before.")
+_add.integer("sample_rate", 48000, "Of PCM and of a sound card, in Hz.")
+_add.integer("channels", 2, "Of PCM and of a sound card.")
 _add.string("genre", "", "As stemgen-jax generate --genre.")
 _add.string("role", "", "As stemgen-jax generate --role.")
 _add.integer("seed", 0, "Seed of all layers.")

@@ -3,62 +3,34 @@
 import contextlib
 import pathlib
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from stemgen_jax import audio, categories, disk
-from stemgen_jax.audio import Audio, recorder, tempo
-from stemgen_jax.cli import music, takes
+from stemgen_jax.audio import Audio, tempo
+from stemgen_jax.cli import music, performance, takes
 from stemgen_jax.cli.flags import settings
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.cli.flags.takes import BITS
+from stemgen_jax.cli.performance import PIPE, Plan
 from stemgen_jax.generation.request import GenerationRequest
-from stemgen_jax.live import beats, clock, commands, pcm, stream
-from stemgen_jax.live.engine import Engine
+from stemgen_jax.live import beats, commands
 from stemgen_jax.live.grid import Grid
 from stemgen_jax.live.options import Change, Options
-from stemgen_jax.live.pace import Figures
 from stemgen_jax.live.request import Controls, Generated, Generator
 
 if TYPE_CHECKING:
   from stemgen_jax.generation.stemgen import StemGen
 
-_PIPE = "-"
 _WHOLE = 0.15  # beats by which a loop may miss whole bars
 _WITH = {
   "repeats": "loop",
   "change_every": "loop",
   "first_beat": "bpm",
+  "count_in": "device",
 }
-
-
-class Plan(NamedTuple):
-  """What the flags ask for, checked.
-
-  Attributes:
-    sound: the context, if it is a file.
-    sample_rate: sample rate of the stream in Hz.
-    channels: channels of the stream.
-    layers: controls of each layer, by name.
-    grid: bar lines; None to detect them.
-    options: see `engine.Options`.
-    enter: first bars of layers.
-    script: changes by their bars.
-    out: the file to write, if any.
-  """
-
-  sound: Audio | None
-  sample_rate: int
-  channels: int
-  layers: dict[str, Controls]
-  grid: Grid | None
-  options: Options
-  enter: dict[str, int]
-  script: list[tuple[int, Change]]
-  out: pathlib.Path | None
 
 
 def run(values: flags.FlagValues) -> None:
@@ -68,7 +40,7 @@ def run(values: flags.FlagValues) -> None:
     ValueError, OSError: a flag is invalid, or a file cannot be read or written.
   """
   with contextlib.ExitStack() as stack:
-    if values.out == _PIPE:  # standard output is for samples
+    if values.out == PIPE:  # standard output is for samples
       stack.enter_context(contextlib.redirect_stdout(sys.stderr))
     plan = _checked(values)
     how = settings.parse(values)
@@ -76,11 +48,13 @@ def run(values: flags.FlagValues) -> None:
     stemgen = takes.load(values)[0]
     _check_conditions(values, plan, stemgen)
     generator, rehearsed = _generator(values, plan, stemgen, how)
-    figures = _play(values, plan, generator, rehearsed)
+    figures, why = performance.play(values, plan, generator, rehearsed)
     # The file is complete now.
     if plan.out is not None:
       print(f"wrote {plan.out}")
     print(figures.line(generator.dtype))
+    if why:
+      raise OSError(why)
 
 
 def _checked(values: flags.FlagValues) -> Plan:
@@ -88,12 +62,17 @@ def _checked(values: flags.FlagValues) -> Plan:
   for name, owner in _WITH.items():
     if values[name].present and not values[owner].value:
       raise ValueError(f"--{name}: expected with --{owner}")
-  required(values, "context", "my_mix.wav")
+  if (values.context is None) == (values.device is None):
+    raise ValueError(
+      "give either --context=FILE, or --device=default for a sound card"
+    )
+  if values.device is not None:
+    performance.sound_cards()  # for its errors
   layers = _layers(values)
   script = commands.read_script(values.script, layers) if values.script else []
   out = _out(values)
   sound, rate, channels = None, values.sample_rate, values.channels
-  if values.context == _PIPE:
+  if values.context in (None, PIPE):
     if values.loop:
       raise ValueError("--loop: expected with --context=FILE")
     if not (1 <= channels <= 32 and 1000 <= rate <= 768_000):
@@ -151,8 +130,10 @@ def _layers(values: flags.FlagValues) -> dict[str, Controls]:
 
 
 def _out(values: flags.FlagValues) -> pathlib.Path | None:
+  if values.device is not None and not values.out:
+    return None
   out = required(values, "out", "bass.wav")
-  if out == _PIPE:
+  if out == PIPE:
     return None
   path = disk.check_writable(out, values.overwrite, audio.WRITABLE)
   audio.check_bits(path, BITS[values.bits])
@@ -272,106 +253,3 @@ def _generator(
     f"{generator.passes[0]} passes; up to {generator.passes[-1]}"
   )
   return generator, rehearsed
-
-
-def _play(
-  values: flags.FlagValues,
-  plan: Plan,
-  generator: Generator,
-  rehearsed: Generated,
-) -> Figures:
-  """Run the stream to its end."""
-  wall = values.realtime or plan.sound is None
-  if wall:
-    time = clock.WallClock()
-    worker: clock.Worker = clock.ThreadWorker(time)
-  else:
-    time = clock.SimulatedClock()
-    worker = clock.SimulatedWorker(time, measured=True)
-  engine = Engine(
-    generator,
-    plan.layers,
-    clock=time,
-    worker=worker,
-    sample_rate=plan.sample_rate,
-    channels=plan.channels,
-    grid=plan.grid,
-    beats_per_bar=values.beats_per_bar,
-    options=plan.options,
-    enter=plan.enter,
-    script=plan.script,
-  )
-  engine.warm(0, rehearsed.sampling, rehearsed.other)
-  if wall and values.context != _PIPE and sys.stdin.isatty():
-    _listen_to_keys(engine, plan)
-  show = _display(engine, plan.out)
-  with contextlib.closing(worker), _sink(values, plan) as sink:
-    stream.run(
-      engine,
-      _source(values, plan),
-      sink,
-      time,
-      plan.sample_rate,
-      monitor=values.monitor,
-      advance=show,
-    )
-  return engine.figures
-
-
-def _source(values: flags.FlagValues, plan: Plan) -> stream.Blocks:
-  if plan.sound is None:
-    return pcm.read(
-      sys.stdin.buffer, plan.channels, floats=values.bits == "float"
-    )
-  samples = plan.sound.samples
-  repeats = values.repeats if values.loop else 1
-  return (block for _ in range(repeats) for block in stream.blocks_of(samples))
-
-
-@contextlib.contextmanager
-def _sink(
-  values: flags.FlagValues, plan: Plan
-) -> Iterator[Callable[[Any], object]]:
-  if plan.out is None:
-    # Not sys.stdout, which is redirected.
-    yield pcm.writer(sys.__stdout__, floats=values.bits == "float")
-    return
-  bits = BITS[values.bits]
-  with recorder.writing(
-    plan.out, plan.sample_rate, plan.channels, bits
-  ) as write:
-    yield write
-
-
-def _display(engine: Engine, out: pathlib.Path | None) -> Callable[[], None]:
-  """Return a function that prints what happened, and the state at times."""
-  terminal = sys.stderr.isatty() and out is not None
-  every, last = engine.sample_rate // 5, 0
-
-  def show() -> None:
-    nonlocal last
-    while engine.events:
-      clear = "\r\x1b[K" if terminal else ""
-      print(f"{clear}{engine.events.popleft()}")
-    if terminal and engine.position - last >= every:
-      last = engine.position
-      print(f"\r\x1b[K{engine.status()}", end="", file=sys.stderr, flush=True)
-
-  return show
-
-
-def _listen_to_keys(engine: Engine, plan: Plan) -> None:
-  """Let a thread apply the commands that are typed."""
-  print(f"type {commands.HELP}")
-
-  def listen() -> None:
-    for line in sys.stdin:
-      try:
-        if line.strip() == commands.SYNC:
-          engine.resync()
-        elif line.strip():
-          engine.change(commands.parse(line.strip(), plan.layers))
-      except ValueError as error:
-        print(error, file=sys.stderr)
-
-  threading.Thread(target=listen, daemon=True).start()

@@ -329,11 +329,12 @@ class Engine:
     if change.again:
       new["seed"] = (layer.controls.seed + 1) % 2**32
     layer.controls = dataclasses.replace(layer.controls, **new)
-    # A chunk that is being generated delays this one.
-    lead = self._pace.expected(0) / SHARE * (1 + self._worker.busy)
-    lead = min(round(lead * self.sample_rate), self._slack)
-    first = self.grid.first_bar_from(self.position + lead)
-    bar = first if bar is None else max(bar, first)
+    if bar is None:
+      # A chunk that is being generated delays this one.
+      lead = self._pace.expected(0) / SHARE * (1 + self._worker.busy)
+      lead = min(round(lead * self.sample_rate), self._slack)
+      bar = self.grid.first_bar_from(self.position + lead)
+    bar = max(bar, self.grid.first_bar_from(self.position))
     start = self.grid.bar(bar)
     for request in layer.pending:
       request.cancelled |= request.start >= start

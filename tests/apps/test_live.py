@@ -4,14 +4,17 @@ import io
 import re
 import types
 
+import fake_card
 import numpy as np
 import pytest
 import soundfile
 from pcm_model import sampler
 
 from stemgen_jax import __main__
+from stemgen_jax.cli import performance
 from stemgen_jax.generation import stemgen as stemgen_lib
 from stemgen_jax.live import clock
+from stemgen_jax.live.clock import SimulatedWorker
 
 __all__ = ["sampler"]
 RATE = 16_000
@@ -21,11 +24,19 @@ FIGURES = (
 )
 
 
+def worker(time, measured=False):
+  del measured
+  return SimulatedWorker(time, measured=False)
+
+
 @pytest.fixture
 def run(sampler, tmp_path, monkeypatch, capsys):
   """Run the command; return what it printed, or its one line of error."""
   monkeypatch.chdir(tmp_path)
   monkeypatch.setattr(stemgen_lib.StemGen, "load", lambda *_, **__: sampler)
+  # A loaded machine must not make chunks late.
+  monkeypatch.setattr(clock, "SimulatedWorker", worker)
+  monkeypatch.setattr(clock, "ThreadWorker", worker)
   for name, seconds in (("mix.wav", 12), ("loop.wav", 2)):
     soundfile.write(name, beat(seconds), RATE)
 
@@ -97,9 +108,6 @@ def test_layers_change_around_a_loop(run, tmp_path):
 @pytest.mark.parametrize("bits", ["16", "float"])
 def test_samples_from_a_pipe_to_a_pipe(run, monkeypatch, bits):
   monkeypatch.setattr(clock, "WallClock", clock.SimulatedClock)
-  monkeypatch.setattr(
-    clock, "ThreadWorker", lambda x: clock.SimulatedWorker(x, measured=False)
-  )
   sound = beat(8, channels=1)
   full, dtype = (1, "<f4") if bits == "float" else (32768, "<i2")
   data = (sound * full).astype(dtype).tobytes() + b"\0"  # an incomplete sample
@@ -119,6 +127,46 @@ def test_samples_from_a_pipe_to_a_pipe(run, monkeypatch, bits):
   assert stem[4 * RATE + 100 :].any()
 
 
+def test_a_sound_card_until_it_is_gone(run, monkeypatch):
+  card = fake_card.Card()
+  card.gone = [(13.0, 99.0)]
+  monkeypatch.setattr(performance, "sound_cards", lambda: card)
+  monkeypatch.setattr(clock, "WallClock", lambda: card)
+  error = run(
+    *("--device=1,2", "--bpm=120", "--out=played.wav"),
+    f"--sample_rate={fake_card.RATE}",
+    expect=1,
+  )
+  assert error.splitlines()[-1].endswith("the sound card was gone for 10 s")
+  assert card.given["device"] == (1, 2)
+  stem, rate = soundfile.read("played.wav")
+  assert rate == fake_card.RATE
+  assert len(stem) / rate == pytest.approx(11, abs=0.2)  # 2 s of count-in
+  assert not stem[: 4 * rate].any()
+  assert stem[4 * rate + 100 :].any()
+
+
+def test_an_interrupted_performance_is_written(run, monkeypatch):
+  card = fake_card.Card()
+  monkeypatch.setattr(performance, "sound_cards", lambda: card)
+  monkeypatch.setattr(clock, "WallClock", lambda: card)
+  wait = card.wait
+
+  def interrupt(until):
+    wait(until)
+    if card.seconds > 9:
+      raise KeyboardInterrupt
+
+  monkeypatch.setattr(card, "wait", interrupt)
+  out = run(
+    *("--device=default", "--bpm=120", "--out=played.wav", "--count_in=0"),
+    f"--sample_rate={fake_card.RATE}",
+  )
+  assert card.given["device"] is None
+  assert re.fullmatch(FIGURES, out.splitlines()[-1])
+  assert len(soundfile.read("played.wav")[0]) > 8.5 * fake_card.RATE
+
+
 FILE = ("--context=mix.wav", "--out=x.wav", "--bpm=120")
 LOOP = ("--context=loop.wav", "--out=x.wav", "--loop")
 
@@ -126,7 +174,7 @@ LOOP = ("--context=loop.wav", "--out=x.wav", "--loop")
 @pytest.mark.parametrize(
   ("arguments", "message"),
   [
-    (["--out=x.wav"], "--context is missing"),
+    (["--out=x.wav"], "give either --context=FILE, or --device"),
     (["--context=no.wav", "--out=x.wav"], "no such file: no.wav"),
     (["--context=mix.wav"], "--out is missing"),
     (["--context=mix.wav", "--out=mix.wav"], "mix.wav exists"),
@@ -141,6 +189,8 @@ LOOP = ("--context=loop.wav", "--out=x.wav", "--loop")
     ([*FILE, "--bars=0"], "--bars=0: expected 1 or more"),
     ([*FILE, "--genre=techno"], "--genre=techno: the weights demo have no"),
     ([*FILE, "--repeats=2"], "--repeats: expected with --loop"),
+    ([*FILE, "--device=0"], "give either --context=FILE, or --device"),
+    ([*FILE, "--count_in=2"], "--count_in: expected with --device"),
     ([*FILE, "--script=no.txt"], "no such file: no.txt"),
     ([*FILE, "--script=bad.txt"], "bad.txt, line 2: 'bass loud': unknown"),
     ([*FILE, "--script=bar.txt"], "bar.txt, line 1: bar '0'"),

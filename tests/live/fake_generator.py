@@ -20,10 +20,10 @@ class FakeGenerator:
   passes = (4, 12, 40)
   dtype = "float32"
 
-  def __init__(self, clock, *, each=0.01, other=0.1):
+  def __init__(self, clock, *, each=0.01, other=0.1, channels=1):
     self.clock, self.each, self.other = clock, each, other
     self.requests, self.rungs, self.stalls = [], [], {}
-    self.fails = set()
+    self.fails, self.channels = set(), channels
     self.sound: Callable[[Request], np.ndarray] | None = None
 
   def __call__(self, request, rung):
@@ -35,7 +35,7 @@ class FakeGenerator:
     if number in self.fails:
       raise ValueError(f"chunk {number}")
     length = request.stop - request.start
-    samples = np.full((length + FADE, 1), number, np.float32)
+    samples = np.full((length + FADE, self.channels), number, np.float32)
     if self.sound:
       loop = self.sound(request)
       samples = np.concatenate([loop, loop[:FADE]])

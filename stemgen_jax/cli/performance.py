@@ -1,0 +1,203 @@
+"""Play along: the stream of the live command, its display and its keys."""
+
+import contextlib
+import importlib
+import pathlib
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from absl import flags
+
+from stemgen_jax.audio import Audio, recorder
+from stemgen_jax.cli.flags.takes import BITS
+from stemgen_jax.live import clock, commands, pcm, stream
+from stemgen_jax.live.engine import Engine
+from stemgen_jax.live.grid import Grid
+from stemgen_jax.live.options import Change, Options
+from stemgen_jax.live.pace import Figures
+from stemgen_jax.live.request import Controls, Generated, Generator
+from stemgen_jax.live.sound_card import SoundCard, clicks
+
+PIPE = "-"
+"""Name of standard input and output."""
+
+
+class Plan(NamedTuple):
+  """What the flags ask for, checked.
+
+  Attributes:
+    sound: the context, if it is a file.
+    sample_rate: sample rate of the stream in Hz.
+    channels: channels of the stream.
+    layers: controls of each layer, by name.
+    grid: bar lines; None to detect them.
+    options: see `engine.Options`.
+    enter: first bars of layers.
+    script: changes by their bars.
+    out: the file to write, if any.
+  """
+
+  sound: Audio | None
+  sample_rate: int
+  channels: int
+  layers: dict[str, Controls]
+  grid: Grid | None
+  options: Options
+  enter: dict[str, int]
+  script: list[tuple[int, Change]]
+  out: pathlib.Path | None
+
+
+def play(
+  values: flags.FlagValues,
+  plan: Plan,
+  generator: Generator,
+  rehearsed: Generated,
+) -> tuple[Figures, str]:
+  """Run the stream to its end, or to Ctrl-C.
+
+  Returns:
+    The figures, and why the sound card ended it, if it did.
+  """
+  wall = values.realtime or plan.sound is None
+  if wall:
+    time = clock.WallClock()
+    worker: clock.Worker = clock.ThreadWorker(time)
+  else:
+    time = clock.SimulatedClock()
+    worker = clock.SimulatedWorker(time, measured=True)
+  engine = Engine(
+    generator,
+    plan.layers,
+    clock=time,
+    worker=worker,
+    sample_rate=plan.sample_rate,
+    channels=plan.channels,
+    grid=plan.grid,
+    beats_per_bar=values.beats_per_bar,
+    options=plan.options,
+    enter=plan.enter,
+    script=plan.script,
+  )
+  engine.warm(0, rehearsed.sampling, rehearsed.other)
+  if wall and values.context != PIPE and sys.stdin.isatty():
+    _listen_to_keys(engine, plan)
+  show, why = _display(engine, values), ""
+  # The usual end of a performance: what was played is written.
+  ending = contextlib.suppress(*([KeyboardInterrupt] if wall else []))
+  with contextlib.closing(worker), _sink(values, plan) as sink, ending:
+    if values.device is not None:
+      card = _sound_card(values, plan, engine, time)
+      why = card.run(sink, stop=lambda: False, advance=show)
+    else:
+      stream.run(
+        engine,
+        _source(values, plan),
+        sink,
+        time,
+        plan.sample_rate,
+        monitor=values.monitor,
+        advance=show,
+      )
+  return engine.figures, why
+
+
+def sound_cards() -> Any:
+  """Return the module `sounddevice`.
+
+  Raises:
+    ImportError: it is not installed.
+    OSError: the library PortAudio is not.
+  """
+  try:
+    return importlib.import_module("sounddevice")
+  except OSError as error:
+    raise OSError(
+      f"{error}: expected PortAudio; install libportaudio2"
+    ) from error
+
+
+def _sound_card(
+  values: flags.FlagValues, plan: Plan, engine: Engine, time: clock.Clock
+) -> SoundCard:
+  device: Any = None
+  if values.device != "default":
+    names = [x.strip() for x in values.device.split(",")]
+    names = [int(x) if x.isdecimal() else x for x in names]
+    device = names[0] if len(names) == 1 else tuple(names)
+  count_in = None
+  if plan.grid is not None:
+    count_in = clicks(plan.grid, values.count_in, plan.channels)
+  return SoundCard(
+    engine,
+    time,
+    backend=sound_cards(),
+    device=device,
+    channels=plan.channels,
+    count_in=count_in,
+    monitor=values.monitor,
+  )
+
+
+def _source(values: flags.FlagValues, plan: Plan) -> stream.Blocks:
+  if plan.sound is None:
+    return pcm.read(
+      sys.stdin.buffer, plan.channels, floats=values.bits == "float"
+    )
+  samples = plan.sound.samples
+  repeats = values.repeats if values.loop else 1
+  return (block for _ in range(repeats) for block in stream.blocks_of(samples))
+
+
+@contextlib.contextmanager
+def _sink(
+  values: flags.FlagValues, plan: Plan
+) -> Iterator[Callable[[Any], object]]:
+  if values.device is not None and plan.out is None:
+    yield lambda block: None
+    return
+  if plan.out is None:
+    # Not sys.stdout, which is redirected.
+    yield pcm.writer(sys.__stdout__, floats=values.bits == "float")
+    return
+  bits = BITS[values.bits]
+  with recorder.writing(
+    plan.out, plan.sample_rate, plan.channels, bits
+  ) as write:
+    yield write
+
+
+def _display(engine: Engine, values: flags.FlagValues) -> Callable[[], None]:
+  """Return a function that prints what happened, and the state at times."""
+  terminal = sys.stderr.isatty() and values.out != PIPE
+  every, last = engine.sample_rate // 5, 0
+
+  def show() -> None:
+    nonlocal last
+    while engine.events:
+      clear = "\r\x1b[K" if terminal else ""
+      print(f"{clear}{engine.events.popleft()}")
+    if terminal and engine.position - last >= every:
+      last = engine.position
+      print(f"\r\x1b[K{engine.status()}", end="", file=sys.stderr, flush=True)
+
+  return show
+
+
+def _listen_to_keys(engine: Engine, plan: Plan) -> None:
+  """Let a thread apply the commands that are typed."""
+  print(f"type {commands.HELP}")
+
+  def listen() -> None:
+    for line in sys.stdin:
+      try:
+        if line.strip() == commands.SYNC:
+          engine.resync()
+        elif line.strip():
+          engine.change(commands.parse(line.strip(), plan.layers))
+      except ValueError as error:
+        print(error, file=sys.stderr)
+
+  threading.Thread(target=listen, daemon=True).start()
