@@ -74,7 +74,7 @@ with contextlib.closing(server.listen(0)) as listening:
     url = server.url_of(listening)
     for path in ("", "wavesurfer/wavesurfer.min.js", "docs/swagger-ui.css"):
       assert requests.get(f"{url}/{path}", timeout=60).ok, path
-    studio.loading.wait(lambda: None)
+    studio.loading.wait(lambda stage: None)
   finally:
     serving.should_exit = True
     thread.join()

@@ -237,9 +237,12 @@ class Harp:
   def _process(
     self, event: Event, request: GenerationRequest, url: str
   ) -> None:
+    def check(stage: str) -> None:
+      event.check()
+      event.message = stage or "preparing"
+
     try:
-      event.message = "waiting for the model"
-      with self._loading.used(event.check) as model:
+      with self._loading.used(check) as model:
         [take] = model.run(request)
       event.check()
       context = request.sound

@@ -54,26 +54,31 @@ class Loading:
       return "loading"
     return "ready" if self._error is None else str(self._error)
 
-  def wait(self, check: Callable[[], object]) -> StemGen:
+  def wait(self, check: Callable[[str], object]) -> StemGen:
     """Return the model; raise the error of its loading.
 
     Args:
-      check: called again and again meanwhile; may raise.
+      check: called again and again meanwhile with the work that is waited for;
+        may raise.
     """
     while not self._done.wait(_POLL):
-      check()
+      check(self.stage)
     if self._model is None:
       raise ValueError(f"the model could not be loaded: {self._error}")
     return self._model
 
   @contextlib.contextmanager
-  def used(self, check: Callable[[], object]) -> Iterator[StemGen]:
-    """Yield the model to one user at a time; arguments as in `wait`."""
+  def used(self, check: Callable[[str], object]) -> Iterator[StemGen]:
+    """Yield the model to one user at a time.
+
+    Args:
+      check: as in `wait`, and called with "" at the end.
+    """
     model = self.wait(check)
     while not self._free.acquire(timeout=_POLL):
-      check()
+      check(self.stage)
     try:
-      check()
+      check("")
       yield model
     finally:
       self._free.release()

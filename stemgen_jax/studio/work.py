@@ -145,10 +145,10 @@ def run(
     changed: called after each change of the song.
   """
 
-  def check() -> None:
+  def check(stage: str) -> None:
     running.check()
-    if running.job.stage != loading.stage:
-      running.update(stage=loading.stage)
+    if stage and running.job.stage != stage:
+      running.update(stage=stage)
 
   request = running.job.request
   runs = 1
