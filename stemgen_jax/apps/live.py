@@ -41,6 +41,7 @@ _add.integer("beats_per_bar", 4, "Beats of a bar.")
 _add.float("first_beat", 0.0, "With --bpm: seconds from the start to bar 1.")
 _add.string("out", None, "The file to write, .wav or .flac, or - for PCM.")
 _add.bool("monitor", False, "Add the context to the output.")
+_add.float("gain_db", 0.0, "Gain of what is written, in dB.")
 _add.integer("bars", 2, "Bars of a chunk.")
 _add.float(
   "slack",
@@ -83,6 +84,7 @@ _add.bool("overwrite", False, "Replace an existing file.")
 _add.string("weights", "demo", "The model, as stemgen-jax generate --weights.")
 _add.string("codec", None, "The codec, as stemgen-jax generate --codec.")
 _add.string("codec_device", "auto", "As stemgen-jax generate --codec_device.")
+_add.string("codec_backend", "auto", "As stemgen-jax generate --codec_backend.")
 _add.enum(
   "dtype",
   "auto",

@@ -45,8 +45,14 @@ def run(values: flags.FlagValues) -> None:
     plan = _checked(values)
     how = settings.parse(values)
     takes.check_weights(values)
+    requests = list(_requests(values, plan))
+    for request in requests:
+      takes.check_conditions(values, request)
     stemgen = takes.load(values)[0]
-    _check_conditions(values, plan, stemgen)
+    with takes.flags_in_errors(values):
+      for request in requests:  # of runs, which are not exported
+        request.check_conditions(stemgen.config.conditions, values.weights)
+    _warn(plan, stemgen)
     generator, rehearsed = _generator(values, plan, stemgen, how)
     figures, why = performance.play(values, plan, generator, rehearsed)
     # The file is complete now.
@@ -205,17 +211,23 @@ def _turns(
     yield repeat * bars, Change(names[turn % len(names)], again=True)
 
 
-def _check_conditions(
-  values: flags.FlagValues, plan: Plan, stemgen: "StemGen"
-) -> None:
-  """Check genres of the flags and of the script, and the role."""
+def _requests(
+  values: flags.FlagValues, plan: Plan
+) -> Iterator[GenerationRequest]:
+  """Yield requests with the genres of the flags and of the script."""
   genres = {
-    c.controls["genre"] for _, c in plan.script if "genre" in c.controls
+    x.controls["genre"] for _, x in plan.script if "genre" in x.controls
   }
   for genre in {values.genre, *genres}:
-    request = GenerationRequest(genre=genre, role=values.role)
-    with takes.flags_in_errors(values):
-      request.check_conditions(stemgen.config.conditions, values.weights)
+    yield GenerationRequest(genre=genre, role=values.role)
+
+
+def _warn(plan: Plan, stemgen: "StemGen") -> None:
+  trained = stemgen.metadata.get("categories", categories.CATEGORIES)
+  stems = {layer.stem for layer in plan.layers.values()}
+  for stem in sorted(stems):
+    if untrained := categories.untrained(stem, trained):
+      print(f"warning: {untrained}", file=sys.stderr)
 
 
 def _generator(

@@ -8,8 +8,10 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 from absl import flags
 
+from stemgen_jax import audio
 from stemgen_jax.audio import Audio, recorder
 from stemgen_jax.cli.flags.takes import BITS
 from stemgen_jax.live import clock, commands, pcm, stream
@@ -50,6 +52,26 @@ class Plan(NamedTuple):
   out: pathlib.Path | None
 
 
+class _Level:
+  """Apply a gain to blocks, and measure their peak."""
+
+  def __init__(self, gain_db: float):
+    self._gain = np.float32(10 ** (gain_db / 20))
+    self.peak = 0.0
+
+  def before(
+    self, sink: Callable[[np.ndarray], object]
+  ) -> Callable[[np.ndarray], None]:
+    """Return a function that passes blocks on to a sink."""
+
+    def write(block: np.ndarray) -> None:
+      block = block * self._gain
+      self.peak = max(self.peak, float(np.abs(block).max(initial=0.0)))
+      sink(block)
+
+    return write
+
+
 def play(
   values: flags.FlagValues,
   plan: Plan,
@@ -85,22 +107,30 @@ def play(
   if wall and values.context != PIPE and sys.stdin.isatty():
     _listen_to_keys(engine, plan)
   show, why = _display(engine, values), ""
+  level = _Level(values.gain_db)
   # The usual end of a performance: what was played is written.
   ending = contextlib.suppress(*([KeyboardInterrupt] if wall else []))
   with contextlib.closing(worker), _sink(values, plan) as sink, ending:
+    write = level.before(sink)
     if values.device is not None:
       card = _sound_card(values, plan, engine, time)
-      why = card.run(sink, stop=lambda: False, advance=show)
+      why = card.run(write, stop=lambda: False, advance=show)
     else:
       stream.run(
         engine,
         _source(values, plan),
-        sink,
+        write,
         time,
         plan.sample_rate,
         monitor=values.monitor,
         advance=show,
       )
+  if level.peak > 1 and values.bits != "float":
+    most = values.gain_db - audio.to_db(level.peak) - 0.1
+    print(
+      f"warning: the output was clipped: expected --gain_db={most:.1f} or less",
+      file=sys.stderr,
+    )
   return engine.figures, why
 
 

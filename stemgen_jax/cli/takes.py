@@ -81,7 +81,7 @@ def generate(values: flags.FlagValues) -> None:
     plan()
   # Only that they exist: their contents are checked when they are loaded.
   check_weights(values)
-  _check_conditions(values, request)
+  check_conditions(values, request)
   if _letters(values.stem) != _letters(request.stem):
     print(f"{values.stem!r} is category {request.stem}")
   if request.sound is not None and not values.dry_run:
@@ -240,7 +240,7 @@ def check_weights(values: flags.FlagValues, *, download: bool = True) -> None:
       raise FileNotFoundError(f"--{name}={path}: no such file")
 
 
-def _check_conditions(
+def check_conditions(
   values: flags.FlagValues, request: GenerationRequest
 ) -> None:
   """Check the conditions of exported weights before any model is loaded."""

@@ -81,6 +81,19 @@ def test_the_tempo_of_a_file_is_detected(run):
   assert np.abs(mix[10 * RATE :] - beat(2)).max() > 1e-3
 
 
+def test_a_gain_and_a_warning_if_the_output_is_clipped(run, capsys):
+  arguments = ("--context=mix.wav", "--bpm=120", "--monitor", "--overwrite")
+  run(*arguments, "--out=a.wav", "--gain_db=-12", "--bits=float")
+  mix, _ = soundfile.read("a.wav")
+  np.testing.assert_allclose(mix[: 4 * RATE], 0.2512 * beat(4), atol=1e-4)
+  code = __main__.main(["live", *arguments, "--out=a.wav", "--gain_db=12"])
+  err = capsys.readouterr().err
+  assert code == 0
+  least = float(re.findall(r"clipped: expected --gain_db=(.*) or less", err)[0])
+  run(*arguments, "--out=a.wav", f"--gain_db={least}")
+  assert 0.95 < np.abs(soundfile.read("a.wav")[0]).max() < 1
+
+
 def test_layers_change_around_a_loop(run, tmp_path):
   (tmp_path / "song.txt").write_text(
     "# bar, change\n5 bass mute\n\n6 bass unmute  # again\n"
