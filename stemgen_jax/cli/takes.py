@@ -231,9 +231,10 @@ def check_weights(values: flags.FlagValues, *, download: bool = True) -> None:
   backends.check(values.codec_backend)
   if download and values.weights:
     values.weights = hub.fetch(values.weights)
-  for name, published in (("weights", ()), ("codec", weight_files.PUBLISHED)):
+  codecs = (*codec_lib.SHIPPED, *weight_files.PUBLISHED)
+  for name, names in (("weights", ("demo",)), ("codec", codecs)):
     path = values[name].value or "demo"
-    known = path == "demo" or path.partition(":")[0] in published
+    known = path.partition(":")[0] in names
     run = name == "weights" and is_run(path)
     file = exported(path) if name == "weights" else pathlib.Path(path)
     if not known and not run and not file.is_file():

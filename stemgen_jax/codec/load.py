@@ -8,7 +8,8 @@ from stemgen_jax.codec import backends, process, weight_files
 from stemgen_jax.codec import device as device_lib
 from stemgen_jax.codec.protocol import Codec
 
-_SHIPPED = {"demo": paths.DEMO_CODEC}
+SHIPPED = {"demo": paths.DEMO_CODEC, "band": paths.BAND_CODEC}
+"""Codecs of the package by their names."""
 
 
 def load(
@@ -22,8 +23,8 @@ def load(
   """Load a codec by name or from a file.
 
   Args:
-    name_or_path: "demo", which is part of the package; the path of a
-      `.safetensors` file with a `.json` of the same name next to it; or
+    name_or_path: "demo" or "band", which are part of the package; the path of
+      a `.safetensors` file with a `.json` of the same name next to it; or
       "encodec_24khz", "encodec_32khz" or "encodec_48khz", whose weights
       `weight_files.find` gets unless a file is given after a colon:
       "encodec_32khz:model.safetensors".
@@ -54,7 +55,7 @@ def load(
     codec = published.load(name, path, device_lib.choose(device), backend)
     _check_checksum(text, codec.checksum, expected_checksum)
     return codec
-  path = _SHIPPED.get(text, pathlib.Path(text))
+  path = SHIPPED.get(text, pathlib.Path(text))
   if not path.is_file():
     raise FileNotFoundError(f"no codec weights at {path}")
   actual = disk.checksum(path)
@@ -69,7 +70,7 @@ def load(
 
 def check_name(text: str) -> None:
   """Raise ValueError unless `text` can name a codec."""
-  names = [*_SHIPPED, *weight_files.PUBLISHED]
+  names = [*SHIPPED, *weight_files.PUBLISHED]
   known = text in names or text.partition(":")[0] in weight_files.PUBLISHED
   if known and text.endswith(":"):
     raise ValueError(f"codec {text!r}: the file after the colon is missing")

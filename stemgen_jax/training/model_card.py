@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stemgen_jax import disk, text_tables
-from stemgen_jax.codec import weight_files
+from stemgen_jax.codec import SHIPPED, weight_files
 from stemgen_jax.model import ModelConfig
-from stemgen_jax.paths import DEMO_CODEC
 from stemgen_jax.training import history
 
 _UNKNOWN = "not stated"
@@ -118,6 +117,7 @@ def _data_licence(data: Mapping[str, Any]) -> str:
 def _codec_licence(config: ModelConfig) -> str:
   if config.codec in weight_files.PUBLISHED:
     return weight_files.PUBLISHED[config.codec].licence
-  if config.codec_checksum == disk.checksum(DEMO_CODEC):
-    return "Apache-2.0, the demo codec of stemgen-jax"
+  for name, path in SHIPPED.items():
+    if config.codec_checksum == disk.checksum(path):
+      return f"Apache-2.0, the {name} codec of stemgen-jax"
   return _UNKNOWN
