@@ -114,7 +114,8 @@ _DRY_RUN = _add.bool(
 _DEVICE = _add.string(
   "device",
   None,
-  "Device of a --dry_run, such as H100 or TPU-v5e. Default: all known.",
+  "Device of a --dry_run, such as H100 or TPU-v5e. Default: all known. With "
+  "numbers, as v5e:16,h100:8, one table of these sets of devices.",
 )
 
 
@@ -172,8 +173,10 @@ def main(argv: list[str]) -> None:
 
 def _dry_run(config: config_lib.TrainConfig) -> None:
   """Print the plan of a run, with the codes of --data if given."""
-  devices = list(hardware.HARDWARE.values())
-  if _DEVICE.value:
+  devices, sets = list(hardware.HARDWARE.values()), []
+  if _DEVICE.value and ("," in _DEVICE.value or ":" in _DEVICE.value):
+    sets = hardware.find_sets(_DEVICE.value)
+  elif _DEVICE.value:
     devices = [hardware.find(_DEVICE.value)]
   seen = ""
   # Without data the fields of the configuration itself count.
@@ -185,13 +188,16 @@ def _dry_run(config: config_lib.TrainConfig) -> None:
     seen = manifest.examples_seen(config.steps, config.batch, kind)
 
   from stemgen_jax.training.optimizer import check_frozen
-  from stemgen_jax.training.planning import dry_run
+  from stemgen_jax.training.planning import dry_run, fleets
 
-  dry_run.simulate(config)
+  dry_run.simulate(config, max((count for _, count in sets), default=1))
   if FLAGS["data"].value:  # Else shapes of parameters are not known yet.
     for line in check_frozen(config):
       print(line)
-  print(dry_run.report(dry_run.plan(config), devices))
+  if sets:
+    print(fleets.report(config, sets))
+  else:
+    print(dry_run.report(dry_run.plan(config), devices))
   if seen:
     print(seen)
 

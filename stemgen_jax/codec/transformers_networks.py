@@ -1,5 +1,6 @@
 """EnCodec's networks by transformers, under the names of the other backend."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -61,13 +62,13 @@ class Network(nn.Module):
     state = super().state_dict(*args, **kwargs)
     return {self._name(key): tensor for key, tensor in state.items()}
 
-  def load_state_dict(self, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
+  def load_state_dict(
+    self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any
+  ) -> Any:
     """Load what `state_dict` returns."""
     names = {self._name(key): key for key in super().state_dict()}
     # Unknown names stay as they are: PyTorch reports them.
-    renamed: dict[str, Any] = {
-      names.get(k, k): x for k, x in state_dict.items()
-    }
+    renamed = {names.get(key, key): x for key, x in state_dict.items()}
     return super().load_state_dict(renamed, *args, **kwargs)
 
   def _name(self, key: str) -> str:

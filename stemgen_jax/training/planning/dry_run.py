@@ -93,10 +93,15 @@ class Plan:
     return max(work, communication), work + communication
 
 
-def simulate(config: TrainConfig) -> None:
-  """Simulate the mesh by CPU devices, unless JAX is already in use."""
+def simulate(config: TrainConfig, data: int = 1) -> None:
+  """Simulate the mesh by CPU devices, unless JAX is already in use.
+
+  Args:
+    config: configuration of the run.
+    data: least number of devices along the batch.
+  """
   jax.config.update("jax_platforms", "cpu")
-  devices = max(config.mesh_data, 1) * config.mesh_model
+  devices = max(config.mesh_data, data) * config.mesh_model
   settings: Any = jax.config
   if devices > settings.jax_num_cpu_devices:
     with contextlib.suppress(RuntimeError):  # `plan` reports too few devices.

@@ -19,6 +19,8 @@ _BF16 = {
   "TPU v6": 918e12,
 }
 
+_MOST_DEVICES = 1024  # each is simulated
+
 
 def peak_flops(device_kind: str) -> float | None:
   """Return the peak FLOP/s in bfloat16; None if unknown, as for CPUs.
@@ -105,6 +107,24 @@ def find(name: str) -> Hardware:
   raise ValueError(
     f"--device={name}: expected one of {', '.join(found or HARDWARE)}"
   )
+
+
+def find_sets(text: str) -> list[tuple[Hardware, int]]:
+  """Return the sets of devices in "v5e:16,h100:8,a100".
+
+  Raises:
+    ValueError: a device is unknown, or a number is not 1 to 1024.
+  """
+  fleets = []
+  for entry in text.split(","):
+    name, colon, number = entry.strip().partition(":")
+    count = int(number) if number.isdecimal() else 0
+    if colon and not 1 <= count <= _MOST_DEVICES:
+      raise ValueError(
+        f"--device={entry}: expected NAME or NAME:COUNT, 1 to {_MOST_DEVICES}"
+      )
+    fleets.append((find(name), count or 1))
+  return fleets
 
 
 def _plain(name: str) -> str:

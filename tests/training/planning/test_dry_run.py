@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import pathlib
 import sys
@@ -10,7 +11,7 @@ from fake_data import fake_data, tiny_config
 from stemgen_jax import __main__ as command
 from stemgen_jax.model import sharding
 from stemgen_jax.training.checkpoint import state_like
-from stemgen_jax.training.planning import dry_run, hardware
+from stemgen_jax.training.planning import dry_run, fleets, hardware
 from stemgen_jax.training.planning.collectives import (
   Collective,
   read_collectives,
@@ -181,3 +182,30 @@ def test_the_nearest_device(name, known):
 def test_too_many_devices_are_refused():
   with pytest.raises(ValueError, match="needs 16 devices"):
     dry_run.plan(config(mesh_data=8, mesh_model=2))
+
+
+def test_sets_of_devices_are_planned_in_one_table(monkeypatch):
+  sets = hardware.find_sets("v5e:4, h100,A100-80GB:2")
+  assert [(x.name, n) for x, n in sets] == [
+    ("TPU-v5e", 4),
+    ("H100-80GB", 1),
+    ("A100-80GB", 2),
+  ]
+  real = plan_of()
+  big = dataclasses.replace(real.memory, kept=int(30e9))
+
+  def plan(config):  # of which two passes fit into a TPU
+    memory = big if config.accumulate == 1 else real.memory
+    return dataclasses.replace(real, config=config, memory=memory)
+
+  monkeypatch.setattr(dry_run, "plan", plan)
+  lines = fleets.report(config(batch=14, steps=10), sets[:2]).splitlines()
+  rows = [line.split() for line in lines]
+  assert rows[0][:2] == ["devices", "batch"]
+  assert "hours for 0.00014 M examples" in lines[0]
+  # The batch grows to a multiple of the devices.
+  assert rows[1][:5] == ["4", "x", "TPU-v5e", "16", "2"]
+  assert rows[2][:5] == ["1", "x", "H100-80GB", "14", "1"]
+  for wrong in ("v5e:0", "v5e:many", "v5e:2000"):
+    with pytest.raises(ValueError, match=r"expected NAME or NAME:COUNT"):
+      hardware.find_sets(wrong)
