@@ -3,6 +3,7 @@
 import pathlib
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -184,8 +185,11 @@ def exported(song: OpenSong, folder: pathlib.Path) -> pathlib.Path:
   ) as made:
     files = pathlib.Path(made, "files")
     export(song.session, files)
-    archive = shutil.make_archive(str(pathlib.Path(made, "song")), "zip", files)
+    archive = pathlib.Path(made, "song.zip")
+    with zipfile.ZipFile(archive, "w") as target:  # audio hardly compresses
+      for each in sorted(files.iterdir()):
+        target.write(each, each.name)
     folder.mkdir(exist_ok=True)
     path = folder / f"{song.session.folder.name}.zip"
-    pathlib.Path(archive).replace(path)
+    archive.replace(path)
   return path

@@ -1,11 +1,13 @@
 """The routes of the song and of its jobs."""
 
+import urllib.parse
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from stemgen_jax.audio import LONGEST
 from stemgen_jax.paths import LOOPS
 from stemgen_jax.session import Session
 from stemgen_jax.studio import bodies, notices, open_song, sounds, uploads, work
@@ -22,6 +24,7 @@ _EXPORTS = "export"
 _FOREVER = "private, max-age=31536000, immutable"
 _WAV = {200: {"content": {"audio/wav": {}}, "description": "a wav file"}}
 JsonObject = dict[str, Any]
+Seconds = Annotated[float, Query(ge=0, le=LONGEST, allow_inf_nan=False)]
 
 
 def _form(*fields: str) -> JsonObject:
@@ -74,7 +77,7 @@ async def start_song(request: Request) -> JsonObject:
         return Session.create(
           folder,
           upload.sound,
-          name=given.get("name") or upload.name,
+          name=upload.name,
           category=given.get("category", ""),
           loop=given.get("loop", "") in ("true", "1", "on"),
         )
@@ -136,7 +139,7 @@ async def add_layer(request: Request) -> JsonObject:
       with notices.collected() as found:
         song.session.add_audio(
           upload.sound,
-          name=upload.fields.get("name") or upload.name,
+          name=upload.name,
           category=upload.fields.get("category", ""),
         )
       return _changed(studio) | {"notices": found}
@@ -183,17 +186,23 @@ def discard_clip(request: Request, number: int) -> JsonObject:
 
 @router.get("/clips/{number}.wav", tags=["clips"], responses=cast(Any, _WAV))
 def get_clip(
-  request: Request, number: int, song: str | None = None
+  request: Request,
+  number: int,
+  song: str | None = None,
+  start: Seconds = 0.0,
+  end: Seconds | None = None,
 ) -> Response:
   """Return the audio of a clip, without the gain and pan of its layer.
 
   With the id of the song, as in the clip's `url`, it may be kept for ever.
+  `start` and `end` in seconds cut it.
   """
   cached, headers = _caching(request, number, song)
   if cached:
     return Response(status_code=304, headers=headers)
   sound = _studio(request).song.session.audio(number)
-  return Response(sounds.wav(sound), media_type="audio/wav", headers=headers)
+  data = sounds.wav(sounds.cut(sound, start, end))
+  return Response(data, media_type="audio/wav", headers=headers)
 
 
 @router.get("/clips/{number}/peaks", tags=["clips"])
@@ -234,10 +243,13 @@ def redo(request: Request) -> JsonObject:
 
 
 @router.get("/mix.wav", tags=["song"], responses=cast(Any, _WAV))
-def get_mix(request: Request) -> Response:
-  """Return the mix of the audible layers."""
+def get_mix(
+  request: Request, start: Seconds = 0.0, end: Seconds | None = None
+) -> Response:
+  """Return the mix of the audible layers; `start` and `end` cut it."""
   mix, _ = _studio(request).song.session.mix()
-  return Response(sounds.wav(mix), media_type="audio/wav")
+  data = sounds.wav(sounds.cut(mix, start, end))
+  return Response(data, media_type="audio/wav")
 
 
 @router.post("/export", tags=["song"])
@@ -245,7 +257,7 @@ def export(request: Request) -> JsonObject:
   """Write the layers, the mix and projects for DAWs to a zip file."""
   song = _studio(request).song
   path = open_song.exported(song, song.session.folder / _EXPORTS)
-  return {"url": f"/export/{path.name}"}
+  return {"url": f"/export/{urllib.parse.quote(path.name)}"}
 
 
 @router.get("/export/{name}", tags=["song"])

@@ -35,6 +35,7 @@ class Server(uvicorn.Server):
       access_log=False,
       timeout_graceful_shutdown=1,
       server_header=False,
+      proxy_headers=False,
     )
     super().__init__(config)
     self._studio, self._page = studio, page

@@ -22,6 +22,14 @@ def wav(sound: Audio) -> bytes:
   return stream.getvalue()
 
 
+def cut(sound: Audio, start: float, end: float | None) -> Audio:
+  """Return a part of a sound, from and to in seconds; None for its end."""
+  first, last = (
+    None if at is None else round(at * sound.sample_rate) for at in (start, end)
+  )
+  return Audio(sound.samples[first:last], sound.sample_rate)
+
+
 def peaks(sound: Audio, count: int) -> list[float]:
   """Return the largest magnitudes of equal parts of a sound.
 

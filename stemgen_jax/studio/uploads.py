@@ -58,7 +58,8 @@ async def decoded(
     texts = {name: value for name, value in values.items() if value}
     if not all(isinstance(value, str) for value in texts.values()):
       raise RequestError(f"expected one file, in the field `{file}`")
-    name = _shown(upload.filename or "")
+    name = str(texts.pop("name", "")) or _stem(upload.filename or "")
+    name = _shown(name)
     sound = await run_in_threadpool(_decode, upload, name, folder)
     yield Upload(sound, name, {key: str(x) for key, x in texts.items()})
 
@@ -76,9 +77,13 @@ def _decode(upload: UploadFile, name: str, folder: pathlib.Path) -> Audio:
       path.unlink(missing_ok=True)
 
 
-def _shown(name: str) -> str:
-  """Return the name of a client's file for people, without its folders."""
+def _stem(name: str) -> str:
+  """Return the name of a client's file without its folders and suffix."""
   last = name.replace("\\", "/").rpartition("/")[2]
-  stem = last.rpartition(".")[0] or last
-  plain = "".join(x for x in stem if x.isprintable()).strip()
+  return last.rpartition(".")[0] or last
+
+
+def _shown(name: str) -> str:
+  """Return a name for people: one line, not long, not empty."""
+  plain = "".join(x for x in name if x.isprintable()).strip()
   return plain[:_MOST_NAME] or "audio"

@@ -18,6 +18,8 @@ from stemgen_jax.studio.errors import MissingError
 from stemgen_jax.studio.jobs import Running
 from stemgen_jax.studio.loading import Loading
 
+_MOST_LEVELS, _MOST_STEPS = 16, 1000
+
 
 def check(request: object, session: Session) -> str:
   """Return the layer that a job is for, "" for a new one.
@@ -116,18 +118,25 @@ def settings_of(request: object) -> Settings | None:
       value = _plain(value)
     try:
       found = dataclasses.replace(found, **{name: value})
-    except TypeError as error:
+    except (TypeError, OverflowError) as error:
       raise ValueError(f"{name} {value!r}: expected numbers") from error
+  if max(found.steps) > _MOST_STEPS:
+    raise ValueError(f"steps {found.steps}: expected at most {_MOST_STEPS}")
   return found
 
 
 def _plain(value: object) -> object:
-  """Return a value of JSON as settings have it: numbers, tuples and text."""
-  if isinstance(value, list):
-    return tuple(map(_plain, value))
-  if isinstance(value, bool) or not isinstance(value, int | float | str):
-    raise ValueError(f"setting {value!r}: expected a number, a list or a name")
-  return value
+  """Return a value of JSON as settings have it: a number, a tuple, or text."""
+  values = value if isinstance(value, list) else [value]
+  plain = all(
+    isinstance(x, int | float | str) and not isinstance(x, bool) for x in values
+  )
+  if not plain or len(values) > _MOST_LEVELS:
+    raise ValueError(
+      f"setting {str(value)[:100]}: expected a number, a name, or at most "
+      f"{_MOST_LEVELS} numbers"
+    )
+  return tuple(values) if isinstance(value, list) else value
 
 
 def run(

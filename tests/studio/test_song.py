@@ -98,6 +98,10 @@ def test_clips_are_sent_as_they_are(client, mix):
   assert rate == RATE
   tag = {"if-none-match": response.headers["etag"]}
   assert client.call("GET", clip["url"], 304, headers=tag).content == b""
+  part = client.call("GET", f"{clip['url']}&start=0.1&end=0.25").content
+  expected = found[RATE // 10 : RATE // 4]
+  np.testing.assert_array_equal(soundfile.read(io.BytesIO(part))[0], expected)
+  client.call("GET", "/clips/1.wav?start=nan", 422)
   client.call("GET", "/clips/1.wav?song=another", 404)
   client.call("GET", "/clips/2.wav", 404)
   peaks = client.get("/clips/1/peaks?count=10")
