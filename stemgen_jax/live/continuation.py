@@ -19,7 +19,7 @@ from stemgen_jax.generation.request import GenerationRequest
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.live import ladder
 from stemgen_jax.live.line import FADE, Chunk, codes_at
-from stemgen_jax.live.request import Controls, Generated, Request
+from stemgen_jax.live.request import Controls, Generated, Request, variants
 from stemgen_jax.sampling import windows
 
 FUTURES = ("unknown", "repeat")
@@ -132,7 +132,8 @@ class Continuation:
       read=read,
       voices=((0, None),),
     )
-    self(request, 0)
+    for controls in variants(stem, self._weights.config.conditions):
+      self(dataclasses.replace(request, controls=controls), 0)
     return self(request, 0)
 
   def __call__(self, request: Request, rung: int) -> Generated:

@@ -15,7 +15,7 @@ from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.generation.take import GenerationWarning
 from stemgen_jax.live import ladder
 from stemgen_jax.live.line import FADE, Chunk
-from stemgen_jax.live.request import Controls, Generated, Request
+from stemgen_jax.live.request import Controls, Generated, Request, variants
 from stemgen_jax.model.products import resolve_dtype
 
 
@@ -63,7 +63,8 @@ class Loops:
         (stop - start, self._loop.channels), np.float32
       ),
     )
-    self(request, 0)
+    for controls in variants(stem, self._stemgen.config.conditions):
+      self(dataclasses.replace(request, controls=controls), 0)
     return self(request, 0)
 
   def __call__(self, request: Request, rung: int) -> Generated:

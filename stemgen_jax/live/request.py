@@ -1,12 +1,13 @@
 """What a layer is asked for, and what generates it."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Float32
 
+from stemgen_jax import categories
 from stemgen_jax.live.line import Chunk, Voice
 
 
@@ -60,6 +61,18 @@ class Request:
   at: float = 0.0
   voices: tuple[Voice, ...] = ()
   cancelled: bool = False
+
+
+def variants(stem: str, conditions: Collection[str]) -> list[Controls]:
+  """Return controls with all numbers of guidance branches.
+
+  Each number is a program of its own, which must not be compiled later.
+  """
+  plain = Controls(stem=stem)
+  found = [plain]
+  if "genre" in conditions:
+    found.append(dataclasses.replace(plain, genre=categories.GENRES[0]))
+  return [dataclasses.replace(x, guidance=1.0) for x in found] + found[::-1]
 
 
 class Generated(NamedTuple):

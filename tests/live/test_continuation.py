@@ -10,6 +10,7 @@ from pcm_model import FAST, pcm_config
 
 from stemgen_jax import StemGen, sampling
 from stemgen_jax.codec.framing import Framing
+from stemgen_jax.generation import compilation
 from stemgen_jax.live import stream
 from stemgen_jax.live.clock import SimulatedClock, SimulatedWorker
 from stemgen_jax.live.continuation import Continuation
@@ -243,18 +244,24 @@ def test_what_cannot_be_live(calls):
     continuation(model(SegmentedCodec()))
 
 
-def test_a_model_of_spectra_with_an_unknown_future():
+def test_a_model_of_spectra_has_all_programs_after_the_rehearsal():
   stemgen = model(future=True, context="spectrum")
   params = init_params(stemgen.config, jax.random.key(0))
   # Not nearly uniform, as at first: what the model sees decides.
   params["head"] = 30 * params["head"]
   stemgen = dataclasses.replace(stemgen, params=params)
   generator = continuation(stemgen)
+  generator.rehearse(CHUNK, "bass")
 
-  def codes(generator, known):
-    made = generator(request(constant(0.2), known=known), 0)
-    return made.chunk.codes
+  def codes(known, rung=0, **controls):
+    wanted = request(constant(0.2), known=known, **controls)
+    return generator(wanted, rung).chunk.codes
 
-  once = codes(generator, 6800)
-  np.testing.assert_array_equal(once, codes(generator, 6800))
-  assert (once != codes(generator, 6400)).any()
+  with compilation.timed() as compiling:
+    once = codes(6800)
+    codes(6800, 1, seed=3)
+    codes(5000, guidance=1.0)
+    codes(6800, guidance=0.0)
+    np.testing.assert_array_equal(once, codes(6800))
+    assert (once != codes(6400)).any()
+  assert compiling.spans == []
