@@ -187,8 +187,14 @@ def parse_stem(name: str) -> str:
   """Return the category of a stem to generate, see `parse_category`.
 
   Raises:
-    ValueError: unknown name, or that of a singer.
+    ValueError: unknown name, or that of a singer, or several.
   """
+  several = [part.strip() for part in re.split(r"[,+&/]| and ", name)]
+  if len(several) > 1 and all(map(lookup, several)):
+    raise ValueError(
+      f"{name!r}: expected one instrument; generate {several[0]}, then "
+      f"{several[1]} for the mix with it"
+    )
   category = parse_category(name)
   singing = {_plain(one) for one in _VOCALS.split(",")}
   if singing.intersection(_spellings(name)):

@@ -72,7 +72,7 @@ _CODEC_BACKEND = _add.string(
   "Implementation of the codec: encodec (not for commercial use) or "
   "transformers; auto is the first that is installed.",
 )
-_SEGMENT_SECONDS = _add.float(
+_SEGMENT_SECONDS = _add.time(
   "segment_seconds",
   None,
   "Length of the segments that songs are cut into, at most 60. Default: length "

@@ -56,7 +56,7 @@ sources.define_band(
   songs_help="Songs to train on; an eighth more are held out for the report.",
   seed_help="Seed of the songs and of the training.",
 )
-_SONG_SECONDS = _add.float("song_seconds", 30.0, "Length of a song in seconds.")
+_SONG_SECONDS = _add.time("song_seconds", 30.0, "Length of a song in seconds.")
 _CACHE = _add.string(
   "cache",
   None,

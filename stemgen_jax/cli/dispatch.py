@@ -171,9 +171,11 @@ def _check_local(values: flags.FlagValues) -> None:
       and isinstance(value, str)
       and re.match(r"[A-Za-z][\w+.-]*://", value)
     ):
+      fix = "mount a bucket to use it as a folder"
+      if value.lower().startswith("http"):
+        fix = "download it first"
       raise ValueError(
-        f"--{name}={value}: expected a path on this machine; mount a bucket "
-        "to use it as a folder"
+        f"--{name}={value}: expected a path on this machine; {fix}"
       )
 
 
@@ -191,6 +193,8 @@ def _parse(
   except flags.UnrecognizedFlagError as error:
     message = mistakes.flag(error.flagname, argv[0], app, values)
     raise ValueError(message) from None
+  except flags.IllegalFlagValueError as error:
+    raise ValueError(mistakes.value(str(error))) from None
   except (KeyError, AttributeError) as error:  # of --config.FIELD=VALUE
     fields = app.config_fields() if hasattr(app, "config_fields") else []
     for argument in argv:

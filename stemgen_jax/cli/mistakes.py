@@ -1,5 +1,6 @@
 """Suggest what was meant by unknown commands, flags and words."""
 
+import contextlib
 import difflib
 import os
 import re
@@ -39,6 +40,31 @@ _FLAGS = {
   **dict.fromkeys(("force", "replace", "f", "y", "yes"), ("overwrite",)),
 }
 _AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
+# What people type -> why there is no such flag, where a command has none of the
+# flags above.
+_ABSENT = {
+  **dict.fromkeys(
+    ("bpm", "tempo", "speed", "key", "scale", "chords"),
+    "tempo and harmony are those of the music",
+  ),
+  **dict.fromkeys(
+    ("prompt", "text", "description", "style"),
+    "there are no text prompts, the stem follows the music",
+  ),
+  **dict.fromkeys(
+    ("start", "end", "from", "to", "region", "regions"),
+    "all of the music is used, cut it before",
+  ),
+  **dict.fromkeys(
+    ("volume", "gain"), "the level follows the music, change it in the mix"
+  ),
+}
+# Python's and absl's messages about values -> ours.
+_VALUES = {
+  "invalid literal for int": "expected a whole number",
+  "could not convert string to float": "expected a number",
+  "('Non-boolean argument": "expected true or false",
+}
 # Flags whose values may have a space, which a shell needs quotes for.
 _FILES = ("context", "take", "out", "mix", "add_audio")
 _FOLDERS = ("session", "export")
@@ -96,7 +122,10 @@ def flag(
   plain = wrong.lower()
   others = [x for x in _FLAGS.get(plain, ()) if x in known]
   near = _did_you_mean(f"--{others[0]}") if others else ""
-  near = near or nearest(plain, known, "--")
+  if not near and plain in _ABSENT:
+    near = f": {_ABSENT[plain]}"
+  # Below 0.65 the nearest of many flags is usually unrelated.
+  near = near or nearest(plain, known, "--", cutoff=0.65)
   if not near and hasattr(app, "config_fields"):
     fields = {x.rpartition(".")[2]: x for x in app.config_fields()}
     near = nearest(wrong, fields, "--config.")  # --depth is .model.depth
@@ -155,15 +184,36 @@ def _flag_of(text: str, argv: Sequence[str], values: flags.FlagValues) -> str:
       return both
   instrument = next((x for x in _INSTRUMENTS if x in values), "")
   if instrument and categories.lookup(text):
-    return f"--{instrument}={text}"
+    first = str(values[instrument].value) * bool(values[instrument].present)
+    first = first if categories.lookup(first) else ""  # --stem = bass
+    both = f"{first} {text}".strip()  # --stem bass guitar
+    return f"--{instrument}={both}" if categories.lookup(both) else ""
+  for name in ("share", "regions"):
+    if name in values and re.search(r"\d", text):
+      with contextlib.suppress(ValueError):
+        values[name].parser.parse(text)
+        return f"--{name}={text}"
   return ""
 
 
+def value(message: str) -> str:
+  """Return the line about a value that a flag cannot have."""
+  message = message.removeprefix("flag ")
+  given, colon, reason = message.partition(": ")
+  for theirs, ours in _VALUES.items():
+    if colon and reason.startswith(theirs):
+      return f"{given}: {ours}"
+  return message
+
+
 def nearest(
-  name: str, names: Sequence[str] | Mapping[str, str], prefix: str = ""
+  name: str,
+  names: Sequence[str] | Mapping[str, str],
+  prefix: str = "",
+  cutoff: float = 0.5,
 ) -> str:
   """Suggest the nearest name, or the value under it in a mapping."""
-  near = difflib.get_close_matches(name, names, 1, cutoff=0.5)
+  near = difflib.get_close_matches(name, names, 1, cutoff)
   if not near:
     return ""
   meant = names[near[0]] if isinstance(names, Mapping) else near[0]

@@ -238,7 +238,9 @@ def check_weights(values: flags.FlagValues, *, download: bool = True) -> None:
     run = name == "weights" and is_run(path)
     file = exported(path) if name == "weights" else pathlib.Path(path)
     if not known and not run and not file.is_file():
-      raise FileNotFoundError(f"--{name}={path}: no such file")
+      raise FileNotFoundError(
+        f"--{name}={path}: no such file; expected demo, or a .safetensors file"
+      )
 
 
 def check_conditions(

@@ -187,9 +187,10 @@ def _context_or_length(
   if context is None and seconds is not None:
     audio_lib.check_seconds(seconds, f"`seconds`={seconds:g}")
     return None  # Silence in the format of the codec, which is not known yet.
+  both = ", as a stem is as long as its context" if context is not None else ""
   raise ValueError(
     "give either `context`=FILE, the music to generate a stem for, or "
-    "`seconds`=N, to start from nothing"
+    f"`seconds`=N, to start from nothing{both}"
   )
 
 
@@ -217,8 +218,9 @@ def _longer(
   if context is not None and seconds is None:
     sound = inputs.read_context(context)
   elif context is None and not old.from_nothing:
+    instead = "" if seconds is None else ", not `seconds`"
     raise ValueError(
-      f"{take.subject} has a context: give the longer `context`, not `seconds`"
+      f"{take.subject} has a context: give the longer `context`{instead}"
     )
   elif context is None and seconds is not None:
     audio_lib.check_seconds(seconds, f"`seconds`={seconds:g}")

@@ -7,14 +7,11 @@ from typing import Any, TypeVar
 
 from absl import flags
 
+from stemgen_jax.cli.flags.bound import bound
+
 T = TypeVar("T")
 
-_DEFINE = {
-  bool: flags.DEFINE_bool,
-  float: flags.DEFINE_float,
-  int: flags.DEFINE_integer,
-  str: flags.DEFINE_string,
-}
+_KINDS = {bool: "bool", float: "float", int: "integer", str: "string"}
 
 
 def define(values: flags.FlagValues, cls: type[Any], **more: str) -> None:
@@ -36,7 +33,11 @@ def define(values: flags.FlagValues, cls: type[Any], **more: str) -> None:
     # `int | None` is an integer flag that may be left out.
     kinds = set(typing.get_args(hints[field.name])) or {hints[field.name]}
     (kind,) = kinds - {types.NoneType}
-    _DEFINE[kind](field.name, default, text, flag_values=values)
+    add = bound(values)
+    if kind is float and field.name.endswith("seconds"):
+      add.time(field.name, default, text)
+    else:
+      getattr(add, _KINDS[kind])(field.name, default, text)
 
 
 def parse(values: flags.FlagValues, cls: type[T]) -> T:
