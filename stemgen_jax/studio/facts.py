@@ -12,6 +12,7 @@ from stemgen_jax.session import Session
 
 _PATIENCE = 0.3  # seconds to wait for a short song
 _BEATS = 4  # in a bar
+_UNKNOWN = {"tempo": None, "key": None}
 
 
 class Facts:
@@ -34,22 +35,27 @@ class Facts:
     chosen = [x for x in clips if not x.generated] or clips
     numbers = tuple(x.number for x in chosen)
     if not numbers:
-      return {"tempo": None, "key": None}
+      return _UNKNOWN
     future = self._found(numbers)
     try:
       return future.result(_PATIENCE)
     except TimeoutError:
-      return {"tempo": None, "key": None}
+      return _UNKNOWN
 
   def close(self) -> None:
     """End the thread when its work is done."""
     self._pool.shutdown(wait=False, cancel_futures=True)
 
   def _submit(self, numbers: tuple[int, ...]) -> concurrent.futures.Future:
-    sounds = [self._session.audio(number) for number in numbers]
-    future = self._pool.submit(_detect, sounds)
+    future = self._pool.submit(self._detect, numbers)
     future.add_done_callback(lambda _: self._changed())
     return future
+
+  def _detect(self, numbers: tuple[int, ...]) -> dict[str, Any]:
+    try:
+      return _detect([self._session.audio(number) for number in numbers])
+    except (ValueError, OSError):  # a clip was removed meanwhile
+      return _UNKNOWN
 
 
 def _detect(sounds: list[Audio]) -> dict[str, Any]:

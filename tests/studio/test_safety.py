@@ -12,7 +12,7 @@ from serving import Client, serving
 from stemgen_jax import audio
 from stemgen_jax.audio import isolated
 from stemgen_jax.audio.files import MOST_VALUES
-from stemgen_jax.studio import safety, uploads
+from stemgen_jax.studio import Studio, safety, uploads
 
 FOREIGN = [
   ({"host": "evil.example"}, "host 'evil.example'"),
@@ -204,6 +204,17 @@ def test_bodies_are_checked(client, given, status, message):
   else:
     found = client.call("POST", "/song", status, **given)
   assert message in found.json()["error"]
+
+
+def test_a_bug_is_named_and_ends_nothing(client, monkeypatch):
+  def fail(studio):
+    raise KeyError("a bug")
+
+  with monkeypatch.context() as patch:
+    patch.setattr(Studio, "settings_json", fail)
+    error = client.get("/settings", 500)["error"]
+  assert error.startswith("this is a bug in stemgen-jax (KeyError)")
+  assert client.get("/settings")["loops"]
 
 
 @pytest.mark.parametrize("stated", [True, False])
