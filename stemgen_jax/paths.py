@@ -13,6 +13,7 @@ DEMO_HELDOUT = ASSETS / "demo" / "heldout.npz"
 COHERENCE = ASSETS / "coherence" / "coherence.safetensors"
 LOOPS = ASSETS / "loops"
 PLANS = ASSETS / "plans"
+KNOWN_PROBLEMS = ASSETS / "known_problems.csv"
 SLAKH_SPLITS = ASSETS / "slakh_splits.json"
 PITCHED_RECORDINGS = ASSETS / "pitched_recordings.txt"
 

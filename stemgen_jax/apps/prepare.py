@@ -113,6 +113,13 @@ for _name, _text in _PAIR_FLAGS.items():
     _add.integer(_name, _default, _text)
   else:
     _add.float(_name, _default, _text)
+_add.string(
+  "skip",
+  "",
+  "Songs and stems to leave out: a CSV file with the columns song and stem "
+  "(empty for the whole song), such as lines of problems.csv; or known, for "
+  "published songs that are known to be bad; or several with commas.",
+)
 _add.bool(
   "strict",
   False,

@@ -14,7 +14,13 @@ from stemgen_jax import codec as codec_lib
 from stemgen_jax import locks, text_tables
 from stemgen_jax.data import batches, songs
 from stemgen_jax.data.manifest import Manifest, recipe_of
-from stemgen_jax.data.preparation import inspect_page, pairs, plan, problems
+from stemgen_jax.data.preparation import (
+  inspect_page,
+  pairs,
+  plan,
+  problems,
+  skipping,
+)
 from stemgen_jax.data.preparation import prepare as prepare_lib
 from stemgen_jax.data.sources import multitracks
 from stemgen_jax.data.sources.band import Band
@@ -47,6 +53,7 @@ class Options:
     runner: Beam runner that encodes in their place, if any.
     beam: options of the runner.
     song_files: folder that the runner's workers share, if any.
+    skip: songs and stems to leave out, see `skipping`.
     strict: refuse songs and stems that cannot be used.
     keep_suspicious: use suspicious stems as targets.
     dry_run: only print what would be done.
@@ -60,6 +67,7 @@ class Options:
   runner: str | None
   beam: Sequence[str]
   song_files: str | None
+  skip: str
   strict: bool
   keep_suspicious: bool
   dry_run: bool
@@ -82,7 +90,12 @@ def prepare(
   Raises:
     ValueError, OSError: see `preparation.prepare.prepare`.
   """
-  found = tuple(source.songs())  # once: large sources take seconds to list
+  # Once: large sources take seconds to list.
+  found, skipped = skipping.apply(
+    source.name, tuple(source.songs()), options.skip
+  )
+  if skipped:
+    print(skipped)
   if options.segment_seconds is None:
     seconds = _segment_seconds(source, found, out, config.segment_seconds)
     config = dataclasses.replace(config, segment_seconds=seconds)
