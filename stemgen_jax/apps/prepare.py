@@ -18,8 +18,8 @@ overrides them for the files and songs that it names, see the README of
 stemgen_jax/data.
 
 Songs and stems that cannot be used are left out and named in problems.csv in
---out; --strict refuses them instead. So are stems that are not worth learning,
-such as white noise and copies, which --keep_suspicious keeps.
+--out; --strict refuses them instead. Stems that are not worth learning, such as
+white noise and copies, are named, too, and no targets but by --keep_suspicious.
 
 Stop it at any time: the same command resumes, and includes songs that were
 added, repaired or relabelled since. A folder keeps to one codec and one set of

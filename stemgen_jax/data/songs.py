@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -90,6 +90,19 @@ class Song:
   def files(self) -> tuple[pathlib.Path, ...]:
     """Files of all stems."""
     return tuple(file for stem in self.stems for file in stem.files)
+
+  @property
+  def targets(self) -> tuple[str, ...]:
+    """Names of the stems that may be targets."""
+    return tuple(stem.name for stem in self.stems if stem.target)
+
+  def with_targets(self, names: Collection[str]) -> "Song":
+    """Return the song with these stems as its only targets."""
+    stems = (
+      dataclasses.replace(stem, target=stem.name in names)
+      for stem in self.stems
+    )
+    return dataclasses.replace(self, stems=tuple(stems))
 
   def made_of(self) -> str:
     """Return a text that changes when the song does, without reading audio.

@@ -11,6 +11,8 @@ from loudness import Loudness
 from stemgen_jax import __main__ as command
 from stemgen_jax import model
 from stemgen_jax.data import batches
+from stemgen_jax.evaluation.options import Options
+from stemgen_jax.evaluation.subject import Subject
 from stemgen_jax.generation import stemgen
 from stemgen_jax.training import runs
 from stemgen_jax.training.metrics import read_log
@@ -117,6 +119,9 @@ def test_from_codes_to_weights(prepared, tmp_path, capsys, monkeypatch):
   assert command.main([*study, f"--data={prepared}"]) == 1
   assert "split 'test', only in" in capsys.readouterr().err
   assert not (tmp_path / "study").exists()
+  one, two = (Subject(Options(weights=str(run))).checksum for _ in "12")
+  assert one == two
+  assert one != Subject(Options(weights=str(weights))).checksum
   few = tmp_path / "few.npz"
   batches.eval_examples(prepared, "train", 50, 2).save(few)
   assert command.main([*study, f"--data={few}"]) == 0

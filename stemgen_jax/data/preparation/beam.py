@@ -92,14 +92,16 @@ class Cluster:
     new = [x for x, name in names.items() if not (folder / name).exists()]
     self._fetch(folder, [names[song_id] for song_id in new])
     summaries = song_codes.summaries(folder, new)
-    missing = workers.find_missing(missing, summaries, folder)
+    missing = workers.find_missing(
+      missing, summaries, folder, keep_suspicious=task.keep_suspicious
+    )
     if not missing:
       return summaries
     left = [song.id for song in missing]
     pipeline = self.pipeline()
     _ = (
       pipeline
-      | "songs" >> beam.Create(left)
+      | "songs" >> beam.Create([(song.id, song.targets) for song in missing])
       | "spread" >> beam.Reshuffle()
       | "encode" >> beam.ParDo(_Encode(source, load_codec, task, shared))
     )
@@ -124,7 +126,7 @@ class Cluster:
 
 
 class _Encode(beam.DoFn):
-  """Encode the song of an id to a file in the shared folder."""
+  """Encode songs to files in the shared folder."""
 
   def __init__(
     self,
@@ -145,15 +147,17 @@ class _Encode(beam.DoFn):
       self._songs.setdefault(song.id, song)  # the first of two with one id
     self._codec = self._load_codec()
 
-  def process(self, element: str) -> Iterable[str]:
-    """Encode one song."""
+  def process(self, element: tuple[str, Sequence[str]]) -> Iterable[str]:
+    """Encode a song, given by its id and the names of its targets."""
+    song_id, targets = element
+    song = self._songs[song_id].with_targets(targets)
     with tempfile.TemporaryDirectory() as local:
       folder = pathlib.Path(local)
       task = dataclasses.replace(self._task, folder=folder)
-      encoding.encode_to_file(self._songs[element], self._codec, task)
-      file = song_codes.song_path(folder, element)
+      encoding.encode_to_file(song, self._codec, task)
+      file = song_codes.song_path(folder, song_id)
       _write(FileSystems.join(self._shared, file.name), file.read_bytes())
-    yield element
+    yield song_id
 
 
 def _write(path: str, content: bytes) -> None:

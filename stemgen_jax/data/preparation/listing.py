@@ -102,14 +102,9 @@ def _without(
   named = {(song_id, problem.stem) for song_id, problem in repeated}
   found, problems = [], []
   for song in usable:
-    stems = tuple(
-      dataclasses.replace(stem, target=False)
-      if (song.id, stem.name) in named
-      else stem
-      for stem in song.stems
-    )
-    if any(stem.target for stem in stems):
-      found.append(dataclasses.replace(song, stems=stems))
+    targets = [x for x in song.targets if (song.id, x) not in named]
+    if targets:
+      found.append(song.with_targets(targets))
     else:
       problems.append((song.id, _no_target()))
   return found, problems

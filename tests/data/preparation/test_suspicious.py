@@ -10,7 +10,7 @@ import test_bad_data
 
 from stemgen_jax import categories
 from stemgen_jax.audio import Audio
-from stemgen_jax.data.preparation import problems, repeats, suspicious
+from stemgen_jax.data.preparation import beam, problems, repeats, suspicious
 from stemgen_jax.data.songs import Stem
 from stemgen_jax.data.sources import multitracks
 from stemgen_jax.data.sources.folder import Folder
@@ -136,6 +136,12 @@ def test_audio_in_two_splits_is_not_trained_on(tmp_path):
   assert manifest.counts["test"]["songs"] == 1
   listed = list(Folder(str(root)).songs())
   assert len(repeats.across_splits(listed)) == 2
+  # A cluster encodes the same; its workers list the songs themselves.
+  cluster = beam.Cluster("DirectRunner")
+  test_bad_data.prepare(root, tmp_path / "other", cluster=cluster)
+  assert test_bad_data.targets(tmp_path / "other") == (
+    test_bad_data.targets(out)
+  )
   manifest = test_bad_data.prepare(root, out, keep_suspicious=True)
   assert ("Song 0", "bass.wav", "same audio", False) in test_bad_data.found(out)
   assert len(test_bad_data.targets(out)["train: Song 0"]) == 3
