@@ -57,7 +57,8 @@ class _Lines(io.TextIOBase):
 
   def write(self, text: str) -> int:
     if line := text.strip():
-      print(line, file=sys.stderr, flush=True)
+      with contextlib.suppress(BrokenPipeError):
+        print(line, file=sys.stderr, flush=True)
     return len(text)
 
 
@@ -112,9 +113,13 @@ class Steps:
 
 
 def write(text: str, file: TextIO | None = None) -> None:
-  """Print a line above the bars, to stdout by default."""
-  tqdm.tqdm.write(text, file=file)
-  (file or sys.stdout).flush()
+  """Print a line above the bars, to stdout by default.
+
+  Work continues when the reader of the output, such as `head`, has ended.
+  """
+  with contextlib.suppress(BrokenPipeError):
+    tqdm.tqdm.write(text, file=file)
+    (file or sys.stdout).flush()
 
 
 def restart(bar: "tqdm.tqdm", done: int) -> None:
@@ -146,8 +151,7 @@ def elapsed(
   def report() -> None:
     while not done.wait(seconds):
       passed = time.monotonic() - began
-      with contextlib.suppress(OSError):  # its reader has ended
-        write(f"  {passed:.0f} s elapsed", file)
+      write(f"  {passed:.0f} s elapsed", file)
 
   write(work, file)
   thread = threading.Thread(target=report, daemon=True)

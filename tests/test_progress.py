@@ -89,3 +89,11 @@ def test_takes_within_other_work_have_no_bar_of_their_own(monkeypatch):
     assert "songs" in shown
     assert stream.getvalue() == shown
     steps(6, 12)
+
+
+def test_a_notebook_redraws_its_bar(monkeypatch):
+  stream = type(
+    "OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"}
+  )
+  monkeypatch.setattr(sys, "stderr", stream())
+  assert progress.is_live()

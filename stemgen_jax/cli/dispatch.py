@@ -229,5 +229,7 @@ def _silence_libraries() -> None:
 
 def _fail(message: str, code: int) -> int:
   lines = [line for line in message.splitlines() if line.strip()]
-  print("stemgen-jax: " + "\n".join(lines[:_MOST_LINES]), file=sys.stderr)
+  text = "stemgen-jax: " + "\n".join(lines[:_MOST_LINES])
+  with contextlib.suppress(BrokenPipeError):  # as of 2>&1 | head
+    print(text, file=sys.stderr)
   return code

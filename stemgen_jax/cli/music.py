@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from stemgen_jax import audio
+from stemgen_jax import audio, progress
 from stemgen_jax.audio import Audio, key, tempo
 
 _ANALYZED = 30.0  # seconds from the beginning, which take 0.3 s (measured)
@@ -24,11 +24,13 @@ def report(sound: Audio, metadata: dict[str, Any], *, loop: bool) -> None:
   """
   part = _beginning(sound)
   found, found_key = tempo.of(part), key.of(part)
-  print(f"context: tempo {_tempo(found)}, key {_key(found_key)}, as detected")
+  progress.write(
+    f"context: tempo {_tempo(found)}, key {_key(found_key)}, as detected"
+  )
   for warning in outside(found, found_key, metadata):
-    print(f"warning: {warning}", file=sys.stderr)
+    progress.write(f"warning: {warning}", file=sys.stderr)
   if loop and found.confidence >= tempo.CLEAR:
-    print(bars(sound.seconds, found.bpm))
+    progress.write(bars(sound.seconds, found.bpm))
 
 
 def bpm_of(sound: Audio, name: str) -> float:
@@ -42,7 +44,9 @@ def bpm_of(sound: Audio, name: str) -> float:
     raise ValueError(
       f"--bars: the tempo of {name} is unclear; expected --bpm, as --bpm=120"
     )
-  print(f"{name}: tempo {_tempo(found)}, as detected; --bpm sets another")
+  progress.write(
+    f"{name}: tempo {_tempo(found)}, as detected; --bpm sets another"
+  )
   return found.bpm
 
 

@@ -16,7 +16,7 @@ from stemgen_jax.generation.take import TakeFiles
 
 # Flags of the files and seeds of one call.
 _OF_CALL = ("out", "mix", "picture", "seed", "takes", "best", "overwrite")
-_OF_CODEC = ("codec", "codec_device", "codec_backend")
+_OF_CODEC = ("codec", "codec_backend", "codec_device")
 
 
 def after_take(

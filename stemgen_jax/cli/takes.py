@@ -83,7 +83,7 @@ def generate(values: flags.FlagValues) -> None:
   check_weights(values)
   check_conditions(values, request)
   if _letters(values.stem) != _letters(request.stem):
-    print(f"{values.stem!r} is category {request.stem}")
+    progress.write(f"{values.stem!r} is category {request.stem}")
   if request.sound is not None and not values.dry_run:
     music.report(
       request.sound,
@@ -278,7 +278,9 @@ def load(values: flags.FlagValues) -> "tuple[StemGen, dict[str, float]]":
     loading = progress.process_age() - importing
   finally:
     gc.enable()
-  print(f"loaded {stemgen.name} in {time.perf_counter() - began:.1f} s")
+  progress.write(
+    f"loaded {stemgen.name} in {time.perf_counter() - began:.1f} s"
+  )
   return stemgen, {"importing": importing, "loading": loading}
 
 
@@ -344,7 +346,7 @@ def _run(
         progress.write(f"  seconds: {listed}; {age:.2f} since the start")
       if rank == 1:
         following = next_steps.after_take(values, request, plans[take.seed])
-  print(following)
+  progress.write(following)
 
 
 def _line(rank: int, take: Take, values: flags.FlagValues) -> str:

@@ -1,7 +1,9 @@
 """Tests of the generate command with a stand-in for the model."""
 
+import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import shlex
 import sys
@@ -479,3 +481,18 @@ def follow(capsys, label):
     words = words[2:]
   assert __main__.main(words) == 0
   return words
+
+
+def test_a_reader_that_ends_does_not_stop_the_work(
+  context, fake, monkeypatch, capsys
+):
+  reader, writer = os.pipe()
+  os.close(reader)
+  with monkeypatch.context() as patch:
+    stream = os.fdopen(writer, "w", buffering=1)
+    patch.setattr(sys, "stdout", stream)
+    run("mix.wav", "--stem=sax", "--takes=2", "--nokeep_codes")
+    with contextlib.suppress(BrokenPipeError):
+      stream.close()
+  assert files() == ["mix-reed-seed0.wav", "mix-reed-seed1.wav", "mix.wav"]
+  assert "Broken" not in capsys.readouterr().err

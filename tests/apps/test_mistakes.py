@@ -133,6 +133,20 @@ def test_help_of_a_process_that_is_cut_off():
   assert done.stderr == ""
 
 
+@pytest.mark.processes
+def test_help_imports_no_slow_library():
+  slow = "{'jax', 'matplotlib', 'scipy', 'soundfile', 'torch'}"
+  program = (
+    "import sys; from stemgen_jax.__main__ import main; "
+    "main(['generate', '--help']); "
+    f"sys.exit(str({slow} & set(sys.modules) or ''))"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", program], capture_output=True, text=True, check=False
+  )
+  assert done.stderr.strip() == ""
+
+
 def test_help_of_a_command_has_two_spellings(capsys):
   assert __main__.main(["vary", "--help"]) == 0
   expected = capsys.readouterr().out
