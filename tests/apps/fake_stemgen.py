@@ -23,7 +23,7 @@ class FakeStemGen:
   def __init__(self):
     self.asked, self.device, self.dtype = [], "", ""
 
-  def load(self, weights, *, codec, codec_device, dtype):
+  def load(self, weights, *, codec, codec_device, codec_backend, dtype):
     self.asked.append((weights, codec))
     self.device = codec_device
     self.dtype = "float32" if dtype == "auto" else dtype

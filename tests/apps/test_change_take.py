@@ -25,7 +25,7 @@ class FakeStemGen:
 
   name = "demo"
 
-  def load(self, weights, *, codec, codec_device, dtype):
+  def load(self, weights, *, codec, codec_device, codec_backend, dtype):
     self.weights = weights
     return self
 
