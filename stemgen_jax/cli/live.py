@@ -99,7 +99,10 @@ def _checked(values: flags.FlagValues) -> Plan:
     assert grid is not None
     bars = grid.first_bar_from(len(sound.samples) - 1)
   slack = float(bars * values.beats_per_bar) if values.loop else 4.0
+  # Chunks may wait for each other for their slack.
+  chunk = bars * values.beats_per_bar * 60 / (grid.bpm if grid else 120)
   options = Options(
+    memory=max(30.0, 3 * chunk),
     chunk_bars=bars,
     slack_beats=slack if values.slack is None else values.slack,
     hold=values.loop,
@@ -261,6 +264,7 @@ def _generator(
       print(f"warning: {generator.note}", file=sys.stderr)
     rehearsed = generator.rehearse(seconds, stem)
   print(
+    f"context offset: -{plan.options.slack_beats:g} beats\n"
     f"rehearsed: {rehearsed.sampling + rehearsed.other:.2f} s for a chunk of "
     f"{generator.passes[0]} passes; up to {generator.passes[-1]}"
   )

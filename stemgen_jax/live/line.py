@@ -9,7 +9,7 @@ FADE = 64
 """Samples over which one sound fades into the next."""
 
 _RISE = np.linspace(0, 1, FADE, endpoint=False, dtype=np.float32)[:, None]
-_KEPT = 16  # voices of the past, more than a model's window needs
+_KEPT = 16  # voices of the past, more than a window of the model needs
 COVERS = ("loop", "silence")
 
 
@@ -151,7 +151,10 @@ class Line:
     )
     if not seamless:
       self._fade = (at, self._fading(at))
-    self.voices = (*self.voices[-_KEPT:], (at, chunk))
+    # What nothing continues, such as loops, need not be kept.
+    continued = chunk is not None and chunk.codes is not None
+    kept = self.voices[-_KEPT if continued else -1 :]
+    self.voices = (*kept, (at, chunk))
 
   def _fading(self, at: int) -> Float32[np.ndarray, "n c"]:
     """Return what would sound next, if nothing changed."""

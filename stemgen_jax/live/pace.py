@@ -50,9 +50,11 @@ class Pace:
 
   def expected(self, rung: int, share: float = 0.95) -> float:
     """Return a quantile of the seconds of a chunk; 0 at first."""
-    if not self._times:
+    # A copy in one step: another thread may append.
+    times = tuple(self._times)
+    if not times:
       return 0.0
-    other, each = np.array(self._times).T
+    other, each = np.array(times).T
     return float(np.quantile(other + self.passes[rung] * each, share))
 
   def choose(self, seconds: float, slack: float) -> int | None:
@@ -96,7 +98,8 @@ class Figures:
 
   def quantile(self, share: float) -> float:
     """Return a quantile of the seconds from request to chunk; 0 at first."""
-    return float(np.quantile(self.seconds, share)) if self.seconds else 0.0
+    seconds = tuple(self.seconds)  # a copy, as in `Pace.expected`
+    return float(np.quantile(seconds, share)) if seconds else 0.0
 
   def line(self, dtype: str) -> str:
     """Return the figures as one line."""
