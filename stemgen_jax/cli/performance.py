@@ -14,7 +14,7 @@ from absl import flags
 from stemgen_jax import audio
 from stemgen_jax.audio import Audio, recorder
 from stemgen_jax.cli.flags.takes import BITS
-from stemgen_jax.live import clock, commands, pcm, stream
+from stemgen_jax.live import clock, commands, display, pcm, stream
 from stemgen_jax.live.engine import Engine
 from stemgen_jax.live.grid import Grid
 from stemgen_jax.live.options import Change, Options
@@ -211,7 +211,9 @@ def _display(engine: Engine, values: flags.FlagValues) -> Callable[[], None]:
       print(f"{clear}{engine.events.popleft()}")
     if terminal and engine.position - last >= every:
       last = engine.position
-      print(f"\r\x1b[K{engine.status()}", end="", file=sys.stderr, flush=True)
+      print(
+        f"\r\x1b[K{display.line(engine)}", end="", file=sys.stderr, flush=True
+      )
 
   return show
 

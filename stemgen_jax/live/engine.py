@@ -28,8 +28,8 @@ _MOST_FAILURES = 3  # in a row
 _EVENTS = 1000  # kept for the display
 
 
-class _Layer:
-  """State of a layer."""
+class Layer:
+  """State of a layer of an engine."""
 
   def __init__(self, name: str, controls: Controls, line: Line, ring: Ring):
     self.name, self.controls = name, controls
@@ -57,6 +57,7 @@ class Engine:
     script: changes by the bar where they enter, ascending.
 
   Attributes:
+    layers: state of each layer, by name.
     position: samples processed so far.
     sample_rate: sample rate of the stream in Hz.
     grid: bar lines.
@@ -93,14 +94,14 @@ class Engine:
     self._commands: deque[Callable[[], None]] = deque()
     self._script = deque(script)
     size = round(options.memory * sample_rate)
-    self._layers = {
-      name: _Layer(
+    self.layers = {
+      name: Layer(
         name, each, Line(channels, options.cover), Ring(size, channels)
       )
       for name, each in layers.items()
     }
-    self._input = next(iter(self._layers.values())).ring
-    if len(self._layers) > 1:
+    self._input = next(iter(self.layers.values())).ring
+    if len(self.layers) > 1:
       self._input = Ring(size, channels)
     self._enter = dict(enter or {})
     self._beats: Beats | None = None
@@ -122,11 +123,11 @@ class Engine:
     Raises:
       ValueError: there is no such layer or control.
     """
-    if change.layer not in self._layers:
-      names = ", ".join(self._layers)
+    if change.layer not in self.layers:
+      names = ", ".join(self.layers)
       raise ValueError(f"layer {change.layer!r}: expected one of {names}")
     dataclasses.replace(
-      self._layers[change.layer].controls, **change.controls
+      self.layers[change.layer].controls, **change.controls
     )  # for its errors
     self._commands.append(functools.partial(self._change, change))
 
@@ -144,37 +145,18 @@ class Engine:
     while self._commands:
       self._commands.popleft()()
     total, sounds = np.zeros_like(block), []
-    for layer in self._layers.values():
+    for layer in self.layers.values():
       sound, entered, late = layer.line.render(start, stop)
       total += sound
       sounds.append(sound)
       self._count(layer, entered, late)
     self._input.write(block)
-    if len(self._layers) > 1:
-      for layer, own in zip(self._layers.values(), sounds):
+    if len(self.layers) > 1:
+      for layer, own in zip(self.layers.values(), sounds):
         layer.ring.write(block + total - own)
     self.position = stop
     self._plan()
     return total
-
-  def status(self) -> str:
-    """Return one line for the display."""
-    if self.grid is None:
-      return "listening for the tempo"
-    bar = self.grid.bar_at(self.position)
-    beat = (self.position - self.grid.bar(bar)) // self.grid.beats(1)
-    parts = [
-      f"{layer.name} seed {layer.controls.seed}"
-      + (" muted" if layer.line.muted else "")
-      for layer in self._layers.values()
-    ]
-    passes = self.figures.passes[-1] if self.figures.passes else 0
-    slack = self._slack / self.sample_rate
-    return (
-      f"bar {bar + 1}.{beat + 1} | {' | '.join(parts)} | {passes} passes | p95 "
-      f"{self.figures.quantile(0.95):.2f} of {slack:.2f} s "
-      f"| {self.figures.late} late"
-    )
 
   @property
   def failing(self) -> bool:
@@ -182,7 +164,7 @@ class Engine:
     return len(self.failures) == _MOST_FAILURES
 
   @property
-  def _slack(self) -> int:
+  def slack(self) -> int:
     """Samples from a request to the start of its chunk."""
     assert self.grid is not None
     return self.grid.beats(self.options.slack_beats)
@@ -192,10 +174,10 @@ class Engine:
     assert self.grid is not None
     begun = self.grid.first_bar_from(max(self.position, 0))
     # A bar of context is known at its request.
-    first = self.grid.first_bar_from(self.grid.bar(begun + 1) + self._slack)
+    first = self.grid.first_bar_from(self.grid.bar(begun + 1) + self.slack)
     if self.position:  # detected: there is context already
-      first = self.grid.first_bar_from(self.position + self._slack)
-    for layer in self._layers.values():
+      first = self.grid.first_bar_from(self.position + self.slack)
+    for layer in self.layers.values():
       layer.next_bar = self._enter.get(layer.name, first)
 
   def _plan(self) -> None:
@@ -209,18 +191,18 @@ class Engine:
       return
     while self._script:
       bar, change = self._script[0]
-      if self.position < self.grid.bar(bar) - self._slack:
+      if self.position < self.grid.bar(bar) - self.slack:
         break
       self._script.popleft()
       self._change(change, bar)
-    for layer in self._layers.values():
+    for layer in self.layers.values():
       while layer.next_bar is not None:
         # At a bar line, its own chunk has to be in `voices` first.
-        if self.position <= self.grid.bar(layer.next_bar) - self._slack:
+        if self.position <= self.grid.bar(layer.next_bar) - self.slack:
           break
         self._request(layer, layer.next_bar)
 
-  def _request(self, layer: _Layer, bar: int) -> None:
+  def _request(self, layer: Layer, bar: int) -> None:
     assert self.grid is not None
     # After a late resynchronization the bar line may have passed.
     bar = max(bar, self.grid.first_bar_from(self.position))
@@ -240,7 +222,7 @@ class Engine:
     layer.pending.append(request)
     self._worker.submit(functools.partial(self._generate, layer, request))
 
-  def _generate(self, layer: _Layer, request: Request) -> Any:
+  def _generate(self, layer: Layer, request: Request) -> Any:
     """Generate a chunk; called by the worker."""
     if request.cancelled:
       return request, None, 0
@@ -248,7 +230,7 @@ class Engine:
     jobs = max(1, self._worker.busy)
     seconds = (request.start - self.position) / self.sample_rate
     rung = self._pace.choose(
-      seconds / jobs, self._slack / self.sample_rate / jobs
+      seconds / jobs, self.slack / self.sample_rate / jobs
     )
     if rung is None:
       return request, None, 0
@@ -271,7 +253,7 @@ class Engine:
       self._hear(done.result)
       return
     request, chunk, passes = done.result
-    layer = self._layers[request.layer]
+    layer = self.layers[request.layer]
     if request in layer.pending:
       layer.pending.remove(request)
     if request.cancelled or chunk is None:  # `render` finds it missing
@@ -288,7 +270,7 @@ class Engine:
     if self.position >= beats.SHORTEST * self.sample_rate:
       self._listen()
 
-  def _enter_later(self, layer: _Layer, chunk: Chunk) -> None:
+  def _enter_later(self, layer: Layer, chunk: Chunk) -> None:
     """Let a loop that was late enter at the next bar line, in its phase."""
     assert self.grid is not None
     start = self.grid.bar(self.grid.first_bar_from(self.position))
@@ -301,7 +283,7 @@ class Engine:
     self._say(start, f"{layer.name} enters")
 
   def _count(
-    self, layer: _Layer, entered: Sequence[int], late: Sequence[int]
+    self, layer: Layer, entered: Sequence[int], late: Sequence[int]
   ) -> None:
     for _ in (start for start in entered if start != layer.belated):
       self.figures.on_time += 1
@@ -314,7 +296,7 @@ class Engine:
 
   def _change(self, change: Change, bar: int | None = None) -> None:
     """Apply a change at a bar, or at the first one that can be reached."""
-    layer = self._layers[change.layer]
+    layer = self.layers[change.layer]
     if self.grid is None:
       layer.controls = dataclasses.replace(layer.controls, **change.controls)
       return
@@ -332,7 +314,7 @@ class Engine:
     if bar is None:
       # A chunk that is being generated delays this one.
       lead = self._pace.expected(0) / SHARE * (1 + self._worker.busy)
-      lead = min(round(lead * self.sample_rate), self._slack)
+      lead = min(round(lead * self.sample_rate), self.slack)
       bar = self.grid.first_bar_from(self.position + lead)
     bar = max(bar, self.grid.first_bar_from(self.position))
     start = self.grid.bar(bar)
@@ -389,7 +371,7 @@ class Engine:
       self.events.append("sync: no clear tempo was detected yet")
       return
     # The first bar that nothing was requested for.
-    bar = max(layer.next_bar or 0 for layer in self._layers.values())
+    bar = max(layer.next_bar or 0 for layer in self.layers.values())
     old = self.grid.bar(bar)
     to = self._beats.nearest(old)
     self.grid = self.grid.moved(bar, bpm=self._beats.bpm, to=to)

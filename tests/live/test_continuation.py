@@ -44,7 +44,7 @@ class SegmentedCodec(PcmCodec):
 
 def chunks(engine):
   """The chunks that sounded, without silence."""
-  voices = engine._layers["bass"].line.voices
+  voices = engine.layers["bass"].line.voices
   return [chunk for _, chunk in voices if chunk is not None]
 
 

@@ -1,11 +1,13 @@
 """The engine on a simulated clock, without a model."""
 
+import json
 import tracemalloc
 
 import numpy as np
 import pytest
 from fake_generator import Stage
 
+from stemgen_jax.live import display
 from stemgen_jax.live.line import FADE
 from stemgen_jax.live.options import Change, Options
 
@@ -120,13 +122,19 @@ def test_changes_enter_at_the_next_bar_and_the_display_names_it():
   assert "bar 10: bass unmuted" in stage.said
   assert sounds(out, 9) > 0
   assert stage.engine.figures.late == 0
-  assert stage.engine.status().startswith("bar 12.1 | bass seed 7 | 40 passes")
+  state = json.loads(json.dumps(display.state(stage.engine)))
+  assert (state["bar"], state["beat"], state["slack"]) == (12, 1, 2.0)
+  assert state["layers"][0]["seed"] == 7
+  assert state["layers"][0]["muted"] is False
+  assert display.line(stage.engine).startswith(
+    "bar 12.1 | bass seed 7 | 40 passes"
+  )
 
 
 def test_a_new_instrument_does_not_continue_the_old_one():
   stage = Stage()
   stage.play(9.5)
-  old = stage.engine._layers["bass"].line.sounding
+  old = stage.engine.layers["bass"].line.sounding
   stage.engine.change(Change("bass", {"stem": "drums"}))
   stage.play(8)
   request = next(

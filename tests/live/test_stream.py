@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from fake_generator import Stage
 
+from stemgen_jax.live import display
 from stemgen_jax.live.grid import Grid
 from stemgen_jax.live.options import Options
 
@@ -84,7 +85,7 @@ def test_a_tempo_can_be_followed():
 
 def test_the_tempo_is_detected_in_the_first_seconds():
   stage = Stage(grid=False, rate=RATE, options=Options(watch=0))
-  assert stage.engine.status() == "listening for the tempo"
+  assert display.line(stage.engine) == "listening for the tempo"
   out = stage.play(samples=clicks(110, 24, first=0.2))
   assert "tempo 110" in stage.said
   first = stage.generator.requests[0]
