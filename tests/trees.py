@@ -34,6 +34,20 @@ def sound(
   soundfile.write(path, samples.clip(-1, 1), rate)
 
 
+def mixture(path: pathlib.Path, folder: pathlib.Path, gain: float = 1) -> None:
+  """Write the sum of the files in a folder, of the same suffix as `path`."""
+  read = [
+    soundfile.read(file, always_2d=True)
+    for file in sorted(folder.glob(f"*{path.suffix}"))
+  ]
+  if read:
+    length = max(len(samples) for samples, _ in read)
+    total = np.zeros((length, max(x.shape[1] for x, _ in read)))
+    for samples, _ in read:
+      total[: len(samples)] += samples
+    soundfile.write(path, gain * total, read[0][1])
+
+
 def slakh_track(
   folder: pathlib.Path,
   stems: dict[str, dict] | None = None,
@@ -68,7 +82,7 @@ def slakh_track(
     "stems": described,
   }
   (folder / "metadata.yaml").write_text(yaml.safe_dump(metadata))
-  sound(folder / f"mix{suffix}", rate=rate)
+  mixture(folder / f"mix{suffix}", folder / "stems", gain=0.5)
   (folder / "MIDI").mkdir(exist_ok=True)
   (folder / "all_src.mid").touch()
 
@@ -93,8 +107,9 @@ def musdb18(root: pathlib.Path) -> None:
     "train/ANiMAL - Rockshow",
     "test/AM Contra - Heart Peripheral",
   ):
-    for name in ("bass", "drums", "other", "vocals", "mixture"):
+    for name in ("bass", "drums", "other", "vocals"):
       sound(root / song / f"{name}.wav", channels=2)
+    mixture(root / song / "mixture.wav", root / song)
 
 
 MOISES = {

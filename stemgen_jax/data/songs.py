@@ -73,6 +73,7 @@ class Song:
     problems: problems found while the song was listed.
     seconds: length, if it is known without reading audio.
     score: returns the score, if the source has one: a `midi.Score`.
+    mixture: file of the published mixture, if the stems should sum to it.
   """
 
   id: str
@@ -82,6 +83,7 @@ class Song:
   problems: tuple[Problem, ...] = ()
   seconds: float | None = None
   score: Callable[[], Any] | None = None
+  mixture: pathlib.Path | None = None
 
   def __post_init__(self) -> None:
     object.__setattr__(self, "id", _in_utf8(self.id))

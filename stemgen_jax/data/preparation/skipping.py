@@ -66,7 +66,10 @@ def apply(
     )
     if notes or len(own) < len(song.stems):
       problems = song.problems + notes
-      song = dataclasses.replace(song, stems=own, problems=problems)
+      mixture = song.mixture if len(own) == len(song.stems) else None
+      song = dataclasses.replace(
+        song, stems=own, problems=problems, mixture=mixture
+      )
     kept.append(song)
   line = f"left out by --skip={text}: {songs} songs, {stems} stems of others"
   return tuple(kept), line if songs or stems else ""

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from stemgen_jax.codec import Codec
 from stemgen_jax.data import songs
-from stemgen_jax.data.preparation import pairs, suspicious
+from stemgen_jax.data.preparation import pairs, stem_sum, suspicious
 from stemgen_jax.data.sources import multitracks
 
 # Renderers' tails and codecs' padding make lengths differ by less than this.
@@ -75,6 +75,8 @@ def read_stems(
   for row, start in zip(padded, starts):  # [n, c]
     stem = stems.pop(0)  # freed, so that no song is in memory twice
     row[start : start + len(stem)] = stem
+  if keep_suspicious is not None and not any(x.left_out for x in problems):
+    problems += stem_sum.differences(song, padded, codec.sample_rate)
   if keep_suspicious is not None:
     copies = suspicious.copies(song.stems, padded, codec.sample_rate)
     problems += copies.values()

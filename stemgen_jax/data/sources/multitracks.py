@@ -117,12 +117,22 @@ def stem(
   return Stem(name, category, read, target, files, role)
 
 
-def song(song_id: str, split: str, genre: str, found: Iterable[Found]) -> Song:
-  """Return a song of stems and problems, each in their order."""
+def song(
+  song_id: str,
+  split: str,
+  genre: str,
+  found: Iterable[Found],
+  mixtures: Iterable[pathlib.Path] = (),
+) -> Song:
+  """Return a song of stems and problems, each in their order.
+
+  Its mixture is the first of `mixtures` that exists.
+  """
   found = tuple(found)
   stems = tuple(one for one in found if isinstance(one, Stem))
   problems = tuple(one for one in found if isinstance(one, Problem))
-  return Song(song_id, split, genre, stems, problems)
+  mixture = next((file for file in mixtures if file.is_file()), None)
+  return Song(song_id, split, genre, stems, problems, mixture=mixture)
 
 
 def read_sum(files: Sequence[pathlib.Path]) -> audio.Audio:

@@ -82,4 +82,5 @@ class Musdb18:
           for name in _STEMS
         )
         split = "valid" if part == "train" and folder.name in VALID else part
-        yield multitracks.song(folder.name, split, "other", stems)
+        mixture = [folder / "mixture.wav"]
+        yield multitracks.song(folder.name, split, "other", stems, mixture)

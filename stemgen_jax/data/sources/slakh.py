@@ -122,7 +122,8 @@ def _song(folder: pathlib.Path, split: str) -> Song:
     if stated != where.name:
       reason = f"metadata.yaml: audio_dir is {stated}: {where} is read"
       found.append(Problem("other folder", reason, left_out=False))
-  return multitracks.song(folder.name, split, "other", found)
+  mixtures = [folder / f"mix{suffix}" for suffix in _SUFFIXES]
+  return multitracks.song(folder.name, split, "other", found, mixtures)
 
 
 def _mistake(content: Any) -> str:

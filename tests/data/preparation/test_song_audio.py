@@ -1,14 +1,19 @@
 """Stems of a song in time, and what their reader notes."""
 
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
 import tiny
+import trees
 
 from stemgen_jax import audio
 from stemgen_jax.audio import Audio
 from stemgen_jax.data.preparation import pairs, song_audio
 from stemgen_jax.data.sources import folder, multitracks
+from stemgen_jax.data.sources.musdb18 import Musdb18
+from stemgen_jax.data.sources.slakh import Slakh
 
 RATE = 8000
 CONFIG = pairs.PairConfig(segment_seconds=1.0)
@@ -78,3 +83,36 @@ def test_notes_of_the_reader_are_problems(tmp_path):
   (note,) = [problem for problem in found if problem.kind == "odd audio"]
   assert (note.stem, note.left_out) == ("piano.mp3", False)
   assert note.message.startswith("piano.mp3: its last frame is incomplete")
+
+
+def sums_of(source):
+  """Return the problems of mixtures, by song."""
+  found = {}
+  for song in source.songs():
+    _, problems = song_audio.read_stems(
+      song, tiny.FrameEnergies(), CONFIG, keep_suspicious=False
+    )
+    kinds = [x for x in problems if "mixture" in x.kind]
+    found[song.id] = [(x.kind, x.left_out, x.message) for x in kinds]
+  return found
+
+
+def test_stems_that_do_not_sum_to_the_mixture_are_reported(tmp_path):
+  trees.musdb18(tmp_path / "musdb")
+  trees.slakh(tmp_path / "slakh")  # its mixtures have another gain
+  songs = tmp_path / "musdb/train"
+  # Another song's bass, and a mixture that is not audio.
+  other = songs / "ANiMAL - Rockshow/bass.wav"
+  shutil.copy(other, songs / "A Classic Education - NightOwl/bass.wav")
+  (
+    tmp_path / "musdb/test/AM Contra - Heart Peripheral/mixture.wav"
+  ).write_bytes(b"no audio")
+  found = sums_of(Musdb18(str(tmp_path / "musdb")))
+  assert found.pop("ANiMAL - Rockshow") == []
+  ((kind, left_out, message),) = found["A Classic Education - NightOwl"]
+  assert (kind, left_out) == ("other mixture", False)
+  assert "mixture.wav has -" in message
+  assert [x[0] for x in found["AM Contra - Heart Peripheral"]] == [
+    "unreadable mixture"
+  ]
+  assert not any(sums_of(Slakh(str(tmp_path / "slakh"))).values())
