@@ -81,7 +81,6 @@ def create_app(studio: Studio) -> FastAPI:
     (HTTPException, _http_error),
     (ValueError, _value_error),
     (OSError, _value_error),
-    (Exception, _bug),
   ):
     app.add_exception_handler(kind, handler)
   return app
@@ -153,15 +152,6 @@ def _http_error(request: Request, error: Exception) -> Response:
   del request
   assert isinstance(error, HTTPException)
   return _answer(error.status_code, str(error.detail))
-
-
-def _bug(request: Request, error: Exception) -> Response:
-  del request  # the trace is in the server's log
-  return _answer(
-    500,
-    f"this is a bug in stemgen-jax ({type(error).__name__}); its trace is in "
-    "the terminal",
-  )
 
 
 def _value_error(request: Request, error: Exception) -> Response:

@@ -1,14 +1,16 @@
-"""Requests that are refused: from other sites, and too large ones.
+"""Requests that are refused: from other sites, and too large ones; and bugs.
 
 A page of another site may send requests to this machine, also under a name of
 its own that leads here (DNS rebinding). So requests need the name of this
 machine as Host, and pages an Origin that is the same.
 """
 
+import traceback
 import urllib.parse
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -60,8 +62,12 @@ class Safety:
       await self._app(scope, receive, send)
       return
 
+    started = False
+
     async def send_safe(message: Message) -> None:
+      nonlocal started
       if message["type"] == "http.response.start":
+        started = True
         headers = MutableHeaders(scope=message)
         for name, value in _HEADERS.items():
           headers.setdefault(name, value)
@@ -90,7 +96,19 @@ class Safety:
         raise TooLargeError(_too_large(most))
       return message
 
-    await self._app(scope, receive_some, send_safe)
+    try:
+      await self._app(scope, receive_some, send_safe)
+    except ClientDisconnect:
+      pass
+    except Exception as error:
+      if started:
+        raise
+      traceback.print_exc()
+      reason = (
+        f"this is a bug in stemgen-jax ({type(error).__name__}); its trace is "
+        "in the terminal"
+      )
+      await JSONResponse({"error": reason}, 500)(scope, receive, send_safe)
 
 
 def _too_large(most: int) -> str:

@@ -206,13 +206,16 @@ def test_bodies_are_checked(client, given, status, message):
   assert message in found.json()["error"]
 
 
-def test_a_bug_is_named_and_ends_nothing(client, monkeypatch):
+def test_a_bug_is_named_and_ends_nothing(client, monkeypatch, capfd):
   def fail(studio):
     raise KeyError("a bug")
 
   with monkeypatch.context() as patch:
     patch.setattr(Studio, "settings_json", fail)
-    error = client.get("/settings", 500)["error"]
+    found = client.call("GET", "/settings", 500)
+  error = found.json()["error"]
+  assert "frame-ancestors" in found.headers["content-security-policy"]
+  assert "KeyError: 'a bug'" in capfd.readouterr().err
   assert error.startswith("this is a bug in stemgen-jax (KeyError)")
   assert client.get("/settings")["loops"]
 
