@@ -28,6 +28,7 @@ from absl import flags
 from stemgen_jax.cli.flags import settings
 from stemgen_jax.cli.flags.bound import bound
 
+WORDS = ("context",)
 FLAGS = flags.FlagValues()
 _add = bound(FLAGS)
 _add.string(
@@ -41,7 +42,7 @@ _add.integer("beats_per_bar", 4, "Beats of a bar.")
 _add.float("first_beat", 0.0, "With --bpm: seconds from the start to bar 1.")
 _add.string("out", None, "The file to write, .wav or .flac, or - for PCM.")
 _add.bool("monitor", False, "Add the context to the output.")
-_add.float("gain_db", 0.0, "Gain of what is written, in dB.")
+_add.float("gain_db", 0.0, "Gain of the output, in dB.")
 _add.integer("bars", 2, "Bars of a chunk.")
 _add.float(
   "slack",

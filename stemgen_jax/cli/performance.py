@@ -27,7 +27,7 @@ PIPE = "-"
 
 
 class Plan(NamedTuple):
-  """What the flags ask for, checked.
+  """The checked flags.
 
   Attributes:
     sound: the context, if it is a file.
@@ -108,7 +108,7 @@ def play(
     _listen_to_keys(engine, plan)
   show, why = _display(engine, values), ""
   level = _Level(values.gain_db)
-  # The usual end of a performance: what was played is written.
+  # The usual end of a performance: its output is written.
   ending = contextlib.suppress(*([KeyboardInterrupt] if wall else []))
   with contextlib.closing(worker), _sink(values, plan) as sink, ending:
     write = level.before(sink)

@@ -59,7 +59,7 @@ class Beats(NamedTuple):
     )
 
 
-class Heard(NamedTuple):
+class Detection(NamedTuple):
   """The result of a detection; None where it is unclear."""
 
   beats: Beats | None
@@ -70,7 +70,7 @@ def detect(
   start: int,
   end: int,
   sample_rate: int,
-) -> Heard:
+) -> Detection:
   """Detect tempo and beats between two samples of a stream.
 
   Args:
@@ -81,11 +81,11 @@ def detect(
   samples = audio.fold_down(read(start, end))
   found = tempo.of(Audio(samples, sample_rate))
   if found.confidence < tempo.CLEAR or not len(found.beats):
-    return Heard(None)
+    return Detection(None)
   period = 60 / found.bpm  # seconds
   # Mean of the phases, as of angles. The tempo is more exact than one beat.
   angles = np.exp(2j * np.pi * found.beats / period)
   phase = float(np.angle(angles.mean())) / (2 * np.pi) * period
   # Near the end, where an error of the tempo counts least.
   last = phase + period * round((found.beats[-1] - phase) / period)
-  return Heard(Beats(found.bpm, start + last * sample_rate, sample_rate))
+  return Detection(Beats(found.bpm, start + last * sample_rate, sample_rate))

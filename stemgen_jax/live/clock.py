@@ -16,8 +16,8 @@ class Done(NamedTuple):
   """The end of a job.
 
   Attributes:
-    result: what it returned; None if it failed.
-    error: what it raised.
+    result: the returned value; None if it failed.
+    error: the exception, if it failed.
     at: when it ended, by the clock.
   """
 

@@ -6,7 +6,7 @@ from stemgen_jax.live.engine import Engine
 
 
 def state(engine: Engine) -> dict[str, Any]:
-  """Return what a display shows, fit for JSON.
+  """Return the state of an engine, fit for JSON.
 
   Returns:
     `bar` and `beat`, from 1, or None before the tempo is known; `bpm`;

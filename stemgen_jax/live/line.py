@@ -24,7 +24,7 @@ class Chunk:
     first_frame: number of the frame of `codes[0]`; frame 0 begins with the
       stream.
     follows: start of the chunk that its first samples continue without a seam.
-    kind: what it has to share with a chunk that continues it.
+    kind: instrument and genre, which a chunk that continues it shares.
   """
 
   start: int
@@ -89,7 +89,7 @@ class Line:
     self._expected[start] = None
 
   def forget(self, start: int) -> None:
-    """Take back what was promised from a sample on."""
+    """Expect no chunk from a sample on."""
     kept = {at: x for at, x in self._expected.items() if at < start}
     self._expected = kept
 
@@ -123,11 +123,11 @@ class Line:
         (late if chunk is None else entered).append(at)
         if chunk is not None:
           self._switch(at, chunk)
-      playing = self.sounding
+      current = self.sounding
       # Silence covers a late chunk only where the one before it has ended.
       ends = at
-      if playing is not None and self._cover == "silence":
-        ends = playing.end
+      if current is not None and self._cover == "silence":
+        ends = current.end
         if at >= ends:
           self._switch(at, None)
       if at in self._mutes:
@@ -158,20 +158,20 @@ class Line:
 
   def _fading(self, at: int) -> Float32[np.ndarray, "n c"]:
     """Return what would sound next, if nothing changed."""
-    playing = self.sounding
-    if playing is None or self.muted:
+    current = self.sounding
+    if current is None or self.muted:
       return np.zeros((FADE, self._channels), np.float32)
     # At an end these are its further samples, not its repetition.
-    if at > playing.start and (at - playing.start) % len(playing) == 0:
-      return playing.samples[-FADE:]
-    return playing.read(at, at + FADE)
+    if at > current.start and (at - current.start) % len(current) == 0:
+      return current.samples[-FADE:]
+    return current.read(at, at + FADE)
 
   def _faded(self, start: int, stop: int) -> Float32[np.ndarray, "n c"]:
-    playing = self.sounding
-    if playing is None or self.muted:
+    current = self.sounding
+    if current is None or self.muted:
       sound = np.zeros((stop - start, self._channels), np.float32)
     else:
-      sound = playing.read(start, stop)
+      sound = current.read(start, stop)
     if self._fade is None or self._fade[0] + FADE <= start:
       return sound
     at, before = self._fade

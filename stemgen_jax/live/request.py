@@ -1,4 +1,4 @@
-"""What a layer is asked for, and what generates it."""
+"""Requests for chunks, and the interface of a generator."""
 
 import dataclasses
 from collections.abc import Callable, Collection, Sequence
@@ -13,7 +13,7 @@ from stemgen_jax.live.line import Chunk, Voice
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Controls:
-  """What a musician sets for a layer; changes enter on a bar line.
+  """Controls of a layer; changes enter on a bar line.
 
   Attributes:
     stem: instrument category.
@@ -29,7 +29,7 @@ class Controls:
 
   @property
   def kind(self) -> tuple[str, str]:
-    """What a chunk has to share with the one that it continues."""
+    """Instrument and genre, which a chunk shares with the one before."""
     return self.stem, self.genre
 
 

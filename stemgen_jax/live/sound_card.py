@@ -126,7 +126,7 @@ class SoundCard:
         callback=self._call,
       )
       if self.losses:
-        # Time went on, and so did the music: bar lines stay in their places.
+        # The music has continued: bar lines stay in their places.
         # Before the start, as the engine is for one thread at a time.
         self._skip(self._clock.now() - self._last)
       self._last = self._clock.now()

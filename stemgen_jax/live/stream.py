@@ -32,8 +32,8 @@ def run(
 ) -> None:
   """Process a source at the speed of the clock, and no faster.
 
-  A source that is slower, or stops, delays the stream by as much: what it
-  sends later is not hurried through. The output has its samples, one for one.
+  A source that is slower, or stops, delays the stream by as much; later
+  blocks do not catch up. The output has its samples, one for one.
 
   Args:
     engine: the engine.
