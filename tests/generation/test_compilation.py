@@ -27,14 +27,22 @@ assert compiling.seconds > 0
 """
 
 
-def run(cache, **environment) -> str:
+# A limit on the size of files stands for a full disk: writes fail alike.
+FULL = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+"""
+
+
+def run(cache, before="", **environment) -> str:
   inherited = {
     name: value
     for name, value in os.environ.items()
     if name != "JAX_COMPILATION_CACHE_DIR"  # of the tests
   }
   done = subprocess.run(
-    [sys.executable, "-c", SCRIPT],
+    [sys.executable, "-c", before + SCRIPT],
     env=inherited | {"STEMGEN_JAX_CACHE": str(cache)} | environment,
     capture_output=True,
     text=True,
@@ -85,6 +93,14 @@ def test_a_cache_folder_of_others_is_not_used(tmp_path, monkeypatch):
 def test_unwritable_cache_folder_is_ignored(tmp_path):
   (tmp_path / "file").touch()
   run(tmp_path / "file")
+
+
+@pytest.mark.processes
+def test_a_full_disk_keeps_no_programs(tmp_path):
+  printed = run(tmp_path / "cache", FULL)
+  (folder,) = (tmp_path / "cache").iterdir()
+  assert all(path.stat().st_size <= 100 for path in folder.iterdir())
+  assert run(tmp_path / "cache") == printed
 
 
 @pytest.mark.processes
