@@ -3,8 +3,11 @@
 import concurrent.futures
 import dataclasses
 import io
+import os
 import pathlib
 import socket
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -14,7 +17,7 @@ from pcm import RATE
 from pcm_model import music
 from serving import serving
 
-from stemgen_jax import audio
+from stemgen_jax import audio, whole_files
 from stemgen_jax.session import Session
 from stemgen_jax.session.export import export
 
@@ -193,6 +196,24 @@ def test_clients_are_notified_of_changes(started, mix):
     for stream in (first, second):
       name, song = next(stream)
       assert (name, song["layers"][0]["solo"]) == ("song", True)
+
+
+def test_what_a_killed_process_left_is_removed(folder, model):
+  for name in (".decoding-a", ".export-b"):
+    (folder / name).mkdir(parents=True)
+    (folder / name / "samples").write_bytes(b"some")
+  ended = subprocess.Popen([sys.executable, "-c", ""])
+  ended.wait()
+  part = whole_files.part_name().replace(f"-{os.getpid()}-", f"-{ended.pid}-")
+  (folder / part).write_bytes(b"an upload")
+  with serving(folder, model) as client:
+    client.post("/song", {"seconds": 1})
+    assert sorted(x.name for x in folder.iterdir()) == [
+      ".lock",
+      "audio",
+      "session.json",
+      "studio.json",
+    ]
 
 
 def test_a_folder_with_other_files_is_refused(folder, model):
