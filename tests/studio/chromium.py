@@ -28,6 +28,8 @@ _FLAGS = (
   "--disable-dev-shm-usage",
   "--disable-extensions",
   "--disable-background-networking",
+  "--disable-features=SpareRendererForSitePerProcess",
+  "--process-per-site",
   "--disable-component-update",
   "--no-first-run",
   "--disable-audio-output",

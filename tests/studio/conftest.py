@@ -2,6 +2,7 @@
 
 import threading
 
+import chromium
 import numpy as np
 import pytest
 from pcm import PcmCodec
@@ -102,3 +103,28 @@ def started(client):
     lambda folder: session_lib.Session.create(folder, music(), name="mix")
   )
   return client
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+  with chromium.running(tmp_path_factory.mktemp("profile")) as browser:
+    yield browser
+
+
+@pytest.fixture(scope="session")
+def first_tab(browser):
+  """One tab for all tests: its process starts once."""
+  return browser.open("about:blank")
+
+
+@pytest.fixture
+def page(first_tab, client):
+  """The page of the studio, which must not report an error in its console."""
+  first_tab.errors.clear()
+  first_tab.resize(1440, 900)
+  first_tab.go(f"{client.url}/")
+  first_tab.wait("document.querySelector('#start h1')")
+  yield first_tab
+  errors = list(first_tab.errors)
+  first_tab.go("about:blank")
+  assert errors == []

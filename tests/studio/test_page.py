@@ -6,12 +6,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from browsing import browser, page, tab
+from browsing import tab
 from serving import serving
 
 from stemgen_jax import audio, sampling
 
-__all__ = ["browser", "page"]
 pytestmark = [
   pytest.mark.browser,
   # Random codes have a mean.

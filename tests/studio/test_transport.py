@@ -1,17 +1,22 @@
 """The transport of the page, rendered to samples in Chromium."""
 
+import json
+import pathlib
+
 import numpy as np
 import pytest
-from browsing import browser, page
 
-__all__ = ["browser", "page"]
+from stemgen_jax import studio
+
 pytestmark = pytest.mark.browser
+TRANSPORT = pathlib.Path(studio.__path__[0], "static", "transport.js")
 BLOCK = 128  # samples of Web Audio
 
 # Four tracks of clicks at every eighth of a second, of 0.01, 0.02, 0.04 and
 # 0.08: their sum is 0.15 where, and only where, all of them click.
 RENDER = """(async () => {
-  const {Transport} = await import("/static/transport.js");
+  const file = new Blob([TEXT], {type: "text/javascript"});
+  const {Transport} = await import(URL.createObjectURL(file));
   const rate = RATE, seconds = 4;
   const context = new OfflineAudioContext(2, 12 * rate, rate);
   const transport = new Transport(context, seconds);
@@ -45,10 +50,12 @@ RENDER = """(async () => {
 
 
 @pytest.fixture
-def render(page):
+def render(first_tab):
   def render(script, rate=44_100):
-    text = RENDER.replace("RATE", str(rate)).replace("SCRIPT", script)
-    return np.array(page.evaluate(text))  # [clicks, (sample, left, right)]
+    text = json.dumps(TRANSPORT.read_text(encoding="utf-8"))
+    text = RENDER.replace("SCRIPT", script).replace("TEXT", text)
+    text = text.replace("RATE", str(rate))
+    return np.array(first_tab.evaluate(text))  # [clicks, (sample, left, right)]
 
   return render
 

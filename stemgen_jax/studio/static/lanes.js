@@ -253,6 +253,8 @@ export class Lanes {
       const there = this.element.children[place];
       if (there !== lane.element) {
         this.element.insertBefore(lane.element, there ?? null);
+        // A job that was just asked for, below the lanes in view.
+        if (job) lane.element.scrollIntoView({ block: "nearest" });
       }
       const own = layer && jobs.filter((one) => one.layer === layer.name);
       if (layer) lane.update(layer, own);

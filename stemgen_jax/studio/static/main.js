@@ -14,6 +14,7 @@ import { Top } from "./top.js";
 
 const SHOWN = 8000; // ms that a line stays
 const LOADING = 1000; // ms between questions whether the model is loaded
+const IDLE = 50; // ms between drawings of a playhead that rests
 const $ = (selector) => document.querySelector(selector);
 
 /** One line at the bottom, until it is closed or old. */
@@ -119,12 +120,13 @@ async function open() {
   });
   const frame = () => {
     const transport = player.current();
+    const playing = Boolean(transport?.playing);
     if (transport) {
-      const { position, playing } = transport;
-      ruler.place(position, playing);
-      top.place(position, playing);
+      ruler.place(transport.position, playing);
+      top.place(transport.position, playing);
     }
-    requestAnimationFrame(frame);
+    if (playing) requestAnimationFrame(frame);
+    else setTimeout(frame, IDLE);
   };
   frame();
 }
