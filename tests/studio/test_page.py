@@ -207,6 +207,28 @@ def test_two_pages_show_the_same_song(client, browser, page):
       assert other.evaluate(shown) == page.evaluate(shown)
 
 
+def test_a_stale_take_is_regenerated_for_the_new_mix(client, page):
+  start_drums(page)
+  generate(page, "Bass", 2)
+  page.wait(f"{takes(2, 2)} && {IDLE}")
+  generate(page, "Piano")  # which keeps the bass that is heard
+  page.wait(f"{takes(1, 3)} && {IDLE}")
+  page.click(".lane:nth-child(3) .take-star")
+  page.wait(accepted(1, 3))
+  [other] = {clip["number"] for clip in layer_of(client, "bass")["clips"]} - {
+    layer_of(client, "bass")["clip"]
+  }
+  page.click(f"[data-key='star {other}']")
+  page.click(".lane:nth-child(3) .take-action", "Regenerate for the new mix")
+  page.wait(f"{accepted(2, 3)} && {IDLE}")
+  page.wait(
+    "![...document.querySelectorAll('.badge')]"
+    ".some((one) => one.checkVisibility())"
+  )
+  assert layer_of(client, "bass")["clip"] == other
+  assert not layer_of(client, "piano")["stale"]
+
+
 def test_menus_change_a_layer_and_undo_takes_it_back(client, page):
   start_drums(page)
   generate(page, "Bass", 2)

@@ -17,11 +17,11 @@ const peaks = new Map(); // path -> promise of {peaks, seconds}
 
 function fetchPeaks(clip, zoom) {
   const count = Math.min(MOST_COUNT, COUNT * 2 ** Math.ceil(Math.log2(zoom)));
-  const path = `/clips/${clip.number}/peaks?count=${count}`;
-  const key = `${state.song.id} ${path}`;
-  const found = peaks.get(key) ?? get(path);
-  peaks.set(key, found);
-  found.catch(() => peaks.delete(key));
+  const { id } = state.song;
+  const path = `/clips/${clip.number}/peaks?count=${count}&song=${id}`;
+  const found = peaks.get(path) ?? get(path);
+  peaks.set(path, found);
+  found.catch(() => peaks.delete(path));
   return found;
 }
 
