@@ -119,6 +119,7 @@ def flag(
   group = wrong.partition(".")[0] + "."
   alike = [x.removeprefix(group) for x in known if x.startswith(group)]
   members = f"; --{group}NAME is one of {', '.join(alike)}" if alike else ""
+  known |= {x: x for x in values if help_lib.is_alias(values[x])}
   plain = wrong.lower()
   others = [x for x in _FLAGS.get(plain, ()) if x in known]
   near = _did_you_mean(f"--{others[0]}") if others else ""

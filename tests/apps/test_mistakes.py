@@ -60,6 +60,7 @@ def run(context, capsys):
     (["generate", "mix.wav", "--stem=vocals"], "'vocals': singing is not gen"),
     (["layer", "song", "--add=Lead Vox"], "'Lead Vox': singing is not gen"),
     (["vary", "bas.wav"], "no such file: bas.wav"),
+    (["generate", "mix.wav", "--instument=bass"], "mean --instrument?"),
     (["generate", "mix.wav", "--takes=two"], "--takes=two: expected a whole "),
     (["generate", "mix.wav", "--loop=yeah"], "--loop=yeah: expected true or"),
     (["layer", "song", "--pan=left"], "--pan=left: expected a number"),
