@@ -179,7 +179,9 @@ def views(config: TrainConfig, batch: Batch, key: Array) -> dict[str, Any]:
   def split(x: Array) -> Array:
     # Interleave rows so that every pass is sharded over all devices.
     shape = (b // config.accumulate, config.accumulate, *x.shape[1:])
-    return x.reshape(shape).swapaxes(0, 1)  # [accumulate, ...]
+    # Stated, as with one row a pass it would be that of the passes.
+    rows = jnp.reshape(x, shape, out_sharding=spec("batch"))
+    return rows.swapaxes(0, 1)  # [accumulate, ...]
 
   passes = jax.tree.map(split, view)
   if not config.mask.complementary:

@@ -23,7 +23,7 @@ def fitted(config: TrainConfig, fleet: Fleet) -> dry_run.Plan:
   )
   own = config.batch // count  # examples of a device
   for passes in range(config.accumulate, min(own, _PASSES) + 1):
-    if own % passes == 0 and (passes == 1 or passes < own):
+    if own % passes == 0:
       plan = dry_run.plan(dataclasses.replace(config, accumulate=passes))
       if plan.fits(device):
         return plan

@@ -209,3 +209,7 @@ def test_sets_of_devices_are_planned_in_one_table(monkeypatch):
   for wrong in ("v5e:0", "v5e:many", "v5e:2000"):
     with pytest.raises(ValueError, match=r"expected NAME or NAME:COUNT"):
       hardware.find_sets(wrong)
+
+
+def test_a_pass_may_have_one_example():
+  assert plan_of(accumulate=8).memory.kept == plan_of().memory.kept / 8
