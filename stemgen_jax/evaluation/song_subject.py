@@ -35,7 +35,7 @@ class SongSubject(Subject):
   """Weights and songs, with everything that is measured on an example.
 
   The songs are the test songs of --data as they were prepared, or of the
-  source that the weights were trained on. If those of --data are not on this
+  source that the weights were trained on. If some of --data are not on this
   machine, the examples are its records, decoded.
 
   Raises:
@@ -72,12 +72,18 @@ class SongSubject(Subject):
   @functools.cached_property
   def missing_songs(self) -> str:
     """Why the songs of --data cannot be read, in one line, or ""."""
+    if not (data := self.options.data):
+      return ""
+    # These have errors of their own.
+    self.check_weights()
+    Manifest.load(data)
     try:
       _ = self._all_songs
     except (OSError, ValueError) as error:
-      if not self.options.data:
-        raise
-      Manifest.load(self.options.data)  # an error of its own
+      return str(error)
+    try:
+      _ = self.source
+    except restore.MissingSongsError as error:
       return str(error)
     return ""
 

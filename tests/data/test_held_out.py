@@ -9,7 +9,9 @@ import trees
 
 from stemgen_jax import recipes
 from stemgen_jax.data.preparation import pairs, prepare
+from stemgen_jax.data.sources import restore
 from stemgen_jax.data.sources.folder import Folder
+from stemgen_jax.evaluation.decoded_list import DecodedList
 from stemgen_jax.evaluation.options import Options
 from stemgen_jax.evaluation.song_subject import SongSubject
 
@@ -73,10 +75,15 @@ def test_a_missing_song_of_the_set_is_named(root, data, table):
   (root / "D").rename(root / "test D")
   if table == "none":
     (root / "stems.csv").write_text("song,file,category,split\nC,,,test\n")
-  with pytest.raises(
-    ValueError, match="test song D of the prepared set is missing"
-  ):
-    _ = load(data).source
+  subject = SongSubject(Options(data=str(data), seconds=2.0))
+  named = "test song D of the prepared set is missing"
+  with pytest.raises(restore.MissingSongsError, match=named):
+    _ = subject.source
+  # Its records are evaluated in place of it.
+  assert named in subject.missing_songs
+  vars(subject)["codec"] = tiny.FrameEnergies()
+  assert isinstance(subject.examples, DecodedList)
+  assert list(itertools.islice(subject.examples, 2)) == [0, 1]
 
 
 @pytest.mark.parametrize("change", ["stem", "category"])

@@ -25,6 +25,10 @@ SOURCES = {
 }
 
 
+class MissingSongsError(ValueError):
+  """Test songs of a prepared set are not in its source any more."""
+
+
 def key_of(source: songs.Songs) -> str:
   """Return the name of --source that makes a source, or ""."""
   kinds = {band.Band: "band", **{kind: key for key, kind in SOURCES.items()}}
@@ -92,8 +96,8 @@ def held_out(
       unknown, for the present split.
 
   Raises:
-    ValueError: a test song of the source is in another split of the set, or
-      a test song of the set is missing.
+    ValueError: a test song of the source is in another split of the set.
+    MissingSongsError: a test song of the set is missing.
   """
   if isinstance(source, band.Band):
     return source
@@ -120,7 +124,7 @@ def held_out(
   lost = [x for x in prepared.get("test", ()) if x not in found]
   if lost:
     more = f", as are {len(lost) - 1} others" if lost[1:] else ""
-    raise ValueError(
+    raise MissingSongsError(
       f"test song {lost[0]} of the prepared set is missing from "
       f"{source.name}{more}: {remedy}"
     )
