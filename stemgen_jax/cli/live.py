@@ -260,8 +260,9 @@ def _generator(
       role=role,
       future=values.future,
     )
-    if generator.note:
-      print(f"warning: {generator.note}", file=sys.stderr)
+    slack = grid.beats(plan.options.slack_beats) / plan.sample_rate
+    for note in generator.notes(slack):
+      print(f"warning: {note}", file=sys.stderr)
     rehearsed = generator.rehearse(seconds, stem)
   print(
     f"context offset: -{plan.options.slack_beats:g} beats\n"

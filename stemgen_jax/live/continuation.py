@@ -29,6 +29,7 @@ FUTURES = ("unknown", "repeat")
 _AFTER = 10
 _LEAD_SECONDS = 0.5  # encoded and decoded before the samples that are used
 _LOUDNESS_SECONDS = 10.0
+_LITTLE_SECONDS = 1.0  # of known context
 _SEAM = 1e-3  # of full scale: a continuation that differs more is faded in
 
 
@@ -90,8 +91,10 @@ class Continuation:
     self._inverse: dict[str, float] = {}
     config = self._weights.config
     first, last = self._frames(0, round(seconds * sample_rate))
-    mask = np.zeros((last - first + self._before(last - first), 1), bool)
-    mask[: self._before(last - first)] = True
+    before = self._before(last - first)
+    self._before_seconds = before / codec.frame_rate
+    mask = np.zeros((last - first + before, 1), bool)
+    mask[:before] = True
     scaled = engine_lib.with_guidance(settings, config.conditions)
     rungs = ladder.rungs(
       scaled, config, np.repeat(mask, config.levels, 1), codec, loop=False
@@ -103,15 +106,27 @@ class Continuation:
     """Dtype of the model's products."""
     return self._weights.config.dtype
 
-  @property
-  def note(self) -> str:
-    """A line about the unknown future, or ""."""
-    if self._repeat or self._weights.config.future:
-      return ""
-    return (
-      "these weights were not trained with mask.live_share: they get silence "
-      "for the context that is not known yet"
-    )
+  def notes(self, slack: float) -> list[str]:
+    """Return warnings about the context that the model sees.
+
+    Args:
+      slack: seconds from a request to its chunk.
+    """
+    if self._repeat:
+      return []
+    notes = []
+    if not self._weights.config.future:
+      notes.append(
+        "these weights were not trained with mask.live_share: they get silence "
+        "for the context that is not known yet"
+      )
+    if (seen := self._before_seconds - slack) < _LITTLE_SECONDS:
+      notes.append(
+        f"the window of these weights sees {max(seen, 0.0):.1f} s of known "
+        f"context; expected {_LITTLE_SECONDS:g} s or more: shorter chunks or "
+        "slack, or a future that repeats"
+      )
+    return notes
 
   def rehearse(self, seconds: float, stem: str) -> Generated:
     """Compile all programs, and measure a chunk of the fewest passes."""

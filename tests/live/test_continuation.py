@@ -205,7 +205,9 @@ def test_the_future_of_the_context_does_not_matter(calls, options):
     assert (after != silence).any()
   else:
     assert (after == silence).all()
-  assert bool(generator.note) == (not future and not options)
+  notes = "\n".join(generator.notes(slack=0.05))
+  assert ("mask.live_share" in notes) == (not future and not options)
+  assert ("sees 0.2 s of known context" in notes) == (not options)
 
 
 def test_a_new_stem_samples_its_past_and_a_known_one_continues(calls):
