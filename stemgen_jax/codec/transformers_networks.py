@@ -5,10 +5,13 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
-from transformers.models.encodec import modeling_encodec as theirs
-from transformers.models.encodec.configuration_encodec import EncodecConfig
 
 from stemgen_jax.codec.config import NetworkConfig
+from stemgen_jax.codec.without_torchaudio import importable_torchaudio
+
+with importable_torchaudio():
+  from transformers.models.encodec import modeling_encodec as theirs
+  from transformers.models.encodec.configuration_encodec import EncodecConfig
 
 
 class Network(nn.Module):

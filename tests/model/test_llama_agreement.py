@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from stemgen_jax import model
-from stemgen_jax.codec.networks import importable_torchaudio
+from stemgen_jax.codec.without_torchaudio import importable_torchaudio
 from stemgen_jax.model.transformer import _model
 
 with importable_torchaudio():

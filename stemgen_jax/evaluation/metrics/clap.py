@@ -30,7 +30,7 @@ def load(folder: str | os.PathLike[str]) -> Embedding:
         f"{folder}: no {name}; expected a folder with {', '.join(_FILES)}, as "
         "of laion/larger_clap_music"
       )
-  from stemgen_jax.codec.networks import importable_torchaudio
+  from stemgen_jax.codec.without_torchaudio import importable_torchaudio
 
   try:
     with importable_torchaudio():

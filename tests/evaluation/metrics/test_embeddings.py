@@ -7,7 +7,7 @@ from torch import nn
 from stemgen_jax import audio, paths
 from stemgen_jax import codec as codecs
 from stemgen_jax.audio import Audio
-from stemgen_jax.codec.networks import importable_torchaudio
+from stemgen_jax.codec.without_torchaudio import importable_torchaudio
 from stemgen_jax.evaluation.features import Features
 from stemgen_jax.evaluation.metrics import clap, embeddings, musicnn, vggish
 
