@@ -14,14 +14,12 @@ import trees
 from stemgen_jax import audio, categories, recipes
 from stemgen_jax import codec as codecs
 from stemgen_jax.data import songs
-from stemgen_jax.data.preparation import pairs, prepare
 from stemgen_jax.data.sources import band, midi, restore
 from stemgen_jax.data.sources.folder import Folder
 from stemgen_jax.evaluation import (
   measurement,
   protocol,
   reference_annotations,
-  song_subject,
 )
 from stemgen_jax.evaluation.baselines import BASELINES
 from stemgen_jax.evaluation.metrics import (
@@ -211,41 +209,6 @@ def test_one_song_alone_has_no_other_context(codec, tmp_path):
   (place,) = places(listed, 1)
   with pytest.raises(ValueError, match="another song's context is needed"):
     listed.other_context(place)
-
-
-def test_a_prepared_set_without_its_songs(codec, tmp_path, monkeypatch):
-  music, data = tmp_path / "music", tmp_path / "data"
-  for part in ("train", "test"):
-    for song in "AB":
-      for name in ("Bass", "Drums", "Piano"):
-        trees.sound(music / part / f"{part} {song}" / f"{name}.wav", rate=16000)
-  config = pairs.PairConfig(segment_seconds=4.0, pairs=4, empty_share=0.0)
-  prepare.prepare(Folder(str(music)), lambda: codec, data, config)
-  options = Options(data=str(data), examples=2, seconds=SECONDS, workers=0)
-  subject = song_subject.SongSubject(options)
-  assert not subject.missing_songs
-  music.rename(tmp_path / "elsewhere")
-  subject = song_subject.SongSubject(options)
-  assert "no folder" in subject.missing_songs
-  assert "songs are not on this machine" in subject.data
-  vars(subject)["engine"] = Echo(codec)
-  listed = subject.examples
-  one, two = (listed.example(place) for place in (0, 1))
-  assert {one.song, two.song} == {"test A", "test B"}
-  samples = round(SECONDS * codec.sample_rate)
-  assert one.context.samples.shape == one.real.samples.shape == (samples, 1)
-  assert audio.loudness_db(
-    one.context.samples, codec.sample_rate
-  ) == pytest.approx(audio.REFERENCE_DB, abs=10)  # of noise
-  np.testing.assert_array_equal(
-    listed.other_context(0).samples, two.context.samples
-  )
-  measured = measurement.measure(
-    one, measurement.anchors(codec, one), {}, began=0.0
-  )
-  assert measured.about["estimated"]
-  figures = measured.figures
-  assert json.dumps(figures["real"]) == json.dumps(figures["round_trip"])
 
 
 def test_figures_and_anchors_of_every_system(whole):
