@@ -2,6 +2,8 @@
 
 import concurrent.futures
 import functools
+import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -36,10 +38,11 @@ class Facts:
     numbers = tuple(x.number for x in chosen)
     if not numbers:
       return _UNKNOWN
-    future = self._found(numbers)
     try:
-      return future.result(_PATIENCE)
+      return self._found(numbers).result(_PATIENCE)
     except TimeoutError:
+      return _UNKNOWN
+    except (concurrent.futures.CancelledError, RuntimeError):  # closed
       return _UNKNOWN
 
   def close(self) -> None:
@@ -55,6 +58,9 @@ class Facts:
     try:
       return _detect([self._session.audio(number) for number in numbers])
     except (ValueError, OSError):  # a clip was removed meanwhile
+      return _UNKNOWN
+    except Exception:  # a bug, or no memory: the song is shown without them
+      traceback.print_exc(file=sys.stderr)
       return _UNKNOWN
 
 

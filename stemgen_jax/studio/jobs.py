@@ -119,7 +119,7 @@ class Queue:
     self.song_id = secrets.token_hex(4)
     if self._file.is_file():
       self._read()
-    self._save()
+    self._save(self._jobs)
     # A daemon: compilation cannot be interrupted, and the process may end.
     self._thread = threading.Thread(target=self._work, daemon=True)
     self._thread.start()
@@ -143,12 +143,13 @@ class Queue:
       if len(waiting) >= _MOST_WAITING:
         raise ConflictError(f"{len(waiting)} jobs wait: cancel some of them")
       job = Job(id=secrets.token_hex(4), request=request, layer=layer)
-      self._jobs[job.id] = job
-      ended = [job.id for job in self._jobs.values() if not job.unfinished]
+      jobs = self._jobs | {job.id: job}
+      ended = [job.id for job in jobs.values() if not job.unfinished]
       for id in ended[:-_MOST_ENDED]:
         if id != self._current:  # a cancelled one may not have stopped yet
-          del self._jobs[id]
-      self._save()
+          del jobs[id]
+      self._save(jobs)  # one that cannot be stored is refused
+      self._jobs = jobs
       self._condition.notify_all()
     self._changed()
     return job
@@ -161,14 +162,20 @@ class Queue:
       return self._jobs[id]
 
   def update(self, id: str, **fields: Any) -> None:
-    """Replace fields of a job; write those that are stored."""
+    """Replace fields of a job; write those that are stored.
+
+    Raises:
+      OSError: they cannot be written; in memory they are replaced.
+    """
     with self._condition:
       if self.closing:
         return  # on the disk it is as it was, and starts again
       self._jobs[id] = dataclasses.replace(self.job(id), **fields)
-      if not fields.keys().isdisjoint(_STORED):
-        self._save()
-    self._changed()
+      try:
+        if not fields.keys().isdisjoint(_STORED):
+          self._save(self._jobs)
+      finally:
+        self._changed()
 
   def close(self, seconds: float) -> None:
     """Stop the running job, and keep it for the next start.
@@ -192,7 +199,8 @@ class Queue:
         if self.closing or job is None:
           return
         self._current = job.id
-        self.update(job.id, state="running")
+        with contextlib.suppress(OSError):  # a full disk: it starts again
+          self.update(job.id, state="running")
       fields = self._result(job)
       with self._condition:
         if self.job(job.id).state == "cancelled":
@@ -219,14 +227,14 @@ class Queue:
         }
     return fields | {"notices": tuple(found)}
 
-  def _save(self) -> None:
-    jobs = [
+  def _save(self, jobs: dict[str, Job]) -> None:
+    stored = [
       {name: getattr(job, name) for name in _STORED}
       | {"request": job.request.model_dump(mode="json", exclude_unset=True)}
-      for job in self._jobs.values()
+      for job in jobs.values()
     ]
-    stored = {"format": _FORMAT, "song_id": self.song_id, "jobs": jobs}
-    disk.write_json(self._file, stored)
+    content = {"format": _FORMAT, "song_id": self.song_id, "jobs": stored}
+    disk.write_json(self._file, content)
 
   def _read(self) -> None:
     stored = disk.read_json(self._file, _FIX)

@@ -57,9 +57,6 @@ class OpenSong:
       loading: the model.
       changed: called with "song" or "jobs" after a change of it.
     """
-    for prefix in (_EXPORTS, isolated.PREFIX):  # of a killed process
-      for path in session.folder.glob(f"{prefix}*"):
-        shutil.rmtree(path, ignore_errors=True)
     self.session = session
     self._facts = Facts(session, lambda: changed("song"))
     self.queue = Queue(
@@ -130,6 +127,13 @@ class OpenSong:
       "seconds": seconds,
       "url": f"/clips/{clip.number}.wav?song={self.id}",
     }
+
+
+def remove_leftovers(folder: pathlib.Path) -> None:
+  """Remove the temporary folders of a process that was killed."""
+  for prefix in (_EXPORTS, isolated.PREFIX):
+    for path in folder.glob(f"{prefix}*"):
+      shutil.rmtree(path, ignore_errors=True)
 
 
 def title_of(layer: Layer) -> str:

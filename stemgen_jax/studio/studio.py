@@ -1,5 +1,6 @@
 """The studio: one song at a time in a folder, its jobs, and the model."""
 
+import os
 import pathlib
 import threading
 from collections.abc import Callable
@@ -13,7 +14,12 @@ from stemgen_jax.session import Session, store
 from stemgen_jax.studio.errors import ConflictError
 from stemgen_jax.studio.events import Events
 from stemgen_jax.studio.loading import Loading
-from stemgen_jax.studio.open_song import NO_SONG, OpenSong, titled
+from stemgen_jax.studio.open_song import (
+  NO_SONG,
+  OpenSong,
+  remove_leftovers,
+  titled,
+)
 
 _MOST_FOLDERS = 10_000
 
@@ -37,6 +43,7 @@ class Studio:
       FileExistsError: the folder has other files.
       ValueError, OSError: see `Session.open`.
     """
+    folder = pathlib.Path(os.path.abspath(folder))  # "." has no name
     self._base, self._folder, self.loading = folder, folder, loading
     self._lock = threading.Lock()
     self._song: OpenSong | None = None
@@ -45,6 +52,7 @@ class Studio:
       self._song = self._opened(Session.open(folder))
     else:
       store.check_new(folder)
+    remove_leftovers(folder)  # no request is being served yet
 
   @property
   def song(self) -> OpenSong:
@@ -70,18 +78,19 @@ class Studio:
     with self._lock:
       if self._song is not None:
         raise ConflictError("a song is started already: close it first")
-      self._song = self._opened(create(self._folder))
+      self._song = self._opened(create(self._folder), new=True)
     self.changed("song")
     self.changed("jobs")
 
   def close_song(self) -> None:
     """Leave the song, which stays in its folder."""
     with self._lock:
-      song, self._song = self._song, None
-      if song is None:
+      if self._song is None:
         return
+      unused = self._unused()  # before the song is left, as it may fail
+      song, self._song = self._song, None
       song.close()
-      self._folder = self._unused()
+      self._folder = unused
     self.changed("song")
     self.changed("jobs")
 
@@ -138,10 +147,12 @@ class Studio:
       "device": estimate.device() if model is not None else "",
     }
 
-  def _opened(self, session: Session) -> OpenSong:
+  def _opened(self, session: Session, new: bool = False) -> OpenSong:
     try:
       return OpenSong(session, self.loading, self.changed)
     except BaseException:
+      if new:  # the folder is free for the next try
+        (session.folder / store.FILE).unlink(missing_ok=True)
       session.close()
       raise
 

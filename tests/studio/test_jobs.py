@@ -1,5 +1,6 @@
 """Tests of the queue: order, progress, cancelling, and another start."""
 
+import contextlib
 import shutil
 import threading
 import time
@@ -7,7 +8,7 @@ import time
 import pytest
 from serving import PATIENCE, serving
 
-from stemgen_jax import StemGen
+from stemgen_jax import StemGen, disk
 
 # Random codes have a mean.
 pytestmark = pytest.mark.filterwarnings("ignore:the context has a DC offset")
@@ -325,3 +326,42 @@ def test_a_corrupt_file_of_jobs_is_named(folder, model):
   (folder / "studio.json").unlink()
   with serving(folder, model) as client:
     assert client.get("/song")["started"]
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+  """Refuse to write the file of the jobs, within a block."""
+  write = disk.write_json
+
+  @contextlib.contextmanager
+  def full(passed=0):
+    writes = iter(range(passed))
+
+    def failing(path, value):
+      if path.name == "studio.json" and next(writes, None) is None:
+        raise OSError(28, "No space left on device")
+      write(path, value)
+
+    with monkeypatch.context() as patched:
+      patched.setattr(disk, "write_json", failing)
+      yield
+
+  return full
+
+
+def test_a_full_disk_ends_one_job_and_not_the_queue(started, full_disk):
+  with full_disk(passed=1):
+    job = started.wait(started.generate())
+  assert (job["state"], "No space left" in job["error"]) == ("failed", True)
+  job = {"kind": "generate", "category": "bass"}
+  with full_disk():
+    assert "No space left" in started.post("/jobs", job, 500)["error"]
+  assert len(started.get("/jobs")) == 1
+  assert started.wait(started.generate())["state"] == "done"
+
+
+def test_a_start_on_a_full_disk_is_repeated(client, full_disk):
+  with full_disk():
+    assert "No space left" in client.post("/song", NOTHING, 500)["error"]
+  song = client.post("/song", NOTHING)
+  assert (song["started"], song["name"]) == (True, "song")

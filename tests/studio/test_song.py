@@ -20,6 +20,7 @@ from serving import serving
 from stemgen_jax import audio, whole_files
 from stemgen_jax.session import Session
 from stemgen_jax.session.export import export
+from stemgen_jax.studio import facts
 
 # Random codes have a mean.
 pytestmark = pytest.mark.filterwarnings("ignore:the context has a DC offset")
@@ -260,3 +261,33 @@ def test_a_client_that_leaves_during_an_upload_leaves_nothing(
   started.post("/undo", status=409)
   assert sorted(folder.rglob("*")) == before
   assert "Traceback" not in capfd.readouterr().err
+
+
+def test_the_present_folder_is_exported_and_left(
+  tmp_path, model, mix, monkeypatch
+):
+  (tmp_path / "here").mkdir()
+  monkeypatch.chdir(tmp_path / "here")
+  with serving(pathlib.Path(), model) as client:
+    assert client.upload("/song", mix)["name"] == "here"
+    assert client.post("/export")["url"] == "/export/here.zip"
+    assert not client.post("/song/close")["started"]
+    assert client.post("/song", {"seconds": 1})["name"] == "here-2"
+
+
+def test_a_song_without_tempo_and_key_is_shown(started, monkeypatch):
+  def failing(sounds):
+    raise MemoryError
+
+  monkeypatch.setattr(facts, "_detect", failing)
+  started.studio.song._facts._found.cache_clear()
+  assert started.get("/song")["tempo"] is None
+  started.studio.song._facts.close()
+  started.studio.song._facts._found.cache_clear()
+  assert started.get("/song")["key"] is None
+
+
+def test_a_start_keeps_the_files_of_other_requests(client, folder):
+  (folder / ".decoding-a").mkdir(parents=True)
+  client.post("/song", {"seconds": 1})
+  assert (folder / ".decoding-a").is_dir()
