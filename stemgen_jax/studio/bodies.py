@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stemgen_jax.audio import LONGEST
+from stemgen_jax.audio.files import MOST_VALUES
 from stemgen_jax.generation.request import SEEDS
 from stemgen_jax.session.song import LOUDEST_DB, QUIETEST_DB
 
@@ -32,6 +33,11 @@ class Start(Body):
   seconds: Annotated[float, Field(gt=0, le=LONGEST)] | None = None
   sample_rate: Annotated[int, Field(ge=8000, le=192_000)] = 44_100
   channels: Annotated[int, Field(ge=1, le=8)] = 2
+
+  @model_validator(mode="after")
+  def _check_size(self) -> "Start":
+    check_size(self.seconds or 0, self.sample_rate, self.channels)
+    return self
 
 
 class Mixer(Body):
@@ -111,3 +117,13 @@ Request = Annotated[
 
 class Empty(Body):
   """An empty object."""
+
+
+def check_size(seconds: float, sample_rate: int, channels: int) -> None:
+  """Raise ValueError if a song would not fit in memory."""
+  if seconds * sample_rate * channels > MOST_VALUES:
+    most = MOST_VALUES / sample_rate / channels
+    raise ValueError(
+      f"seconds={seconds:g}: expected at most {most:.0f} for {channels} "
+      f"channels at {sample_rate} Hz; shorten the song, or lower its rate"
+    )

@@ -277,6 +277,9 @@ def add_job(
   """Queue a job: generate, vary, regenerate, refresh or extend."""
   song = _studio(request).song
   layer = work.check(body, song.session)
+  if isinstance(body, bodies.Extend):
+    now = song.session.song
+    bodies.check_size(body.seconds, now.sample_rate, now.channels)
   return job_as_json(song.queue.add(body, layer))
 
 

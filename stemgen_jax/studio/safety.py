@@ -18,6 +18,7 @@ from stemgen_jax.studio.errors import TooLargeError
 
 HOSTS = ("127.0.0.1", "localhost", "::1")
 _MOST_JSON = 1_000_000  # bytes of a body that is not a form
+_UPLOADS = ("/song", "/layers", "/gradio_api/upload")  # POST with a file
 
 _HEADERS = {
   "content-security-policy": "; ".join(
@@ -79,8 +80,7 @@ class Safety:
       refused = JSONResponse({"error": reason}, 403)
       await refused(scope, receive, send_safe)
       return
-    form = headers.get("content-type", "").startswith("multipart/form-data")
-    most = self._most if form else _MOST_JSON
+    most = self._most if _uploads(scope, headers) else _MOST_JSON
     stated = headers.get("content-length", "0")
     if not stated.isdecimal() or int(stated) > most:
       refused = JSONResponse({"error": _too_large(most)}, 413)
@@ -109,6 +109,12 @@ class Safety:
         "in the terminal"
       )
       await JSONResponse({"error": reason}, 500)(scope, receive, send_safe)
+
+
+def _uploads(scope: Scope, headers: Headers) -> bool:
+  """Return whether a request may have a file."""
+  form = headers.get("content-type", "").startswith("multipart/form-data")
+  return form and scope["method"] == "POST" and scope["path"] in _UPLOADS
 
 
 def _too_large(most: int) -> str:

@@ -177,6 +177,16 @@ def test_uploads_that_are_not_audio_are_named(client, folder, name):
   assert not folder.exists()
 
 
+LARGE = {"seconds": 600, "sample_rate": 192_000, "channels": 8}
+
+
+def test_a_song_stays_small_when_it_is_extended(client):
+  client.post("/song", LARGE | {"seconds": 0.5})
+  error = client.post("/jobs", {"kind": "extend", "seconds": 66}, 400)["error"]
+  assert "seconds=66: expected at most 65 for 8 channels" in error
+  assert client.get("/jobs") == []
+
+
 @pytest.mark.parametrize(
   ("given", "status", "message"),
   [
@@ -188,6 +198,7 @@ def test_uploads_that_are_not_audio_are_named(client, folder, name):
     ({"json": {"seconds": 1e9}}, 422, "600"),
     ({"json": {"seconds": "NaN"}}, 422, "seconds"),
     ({"json": {"seconds": 1, "channels": 900}}, 422, "channels"),
+    ({"json": LARGE}, 422, "seconds=600: expected at most 65 for 8 channels"),
     ({"json": {"seconds": 1, "more": 1}}, 422, "more"),
     ({"files": {"other": ("a.wav", b"a")}}, 400, "unknown field 'other'"),
     ({"files": {"name": (None, "a")}}, 400, "no file"),
@@ -239,6 +250,17 @@ def test_large_bodies_are_refused(folder, model, monkeypatch, stated, form):
     )
     # The server is well.
     assert Client(client.url, client.studio).get("/song")["layers"] == []
+
+
+@pytest.mark.parametrize(
+  ("method", "path"),
+  [("POST", "/jobs"), ("POST", "/song/close"), ("PATCH", "/layers/mix")],
+)
+def test_a_file_is_received_only_where_it_is_used(started, method, path):
+  given = {"content-type": "multipart/form-data; boundary=x"}
+  body = b"a" * (safety._MOST_JSON + 1)
+  found = started.call(method, path, 413, data=body, headers=given)
+  assert "expected at most 1 MB" in found.json()["error"]
 
 
 def test_a_decoder_has_little_memory_and_its_own_process(tmp_path):
