@@ -1,10 +1,12 @@
 """Lengthen a song: continue its takes to a new end."""
 
 import dataclasses
+import functools
 
 from stemgen_jax import audio as audio_lib
 from stemgen_jax.generation.request import Extend, GenerationRequest, Progress
 from stemgen_jax.generation.stemgen import StemGen
+from stemgen_jax.session import mixing
 from stemgen_jax.session.song import Clip, Song
 from stemgen_jax.session.state import State
 
@@ -32,22 +34,35 @@ def extend(
 ) -> None:
   """Lengthen the song of a session, see `Session.extend`."""
   before = state.song
-  extended = _lengthened(check(before, seconds), state, model, progress)
+  new = _lengthened(check(before, seconds), state, model, progress)
 
-  def unless_changed(song: Song) -> Song:
-    if song is not before:
+  def lengthened(song: Song) -> Song:
+    # Mixer settings may be others by now.
+    if (song.samples, _accepted(song)) != (before.samples, _accepted(before)):
       raise ValueError("the song was changed meanwhile: extend it again")
-    return extended
+    layers = [
+      dataclasses.replace(layer, clips=(clip,), accepted=clip.number)
+      for layer in song.layers
+      if layer.clip
+      for clip in [new[layer.clip.number]]
+    ]
+    return dataclasses.replace(check(song, seconds), layers=tuple(layers))
 
-  state.update(unless_changed)
+  state.update(lengthened)
+
+
+def _accepted(song: Song) -> list[Clip]:
+  """Return the accepted clips; a take comes after those of its context."""
+  clips = [layer.clip for layer in song.layers if layer.clip]
+  return sorted(clips, key=lambda clip: clip.number)
 
 
 def _lengthened(
   song: Song, state: State, model: StemGen, progress: Progress
-) -> Song:
-  """Return a song with new clips of its length for all accepted ones.
+) -> dict[int, Clip]:
+  """Return new clips by the numbers of the accepted, shorter ones.
 
-  The user's own audio is padded with silence; alternates are left out.
+  The user's own audio is padded with silence.
 
   Args:
     song: see `check`.
@@ -56,31 +71,27 @@ def _lengthened(
     progress: see `StemGen.generate`.
   """
   files, clips = state.files, state.clips()
-  accepted = [layer.clip for layer in song.layers if layer.clip]
-  new: dict[int, Clip] = {}  # by the number of the shorter clip
-  # A take depends on older clips only.
-  for clip in sorted(accepted, key=lambda clip: clip.number):
+  new: dict[int, Clip] = {}
+  for clip in _accepted(song):
     if not clip.generated:
-      sound = files.read(clip, song.samples)
-      new[clip.number] = files.write_own(state.next_number(), sound, clip.name)
+      sound, name = files.read(clip, song.samples), clip.name
+      written = functools.partial(files.write_own, sound=sound, name=name)
+      new[clip.number] = state.write(written)
       continue
     request = GenerationRequest(
       edit=Extend(files.take(clip)),
       context=files.mix(clip.context, clips | new, song),
       progress=progress,
     )
-    [take] = model.run(request.validate())
+    with mixing.silence_expected(clip.context):
+      [take] = model.run(request.validate())
     parts = tuple(
       dataclasses.replace(part, clip=new[part.clip].number)
       for part in clip.context
       if part.clip in new
     )
-    number = state.next_number()
-    new[clip.number] = files.write_take(number, take, parts, clip.fit)
-  layers = [
-    dataclasses.replace(layer, clips=(clip,), accepted=clip.number)
-    for layer in song.layers
-    if layer.accepted in new
-    for clip in [new[layer.accepted]]
-  ]
-  return dataclasses.replace(song, layers=tuple(layers))
+    written = functools.partial(
+      files.write_take, take=take, context=parts, fit=clip.fit
+    )
+    new[clip.number] = state.write(written)
+  return new

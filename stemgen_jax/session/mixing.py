@@ -1,6 +1,8 @@
 """Mix layers: gain, pan, and the sum."""
 
-from collections.abc import Iterable
+import contextlib
+import warnings
+from collections.abc import Iterable, Iterator, Sized
 
 import numpy as np
 from jaxtyping import Float32
@@ -8,6 +10,19 @@ from jaxtyping import Float32
 from stemgen_jax.audio import Audio
 
 Samples = Float32[np.ndarray, "samples channels"]
+
+
+@contextlib.contextmanager
+def silence_expected(parts: Sized) -> Iterator[None]:
+  """Ignore the warning of a silent context for takes made from nothing.
+
+  Args:
+    parts: parts of the context.
+  """
+  with warnings.catch_warnings():
+    if not parts:
+      warnings.filterwarnings("ignore", "the context is silent")
+    yield
 
 
 def placed(samples: Samples, gain_db: float, pan: float) -> Samples:

@@ -2,8 +2,7 @@
 
 import os
 import pathlib
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from stemgen_jax import categories, disk, sampling
 from stemgen_jax.audio import Audio, lowered
@@ -19,7 +18,7 @@ from stemgen_jax.generation.request import (
 )
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.generation.take import Take
-from stemgen_jax.session import longer, own_audio, store
+from stemgen_jax.session import longer, mixing, own_audio, store
 from stemgen_jax.session.ranking import fit, ranked
 from stemgen_jax.session.song import Clip, Layer, Part, Song
 from stemgen_jax.session.state import Job, State
@@ -136,12 +135,13 @@ class Session:
     category = categories.parse_category(category) if category else ""
     read, name = inputs.read_context(sound), name or own_audio.name_of(sound)
     converted = own_audio.converted(read, self.song, name)
-    number = self._state.next_number()
-    clip = self._state.files.write_own(number, converted, name)
+    clip = self._state.write(
+      lambda number: self._state.files.write_own(number, converted, name)
+    )
     self._state.update(
       lambda song: song.with_layer(own_audio.own_layer(song, clip, category))
     )
-    return self.song.find(number)[0]
+    return self.song.find(clip.number)[0]
 
   def generate(
     self,
@@ -197,10 +197,15 @@ class Session:
       progress=progress,
     )
     made = model.run(request.validate())
-    with warnings.catch_warnings():
-      if not parts:  # the user started from nothing
-        warnings.filterwarnings("ignore", "the context is silent")
-      return self._collect(made, target, parts, context, on_clip)
+    job = Job(target.name, song.samples)
+    clips = []
+    with mixing.silence_expected(parts):
+      for take in made:
+        clips.append(self._write_take(take, parts, context))
+        self._state.add(clips[-1], stem, job)
+        if on_clip:
+          on_clip(clips[-1])
+    return ranked(clips)
 
   def vary(
     self,
@@ -342,23 +347,6 @@ class Session:
     """Return the context that a take was generated for."""
     return self._state.mix(self.song.find(clip)[1].context)
 
-  def _collect(
-    self,
-    made: Iterable[Take],
-    target: Layer,
-    parts: tuple[Part, ...],
-    context: Audio,
-    on_clip: OnClip | None,
-  ) -> list[Clip]:
-    clips, job = [], Job(target.name)
-    for take in made:
-      clip = self._write_take(take, parts, context)
-      self._state.add(clip, target.category, job)
-      clips.append(clip)
-      if on_clip:
-        on_clip(clip)
-    return ranked(clips)
-
   def _edit(
     self,
     model: StemGen,
@@ -369,7 +357,8 @@ class Session:
     settings: sampling.Settings | None,
     progress: Progress,
   ) -> Clip:
-    layer, old = self.song.find(clip)
+    song = self.song
+    layer, old = song.find(clip)
     if seed is None:
       seed = layer.unused_seed
     request = GenerationRequest(
@@ -378,14 +367,17 @@ class Session:
       settings=settings,
       progress=progress,
     )
-    [take] = model.run(request.validate())
+    with mixing.silence_expected(old.context):
+      [take] = model.run(request.validate())
     context = self._state.mix(old.context)
     new = self._write_take(take, old.context, context)
-    self._state.add(new, layer.category, Job(layer.name))
+    self._state.add(new, layer.category, Job(layer.name, song.samples))
     return new
 
   def _write_take(
     self, take: Take, parts: tuple[Part, ...], context: Audio
   ) -> Clip:
-    number, found = self._state.next_number(), fit(take, context)
-    return self._state.files.write_take(number, take, parts, found)
+    files, found = self._state.files, fit(take, context)
+    return self._state.write(
+      lambda number: files.write_take(number, take, parts, found)
+    )

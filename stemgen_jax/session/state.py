@@ -25,11 +25,12 @@ class Job:
 
   Attributes:
     layer: name of the layer; "" for a new one, until its first clip.
+    samples: length of the song that the clips are for.
   """
 
-  def __init__(self, layer: str = ""):
+  def __init__(self, layer: str, samples: int):
     """Add to a layer, or to a new one."""
-    self.layer = layer
+    self.layer, self.samples = layer, samples
 
 
 class State:
@@ -55,8 +56,9 @@ class State:
       raise
     self.folder = folder
     self.files = ClipFiles(folder / store.AUDIO)
-    self.close = weakref.finalize(self, held.close)
+    self._release = weakref.finalize(self, held.close)
     self._lock = threading.RLock()
+    self._writing = threading.Lock()  # acquired before the other one
     self._job: Job | None = None  # that added the latest clip
 
   @classmethod
@@ -76,9 +78,19 @@ class State:
     path = folder.absolute()
     with _opening:
       state = _states.get(path)
-      if state is None or not state.close.alive:
+      if state is None or not state.is_open:
         state = _states[path] = cls(folder, start)
       return state
+
+  @property
+  def is_open(self) -> bool:
+    """Whether this process may write the folder."""
+    return self._release.alive
+
+  def close(self) -> None:
+    """Let other processes write the folder, once no clip is being written."""
+    with self._writing, self._lock:
+      self._release()
 
   @property
   def song(self) -> Song:
@@ -96,9 +108,15 @@ class State:
     return bool(self._history.undone)
 
   def update(self, function: Callable[[Song], Song]) -> None:
-    """Replace the present song by the result of a function of it."""
+    """Replace the present song by the result of a function of it.
+
+    The same song is not an operation to undo.
+    """
     with self._lock:
-      self._keep(self._history.then(function(self.song)))
+      self._check_open()
+      song = function(self.song)
+      if song != self.song:
+        self._keep(self._history.then(song))
 
   def undo(self) -> None:
     """Return to the song before; ValueError if there is none."""
@@ -117,9 +135,14 @@ class State:
       clip: the clip.
       category: category of the layer, if it is new or was removed.
       job: all its clips are one operation.
+
+    Raises:
+      ValueError: the song has another length than the clip.
     """
     with self._lock:
       song = self.song
+      if song.samples != job.samples:
+        raise ValueError("the song was changed meanwhile: generate it again")
       job.layer = job.layer or song.unused_name(category)
       layer = next(
         (one for one in song.layers if one.name == job.layer),
@@ -133,16 +156,21 @@ class State:
         self._keep(self._history.then(song))
       self._job = job
 
-  def next_number(self) -> int:
-    """Return a number for a new clip.
+  def write(self, files_of: Callable[[int], Clip]) -> Clip:
+    """Write the files of a new clip, and return it.
 
-    It is reserved by the next change. If the process is killed before, the
-    next one uses it again, after it deleted the files.
+    Its number is reserved by the next change. If the process is killed before,
+    the next one uses it again, after it deleted the files.
+
+    Args:
+      files_of: writes the files of a clip by its number.
     """
-    with self._lock:
-      number = self._history.next_clip
-      self._history = dataclasses.replace(self._history, next_clip=number + 1)
-      return number
+    with self._writing:
+      with self._lock:
+        self._check_open()
+        number = self._history.next_clip
+        self._history = dataclasses.replace(self._history, next_clip=number + 1)
+      return files_of(number)
 
   def clips(self) -> dict[int, Clip]:
     """Return all clips by number, also those that an undo brings back."""
@@ -170,8 +198,11 @@ class State:
     placed = mixing.placed(sound.samples, layer.gain_db, layer.pan)
     return Audio(placed, sound.sample_rate)
 
-  def _keep(self, history: store.History) -> None:
-    if not self.close.alive:
+  def _check_open(self) -> None:
+    if not self.is_open:
       raise ValueError(f"{self.folder}: the session is closed; open it again")
+
+  def _keep(self, history: store.History) -> None:
+    self._check_open()
     store.write(self.folder, history)
     self._history, self._job = history, None

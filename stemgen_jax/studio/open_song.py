@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from stemgen_jax.audio import isolated
-from stemgen_jax.session import Clip, Layer, Session
+from stemgen_jax.session import Clip, Layer, Session, store
 from stemgen_jax.session.export import export
 from stemgen_jax.studio import work
 from stemgen_jax.studio.facts import Facts
@@ -116,7 +116,19 @@ class OpenSong:
     """Return the jobs, oldest first."""
     return [job_as_json(job) for job in self.queue.jobs()]
 
+  def version(self, clip: Clip) -> str:
+    """Return the size and time of the file of a clip.
+
+    Copies of the folder have the same id, but later takes of their own.
+    """
+    try:
+      found = (self.session.folder / store.AUDIO / clip.file).stat()
+    except OSError:  # its request reports it
+      return "missing"
+    return f"{found.st_size:x}-{found.st_mtime_ns:x}"
+
   def _clip(self, clip: Clip, seconds: float) -> dict[str, Any]:
+    query = f"song={self.id}&file={self.version(clip)}"
     return {
       "number": clip.number,
       "own": not clip.generated,
@@ -125,7 +137,8 @@ class OpenSong:
       "origin": clip.origin,
       "fit": clip.fit,
       "seconds": seconds,
-      "url": f"/clips/{clip.number}.wav?song={self.id}",
+      "url": f"/clips/{clip.number}.wav?{query}",
+      "peaks": f"/clips/{clip.number}/peaks?{query}",
     }
 
 

@@ -189,15 +189,16 @@ def get_clip(
   request: Request,
   number: int,
   song: str | None = None,
+  file: str | None = None,
   start: Seconds = 0.0,
   end: Seconds | None = None,
 ) -> Response:
   """Return the audio of a clip, without the gain and pan of its layer.
 
-  With the id of the song, as in the clip's `url`, it may be kept for ever.
+  With `song` and `file`, as in the clip's `url`, it may be kept for ever.
   `start` and `end` in seconds cut it.
   """
-  cached, headers = _caching(request, number, song)
+  cached, headers = _caching(request, number, song, file)
   if cached:
     return Response(status_code=304, headers=headers)
   sound = _studio(request).song.session.audio(number)
@@ -212,9 +213,10 @@ def get_peaks(
   number: int,
   count: Annotated[int, Query(ge=1, le=20_000)] = 2000,
   song: str | None = None,
+  file: str | None = None,
 ) -> Any:
   """Return the largest magnitudes of equal parts of a clip."""
-  cached, headers = _caching(request, number, song)
+  cached, headers = _caching(request, number, song, file)
   if cached:
     return Response(status_code=304, headers=headers)
   sound = _studio(request).song.session.audio(number)
@@ -321,14 +323,14 @@ def _changed(studio: Studio) -> JsonObject:
 
 
 def _caching(
-  request: Request, number: int, id: str | None
+  request: Request, number: int, id: str | None, file: str | None
 ) -> tuple[bool, dict[str, str]]:
   """Return whether the client has a clip, and headers for it."""
   song: OpenSong = _studio(request).song
-  if id not in (None, song.id):
+  version = song.version(work.found_clip(song.session, number)[1])
+  if id not in (None, song.id) or file not in (None, version):
     raise MissingError(f"take {number} is of another song")
-  work.found_clip(song.session, number)
-  tag = f'"{song.id}-{number}-{request.url.query}"'
-  how = _FOREVER if id else "private, no-cache"
+  tag = f'"{song.id}-{number}-{version}-{request.url.query}"'
+  how = _FOREVER if id and file else "private, no-cache"
   same = request.headers.get("if-none-match") == tag
   return same, {"etag": tag, "cache-control": how}

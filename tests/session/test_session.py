@@ -104,21 +104,68 @@ def test_threads_lose_no_change(session):
   assert gains == {f"layer-{number}": -number for number in range(1, 9)}
 
 
-def test_song_that_changes_while_it_is_extended_is_kept(
-  session, sampler, monkeypatch
-):
-  [clip] = bass(session, sampler)
-  session.accept(clip.number)
-  run = sampler.run
+@pytest.fixture
+def meanwhile(monkeypatch, sampler):
+  """Call functions while a model runs, one at each run."""
+  run, calls = sampler.run, []
 
-  def changing(_, request):
-    session.change(lambda song: song.adjusted("bass", gain_db=-1))
+  def calling(_, request):
+    if calls:
+      calls.pop(0)()
     return run(request)
 
-  monkeypatch.setattr(StemGen, "run", changing)
+  monkeypatch.setattr(StemGen, "run", calling)
+  return calls
+
+
+def test_song_that_changes_while_it_is_extended_is_kept(
+  session, sampler, meanwhile
+):
+  clip, other = bass(session, sampler, takes=2)
+  session.accept(clip.number)
+  meanwhile.append(lambda: session.accept(other.number))
   with pytest.raises(ValueError, match="changed meanwhile"):
     session.extend(sampler, 0.8)
   assert session.song.seconds == 0.5
+  meanwhile.append(
+    lambda: session.change(lambda song: song.adjusted("bass", gain_db=-1))
+  )
+  session.extend(sampler, 0.8)
+  assert session.song.seconds == 0.8
+  assert session.song.layer("bass").gain_db == -1
+
+
+def test_takes_of_another_length_are_refused(session, sampler, meanwhile):
+  session.extend(sampler, 0.8)
+  meanwhile.append(session.undo)
+  with pytest.raises(ValueError, match="changed meanwhile: generate it again"):
+    bass(session, sampler)
+  assert [layer.name for layer in session.song.layers] == ["drum-loop"]
+
+
+def test_closed_session_is_not_written(session, sampler, meanwhile):
+  files = sorted((session.folder / "audio").iterdir())
+  meanwhile.append(session.close)
+  with pytest.raises(ValueError, match="the session is closed"):
+    bass(session, sampler)
+  with pytest.raises(ValueError, match="the session is closed"):
+    session.add_audio(music())
+  assert sorted((session.folder / "audio").iterdir()) == files
+
+
+def test_operations_that_change_nothing_are_not_undone(session):
+  session.change(lambda song: song.adjusted("drum-loop", gain_db=0.0))
+  session.accept(1)
+  assert not session.can_undo
+
+
+def test_takes_from_nothing_have_no_warning(tmp_path, sampler, recwarn):
+  session = Session.create(tmp_path / "song", seconds=0.5)
+  [clip] = bass(session, sampler)
+  session.accept(clip.number)
+  session.vary(sampler, clip.number)
+  session.extend(sampler, 0.6)
+  assert not [x for x in recwarn if "silent" in str(x.message)]
 
 
 def test_start_that_was_killed_is_repeated(tmp_path):

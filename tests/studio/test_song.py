@@ -5,6 +5,7 @@ import dataclasses
 import io
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -291,3 +292,21 @@ def test_a_start_keeps_the_files_of_other_requests(client, folder):
   (folder / ".decoding-a").mkdir(parents=True)
   client.post("/song", {"seconds": 1})
   assert (folder / ".decoding-a").is_dir()
+
+
+def test_copies_of_a_song_are_not_cached_as_one(folder, model, tmp_path):
+  start = {"seconds": 0.5, "sample_rate": RATE, "channels": 1}
+  with serving(folder, model) as client:
+    client.post("/song", start)
+  shutil.copytree(folder, tmp_path / "copy")
+  found = []
+  for seed, each in enumerate((folder, tmp_path / "copy")):
+    with serving(each, model) as client:
+      client.wait(client.generate(seed=seed))
+      found.append(client.get("/song")["layers"][0]["clips"][0])
+      for name in ("url", "peaks"):
+        tag = client.call("GET", found[-1][name]).headers["etag"]
+        assert found[-1][name].partition("file=")[2] in tag
+      if each != folder:
+        client.call("GET", found[0]["url"], 404)
+        client.call("GET", found[0]["peaks"], 404)

@@ -17,8 +17,7 @@ const peaks = new Map(); // path -> promise of {peaks, seconds}
 
 function fetchPeaks(clip, zoom) {
   const count = Math.min(MOST_COUNT, COUNT * 2 ** Math.ceil(Math.log2(zoom)));
-  const { id } = state.song;
-  const path = `/clips/${clip.number}/peaks?count=${count}&song=${id}`;
+  const path = `${clip.peaks}&count=${count}`;
   const found = peaks.get(path) ?? get(path);
   peaks.set(path, found);
   found.catch(() => peaks.delete(path));
