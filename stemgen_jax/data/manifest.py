@@ -27,6 +27,19 @@ _DESCRIPTIONS = ("dataset_info.json", "features.json")
 _FIX = "restore it, or prepare again in another folder"
 
 
+# Passes over a pair, in other crops, beyond which a run only memorizes it; ten
+# times as many over a segment, whose submixes are always new.
+_MOST_SEEN = 1000
+
+
+def _times(count: float) -> str:
+  return f"{count:,.0f}" if count >= 10 else f"{count:.1f}"
+
+
+def _too_little(is_so: bool) -> str:
+  return "; this is far too little data for such a run" if is_so else ""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Manifest:
   """A prepared data set.
@@ -137,19 +150,20 @@ class Manifest:
       batch: examples of a step.
       contexts: "codes" or "spectrum"; by default what the data are for.
     """
-    run = f"a run of {steps} steps of {batch}"
+    run, examples = f"a run of {steps} steps of {batch}", steps * batch
     if (contexts or ("spectrum" if self.stems else "codes")) == "spectrum":
       segments = max(1, self.segments.get("train", 0))
       return (
-        f"{run} sees {steps * batch} submixes, all different, "
-        f"{steps * batch / segments:,.1f} of each of {segments} segments; the "
+        f"{run} sees {examples} submixes, all different, "
+        f"{_times(examples / segments)} of each of {segments} segments; the "
         "paper draws a new crop and submix every time, too"
+        + _too_little(examples / segments > 10 * _MOST_SEEN)
       )
     pairs = max(1, self.counts.get("train", {}).get("pairs", 0))
     return (
-      f"{run} sees each of {pairs} pairs {steps * batch / pairs:,.1f} times, "
+      f"{run} sees each of {pairs} pairs {_times(examples / pairs)} times, "
       "in other crops; the paper draws a new crop and submix every time, as "
-      "spectrum contexts do"
+      "spectrum contexts do" + _too_little(examples / pairs > _MOST_SEEN)
     )
 
   def save(self, data_dir: disk.Path) -> None:
@@ -166,6 +180,12 @@ class Manifest:
       for name in _summed(folder, [self.records, self.stems])
     }
     disk.write_json(folder / _FILE, recipes.sealed(fields))
+
+  @staticmethod
+  def written(data_dir: disk.Path) -> int:
+    """Return when a data set was finished, in ns; 0 for an unfinished one."""
+    path = pathlib.Path(data_dir, _FILE)
+    return path.stat().st_mtime_ns if path.is_file() else 0
 
   @staticmethod
   def remove(data_dir: disk.Path) -> None:

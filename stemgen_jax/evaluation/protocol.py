@@ -83,6 +83,7 @@ class ExampleList:
     codec: codec whose sample rate and channels the examples have.
     seconds: length of an example, 2 to 60; at most that of the song.
     seed: seed of segments, targets and contexts.
+    name: what errors call the source; by default its own name.
 
   Raises:
     ValueError: the source has fewer than two test songs, or `seconds` is out
@@ -90,12 +91,18 @@ class ExampleList:
   """
 
   def __init__(
-    self, source: songs.Songs, codec: Codec, seconds: float, seed: int
+    self,
+    source: songs.Songs,
+    codec: Codec,
+    seconds: float,
+    seed: int,
+    name: str = "",
   ):
     if not 2 <= seconds <= 60:
       raise ValueError(f"seconds={seconds:g}: expected 2 to 60")
     self._source, self._codec = source, codec
-    self._songs = restore.test_songs(source)
+    self._name = name or source.name
+    self._songs = restore.test_songs(source, self._name)
     self._seconds = seconds
     self._config = pairs.PairConfig(
       segment_seconds=seconds, pairs=1, empty_share=0.0, seed=seed
@@ -117,7 +124,7 @@ class ExampleList:
       found |= usable
       if not found and place > 2 * len(self._songs):
         raise ValueError(
-          f"{self._source.name}: no test song has two stems that sound "
+          f"{self._name}: no test song has two stems that sound "
           f"together for --seconds={self._seconds:g}; give fewer, or --data "
           "with other test songs"
         )
@@ -165,7 +172,7 @@ class ExampleList:
         samples = audio.fit(context.samples, own.stems.shape[1])
         return Audio(samples, context.sample_rate)
     raise ValueError(
-      f"{self._source.name}: only test song {own.song.id} has two stems that "
+      f"{self._name}: only test song {own.song.id} has two stems that "
       "sound together, but another song's context is needed; expected two "
       "such songs: give --data with more test songs"
     )

@@ -104,7 +104,9 @@ class SongSubject(Subject):
       return DecodedList(
         options.data, self.codec, options.seconds, options.seed
       )
-    return ExampleList(self.source, self.codec, options.seconds, options.seed)
+    return ExampleList(
+      self.source, self.codec, options.seconds, options.seed, self.data
+    )
 
   @property
   def data(self) -> str:

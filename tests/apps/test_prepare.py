@@ -213,7 +213,7 @@ def test_a_dry_run_prints_the_plan(codec_path, tmp_path, capsys):
   flags = [*small(codec_path), *runner, "--dry_run"]
   assert prepare(tmp_path / "codes", *flags) == 0
   printed = capsys.readouterr().out
-  assert "2 train, 3 test songs, 0 of them are encoded" in printed
+  assert "2 train, 3 test songs, 0 encoded already" in printed
   assert "by FlinkRunner flink_master=flink:8081" in printed
   assert not (tmp_path / "codes").exists()
 
@@ -267,6 +267,15 @@ def test_empty_splits_are_reported_with_a_remedy(codec_path, tmp_path, capsys):
       assert f"warning: nothing in the {split} split" in warned
       assert f"{root}/{split}, or a row SONG,,,,{split}" in warned
     assert "the train split" not in warned
+  # One test song, which is too few, in a set that is then finished.
+  for name in ("bass.wav", "drums.wav"):
+    trees.sound(root / "test" / "B" / name, seconds=1.5)
+  for last in (f"wrote {out}", f"{out} is finished: nothing to add"):
+    assert prepare(out, *flags) == 0
+    printed = capsys.readouterr()
+    assert "only 1 test song: evaluate --data needs 2" in printed.err
+    assert printed.out.splitlines()[-1] == last
+    assert "this is far too little data for such a run" in printed.out
   assert prepare(tmp_path / "band", *small(codec_path)) == 0
   assert "give more --valid_songs" in capsys.readouterr().err
 

@@ -86,6 +86,16 @@ def test_a_missing_song_of_the_set_is_named(root, data, table):
   assert list(itertools.islice(subject.examples, 2)) == [0, 1]
 
 
+def test_a_set_with_one_test_song_is_named(root, tmp_path):
+  label(root, D="train")
+  out = tmp_path / "few"
+  prepare.prepare(Folder(str(root)), tiny.FrameEnergies, out, CONFIG)
+  subject = SongSubject(Options(data=str(out), seconds=2.0))
+  vars(subject)["codec"] = tiny.FrameEnergies()
+  with pytest.raises(ValueError, match=f"{out} has only 1 test song, expected"):
+    _ = subject.examples
+
+
 @pytest.mark.parametrize("change", ["stem", "category"])
 def test_an_evaluation_does_not_resume_with_other_songs(
   root, data, tmp_path, change

@@ -51,7 +51,7 @@ def show(
   done = len(list((out / "songs").glob("*.npz")))
   seconds = config.segment_seconds
   for line in (
-    f"{source.name}: {counts} songs, {done} of them are encoded",
+    f"{source.name}: {counts} songs, {done} encoded already",
     f"stems for contexts and targets: {_stems(listed.stems, target=True)}",
     f"stems for contexts only: {_stems(listed.stems, target=False)}",
     problems.table(listed.problems),
@@ -60,7 +60,8 @@ def show(
     f"{config.pairs} pairs per segment, contexts as {config.contexts}",
     f"codec {codec.name} ({codec.checksum[:12]}), {machines}",
     "dry run: nothing was done; audio was read only to compare stems of one "
-    "length in two splits",
+    "length in two splits: noise, offsets, clipping, copies and silence are "
+    "found when songs are encoded",
   ):
     print(line)
   return listed

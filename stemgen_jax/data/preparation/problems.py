@@ -20,6 +20,8 @@ _DONE = {
   "silent stem": "silent in contexts, never a target",
   "unknown name": "used as other",
 }
+# Value of the column `left_out` for stems that stay in contexts.
+_AS_TARGET = "as target"
 _FIX = "delete it to continue without these problems"
 _COLUMNS = ("song", "stem", "problem", "left_out", "message")
 
@@ -50,6 +52,8 @@ def write(out: pathlib.Path, problems: Sequence[tuple[str, Problem]]) -> None:
   writer.writerow(_COLUMNS)
   for song, problem in problems:
     left_out = "yes" if problem.left_out else "no"
+    if problem.left_out and problem.kind in suspicious.ONLY_CONTEXT:
+      left_out = _AS_TARGET
     cells = (song, problem.stem, problem.kind, left_out, problem.message)
     writer.writerow(map(_as_text, cells))
   disk.write_text(out / FILE, text.getvalue())
@@ -69,7 +73,8 @@ def read(out: pathlib.Path) -> list[tuple[str, Problem]]:
   found = []
   for _, row in rows:
     song, stem, kind, left_out, message = (_original(row[x]) for x in _COLUMNS)
-    found.append((song, Problem(kind, message, stem, left_out == "yes")))
+    is_out = left_out in ("yes", _AS_TARGET)
+    found.append((song, Problem(kind, message, stem, is_out)))
   return found
 
 

@@ -22,7 +22,7 @@ from stemgen_jax.data.preparation import (
   skipping,
 )
 from stemgen_jax.data.preparation import prepare as prepare_lib
-from stemgen_jax.data.sources import multitracks
+from stemgen_jax.data.sources import multitracks, restore
 from stemgen_jax.data.sources.band import Band
 from stemgen_jax.data.sources.folder import Folder
 from stemgen_jax.data.sources.midi import Midi
@@ -33,6 +33,8 @@ _MISSED = {
   "valid": "training can neither audition nor find its best step",
   "test": "evaluate --data has nothing to evaluate on",
 }
+# Least number of songs of a split that serves its purpose.
+_LEAST = {"train": 1, "valid": 1, "test": restore.LEAST_TEST_SONGS}
 
 
 # Steps and batch of the paper's run.
@@ -127,6 +129,7 @@ def prepare(
     )
     _warn_of_splits(source, {x: len(ids) for x, ids in listed.splits.items()})
     return
+  before = Manifest.written(out)
   with locks.only_writer(out, folder=True):
     manifest = prepare_lib.prepare(
       source,
@@ -145,9 +148,10 @@ def prepare(
   print(problems.table(left_out))
   if left_out:
     print(f"all problems: {out / problems.FILE}")
-  counts = {split: count["pairs"] for split, count in manifest.counts.items()}
+  counts = {split: count["songs"] for split, count in manifest.counts.items()}
   _warn_of_splits(source, counts)
-  print(f"wrote {out}")
+  is_new = Manifest.written(out) != before
+  print(f"wrote {out}" if is_new else f"{out} is finished: nothing to add")
 
 
 def inspect(out: pathlib.Path, codec: str, codec_device: str) -> None:
@@ -201,9 +205,14 @@ def _segment_seconds(
 
 
 def _warn_of_splits(source: songs.Songs, counts: Mapping[str, int]) -> None:
-  """Warn of empty splits, and state how to fill them."""
+  """Warn of splits with too few songs, and state how to fill them."""
   for split, missed in _MISSED.items():
-    if not counts.get(split):
+    if (count := counts.get(split, 0)) < _LEAST[split]:
+      few = f"nothing in the {split} split: {missed}"
+      if count:
+        few = (
+          f"only {count} {split} song: evaluate --data needs {_LEAST[split]}"
+        )
       how = f"add songs to its {split} split"
       if isinstance(source, Band):
         flag = {"train": "songs"}.get(split, f"{split}_songs")
@@ -215,10 +224,7 @@ def _warn_of_splits(source: songs.Songs, counts: Mapping[str, int]) -> None:
           f"put songs into {source.root}/{split}, or a row SONG,,,,{split} "
           "into its stems.csv"
         )
-      print(
-        f"warning: nothing in the {split} split: {missed}; {how}",
-        file=sys.stderr,
-      )
+      print(f"warning: {few}; {how}", file=sys.stderr)
 
 
 def _summary(manifest: Manifest) -> str:
@@ -230,4 +236,4 @@ def _summary(manifest: Manifest) -> str:
   instruments = ", ".join(
     f"{name} {count}" for name, count in manifest.categories.items()
   )
-  return f"{table}\ntraining targets: {instruments}"
+  return f"{table}\npairs to train on, by target: {instruments}"

@@ -25,15 +25,16 @@ KINDS = {
   "near duplicate": "stem left out",
   "same audio": "never a target",
 }
+ONLY_CONTEXT = tuple(x for x in KINDS if KINDS[x].endswith("never a target"))
 OVERRIDE = "--keep_suspicious overrides"
 
 _FRAME_SECONDS, _MOST_FRAMES, _LEAST_FRAMES = 0.02, 3000, 32
 # Noise: frames within 3 dB, and a flat spectrum (white noise has 1) over a
 # band that reaches beyond basses.
 _STEADY_DB, _STEADY_SHARE, _FLAT, _BAND_HZ = 3.0, 0.95, 0.8, 2000.0
-# Equal samples at full scale. A loud sine of 40 Hz has fewer in a row, a square
-# wave consists of them.
-_FULL, _RUN, _LEAST_CLIPPED, _MOST_CLIPPED = 0.98, 4, 1e-3, 0.9
+# Equal samples at full scale. A loud sine of 40 Hz has fewer in a row. A square
+# wave consists of them, and between them has few values, such as that of rests.
+_FULL, _RUN, _LEAST_CLIPPED, _SQUARE, _FEW = 0.98, 4, 1e-3, 0.9, 8
 # Copies: correlation of waveforms, at most so far apart, as by an encoder.
 _ALIKE, _ENVELOPES_ALIKE, _LAG_SECONDS = 0.95, 0.9, 0.06
 _LOW_RATE, _PER_BLOCK = 4000, 400  # Hz; samples of 0.1 s
@@ -189,6 +190,8 @@ def _clipped(sound: Audio) -> float:
     # Starts and ends of runs.
     edges = np.flatnonzero(np.diff(np.pad(flat, 1).astype(np.int8)))
     runs = edges[1::2] - edges[::2]
-    shares.append(float(runs[runs >= _RUN].sum() / len(channel)))
-  share = max(shares)
-  return share if _LEAST_CLIPPED <= share <= _MOST_CLIPPED else 0.0
+    share = float(runs[runs >= _RUN].sum() / len(channel))
+    if share <= _SQUARE or len(np.unique(channel[~flat])) > _FEW:
+      shares.append(share)
+  share = max(shares, default=0.0)
+  return share if share >= _LEAST_CLIPPED else 0.0

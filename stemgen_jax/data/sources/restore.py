@@ -24,6 +24,9 @@ SOURCES = {
   "folder": Folder,
 }
 
+LEAST_TEST_SONGS = 2
+"""Songs that an evaluation needs: one gives the other's random stems."""
+
 
 class MissingSongsError(ValueError):
   """Test songs of a prepared set are not in its source any more."""
@@ -65,8 +68,12 @@ def restore(recipe: dict[str, Any]) -> songs.Songs:
   return recipes.build(SOURCES.get(key, Folder), fields)
 
 
-def test_songs(source: songs.Songs) -> Sequence[songs.Song]:
+def test_songs(source: songs.Songs, name: str) -> Sequence[songs.Song]:
   """Return the test split, in the source's order; the band's is endless.
+
+  Args:
+    source: source of the songs.
+    name: what errors call it.
 
   Raises:
     ValueError: the source has fewer than two test songs.
@@ -74,10 +81,11 @@ def test_songs(source: songs.Songs) -> Sequence[songs.Song]:
   if isinstance(source, band.Band):
     return _BandSongs(source)
   found = [song for song in source.songs() if song.split == "test"]
-  if len(found) < 2:
+  if len(found) < LEAST_TEST_SONGS:
+    few = "only 1 test song" if found else "no test songs"
     raise ValueError(
-      f"{source.name} has {len(found)} test songs, expected at least 2: add "
-      "songs to its test split and prepare again, or give another --data"
+      f"{name} has {few}, expected at least {LEAST_TEST_SONGS}: "
+      "add songs to its test split and prepare again, or give another --data"
     )
   return found
 

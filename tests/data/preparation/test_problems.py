@@ -24,6 +24,14 @@ def test_the_table_as_a_spreadsheet_saves_it(tmp_path):
   text = "song;stem;problem;left_out;message\r\nsong0;;x;no;y\r\n"
   (tmp_path / problems.FILE).write_text(text, encoding="utf-8-sig", newline="")
   assert problems.read(tmp_path) == [("song0", Problem("x", "y", "", False))]
+  stays = [("song0", Problem("constant offset", "y", "a.wav"))]
+  problems.write(tmp_path, stays)
+  text = (tmp_path / problems.FILE).read_text()
+  assert "constant offset,as target,y" in text
+  assert problems.read(tmp_path) == stays
+  # As earlier versions wrote it.
+  (tmp_path / problems.FILE).write_text(text.replace("as target", "yes"))
+  assert problems.read(tmp_path) == stays
   (tmp_path / problems.FILE).write_text("a,b\n")
   with pytest.raises(ValueError, match="no column left_out: delete it"):
     problems.read(tmp_path)

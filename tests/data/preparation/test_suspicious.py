@@ -43,6 +43,7 @@ def surf():
     (sine() + 0.3, "constant offset"),
     (np.full(len(TIME), 0.3), "constant offset"),
     (sine(level=3).clip(-1, 1), "clipped audio"),
+    (sine(hertz=220.3, level=30).clip(-1, 1), "clipped audio"),  # 98 % of it
     (sine(level=1.0), ""),
     (sine(hertz=40, level=1.0), ""),
     (np.sign(sine()) * 1.0, ""),  # a square wave
