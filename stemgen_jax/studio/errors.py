@@ -23,6 +23,12 @@ class ConflictError(RequestError):
   status = 409
 
 
+class BusyError(RequestError):
+  """Too much is in work: the same request may succeed later."""
+
+  status = 429
+
+
 class TooLargeError(RequestError):
   """The body is too large, or its audio is too long."""
 

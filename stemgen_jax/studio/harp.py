@@ -6,7 +6,6 @@ events with that id. The protocol is that of HARP's `GradioClient`.
 """
 
 import asyncio
-import collections
 import concurrent.futures
 import json
 import secrets
@@ -24,7 +23,7 @@ from stemgen_jax.audio import Audio, tempo
 from stemgen_jax.generation.request import GenerationRequest
 from stemgen_jax.sampling import PRESETS, preset
 from stemgen_jax.studio import sounds, uploads
-from stemgen_jax.studio.errors import MissingError, RequestError
+from stemgen_jax.studio.errors import BusyError, MissingError, RequestError
 from stemgen_jax.studio.jobs import StoppedError
 from stemgen_jax.studio.loading import Loading
 from stemgen_jax.studio.studio import Studio
@@ -32,6 +31,9 @@ from stemgen_jax.studio.studio import Studio
 router = APIRouter(prefix="/gradio_api", tags=["HARP"])
 
 _KEPT = 4  # uploads, results and events; older ones are forgotten
+_KEPT_BYTES = 1 << 30  # of sounds
+_KEPT_SECONDS = 600.0
+_MOST_PENDING = 4  # calls that wait or run; each has its track in memory
 _HEARTBEAT, _POLL = 15.0, 0.1  # seconds
 _BEATS = 4  # in a bar
 _COLOR = 0x80F58518  # alpha, red, green, blue
@@ -74,6 +76,11 @@ class Event:
     self.result: list[Any] | None = None
     self._stopped = threading.Event()
 
+  @property
+  def ended(self) -> bool:
+    """Whether there is a result or an error."""
+    return self.result is not None or bool(self.error)
+
   def stop(self) -> None:
     """End the call at its next step."""
     self._stopped.set()
@@ -87,7 +94,7 @@ class Event:
 class Harp:
   """Calls of HARP, one after the other, and their sounds.
 
-  Sounds are kept in memory: HARP reads each of them once, and soon.
+  Sounds are kept in memory for some minutes: HARP reads each of them soon.
   """
 
   def __init__(self, studio: Studio):
@@ -95,36 +102,46 @@ class Harp:
     self._loading: Loading = studio.loading
     self._studio = studio
     self._worker = concurrent.futures.ThreadPoolExecutor(1)
-    self._sounds: collections.OrderedDict[str, Any] = collections.OrderedDict()
-    self._events: collections.OrderedDict[str, Event] = (
-      collections.OrderedDict()
-    )
+    self._lock = threading.Lock()  # of the two below
+    self._sounds: dict[str, tuple[Any, threading.Timer]] = {}  # oldest first
+    self._events: dict[str, Event] = {}  # oldest first
 
   def close(self) -> None:
     """End all calls."""
     self.cancel()
     self._worker.shutdown(wait=False, cancel_futures=True)
+    for name in list(self._sounds):
+      self._forget(name)
 
   def keep(self, sound: Audio | bytes) -> str:
     """Keep a sound, and return its name."""
     name = f"{secrets.token_hex(8)}.wav"
-    self._sounds[name] = sound
-    while len(self._sounds) > 2 * _KEPT:
-      self._sounds.popitem(last=False)
+    timer = threading.Timer(_KEPT_SECONDS, self._forget, [name])
+    timer.daemon = True
+    with self._lock:
+      self._sounds[name] = sound, timer
+      timer.start()
+      sizes = [_bytes(kept) for kept, _ in self._sounds.values()]
+      names = list(self._sounds)
+    # The newest is kept even if it alone is larger.
+    for i, old in enumerate(names[:-1]):
+      if len(names) - i > 2 * _KEPT or sum(sizes[i:]) > _KEPT_BYTES:
+        self._forget(old)
     return name
 
   def sound(self, name: str, kind: type) -> Any:
     """Return a sound by its name; raise MissingError without one."""
-    found = self._sounds.get(name)
+    found, _ = self._sounds.get(name, (None, None))
     if not isinstance(found, kind):
       raise MissingError(f"no file {name[:100]!r}: send it again")
     return found
 
   def event(self, id: str) -> Event:
     """Return a call by its id; raise MissingError without one."""
-    if id not in self._events:
+    found = self._events.get(id)
+    if found is None:
       raise MissingError(f"no event {id[:100]!r}")
-    return self._events[id]
+    return found
 
   def call(self, name: Call, data: list[Any], url: str) -> str:
     """Start a call, and return the id of its event.
@@ -135,9 +152,11 @@ class Harp:
       url: address of this server.
 
     Raises:
+      BusyError: too many calls wait.
       RequestError, ValueError: the values are not as the controls describe.
     """
-    event = Event()
+    event, id = Event(), secrets.token_hex(8)
+    request: GenerationRequest | None = None
     match name:
       case "controls":
         event.result = [self._controls()]
@@ -146,17 +165,30 @@ class Harp:
         event.result = []
       case "process":
         request = self._request(data, event)
-        self._worker.submit(self._process, event, request, url)
-    id = secrets.token_hex(8)
-    self._events[id] = event
-    while len(self._events) > 4 * _KEPT:
-      self._events.popitem(last=False)
+    with self._lock:
+      ended = [old for old, x in self._events.items() if x.ended]
+      pending = len(self._events) - len(ended)
+      if request is not None and pending >= _MOST_PENDING:
+        raise BusyError(f"{pending} calls are in work: wait, or cancel them")
+      for old in ended[: max(0, len(self._events) + 1 - 4 * _KEPT)]:
+        del self._events[old]
+      self._events[id] = event
+    if request is not None:
+      self._worker.submit(self._process, event, request, url)
     return id
 
   def cancel(self) -> None:
     """End all calls, each at its next step; jobs of the song continue."""
-    for event in list(self._events.values()):
+    with self._lock:
+      events = list(self._events.values())
+    for event in events:
       event.stop()
+
+  def _forget(self, name: str) -> None:
+    with self._lock:
+      _, timer = self._sounds.pop(name, (None, None))
+    if timer is not None:
+      timer.cancel()
 
   def _controls(self) -> dict[str, Any]:
     settings = self._studio.settings_json()
@@ -267,6 +299,10 @@ class Harp:
       event.error = " ".join(str(error).split()) or type(error).__name__
 
 
+def _bytes(sound: Audio | bytes) -> int:
+  return sound.samples.nbytes if isinstance(sound, Audio) else len(sound)
+
+
 def _labels(context: Audio, fit: float | None) -> list[dict[str, Any]]:
   """Return labels of the bars, and how well the stem fits."""
   labels = []
@@ -294,7 +330,7 @@ async def _stream(event: Event) -> AsyncIterator[str]:
   ended = False
   while not ended:
     await asyncio.sleep(_POLL)
-    ended = event.result is not None or bool(event.error)
+    ended = event.ended
     if event.message != shown:
       shown, beat = event.message, time.monotonic()
       yield _sent("log", {"log": shown, "level": "info"})

@@ -2,12 +2,14 @@
 
 import io
 import json
+import time
 import urllib.request
 
 import numpy as np
 import pytest
 import soundfile
 from pcm import RATE
+from serving import PATIENCE
 
 from stemgen_jax import audio
 from stemgen_jax.studio import harp
@@ -130,6 +132,24 @@ def test_cancel_stops_at_the_next_step(editor, steps, mix):
   assert steps.taken <= 3
 
 
+def test_calls_in_work_are_few_and_are_not_forgotten(
+  editor, client, steps, mix
+):
+  steps.hold()
+  values = [editor.upload(mix), "bass", "fast", 0, False]
+  calls = [editor.start("process", values) for _ in range(4)]
+  found = client.call(
+    "POST", "/gradio_api/call/process", 429, json={"data": values}
+  )
+  assert found.json()["error"].startswith("4 calls are in work")
+  for _ in range(20):
+    editor.start("controls")
+  assert editor.call("cancel") == ("complete", [])
+  steps.free()
+  for call in calls:
+    assert editor.result(call) == ("error", {"error": "cancelled"})
+
+
 def test_a_heartbeat_is_sent_while_nothing_happens(
   editor, steps, mix, monkeypatch
 ):
@@ -176,3 +196,17 @@ def test_old_sounds_are_forgotten(client, monkeypatch):
     calls.sound(first, bytes)
   with pytest.raises(MissingError, match="send it again"):
     calls.sound(third, audio.Audio)
+  monkeypatch.setattr(harp, "_KEPT_BYTES", 4)
+  large = audio.Audio(np.zeros((2, 1), np.float32), RATE)
+  fourth = calls.keep(large)
+  assert calls.sound(fourth, audio.Audio) is large
+  with pytest.raises(MissingError, match="send it again"):
+    calls.sound(third, bytes)
+  monkeypatch.setattr(harp, "_KEPT_SECONDS", 0.01)
+  last = calls.keep(b"a")
+  ends = time.monotonic() + PATIENCE
+  while last in calls._sounds and time.monotonic() < ends:
+    time.sleep(0.01)
+  with pytest.raises(MissingError, match="send it again"):
+    calls.sound(last, bytes)
+  calls.close()
