@@ -5,16 +5,20 @@ of its own fails then.
 """
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 import numpy as np
 
-from stemgen_jax import disk
+from stemgen_jax import disk, signals
 from stemgen_jax.audio import files
 from stemgen_jax.audio.sound import Audio
 
@@ -23,11 +27,18 @@ _MOST_SECONDS = 60  # of work; ten minutes of music take about one
 PREFIX = ".decoding-"
 """Beginning of the names of temporary folders."""
 _SAMPLES = "samples"
+_COMMAND = (sys.executable, "-m", __name__)
+_POLL = 0.1  # seconds
 _ROOT = pathlib.Path(__file__).parents[2]
 
 
 def read(
-  path: pathlib.Path, name: str, *, longest: float, memory: int = _MOST_MEMORY
+  path: pathlib.Path,
+  name: str,
+  *,
+  longest: float,
+  memory: int = _MOST_MEMORY,
+  stop: threading.Event | None = None,
 ) -> Audio:
   """Decode a file as `audio.read` does, in a process of its own.
 
@@ -36,6 +47,7 @@ def read(
     name: its name for people.
     longest: maximum length in seconds.
     memory: limit of the process in bytes, where the system has limits.
+    stop: set from another thread, ends the process.
 
   Raises:
     ValueError: the file is not audio, too long, or needs too much memory.
@@ -48,23 +60,18 @@ def read(
     "PYTHONPATH": os.pathsep.join(paths),
     "PYTHONSAFEPATH": "1",
   }
-  with tempfile.TemporaryDirectory(prefix=PREFIX, dir=path.parent) as folder:
-    command = [sys.executable, "-m", __name__, path, folder]
+  folder = tempfile.mkdtemp(prefix=PREFIX, dir=path.parent)
+  remove = functools.partial(shutil.rmtree, folder, ignore_errors=True)
+  with signals.cleanup(remove):
+    command = [*_COMMAND, str(path), folder, str(longest), str(memory)]
     try:
-      done = subprocess.run(
-        [*command, str(longest), str(memory)],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=2 * _MOST_SECONDS,
-        check=False,
-      )
+      printed = _run(command, environment, stop or threading.Event())
     except subprocess.TimeoutExpired:
       raise ValueError(
         f"{name} takes too long to decode: export it again, as wav or flac"
       ) from None
     try:
-      about = disk.parse_json(done.stdout)
+      about = disk.parse_json(printed)
     except ValueError:  # it was ended by a limit
       raise ValueError(
         f"{name} needs too much memory or time to decode: export it again, as "
@@ -76,6 +83,29 @@ def read(
   shape = about.pop("shape")
   about["notes"] = tuple(about["notes"])
   return Audio(samples.reshape(shape), **about)
+
+
+def _run(
+  command: list[str], environment: dict[str, str], stop: threading.Event
+) -> bytes:
+  """Return the output of a process; TimeoutExpired if it is ended."""
+  ends = time.monotonic() + 2 * _MOST_SECONDS
+  with (
+    subprocess.Popen(
+      command,
+      env=environment,
+      stdin=subprocess.DEVNULL,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.DEVNULL,
+    ) as process,
+    signals.cleanup(process.kill),
+  ):
+    while True:
+      try:
+        return process.communicate(timeout=_POLL)[0]
+      except subprocess.TimeoutExpired:
+        if stop.is_set() or time.monotonic() > ends:
+          raise
 
 
 def _main(path: str, folder: str, longest: str, memory: str) -> None:

@@ -70,6 +70,7 @@ def create_app(studio: Studio) -> FastAPI:
     lifespan=lifespan,
   )
   app.state.studio, app.state.harp = studio, harp.Harp(studio)
+  app.state.places = uploads.Places()
   for router in (routes.router, harp.router):
     app.include_router(router)
   _add_files(app)

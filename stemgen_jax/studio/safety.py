@@ -5,6 +5,7 @@ its own that leads here (DNS rebinding). So requests need the name of this
 machine as Host, and pages an Origin that is the same.
 """
 
+import asyncio
 import traceback
 import urllib.parse
 from typing import Any
@@ -100,6 +101,10 @@ class Safety:
       await self._app(scope, receive_some, send_safe)
     except ClientDisconnect:
       pass
+    except asyncio.CancelledError:  # by `Server.shutdown`
+      if not started:
+        ended = JSONResponse({"error": "the studio has ended"}, 503)
+        await ended(scope, receive, send_safe)
     except Exception as error:
       if started:
         raise

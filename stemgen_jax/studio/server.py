@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import pathlib
 import socket
@@ -17,6 +18,7 @@ from stemgen_jax.studio.loading import Loading
 from stemgen_jax.studio.studio import Studio
 
 _HOST = "127.0.0.1"  # other machines do not reach it
+_GRACE = 2.0  # seconds for requests that are cut off
 
 
 class Server(uvicorn.Server):
@@ -47,9 +49,25 @@ class Server(uvicorn.Server):
       await asyncio.to_thread(webbrowser.open, self._page)
 
   async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-    """End all connections."""
+    """End all connections, after a second also requests in work."""
     self._studio.events.close()
-    await super().shutdown(sockets)
+    log = logging.getLogger("uvicorn.error")
+    log.addFilter(_is_news)
+    try:
+      await super().shutdown(sockets)
+      if cut := set(self.server_state.tasks):
+        await asyncio.wait(cut, timeout=_GRACE)
+    finally:
+      log.removeFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+  """Return False for messages about requests that the end cuts off."""
+  error = record.exc_info[1] if record.exc_info else None
+  cut = ("Cancel ", "ASGI callable returned without ")
+  return not (
+    str(record.msg).startswith(cut) or isinstance(error, asyncio.CancelledError)
+  )
 
 
 def listen(port: int) -> socket.socket:

@@ -1,8 +1,11 @@
 """Uploaded files: written to the song's folder, decoded, and deleted."""
 
+import asyncio
 import contextlib
+import functools
 import pathlib
 import shutil
+import threading
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
@@ -10,14 +13,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
-from stemgen_jax import locks
+from stemgen_jax import locks, signals
 from stemgen_jax.audio import LONGEST, Audio, isolated
-from stemgen_jax.studio.errors import RequestError
+from stemgen_jax.studio.errors import BusyError, RequestError
 from stemgen_jax.whole_files import part_name
 
 MOST_BYTES = 400_000_000
 _MOST_FIELD = 1024  # bytes
 _MOST_NAME = 60  # characters
+_DECODERS = 2  # at once; each may take 2 GB
+_MOST_WAITING = 8  # uploads, with files of up to 400 MB
+_GRACE = 4.0  # seconds for a decoder to end
 
 
 class Upload(NamedTuple):
@@ -26,6 +32,25 @@ class Upload(NamedTuple):
   sound: Audio
   name: str
   fields: dict[str, str]
+
+
+class Places:
+  """Places for uploads: few are decoded at once, and some wait."""
+
+  def __init__(self) -> None:
+    self._taken = 0  # changes only in the event loop
+    self.decoders = asyncio.Semaphore(_DECODERS)
+
+  @contextlib.asynccontextmanager
+  async def taken(self) -> AsyncIterator[None]:
+    """Take a place; raise BusyError if there is none."""
+    if self._taken >= _DECODERS + _MOST_WAITING:
+      raise BusyError(f"{self._taken} files are in work: send it again later")
+    self._taken += 1
+    try:
+      yield
+    finally:
+      self._taken -= 1
 
 
 @contextlib.asynccontextmanager
@@ -41,12 +66,17 @@ async def decoded(
     file: name of the field of the file.
 
   Raises:
+    BusyError: too many files are in work; before this one is received.
     RequestError: the form has other fields, or no file.
     ValueError: the file is not audio that can be decoded.
   """
-  async with request.form(
-    max_files=1, max_fields=len(fields), max_part_size=_MOST_FIELD
-  ) as form:
+  places: Places = request.app.state.places
+  async with (
+    places.taken(),
+    request.form(
+      max_files=1, max_fields=len(fields), max_part_size=_MOST_FIELD
+    ) as form,
+  ):
     values = {name: value for name, value in form.items() if name != file}
     if unknown := sorted(values.keys() - set(fields)):
       raise RequestError(
@@ -60,21 +90,42 @@ async def decoded(
       raise RequestError(f"expected one file, in the field `{file}`")
     name = str(texts.pop("name", "")) or _stem(upload.filename or "")
     name = _shown(name)
-    sound = await run_in_threadpool(_decode, upload, name, folder)
-    yield Upload(sound, name, {key: str(x) for key, x in texts.items()})
+    # Until the sound is used: it may have 400 MB.
+    async with places.decoders:
+      decoding = _Decoding(upload, name, folder)
+      try:
+        sound = await run_in_threadpool(decoding.run)
+      except asyncio.CancelledError:  # the server ends
+        decoding.stop()
+        raise
+      yield Upload(sound, name, {key: str(x) for key, x in texts.items()})
 
 
-def _decode(upload: UploadFile, name: str, folder: pathlib.Path) -> Audio:
-  # The name of a partial file: if the process is killed, the next one that
-  # opens the session removes it.
-  path = folder / part_name()
-  with locks.made(folder):
-    try:
+class _Decoding:
+  """The decoding of a file, which another thread may stop."""
+
+  def __init__(self, upload: UploadFile, name: str, folder: pathlib.Path):
+    self._upload, self._name, self._folder = upload, name, folder
+    self._stop, self._running = threading.Event(), threading.Lock()
+
+  def run(self) -> Audio:
+    """Return the sound."""
+    # The name of a partial file: if the process is killed, the next one that
+    # opens the session removes it.
+    path = self._folder / part_name()
+    remove = functools.partial(path.unlink, missing_ok=True)
+    with self._running, locks.made(self._folder), signals.cleanup(remove):
+      if self._stop.is_set():
+        raise ValueError(f"{self._name} was not decoded: the studio has ended")
       with open(path, "wb") as file:
-        shutil.copyfileobj(upload.file, file)
-      return isolated.read(path, name, longest=LONGEST)
-    finally:
-      path.unlink(missing_ok=True)
+        shutil.copyfileobj(self._upload.file, file)
+      return isolated.read(path, self._name, longest=LONGEST, stop=self._stop)
+
+  def stop(self) -> None:
+    """End it, and wait until its files are removed."""
+    self._stop.set()
+    if self._running.acquire(timeout=_GRACE):
+      self._running.release()
 
 
 def _stem(name: str) -> str:

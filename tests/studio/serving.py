@@ -20,10 +20,11 @@ class Client:
   Attributes:
     url: address of the server.
     studio: the studio behind it.
+    stop: ends the server, which returns at once.
   """
 
-  def __init__(self, url, studio):
-    self.url, self.studio = url, studio
+  def __init__(self, url, studio, stop=lambda: None):
+    self.url, self.studio, self.stop = url, studio, stop
     self._session = requests.Session()
 
   def call(self, method, path, status=200, **given):
@@ -91,12 +92,16 @@ def serving(folder, model, port=0, warm=lambda model: None):
   with contextlib.closing(listen(port)) as listening:
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
+
+    def stop():
+      server.should_exit = True
+
     try:
       ends = time.monotonic() + PATIENCE
       while not server.started and time.monotonic() < ends:
         time.sleep(0.01)
-      yield Client(url_of(listening), studio)
+      yield Client(url_of(listening), studio, stop)
     finally:
-      server.should_exit = True
+      stop()
       thread.join(PATIENCE)
       assert not thread.is_alive()

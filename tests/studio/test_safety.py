@@ -1,17 +1,21 @@
 """Tests of requests that are refused, and of files that are not audio."""
 
+import contextlib
 import io
 import socket
+import sys
+import time
 
 import numpy as np
 import pytest
 import soundfile
 from pcm_model import music
-from serving import Client, serving
+from serving import PATIENCE, Client, serving
 
 from stemgen_jax import audio
 from stemgen_jax.audio import isolated
 from stemgen_jax.audio.files import MOST_VALUES
+from stemgen_jax.session import Session
 from stemgen_jax.studio import Studio, safety, uploads
 
 FOREIGN = [
@@ -274,6 +278,52 @@ def test_a_decoder_has_little_memory_and_its_own_process(tmp_path):
   with pytest.raises(ValueError, match=message):
     isolated.read(path, "a", longest=600, memory=used)
   assert [x.name for x in tmp_path.iterdir()] == ["a.wav"]
+
+
+SLOW = (sys.executable, "-c", "import time; time.sleep(60)")
+HEAD = (
+  b"POST /layers HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n"
+  b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+)
+FORM = (
+  b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n'
+  b"\r\nabc\r\n--x--\r\n"
+)
+
+
+def test_uploads_neither_starve_the_server_nor_outlive_it(
+  folder, model, monkeypatch, capfd
+):
+  monkeypatch.setattr(isolated, "_COMMAND", SLOW)
+  decoders = uploads._DECODERS
+  places = decoders + uploads._MOST_WAITING
+  with (
+    contextlib.ExitStack() as stack,
+    serving(folder, model) as client,
+  ):
+    client.studio.start(lambda folder: Session.create(folder, music()))
+
+    def send(missing=0):
+      """Upload a file, of which the end may be missing."""
+      port = int(client.url.rpartition(":")[2])
+      line = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+      line.sendall(HEAD % (len(FORM) + missing) + FORM)
+      return stack.enter_context(line)
+
+    lines = [send(missing=int(number == 0)) for number in range(places)]
+    ends = time.monotonic() + PATIENCE
+    while len(list(folder.glob(f"{isolated.PREFIX}*"))) < decoders:
+      assert time.monotonic() < ends
+      time.sleep(0.01)
+    assert b" 429 " in send().recv(1000).splitlines()[0]
+    assert len(client.get("/song")["layers"]) == 1
+    assert len(list(folder.glob(f"{isolated.PREFIX}*"))) == decoders
+    # One body is incomplete, two files are being decoded, others wait.
+    client.stop()
+    for line in lines:
+      assert line.recv(1000).startswith(b"HTTP/1.1 503 ")
+  assert left_in(folder) == []
+  assert capfd.readouterr().err == ""
 
 
 def test_the_largest_upload_is_that_of_the_decoder():
