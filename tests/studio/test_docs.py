@@ -1,9 +1,7 @@
 """The page of the HTTP API, in Chromium."""
 
 import pytest
-from browsing import browser
 
-__all__ = ["browser"]
 pytestmark = pytest.mark.browser
 
 
