@@ -195,10 +195,16 @@ def _generate(
       if values.keep_best:
         session.accept(clips[0].number)
     more["seed"] = values.seed
-    if values.vary is not None:
-      show(session.vary(model, values.vary, share=values.share, **more))
-    if values.regenerate is not None:
-      show(session.regenerate(model, values.regenerate, values.regions, **more))
+
+    def own(clip: int) -> dict[str, Any]:
+      # Flags of settings differ from those of the take.
+      take = session.take(clip).settings if how else None
+      return more | {"settings": take and settings.parse(values, take)}
+
+    if (clip := values.vary) is not None:
+      show(session.vary(model, clip, share=values.share, **own(clip)))
+    if (clip := values.regenerate) is not None:
+      show(session.regenerate(model, clip, values.regions, **own(clip)))
     if values.refresh is not None:
       show(session.refresh(model, values.refresh, progress=steps))
     if values.extend is not None:

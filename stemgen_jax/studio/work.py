@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
-from typing import cast
+from typing import Any, cast
 
 from stemgen_jax import categories
 from stemgen_jax.generation import compilation
@@ -15,7 +15,7 @@ from stemgen_jax.sampling.settings import Settings
 from stemgen_jax.session import Clip, Session
 from stemgen_jax.studio import bodies
 from stemgen_jax.studio.errors import MissingError
-from stemgen_jax.studio.jobs import Running
+from stemgen_jax.studio.jobs import Job, Running
 from stemgen_jax.studio.loading import Loading
 
 _MOST_LEVELS, _MOST_STEPS = 16, 1000
@@ -86,8 +86,15 @@ def found_clip(session: Session, number: int):
     raise MissingError(str(error)) from None
 
 
-def settings_of(request: object) -> Settings | None:
+def settings_of(
+  request: object, own: Settings | None = None
+) -> Settings | None:
   """Return the settings of a job; None for those of the edited take.
+
+  Args:
+    request: body of the request.
+    own: settings of the edited take, which those of a request without a preset
+      differ from.
 
   Raises:
     ValueError: an unknown name, or an invalid value.
@@ -96,7 +103,8 @@ def settings_of(request: object) -> Settings | None:
   changes = dict(getattr(request, "settings", {}))
   if not changes and not preset:
     return None
-  found = settings_lib.preset(preset or "default")
+  found = settings_lib.preset(preset) if preset else own
+  found = found or settings_lib.preset("default")
   names = [field.name for field in dataclasses.fields(Settings)]
   for name, value in changes.items():
     if name not in names:
@@ -181,38 +189,89 @@ def _run(
   def done(clip: Clip) -> None:
     found = [x.name for x in session.song.layers if clip in x.clips]
     layer = found[0] if found else running.job.layer
-    running.update(clips=(*running.job.clips, clip.number), layer=layer)
+    clips = dict.fromkeys((*running.job.clips, clip.number))
+    running.update(clips=tuple(clips), layer=layer)
     changed()
 
   match request:
     case bodies.Generate():
       _generate(running, session, model, request, done)
-    case bodies.Vary():
-      done(
-        session.vary(
-          model,
-          request.clip,
-          share=request.share,
-          from_level=request.from_level,
-          seed=request.seed,
-          settings=settings_of(request),
-        )
-      )
-    case bodies.Regenerate():
-      done(
-        session.regenerate(
-          model,
-          request.clip,
-          request.regions,
-          seed=request.seed,
-          settings=settings_of(request),
-        )
-      )
+    case bodies.Vary() | bodies.Regenerate():
+      _edit(running, session, model, request, done)
     case bodies.Refresh():
-      done(session.refresh(model, request.layer))
+      clip = session.song.layer(request.layer).clip
+      job = _begun(running, session, clip.seed if clip else None)
+      made = _made(job, session, edited=False)
+      if made and not job.clips:
+        session.accept(made[-1].number)
+        done(made[-1])
+      elif not job.clips:
+        done(session.refresh(model, request.layer))
     case bodies.Extend():
-      session.extend(model, request.seconds)
+      song, resumed = session.song, running.job.first > 0
+      _begun(running, session, None)
+      samples = round(request.seconds * song.sample_rate)
+      if not resumed or song.samples < samples:
+        session.extend(model, request.seconds)
       changed()
+
+
+def _begun(running: Running, session: Session, seed: int | None) -> Job:
+  """Note, at its first run, where the takes of a job begin.
+
+  Args:
+    running: the job; it is resumed if it has a least number of its takes.
+    session: session of its takes.
+    seed: seed of the first take.
+  """
+  if not running.job.first:
+    layers = session.song.layers
+    numbers = [clip.number for layer in layers for clip in layer.clips]
+    running.update(seed=seed, first=1 + max(numbers, default=0))
+  return running.job
+
+
+def _made(job: Job, session: Session, *, edited: bool) -> list[Clip]:
+  """Return the take that a job made before an interruption, if it did.
+
+  It may not have been noted in `job.clips`.
+  """
+  return [
+    clip
+    for layer in session.song.layers
+    if layer.name == job.layer
+    for clip in layer.clips
+    if job.first <= clip.number
+    and clip.seed == job.seed
+    and bool(clip.origin) == edited
+  ]
+
+
+def _edit(
+  running: Running,
+  session: Session,
+  model: StemGen,
+  request: bodies.Vary | bodies.Regenerate,
+  done: Callable[[Clip], object],
+) -> None:
+  seed = request.seed
+  if seed is None and not running.job.first:
+    seed = session.song.find(request.clip)[0].unused_seed
+  job = _begun(running, session, seed)
+  if job.clips:
+    return
+  if made := _made(job, session, edited=True):
+    done(made[-1])
+    return
+  own = None
+  if request.settings and not request.preset:
+    own = session.take(request.clip).settings
+  more: Any = {"seed": job.seed, "settings": settings_of(request, own)}
+  if isinstance(request, bodies.Vary):
+    more |= {"share": request.share, "from_level": request.from_level}
+    done(session.vary(model, request.clip, **more))
+  else:
+    done(session.regenerate(model, request.clip, request.regions, **more))
 
 
 def _generate(
@@ -223,13 +282,10 @@ def _generate(
   done: Callable[[Clip], object],
 ) -> None:
   song, job = session.song, running.job
-  if not job.first:
-    seed = request.seed
-    if seed is None:
-      seed = song.layer(request.layer).unused_seed if request.layer else 0
-    numbers = [clip.number for layer in song.layers for clip in layer.clips]
-    running.update(seed=seed, first=1 + max(numbers, default=0))
-    job = running.job
+  seed = request.seed
+  if seed is None and not job.first:
+    seed = song.layer(request.layer).unused_seed if request.layer else 0
+  job = _begun(running, session, seed)
   # The takes of a job that was interrupted, which may not have noted the last.
   category = categories.parse_category(request.category)
   seeds = range(job.seed or 0, (job.seed or 0) + request.takes)
@@ -246,8 +302,10 @@ def _generate(
     )
   ]
   layer, clips = layers[-1] if layers else (request.layer, [])
+  # Takes are made in the order of their seeds; some may be discarded by now.
+  clips = sorted({*job.clips, *clips})
   running.update(clips=tuple(clips), layer=layer)
-  if len(clips) == request.takes:
+  if len(clips) >= request.takes:
     return
   session.generate(
     model,

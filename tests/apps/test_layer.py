@@ -44,7 +44,13 @@ def run(beat, tmp_path, monkeypatch, capsys):
 
 
 def test_song_is_built_and_exported(run, beat, fake):
-  out = run(f"--context={beat}", "--add=Bass Guitar", "--takes=2", "--seed=5")
+  out = run(
+    f"--context={beat}",
+    "--add=Bass Guitar",
+    "--takes=2",
+    "--seed=5",
+    "--settings.top_p=0.7",
+  )
   assert "take 2: bass, seed 5, 2.0 s" in out
   assert re.search(r"\nnext: .* layer song --keep=[23]\n$", out)
   assert [request.stem for request in fake.asked[1:]] == ["bass"]
@@ -61,8 +67,10 @@ def test_song_is_built_and_exported(run, beat, fake):
   assert "take 5: bass, seed 7" in out
   assert out.endswith(" layer song --keep=5\n")
   assert fake.asked[-1].edit.share == 0.2
-  run("--regenerate=3", "--regions=0:00.2-0.4,0.5-0.6")
+  run("--regenerate=3", "--regions=0:00.2-0.4,0.5-0.6", "--steps=7")
   assert fake.asked[-1].edit.regions == [(0.2, 0.4), (0.5, 0.6)]
+  settings = fake.asked[-1].settings
+  assert (settings.steps, settings.top_p) == ((7,), 0.7)
   out = run("--undo", "--export=files", "--bpm=124")
   assert "wrote files/02-bass.wav" in out.replace("\\", "/")
   mix = audio.read("files/mix.wav").samples

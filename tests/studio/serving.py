@@ -72,6 +72,22 @@ class Client:
       yield _parsed(stream.iter_lines(chunk_size=1, decode_unicode=True))
 
 
+def until(done):
+  """Wait until a function returns true."""
+  ends = time.monotonic() + PATIENCE
+  while not done():
+    assert time.monotonic() < ends
+    time.sleep(0.01)
+
+
+def clips(client):
+  """Return the numbers of the clips of each layer."""
+  song = client.get("/song")
+  return [
+    [clip["number"] for clip in layer["clips"]] for layer in song["layers"]
+  ]
+
+
 def _parsed(lines):
   name = None
   for line in lines:

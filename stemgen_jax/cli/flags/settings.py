@@ -79,13 +79,15 @@ def parse(values: flags.FlagValues, own: Settings | None = None) -> Settings:
 
   Args:
     values: flags of the command.
-    own: settings of the edited take, the default where --preset is missing.
+    own: settings of the edited take, the default where --preset is not given.
 
   Raises:
     ValueError: a flag has an invalid value.
   """
-  settings = settings_lib.preset(values.preset) if values.preset else own
-  settings = settings or settings_lib.preset("default")
+  if own is not None and values["preset"].using_default_value:
+    settings = own
+  else:
+    settings = settings_lib.preset(values.preset or "default")
   for name in ("steps", *names()):
     flag = name if name == "steps" else f"settings.{name}"
     given = values[flag].value
