@@ -24,6 +24,7 @@ from stemgen_jax.whole_files import is_full as is_full
 from stemgen_jax.whole_files import part_name, replacing_pair
 from stemgen_jax.whole_files import remove_leftovers as remove_leftovers
 from stemgen_jax.whole_files import replacing as replacing
+from stemgen_jax.whole_files import why_full as why_full
 
 Path = str | os.PathLike[str]
 

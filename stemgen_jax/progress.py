@@ -14,7 +14,7 @@ import tqdm
 
 T = TypeVar("T")
 LOG_SECONDS = 5.0
-"""Interval between lines about the steps of takes in a log."""
+"""Interval between lines about takes in a log, and about compilation."""
 
 _IMPORTED = time.monotonic()
 
@@ -95,7 +95,16 @@ class Steps:
     if self._bar is None:
       self._bar = self._new()
     self._bar.total = total
-    self._bar.update(done)
+    if self._bar.n or self._bar.disable:
+      self._bar.update(done)
+    else:
+      # It has waited for the compiler: the rate counts from here on, the
+      # elapsed time does not.
+      smoothing, self._bar.smoothing = self._bar.smoothing, 0
+      self._bar.initial = done
+      self._bar.update(done)
+      self._bar.smoothing = smoothing
+      self._bar.last_print_n, self._bar.last_print_t = done, time.time()
     if self._bar.n >= total:
       self.close()
 
@@ -137,7 +146,7 @@ def restart(bar: "tqdm.tqdm", done: int) -> None:
 
 @contextlib.contextmanager
 def elapsed(
-  work: str, seconds: float = 3.0, file: TextIO | None = None
+  work: str, seconds: float = LOG_SECONDS, file: TextIO | None = None
 ) -> Iterator[None]:
   """Print the elapsed seconds of work that cannot count its steps.
 

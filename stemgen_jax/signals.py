@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_STOPPING = b"\nstopping, once the current step is saved\n"
 _GRACE = 5.0  # seconds in which an exception has to end the command
 _cleanups: list[Callable[[], object]] = []
 _held: list[object] = []  # `blocked` blocks of the main thread
@@ -88,7 +89,7 @@ def ending(*, quiet: bool = True) -> Iterator[Stop]:
 def requests(
   *numbers: int, then: Callable[[], object] = lambda: None, insist: bool = True
 ) -> Iterator[Stop]:
-  """Turn SIGTERM and the first Ctrl-C into a request to stop.
+  """Turn SIGTERM and the first Ctrl-C into a request to stop, with a line.
 
   The former handlers are restored at the end.
 
@@ -102,6 +103,8 @@ def requests(
 
   def notice(number: int) -> None:
     if stop.note(number):
+      with contextlib.suppress(OSError):
+        os.write(2, _STOPPING)  # sys.stderr may be in use by this very thread
       then()
 
   def ask(number: int, _: object) -> None:

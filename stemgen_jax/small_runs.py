@@ -52,12 +52,12 @@ def train(
   try:
     _train(run, shown, minutes)
   except OSError as error:
-    if not disk.is_full(error):
+    if not (full := disk.why_full(error)):
       raise
+    what, remedy = full
     raise OSError(
-      f"disk full: {folder} cannot be written; the last checkpoint is of step "
-      f"{steps_done(folder)}; free some space, then the same command resumes "
-      f"({error})"
+      f"{what}: {folder} cannot be written; the last checkpoint is of step "
+      f"{steps_done(folder)}; {remedy}, then the same command resumes ({error})"
     ) from error
   if run.step < run.config.steps:
     print(f"stopped at step {run.step}, saved; the same command resumes it")

@@ -104,24 +104,37 @@ def _cannot_write(path: pathlib.Path) -> Iterator[None]:
     yield
   except OSError as error:
     reason = error.strerror or str(error)
-    if is_full(error):
-      reason = f"disk full ({reason})"
+    if full := why_full(error):
+      reason = f"{full[0]} ({reason})"
     raised = type(error)(f"cannot write {path}: {reason}")
     raised.errno = error.errno
     raise raised from error
 
 
+_FULL = "disk full", "free some space"
+_WHY_FULL = {
+  errno.ENOSPC: _FULL,
+  errno.EDQUOT: _FULL,
+  errno.EFBIG: ("file-size limit reached", "raise it (ulimit -f)"),
+}
+
+
+def why_full(error: BaseException | None) -> tuple[str, str] | None:
+  """Return why a file has no room, and the remedy; None for other errors."""
+  while error is not None:
+    for number, why in _WHY_FULL.items():
+      # Other writers pass on the system's message without its number.
+      if getattr(error, "errno", None) == number or (
+        os.strerror(number) in str(error)
+      ):
+        return why
+    error = error.__cause__ or error.__context__
+  return None
+
+
 def is_full(error: BaseException | None) -> bool:
   """Return True if a write failed for lack of space, quota or size."""
-  full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-  while error is not None:
-    # Other writers pass on the system's message without its number.
-    if getattr(error, "errno", None) in full or any(
-      os.strerror(number) in str(error) for number in full
-    ):
-      return True
-    error = error.__cause__ or error.__context__
-  return False
+  return why_full(error) is not None
 
 
 def remove_leftovers(

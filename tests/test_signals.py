@@ -50,7 +50,7 @@ def test_a_signal_waits_until_a_process_is_started():
   assert steps == ["inner", "outer"]
 
 
-def test_a_request_is_noticed_while_the_main_thread_is_busy():
+def test_a_request_is_noticed_while_the_main_thread_is_busy(capfd):
   asked = []
   with signals.requests(then=lambda: asked.append(1)) as stop:
     assert not stop.asked
@@ -59,6 +59,8 @@ def test_a_request_is_noticed_while_the_main_thread_is_busy():
     assert stop.asked
     assert stop.number == signal.SIGTERM
     assert asked == [1]
+    (line,) = capfd.readouterr().err.split("\n")[1:-1]
+    assert line == "stopping, once the current step is saved"
 
 
 SCRIPT = """

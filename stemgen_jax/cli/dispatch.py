@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import logging
 import os
+import pathlib
 import re
 import select
 import signal
@@ -33,7 +34,6 @@ TRACE = "STEMGEN_JAX_TRACE"
 _MOST_LINES = 3
 _MOST = 200  # characters of an unexpected error
 _UNREAD = 141  # exit code that shells give a program that SIGPIPE ends
-_FREE = "; free some space, then run the same command again"
 # Flags whose addresses of the network a library opens.
 _REMOTE = ("beam", "song_files")
 # Extras of setup.py, and the modules that they install.
@@ -90,10 +90,11 @@ def _describe(error: Exception) -> str:
   """Return the line about an error, of the user or of the program."""
   from stemgen_jax import disk  # numpy, which --help does not wait for
 
-  if disk.is_full(error):
-    full = "" if "disk full" in str(error) else "disk full: "
-    kept = "" if "free some space" in str(error) else _FREE
-    return f"error: {full}{error}{kept}"
+  if full := disk.why_full(error):
+    what, remedy = full
+    begin = "" if what in str(error) else f"{what}: "
+    end = f"; {remedy}, then run the same command again"
+    return f"error: {begin}{error}{'' if remedy in str(error) else end}"
   if isinstance(error, (ValueError, OSError, ImportError, flags.Error)):
     hint = _missing_extra(error) or mistakes.nearest_choice(str(error))
     return f"error: {error}{hint}"
@@ -215,7 +216,15 @@ def _missing_extra(error: Exception) -> str:
     return ""
   module = error.name.partition(".")[0]
   extras = [extra for extra, modules in _EXTRAS.items() if module in modules]
-  return f"; run: pip install -e '.[{extras[0]}]'" if extras else ""
+  if not extras:
+    return ""
+  root = pathlib.Path(__file__).parents[2]
+  if not (root / "launch/constraints.txt").is_file():
+    return f"; run: pip install 'stemgen-jax[{extras[0]}]'"
+  return (
+    f"; run in {root}: pip install -e '.[{extras[0]}]' -c "
+    "launch/constraints.txt"
+  )
 
 
 def _silence_libraries() -> None:

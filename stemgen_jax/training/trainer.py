@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import os
 import pathlib
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from stemgen_jax import disk, signals
+from stemgen_jax import disk, progress, signals
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.model import Params, sharding
 from stemgen_jax.model.attention import check_form
@@ -179,7 +180,7 @@ def _saved_steps_in_errors(out: pathlib.Path) -> Iterator[None]:
   try:
     yield
   except Exception as error:
-    if not disk.is_full(error):
+    if not (full := disk.why_full(error)):
       raise
     # Orbax writes elsewhere, and renames: a number is a complete checkpoint.
     steps = [
@@ -192,8 +193,8 @@ def _saved_steps_in_errors(out: pathlib.Path) -> Iterator[None]:
       kept = f"the last checkpoint is of step {max(steps)}"
     reason = str(error).strip().partition("\n")[0]
     raise OSError(
-      f"disk full: {out} cannot be written; {kept}; free some space, then the "
-      f"same command resumes ({reason})"
+      f"{full[0]}: {out} cannot be written; {kept}; {full[1]}, then the same "
+      f"command resumes ({reason})"
     ) from error
 
 
@@ -264,6 +265,9 @@ def _loop(
     about = About(config, run.summary, placed.get_state())
     run.checkpoints.save(step, state, about, accuracy=accuracy)
 
+  compiling = contextlib.nullcontext()
+  if processes.is_first():
+    compiling = progress.elapsed("compiling the training step", file=sys.stderr)
   end = None
   while step < config.steps and not processes.should_stop(stop, step):
     # Before the step: a run that ended is not trained further when restarted.
@@ -279,7 +283,9 @@ def _loop(
     batch = next(placed)
     waited = time.monotonic() - before
     watch.doing("computes a step", step)
-    state, metrics = train_step(state, batch, key)
+    with compiling:
+      state, metrics = train_step(state, batch, key)
+    compiling = contextlib.nullcontext()
     step += 1
     reporter.step(step, metrics, waited)  # Does not wait for this step.
     improved = False

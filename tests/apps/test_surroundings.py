@@ -116,6 +116,7 @@ def test_a_bug_is_one_line_and_a_trace(monkeypatch, tmp_path, capsys):
   ("error", "expected"),
   [
     (OSError(28, "No space left on device", "a"), "disk full: .*; free some"),
+    (OSError(27, "File too large", "a"), "file-size limit.*; raise it .ulimit"),
     (MemoryError("of 3 GB"), "error: too little memory"),
     (ValueError("--a=1: expected 2"), "error: --a=1: expected 2$"),
   ],

@@ -80,7 +80,8 @@ def test_full_disk_names_the_last_step_and_the_run_resumes(
   assert code == 1
   (line,) = [x for x in err.splitlines() if x.startswith("stemgen-jax: ")]
   (step,) = re.findall(r"the last checkpoint is of step (\d+);", line)
-  assert "disk full" in line
+  assert "file-size limit reached" in line
+  assert "raise it (ulimit -f), then the same command resumes" in line
   assert "Traceback" not in err
   code, printed, err = Training(codes, out, steps).end()
   assert code == 0, err
@@ -96,6 +97,8 @@ def test_sigterm_saves_and_exits_with_0(codes, whole, tmp_path):
   code, out, err = run.end()
   assert code == 0, err
   assert "saved; the same command resumes" in out
+  assert "compiling the training step" in err
+  assert "stopping, once the current step is saved" in err
   (step,) = [
     int(line.split()[3].rstrip(","))
     for line in out.splitlines()

@@ -301,4 +301,5 @@ def encode_to_file(song: songs.Song, codec: Codec, task: Task) -> Encoded:
 
 def remedy(error: Exception) -> str:
   """Return the advice before "run the same command again"."""
-  return "free some space, then" if disk.is_full(error) else "fix that, then"
+  full = disk.why_full(error)
+  return f"{full[1] if full else 'fix that'}, then"

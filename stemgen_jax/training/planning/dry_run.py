@@ -300,8 +300,8 @@ def report(plan: Plan, devices: Iterable[Hardware]) -> str:
       f"{hardware.memory / 1e9:.0f} GB",
       f"{memory.total / 1e9:.1f} GB",
       "yes" if plan.fits(hardware) else "no",
-      "{:.3f} - {:.3f} s".format(*plan.seconds(hardware)),
-      " - ".join(_days(x * config.steps) for x in plan.seconds(hardware)),
+      " - ".join(map(duration, plan.seconds(hardware))),
+      " - ".join(duration(x * config.steps) for x in plan.seconds(hardware)),
     )
     for hardware in devices
   ]
@@ -310,7 +310,16 @@ def report(plan: Plan, devices: Iterable[Hardware]) -> str:
   return "\n".join([*lines, text_tables.aligned(rows, header)])
 
 
-def _days(seconds: float) -> str:
-  if seconds < 2 * 86400:
-    return f"{seconds / 3600:.1f} hours"
-  return f"{seconds / 86400:.1f} days"
+def duration(seconds: float) -> str:
+  """Return a duration in the unit that suits it, with three digits."""
+  value, name = seconds * 1000, "ms"
+  # Each from two of its own unit, a second from one.
+  for unit, least, longer in (
+    (1, 1, "s"),
+    (60, 2, "minutes"),
+    (3600, 2, "hours"),
+    (86400, 2, "days"),
+  ):
+    if seconds >= least * unit:
+      value, name = seconds / unit, longer
+  return f"{value:.0f} {name}" if value >= 100 else f"{value:.3g} {name}"

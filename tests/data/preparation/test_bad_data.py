@@ -358,7 +358,7 @@ def test_a_full_disk_is_reported_and_leaves_nothing_partial(
   )
   assert done.returncode == 0, done.stderr
   assert "cannot write" in done.stdout
-  assert "free some space, then run the same command again" in done.stdout
+  assert "(ulimit -f), then run the same command again" in done.stdout
   assert len(list((out / "songs").iterdir())) == songs
   assert not list(out.rglob("*.array_record*"))
   with pytest.raises(FileNotFoundError, match="no finished data set"):
