@@ -137,8 +137,10 @@ class Queue:
       return self._jobs[id]
 
   def add(self, request: Any, layer: str = "") -> Job:
-    """Add a job; raise ConflictError if too many wait."""
+    """Add a job; raise ConflictError if too many wait, or after `close`."""
     with self._condition:
+      if self.closing:  # another process may write the folder
+        raise ConflictError("the song was closed meanwhile: start one first")
       waiting = [job for job in self._jobs.values() if job.unfinished]
       if len(waiting) >= _MOST_WAITING:
         raise ConflictError(f"{len(waiting)} jobs wait: cancel some of them")

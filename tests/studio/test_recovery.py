@@ -8,6 +8,7 @@ import pytest
 from serving import clips, serving, until
 
 from stemgen_jax import disk
+from stemgen_jax.studio.errors import ConflictError
 
 # Random codes have a mean.
 pytestmark = pytest.mark.filterwarnings("ignore:the context has a DC offset")
@@ -159,3 +160,11 @@ def test_seeds_of_discarded_takes_are_not_repeated(folder, model, steps):
     assert client.wait(id)["clips"] == [1, 2, 3]
     (bass,) = client.get("/song")["layers"]
     assert [clip["seed"] for clip in bass["clips"]] == [7, 8]
+
+
+def test_the_queue_of_a_closed_song_takes_no_job(started):
+  started.wait(started.generate())
+  queue = started.studio.song.queue
+  started.post("/song/close")
+  with pytest.raises(ConflictError, match="closed meanwhile"):
+    queue.add(queue.jobs()[0].request)
