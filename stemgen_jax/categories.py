@@ -200,8 +200,8 @@ def parse_stem(name: str) -> str:
   if singing.intersection(_spellings(name)):
     raise ValueError(
       f"{name!r}: singing is not generated, as there are neither words nor "
-      "voices to choose; expected an instrument, as synth_lead for a melody, "
-      "or ensemble for a choir or a string section"
+      "voices to choose; expected an instrument, such as synth_lead for a "
+      "melody, or ensemble for a choir or a string section"
     )
   return category
 

@@ -36,6 +36,7 @@ split of a finished set:
 """
 
 import pathlib
+import re
 from typing import Any
 
 from absl import flags
@@ -210,7 +211,11 @@ def _prepare(out: pathlib.Path) -> None:
     existing.get("pairs", default) if _PAIRS.value is None else _PAIRS.value
   )
   chosen |= {"contexts": contexts, "pairs": count}
-  config = pairs.PairConfig(**chosen)
+  try:
+    config = pairs.PairConfig(**chosen)
+  except ValueError as error:
+    text = re.sub(r"^(\w+) is (.+), expected", r"--\1=\2: expected", str(error))
+    raise ValueError(text) from error
   if not _RUNNER.value and (_BEAM.value or _SONG_FILES.value):
     raise ValueError(
       "--beam and --song_files are for a cluster: name its --runner"

@@ -20,7 +20,7 @@ _add = bound(FLAGS)
 takes.define_edit(FLAGS)
 takes.define_own_context(FLAGS)
 _add.share(
-  "share", 0.5, "Share of the time that is sampled again, as 0.3 or 30%."
+  "share", 0.5, "Share of the time that is sampled again, such as 0.3 or 30%."
 )
 _add.integer(
   "from_level",

@@ -96,8 +96,12 @@ def _describe(error: Exception) -> str:
     end = f"; {remedy}, then run the same command again"
     return f"error: {begin}{error}{'' if remedy in str(error) else end}"
   if isinstance(error, (ValueError, OSError, ImportError, flags.Error)):
-    hint = _missing_extra(error) or mistakes.nearest_choice(str(error))
-    return f"error: {error}{hint}"
+    text = str(error)
+    if isinstance(error, flags.IllegalFlagValueError):  # of a word
+      text = mistakes.value(text)
+    return (
+      f"error: {text}{_missing_extra(error) or mistakes.nearest_choice(text)}"
+    )
   if isinstance(error, MemoryError):
     return f"error: too little memory ({error})"
   kind, message = type(error).__name__, " ".join(str(error).split())[:_MOST]
@@ -201,7 +205,7 @@ def _parse(
     for argument in argv:
       field = argument.partition("=")[0].removeprefix("--config.")
       if argument.startswith("--config.") and field not in fields:
-        near = mistakes.nearest(field, fields, "--config.")
+        near = mistakes.field(field, fields)
         raise ValueError(f"unknown flag --config.{field}{near}") from None
     raise ValueError(f"unknown configuration: {error.args[0]}") from error
 

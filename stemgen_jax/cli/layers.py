@@ -127,7 +127,7 @@ def _check(values: flags.FlagValues) -> None:
     categories.parse_stem(values.add)
   if values.regenerate is not None and not values.regions:
     raise ValueError(
-      "--regenerate: expected with --regions, seconds as --regions=1.5-4"
+      "--regenerate: expected with --regions, such as --regions=1.5-4"
     )
 
 

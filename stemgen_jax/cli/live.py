@@ -192,7 +192,7 @@ def _check_clear(sound: Audio, name: str) -> None:
   if found.confidence < tempo.CLEAR:
     raise ValueError(
       f"{name}: the tempo of its first {beats.SHORTEST:g} s is unclear; "
-      "expected --bpm, as --bpm=120"
+      "expected --bpm, such as --bpm=120"
     )
 
 

@@ -39,6 +39,14 @@ _FLAGS = {
   **dict.fromkeys(("quality", "fast"), ("preset",)),
   **dict.fromkeys(("force", "replace", "f", "y", "yes"), ("overwrite",)),
 }
+# What people type -> fields of a run's configuration.
+_FIELDS = {
+  "batch_size": "batch",
+  "checkpoint_every": "save_every",
+  "eval_every": "validate_every",
+  "learning_rate": "optimizer.learning_rate",
+  "lr": "optimizer.learning_rate",
+}
 _AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
 # What people type -> why there is no such flag, where a command has none of the
 # flags above.
@@ -129,8 +137,15 @@ def flag(
   near = near or nearest(plain, known, "--", cutoff=0.65)
   if not near and hasattr(app, "config_fields"):
     fields = {x.rpartition(".")[2]: x for x in app.config_fields()}
-    near = nearest(wrong, fields, "--config.")  # --depth is .model.depth
+    near = field(wrong, fields)  # --depth is .model.depth
   return f"unknown flag --{wrong}{near}{members}; see stemgen-jax {name} --help"
+
+
+def field(wrong: str, fields: Sequence[str] | Mapping[str, str]) -> str:
+  """Suggest the field of a configuration that an unknown name stands for."""
+  if wrong in _FIELDS:
+    return _did_you_mean(f"--config.{_FIELDS[wrong]}")
+  return nearest(wrong, fields, "--config.", 0.6)
 
 
 def words(
@@ -229,7 +244,7 @@ def nearest_choice(message: str) -> str:
   )
   if not found:
     return ""
-  return nearest(found[1], re.split(r", |\|| or ", found[2]))
+  return nearest(found[1], re.split(r", |\|| or ", found[2]), cutoff=0.6)
 
 
 def _did_you_mean(meant: str) -> str:

@@ -59,9 +59,10 @@ def generate(values: flags.FlagValues) -> None:
   if values.best is not None and not values.context:
     raise ValueError("--best requires --context")
   if values.best is not None and not 1 <= values.best <= values.takes:
-    raise ValueError(
-      f"--best={values.best}: expected 1 to --takes={values.takes}"
+    limit = (
+      f"at most --takes ({values.takes})" if values.best > 0 else "1 or more"
     )
+    raise ValueError(f"--best={values.best}: expected {limit}")
   request = _validated(
     values,
     context=values.context or None,
@@ -107,8 +108,8 @@ def regenerate(values: flags.FlagValues) -> None:
   _file(values, "take")
   if (values.regions is None) == (values.bars is None):
     raise ValueError(
-      "give either --regions, as --regions=2.5-4, or --bars, as --bars=5-8 "
-      "--bpm=120"
+      "give either --regions, such as --regions=2.5-4, or --bars, such as "
+      "--bars=5-8 --bpm=120"
     )
 
   def seconds_at(bpm: float) -> list[Region]:
@@ -356,7 +357,7 @@ def _line(rank: int, take: Take, values: flags.FlagValues) -> str:
     f"{take.elapsed:.1f} s"
   )
   if take.compiling > 0.1:
-    line += f", and {take.compiling:.1f} s to compile"
+    line += f", plus {take.compiling:.1f} s to compile"
   best = values.best if "best" in values else None
   if best and rank == 1:
     line += f"; fits the music best of {values.takes}"

@@ -6,6 +6,7 @@ metadata of the take and the fields of its `EncodedContext`.
 """
 
 import dataclasses
+import glob
 import json
 import os
 import pathlib
@@ -40,6 +41,17 @@ _OF_COST = {
 }
 # Fields of the encoded context, by their names in files of format 1.
 _OLD_NAMES = {"back": "inverse_gain", "seconds_to_hear": "encoding_seconds"}
+
+
+def _meant(path: pathlib.Path) -> str:
+  """Suggest a take for the music that was given in its place, or ""."""
+  begin = glob.escape(path.name.removesuffix(SUFFIX))
+  for codes in sorted(path.parent.glob(f"{begin}-*{SUFFIX}")):
+    for suffix in (".wav", ".flac"):
+      take = codes.with_name(codes.name.removesuffix(SUFFIX) + suffix)
+      if take.is_file():
+        return f"; did you mean {take}?"
+  return ""
 
 
 def path_of(path: str | os.PathLike[str]) -> pathlib.Path:
@@ -98,7 +110,7 @@ def read(
   if not path.is_file():
     raise FileNotFoundError(
       f"{path}: no such file; expected the codes that `stemgen-jax generate` "
-      "writes next to a take"
+      f"writes next to a take{_meant(path)}"
     )
   names = ("codes", "context", "about", "spectrum")
   arrays = disk.read_npz(

@@ -150,8 +150,8 @@ class EncodedContext:
     for start, end in regions:
       if not 0 <= start < min(end, self.seconds):
         raise ValueError(
-          f"region {start:g} to {end:g} s: expected from before to, within the "
-          f"{self.seconds:.2f} s of the sound"
+          f"region {start:g} to {end:g} s: expected to start before it ends, "
+          f"within the {self.seconds:.2f} s of the sound"
         )
       first = np.searchsorted(
         begins, start * self.sample_rate + tolerance, "right"

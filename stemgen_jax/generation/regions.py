@@ -22,8 +22,8 @@ def parse_time(text: str) -> float:
   except ValueError:
     pass
   raise ValueError(
-    f"{text.strip()!r} is not a time: expected seconds, as 62.5, or minutes "
-    "and seconds below 60, as 1:02.5"
+    f"{text.strip()!r} is not a time: expected seconds, such as 62.5, or "
+    "minutes and seconds below 60, such as 1:02.5"
   )
 
 

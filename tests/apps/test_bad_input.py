@@ -179,6 +179,7 @@ GENERATE = ("generate", "--context=mix.wav", "--stem=bass", "--out=new.wav")
     (["--weights=lost.safetensors"], ["--weights=lost", "no such file"]),
     (["--context=wide.wav", "--out=new.flac"], ["new.flac", "10 channels"]),
     (["--steps=16,0"], ["--steps=16,0", "at least 1"]),
+    (["--preset=best"], ["--preset=best: value", "default|fast|paper>\n"]),
     (["--preset=papr"], ["--preset=papr", "fast|paper>, did you mean paper?"]),
     (
       ["--settings.rank=best"],

@@ -79,7 +79,7 @@ def test_one_take_writes_exactly_the_requested_files(context, fake, capsys):
   assert err == ""
   for word in ("seed 3", "my bass.wav", "both.flac", "look.png", "2.0 s"):
     assert word in out
-  assert "bass, seed 3: 1.0 s of music in 2.0 s, and 7.0 s to compile\n" in out
+  assert "bass, seed 3: 1.0 s of music in 2.0 s, plus 7.0 s to compile\n" in out
   assert "passes" not in out
 
 
@@ -103,7 +103,7 @@ def test_verbose_prints_the_seconds_that_the_metadata_states(
     assert ", write 0." in line
     assert line.endswith(" since the start")
     assert (
-      f"seed {name[6]}: 1.0 s of music in 2.0 s, and 7.0 s to compile; "
+      f"seed {name[6]}: 1.0 s of music in 2.0 s, plus 7.0 s to compile; "
       "real-time factor 2.00; 64 passes, 1 GFLOP\n"
     ) in out
 
@@ -177,7 +177,7 @@ def test_the_best_takes_are_kept(context, fake, monkeypatch, capsys):
   run(*flags, "--out=all.wav", "--best=4")
   out = capsys.readouterr().out
   assert (
-    "seed 1: 1.0 s of music in 2.0 s, and 7.0 s to compile; fits the music "
+    "seed 1: 1.0 s of music in 2.0 s, plus 7.0 s to compile; fits the music "
     in out
   )
   assert out.count("fits the music best of 4") == 1
@@ -265,8 +265,8 @@ def test_a_long_name_is_cut(context, fake):
 @pytest.mark.parametrize(
   ("flags", "message"),
   [
-    (("--takes=2", "--best=3"), "--best=3: expected 1 to --takes=2"),
-    (("--takes=2", "--best=0"), "--best=0: expected 1 to --takes=2"),
+    (("--takes=2", "--best=3"), "--best=3: expected at most --takes (2)"),
+    (("--takes=2", "--best=0"), "--best=0: expected 1 or more"),
   ],
 )
 def test_a_wrong_number_of_best_takes(context, fake, capsys, flags, message):

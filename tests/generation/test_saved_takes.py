@@ -151,3 +151,12 @@ def test_mix_of_a_take_never_clips(tiny):
   mix, gain_db = take.mix(context)
   assert np.abs(mix.samples).max() < 1
   assert gain_db < 0
+
+
+def test_music_in_place_of_its_take_is_answered_by_the_take(tmp_path):
+  music_path = tmp_path / "song.wav"
+  audio.write(music_path, music())
+  for name in ("song-bass.codes.npz", "song-bass.wav"):
+    (tmp_path / name).touch()
+  with pytest.raises(FileNotFoundError, match=r"did you mean .*song-bass\.wav"):
+    stemgen_lib.Take.load(music_path)

@@ -203,6 +203,8 @@ def test_ablation_choices_are_flags(prepared, tmp_path, capsys):
   [
     ("--config.model.dept=2", "did you mean --config.model.depth?"),
     ("--config.patienc=2", "did you mean --config.patience?"),
+    ("--config.checkpoint_every=2", "did you mean --config.save_every?"),
+    ("--config.frobnicate=2", "unknown flag --config.frobnicate\n"),
     ("--stat=demo", "did you mean --start?"),
     ("--dpeth=2", "did you mean --config.model.depth?"),
     ("--learning_rate=1", "mean --config.optimizer.learning_rate?"),

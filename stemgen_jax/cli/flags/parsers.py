@@ -11,7 +11,7 @@ from stemgen_jax.generation import regions
 class Share(flags.ArgumentParser):
   """Parse a share above 0, at most 1, from "0.3" or "30%"."""
 
-  syntactic_help = "a share, as 0.3 or 30%"
+  syntactic_help = "a share, such as 0.3 or 30%"
 
   def parse(self, argument: str | float) -> float:
     """Return the share.
@@ -28,7 +28,8 @@ class Share(flags.ArgumentParser):
       return share
     hint = f"; did you mean {number}%?" if 1 < share <= 100 else ""
     raise ValueError(
-      f"expected above 0, at most 1, as 0.3 or 30%{'' if percent else hint}"
+      "expected above 0, at most 1, such as 0.3 or 30%"
+      f"{'' if percent else hint}"
     )
 
 
