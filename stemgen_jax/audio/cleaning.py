@@ -9,6 +9,7 @@ _BLOCK_SECONDS = 0.1
 _LEAST_BLOCKS = 8
 # An offset matters from -60 dB of full scale and a tenth of the RMS on.
 _LEAST_OFFSET, _LEAST_SHARE = 1e-3, 0.1
+_SHARED = 0.95  # share of the blocks that have it, in rests too
 # Music with clicks alone, in blocks of 5 ms: 0.2 % of it, but the noise of 16
 # bits, is above silence.
 _CLICK_SECONDS, _CLICK_SHARE = 0.005, 0.002
@@ -18,7 +19,8 @@ def offset(samples: Samples, sample_rate: int) -> Float32[np.ndarray, " c"]:
   """Return the constant offset of every channel; 0 where there is none.
 
   Low notes give blocks of a sound means of either sign, an offset gives all of
-  them about the same one.
+  them about the same one, in rests as well, and shifts the peaks: asymmetric
+  waves, as of distortion, have a mean in notes alone, or between even peaks.
   """
   block = min(
     round(_BLOCK_SECONDS * sample_rate), len(samples) // _LEAST_BLOCKS
@@ -29,10 +31,19 @@ def offset(samples: Samples, sample_rate: int) -> Float32[np.ndarray, " c"]:
   blocks = samples[: count * block].reshape(count, block, -1)  # [count, n, c]
   means = blocks.mean(axis=1, dtype=np.float64)  # [count, c]
   found = np.median(means, axis=0)  # [c]
-  spread = np.median(np.abs(means - found), axis=0)
+  shared = np.mean(np.abs(means - found) < np.abs(found) / 2, axis=0)
+  low, high = blocks.min(axis=1), blocks.max(axis=1)  # [count, c]
+  # In the quietest quarter the offset outweighs the sound's own asymmetry.
+  quiet = np.argsort(high - low, axis=0)[: count // 4]
+  middles = np.take_along_axis((low + high) / 2, quiet, axis=0)
+  middle = np.median(middles, axis=0)  # [c]
   rms = np.sqrt(np.mean(np.square(samples, dtype=np.float64), axis=0))
   least = np.maximum(_LEAST_OFFSET, _LEAST_SHARE * rms)
-  constant = (np.abs(found) > least) & (spread < np.abs(found) / 2)
+  constant = (
+    (np.abs(found) > least)
+    & (shared >= _SHARED)
+    & (middle * np.sign(found) > np.abs(found) / 2)
+  )
   return np.where(constant, found, 0).astype(np.float32)
 
 

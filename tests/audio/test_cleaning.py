@@ -38,6 +38,25 @@ def test_music_without_an_offset_stays_as_it_is():
     assert audio.without_clicks(samples, rate, SILENCE_DB) is samples
 
 
+def test_the_mean_of_asymmetric_waves_is_no_offset():
+  t = np.arange(2 * RATE) / RATE
+  chord = sum(np.sin(2 * np.pi * hertz * t + 1) for hertz in (110, 165, 220))
+  notes = np.exp(-5 * (t % 0.5))
+  for wave in (
+    np.where((t * 110) % 1 < 0.25, 0.5, 0) * (t % 0.5 < 0.4),  # with rests
+    np.where((t * 110) % 1 < 0.25, 0.3, -0.3),
+    0.3 * np.tanh(3 * chord + 0.5),
+    0.3 * (np.tanh(3 * notes * chord + 0.5) - np.tanh(0.5)),
+    0.1 * chord + 0.2 * np.sin(2 * np.pi * 0.4 * t),  # drifts
+  ):
+    samples = wave[:, None].astype(np.float32)
+    assert audio.without_offset(samples, RATE) is samples
+  # Played notes, recorded with an offset.
+  music = (0.1 * notes * chord)[:, None].astype(np.float32)
+  clean = audio.without_offset(music + np.float32(0.04), RATE)
+  np.testing.assert_allclose(clean, music, atol=0.01)
+
+
 def test_a_click_in_silence_is_silence():
   minute = np.zeros((60 * RATE, 2), np.float32)
   minute[1234] = 0.9

@@ -81,7 +81,7 @@ def read_stems(
     copies = suspicious.copies(song.stems, padded, codec.sample_rate)
     problems += copies.values()
     if not keep_suspicious:
-      padded[list(copies)] = 0
+      padded[[i for i, x in copies.items() if x.kind == "near duplicate"]] = 0
   if keep_suspicious:
     problems = [
       suspicious.kept(x) if x.kind in suspicious.KINDS else x for x in problems

@@ -23,6 +23,7 @@ KINDS = {
   "constant offset": "removed; never a target",
   "clipped audio": "never a target",
   "near duplicate": "stem left out",
+  "likely duplicate": "never a target",
   "same audio": "never a target",
 }
 ONLY_CONTEXT = tuple(x for x in KINDS if KINDS[x].endswith("never a target"))
@@ -30,13 +31,19 @@ OVERRIDE = "--keep_suspicious overrides"
 
 _FRAME_SECONDS, _MOST_FRAMES, _LEAST_FRAMES = 0.02, 3000, 32
 # Noise: frames within 3 dB, and a flat spectrum (white noise has 1) over a
-# band that reaches beyond basses.
+# band that reaches beyond basses. Percussion of noise is mostly silence.
 _STEADY_DB, _STEADY_SHARE, _FLAT, _BAND_HZ = 3.0, 0.95, 0.8, 2000.0
+_LEAST_SOUNDING = 0.5
 # Equal samples at full scale. A loud sine of 40 Hz has fewer in a row. A square
 # wave consists of them, and between them has few values, such as that of rests.
 _FULL, _RUN, _LEAST_CLIPPED, _SQUARE, _FEW = 0.98, 4, 1e-3, 0.9, 8
+# Smooth tops are flat after rounding, but lead there in smaller steps. Sounds
+# of 8 bits or fewer keep most of their values for several samples.
+_EDGE, _EIGHT_BITS, _HELD = 1e-3, 256, 0.25
 # Copies: correlation of waveforms, at most so far apart, as by an encoder.
+# Layers, as a bass and its sub bass, are alike below 300 Hz only, or less so.
 _ALIKE, _ENVELOPES_ALIKE, _LAG_SECONDS = 0.95, 0.9, 0.06
+_EQUAL, _ABOVE_HZ, _LEAST_ABOVE = 0.99, 300.0, 1e-4
 _LOW_RATE, _PER_BLOCK = 4000, 400  # Hz; samples of 0.1 s
 
 
@@ -91,7 +98,8 @@ def copies(
 ) -> dict[int, songs.Problem]:
   """Return the indices of stems that repeat another one of the song.
 
-  Of two, the first is kept, or the one that may be a target.
+  Of two, the first is kept, or the one that may be a target. A stem that is
+  only similar, as a layer of another one, is a likely duplicate.
 
   Args:
     described: stems of the song.
@@ -126,20 +134,36 @@ def copies(
       if index not in spectra:
         spectra[index] = np.fft.rfft(low[index], length)
     product = spectra[one] * np.conj(spectra[other])
-    correlations = np.abs(np.fft.irfft(product, length))
-    near = max(correlations[: lags + 1].max(), correlations[-lags:].max())
+    near = _largest(product, lags)
     if near < _ALIKE:
       continue
+    equal = near >= _EQUAL
+    if equal:
+      first = round(_ABOVE_HZ * step / sample_rate * length)
+      # Norms above 300 Hz, of at most 1: those of the whole stems are 1.
+      norms = [
+        np.linalg.norm(spectra[index][first:]) * np.sqrt(2 / length)
+        for index in pair
+      ]
+      if max(norms) ** 2 > _LEAST_ABOVE:
+        product[:first] = 0
+        equal = _largest(product, lags) >= _ALIKE * norms[0] * norms[1]
     copy, original = other, one
     if described[other].target and not described[one].target:
       copy, original = pair
     name = described[original].name
     found[copy] = _problem(
-      "near duplicate",
-      f"as {name}, correlation {near:.2f}",
+      "near duplicate" if equal else "likely duplicate",
+      f"{'as' if equal else 'similar to'} {name}, correlation {near:.2f}",
       described[copy],
     )
   return found
+
+
+def _largest(product: np.ndarray, lags: int) -> float:
+  """Return the largest correlation up to a lag of a product of spectra."""
+  correlations = np.abs(np.fft.irfft(product))
+  return float(max(correlations[: lags + 1].max(), correlations[-lags:].max()))
 
 
 def kept(problem: songs.Problem) -> songs.Problem:
@@ -160,16 +184,19 @@ def _is_noise(mono: Float[np.ndarray, " n"], sample_rate: int) -> bool:
   if count < _LEAST_FRAMES:
     return False
   frames = mono[: count * length].reshape(count, length)
-  frames = frames[:: -(-count // _MOST_FRAMES)]  # rounded up
-  power = np.abs(np.fft.rfft(frames * np.hanning(length))) ** 2  # [frames, f]
-  energy = power.sum(axis=1)
-  sounding = energy > 1e-4 * energy.max()
+  # All frames: every nth one could be in time with the beats.
+  energy = np.einsum("fn,fn->f", frames, frames)
+  sounding = np.flatnonzero(energy > 1e-4 * energy.max())
+  if len(sounding) < max(_LEAST_FRAMES, _LEAST_SOUNDING * count):
+    return False
   level_db = 10 * np.log10(energy[sounding])
   steady = np.abs(level_db - np.median(level_db)) < _STEADY_DB
-  if len(steady) < _LEAST_FRAMES or steady.mean() < _STEADY_SHARE:
+  if steady.mean() < _STEADY_SHARE:
     return False
+  frames = frames[sounding[:: -(-len(sounding) // _MOST_FRAMES)]]  # rounded up
+  power = np.abs(np.fft.rfft(frames * np.hanning(length))) ** 2  # [frames, f]
   # The mean spectrum up to where it ends, as encoders cut it.
-  mean = power[sounding].mean(axis=0)[2:] + 1e-20
+  mean = power.mean(axis=0)[2:] + 1e-20
   top = int(np.searchsorted(np.cumsum(mean), 0.9 * mean.sum())) + 1
   if top / length * sample_rate < _BAND_HZ:
     return False
@@ -187,11 +214,24 @@ def _clipped(sound: Audio) -> float:
       # Beyond full scale nothing was clipped.
       if _FULL <= abs(peak) <= 1:
         flat |= channel == peak
-    # Starts and ends of runs.
     edges = np.flatnonzero(np.diff(np.pad(flat, 1).astype(np.int8)))
-    runs = edges[1::2] - edges[::2]
+    starts, ends = edges[::2], edges[1::2]
+    padded = np.pad(channel, 1, mode="edge")
+    step = np.maximum(
+      np.abs(padded[starts + 1] - padded[starts]),
+      np.abs(padded[ends] - padded[ends + 1]),
+    )
+    runs = (ends - starts)[step > _EDGE]
     share = float(runs[runs >= _RUN].sum() / len(channel))
-    if share <= _SQUARE or len(np.unique(channel[~flat])) > _FEW:
+    if share >= _LEAST_CLIPPED and not _is_stepped(channel[~flat], share):
       shares.append(share)
-  share = max(shares, default=0.0)
-  return share if share >= _LEAST_CLIPPED else 0.0
+  return max(shares, default=0.0)
+
+
+def _is_stepped(rest: Float[np.ndarray, " n"], share: float) -> bool:
+  """Return whether samples between flat tops are those of a chip."""
+  values = len(np.unique(rest))
+  if values <= _FEW and share > _SQUARE:
+    return True
+  held = np.mean(rest[1:] == rest[:-1]) if len(rest) > 1 else 0.0
+  return values <= _EIGHT_BITS and bool(held > _HELD)

@@ -35,6 +35,19 @@ def surf():
   return np.convolve(white(), np.ones(20) / 4, "same")
 
 
+def hats():
+  # Few frames sound, at a tempo at which every one of them is as loud.
+  return white() * (TIME % 0.1 < 0.01)
+
+
+def triangle():
+  return np.round(7.5 * sine(hertz=110, level=1)) / 8 + 1 / 16
+
+
+def soft():
+  return 0.99 * np.tanh(12 * sine(hertz=110.3, level=1))
+
+
 @pytest.mark.parametrize(
   ("samples", "kind"),
   [
@@ -48,6 +61,11 @@ def surf():
     (sine(hertz=40, level=1.0), ""),
     (np.sign(sine()) * 1.0, ""),  # a square wave
     (cymbal(), ""),
+    (hats(), ""),
+    (np.r_[white(), np.zeros(RATE)], "white noise"),
+    (triangle(), ""),
+    (soft(), ""),
+    (soft().clip(-0.985, 0.985), "clipped audio"),
     (surf(), ""),
     (0 * TIME, ""),
   ],
@@ -92,6 +110,25 @@ def test_copies_of_a_stem(tmp_path):
   stems[0] = stem("a", target=False)
   found = suspicious.copies(stems, audio[:, :, None], RATE)
   assert found.keys() == {0, 4}  # c may be a target: it is kept
+
+
+def test_layers_of_a_stem_are_only_likely_duplicates(tmp_path):
+  sound = Audio(np.zeros((1, 1), np.float32), RATE)
+  stems = [
+    Stem(name, "bass", lambda: sound, True, (tmp_path / "a.wav",))
+    for name in "ab"
+  ]
+  hertz = np.repeat(np.random.default_rng(2).choice((55, 65, 73), 8), RATE // 2)
+  phase = 2 * np.pi * np.cumsum(hertz) / RATE
+  sub, hum = np.sin(phase), np.sin(2 * np.pi * 50 * TIME)
+  noises = 0.06 * np.random.default_rng(3).standard_normal((2, len(TIME)))
+  for pair, kind in (
+    ((sub, sub + 0.25 * np.sin(2 * phase)), "likely duplicate"),
+    (hum + noises, "likely duplicate"),  # alike below 300 Hz alone
+    ((sub, 0.5 * sub), "near duplicate"),
+  ):
+    found = suspicious.copies(stems, np.stack(pair)[:, :, None], RATE)
+    assert [(index, x.kind) for index, x in found.items()] == [(1, kind)]
 
 
 def test_suspicious_stems_are_no_targets(tmp_path):
