@@ -114,7 +114,7 @@ def parse(text: str) -> tuple[str, ...]:
     if importlib.util.find_spec(name) is None:
       raise ValueError(
         f"--trackers={name}: {name} is not installed; run: pip install -e "
-        f"'.[{name}]'"
+        f"'.[{name}]' -c launch/constraints.txt"
       )
   return names
 

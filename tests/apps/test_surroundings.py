@@ -117,6 +117,10 @@ def test_a_bug_is_one_line_and_a_trace(monkeypatch, tmp_path, capsys):
   [
     (OSError(28, "No space left on device", "a"), "disk full: .*; free some"),
     (OSError(27, "File too large", "a"), "file-size limit.*; raise it .ulimit"),
+    (
+      ModuleNotFoundError("No module named 'grain'", name="grain"),
+      r"run in /.*: pip install -e '.\[train\]' -c launch/constraints.txt$",
+    ),
     (MemoryError("of 3 GB"), "error: too little memory"),
     (ValueError("--a=1: expected 2"), "error: --a=1: expected 2$"),
   ],
