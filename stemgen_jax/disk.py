@@ -5,18 +5,20 @@ size and depth and without unpickling, so that a corrupt file gives one
 ValueError, soon and in less than 1 GB of memory.
 """
 
+import codecs
 import contextlib
 import csv
 import difflib
 import glob
 import hashlib
+import io
 import json
 import math
 import os
 import pathlib
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -238,28 +240,27 @@ def read_yaml(path: Path, fix: str) -> Any:
 
 
 def read_csv(
-  path: Path, fix: str
+  path: Path, fix: str, fallback: str = ""
 ) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-  """Read a table of comma, semicolon or tab separated values in UTF-8.
+  """Read a table of comma, semicolon or tab separated values.
 
   Args:
-    path: the file.
+    path: the file, in UTF-8, or in UTF-16 with a byte order mark.
     fix: advice of the error.
+    fallback: encoding of a file that is in neither.
 
   Returns:
     Names of the columns, and the rows with their line numbers. A value that is
-    missing is "".
+    missing is ""; rows without any value are left out.
 
   Raises:
     ValueError: the file cannot be read or is corrupt; the message has the line.
   """
   rows: list[tuple[int, dict[str, str]]] = []
-  with (
-    _reading(path, fix),
-    open(path, newline="", encoding="utf-8-sig") as file,
-  ):
-    if os.fstat(file.fileno()).st_size > _MOST_CSV:
+  with _reading(path, fix), open(path, "rb") as raw:
+    if os.fstat(raw.fileno()).st_size > _MOST_CSV:
       raise ValueError(f"more than {_MOST_CSV} bytes of CSV")
+    file = io.TextIOWrapper(raw, _encoding(raw, fallback), newline="")
     head = file.readline()
     file.seek(0)
     # Spreadsheets write the separator of the country they are set to.
@@ -275,7 +276,7 @@ def read_csv(
           raise ValueError(f"more than {_MOST_ROWS} rows")
         if len(values) > len(columns):
           raise ValueError(f"{len(values)} values in {len(columns)} columns")
-        if values:  # not an empty line
+        if any(values):  # Spreadsheets save empty rows, as ",,,".
           values += [""] * (len(columns) - len(values))
           rows.append((reader.line_num, dict(zip(columns, values))))
         line = reader.line_num + 1
@@ -367,6 +368,22 @@ def _reading(path: Path, fix: str) -> Iterator[None]:
     # One line: YAML's errors have several.
     reason = " ".join(str(error).split()) or type(error).__name__
     raise ValueError(f"{path} is corrupt ({reason}): {fix}") from error
+
+
+def _encoding(file: BinaryIO, fallback: str) -> str:
+  """Return the encoding of a file that a spreadsheet may have saved."""
+  start = file.read(2)
+  file.seek(0)
+  if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+    return "utf-16"
+  try:
+    if fallback:
+      file.read().decode()
+  except UnicodeDecodeError:
+    return fallback
+  finally:
+    file.seek(0)
+  return "utf-8-sig"
 
 
 def _depth(value: Any) -> int:

@@ -46,6 +46,8 @@ def bar(
 
 def is_live() -> bool:
   """Return whether a bar can be redrawn: on a terminal, or in a notebook."""
+  if sys.stderr is None:  # of a program without a console
+    return False
   module = type(sys.stderr).__module__
   return sys.stderr.isatty() or module.startswith("ipykernel.")
 
@@ -56,7 +58,7 @@ class _Lines(io.TextIOBase):
   encoding = "utf-8"
 
   def write(self, text: str) -> int:
-    if line := text.strip():
+    if (line := text.strip()) and sys.stderr is not None:
       with contextlib.suppress(BrokenPipeError):
         print(line, file=sys.stderr, flush=True)
     return len(text)
@@ -126,9 +128,11 @@ def write(text: str, file: TextIO | None = None) -> None:
 
   Work continues when the reader of the output, such as `head`, has ended.
   """
+  if (file := file or sys.stdout) is None:
+    return
   with contextlib.suppress(BrokenPipeError):
     tqdm.tqdm.write(text, file=file)
-    (file or sys.stdout).flush()
+    file.flush()
 
 
 def restart(bar: "tqdm.tqdm", done: int) -> None:

@@ -91,6 +91,15 @@ def test_takes_within_other_work_have_no_bar_of_their_own(monkeypatch):
     steps(6, 12)
 
 
+def test_a_program_without_a_console_shows_nothing(monkeypatch, capsys):
+  monkeypatch.setattr(sys, "stderr", None)
+  with progress.Steps(delay=0.0) as steps:
+    steps(12, 12)
+  assert capsys.readouterr().out == ""
+  monkeypatch.setattr(sys, "stdout", None)
+  progress.write("a take")
+
+
 def test_a_notebook_redraws_its_bar(monkeypatch):
   stream = type(
     "OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"}

@@ -119,7 +119,7 @@ def main(argv: list[str]) -> None:
     disk.remove_leftovers(path.parent, deep=True)
     try:
       _run(study, options, path)
-    except ValueError:
+    except (ValueError, OSError, ModuleNotFoundError):
       if is_new:
         _remove_recipes(path.parent)
       raise

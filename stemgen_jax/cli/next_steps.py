@@ -1,6 +1,7 @@
 """Commands that may follow a take, ready to be copied into a shell."""
 
 import os
+import pathlib
 import shlex
 import shutil
 import subprocess
@@ -31,11 +32,16 @@ def after_take(
   """
   if files.mix:
     stem = another(values.weights, [request.stem])
-    words = ["generate", str(files.mix), f"--stem={stem}", *model_flags(values)]
+    words = [
+      "generate",
+      operand(files.mix),
+      f"--stem={stem}",
+      *model_flags(values),
+    ]
     return f"next, {stem} for the mix: {command(words)}"
   if files.codes:
     given = _given(values, _OF_CODEC)  # the take states its weights
-    words = ["vary", str(files.stem), "--share=30%", *given]
+    words = ["vary", operand(files.stem), "--share=30%", *given]
     return f"next, a variation: {command(words)}"
   edit = request.edit
   name = "generate" if edit is None else type(edit).__name__.lower()
@@ -56,6 +62,11 @@ def model_flags(values: flags.FlagValues) -> list[str]:
   weights = values.weights  # an edit sets those of its take
   named = [] if weights == "demo" else [f"--weights={weights}"]
   return [*named, *_given(values, _OF_CODEC)]
+
+
+def operand(path: pathlib.Path) -> str:
+  """Return a path that a command does not take for a flag."""
+  return str(path) if not str(path).startswith("-") else f".{os.sep}{path}"
 
 
 def command(words: Iterable[str]) -> str:

@@ -39,13 +39,21 @@ class DecodedList:
     codec: codec of the set.
     seconds: length of an example; at most that of the records.
     seed: seed of pairs and crops.
+    count: number of examples that are needed.
 
   Raises:
-    ValueError: the set is of another codec, or has fewer than two test songs
-      with contexts.
+    ValueError: the set is of another codec, has fewer than two test songs
+      with contexts, or fewer than `count` different examples.
   """
 
-  def __init__(self, data: disk.Path, codec: Codec, seconds: float, seed: int):
+  def __init__(
+    self,
+    data: disk.Path,
+    codec: Codec,
+    seconds: float,
+    seed: int,
+    count: int = 0,
+  ):
     self._records = Records(data, "test")
     manifest = self._records.manifest
     check_made_by(codec, manifest.codec, manifest.checksum)
@@ -76,6 +84,13 @@ class DecodedList:
       for indices in of_song.values()
       if turn < len(indices)
     ]
+    # A crop of the whole record is the same in every turn.
+    if window + max(1, step) > manifest.frames and count > len(self._order):
+      raise ValueError(
+        f"--examples={count}: {data} has {len(self._order)} different examples "
+        f"of {window / manifest.frame_rate:g} s, its whole records; expected "
+        "at most as many; give fewer --examples or --seconds"
+      )
     self._decoded = functools.lru_cache(maxsize=8)(self._decode)
 
   def __iter__(self) -> Iterator[int]:
@@ -92,10 +107,10 @@ class DecodedList:
     category = categories.CATEGORIES[record["category"]]
     song = record["song_id"]
     # Stems that are never targets have no name in the records.
-    stems = tuple(
-      self._names.get((song, index), "other")
+    names = [
+      self._names.get((song, index), "")
       for index in np.flatnonzero(record["gains"]).tolist()
-    )
+    ]
     roles = (*categories.ROLES, "")  # the last one is unknown
     return Example(
       number=place,
@@ -104,12 +119,12 @@ class DecodedList:
       category=category,
       genre=categories.GENRES[record["genre"]],
       role=roles[record.get("role", -1)],
-      stems=stems,
+      stems=tuple(name or "other" for name in names),
       context=context,
       real=real,
       random_stem=self._random_stem(place, category),
       pitched=category not in harmony.UNPITCHED
-      and any(stem not in harmony.UNPITCHED for stem in stems),
+      and any(name not in ("", *harmony.UNPITCHED) for name in names),
       annotations=reference_annotations.estimate(
         audio.mono(context), context.sample_rate, bars=True
       ),

@@ -102,7 +102,11 @@ class SongSubject(Subject):
     options = self.options
     if options.data and self.missing_songs:
       return DecodedList(
-        options.data, self.codec, options.seconds, options.seed
+        options.data,
+        self.codec,
+        options.seconds,
+        options.seed,
+        options.examples or 0,
       )
     return ExampleList(
       self.source, self.codec, options.seconds, options.seed, self.data

@@ -16,6 +16,7 @@ from stemgen_jax import disk, paths, progress
 
 # Seconds of compilation; takes wait for many programs of about that time.
 _SHORTEST = 0.2
+_MOST_BYTES = 2 << 30  # of the least recently used programs
 _EVENTS = "/jax/core/compile/"  # tracing, lowering, and the compiler itself
 
 
@@ -49,7 +50,24 @@ def keep_programs() -> None:
     "ignore", "Error (reading|writing) persistent compilation cache entry"
   )
   jax.config.update("jax_persistent_cache_min_compile_time_secs", _SHORTEST)
+  # Without a limit every change of a configuration adds its programs for good.
+  if jax.config.jax_compilation_cache_max_size == -1:  # pyright: ignore[reportAttributeAccessIssue]
+    _add_times(folder)
+    jax.config.update("jax_compilation_cache_max_size", _MOST_BYTES)
   jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
+def _add_times(folder: pathlib.Path) -> None:
+  """Add the times of use that JAX expects of every program in a cache.
+
+  They are missing for programs that were kept without a limit, or where a run
+  was stopped while it wrote; JAX could not add any program then.
+  """
+  for program in folder.glob("*-cache"):
+    time = program.with_name(program.name.removesuffix("cache") + "atime")
+    with contextlib.suppress(OSError):  # another run has deleted it
+      if not time.exists():
+        time.write_bytes(program.stat().st_mtime_ns.to_bytes(8, "little"))
 
 
 def folder() -> pathlib.Path | None:

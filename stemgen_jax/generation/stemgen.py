@@ -4,6 +4,7 @@ A stem has the format of its context: exactly as many samples, at the same
 sample rate, in as many channels, without lag.
 """
 
+import contextlib
 import dataclasses
 import os
 import sys
@@ -299,11 +300,17 @@ class StemGen:
   def run(self, request: GenerationRequest) -> Iterator[Take]:
     """Generate the takes of a validated request, see `engine.generate`."""
     weights = model.Weights(self.config, self.params, self.metadata)
-    if request.progress is True:
-      request = dataclasses.replace(request, progress=progress_lib.Steps())
+    if request.progress is not True:
+      return engine.generate(weights, self.codec, request, self.name)
+    # Closed after an error, too: notebooks keep its frames, and with them a bar
+    # that would hide those of later takes.
+    with contextlib.ExitStack() as stack:
+      steps = stack.enter_context(progress_lib.Steps())
+      request = dataclasses.replace(request, progress=steps)
       with compilation.shown(sys.stderr):
-        return engine.generate(weights, self.codec, request, self.name)
-    return engine.generate(weights, self.codec, request, self.name)
+        takes = engine.generate(weights, self.codec, request, self.name)
+      stack.pop_all()
+    return _closing(steps, takes)
 
   def _edit(
     self,
@@ -321,6 +328,13 @@ class StemGen:
       **inputs,
     )
     return self.run(request.validate())
+
+
+def _closing(
+  steps: progress_lib.Steps, takes: Iterator[Take]
+) -> Iterator[Take]:
+  with steps:
+    yield from takes
 
 
 def load_weights(name: str) -> model.Weights:

@@ -468,6 +468,14 @@ def test_the_last_line_is_a_command_that_works(context, fake, capsys):
     "--seed=1",
   ]
   assert pathlib.Path("it's my mix-drums-2.wav").exists()
+  pathlib.Path("it's my mix.wav").rename("-mix.wav")
+  run("--context=-mix.wav", "--stem=drums", "--mix=-both.wav")
+  words = follow(capsys, "bass for the mix")
+  assert words == ["generate", "./-both.wav", "--stem=bass"]
+  run("--context=-mix.wav")
+  assert follow(capsys, "a variation") == [
+    *("vary", "./-mix-bass.wav", "--share=30%")
+  ]
 
 
 def follow(capsys, label):

@@ -10,7 +10,7 @@ from stemgen_jax import audio
 from stemgen_jax import codec as codecs
 from stemgen_jax.data.preparation import pairs, prepare
 from stemgen_jax.data.sources.folder import Folder
-from stemgen_jax.evaluation import measurement, song_subject
+from stemgen_jax.evaluation import decoded_list, measurement, song_subject
 from stemgen_jax.evaluation.options import Options
 
 SECONDS = 3.0
@@ -44,6 +44,17 @@ def test_a_prepared_set_without_its_songs(tmp_path):
   np.testing.assert_array_equal(
     listed.other_context(0).samples, two.context.samples
   )
+  # Unknown stems of a context, as drums that are never a target, have no pitch.
+  place = next(x for x in range(8) if listed.example(x).pitched)
+  listed._names = {
+    key: name for key, name in listed._names.items() if name == "drums"
+  }
+  unnamed = listed.example(place)
+  assert set(unnamed.stems) <= {"drums", "other"}
+  assert not unnamed.pitched
+  with pytest.raises(ValueError, match=r"--examples=99: .* 4 s, its whole rec"):
+    decoded_list.DecodedList(data, codec, 4.0, seed=0, count=99)
+  decoded_list.DecodedList(data, codec, SECONDS, seed=0, count=99)
   measured = measurement.measure(
     one, measurement.anchors(codec, one), {}, began=0.0
   )

@@ -6,6 +6,7 @@ import pytest
 
 from stemgen_jax import __main__ as command
 from stemgen_jax import audio, paths
+from stemgen_jax.apps import evaluate as evaluate_app
 
 pytestmark = [
   pytest.mark.usefixtures("optimized_compilation"),
@@ -116,6 +117,17 @@ def test_invalid_flags_are_reported_before_any_work(
 ):
   assert run(tmp_path, *arguments) == 1
   assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, ModuleNotFoundError])
+def test_a_refused_study_leaves_no_recipe(tmp_path, monkeypatch, error):
+  def refuse(study, options, path):
+    (path.parent / "evaluation.json").write_text("{}")
+    raise error("refused")
+
+  monkeypatch.setattr(evaluate_app, "_run", refuse)
+  assert evaluate(tmp_path / "out") == 1
+  assert not list((tmp_path / "out").iterdir())
 
 
 def test_settings_are_compared_and_more_are_added(tmp_path):

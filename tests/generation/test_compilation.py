@@ -35,14 +35,14 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 """
 
 
-def run(cache, before="", **environment) -> str:
+def run(cache, before="", script=SCRIPT, **environment) -> str:
   inherited = {
     name: value
     for name, value in os.environ.items()
     if name != "JAX_COMPILATION_CACHE_DIR"  # of the tests
   }
   done = subprocess.run(
-    [sys.executable, "-c", before + SCRIPT],
+    [sys.executable, "-c", before + script],
     env=inherited | {"STEMGEN_JAX_CACHE": str(cache)} | environment,
     capture_output=True,
     text=True,
@@ -61,7 +61,8 @@ def test_programs_are_kept_for_the_next_run(tmp_path):
   assert folder.stat().st_mode & 0o777 == 0o700
 
   def kept():
-    return {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    programs = folder.glob("*-cache")
+    return {path: path.stat().st_mtime_ns for path in programs}
 
   written = kept()
   assert written
@@ -71,6 +72,12 @@ def test_programs_are_kept_for_the_next_run(tmp_path):
   for path in written:
     path.write_bytes(path.read_bytes()[:100])
   assert run(cache) == printed
+  # As versions left them that kept all programs.
+  for path in folder.glob("*-atime"):
+    path.unlink()
+  limit = "assert jax.config.jax_compilation_cache_max_size == 1 << 31\n"
+  run(cache, script=SCRIPT.replace("sin", "cos") + limit)
+  assert len(kept()) > len(written)
 
 
 def test_a_cache_folder_of_others_is_not_used(tmp_path, monkeypatch):

@@ -147,6 +147,21 @@ def test_long_work_shows_its_progress_unless_switched_off(
       assert re.fullmatch(r"\d+%, 00:\d\d elapsed, \S+ left", line)
 
 
+@pytest.mark.parametrize("place", ["compiling", "sampling"])
+def test_an_interrupt_hides_no_later_progress(tiny, monkeypatch, place):
+  def stop(*_, **options):
+    if options.get("compile_only", False) == (place == "compiling"):
+      raise KeyboardInterrupt
+
+  monkeypatch.setattr(sampling, "decode_codes", stop)
+  # A notebook keeps the error, and with it the frames of the call.
+  with pytest.raises(KeyboardInterrupt) as kept:
+    tiny.generate(music(0.76), settings=FAST)
+  with progress.Steps() as steps:
+    assert not steps._bar.disable
+  assert kept.tb
+
+
 @pytest.mark.parametrize(
   ("context", "given", "message"),
   [

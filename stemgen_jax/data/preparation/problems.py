@@ -67,13 +67,13 @@ def read(out: pathlib.Path) -> list[tuple[str, Problem]]:
   """
   if not (out / FILE).is_file():
     return []
-  columns, rows = disk.read_csv(out / FILE, _FIX)
+  columns, rows = disk.read_csv(out / FILE, _FIX, fallback="cp1252")
   if missing := sorted(set(_COLUMNS) - set(columns)):
     raise ValueError(f"{out / FILE} has no column {missing[0]}: {_FIX}")
   found = []
   for _, row in rows:
     song, stem, kind, left_out, message = (_original(row[x]) for x in _COLUMNS)
-    is_out = left_out in ("yes", _AS_TARGET)
+    is_out = left_out.strip().lower() in ("yes", _AS_TARGET)
     found.append((song, Problem(kind, message, stem, is_out)))
   return found
 

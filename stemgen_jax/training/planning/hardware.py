@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import re
 
 # Dense bfloat16 FLOP/s of one JAX device, from its maker's data sheet. The
 # first key contained in `device_kind` counts, so longer keys come first.
@@ -81,31 +82,32 @@ HARDWARE = {
 }
 
 
-def find(name: str) -> Hardware:
-  """Return the device of a name, or of the nearest one.
+# Names of TPU v5e: Google's type "v5litepod-8", JAX's kind "TPU v5 lite".
+_V5E = re.compile(r"(tpu[ -]?)?v5[ -]?lite(pod)?")
 
-  Only letters and digits count: "h100", "v5p", "NVIDIA A100 80GB PCIe".
+
+def find(name: str) -> Hardware:
+  """Return the device of a name; print it if it is not the name given.
+
+  The name is that of a device without regard to case and signs ("h100-80gb",
+  "v5p"), or has its kind as words of its own ("NVIDIA H100 80GB HBM3").
 
   Raises:
     ValueError: no device, or several, have such a name.
   """
-  plain = _plain(name)
+  plain, words = _plain(name), _words(name)
+  for known in HARDWARE:
+    if plain in (_plain(known), _plain(known).removeprefix("tpu")):
+      return HARDWARE[known]
+  found = [x for x in HARDWARE.values() if _words(x.kind) <= words]
+  if len(found) == 1:
+    print(f"{name} is taken as {found[0].name}")
+    return found[0]
   names = {_plain(known): known for known in HARDWARE}
-  kinds = {_plain(x.kind): x.name for x in HARDWARE.values()}
-  longest = sorted((x for x in kinds if x in plain), key=len)[-1:]
-  for found in (
-    [names[x] for x in names if x == plain],
-    [kinds[x] for x in kinds if x == plain],
-    [names[x] for x in names if plain and plain in x],
-    [kinds[x] for x in longest],
-    [names[x] for x in difflib.get_close_matches(plain, names, 1)],
-  ):
-    if len(found) == 1:
-      return HARDWARE[found[0]]
-    if found:
-      break
+  near = [names[x] for x in difflib.get_close_matches(plain, names, 1)]
   raise ValueError(
-    f"--device={name}: expected one of {', '.join(found or HARDWARE)}"
+    f"--device={name}: expected one of {', '.join(HARDWARE)}"
+    + "".join(f"; did you mean {x}?" for x in near)
   )
 
 
@@ -129,3 +131,7 @@ def find_sets(text: str) -> list[tuple[Hardware, int]]:
 
 def _plain(name: str) -> str:
   return "".join(x for x in name.lower() if x.isalnum())
+
+
+def _words(name: str) -> set[str]:
+  return set(re.findall("[a-z0-9]+", _V5E.sub("tpu v5e ", name.lower())))

@@ -20,6 +20,17 @@ def test_cells_are_not_formulas(tmp_path, cell):
   assert problems.read(tmp_path) == found
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
+def test_the_table_as_excel_saves_it(tmp_path, encoding):
+  found = [("Über", Problem("clipped audio", "3 %", "Baß"))]
+  problems.write(tmp_path, found)
+  path = tmp_path / problems.FILE
+  text = path.read_text(encoding="utf-8").replace("as target", "YES")
+  text = text.replace(",", ";") + ";;;;\n"
+  path.write_text(text, encoding=encoding)
+  assert problems.read(tmp_path) == found
+
+
 def test_the_table_as_a_spreadsheet_saves_it(tmp_path):
   text = "song;stem;problem;left_out;message\r\nsong0;;x;no;y\r\n"
   (tmp_path / problems.FILE).write_text(text, encoding="utf-8-sig", newline="")

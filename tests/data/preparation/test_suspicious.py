@@ -156,7 +156,7 @@ def test_suspicious_stems_are_no_targets(tmp_path):
     test_bad_data.prepare(root, out, config=config, strict=True)
 
 
-def test_audio_in_two_splits_is_not_trained_on(tmp_path):
+def test_audio_in_two_splits_is_not_trained_on(tmp_path, monkeypatch):
   root = test_bad_data.studio(tmp_path / "studio", songs=2)
   out = tmp_path / "codes"
   shutil.copytree(root / "train/Song 0", root / "test/Copy")
@@ -174,6 +174,18 @@ def test_audio_in_two_splits_is_not_trained_on(tmp_path):
   assert manifest.counts["test"]["songs"] == 1
   listed = list(Folder(str(root)).songs())
   assert len(repeats.across_splits(listed)) == 2
+  # Of stems that sound differently, none is decoded.
+  piano, other = root / "train/Song 0/piano.wav", root / "test/Copy/piano.wav"
+  samples, rate = soundfile.read(piano)
+  soundfile.write(other, -samples, rate)
+  decoded, digest = [], repeats._digest
+  with monkeypatch.context() as patch:
+    patch.setattr(
+      repeats, "_digest", lambda x: decoded.append(x.name) or digest(x)
+    )
+    assert len(repeats.across_splits(list(Folder(str(root)).songs()))) == 2
+  assert sorted(decoded) == ["bass.flac", "bass.wav", "drums.wav", "drums.wav"]
+  other.unlink()
   # A cluster encodes the same; its workers list the songs themselves.
   cluster = beam.Cluster("DirectRunner")
   test_bad_data.prepare(root, tmp_path / "other", cluster=cluster)

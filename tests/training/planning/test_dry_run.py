@@ -165,15 +165,24 @@ def test_dry_run_needs_no_data(capsys, monkeypatch):
     ("TPU v5", "TPU-v5p"),  # as JAX calls it
     ("v6e", "TPU-v6e"),
     ("NVIDIA A100-SXM4-40GB", "A100-80GB"),
-    ("H20O", "H200"),
     ("H100", "H100-80GB"),
+    ("TPU v5 lite", "TPU-v5e"),
+    ("v5litepod-8", "TPU-v5e"),
+    ("H200", "H200"),
+    ("H20O", ""),
     ("TPU", ""),
     ("", ""),
+    # Other devices, whose names contain or resemble those above.
+    *((name, "") for name in ("A10", "A10G", "RTX A6000", "H20")),
+    *((name, "") for name in ("B200", "GB200", "v5")),
   ],
 )
-def test_the_nearest_device(name, known):
+def test_the_device_of_a_name(name, known, capsys):
   if known:
     assert hardware.find(name).name == known
+    exact = name.lower() in (known.lower(), known.lower().removeprefix("tpu-"))
+    note = "" if exact else f"{name} is taken as {known}\n"
+    assert capsys.readouterr().out == note
   else:
     with pytest.raises(ValueError, match=r"expected one of .*TPU-v4"):
       hardware.find(name)
