@@ -470,8 +470,8 @@ def test_the_last_line_is_a_command_that_works(context, fake, capsys):
   assert pathlib.Path("it's my mix-drums-2.wav").exists()
   pathlib.Path("it's my mix.wav").rename("-mix.wav")
   run("--context=-mix.wav", "--stem=drums", "--mix=-both.wav")
-  words = follow(capsys, "bass for the mix")
-  assert words == ["generate", "./-both.wav", "--stem=bass"]
+  words = follow(capsys, "piano for the mix")
+  assert words == ["generate", "./-both.wav", "--stem=piano"]
   run("--context=-mix.wav")
   assert follow(capsys, "a variation") == [
     *("vary", "./-mix-bass.wav", "--share=30%")

@@ -120,14 +120,14 @@ def test_invalid_flags_are_reported_before_any_work(
 
 
 @pytest.mark.parametrize("error", [ValueError, OSError, ModuleNotFoundError])
-def test_a_refused_study_leaves_no_recipe(tmp_path, monkeypatch, error):
+def test_a_refused_study_leaves_no_folder(tmp_path, monkeypatch, error):
   def refuse(study, options, path):
     (path.parent / "evaluation.json").write_text("{}")
     raise error("refused")
 
   monkeypatch.setattr(evaluate_app, "_run", refuse)
   assert evaluate(tmp_path / "out") == 1
-  assert not list((tmp_path / "out").iterdir())
+  assert not (tmp_path / "out").exists()
 
 
 def test_settings_are_compared_and_more_are_added(tmp_path):

@@ -5,6 +5,7 @@ import hashlib
 import os
 import pathlib
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -117,7 +118,8 @@ def _excerpt(file: pathlib.Path) -> str:
       with open(file, "rb") as stream:
         stream.seek(file.stat().st_size // 2)
         return hashlib.sha256(stream.read(1 << 14)).hexdigest()
-    with soundfile.SoundFile(os.fsencode(file)) as sound:
+    name: Any = os.fsencode(file)  # may not be UTF-8
+    with soundfile.SoundFile(name) as sound:
       if sound.subtype.startswith("MPEG"):
         return ""
       parts = []
