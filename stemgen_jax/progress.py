@@ -150,7 +150,11 @@ def restart(bar: "tqdm.tqdm", done: int) -> None:
 
 @contextlib.contextmanager
 def elapsed(
-  work: str, seconds: float = LOG_SECONDS, file: TextIO | None = None
+  work: str,
+  seconds: float = LOG_SECONDS,
+  file: TextIO | None = None,
+  *,
+  after: float = 0.0,
 ) -> Iterator[None]:
   """Print the elapsed seconds of work that cannot count its steps.
 
@@ -158,15 +162,18 @@ def elapsed(
     work: description of the work, printed at its start.
     seconds: interval between the lines.
     file: stream to print to; by default stdout.
+    after: seconds until the first line; shorter work prints nothing.
   """
   began, done = time.monotonic(), threading.Event()
 
   def report() -> None:
+    if after and done.wait(after):
+      return
+    write(work, file)
     while not done.wait(seconds):
       passed = time.monotonic() - began
       write(f"  {passed:.0f} s elapsed", file)
 
-  write(work, file)
   thread = threading.Thread(target=report, daemon=True)
   thread.start()
   try:

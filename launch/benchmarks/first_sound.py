@@ -54,13 +54,21 @@ def table(
     for preset in presets:
       for name, root in roots.items():
         case = (preset, name)
-        duration, parts[case] = _first_sound(root, preset, folder / name)
-        if number:
-          seconds.setdefault(case, []).append(duration)
+        duration, cost = _first_sound(root, preset, folder / name)
+        if not number:
+          continue
+        seconds.setdefault(case, []).append(duration)
+        if duration == min(seconds[case]):
+          parts[case] = cost  # of the fastest run
   rows = []
   for (preset, name), durations in seconds.items():
-    base = seconds.get((preset, "baseline"))
-    ratio = f"{min(durations) / min(base):.2f}" if base else ""
+    ratios = [
+      f"{min(durations) / min(base):.2f}" if base else ""
+      for base in (
+        seconds.get((preset, "baseline")),
+        seconds.get(("default", "baseline")),
+      )
+    ]
     median = statistics.median(durations)
     cost = parts[preset, name]
     rows.append(
@@ -69,12 +77,18 @@ def table(
         name,
         f"{median:.2f}",
         f"{min(durations):.2f}",
-        ratio,
-        *(cost.get(f"seconds_to_{part}", "") for part in _PARTS),
+        *ratios,
+        *(_share(cost, part, min(durations)) for part in _PARTS),
       ]
     )
-  header = ["preset", "code", "median s", "min s", "x baseline", *_PARTS]
+  header = ["preset", "code", "median s", "min s", "x baseline", "x default"]
+  header += _PARTS
   return text_tables.markdown(rows, header)
+
+
+def _share(cost: dict[str, float], part: str, of: float) -> str:
+  seconds = cost.get(f"seconds_to_{part}")
+  return "" if seconds is None else f"{seconds / of:.0%}"
 
 
 def _first_sound(

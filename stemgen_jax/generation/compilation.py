@@ -90,11 +90,12 @@ def is_cold() -> bool:
 def shown(
   file: TextIO | None = None,
 ) -> contextlib.AbstractContextManager[None]:
-  """Print the seconds of the compilation to stdout or a file, if it is cold."""
-  if not is_cold():
-    return contextlib.nullcontext()
-  work = "compiling the sampling program, once per machine"
-  return progress.elapsed(work, file=file)
+  """Print the seconds of the compilation to stdout or a file.
+
+  Programs that are kept load within a second, and print nothing.
+  """
+  work = "compiling the sampling program, once for these settings"
+  return progress.elapsed(work, file=file, after=0 if is_cold() else 1)
 
 
 def _own_folder() -> pathlib.Path:

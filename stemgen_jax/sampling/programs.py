@@ -26,6 +26,7 @@ _OPTIONS = (
   "jax_default_matmul_precision",
   "jax_default_prng_impl",
   "jax_enable_x64",
+  "jax_random_seed_offset",
   "jax_threefry_partitionable",
 )
 _DIGEST = hashlib.sha256().digest_size

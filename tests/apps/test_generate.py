@@ -114,7 +114,7 @@ def test_a_cold_run_reports_the_compilation(
   monkeypatch.setattr(compilation, "is_cold", lambda: True)
   run("--context=mix.wav", "--out=a.wav")
   out = capsys.readouterr().out
-  assert "compiling the sampling program, once per machine" in out
+  assert "compiling the sampling program, once for these settings" in out
 
 
 def test_takes_are_named_by_their_seeds(context, fake):
