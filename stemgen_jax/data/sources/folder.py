@@ -58,7 +58,8 @@ class Folder:
 
   The split is that of the table, or of the folder train/, valid/ or test/ that
   the song is in, at any depth; otherwise it follows from the song's name, with
-  a tenth each for valid and test.
+  a tenth each for valid and test. Versions and sections of one song ("v2",
+  "Verse") have the split of the folder around them.
 
   Attributes:
     root: the folder.
@@ -96,7 +97,8 @@ class Folder:
         name: next((row[name] for row in (*rows, *of_album) if row[name]), "")
         for name in ("split", "genre")
       }
-      split = stated["split"] or split or multitracks.split_of(song_id)
+      own = multitracks.split_of(albums.split_id(song_id))
+      split = stated["split"] or split or own
       found = [*self._all_stems(folder, rows)]
       if note:
         found.append(Problem("nested folders", note, left_out=False))
@@ -311,8 +313,7 @@ def _deeper(
     if any(row["file"] for row in listed.get(folder, ())):
       yield place  # a song by the table
       return
-    songs, note = albums.songs_in(folder)
-    for path in songs:
+    for path, note in albums.songs_in(folder):
       name = path.relative_to(root).as_posix()
       inner = place if path == folder else _Place(name, path, split)
       yield inner._replace(note=note)

@@ -34,6 +34,17 @@ def find_category(text: str) -> str | None:
   return None
 
 
+def is_instrument(text: str) -> bool:
+  """Return True if a name is that of an instrument, with no other words."""
+  words = _words(text)
+  return bool(words) and (
+    categories.lookup("".join(words), ignore=_VAGUE) is not None
+    or all(
+      is_vocal(word) or categories.lookup(word, ignore=_VAGUE) for word in words
+    )
+  )
+
+
 def is_vocal(text: str) -> bool:
   """Return True if a file's name mentions singing, as "Lead Vox 2"."""
   return any(_VOCAL.fullmatch(word) for word in _words(text))

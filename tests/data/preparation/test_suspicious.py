@@ -124,10 +124,13 @@ def test_layers_of_a_stem_are_only_likely_duplicates(tmp_path):
   noises = 0.06 * np.random.default_rng(3).standard_normal((2, len(TIME)))
   for pair, kind in (
     ((sub, sub + 0.25 * np.sin(2 * phase)), "likely duplicate"),
-    (hum + noises, "likely duplicate"),  # alike below 300 Hz alone
+    (
+      (hum + noises[0], hum + noises[1]),
+      "likely duplicate",
+    ),  # alike below 300 Hz alone
     ((sub, 0.5 * sub), "near duplicate"),
   ):
-    found = suspicious.copies(stems, np.stack(pair)[:, :, None], RATE)
+    found = suspicious.copies(stems, np.stack([*pair])[:, :, None], RATE)
     assert [(index, x.kind) for index, x in found.items()] == [(1, kind)]
 
 

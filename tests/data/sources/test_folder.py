@@ -3,7 +3,7 @@ import unicodedata
 import pytest
 import trees
 
-from stemgen_jax.data.sources import folder
+from stemgen_jax.data.sources import albums, folder, multitracks
 
 
 def test_instruments_follow_from_names(tmp_path):
@@ -162,14 +162,54 @@ def test_songs_of_an_album_are_songs(tmp_path):
     ("Dry/bass", "Wet/bass"),
     ("Drums/kick", "Overdubs/kick", "Night/kick"),
     ("Night/bass", "stems/bass"),
+    ("Dry/bass", "Dry/drums", "Wet/bass", "Wet/drums"),
+    ("Voices/bass", "Voices/keys", "Night/bass", "Night/keys"),
+    ("bass", "Day/bass", "Day/drums", "Night/bass", "Night/drums"),
   ],
 )
 def test_parts_of_a_song_are_one_song(tmp_path, names):
   for name in names:
     trees.sound(tmp_path / f"Song/{name}.wav")
   (song,) = folder.Folder(str(tmp_path)).songs()
-  assert (song.id, len(song.stems)) == ("Song", len(names))
+  assert song.id == "Song"
+  assert len(song.files) == len(names)
   assert "are parts of this song" in song.problems[-1].message
+
+
+@pytest.mark.parametrize(
+  ("titles", "loose"),
+  [
+    (("Piano Man", "Rocket Man"), ()),
+    (("Drum Song", "Piano Man"), ()),
+    (("One", "Two"), ("preview",)),
+    (("Hello", "Master", "Stereo"), ()),
+  ],
+)
+def test_titles_and_loose_files_do_not_merge_songs(tmp_path, titles, loose):
+  names = [f"{title}/{stem}" for title in titles for stem in ("bass", "keys")]
+  for name in (*names, *loose):
+    trees.sound(tmp_path / f"Album/{name}.wav")
+  songs = [*folder.Folder(str(tmp_path)).songs()]
+  assert [song.id for song in songs] == [f"Album/{title}" for title in titles]
+  for song in songs:
+    assert [stem.category for stem in song.stems] == ["bass", "piano"]
+    assert "are songs" in song.problems[-1].message
+    assert ("left out: preview.wav" in song.problems[-1].message) == bool(loose)
+
+
+def test_versions_and_sections_of_a_song_are_in_one_split(tmp_path):
+  for name in ("Verse", "Chorus", "Bridge", "v1"):
+    trees.sound(tmp_path / f"S/{name}/bass.wav")
+  songs = [*folder.Folder(str(tmp_path)).songs()]
+  assert [song.split for song in songs] == [multitracks.split_of("S")] * 4
+  for name in (
+    *("Verse", "Pre-Chorus 2", "v1", "Alt 1", "Original", "Live Version"),
+    *("Left", "Day 1", "Reel A", "01 Bridge", "Song - Radio Edit", "Part II"),
+    "Takes/Take 3",
+  ):
+    assert albums.split_id(f"Album/Song/{name}") == "Album/Song"
+  for name in ("Album/Live Forever", "Album/One", "Live", "Sides/A", "CD 1"):
+    assert albums.split_id(name) == name
 
 
 def test_files_of_systems_are_ignored(tmp_path):
