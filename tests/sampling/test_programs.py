@@ -55,9 +55,14 @@ def test_other_programs_are_other_files(call, tmp_path, monkeypatch):
   assert call(arguments=wide)[1] == 3
   with jax.default_matmul_precision("highest"):
     assert call()[1] == 4
+  jax.config.update("jax_random_seed_offset", 5)
+  try:
+    assert call()[1] == 5
+  finally:
+    jax.config.update("jax_random_seed_offset", 0)
   monkeypatch.setattr(programs, "_SOURCES", programs._digest(("model",)))
-  assert call()[1] == 5
-  assert len(list(tmp_path.iterdir())) == 5
+  assert call()[1] == 6
+  assert len(list(tmp_path.iterdir())) == 6
 
 
 def test_a_folder_that_cannot_be_written_does_not_matter(call, tmp_path):
