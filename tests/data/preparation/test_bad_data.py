@@ -297,7 +297,7 @@ def test_an_unreadable_table_of_problems_is_written_again(tmp_path):
   silent(root / "train" / "Song 1")
   prepare(root, out)
   text = (out / problems.FILE).read_text()
-  for spoilt in (text.encode("utf-16"), b"\xff;\xfe", b'a,"b'):
+  for spoilt in (text.encode("utf-16")[:-1], b"\xff;\xfe", b'a,"b'):
     (out / problems.FILE).write_bytes(spoilt)
     prepare(root, out)
     assert (out / problems.FILE).read_text() == text
