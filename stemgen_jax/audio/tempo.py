@@ -23,6 +23,8 @@ _LOCAL_SECONDS = 0.5  # on each side, for the mean to subtract
 # Where the autocorrelation is lower, or another tempo nearly as likely, as in
 # noise (0.04) and in random notes (0.99 of the best), nothing is clear.
 _REGULAR, _APART = 0.1, 0.2
+# Seconds that can state a tempo: a 2 s cut of a 120 bpm loop repeats at 96 bpm.
+_SHORTEST, _ENOUGH = 1.5, 5.0
 _STEADY = 100.0  # weight of an even beat in relation to onsets
 _WEAKEST = 0.01  # mean strength of sounds that hardly change
 
@@ -103,6 +105,8 @@ def _tempo(strength: Envelope) -> tuple[float, float]:
   other = np.abs(apart - np.round(apart)) > _SAME
   margin = 1 - max(float(score[other].max()), 0.0) / score[best]
   confidence = min(1, margin / _APART) * min(1, regular[best] / _REGULAR)
+  seconds = frames / FRAME_RATE
+  confidence *= min(1, (seconds - _SHORTEST) / (_ENOUGH - _SHORTEST))
   return float(bpm[best]), float(confidence)
 
 

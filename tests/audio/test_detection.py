@@ -80,3 +80,9 @@ def test_demo_loops_have_their_tempo():
     found = tempo.of(files.read(paths.LOOPS / f"{name}.flac"))
     assert min(abs(found.bpm / x - 1) for x in (60, 120, 240)) < 0.01
     assert found.confidence >= tempo.CLEAR
+
+
+def test_two_seconds_of_a_loop_have_no_clear_tempo():
+  loop = files.read(paths.LOOPS / "drums.flac")
+  cut = Audio(loop.samples[: 2 * loop.sample_rate], loop.sample_rate)
+  assert tempo.of(cut).confidence < tempo.CLEAR
