@@ -13,9 +13,16 @@ from stemgen_jax import disk, signals
 NAME = ".lock"
 """Name of the file in a folder that is being written."""
 
+_BUSY = (
+  "{path}: process {holder} is writing it; wait until that ends, or give "
+  "another output"
+)
+
 
 @contextlib.contextmanager
-def only_writer(path: disk.Path, *, folder: bool = False) -> Iterator[None]:
+def only_writer(
+  path: disk.Path, *, folder: bool = False, busy: str = _BUSY
+) -> Iterator[None]:
   """Be the only process that writes an output, until the end of the block.
 
   Folders that do not exist are made, and removed again if they stay empty.
@@ -24,6 +31,7 @@ def only_writer(path: disk.Path, *, folder: bool = False) -> Iterator[None]:
   Args:
     path: file or folder to write.
     folder: `path` is a folder.
+    busy: message of the error, with {path} and {holder}.
 
   Raises:
     BlockingIOError: another process is writing it.
@@ -39,10 +47,8 @@ def only_writer(path: disk.Path, *, folder: bool = False) -> Iterator[None]:
     try:
       lock.acquire()
     except filelock.Timeout as error:
-      raise BlockingIOError(
-        f"{path}: process {_holder(file)} is writing it; wait until that ends, "
-        "or give another output"
-      ) from error
+      text = busy.format(path=path, holder=_holder(file))
+      raise BlockingIOError(text) from error
     try:
       with signals.cleanup(lambda: file.unlink(missing_ok=True)):
         file.write_text(f"{getpid()} on {socket.gethostname()}", "utf-8")

@@ -38,6 +38,7 @@ _WITH = {
   "bpm": ("export",),
   "overwrite": ("export",),
 }
+_EDITED = ("add", "vary", "regenerate")
 _GENERATING = ("add", "vary", "regenerate", "refresh", "extend", "plan")
 
 
@@ -81,6 +82,8 @@ def run(values: flags.FlagValues) -> None:
         session, values.export, bpm=values.bpm, overwrite=values.overwrite
       )
       print("\n".join(f"wrote {path}" for path in written))
+      if left := session.song.undecided:
+        print(f"not exported: {', '.join(left)} (no kept take)")
 
 
 def table(session: Session) -> str:
@@ -93,7 +96,11 @@ def table(session: Session) -> str:
     stale = session.song.is_stale(layer)
     for clip in layer.clips:
       kept = clip.number == layer.accepted
-      notes = [*mixer, *(["stale: --refresh"] if stale else [])] if kept else []
+      notes = (
+        [*mixer, *([f"stale: --refresh={layer.name}"] if stale else [])]
+        if kept
+        else []
+      )
       fit = "" if clip.fit is None else f"{clip.fit:.2f}"
       rows.append(
         (
@@ -116,6 +123,14 @@ def _check(values: flags.FlagValues) -> None:
   for name, owners in _WITH.items():
     if values[name].present and not _given(values, *owners):
       raise ValueError(f"--{name}: expected with --{' or --'.join(owners)}")
+  for name in _settings():
+    if values[name].present and not _given(values, *_EDITED, "plan"):
+      raise ValueError(
+        f"--{name}: expected with --add, --vary, --regenerate or --plan; "
+        "--refresh and --extend have the settings of the take"
+      )
+  if values["seed"].present and not _given(values, *_EDITED):
+    raise ValueError(f"--seed: expected with --{' or --'.join(_EDITED)}")
   if values.layer and not _given(
     values, "add", "gain_db", "pan", "mute", "solo"
   ):
@@ -213,18 +228,21 @@ def _generate(
 
 
 def _next(values: flags.FlagValues, song: Song, new: list[Clip]) -> str:
-  """Return a command that keeps a new take, adds a layer, or exports all."""
+  """Return a command that keeps a new take, refreshes a stale one, ..."""
   words = ["layer", values.session]
+  model = next_steps.model_flags(values)
   for layer in song.layers:
     fresh = [x for x in new if x in layer.clips and x.number != layer.accepted]
     # Where --add or a plan has kept a take, the others are no better.
     if fresh and (layer.accepted is None or not _given(values, "add", "plan")):
       return next_steps.command([*words, f"--keep={ranked(fresh)[0].number}"])
+  for layer in song.layers:
+    if song.is_stale(layer):
+      return next_steps.command([*words, f"--refresh={layer.name}", *model])
   have = [layer.category for layer in song.layers]
   left = [x for x in exported.instruments(values.weights) if x not in have]
   if not left:
     return next_steps.command([*words, f"--export={values.session}_files"])
-  model = next_steps.model_flags(values)
   return next_steps.command([*words, f"--add={left[0]}", *model])
 
 

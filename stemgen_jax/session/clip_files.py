@@ -34,8 +34,9 @@ class ClipFiles:
     take: Take,
     context: tuple[Part, ...],
     fit: float | None,
+    origin: str = "",
   ) -> Clip:
-    """Write a take and its codes, and return its clip."""
+    """Write a take and its codes, and return its clip; see `Clip`."""
     path = self._folder / f"{number:04}-{take.name}.flac"
     with warnings.catch_warnings():
       # The gain of the file is undone when it is read.
@@ -47,7 +48,7 @@ class ClipFiles:
       name=f"{take.stem}, seed {take.seed}",
       file_gain_db=-gains[path],
       seed=take.seed,
-      origin=take.origin,
+      origin=origin or take.origin,
       fit=fit,
       elapsed=round(take.elapsed, 2),
       context=context,

@@ -6,7 +6,7 @@ import functools
 from stemgen_jax import audio as audio_lib
 from stemgen_jax.generation.request import Extend, GenerationRequest, Progress
 from stemgen_jax.generation.stemgen import StemGen
-from stemgen_jax.session import mixing
+from stemgen_jax.session import edits, mixing
 from stemgen_jax.session.song import Clip, Song
 from stemgen_jax.session.state import State
 
@@ -78,8 +78,9 @@ def _lengthened(
       written = functools.partial(files.write_own, sound=sound, name=name)
       new[clip.number] = state.write(written)
       continue
+    edit = Extend(files.take(clip))
     request = GenerationRequest(
-      edit=Extend(files.take(clip)),
+      edit=edit,
       context=files.mix(clip.context, clips | new, song),
       progress=progress,
     )
@@ -91,7 +92,11 @@ def _lengthened(
       if part.clip in new
     )
     written = functools.partial(
-      files.write_take, take=take, context=parts, fit=clip.fit
+      files.write_take,
+      take=take,
+      context=parts,
+      fit=clip.fit,
+      origin=edits.described(edit, clip.number),
     )
     new[clip.number] = state.write(written)
   return new

@@ -1,5 +1,6 @@
 """A session: a song that is built layer by layer, kept in one folder."""
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from stemgen_jax.generation.request import (
 )
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.generation.take import Take
-from stemgen_jax.session import longer, mixing, own_audio, store
+from stemgen_jax.session import edits, longer, mixing, own_audio, store
 from stemgen_jax.session.ranking import fit, ranked
 from stemgen_jax.session.song import Clip, Layer, Part, Song
 from stemgen_jax.session.state import Job, State
@@ -182,30 +183,18 @@ class Session:
         f"layer {layer!r} is for {target.category or 'your own audio'}, not "
         f"{stem}: leave the layer out to add another one"
       )
-    parts = song.parts(without=target.name)
     if seed is None:
       seed = target.unused_seed
-    context = self._state.mix(parts)
     request = GenerationRequest(
-      context=context,
       stem=stem,
       genre=genre,
       role=role,
       seeds=range(seed, seed + takes),
-      loop=song.loop,
       settings=settings,
       progress=progress,
     )
-    made = model.run(request.validate())
-    job = Job(target.name, song.samples)
-    clips = []
-    with mixing.silence_expected(parts):
-      for take in made:
-        clips.append(self._write_take(take, parts, context))
-        self._state.add(clips[-1], stem, job)
-        if on_clip:
-          on_clip(clips[-1])
-    return ranked(clips)
+    parts = song.parts(without=target.name)
+    return self._generate(model, request, song, target.name, parts, on_clip)
 
   def vary(
     self,
@@ -251,27 +240,29 @@ class Session:
   def refresh(
     self, model: StemGen, layer: str, *, progress: Progress = True
   ) -> Clip:
-    """Generate the accepted take of a layer again, for the present context.
+    """Generate the stale take of a layer again, for the layers of its context.
 
-    It keeps its seed and settings; the former take stays as an alternate.
+    These are at their present takes, without removed ones. Seed and settings
+    stay, but not an edit, with a warning. The former take is an alternate.
 
     Raises:
-      ValueError: the layer has no accepted take.
+      ValueError: the layer has no accepted take, or it is not stale.
     """
-    target = self.song.layer(layer)
-    if target.clip is None or not target.clip.generated:
-      raise ValueError(f"layer {layer!r} has no generated take to refresh")
-    old = self.take(target.clip.number)
-    [clip] = self.generate(
-      model,
-      old.stem,
-      layer=layer,
-      seed=old.seed,
+    song = self.song
+    former = song.stale_take(layer)
+    edits.warn_of_loss(former)
+    old = self.take(former.number)
+    request = GenerationRequest(
+      stem=old.stem,
       genre=old.genre,
       role=old.role,
+      seeds=[old.seed],
       settings=old.settings,
       progress=progress,
     )
+    there = self._state.layers_of([part.clip for part in former.context])
+    parts = song.parts_of(there - {layer})
+    [clip] = self._generate(model, request, song, layer, parts)
     self._state.update(lambda song: song.accepted(clip.number))
     return clip
 
@@ -347,6 +338,29 @@ class Session:
     """Return the context that a take was generated for."""
     return self._state.mix(self.song.find(clip)[1].context)
 
+  def _generate(
+    self,
+    model: StemGen,
+    request: GenerationRequest,
+    song: Song,
+    layer: str,
+    parts: tuple[Part, ...],
+    on_clip: OnClip | None = None,
+  ) -> list[Clip]:
+    """Generate the takes of a request for a context of parts."""
+    context = self._state.mix(parts)
+    request = dataclasses.replace(request, context=context, loop=song.loop)
+    made = model.run(request.validate())
+    job = Job(layer, song.samples)
+    clips = []
+    with mixing.silence_expected(parts):
+      for take in made:
+        clips.append(self._write_take(take, parts, context))
+        self._state.add(clips[-1], take.stem, job)
+        if on_clip:
+          on_clip(clips[-1])
+    return ranked(clips)
+
   def _edit(
     self,
     model: StemGen,
@@ -361,8 +375,9 @@ class Session:
     layer, old = song.find(clip)
     if seed is None:
       seed = layer.unused_seed
+    edit = edit_of(self.take(clip))
     request = GenerationRequest(
-      edit=edit_of(self.take(clip)),
+      edit=edit,
       seeds=[seed],
       settings=settings,
       progress=progress,
@@ -370,14 +385,16 @@ class Session:
     with mixing.silence_expected(old.context):
       [take] = model.run(request.validate())
     context = self._state.mix(old.context)
-    new = self._write_take(take, old.context, context)
+    new = self._write_take(
+      take, old.context, context, edits.described(edit, clip)
+    )
     self._state.add(new, layer.category, Job(layer.name, song.samples))
     return new
 
   def _write_take(
-    self, take: Take, parts: tuple[Part, ...], context: Audio
+    self, take: Take, parts: tuple[Part, ...], context: Audio, origin: str = ""
   ) -> Clip:
     files, found = self._state.files, fit(take, context)
     return self._state.write(
-      lambda number: files.write_take(number, take, parts, found)
+      lambda number: files.write_take(number, take, parts, found, origin)
     )

@@ -6,7 +6,7 @@ the song before. Nothing here reads or writes files.
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from stemgen_jax import categories
 from stemgen_jax.audio import LONGEST
@@ -45,7 +45,8 @@ class Clip:
     file_gain_db: gain that restores the level, if the file was lowered so as
       not to clip.
     seed: seed of the take; None for the user's own audio.
-    origin: edit and name of the edited take; "" for others.
+    origin: edit and number of the edited take, such as "30 % of take 3 varied";
+      "" for others.
     fit: how well the take fits its context, higher is better; None if unknown.
     elapsed: seconds of work.
     context: context of the take.
@@ -172,22 +173,50 @@ class Song:
 
   def parts(self, without: str = "") -> tuple[Part, ...]:
     """Return the context of new takes: the audible layers but one."""
-    return tuple(
-      Part(layer.accepted, layer.gain_db, layer.pan)
-      for layer in self.audible
-      if layer.name != without and layer.accepted is not None
-    )
+    return tuple(_part(x) for x in self.audible if x.name != without)
+
+  def parts_of(self, names: Collection[str]) -> tuple[Part, ...]:
+    """Return the accepted takes of layers, also of those that are muted."""
+    there = [x for x in self.layers if x.clip is not None]
+    return tuple(_part(x) for x in there if x.name in names)
+
+  @property
+  def undecided(self) -> list[str]:
+    """Names of the layers without an accepted take."""
+    return [layer.name for layer in self.layers if layer.clip is None]
 
   def is_stale(self, layer: Layer) -> bool:
     """Return whether the context of the accepted take has changed since.
 
     It has if a layer of it is gone, or has another take, gain or pan. Muting a
-    layer to listen, and layers that came later, do not count.
+    layer to listen, and layers that came later, do not count, nor does a layer
+    whose take was generated for this one: each of two would make the other
+    stale for ever.
     """
     if layer.clip is None:
       return False
-    now = {Part(x.accepted or 0, x.gain_db, x.pan) for x in self.layers}
-    return not now.issuperset(layer.clip.context)
+    own = _part(layer)
+    return any(
+      _part(one) != part and not (one.clip and own in one.clip.context)
+      for part in layer.clip.context
+      for one in [self._owner(part.clip)]
+    )
+
+  def stale_take(self, name: str) -> Clip:
+    """Return the accepted take of a layer, if it is stale.
+
+    Raises:
+      ValueError: no such layer, or it has no generated take, or no stale one.
+    """
+    layer = self.layer(name)
+    if layer.clip is None or not layer.clip.generated:
+      raise ValueError(f"layer {name!r} has no generated take to refresh")
+    if not self.is_stale(layer):
+      raise ValueError(
+        f"{name} is not stale: the layers that take {layer.accepted} was "
+        "generated for are the same; add takes of it instead"
+      )
+    return layer.clip
 
   def with_layer(self, layer: Layer) -> "Song":
     """Return the song with a layer in place of that of its name, or on top."""
@@ -271,12 +300,22 @@ class Song:
       name = f"{base}-{count}"
     return name
 
+  def _owner(self, clip: int) -> Layer:
+    for layer in self.layers:
+      if any(one.number == clip for one in layer.clips):
+        return layer
+    return Layer(name="")
+
   def _names(self) -> str:
     return _listed([layer.name for layer in self.layers])
 
   def _numbers(self) -> str:
     numbers = [one.number for layer in self.layers for one in layer.clips]
-    return _listed(list(map(str, numbers)))
+    return _listed(list(map(str, sorted(numbers))))
+
+
+def _part(layer: Layer) -> Part:
+  return Part(layer.accepted or 0, layer.gain_db, layer.pan)
 
 
 def _check(name: str, value: float, least: float, most: float) -> None:

@@ -5,7 +5,7 @@ import dataclasses
 import pathlib
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from stemgen_jax import locks
 from stemgen_jax.audio import Audio
@@ -48,7 +48,11 @@ class State:
   def __init__(self, folder: pathlib.Path, start: Callable[[], store.History]):
     """Use `of`."""
     held = contextlib.ExitStack()
-    held.enter_context(locks.only_writer(folder, folder=True))
+    busy = (
+      "{path} is open in the studio or another command (process {holder}); end "
+      "it first"
+    )
+    held.enter_context(locks.only_writer(folder, folder=True, busy=busy))
     try:
       self._history = start()
     except BaseException:
@@ -179,6 +183,15 @@ class State:
       for song in self._history.songs()
       for layer in song.layers
       for clip in layer.clips
+    }
+
+  def layers_of(self, clips: Collection[int]) -> set[str]:
+    """Return the names of the layers of clips, also of discarded ones."""
+    return {
+      layer.name
+      for song in self._history.songs()
+      for layer in song.layers
+      if any(clip.number in clips for clip in layer.clips)
     }
 
   def mix(self, parts: Iterable[Part]) -> Audio:

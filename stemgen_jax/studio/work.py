@@ -55,10 +55,9 @@ def check(request: object, session: Session) -> str:
           )
       return layer.name
     case bodies.Refresh():
-      layer = found_layer(session, request.layer)
-      if layer.clip is None or not layer.clip.generated:
-        raise ValueError(f"layer {layer.name!r} has no take to refresh")
-      return layer.name
+      found_layer(session, request.layer)
+      session.song.stale_take(request.layer)
+      return request.layer
     case bodies.Extend():
       if session.song.loop:
         raise ValueError("the song is a loop, which has no end to extend")
@@ -199,13 +198,13 @@ def _run(
     case bodies.Vary() | bodies.Regenerate():
       _edit(running, session, model, request, done)
     case bodies.Refresh():
-      clip = session.song.layer(request.layer).clip
-      job = _begun(running, session, clip.seed if clip else None)
+      layer = session.song.layer(request.layer)
+      job = _begun(running, session, layer.clip.seed if layer.clip else None)
       made = _made(job, session, edited=False)
       if made and not job.clips:
         session.accept(made[-1].number)
         done(made[-1])
-      elif not job.clips:
+      elif not job.clips and session.song.is_stale(layer):  # no other job did
         done(session.refresh(model, request.layer))
     case bodies.Extend():
       song, resumed = session.song, running.job.first > 0

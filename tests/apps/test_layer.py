@@ -1,5 +1,6 @@
 """Tests of the layer command, with a stand-in for the model."""
 
+import os
 import re
 
 import numpy as np
@@ -75,9 +76,26 @@ def test_song_is_built_and_exported(run, beat, fake):
   assert "wrote files/02-bass.wav" in out.replace("\\", "/")
   mix = audio.read("files/mix.wav").samples
   assert mix.shape == audio.read(beat).samples.shape
+  assert out.endswith("wrote files/song.rpp\n".replace("/", os.sep))
   session = Session.open("song")
   np.testing.assert_allclose(mix, session.mix()[0].samples, atol=1e-6)
   assert len(session.song.layer("bass").clips) == 3
+
+
+def test_stale_take_is_refreshed_next(run, beat, fake):
+  run(f"--context={beat}", "--add=bass", "--keep_best")
+  out = run("--add=drums", "--export=files")
+  assert out.endswith("not exported: drums (no kept take)\n")
+  run("--layer=beat-1", "--gain_db=-3")
+  out = run("--keep=3")
+  assert "stale: --refresh=bass" in out
+  assert out.endswith(" layer song --refresh=bass\n")
+  error = run("--refresh=bass", "--preset=fast", expect=1)
+  assert "--preset: expected with --add, --vary, --regenerate or" in error
+  assert "--seed: expected" in run("--refresh=bass", "--seed=2", expect=1)
+  out = run("--refresh=bass")
+  assert out.endswith(" layer song --refresh=drums\n")
+  assert "bass is not stale" in run("--refresh=bass", expect=1)
 
 
 def test_plan_is_replayed(run, fake):

@@ -82,7 +82,7 @@ def test_one_process_has_a_session_and_shares_it(session):
   code = "import sys; from stemgen_jax.session import Session as s; s.open("
   run = [sys.executable, "-c", f"{code}sys.argv[1])", session.folder]
   refused = subprocess.run(run, capture_output=True, text=True, check=False)
-  assert f"process {os.getpid()} on " in refused.stderr
+  assert f"command (process {os.getpid()} on " in refused.stderr
   session.close()
   assert subprocess.run(run, check=False).returncode == 0
   with pytest.raises(ValueError, match="the session is closed"):
@@ -197,6 +197,8 @@ def test_edits_are_further_takes_with_the_context_of_the_first(
   varied = session.vary(sampler, clip.number, share=0.5)
   redone = session.regenerate(sampler, clip.number, [(0.1, 0.2)])
   assert [varied.seed, redone.seed] == [6, 7]
+  assert varied.origin == "50 % of take 2 varied"
+  assert redone.origin == "regenerated 0.10-0.20 s of take 2"
   assert varied.context == redone.context == clip.context
   layer = session.song.layer("bass")
   assert [one.number for one in layer.clips] == [2, 3, 4]
@@ -230,6 +232,44 @@ def test_take_is_stale_when_a_layer_of_its_context_changed(session, sampler):
   same(session.audio(new.number), expected.audio)
   with pytest.raises(ValueError, match="no generated take to refresh"):
     session.refresh(sampler, "drum-loop")
+  with pytest.raises(ValueError, match=r"bass is not stale: .* take 3 was"):
+    session.refresh(sampler, "bass")
+
+
+def stale(session):
+  song = session.song
+  return [layer.name for layer in song.layers if song.is_stale(layer)]
+
+
+def test_refresh_ends(session, sampler):
+  for stem in ("bass", "piano"):
+    [clip] = session.generate(sampler, stem, settings=FAST)
+    session.accept(clip.number)
+  session.change(lambda song: song.adjusted("drum-loop", gain_db=-1))
+  assert stale(session) == ["bass", "piano"]
+  bass = session.refresh(sampler, "bass")
+  assert [part.clip for part in bass.context] == [1]
+  session.change(lambda song: song.discarded(2))  # the former bass
+  piano = session.refresh(sampler, "piano")
+  assert [part.clip for part in piano.context] == [1, bass.number]
+  assert stale(session) == []
+  # A further bass is generated for the piano: neither makes the other stale.
+  [more] = session.generate(sampler, "bass", layer="bass", settings=FAST)
+  session.accept(more.number)
+  assert stale(session) == []
+  session.change(lambda song: song.without_layer("bass"))
+  [part] = session.refresh(sampler, "piano").context
+  assert part.clip == 1
+  assert stale(session) == []
+
+
+def test_refresh_of_an_edited_take_warns(session, sampler):
+  session.accept(bass(session, sampler)[0].number)
+  varied = session.vary(sampler, 2, share=0.3)
+  session.accept(varied.number)
+  session.change(lambda song: song.adjusted("drum-loop", gain_db=-1))
+  with pytest.warns(UserWarning, match=r"edit \(30 % of take 2 varied\)"):
+    assert session.refresh(sampler, "bass").origin == ""
 
 
 def test_longer_song_keeps_its_beginning(session, sampler):

@@ -75,10 +75,14 @@ def test_finished_takes_of_a_cancelled_job_stay(started, steps):
 def test_takes_are_varied_redone_refreshed_and_extended(started):
   started.wait(started.generate(seed=1))
   started.post("/clips/2/accept")
+  refresh = {"kind": "refresh", "layer": "bass"}
+  error = started.post("/jobs", refresh, 400)["error"]
+  assert error.startswith("bass is not stale")
+  started.call("PATCH", "/layers/mix", json={"gain_db": -1.0})
   jobs = [
     {"kind": "vary", "clip": 2, "share": 0.4},
     {"kind": "regenerate", "clip": 2, "regions": [[0.1, 0.3]], "seed": 9},
-    {"kind": "refresh", "layer": "bass"},
+    refresh,
     {"kind": "extend", "seconds": 0.8},
   ]
   ended = [started.wait(started.post("/jobs", job, 202)["id"]) for job in jobs]
@@ -97,8 +101,8 @@ def test_takes_are_varied_redone_refreshed_and_extended(started):
   origins = [clip["origin"] for clip in song["layers"][1]["clips"]]
   assert origins == [
     "",
-    "varied 0.4 from level 0 of bass-seed1",
-    "regenerated 0.10-0.30 s of bass-seed1",
+    "40 % of take 2 varied",
+    "regenerated 0.10-0.30 s of take 2",
     "",
   ]
   assert song["layers"][1]["clips"][2]["seed"] == 9
@@ -121,7 +125,7 @@ def test_takes_are_varied_redone_refreshed_and_extended(started):
     ({"kind": "vary", "clip": 7}, 404, "no take 7"),
     ({"kind": "regenerate", "clip": 2, "regions": [[0.3, 0.2]]}, 400, "region"),
     ({"kind": "regenerate", "clip": 2, "regions": []}, 422, "regions"),
-    ({"kind": "refresh", "layer": "bass"}, 400, "no take to refresh"),
+    ({"kind": "refresh", "layer": "bass"}, 400, "no generated take"),
     ({"kind": "extend", "seconds": 0.5}, 400, "expected more than 0.50"),
     ({"kind": "extend", "seconds": 601}, 422, "less than or equal to 600"),
   ],

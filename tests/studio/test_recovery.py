@@ -120,7 +120,7 @@ def test_a_start_on_a_full_disk_is_repeated(client, full_disk):
     [
       {"kind": "vary", "clip": 1},
       {"kind": "regenerate", "clip": 1, "regions": [[0.1, 0.3]]},
-      {"kind": "refresh", "layer": "bass"},
+      {"kind": "refresh", "layer": "piano"},
     ],
     [{"kind": "extend", "seconds": 0.8}],
   ],
@@ -128,14 +128,17 @@ def test_a_start_on_a_full_disk_is_repeated(client, full_disk):
 def test_a_job_whose_end_was_not_noted_is_not_repeated(jobs, folder, model):
   with serving(folder, model) as client:
     client.post("/song", NOTHING)
-    ids = [client.generate(seed=1)]
-    client.wait(ids[0])
-    client.post("/clips/1/accept")
+    ids = []
+    for number, category in enumerate(("bass", "piano"), 1):
+      ids.append(client.generate(category=category, seed=1))
+      client.wait(ids[-1])
+      client.post(f"/clips/{number}/accept")
+    client.call("PATCH", "/layers/bass", json={"gain_db": -1.0})
     ids += [client.post("/jobs", job, 202)["id"] for job in jobs]
     clips = [client.wait(id)["clips"] for id in ids]
     song = client.get("/song")
   stored = json.loads((folder / "studio.json").read_text())
-  for job in stored["jobs"][1:]:
+  for job in stored["jobs"][2:]:
     job |= {"state": "running", "clips": []}
   disk.write_json(folder / "studio.json", stored)
   with serving(folder, model) as client:

@@ -56,10 +56,11 @@ function chip(layer, clip) {
   return h("span", { class: classes.filter(Boolean).join(" ") }, star, main);
 }
 
-// As "varied · seed 3"; the origin is "varied 50 % of bass-seed0".
+// As "varied · seed 3"; the origin is "50 % of take 3 varied".
 function originOf(clip) {
   const edits = { varied: "varied", regenerated: "redone", extended: "longer" };
-  const edit = edits[(clip.origin ?? "").split(" ")[0]];
+  const words = (clip.origin ?? "").match(/varied|regenerated|extended/) ?? [];
+  const edit = edits[words[0]];
   return edit ? `${edit} \u00b7 seed ${clip.seed}` : `seed ${clip.seed}`;
 }
 
