@@ -26,6 +26,8 @@ _REGULAR, _APART = 0.1, 0.2
 # Seconds that can state a tempo: a 2 s cut of a 120 bpm loop repeats at 96 bpm.
 _SHORTEST, _ENOUGH = 1.5, 5.0
 _STEADY = 100.0  # weight of an even beat in relation to onsets
+_BAR = 4  # beats
+_NEAR = 0.04  # share by which two measures of a tempo may differ
 _WEAKEST = 0.01  # mean strength of sounds that hardly change
 
 Envelope = Float[np.ndarray, " t"]
@@ -49,6 +51,21 @@ class Tempo(NamedTuple):
 def of(sound: Audio) -> Tempo:
   """Detect tempo and beats."""
   return of_strength(onset_strength(sound))
+
+
+def of_loop(sound: Audio) -> Tempo:
+  """Detect the tempo of one period of a loop, which has whole bars of 4 beats.
+
+  Without a whole number of bars near the detected tempo, it has whole beats.
+  """
+  found = of(sound)
+  for whole in (_BAR, 1):
+    count = whole * max(1, round(sound.seconds * found.bpm / 60 / whole))
+    bpm = 60 * count / sound.seconds
+    if abs(bpm - found.bpm) < _NEAR * found.bpm:
+      beats = np.arange(count) * sound.seconds / count
+      return Tempo(bpm, found.confidence, beats)
+  return found
 
 
 def onset_strength(sound: Audio) -> Envelope:
@@ -150,4 +167,4 @@ def _refined(bpm: float, frames: np.ndarray, strength: Envelope) -> float:
     return bpm
   period = np.polyfit(np.arange(len(frames)), frames, 1, w=strength + 1e-6)[0]
   found = 60 * FRAME_RATE / float(period)
-  return found if abs(found / bpm - 1) < 0.04 else bpm
+  return found if abs(found / bpm - 1) < _NEAR else bpm

@@ -56,7 +56,8 @@ class Facts:
 
   def _detect(self, numbers: tuple[int, ...]) -> dict[str, Any]:
     try:
-      return _detect([self._session.audio(number) for number in numbers])
+      sounds = [self._session.audio(number) for number in numbers]
+      return _detect(sounds, self._session.song.loop)
     except (ValueError, OSError):  # a clip was removed meanwhile
       return _UNKNOWN
     except Exception:  # a bug, or no memory: the song is shown without them
@@ -64,13 +65,13 @@ class Facts:
       return _UNKNOWN
 
 
-def _detect(sounds: list[Audio]) -> dict[str, Any]:
+def _detect(sounds: list[Audio], loop: bool) -> dict[str, Any]:
   length = max(len(sound.samples) for sound in sounds)
   summed = np.zeros((length, sounds[0].channels), np.float32)
   for sound in sounds:
     summed[: len(sound.samples)] += sound.samples
   mix = Audio(summed, sounds[0].sample_rate)
-  beat, found = tempo.of(mix), key.of(mix)
+  beat, found = (tempo.of_loop if loop else tempo.of)(mix), key.of(mix)
   return {
     "tempo": {
       "bpm": round(beat.bpm, 2),

@@ -16,7 +16,7 @@ from stemgen_jax.studio.errors import (
   MissingError,
   RequestError,
 )
-from stemgen_jax.studio.open_song import OpenSong, job_as_json
+from stemgen_jax.studio.open_song import OpenSong, job_as_json, titled
 from stemgen_jax.studio.studio import Studio, loops
 
 router = APIRouter()
@@ -256,10 +256,17 @@ def get_mix(
 
 @router.post("/export", tags=["song"])
 def export(request: Request) -> JsonObject:
-  """Write the layers, the mix and projects for DAWs to a zip file."""
+  """Write the layers, the mix and projects for DAWs to a zip file.
+
+  `left_out` has the titles of layers without an accepted take.
+  """
   song = _studio(request).song
   path = open_song.exported(song, song.session.folder / _EXPORTS)
-  return {"url": f"/export/{urllib.parse.quote(path.name)}"}
+  left_out = [titled(name) for name in song.session.song.undecided]
+  return {
+    "url": f"/export/{urllib.parse.quote(path.name)}",
+    "left_out": left_out,
+  }
 
 
 @router.get("/export/{name}", tags=["song"])

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import zipfile
 
 import numpy as np
 import pytest
@@ -32,11 +33,11 @@ def curl_commands():
   return re.findall(r"^ {4}(curl .*)$", text, flags=re.MULTILINE)
 
 
-def test_curl_commands_of_the_readme_run(folder, model, tmp_path):
+def test_curl_commands_of_the_readme_run(model, tmp_path):
   lines, answers = curl_commands(), []
   assert len(lines) >= 12
   audio.write(tmp_path / "my_mix.wav", music(1.0))
-  with serving(folder, model) as client:
+  with serving(tmp_path / "my_song", model) as client:
     for line in lines:
       assert ADDRESS in line
       line = line.replace(ADDRESS, client.url).replace("60", "1")
@@ -55,7 +56,11 @@ def test_curl_commands_of_the_readme_run(folder, model, tmp_path):
     _, bass = client.get("/song")["layers"]
   assert [clip["seed"] for clip in bass["clips"]] == [3, 4, 5]
   assert (bass["clip"], bass["gain_db"]) == (3, 0)
-  assert json.loads(answers[-1]) == {"url": "/export/song-2.zip"}
+  assert json.loads(answers[-2]) == {
+    "url": "/export/my_song-2.zip",
+    "left_out": [],
+  }
+  assert zipfile.is_zipfile(tmp_path / "my_song.zip")
   assert soundfile.info(tmp_path / "bass.wav").duration == 1.0
   assert any(text.startswith("event: song\ndata: {") for text in answers)
 

@@ -45,8 +45,11 @@ def test_a_song_is_started_from_a_loop(client):
       for name, value in stream
       if name == "song" and value["tempo"]
     )
-  assert abs(tempo["bpm"] - 120) < 1
-  assert tempo["clear"]
+  assert (tempo["bpm"], tempo["bar_seconds"], tempo["clear"]) == (120, 2, True)
+  assert tempo["beats"] == [beat / 2 for beat in range(16)]
+  rpp = client.call("GET", client.post("/export")["url"]).content
+  with zipfile.ZipFile(io.BytesIO(rpp)) as archive:
+    assert b"TEMPO 120.000000 4 4" in archive.read("song.rpp")
   (layer,) = song["layers"]
   assert (layer["category"], layer["clip"], layer["audible"]) == (
     "drums",
@@ -148,7 +151,10 @@ def test_takes_are_accepted_and_discarded(started):
 def test_the_export_is_that_of_the_command(started, tmp_path):
   started.wait(started.generate())
   started.post("/clips/2/accept")
-  url = started.post("/export")["url"]
+  started.wait(started.generate(category="synth lead"))
+  answer = started.post("/export")
+  url, without = answer["url"], answer["left_out"]
+  assert without == ["Synth lead"]
   assert url == "/export/song.zip"
   archive = zipfile.ZipFile(io.BytesIO(started.call("GET", url).content))
   session = Session.open(started.studio.folder)  # of this process
@@ -277,7 +283,7 @@ def test_the_present_folder_is_exported_and_left(
 
 
 def test_a_song_without_tempo_and_key_is_shown(started, monkeypatch):
-  def failing(sounds):
+  def failing(sounds, loop):
     raise MemoryError
 
   monkeypatch.setattr(facts, "_detect", failing)

@@ -17,6 +17,7 @@ pytestmark = [
   pytest.mark.filterwarnings("ignore:the context has a DC offset"),
 ]
 CTRL = 2
+NOTE = "document.querySelector('#panel').innerText"
 IDLE = "!document.querySelector('.job')"
 
 
@@ -58,7 +59,7 @@ def test_a_song_of_three_layers_from_a_loop_to_its_export(
   generate(page, "Bass", 2)
   page.wait(f"{takes(2, 2)} && {IDLE}")
   page.press("2")  # hear the second
-  page.click(".take-action", "Keep take 2")
+  page.click(".take-action", "Keep take 3")
   page.wait(accepted(2, 2))
   generate(page, "Piano", 1)
   page.wait(f"{takes(1, 3)} && {IDLE}")
@@ -79,6 +80,10 @@ def test_a_song_of_three_layers_from_a_loop_to_its_export(
   page.wait(accepted(2, 3))
   page.press("z", CTRL)
   page.wait(accepted(1, 3))
+  page.press("2")
+  page.wait(f"{NOTE}.includes('This keeps take 5 of Piano.')")
+  page.press("1")
+  page.wait(f"!{NOTE}.includes('This keeps')")
   bass, piano = layer_of(client, "bass"), layer_of(client, "piano")
   assert bass["clip"] == bass["clips"][1]["number"]
   assert piano["clip"] == piano["clips"][0]["number"]
@@ -102,7 +107,10 @@ def test_a_song_of_three_layers_from_a_loop_to_its_export(
   np.testing.assert_allclose(total, mix.samples, atol=1e-5)
 
 
-def test_jobs_survive_the_page_and_one_is_cancelled(client, steps, browser):
+def test_jobs_survive_the_page_and_one_is_cancelled(
+  client, steps, browser, model
+):
+  model.metadata["categories"] = ["bass", "piano", "synth_lead"]
   steps.hold()
   with tab(browser, client) as page:
     start_drums(page)
@@ -113,8 +121,10 @@ def test_jobs_survive_the_page_and_one_is_cancelled(client, steps, browser):
     page.wait("document.querySelectorAll('.lane').length === 4")
     page.wait(
       "document.querySelector('.lane:nth-child(3)').textContent"
-      ".includes('Waiting for 1 job')"
+      ".includes('Next in line')"
     )
+    page.click("#panel .chip", "Drums")
+    page.wait(f"{NOTE}.includes('were not trained on drums')")
     page.click(".lane:nth-child(3) .job button", "Cancel")
     page.wait("document.querySelectorAll('.lane').length === 3")
     steps.free()
@@ -198,7 +208,7 @@ def test_two_pages_show_the_same_song(client, browser, page):
     other.wait("document.querySelector('.lane')")
     generate(page, "Bass")
     other.wait(takes(1, 2))
-    other.click(".take-action", "Keep take 1")
+    other.click(".take-action", "Keep take 2")
     page.wait(accepted(1, 2))
     page.click(".lane:nth-child(1) .mute")
     other.wait("document.querySelector('.lane.muted')")

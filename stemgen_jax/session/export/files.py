@@ -84,7 +84,7 @@ def export(
     samples=song.samples,
     sample_rate=song.sample_rate,
     channels=song.channels,
-    bpm=bpm or _detected_bpm(mix),
+    bpm=bpm or _detected_bpm(mix, song.loop),
     mix_gain_db=gain_db,
     comment=_plain("\n".join([*(map(_describe, layers)), LICENCES])),
   )
@@ -99,8 +99,8 @@ def _plain(text: str) -> str:
   return "".join(x for x in text if x.isprintable() or x == "\n")
 
 
-def _detected_bpm(mix: Audio) -> float:
-  found = tempo.of(mix)
+def _detected_bpm(mix: Audio, loop: bool) -> float:
+  found = tempo.of_loop(mix) if loop else tempo.of(mix)
   return found.bpm if found.confidence >= tempo.CLEAR else _DEFAULT_BPM
 
 

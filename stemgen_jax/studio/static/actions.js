@@ -93,12 +93,15 @@ export function preview(layer, changes) {
   update({ song: { ...state.song, layers } });
 }
 
-/** Accept what is heard of layers that have no accepted take yet. */
-export async function keepHeard() {
+/** Accept what is heard of all layers; returns it, or null after a fault. */
+async function keepHeard() {
+  const kept = [];
   for (const layer of undecided()) {
-    if (!(await keep(layer, heard(layer)))) return false;
+    const number = heard(layer);
+    if (!(await keep(layer, number))) return null;
+    kept.push(`take ${number} of ${layer.title}`);
   }
-  return true;
+  return kept;
 }
 
 /** Queue a job; its layer shows it. */
@@ -169,13 +172,19 @@ export const extend = (seconds) => queue({ kind: "extend", seconds });
 /** Export the song and download the zip. */
 export function download() {
   return attempt(async () => {
-    if (!(await keepHeard())) return;
+    const kept = await keepHeard();
+    if (!kept) return;
     tell("Writing the files of the song", "busy");
-    const { url } = await post("/export");
+    const { url, left_out: without } = await post("/export");
     const link = document.createElement("a");
     link.href = url;
     link.download = "";
     link.click();
-    tell("Exported: one wav per layer, the mix, and projects for DAWs.");
+    const lines = ["Exported: one wav per layer, the mix, projects for DAWs."];
+    if (kept.length) lines.push(`This kept ${kept.join(", ")}.`);
+    if (without.length) {
+      lines.push(`Not exported: ${without.join(", ")} (no kept take).`);
+    }
+    tell(lines.join(" "));
   });
 }

@@ -1,7 +1,7 @@
 /** A job inside the lane that it fills: progress, time left, Cancel. */
 
 import * as actions from "./actions.js";
-import { about, count, h, setText, show } from "./dom.js";
+import { about, h, setText, show } from "./dom.js";
 import { active, state, update } from "./store.js";
 
 const dismissed = new Set(JSON.parse(sessionStorage.dismissed ?? "[]"));
@@ -27,9 +27,8 @@ function headline(job) {
   if (job.state === "failed") return `${VERBS[job.kind]} failed: ${job.error}`;
   if (job.state === "queued") {
     const before = active().findIndex((one) => one.id === job.id);
-    return before > 0
-      ? `Waiting for ${count(before, "job")} before it`
-      : "Starting";
+    if (before === 1) return "Next in line";
+    return before ? `Waiting for ${before} jobs before it` : "Starting";
   }
   if (job.kind === "generate" && job.takes > 1) {
     const number = Math.min(job.done + 1, job.takes);
@@ -42,7 +41,7 @@ function headline(job) {
 function detail(job) {
   const left = job.seconds_left;
   const time = left === null ? job.stage : `${about(left)} left`;
-  return [time, "playing is fine meanwhile"].filter(Boolean).join(" \u00b7 ");
+  return [time, "you can keep playing"].filter(Boolean).join(" \u00b7 ");
 }
 
 export class JobRow {

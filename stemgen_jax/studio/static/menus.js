@@ -42,7 +42,7 @@ export function layerMenu(layer, anchor) {
   const number = heard(layer);
   const clip = layer.clips.find((one) => one.number === number);
   const others = layer.clips.length > 1;
-  const name = takeName(layer, number);
+  const name = takeName(number);
   const pan = h("input", {
     type: "range",
     min: -1,

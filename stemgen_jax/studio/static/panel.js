@@ -12,6 +12,8 @@ const TAKES = [1, 2, 3, 6];
 // Layers in the order in which most songs are built.
 const ORDER = "drums bass piano synth_lead synth_pad guitar strings".split(" ");
 const STRANGE = "These weights were not trained on it: expect poor results";
+const untrained = (title) =>
+  `The weights were not trained on ${title.toLowerCase()}: expect poor results.`;
 const FIRST = "Add the first layer";
 const NEXT = "Add a layer that fits all of this";
 const WORDS = { context: "mix", category: "instrument" };
@@ -72,7 +74,7 @@ export class Panel {
     const none = !song.layers.length;
     setText(this.heading, none ? FIRST : NEXT);
     const waiting = undecided().map(
-      (layer) => `${takeName(layer, heard(layer))} of ${layer.title}`,
+      (layer) => `${takeName(heard(layer))} of ${layer.title}`,
     );
     setText(this.undecided, `This keeps ${waiting.join(", ")}.`);
     show(this.undecided, waiting.length > 0);
@@ -106,6 +108,7 @@ export class Panel {
       onclick: () => this.#generate(),
     });
     this.undecided = h("p", { class: "note" });
+    this.reason = h("p", { class: "note" });
     const note =
       settings.model === "loading"
         ? "The model is loading. Nothing leaves this computer."
@@ -119,6 +122,7 @@ export class Panel {
         "div",
         {},
         this.button,
+        this.reason,
         this.undecided,
         h("p", { class: "note" }, note),
       ),
@@ -216,6 +220,8 @@ export class Panel {
     );
     setText(this.button, `Generate ${count(takes, "take")} of ${title}`);
     this.button.title = known ? "" : STRANGE;
+    setText(this.reason, untrained(title));
+    show(this.reason, !known);
     const { guidance, preset_guidance: scales } = this.settings;
     guidance.forEach((name, at) => {
       this.sliders[at].preset(scales?.[preset]?.[name] ?? null);

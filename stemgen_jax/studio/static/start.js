@@ -53,7 +53,7 @@ export class Start {
           "or choose one: wav, flac, mp3, ogg, aiff",
         ),
       ),
-      h("label", { class: "check" }, this.loop, "It is a loop that repeats"),
+      h("label", { class: "check" }, this.loop, "This file is a loop"),
       h(
         "div",
         { class: "ways" },

@@ -71,9 +71,9 @@ export function best(layer) {
   )?.number;
 }
 
-/** Layers without an accepted take, of which one is heard nevertheless. */
+/** Layers of which another take is heard than the accepted one, if any. */
 export function undecided() {
-  return state.song.layers.filter((layer) => layer.clip === null);
+  return state.song.layers.filter((layer) => heard(layer) !== layer.clip);
 }
 
 /** Factors of a layer's level: 0 if it is not in the mix. */

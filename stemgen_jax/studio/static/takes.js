@@ -4,10 +4,9 @@ import * as actions from "./actions.js";
 import { h, icon } from "./dom.js";
 import { best, heard, state } from "./store.js";
 
-/** Words for a take: "take 2", by its place in the layer. */
-export function takeName(layer, number) {
-  const place = layer.clips.findIndex((clip) => clip.number === number);
-  return `take ${place + 1}`;
+/** Words for a take: "take 3", by its number in the song. */
+export function takeName(number) {
+  return `take ${number}`;
 }
 
 const FIT = "fit: how well it fits the layers below, higher is better";
@@ -22,7 +21,7 @@ function chip(layer, clip) {
   const accepted = number === layer.clip;
   const on = number === heard(layer);
   const isBest = number === best(layer) && layer.clips.length > 1;
-  const name = takeName(layer, number);
+  const name = takeName(number);
   const place = layer.clips.indexOf(clip) + 1;
   const key = place <= 9 ? ` (${place})` : "";
   const main = h(
@@ -85,7 +84,7 @@ export function drawTakes(row, layer) {
 }
 
 function parts(layer, takes, shown) {
-  const name = takeName(layer, shown);
+  const name = takeName(shown);
   const undecided = shown !== layer.clip;
   return [
     ...takes.map((clip) => chip(layer, clip)),
