@@ -11,6 +11,7 @@ from stemgen_jax import codec as codecs
 from stemgen_jax.data.preparation import pairs, prepare
 from stemgen_jax.data.sources.folder import Folder
 from stemgen_jax.evaluation import decoded_list, measurement, song_subject
+from stemgen_jax.evaluation.decoded_list import DecodedList
 from stemgen_jax.evaluation.options import Options
 
 SECONDS = 3.0
@@ -46,6 +47,7 @@ def test_a_prepared_set_without_its_songs(tmp_path):
   )
   # Unknown stems of a context, as drums that are never a target, have no pitch.
   place = next(x for x in range(8) if listed.example(x).pitched)
+  assert isinstance(listed, DecodedList)
   listed._names = {
     key: name for key, name in listed._names.items() if name == "drums"
   }
