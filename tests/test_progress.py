@@ -49,7 +49,7 @@ def test_a_log_has_a_line_for_an_update(monkeypatch):
   monkeypatch.setattr(sys, "stderr", stream)
   monkeypatch.setattr(progress, "LOG_SECONDS", 1e-6)
   with progress.Steps() as steps:
-    assert steps._bar
+    assert steps._bar is not None
     steps._bar.start_t -= 1.5  # as of a compiler
     steps(3, 12)
     steps(3, 12)

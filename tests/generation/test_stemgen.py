@@ -158,7 +158,7 @@ def test_an_interrupt_hides_no_later_progress(tiny, monkeypatch, place):
   with pytest.raises(KeyboardInterrupt) as kept:
     tiny.generate(music(0.76), settings=FAST)
   with progress.Steps() as steps:
-    assert steps._bar
+    assert steps._bar is not None
     assert not steps._bar.disable
   assert kept.tb
 
