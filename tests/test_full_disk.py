@@ -336,6 +336,7 @@ _ELSEWHERE = {
   "codec/training/loop.py",
   "coherence/training/loop.py",
   "codec/weight_files.py",
+  "generation/compilation.py",
   "studio/uploads.py",
   "training/metrics.py",
   "training/watchdog.py",
