@@ -30,7 +30,7 @@ sessions of StemGen's demo page):
 
 from absl import flags
 
-from stemgen_jax.cli.flags import settings
+from stemgen_jax.cli.flags import model, settings
 from stemgen_jax.cli.flags.bound import bound
 
 WORDS = ("session", "context")
@@ -69,16 +69,7 @@ _add.float(
 )
 _add.bool("overwrite", False, "With --export: replace existing files.")
 _add.integer("seed", None, "Seed of the first new take. Default: a new one.")
-_add.string("weights", "demo", "The model, as stemgen-jax generate --weights.")
-_add.string("codec", None, "The codec, as stemgen-jax generate --codec.")
-_add.string("codec_device", "auto", "As stemgen-jax generate --codec_device.")
-_add.string("codec_backend", "auto", "As stemgen-jax generate --codec_backend.")
-_add.enum(
-  "dtype",
-  "auto",
-  ["auto", "float32", "bfloat16"],
-  "As stemgen-jax generate --dtype.",
-)
+model.define(FLAGS)
 settings.define(FLAGS)
 
 

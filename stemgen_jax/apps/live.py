@@ -25,7 +25,7 @@ Ctrl-C:
 
 from absl import flags
 
-from stemgen_jax.cli.flags import settings
+from stemgen_jax.cli.flags import model, settings
 from stemgen_jax.cli.flags.bound import bound
 
 WORDS = ("context",)
@@ -82,16 +82,7 @@ _add.enum(
   "bits", "24", ["16", "24", "float"], "Of --out; PCM is 16 unless float."
 )
 _add.bool("overwrite", False, "Replace an existing file.")
-_add.string("weights", "demo", "The model, as stemgen-jax generate --weights.")
-_add.string("codec", None, "The codec, as stemgen-jax generate --codec.")
-_add.string("codec_device", "auto", "As stemgen-jax generate --codec_device.")
-_add.string("codec_backend", "auto", "As stemgen-jax generate --codec_backend.")
-_add.enum(
-  "dtype",
-  "auto",
-  ["auto", "float32", "bfloat16"],
-  "As stemgen-jax generate --dtype.",
-)
+model.define(FLAGS)
 settings.define(FLAGS)
 
 

@@ -16,6 +16,7 @@ import pathlib
 
 from absl import flags
 
+from stemgen_jax.cli.flags import model
 from stemgen_jax.cli.flags.bound import bound
 from stemgen_jax.cli.flags.required import required
 
@@ -27,16 +28,7 @@ _add.string(
 )
 _add.integer("port", 8300, "Number of the port; 0 for any.")
 _add.bool("open", False, "Open the page in the browser.")
-_add.string("weights", "demo", "The model, as stemgen-jax generate --weights.")
-_add.string("codec", None, "The codec, as stemgen-jax generate --codec.")
-_add.string("codec_device", "auto", "As stemgen-jax generate --codec_device.")
-_add.string("codec_backend", "auto", "As stemgen-jax generate --codec_backend.")
-_add.enum(
-  "dtype",
-  "auto",
-  ["auto", "float32", "bfloat16"],
-  "As stemgen-jax generate --dtype.",
-)
+model.define(FLAGS)
 
 
 def main(argv: list[str]) -> None:
