@@ -42,7 +42,7 @@ def encode_song(
   A stem that is the target of several pairs of a segment is encoded once;
   every context is mixed and encoded separately. An unreadable stem counts as
   silent, and a silent song has no pairs; both are reported in `problems`, as
-  are suspicious stems, which are no targets unless `keep_suspicious`.
+  are suspicious stems, which are not targets unless `keep_suspicious`.
   """
   made_of = song.made_of()  # before reading, in case a file changes meanwhile
   stems, found = song_audio.read_stems(  # [s, n, c]

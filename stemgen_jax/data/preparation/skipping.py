@@ -2,7 +2,7 @@
 
 `known_problems.csv` in the package lists songs of published data sets with the
 public thread that names each. They are reported; --skip=known leaves out those
-that are no use.
+that cannot be used.
 """
 
 import collections
