@@ -1,8 +1,10 @@
 """Train with contexts as codes: the first of two arms of equal compute.
 
 Command:
-  stemgen-jax prepare --source=band --songs=4000 --valid_songs=96 \\
-    --test_songs=96 --seconds=24 --contexts=spectrum --pairs=24 --out=data/ear
+  stemgen-jax prepare --source=band --songs=2400 --valid_songs=96 \\
+    --test_songs=96 --seconds=24 --contexts=spectrum --pairs=8 --codec=band \\
+    --soundfont=FluidR3_GM.sf2,MuseScore_General_Full.sf3,TimGM6mb.sf2 \\
+    --out=data/ear
   stemgen-jax train --config=configs/ear_codes.py --data=data/ear \\
     --out=runs/ear_codes
 Hardware: two CPU cores.
@@ -10,7 +12,7 @@ Wall time: not measured so far.
 Result: not trained so far; `ear_spectrum.py` is the other arm.
 
 6 layers x 256, crops of 10 s. The data set serves both arms: here a context is
-one of 24 prepared mixes of a segment, as codes of the codec. Categories are
+one of 8 prepared mixes of a segment, as codes of the codec. Categories are
 drawn by the square roots of their numbers. 30 % of the examples continue a
 known beginning, as windows of a longer take do; the context of 15 % ends at a
 random frame, for use while music plays; 10 % lose context and conditions, so
@@ -44,9 +46,9 @@ def get_config() -> TrainConfig:
     optimizer=OptimizerConfig(
       kind="muon",
       learning_rate=3e-3,
-      warmup_steps=200,
-      hold_steps=2200,  # warm-up + hold + decay = steps
-      decay_steps=600,
+      warmup_steps=100,
+      hold_steps=700,  # warm-up + hold + decay = steps
+      decay_steps=200,
       final_ratio=0.05,
     ),
     mask=MaskConfig(
@@ -56,14 +58,14 @@ def get_config() -> TrainConfig:
       prefix_share=0.3,
       live_share=0.15,
     ),
-    steps=3000,
+    steps=1000,
     batch=16,
     joint_drop=0.1,
     category_power=0.5,
     ema_decay=0.995,
     save_every=200,
     keep=2,
-    validate_every=500,
+    validate_every=200,
     validate_batches=16,
     patience=0,  # no early stopping: the decay ends at the last step
     listen_every=0,

@@ -274,18 +274,38 @@ _FREE = {
 }
 
 
-def check_same_run(saved: TrainConfig, wanted: TrainConfig) -> None:
-  """Raise ValueError if a run of `saved` cannot resume as `wanted`."""
+# Fields that may also change while the learning rate is held.
+_HELD = {"optimizer.hold_steps", "optimizer.decay_steps"}
+
+
+def check_same_run(saved: TrainConfig, wanted: TrainConfig, step: int) -> None:
+  """Raise ValueError if a run of `saved` cannot resume as `wanted`.
+
+  Args:
+    saved: configuration of the run.
+    wanted: configuration to resume with.
+    step: step of the checkpoint to resume from.
+  """
   have, want = flat(saved), flat(wanted)
+  ends = [
+    x.warmup_steps + x.hold_steps for x in (saved.optimizer, wanted.optimizer)
+  ]
+  free = _FREE | _HELD if step <= min(ends) else _FREE
   for name, value in want.items():
     # Earlier versions recorded "auto", and not the dtype it stood for.
     if name == "model.dtype" and have[name] == "auto":
       continue
-    if name not in _FREE and have[name] != value:
+    if name not in free and have[name] != value:
+      held = (
+        f", or --restore_step= of at most {min(ends)}, where the learning rate "
+        "is held"
+        if name in _HELD
+        else ""
+      )
       raise ValueError(
         f"this run was started with config.{name}={have[name]!r} and cannot "
-        f"resume with {value!r}; give another --out for a new run, or the "
-        "configuration it was started with"
+        f"resume with {value!r} at step {step}; give another --out for a new "
+        f"run, or the configuration it was started with{held}"
       )
 
 

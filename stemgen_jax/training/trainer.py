@@ -222,7 +222,7 @@ def _initial_state(
       )
     )(key, data.codebooks, placed)
   step, about = checkpoints.about()
-  check_same_run(about.config, config)
+  check_same_run(about.config, config, step)
   if about.data != summary:
     changed = [k for k in summary if about.data.get(k) != summary[k]]
     raise ValueError(

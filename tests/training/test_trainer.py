@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import os
 import signal
@@ -131,6 +132,23 @@ def test_run_resumes_with_accumulation_and_remat(whole, tmp_path):
     state["params"],
     expected["params"],
   )
+
+
+def test_decay_may_move_while_the_rate_is_held(tmp_path):
+  def scheduled(out, steps, hold):
+    optimizer = tiny_config().optimizer
+    held = dataclasses.replace(
+      optimizer, warmup_steps=1, hold_steps=hold, decay_steps=2
+    )
+    return run(out, steps=steps, optimizer=held)
+
+  scheduled(tmp_path / "moved", 3, hold=9)
+  scheduled(tmp_path / "moved", 5, hold=2)
+  with pytest.raises(ValueError, match=r"hold_steps=2 .* at most 3,"):
+    scheduled(tmp_path / "moved", 6, hold=9)
+  scheduled(tmp_path / "planned", 5, hold=2)
+  moved, planned = (saved(tmp_path / x)[2] for x in ("moved", "planned"))
+  jax.tree.map(np.testing.assert_array_equal, moved, planned)
 
 
 def test_out_of_memory_is_reported_with_advice(tmp_path, monkeypatch):
