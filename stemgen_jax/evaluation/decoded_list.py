@@ -30,7 +30,7 @@ LIMITS = (
 
 
 class DecodedList:
-  """Examples of a set's test records: an `ExampleList` without the songs.
+  """Examples of a set's held-out records: an `ExampleList` without the songs.
 
   Every song gives one example before any gives a second.
 
@@ -40,10 +40,11 @@ class DecodedList:
     seconds: length of an example; at most that of the records.
     seed: seed of pairs and crops.
     count: number of examples that are needed.
+    split: "test" or "valid".
 
   Raises:
-    ValueError: the set is of another codec, has fewer than two test songs
-      with contexts, or fewer than `count` different examples.
+    ValueError: the set is of another codec, its split has fewer than two
+      songs with contexts, or fewer than `count` different examples.
   """
 
   def __init__(
@@ -53,8 +54,9 @@ class DecodedList:
     seconds: float,
     seed: int,
     count: int = 0,
+    split: str = "test",
   ):
-    self._records = Records(data, "test")
+    self._records = Records(data, split)
     manifest = self._records.manifest
     check_made_by(codec, manifest.codec, manifest.checksum)
     self._codec, self._seed = codec, seed
@@ -74,8 +76,8 @@ class DecodedList:
         of_song.setdefault(record["song_id"], []).append(index)
     if len(of_song) < 2:
       raise ValueError(
-        f"{data} has {len(of_song)} test songs with contexts, expected at "
-        "least 2: give another --data, or prepare more test songs"
+        f"{data} has {len(of_song)} {split} songs with contexts, expected at "
+        f"least 2: give another --data, or prepare more {split} songs"
       )
     most = max(map(len, of_song.values()))
     self._order = [

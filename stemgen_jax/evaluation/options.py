@@ -29,11 +29,17 @@ class Options:
   )
   data: str | None = _flag(
     None,
-    "A prepared folder, of which the test split is used; for listening and "
+    "A prepared folder, of which --split is used; for listening and "
     "sound also an .npz of `stemgen-jax prepare --export_heldout`. Default: "
     "test songs of the source that the weights were trained on, for the demo "
     "the band; for listening and sound the examples shipped with the demo "
     "weights.",
+  )
+  split: str = _flag(
+    "test",
+    "Songs of --data or of the source: test, or valid, by which settings and "
+    "models are chosen.",
+    choices=["test", "valid"],
   )
   examples: int | None = _flag(None, "Number of examples, at least 2.")
   seed: int = _flag(

@@ -76,7 +76,7 @@ class _Segment:
 
 
 class ExampleList:
-  """Examples of a source's test songs, drawn one after another.
+  """Examples of a source's held-out songs, drawn one after another.
 
   Args:
     source: source of the songs.
@@ -84,9 +84,10 @@ class ExampleList:
     seconds: length of an example, 2 to 60; at most that of the song.
     seed: seed of segments, targets and contexts.
     name: what errors call the source; by default its own name.
+    split: "test" or "valid".
 
   Raises:
-    ValueError: the source has fewer than two test songs, or `seconds` is out
+    ValueError: the split has fewer than two songs, or `seconds` is out
       of range.
   """
 
@@ -97,12 +98,13 @@ class ExampleList:
     seconds: float,
     seed: int,
     name: str = "",
+    split: str = "test",
   ):
     if not 2 <= seconds <= 60:
       raise ValueError(f"seconds={seconds:g}: expected 2 to 60")
     self._source, self._codec = source, codec
-    self._name = name or source.name
-    self._songs = restore.test_songs(source, self._name)
+    self._name, self._split = name or source.name, split
+    self._songs = restore.songs_of(source, self._name, split)
     self._seconds = seconds
     self._config = pairs.PairConfig(
       segment_seconds=seconds, pairs=1, empty_share=0.0, seed=seed
@@ -124,9 +126,9 @@ class ExampleList:
       found |= usable
       if not found and place > 2 * len(self._songs):
         raise ValueError(
-          f"{self._name}: no test song has two stems that sound "
+          f"{self._name}: no {self._split} song has two stems that sound "
           f"together for --seconds={self._seconds:g}; give fewer, or --data "
-          "with other test songs"
+          f"with other {self._split} songs"
         )
       if usable:
         yield place
@@ -172,9 +174,9 @@ class ExampleList:
         samples = audio.fit(context.samples, own.stems.shape[1])
         return Audio(samples, context.sample_rate)
     raise ValueError(
-      f"{self._name}: only test song {own.song.id} has two stems that "
+      f"{self._name}: only {self._split} song {own.song.id} has two stems that "
       "sound together, but another song's context is needed; expected two "
-      "such songs: give --data with more test songs"
+      f"such songs: give --data with more {self._split} songs"
     )
 
   def _cut(self, place: int) -> _Segment:
@@ -237,7 +239,7 @@ class ExampleList:
   ) -> reference_annotations.ReferenceAnnotations:
     if isinstance(self._source, Band):
       number = int(segment.song.id.rpartition("-")[2])
-      assert number >= FIRST["test"]
+      assert number >= FIRST[self._split]
       return reference_annotations.of_score(
         self._source.score(number), segment.start, context.seconds
       )

@@ -34,7 +34,7 @@ from stemgen_jax.web import hub
 class SongSubject(Subject):
   """Weights and songs, with everything that is measured on an example.
 
-  The songs are the test songs of --data as they were prepared, or of the
+  The songs are those of --split in --data as they were prepared, or of the
   source that the weights were trained on. If some of --data are not on this
   machine, the examples are its records, decoded.
 
@@ -89,16 +89,16 @@ class SongSubject(Subject):
 
   @functools.cached_property
   def source(self) -> Songs:
-    """Test songs."""
+    """Songs of --split."""
     data, prepared = self.options.data, {}
     if data and not isinstance(self._all_songs, Band):
       # Splits as prepared: the source's may have changed since.
       prepared = records.song_ids(data)
-    return restore.held_out(self._all_songs, prepared)
+    return restore.held_out(self._all_songs, prepared, self.options.split)
 
   @functools.cached_property
   def examples(self) -> ExampleList | DecodedList:
-    """Examples of the test songs."""
+    """Examples of the songs of --split."""
     options = self.options
     if options.data and self.missing_songs:
       return DecodedList(
@@ -107,9 +107,15 @@ class SongSubject(Subject):
         options.seconds,
         options.seed,
         options.examples or 0,
+        options.split,
       )
     return ExampleList(
-      self.source, self.codec, options.seconds, options.seed, self.data
+      self.source,
+      self.codec,
+      options.seconds,
+      options.seed,
+      self.data,
+      options.split,
     )
 
   @property
@@ -129,6 +135,9 @@ class SongSubject(Subject):
       "seconds": self.options.seconds,
       "seed": self.options.seed,
     }
+    # Results of earlier versions have no split.
+    if self.options.split != "test":
+      identity["split"] = self.options.split
     if self.options.data and self.missing_songs:
       manifest = Manifest.load(self.options.data)
       return identity | {

@@ -83,12 +83,21 @@ class Subject:
       config: configuration of the model, whose window is the length of
         examples from a folder.
       count: number of examples; fewer where a file has fewer.
+
+    Raises:
+      ValueError: --split is not that of a file.
     """
     data = self.options.data
     if data and pathlib.Path(data).is_dir():
       from stemgen_jax.data import batches  # needs the extra [train]
 
       return batches.eval_examples(
-        data, "test", config.window, count, self.options.seed
+        data, self.options.split, config.window, count, self.options.seed
+      )
+    if self.options.split != "test":
+      raise ValueError(
+        f"--split={self.options.split}: the examples of "
+        f"{data or 'the package'} are of test songs; give a prepared folder as "
+        "--data"
       )
     return Examples.load(data or paths.DEMO_HELDOUT).select(slice(count))

@@ -63,6 +63,20 @@ def test_test_songs_are_those_of_the_set(root, data):
   assert songs(load(data)) == {"C", "D"}
 
 
+@pytest.mark.parametrize("with_songs", [True, False])
+def test_validation_songs_are_evaluated(root, tmp_path, with_songs):
+  label(root, D="valid")
+  out = tmp_path / "codes"
+  prepare.prepare(Folder(str(root)), tiny.FrameEnergies, out, CONFIG)
+  if not with_songs:  # Their records are evaluated.
+    (root / "B").rename(root / "lost")
+  subject = SongSubject(Options(data=str(out), seconds=2.0, split="valid"))
+  vars(subject)["codec"] = tiny.FrameEnergies()
+  assert isinstance(subject.examples, DecodedList) != with_songs
+  assert songs(subject) == {"B", "D"}
+  assert subject.identity["split"] == "valid"
+
+
 @pytest.mark.parametrize(("song", "split"), [("A", "train"), ("B", "valid")])
 def test_songs_of_the_training_split_are_refused(root, data, song, split):
   label(root, **{song: "test"})

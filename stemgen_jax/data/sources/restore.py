@@ -24,7 +24,7 @@ SOURCES = {
   "folder": Folder,
 }
 
-LEAST_TEST_SONGS = 2
+LEAST_SONGS = 2
 """Songs that an evaluation needs: one gives the other's random stems."""
 
 
@@ -68,32 +68,38 @@ def restore(recipe: dict[str, Any]) -> songs.Songs:
   return recipes.build(SOURCES.get(key, Folder), fields)
 
 
-def test_songs(source: songs.Songs, name: str) -> Sequence[songs.Song]:
-  """Return the test split, in the source's order; the band's is endless.
+def songs_of(
+  source: songs.Songs, name: str, split: str
+) -> Sequence[songs.Song]:
+  """Return the songs of a split, in the source's order; the band's is endless.
 
   Args:
     source: source of the songs.
     name: what errors call it.
+    split: "test" or "valid".
 
   Raises:
-    ValueError: the source has fewer than two test songs.
+    ValueError: the split has fewer than two songs.
   """
   if isinstance(source, band.Band):
-    return _BandSongs(source)
-  found = [song for song in source.songs() if song.split == "test"]
-  if len(found) < LEAST_TEST_SONGS:
-    few = "only 1 test song" if found else "no test songs"
+    return _BandSongs(source, split)
+  found = [song for song in source.songs() if song.split == split]
+  if len(found) < LEAST_SONGS:
+    few = f"only 1 {split} song" if found else f"no {split} songs"
     raise ValueError(
-      f"{name} has {few}, expected at least {LEAST_TEST_SONGS}: "
-      "add songs to its test split and prepare again, or give another --data"
+      f"{name} has {few}, expected at least {LEAST_SONGS}: "
+      f"add songs to its {split} split and prepare again, or give another "
+      "--data"
     )
   return found
 
 
 def held_out(
-  source: songs.Songs, prepared: Mapping[str, Collection[str]]
+  source: songs.Songs,
+  prepared: Mapping[str, Collection[str]],
+  held: str = "test",
 ) -> songs.Songs:
-  """Return the songs of a prepared set's test split, from their source.
+  """Return the songs of a prepared set's held-out split, from their source.
 
   Splits and ids change when a folder or its table is edited; a song that a
   model may have been trained on is never evaluated on. The band never changes.
@@ -102,10 +108,11 @@ def held_out(
     source: source of the songs in its present state.
     prepared: split -> ids of the set's songs, see `records.song_ids`; {} if
       unknown, for the present split.
+    held: the split, "test" or "valid".
 
   Raises:
-    ValueError: a test song of the source is in another split of the set.
-    MissingSongsError: a test song of the set is missing.
+    ValueError: a song of the split is in another split of the set.
+    MissingSongsError: a song of the split is missing.
   """
   if isinstance(source, band.Band):
     return source
@@ -122,18 +129,18 @@ def held_out(
       continue
     seen.add(song.id)
     split = split_of.get(song.id, "") if prepared else song.split
-    if song.split == "test" and split in ("train", "valid"):
+    if song.split == held and split not in ("", held):
       raise ValueError(
-        f"song {song.id} of {source.name} is a test song now, but in the "
+        f"song {song.id} of {source.name} is a {held} song now, but in the "
         f"{split} split of the prepared set: {remedy}"
       )
-    if split == "test" and song.stems:
-      found[song.id] = dataclasses.replace(song, split="test")
-  lost = [x for x in prepared.get("test", ()) if x not in found]
+    if split == held and song.stems:
+      found[song.id] = dataclasses.replace(song, split=held)
+  lost = [x for x in prepared.get(held, ()) if x not in found]
   if lost:
     more = f", as are {len(lost) - 1} others" if lost[1:] else ""
     raise MissingSongsError(
-      f"test song {lost[0]} of the prepared set is missing from "
+      f"{held} song {lost[0]} of the prepared set is missing from "
       f"{source.name}{more}: {remedy}"
     )
   return _Listed(source.name, tuple(found.values()))
@@ -152,12 +159,13 @@ class _Listed:
 
 @dataclasses.dataclass(frozen=True)
 class _BandSongs(Sequence[songs.Song]):
-  """Test songs of the band, each written when it is asked for."""
+  """Songs of a split of the band, each written when it is asked for."""
 
   band: band.Band
+  split: str
 
   def __len__(self) -> int:
-    return MOST["test"]
+    return MOST[self.split]
 
   def __getitem__(self, index: Any) -> Any:
-    return self.band.song(FIRST["test"] + index)
+    return self.band.song(FIRST[self.split] + index)

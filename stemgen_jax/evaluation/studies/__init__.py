@@ -15,18 +15,20 @@ STUDIES = {
       module="full",
       file="report",
       flags=(
-        *("codec", "data", "examples", "seconds", "preset"),
+        *("codec", "data", "split", "examples", "seconds", "preset"),
         *("mirdd", "vggish", "clap", "shown", "variations"),
         "workers",
       ),
       defaults={"examples": 400, "mirdd": True},
     ),
     Study(
-      name="listening", flags=("data", "examples"), defaults={"examples": 96}
+      name="listening",
+      flags=("data", "split", "examples"),
+      defaults={"examples": 96},
     ),
     Study(
       name="sound",
-      flags=("codec", "data", "examples", "preset"),
+      flags=("codec", "data", "split", "examples", "preset"),
       defaults={"examples": 96},
     ),
     Study(
@@ -49,8 +51,8 @@ STUDIES = {
     Study(
       name="decoding",
       flags=(
-        *("codec", "data", "examples", "seconds", "mirdd", "vggish", "clap"),
-        *("grid", "reference", "seeds"),
+        *("codec", "data", "split", "examples", "seconds"),
+        *("mirdd", "vggish", "clap", "grid", "reference", "seeds"),
       ),
       defaults={"examples": 48, "mirdd": False},
       required={"grid": "configs/decoding.py"},

@@ -81,7 +81,7 @@ def _listening(subject: SongSubject) -> dict[str, Any] | None:
   data, config = subject.options.data, subject.engine.config
   count = STUDIES["listening"].defaults["examples"]
   if data:
-    pairs = Manifest.load(data).counts["test"]
+    pairs = Manifest.load(data).counts[subject.options.split]
     count = min(count, pairs["pairs"] - pairs["empty"])
   # No more than the full study itself has.
   count = min(count, subject.options.examples or count)
