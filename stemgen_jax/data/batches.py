@@ -23,6 +23,7 @@ from stemgen_jax.data.order import BalancedOrder, Order
 from stemgen_jax.data.records import Records, StemRecords
 from stemgen_jax.data.stem_index import StemIndex
 from stemgen_jax.data.submix import Submix, mix, stem_weights
+from stemgen_jax.model import scales as scales_lib
 
 __all__ = ["Examples", "Manifest", "Mixture", "batches", "eval_examples"]
 
@@ -44,6 +45,7 @@ def batches(
   category_power: float = 1.0,
   gain_db: float = 0.0,
   augment: bool = False,
+  scale_frames: int = 0,
   threads: int = 2,
   prefetch: int = 4,
 ) -> grain.DatasetIterator:
@@ -67,6 +69,8 @@ def batches(
       is seen again.
     gain_db: see `submix.Submix`.
     augment: see `submix.Submix`.
+    scale_frames: `ModelConfig.scale_frames`: crops begin with a segment, and
+      `context` and `target` have the column of scale tokens.
     threads: number of threads that read ahead.
     prefetch: number of batches that are read ahead.
 
@@ -97,7 +101,7 @@ def batches(
   parts: list[_Part] = []
   for folder in mixture.folders:
     records = _open(folder, split, window)
-    crop = Crop(window, records.manifest.frame_rate, min_active)
+    crop = Crop(window, records.manifest.frame_rate, min_active, scale_frames)
     if contexts == "codes":
       parts.append(_Pairs(records, crop))
     else:
@@ -170,7 +174,12 @@ class _Pairs:
 
   def example(self, index: int, u: float, seed: Seed) -> dict[str, Any]:
     del seed
-    return self.crop(self.records[index], u)
+    example = self.crop(self.records[index], u)
+    if frames := self.crop.segment_frames:
+      for name in ("context", "target"):
+        scales = example.pop(f"{name}_scales")
+        example[name] = scales_lib.join(example[name], scales, frames)
+    return example
 
 
 @dataclasses.dataclass(frozen=True)
@@ -326,6 +335,7 @@ def eval_examples(
     silence=manifest.silence[:window],
     codec=manifest.codec,
     checksum=manifest.checksum,
+    context_scales=batch.get("context_scales"),
     target_scales=batch.get("target_scales"),
     spectrum=spectra,
   )

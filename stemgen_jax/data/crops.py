@@ -25,7 +25,7 @@ class Crop:
     min_active: share of a crop, 0..1, in which context and target must sound
       together.
     segment_frames: frames per segment of the codec; if not 0, crops begin with
-      a segment, so that they can be decoded, and include the target's scales.
+      a segment, so that they can be decoded, and include the scales.
   """
 
   window: int
@@ -54,7 +54,8 @@ class Crop:
     }
     if self.segment_frames:
       segments = slice(start // step, -(-stop // step))
-      example["target_scales"] = record["target_scales"][segments]
+      for name in ("context_scales", "target_scales"):
+        example[name] = record[name][segments]
     return example
 
   def first_frame(self, record: dict[str, Any], u: float) -> int:

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float32, Int32
 from stemgen_jax import disk, recipes
 from stemgen_jax.audio import spectrum as spectrum_lib
 from stemgen_jax.categories import ROLES
+from stemgen_jax.model import scales as scales_lib
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,7 @@ class Examples:
     role: role ids of the targets, int32 [n]; None if no role is known.
     target_scales: scales of the targets' segments, float32 [n, segments], for
       a codec with scales; then every example begins with a segment.
+    context_scales: those of the contexts; None in files of earlier versions.
     spectrum: features of the contexts' spectra, float32 [n, t, bands]; None if
       the data have none.
   """
@@ -41,6 +43,7 @@ class Examples:
   checksum: str
   role: Int32[np.ndarray, " n"] | None = None
   target_scales: Float32[np.ndarray, "n segments"] | None = None
+  context_scales: Float32[np.ndarray, "n segments"] | None = None
   spectrum: Float32[np.ndarray, "n t bands"] | None = None
 
   def __len__(self) -> int:
@@ -74,6 +77,30 @@ class Examples:
     frames = len(self.silence)
     return spectrum_lib.log_magnitudes(np.zeros((frames, spectrum_lib.BANDS)))
 
+  def with_scales(self, frames: int) -> "Examples":
+    """Return the examples with the column of scale tokens in all codes.
+
+    Args:
+      frames: `scale_frames` of the model; with 0 the examples stay as they are.
+
+    Raises:
+      ValueError: the examples lack scales.
+    """
+    if not frames:
+      return self
+    if self.context_scales is None or self.target_scales is None:
+      raise ValueError(
+        "the examples have no scales of segments, which these weights read: "
+        "expected examples of data of a codec with scales; export them again"
+      )
+    none = np.zeros(-(-len(self.silence) // frames))
+    return dataclasses.replace(
+      self,
+      context=scales_lib.join(self.context, self.context_scales, frames),
+      target=scales_lib.join(self.target, self.target_scales, frames),
+      silence=scales_lib.join(self.silence, none, frames),
+    )
+
   def select(self, rows: slice | Bool[np.ndarray, " n"]) -> "Examples":
     """Return the examples of some rows."""
     shared = ("silence", "codec", "checksum")  # not per example
@@ -92,6 +119,7 @@ class Examples:
       target=self.target[:, :window],
       silence=self.silence[:window],
       target_scales=None,
+      context_scales=None,
       spectrum=None if self.spectrum is None else self.spectrum[:, :window],
     )
 

@@ -14,6 +14,15 @@ CONDITION_SIZES: dict[str, int] = {
 SPECTRUM_BANDS = 108
 """Bands of `audio.spectrum`, which this room does not import."""
 
+SCALE_TOKENS = 64
+"""Tokens of a segment's scale, see `model.scales`."""
+
+SCALES = -1
+"""Number of the level of the scales, which come before level 0.
+
+As an index it is that of their column, the last.
+"""
+
 _CHOICES = {
   "context": ("codes", "spectrum"),
   "embedding": ("table", "codebook"),
@@ -48,6 +57,9 @@ class ModelConfig:
       "spectrum", the spectrum of the real mix, see `audio.spectrum`.
     future: whether there is a learned row for frames whose context is not
       known yet; training sets it by `mask.live_share`.
+    scale_frames: frames of a segment, for a model that reads and predicts the
+      scales of segments of a `codec.ScaledCodec` (150 of `encodec_48khz`); with
+      0, scales are derived from the context.
     conditions: names of the conditions, keys of `CONDITION_SIZES`.
     qk_norm: RMSNorm on the queries and keys of each head.
     rope_base: base of the rotary embedding's wavelengths, in frames.
@@ -74,6 +86,7 @@ class ModelConfig:
   latent: int = 0
   context: str = "codes"
   future: bool = False
+  scale_frames: int = 0
   conditions: tuple[str, ...] = ("category",)
   qk_norm: bool = False
   rope_base: float = 10000.0
@@ -83,6 +96,17 @@ class ModelConfig:
   dtype: str = "auto"
   codec: str = ""
   codec_checksum: str = ""
+
+  @property
+  def columns(self) -> int:
+    """Width of code arrays: levels, and the scale tokens if there are any."""
+    return self.levels + (self.scale_frames > 0)
+
+  @property
+  def stages(self) -> tuple[int, ...]:
+    """Levels in the order of decoding, `SCALES` first if there are any."""
+    levels = tuple(range(self.levels))
+    return (SCALES, *levels) if self.scale_frames else levels
 
   def validate(self) -> None:
     """Raise ValueError, naming the field, if the shape is invalid."""
@@ -117,9 +141,31 @@ class ModelConfig:
         f"model.latent={self.latent}: embedding='codebook' needs the width of "
         "a codebook vector, which is in the data set's manifest"
       )
+    if self.scale_frames:
+      self._validate_scales()
     for name in self.conditions:
       if name not in CONDITION_SIZES:
         raise ValueError(
           f"model.conditions: unknown {name!r}; expected some of "
           f"{', '.join(CONDITION_SIZES)}"
         )
+
+  def _validate_scales(self) -> None:
+    subject = f"model.scale_frames={self.scale_frames}"
+    if self.scale_frames < 0 or self.window % self.scale_frames:
+      raise ValueError(
+        f"{subject}: model.window is {self.window} frames; expected the frames "
+        "of a segment, of which the window is a multiple, or 0"
+      )
+    if self.codes < SCALE_TOKENS:
+      raise ValueError(
+        f"{subject}: model.codes is {self.codes}; expected at least the "
+        f"{SCALE_TOKENS} tokens of a scale"
+      )
+    # A submix that is drawn in training has no scales, and of a context that
+    # ends within a segment the scale is unknown.
+    if self.context != "codes" or self.future:
+      raise ValueError(
+        f"{subject}: model.context is {self.context!r} and model.future "
+        f"{self.future}; expected 'codes' and False, or no scales"
+      )

@@ -7,6 +7,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from stemgen_jax.model.config import (
   CONDITION_SIZES,
+  SCALE_TOKENS,
+  SCALES,
   SPECTRUM_BANDS,
   ModelConfig,
 )
@@ -74,6 +76,10 @@ class ChannelEmbedding(nnx.Module):
       )
     if config.future:
       self.future = nnx.Param(_normal(rngs.params(), (half,), scale))
+    if config.scale_frames:
+      # MASK is last, as in `rows`.
+      shape = (SCALE_TOKENS + 1, half)
+      self.scales = nnx.Param(_normal(rngs.params(), shape, scale))
 
   def rows(self) -> Float[Array, "q rows half"]:
     """Return the embedding of every code of every level; MASK is last."""
@@ -99,12 +105,18 @@ class ChannelEmbedding(nnx.Module):
   ) -> Float[Array, "b t d"]:
     """See `transformer.Transformer.__call__`."""
     rows = self.rows()  # [q, v + 1, d/2]
-    levels = jnp.arange(self.config.levels)
+    q = self.config.levels
+    levels = jnp.arange(q)
     placed = spec("batch", None, None, None)
 
     def channel(codes: Codes) -> Array:
       # Gather [b, t, q, d/2] and sum over levels: [b, t, d/2].
-      return rows.at[levels, codes].get(out_sharding=placed).sum(-2)
+      x = rows.at[levels, codes[..., :q]].get(out_sharding=placed).sum(-2)
+      if self.config.scale_frames:
+        tokens = jnp.minimum(codes[..., SCALES], SCALE_TOKENS)  # [b, t]
+        per_frame = spec("batch", None, None)
+        x = x + self.scales[...].at[tokens].get(out_sharding=per_frame)
+      return x
 
     frames = jnp.arange(target.shape[1])[None]  # [1, t]
     ended = None

@@ -6,6 +6,7 @@ from jaxtyping import Array, Float, Int
 
 from stemgen_jax.model.config import (
   CONDITION_SIZES,
+  SCALE_TOKENS,
   SPECTRUM_BANDS,
   ModelConfig,
 )
@@ -52,6 +53,9 @@ def param_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     shapes["embedding/spectrum"] = (inputs, half)
   if config.future:
     shapes["embedding/future"] = (half,)
+  if config.scale_frames:
+    shapes["embedding/scales"] = (SCALE_TOKENS + 1, half)
+    shapes["scale_head"] = (d, SCALE_TOKENS)
   for name in config.conditions:
     rows = CONDITION_SIZES[name] + 1
     shapes[f"embedding/conditions/{name}"] = (rows, half)

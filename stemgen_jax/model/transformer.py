@@ -16,11 +16,15 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from stemgen_jax.model.attention import attend
-from stemgen_jax.model.config import ModelConfig
+from stemgen_jax.model.config import SCALE_TOKENS, SCALES, ModelConfig
 from stemgen_jax.model.embedding import ChannelEmbedding
 from stemgen_jax.model.products import mixed, product, resolve_dtype
 from stemgen_jax.model.shapes import Codes, Context, Params
 from stemgen_jax.model.sharding import alone, in_copy, spec
+
+# The logit of ids that are no tokens of a scale: finite, as guidance adds
+# multiples of it.
+_NEVER = -1e30
 
 # Most layers that a step on copies unrolls: a scan copies what the backward
 # pass needs into and out of stacks; compilation takes as long at 8 (measured).
@@ -205,6 +209,12 @@ class Transformer(nnx.Module):
       rngs.params(), (q, d, v), out_sharding=spec(None, "embed", None)
     )
     self.head = nnx.Param(0.1 * d**-0.5 * head)
+    # Drawn last, as the parameters of the embedding.
+    if config.scale_frames:
+      scale_head = jax.random.normal(
+        rngs.params(), (d, SCALE_TOKENS), out_sharding=spec("embed", None)
+      )
+      self.scale_head = nnx.Param(0.1 * d**-0.5 * scale_head)
 
   def __call__(
     self,
@@ -221,17 +231,19 @@ class Transformer(nnx.Module):
 
     Args:
       context: codes of the context, never masked, or its spectrum.
-      target: codes of the stem; unknown ones are MASK, `config.codes`.
+      target: codes of the stem; unknown ones are MASK, `config.codes`. With
+        `config.scale_frames` both have the column of scale tokens.
       conditions: for each name in `config.conditions` an id per example;
         the id `CONDITION_SIZES[name]` is its learned null.
-      level: active level, per example or one for all.
+      level: active level, per example or one for all; `SCALES` for the scales.
       drop_context: examples whose context is replaced by the learned null.
       context_frames: number of frames whose context is known, with
         `config.future`; all if None.
       valid: True for frames, False for padding, which is not attended to.
 
     Returns:
-      Logits in float32, undefined in frames that are not valid.
+      Logits in float32, undefined in frames that are not valid; those of
+      scales are equal in all frames of a segment.
     """
     x = self.hidden(
       context,
@@ -241,7 +253,14 @@ class Transformer(nnx.Module):
       context_frames=context_frames,
       valid=valid,
     )
-    return self._logits(x, jnp.asarray(level))
+    level = jnp.asarray(level)
+    if not self.config.scale_frames:
+      return self._logits(x, level)
+    logits = self._logits(x, jnp.maximum(level, 0))
+    is_scales = level == SCALES
+    if level.ndim:
+      is_scales = is_scales[:, None, None]
+    return jnp.where(is_scales, self._scale_logits(x, valid), logits)
 
   def hidden(
     self,
@@ -315,6 +334,27 @@ class Transformer(nnx.Module):
         "btd,bdv->btv", x, heads, out_sharding=placed, **product
       )
     return logits
+
+  def _scale_logits(
+    self, x: Float[Array, "b t d"], valid: Bool[Array, "b t"] | None
+  ) -> Float[Array, "b t v"]:
+    """Predict the scale of each segment from the mean of its valid frames."""
+    b, t, d = x.shape
+    segments = (b, t // self.config.scale_frames, -1)
+    counts = jnp.ones((b, t)) if valid is None else valid.astype(jnp.float32)
+    x = jnp.where(counts[..., None] > 0, x.astype(jnp.float32), 0.0)
+    total = x.reshape(*segments, d).sum(2)  # [b, segments, d]
+    mean = total / jnp.maximum(counts.reshape(segments).sum(2), 1.0)[..., None]
+    logits = jnp.einsum(
+      "bsd,dv->bsv",
+      mean,
+      self.scale_head[...],
+      out_sharding=spec("batch", None, None),
+    )
+    others = ((0, 0), (0, 0), (0, self.config.codes - SCALE_TOKENS))
+    logits = jnp.pad(logits, others, constant_values=_NEVER)
+    frames = jnp.arange(t) // self.config.scale_frames  # [t]
+    return logits.at[:, frames].get(out_sharding=spec("batch", None, None))
 
   def _low_logits(self, x: Array, head: Array, level: Array) -> Array:
     """Multiply in bfloat16, on a CPU."""

@@ -82,6 +82,8 @@ class MaskConfig:
     prefix_share: share of examples with one masked run at the end.
     live_share: share of examples whose context ends at a random frame, with
       the learned row of an unknown future after it.
+    scale_share: share of examples in which scales are predicted, and no codes,
+      with `model.scale_frames`.
     complementary: predict every frame of the active level, in a second pass
       over each example with the complementary mask. This doubles the passes
       of a step: halve `batch` to compare at equal cost.
@@ -91,11 +93,12 @@ class MaskConfig:
   span_share: float = 0.0
   prefix_share: float = 0.0
   live_share: float = 0.0
+  scale_share: float = 0.1
   complementary: bool = False
 
   def validate(self, levels: int) -> None:
     """Raise ValueError, naming the field, if a value is out of range."""
-    shares = ("span_share", "prefix_share", "live_share")
+    shares = ("span_share", "prefix_share", "live_share", "scale_share")
     _check(self, "mask.", shares, lambda x: 0 <= x <= 1, "a number in [0, 1]")
     if self.span_share + self.prefix_share > 1:
       raise ValueError(
@@ -213,6 +216,11 @@ class TrainConfig:
       raise ValueError(
         f"mask.live_share={self.mask.live_share}: model.future is False; "
         "expected True, the learned row of an unknown future"
+      )
+    if self.model.scale_frames and not 0 < self.mask.scale_share < 1:
+      raise ValueError(
+        f"mask.scale_share={self.mask.scale_share}: model.scale_frames is "
+        f"{self.model.scale_frames}; expected a number above 0 and below 1"
       )
     self.drop.validate()
     counts = ("steps", "batch", "accumulate", "log_every", "save_every", "keep")

@@ -93,6 +93,7 @@ def _train(
     "batch": config.batch,
     "window": config.model.window,
     "contexts": config.model.context,
+    "scale_frames": config.model.scale_frames,
     "shard_index": jax.process_index(),
     "shard_count": jax.process_count(),
   }

@@ -6,7 +6,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
+from stemgen_jax.model.config import SCALES
 from stemgen_jax.model.sharding import spec
+
+# Number of the key of the scales, far from those of `jax.random.split`.
+_OF_SCALES = 0x5EED03
 
 RATIO_BINS = (15, 30, 50, 75, 100)
 """Upper edges, in percent, of the reported bins of mask ratios."""
@@ -21,6 +25,8 @@ def training_mask(
   level_weights: tuple[float, ...] | None = None,
   span_share: float = 0.0,
   prefix_share: float = 0.0,
+  scale_frames: int = 0,
+  scale_share: float = 0.0,
 ) -> tuple[Int[Array, "b t q"], Bool[Array, "b t"], Int[Array, " b"]]:
   """Mask a batch as the paper does (after SoundStorm, arXiv 2305.09636).
 
@@ -30,31 +36,56 @@ def training_mask(
   examples the masked frames are one run of round(p t) frames instead: the
   tasks of `regenerate` (span) and `extend` (prefix).
 
+  In a share of the examples the scales are the active level. They are coarser
+  than all others, and whole segments are masked as frames are elsewhere.
+
   Args:
     key: key of all draws.
-    codes: codes of the target.
+    codes: codes of the target, with the scale tokens if there are any.
     mask_id: id of MASK.
     level: one active level for all examples, for validation.
     level_weights: probabilities of the levels, up to scale; uniform if None.
     span_share: share of the examples whose masked frames are a run anywhere.
     prefix_share: share of the examples whose masked frames are the last ones.
+    scale_frames: `ModelConfig.scale_frames`.
+    scale_share: share of the examples whose active level is `SCALES`.
 
   Returns:
     The masked codes; the frames masked at the active level, which alone count
     for the loss; and the active level of each example.
   """
-  b, t, q = codes.shape
+  b, t, columns = codes.shape
   # Four are used, but runs of earlier versions drew from these five.
   keys = jax.random.split(key, 5)
-  rows, cells = spec("batch"), spec("batch", None)
+  rows = spec("batch")
   if level is not None:
     levels = jnp.full((b,), level, out_sharding=rows)
   else:
+    q = columns - (scale_frames > 0)
     weights = jnp.asarray(level_weights or (1.0,) * q, jnp.float32)
     # Inverse of the cumulative distribution: the number of edges passed.
     edges = jnp.cumsum(weights / weights.sum())[:-1]  # [q - 1]
     draw = jax.random.uniform(keys[0], (b,), out_sharding=rows)
     levels = (draw[:, None] >= edges[None]).sum(-1)  # [b]
+  masked = _masked(keys, b, t, span_share, prefix_share)
+  if scale_frames:
+    keys = jax.random.split(jax.random.fold_in(key, _OF_SCALES), 4)
+    if level is None:
+      draw = jax.random.uniform(keys[0], (b,), out_sharding=rows)
+      levels = jnp.where(draw < scale_share, SCALES, levels)
+    segments = _masked(keys, b, t // scale_frames, span_share, prefix_share)
+    frames = jnp.arange(t) // scale_frames
+    segments = segments.at[:, frames].get(out_sharding=spec("batch", None))
+    masked = jnp.where((levels == SCALES)[:, None], segments, masked)
+  hidden = mask_codes(codes, masked, levels, mask_id, scale_frames)
+  return hidden, masked, levels
+
+
+def _masked(
+  keys: Array, b: int, t: int, span_share: float, prefix_share: float
+) -> Bool[Array, "b t"]:
+  """Mask some of t frames or segments; see `training_mask`."""
+  rows, cells = spec("batch"), spec("batch", None)
   ratio = jnp.cos(
     jax.random.uniform(keys[1], (b,), out_sharding=rows) * (math.pi / 2)
   )
@@ -73,8 +104,7 @@ def training_mask(
   frames = jnp.arange(t)[None]  # [1, t]
   run = (frames >= start[:, None]) & (frames < (start + length)[:, None])
 
-  masked = jnp.where((span | prefix)[:, None], run, scattered)  # [b, t]
-  return mask_codes(codes, masked, levels, mask_id), masked, levels
+  return jnp.where((span | prefix)[:, None], run, scattered)  # [b, t]
 
 
 def mask_codes(
@@ -82,16 +112,24 @@ def mask_codes(
   masked: Bool[Array, "b t"],
   levels: Int[Array, " b"],
   mask_id: int,
+  scale_frames: int = 0,
 ) -> Int[Array, "b t q"]:
   """Return the codes with MASK in the masked frames of the active level.
 
   Coarser levels stay clean, finer levels become MASK in every frame.
   """
-  depth = (
-    jnp.arange(codes.shape[-1])[None, None] - levels[:, None, None]
-  )  # [b, 1, q]
+  of_columns = column_levels(codes.shape[-1], scale_frames)
+  depth = of_columns[None, None] - levels[:, None, None]  # [b, 1, q]
   unknown = (depth > 0) | ((depth == 0) & masked[:, :, None])  # [b, t, q]
   return jnp.where(unknown, mask_id, codes)
+
+
+def column_levels(columns: int, scale_frames: int) -> Int[Array, " q"]:
+  """Return the level of each column of codes; that of scales is the last."""
+  levels = jnp.arange(columns)
+  if scale_frames:
+    levels = levels.at[SCALES].set(SCALES)
+  return levels
 
 
 def ratio_bin(masked: Bool[Array, "b t"]) -> Int[Array, " b"]:

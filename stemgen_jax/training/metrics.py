@@ -13,7 +13,7 @@ from stemgen_jax.disk import cut_log
 from stemgen_jax.disk import read_log as read_log
 
 # Groups of the sums of `step.score`: active levels, and bins of mask ratios.
-_SUMS = ("level", "ratio")
+_GROUPS = ("level", "ratio")
 
 
 def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -25,7 +25,8 @@ def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
   Returns:
     Means of the scalars; `loss_per_level` (nats per masked token) and
     `accuracy_per_level`, None where no token was masked; the same `_per_ratio`
-    for `masking.RATIO_BINS`; `accuracy` over all masked tokens. Of validation
+    for `masking.RATIO_BINS`; `accuracy` over all masked tokens; `scale_loss`
+    and `scale_accuracy` of scale tokens, which these leave out. Of validation
     also `all_masked_true` and `all_masked_shuffled`, nats per frame at level 0
     with all frames masked, under the true and a shuffled context, and their
     difference `listening_gain`.
@@ -40,9 +41,9 @@ def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
   figures: dict[str, Any] = {
     name: float(x / len(fetched))
     for name, x in total.items()
-    if name.partition("_")[0] not in (*_SUMS, "listening")
+    if name.partition("_")[0] not in (*_GROUPS, "scale", "listening")
   }
-  for group in _SUMS:
+  for group in _GROUPS:
     # [q] or [5]; a bin may be empty, as small mask ratios are rare.
     tokens = total[f"{group}_tokens"]
     for name, sums in (("loss", "loss"), ("accuracy", "correct")):
@@ -52,6 +53,10 @@ def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
       ]
   correct, tokens = total["level_correct"], total["level_tokens"]
   figures["accuracy"] = float(correct.sum() / tokens.sum())
+  if (scales := total.get("scale_tokens", np.zeros(1)).item()) > 0:
+    figures["scale_loss"] = round(total["scale_loss"].item() / scales, 5)
+    correct = total["scale_correct"].item()
+    figures["scale_accuracy"] = round(correct / scales, 5)
   if "listening_tokens" in total:
     frames = total["listening_tokens"]
     true = float(total["listening_true"] / frames)

@@ -47,9 +47,7 @@ def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
   patterns = ("codebooks", *config.frozen)
 
   def decayed(params: Params) -> Params:
-    return _by_path(
-      params, lambda name: name.endswith("kernel") or name == "head"
-    )
+    return _by_path(params, lambda name: name.endswith(("kernel", "head")))
 
   def frozen(params: Params) -> Params:
     return _by_path(

@@ -249,8 +249,14 @@ def _devices() -> tuple[int, str]:
 def _sentence(figures: dict[str, Any]) -> str:
   losses = " ".join(f"{x:.3f}" for x in figures["loss_per_level"])
   accuracies = " ".join(f"{x:.3f}" for x in figures["accuracy_per_level"])
+  scales = ""
+  if "scale_loss" in figures:
+    scales = (
+      f"scales: loss {figures['scale_loss']:.3f}, accuracy "
+      f"{figures['scale_accuracy']:.3f}; "
+    )
   return (
-    f"loss per level {losses}, accuracy {accuracies}; all masked: true "
+    f"loss per level {losses}, accuracy {accuracies}; {scales}all masked: true "
     f"context {figures['all_masked_true']:.3f}, shuffled "
     f"{figures['all_masked_shuffled']:.3f}, "
     f"gain {figures['listening_gain']:.3f} nats"

@@ -12,7 +12,7 @@ def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:
 
   Raises:
     ValueError: see `TrainConfig.validate`; or the window is longer than the
-      records of the data.
+      records of the data, or these have no such segments.
   """
   config = copy.deepcopy(config)  # Nested configurations are mutable.
   config.model = dataclasses.replace(
@@ -34,6 +34,13 @@ def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:
     raise ValueError(
       "model.context='spectrum': the data set has no spectra of stems; prepare "
       "it with --contexts=spectrum, or give --config.model.context=codes"
+    )
+  frames = config.model.scale_frames
+  if frames and frames != data.segment_frames:
+    raise ValueError(
+      f"model.scale_frames={frames}: the data set has segments of "
+      f"{data.segment_frames} frames; expected that number, or 0 for a model "
+      "that does not predict scales"
     )
   if config.model.window > data.frames:
     raise ValueError(

@@ -11,12 +11,13 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from stemgen_jax.model.config import CONDITION_SIZES
+from stemgen_jax.model.config import CONDITION_SIZES, SCALES
 from stemgen_jax.model.sharding import add_copies, on_copies, own_rows, spec
 from stemgen_jax.model.transformer import Params, apply, init_params
 from stemgen_jax.training.config import TrainConfig
 from stemgen_jax.training.masking import (
   RATIO_BINS,
+  column_levels,
   mask_codes,
   ratio_bin,
   training_mask,
@@ -78,6 +79,7 @@ def score(
   target: Int[Array, "b t q"],
   masked: Bool[Array, "b t"],
   level: Int[Array, " b"],
+  scale_frames: int = 0,
 ) -> Metrics:
   """Sum loss and hits over the masked tokens of the active levels.
 
@@ -86,17 +88,28 @@ def score(
     target: codes to predict.
     masked: frames masked at the active level.
     level: active level of each example.
+    scale_frames: `ModelConfig.scale_frames`.
 
   Returns:
     `loss` in nats, `correct` and `tokens`, each per active level as
-    `level_...` [q] and per bin of mask ratios as `ratio_...` [5].
+    `level_...` [q] and per bin of mask ratios as `ratio_...` [5]; those of the
+    scales, which these leave out, as `scale_...` [1].
   """
+  active = (
+    column_levels(target.shape[-1], scale_frames)[None] == level[:, None]
+  )  # [b, columns]
   groups = {
-    "level": jnp.arange(target.shape[-1])[None] == level[:, None],  # [b, q]
+    "level": active,
     "ratio": jnp.arange(len(RATIO_BINS))[None] == ratio_bin(masked)[:, None],
   }
+  if scale_frames:
+    groups = {
+      "level": active[:, :SCALES],
+      "ratio": groups["ratio"] & (level != SCALES)[:, None],
+      "scale": active[:, SCALES:],
+    }
   # The active level's codes, again without a gather.
-  codes = jnp.where(groups["level"][:, None, :], target, 0).sum(-1)  # [b, t]
+  codes = jnp.where(active[:, None, :], target, 0).sum(-1)  # [b, t]
   per_frame = {
     "loss": cross_entropy(logits, codes),
     "correct": (logits.argmax(-1) == codes).astype(jnp.float32),
@@ -144,6 +157,8 @@ def views(config: TrainConfig, batch: Batch, key: Array) -> dict[str, Any]:
     level_weights=config.mask.level_weights,
     span_share=config.mask.span_share,
     prefix_share=config.mask.prefix_share,
+    scale_frames=model.scale_frames,
+    scale_share=config.mask.scale_share,
   )
   view = {
     "context": batch["context"],
@@ -187,7 +202,9 @@ def views(config: TrainConfig, batch: Batch, key: Array) -> dict[str, Any]:
   if not config.mask.complementary:
     return passes
   other = view | {
-    "masked_target": mask_codes(target, ~masked, level, model.codes),
+    "masked_target": mask_codes(
+      target, ~masked, level, model.codes, model.scale_frames
+    ),
     "masked": ~masked,
   }
   return jax.tree.map(
@@ -217,9 +234,19 @@ def make_gradient(
       drop_context=view["drop_context"],
       context_frames=view.get("context_frames"),
     )
-    sums = score(logits, view["target"], view["masked"], view["level"])
+    sums = score(
+      logits,
+      view["target"],
+      view["masked"],
+      view["level"],
+      config.model.scale_frames,
+    )
+    loss = sums["level_loss"].sum()
+    if config.model.scale_frames:
+      # A scale counts as often as it has frames.
+      loss = loss + sums["scale_loss"].sum()
     # By the tokens of all passes: gradients add up to that of the whole batch.
-    return sums["level_loss"].sum() / tokens, sums
+    return loss / tokens, sums
 
   one = jax.value_and_grad(loss_of, has_aux=True)
 
@@ -310,19 +337,27 @@ def make_validation_step(
 
   def validation_step(params: Params, batch: Batch, key: Array) -> Metrics:
     context, target = batch["context"], batch["target"]
-    b, t, q = target.shape
+    b, t, _ = target.shape
     sums: Metrics = {}
-    for level in range(q):
+    for level in model.stages:
       masked_target, masked, levels = training_mask(
-        jax.random.fold_in(key, level), target, model.codes, level=level
+        # Columns have the numbers of their keys.
+        jax.random.fold_in(key, level % model.columns),
+        target,
+        model.codes,
+        level=level,
+        scale_frames=model.scale_frames,
       )
       own, given, hidden, codes, masked, levels = own_rows(
         (batch, context, masked_target, target, masked, levels)
       )
       logits = predict(params, own, given, hidden, level)
-      for name, x in score(logits, codes, masked, levels).items():
+      scored = score(logits, codes, masked, levels, model.scale_frames)
+      for name, x in scored.items():
         sums[name] = sums.get(name, 0.0) + x
     all_masked = jnp.full_like(target, model.codes)
+    if model.scale_frames:  # They are decoded first.
+      all_masked = all_masked.at[..., SCALES].set(target[..., SCALES])
     shuffled = batch.get("other_context")
     if shuffled is None:
       shuffled = jnp.roll(context, b // 2, axis=0)

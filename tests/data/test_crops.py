@@ -60,6 +60,7 @@ def test_a_crop_is_a_whole_window_with_its_category():
 def test_crops_begin_with_a_segment_and_include_its_scales(segment):
   whole = record([1] * 4, [0, 1, 1, 1])
   whole["target_scales"] = np.arange(-(-40 // segment))
+  whole["context_scales"] = -whole["target_scales"]
   crop = Crop(10, 10.0, min_active=0.5, segment_frames=segment)
   for u in np.linspace(0, 0.999, 20):
     example = crop(whole, u)
@@ -67,3 +68,4 @@ def test_crops_begin_with_a_segment_and_include_its_scales(segment):
     assert start % segment == 0
     first, last = start // segment, (start + 9) // segment
     assert example["target_scales"].tolist() == [*range(first, last + 1)]
+    assert (example["context_scales"] == -example["target_scales"]).all()

@@ -184,7 +184,7 @@ def batch_like(config: TrainConfig, mesh: Any) -> dict[str, Any]:
   """Return shapes and shardings of a step's batch."""
   model = config.model
   rows = jax.NamedSharding(mesh, jax.P(sharding.RULES["batch"]))
-  codes = (config.batch, model.window, model.levels)
+  codes = (config.batch, model.window, model.columns)
   shapes = {"context": codes, "target": codes}
   shapes |= {name: codes[:1] for name in model.conditions}
   like = {
