@@ -7,7 +7,7 @@ processes: each takes its rows of every global batch.
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import grain
@@ -267,6 +267,7 @@ def eval_examples(
   window: int,
   count: int,
   seed: int = 0,
+  skip: Collection[str] = (),
 ) -> Examples:
   """Return a fixed list of examples of a split, from many songs.
 
@@ -279,6 +280,7 @@ def eval_examples(
     window: frames of an example.
     count: number of examples.
     seed: seed of the choice.
+    skip: ids of songs to leave out; the examples may be fewer then.
 
   Raises:
     FileNotFoundError: no finished data set in `data_dir`.
@@ -291,13 +293,15 @@ def eval_examples(
   first, further, seen = [], [], set()
   for number in rng.permutation(len(records)):
     record = records[int(number)]
-    if not record["context_active"].any():
+    if not record["context_active"].any() or record["song_id"].decode() in skip:
       continue
     (further if record["song_id"] in seen else first).append(record)
     seen.add(record["song_id"])
     if len(first) == count:
       break
   chosen = (first + further)[:count]
+  if skip and chosen:
+    count = len(chosen)
   if count < 1 or len(chosen) < count:
     raise ValueError(
       f"{count} examples requested: split {split!r} of {data_dir} has "

@@ -6,7 +6,7 @@ known through the codec only, and names of stems not at all.
 
 import functools
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ class DecodedList:
     seed: seed of pairs and crops.
     count: number of examples that are needed.
     split: "test" or "valid".
+    skip: ids of songs that are left out.
 
   Raises:
     ValueError: the set is of another codec, its split has fewer than two
@@ -55,6 +56,7 @@ class DecodedList:
     seed: int,
     count: int = 0,
     split: str = "test",
+    skip: Collection[str] = (),
   ):
     self._records = Records(data, split)
     manifest = self._records.manifest
@@ -72,7 +74,8 @@ class DecodedList:
       record = self._records[index]
       name = categories.CATEGORIES[record["category"]]
       self._names[record["song_id"], record["stem"]] = name
-      if record["context_active"].any():
+      left_out = record["song_id"].decode() in skip
+      if record["context_active"].any() and not left_out:
         of_song.setdefault(record["song_id"], []).append(index)
     if len(of_song) < 2:
       raise ValueError(

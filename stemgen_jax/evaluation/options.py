@@ -27,6 +27,11 @@ class Options:
     "Codec that --weights were trained with: a .safetensors file or "
     "encodec_32khz:FILE (24, 48). Default: the one that --weights name.",
   )
+  codec_backend: str = _flag(
+    "auto",
+    "Implementation of the codec: encodec (not for commercial use) or "
+    "transformers; auto is the first that is installed.",
+  )
   data: str | None = _flag(
     None,
     "A prepared folder, of which --split is used; for listening and "
@@ -40,6 +45,10 @@ class Options:
     "Songs of --data or of the source: test, or valid, by which settings and "
     "models are chosen.",
     choices=["test", "valid"],
+  )
+  skip: str = _flag(
+    "",
+    "Songs and stems of --split to leave out, as stemgen-jax prepare --skip.",
   )
   examples: int | None = _flag(None, "Number of examples, at least 2.")
   seed: int = _flag(

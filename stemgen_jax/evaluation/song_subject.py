@@ -8,11 +8,12 @@ import pathlib
 from typing import Any
 
 from stemgen_jax import disk, recipes
-from stemgen_jax.codec import Codec
+from stemgen_jax.codec import Codec, backends
 from stemgen_jax.codec import load as load_codec
 from stemgen_jax.data import records
 from stemgen_jax.data.manifest import Manifest
-from stemgen_jax.data.songs import Songs
+from stemgen_jax.data.preparation import skipping
+from stemgen_jax.data.songs import Song, Songs
 from stemgen_jax.data.sources import restore
 from stemgen_jax.data.sources.band import Band
 from stemgen_jax.evaluation import measurement
@@ -57,6 +58,7 @@ class SongSubject(Subject):
       or config.codec
       or "demo",
       expected_checksum=config.codec_checksum,
+      backend=self.options.codec_backend,
     )
 
   @functools.cached_property
@@ -94,7 +96,54 @@ class SongSubject(Subject):
     if data and not isinstance(self._all_songs, Band):
       # Splits as prepared: the source's may have changed since.
       prepared = records.song_ids(data)
-    return restore.held_out(self._all_songs, prepared, self.options.split)
+    source = restore.held_out(self._all_songs, prepared, self.options.split)
+    if not self.options.skip:
+      return source
+    if isinstance(source, Band):
+      raise ValueError(
+        f"--skip={self.options.skip}: the songs are the band's, which are "
+        "rendered without files; expected --data with songs in files"
+      )
+    kept = {song.id: song for song in reversed(self._skip[1])}
+    found = (kept.get(song.id) for song in source.songs())
+    return restore.Listed(
+      source.name,
+      tuple(
+        dataclasses.replace(song, split=self.options.split)
+        for song in found
+        if song and song.stems
+      ),
+    )
+
+  @functools.cached_property
+  def _skip(self) -> tuple[tuple[Song, ...], tuple[Song, ...], str]:
+    """Songs of all splits, these without --skip, and a line about it."""
+    name, found = self._all_songs.name, tuple(self._all_songs.songs())
+    return found, *skipping.apply(name, found, self.options.skip)
+
+  @functools.cached_property
+  def _skip_records(self) -> tuple[tuple[Song, ...], tuple[Song, ...], str]:
+    """The same of the songs of --data; its records do not name stems."""
+    data = self.options.data or ""
+    ids = records.song_ids(data)
+    found = tuple(Song(x, "", "", ()) for one in ids.values() for x in one)
+    try:
+      kept = skipping.apply(Manifest.load(data).name, found, self.options.skip)
+    except ValueError as error:
+      raise ValueError(
+        f"{error}; only whole songs can be left out of records"
+      ) from error
+    return found, *kept
+
+  @functools.cached_property
+  def skipped_songs(self) -> frozenset[str]:
+    """Ids of the songs that --skip leaves out."""
+    if not self.options.skip:
+      return frozenset()
+    found, kept, line = self._skip_records if self.missing_songs else self._skip
+    if line:
+      print(line)
+    return frozenset(x.id for x in found) - {x.id for x in kept}
 
   @functools.cached_property
   def examples(self) -> ExampleList | DecodedList:
@@ -108,6 +157,7 @@ class SongSubject(Subject):
         options.seed,
         options.examples or 0,
         options.split,
+        self.skipped_songs,
       )
     return ExampleList(
       self.source,
@@ -138,8 +188,13 @@ class SongSubject(Subject):
     # Results of earlier versions have no split.
     if self.options.split != "test":
       identity["split"] = self.options.split
+    # A code of a thousand may differ from those of the other one.
+    if backends.choose(self.options.codec_backend) == "transformers":
+      identity["codec_backend"] = "transformers"
     if self.options.data and self.missing_songs:
       manifest = Manifest.load(self.options.data)
+      if self.skipped_songs:
+        identity["skipped_songs"] = sorted(self.skipped_songs)
       return identity | {
         "songs": f"records of {manifest.name}",
         "songs_config": manifest.config,
@@ -189,6 +244,7 @@ class SongSubject(Subject):
     _ = self.engine  # first: weights and codec are then loaded once
     if self.missing_songs:
       print(f"{self.missing_songs}; {LIMITS}")
+    _ = self.skipped_songs  # prints them
     _ = self.examples  # too few test songs are an error before any result
     recipe = self.identity | {
       "embeddings": list(self.embeddings),

@@ -6,6 +6,7 @@ import types
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from stemgen_jax.codec import backends
 from stemgen_jax.evaluation.options import Options
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Study:
       if getattr(options, name) is None
     }
     options = dataclasses.replace(options, **filled)
+    backends.check(options.codec_backend)
     if not 0 <= options.seed <= _LAST_SEED:
       raise ValueError(f"--seed={options.seed}: expected 0 to {_LAST_SEED}")
     for name, least in _LEAST.items():

@@ -28,6 +28,11 @@ class Subject:
     # Resumed and concurrent runs load compiled programs from disk.
     compilation.keep_programs()
 
+  @functools.cached_property
+  def skipped_songs(self) -> frozenset[str]:
+    """Ids of songs that are left out."""
+    return frozenset()
+
   @property
   def settings(self) -> sampling.Settings:
     """Settings of --preset."""
@@ -42,7 +47,11 @@ class Subject:
   @functools.cached_property
   def engine(self) -> StemGen:
     """Model with its codec, which generates stems."""
-    return StemGen.load(self._name, codec=self.options.codec)
+    return StemGen.load(
+      self._name,
+      codec=self.options.codec,
+      codec_backend=self.options.codec_backend,
+    )
 
   @functools.cached_property
   def weights(self) -> model.Weights:
@@ -92,7 +101,12 @@ class Subject:
       from stemgen_jax.data import batches  # needs the extra [train]
 
       return batches.eval_examples(
-        data, self.options.split, config.window, count, self.options.seed
+        data,
+        self.options.split,
+        config.window,
+        count,
+        self.options.seed,
+        self.skipped_songs,
       )
     if self.options.split != "test":
       raise ValueError(

@@ -1,6 +1,7 @@
 """Examples of a prepared set on a machine without its songs."""
 
 import json
+import types
 
 import numpy as np
 import pytest
@@ -10,7 +11,12 @@ from stemgen_jax import audio
 from stemgen_jax import codec as codecs
 from stemgen_jax.data.preparation import pairs, prepare
 from stemgen_jax.data.sources.folder import Folder
-from stemgen_jax.evaluation import decoded_list, measurement, song_subject
+from stemgen_jax.evaluation import (
+  decoded_list,
+  measurement,
+  reference_annotations,
+  song_subject,
+)
 from stemgen_jax.evaluation.decoded_list import DecodedList
 from stemgen_jax.evaluation.options import Options
 
@@ -63,3 +69,53 @@ def test_a_prepared_set_without_its_songs(tmp_path):
   assert measured.about["estimated"]
   figures = measured.figures
   assert json.dumps(figures["real"]) == json.dumps(figures["round_trip"])
+
+
+def test_songs_and_stems_are_left_out(tmp_path, capsys, monkeypatch):
+  # Beats and chords take most of an example's time, and are not needed here.
+  monkeypatch.setattr(reference_annotations, "estimate", lambda *_, **__: None)
+  codec = codecs.load("demo")
+  music, data = tmp_path / "music", tmp_path / "data"
+  for song in "ABC":
+    for name in ("Bass", "Drums", "Piano"):
+      path = music / "test" / song / f"{name}.wav"
+      trees.sound(path, rate=16000, seconds=3.0)
+  config = pairs.PairConfig(segment_seconds=3.0, pairs=2, empty_share=0.0)
+  prepare.prepare(Folder(str(music)), lambda: codec, data, config)
+  skip = tmp_path / "skip.csv"
+
+  def subject(text):
+    skip.write_text(text)
+    options = Options(
+      data=str(data), examples=2, seconds=2.0, skip=str(skip), workers=0
+    )
+    found = song_subject.SongSubject(options)
+    vars(found)["codec"] = codec
+    return found
+
+  without = subject("song,stem\nA,\nB,Bass.wav\n")
+  kept = {song.id: len(song.stems) for song in without.source.songs()}
+  assert kept == {"B": 2, "C": 3}
+  assert without.skipped_songs == {"A"}
+  assert "1 songs, 1 stems of others" in capsys.readouterr().out
+  examples = [without.examples.example(place) for place in range(4)]
+  assert {one.song for one in examples} == {"B", "C"}
+  stems = {x for one in examples[::2] for x in (one.target, *one.stems)}
+  assert stems == {"Drums.wav", "Piano.wav"}
+  # Codes name songs, but not stems.
+  config = types.SimpleNamespace(window=50)
+  coded = without.coded_examples(config, 9)  # type: ignore[arg-type]
+  assert set(coded.song) == {"B", "C"}
+  with pytest.raises(ValueError, match="line 2: no song 'D'"):
+    _ = subject("song\nD\n").source
+
+  music.rename(tmp_path / "elsewhere")
+  without = subject("song\nA\n")
+  examples = [without.examples.example(place) for place in range(4)]
+  assert {one.song for one in examples} == {"B", "C"}
+  with pytest.raises(ValueError, match="'Bass'; only whole songs"):
+    _ = subject("song,stem\nB,Bass\n").examples
+
+  of_band = song_subject.SongSubject(Options(skip="known"))
+  with pytest.raises(ValueError, match=r"--skip=known: the songs are the band"):
+    _ = of_band.source

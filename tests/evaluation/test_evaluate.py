@@ -104,6 +104,8 @@ def test_another_evaluation_in_the_same_folder_is_refused(out, capsys):
     ),
     (("--weights=.",), "is a folder"),
     (("--what=listening", "--weights=."), "or the folder of a run"),
+    (("--codec_backend=tf",), "--codec_backend=tf: expected one of auto"),
+    (("--skip=known",), "--skip=known: the songs are the band's"),
     (("--seed=-1",), "--seed=-1: expected 0 to 2147483647"),
     (("--grid=configs/decoding.py",), "--grid is for --what=decoding, not all"),
     (("--what=loops",), "--files is missing"),

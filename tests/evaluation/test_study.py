@@ -52,14 +52,14 @@ def test_weights_load_once(monkeypatch):
   config = model.ModelConfig(levels=1, codes=8)
 
   def load(*arguments, **options):
-    calls.append(arguments)
+    calls.append((arguments, options.get("codec_backend")))
     return types.SimpleNamespace(config=config, params={}, metadata={})
 
   monkeypatch.setattr(subject_lib.StemGen, "load", load)
   monkeypatch.setattr(model, "load_weights", load)
-  with_engine = Subject(Options())
+  with_engine = Subject(Options(codec_backend="transformers"))
   assert with_engine.engine.config == with_engine.weights.config == config
-  assert calls == [("demo",)]
+  assert calls == [(("demo",), "transformers")]
   # Without an engine, only the weights are loaded.
   alone = Subject(Options())
   assert alone.weights is alone.weights

@@ -143,17 +143,18 @@ def held_out(
       f"{held} song {lost[0]} of the prepared set is missing from "
       f"{source.name}{more}: {remedy}"
     )
-  return _Listed(source.name, tuple(found.values()))
+  return Listed(source.name, tuple(found.values()))
 
 
 @dataclasses.dataclass(frozen=True)
-class _Listed:
+class Listed:
   """Songs that have been listed: a `songs.Songs`."""
 
   name: str
   found: tuple[songs.Song, ...]
 
   def songs(self) -> Iterator[songs.Song]:
+    """Yield all songs."""
     return iter(self.found)
 
 

@@ -15,8 +15,9 @@ STUDIES = {
       module="full",
       file="report",
       flags=(
-        *("codec", "data", "split", "examples", "seconds", "preset"),
-        *("mirdd", "vggish", "clap", "shown", "variations"),
+        *("codec", "codec_backend", "data", "split", "skip", "examples"),
+        *("seconds", "preset", "mirdd", "vggish", "clap", "shown"),
+        "variations",
         "workers",
       ),
       defaults={"examples": 400, "mirdd": True},
@@ -28,30 +29,31 @@ STUDIES = {
     ),
     Study(
       name="sound",
-      flags=("codec", "data", "split", "examples", "preset"),
+      flags=("codec", "codec_backend", "data", "split", "examples", "preset"),
       defaults={"examples": 96},
     ),
     Study(
       name="loops",
-      flags=("codec", "seconds", "preset", "files"),
+      flags=("codec", "codec_backend", "seconds", "preset", "files"),
       required={"files": "my_loops/*.wav"},
       seconds=(0.2, 600.0),  # of any audio that a stem is generated for
     ),
     Study(
       name="retrieval",
-      flags=("codec", "seconds", "preset", "files"),
+      flags=("codec", "codec_backend", "seconds", "preset", "files"),
       required={"files": "my_loops/*.wav"},
       seconds=(2.0, 600.0),
     ),
     Study(
       name="perturbation",
-      flags=("codec", "data", "seconds", "songs"),
+      flags=("codec", "codec_backend", "data", "seconds", "songs"),
       defaults={"songs": 24},
     ),
     Study(
       name="decoding",
       flags=(
-        *("codec", "data", "split", "examples", "seconds"),
+        *("codec", "codec_backend", "data", "split", "skip", "examples"),
+        "seconds",
         *("mirdd", "vggish", "clap", "grid", "reference", "seeds"),
       ),
       defaults={"examples": 48, "mirdd": False},
