@@ -35,6 +35,7 @@ _STUDIO = [
   "python-multipart>=0.0.18",  # older: denial of service
   "uvicorn>=0.30",
   "wavesurf>=0.1.2",  # wavesurfer.js
+  "websockets>=14",  # of the live tab, for uvicorn
 ]
 _TRANSFORMERS = ["transformers>=5"]
 _TEST = [

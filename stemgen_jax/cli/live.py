@@ -24,7 +24,6 @@ from stemgen_jax.live.request import Controls, Generated, Generator
 if TYPE_CHECKING:
   from stemgen_jax.generation.stemgen import StemGen
 
-_WHOLE = 0.15  # beats by which a loop may miss whole bars
 _WITH = {
   "repeats": "loop",
   "change_every": "loop",
@@ -161,15 +160,12 @@ def _grid(
   if values.loop:
     assert sound is not None
     bpm = music.bpm_of(sound, values.context) if bpm is None else bpm
-    bar = values.beats_per_bar * 60 / bpm
-    bars = max(1, round(sound.seconds / bar))
-    if abs(sound.seconds - bars * bar) * bpm / 60 > _WHOLE:
+    try:
+      return Grid.of_loop(len(sound.samples), rate, bpm, values.beats_per_bar)
+    except ValueError as error:
       raise ValueError(
-        f"{values.context}: {sound.seconds * bpm / 60:.1f} beats at {bpm:g} "
-        f"bpm; expected whole bars of {values.beats_per_bar}; cut it, or give "
-        "its --bpm"
-      )
-    bpm = bars * values.beats_per_bar * 60 / sound.seconds
+        f"{values.context}: {error}; cut it, or give its --bpm"
+      ) from None
   if bpm is None:
     if sound is not None:
       _check_clear(sound, values.context)

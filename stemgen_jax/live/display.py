@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from stemgen_jax.live.engine import Engine
+from stemgen_jax.live.engine import Engine, Layer
+from stemgen_jax.live.grid import Grid
 
 
 def state(engine: Engine) -> dict[str, Any]:
@@ -10,9 +11,9 @@ def state(engine: Engine) -> dict[str, Any]:
 
   Returns:
     `bar` and `beat`, from 1, or None before the tempo is known; `bpm`;
-    `layers`, each with its name, controls and whether it is muted; and the
-    figures: `passes` of the latest chunk, `p95` and `slack` in seconds, `late`
-    chunks and the `hit_rate`.
+    `layers`, each with its name, controls, whether it is muted, and see
+    `layer_state`; and the figures: `passes` of the latest chunk, `p50`, `p95`,
+    `p99` and `slack` in seconds, `late` chunks and the `hit_rate`.
   """
   grid, figures = engine.grid, engine.figures
   bar = beat = bpm = slack = None
@@ -33,15 +34,56 @@ def state(engine: Engine) -> dict[str, Any]:
         "seed": layer.controls.seed,
         "guidance": layer.controls.guidance,
         "muted": layer.line.muted,
+        **layer_state(layer, grid),
       }
       for layer in engine.layers.values()
     ],
     "passes": figures.passes[-1] if figures.passes else 0,
+    "p50": figures.quantile(0.5),
     "p95": figures.quantile(0.95),
+    "p99": figures.quantile(0.99),
     "slack": slack,
     "late": figures.late,
     "hit_rate": figures.hit_rate,
   }
+
+
+def layer_state(layer: Layer, grid: Grid | None) -> dict[str, Any]:
+  """Return what sounds in a layer, and what will, with bars from 1.
+
+  Returns:
+    `sounds`, the bar where it entered, instrument and seed, or None; `coming`,
+    the same of chunks that were requested, with whether each is `ready`; and
+    `mutes`, bars with whether the layer will be `muted` there.
+  """
+  if grid is None:
+    return {"sounds": None, "coming": [], "mutes": []}
+  requests = {x.start: x for x in layer.pending if not x.cancelled}
+  coming = []
+  for start, chunk in sorted(layer.line.expected.items()):
+    controls = requests[start].controls if start in requests else None
+    stem, seed = (controls.stem, controls.seed) if controls else ("", None)
+    if chunk is not None:
+      stem, seed = chunk.kind[0], chunk.seed
+    coming.append(
+      {
+        "bar": grid.bar_at(start) + 1,
+        "stem": stem,
+        "seed": seed,
+        "ready": chunk is not None,
+      }
+    )
+  at, chunk = layer.line.voices[-1]
+  sounds = chunk and {
+    "bar": grid.bar_at(at) + 1,
+    "stem": chunk.kind[0],
+    "seed": chunk.seed,
+  }
+  mutes = [
+    {"bar": grid.bar_at(at) + 1, "muted": muted}
+    for at, muted in sorted(layer.line.mutes.items())
+  ]
+  return {"sounds": sounds, "coming": coming, "mutes": mutes}
 
 
 def line(engine: Engine) -> str:

@@ -34,6 +34,7 @@ class Layer:
   def __init__(self, name: str, controls: Controls, line: Line, ring: Ring):
     self.name, self.controls = name, controls
     self.line, self.ring = line, ring
+    self.sound = np.zeros((0, 0), np.float32)  # during the latest block
     self.next_bar: int | None = None
     self.pending: list[Request] = []
     self.belated = -1  # start of a loop that was late
@@ -94,15 +95,17 @@ class Engine:
     self._commands: deque[Callable[[], None]] = deque()
     self._script = deque(script)
     size = round(options.memory * sample_rate)
+    rings = (Ring(size, channels, -options.lag) for _ in layers)
     self.layers = {
-      name: Layer(
-        name, each, Line(channels, options.cover), Ring(size, channels)
-      )
-      for name, each in layers.items()
+      name: Layer(name, each, Line(channels, options.cover), ring)
+      for (name, each), ring in zip(layers.items(), rings)
     }
     self._input = next(iter(self.layers.values())).ring
     if len(self.layers) > 1:
-      self._input = Ring(size, channels)
+      self._input = Ring(size, channels, -options.lag)
+    # Sums of other layers, until the input that was played to them is there.
+    late = np.zeros((options.lag, channels), np.float32)
+    self._others = dict.fromkeys(self.layers, late)
     self._enter = dict(enter or {})
     self._beats: Beats | None = None
     self._reported = 0.0  # the tempo that was last reported
@@ -144,16 +147,17 @@ class Engine:
       self._finish(done)
     while self._commands:
       self._commands.popleft()()
-    total, sounds = np.zeros_like(block), []
+    total = np.zeros_like(block)
     for layer in self.layers.values():
-      sound, entered, late = layer.line.render(start, stop)
-      total += sound
-      sounds.append(sound)
+      layer.sound, entered, late = layer.line.render(start, stop)
+      total += layer.sound
       self._count(layer, entered, late)
     self._input.write(block)
     if len(self.layers) > 1:
-      for layer, own in zip(self.layers.values(), sounds):
-        layer.ring.write(block + total - own)
+      for name, layer in self.layers.items():
+        others = np.concatenate([self._others[name], total - layer.sound])
+        self._others[name] = others[len(block) :]
+        layer.ring.write(block + others[: len(block)])
     self.position = stop
     self._plan()
     return total
@@ -212,7 +216,7 @@ class Engine:
       bar=bar,
       start=self.grid.bar(bar),
       stop=self.grid.bar(last),
-      known=self.position,
+      known=max(0, self._input.end),
       controls=layer.controls,
       read=layer.ring.read,
       at=self._clock.now(),
@@ -260,7 +264,8 @@ class Engine:
       return
     self.failures = []
     self.figures.add(done.at - request.at, passes)
-    chunk = dataclasses.replace(chunk, kind=request.controls.kind)
+    controls = request.controls
+    chunk = dataclasses.replace(chunk, kind=controls.kind, seed=controls.seed)
     if not layer.line.deliver(chunk) and self.options.hold:
       self._enter_later(layer, chunk)
     self._chunks += 1
@@ -331,8 +336,8 @@ class Engine:
 
   def _listen(self) -> None:
     """Let the worker detect the tempo of the latest input."""
-    samples = min(self.position, round(beats.LONGEST * self.sample_rate))
-    start, end = self.position - samples, self.position
+    end = max(0, self._input.end)
+    start = max(0, end - round(beats.LONGEST * self.sample_rate))
     self._worker.submit(
       functools.partial(
         beats.detect, self._input.read, start, end, self.sample_rate

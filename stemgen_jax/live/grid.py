@@ -5,6 +5,7 @@ import math
 from fractions import Fraction
 
 _SLOWEST, _FASTEST = 20.0, 400.0  # beats per minute
+_WHOLE = 0.15  # beats by which a loop may miss whole bars
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,36 @@ class Grid:
   def moved(self, bar: int, *, bpm: float, to: int) -> "Grid":
     """Return a grid on which `bar` begins at sample `to`, in another tempo."""
     return dataclasses.replace(self, bpm=bpm, origin=to, first_bar=bar)
+
+  @classmethod
+  def of_loop(
+    cls, samples: int, sample_rate: int, bpm: float, beats_per_bar: int = 4
+  ) -> "Grid":
+    """Return the bars of a loop.
+
+    Args:
+      samples: one period of the loop.
+      sample_rate: sample rate of the loop in Hz.
+      bpm: its tempo, about.
+      beats_per_bar: beats of a bar.
+
+    Raises:
+      ValueError: it has no whole bars.
+    """
+    cls(bpm=bpm, sample_rate=sample_rate, beats_per_bar=beats_per_bar)
+    seconds = samples / sample_rate
+    bar = beats_per_bar * 60 / bpm
+    bars = max(1, round(seconds / bar))
+    if abs(seconds - bars * bar) * bpm / 60 > _WHOLE:
+      raise ValueError(
+        f"{seconds * bpm / 60:.1f} beats at {bpm:g} bpm; expected whole bars "
+        f"of {beats_per_bar}"
+      )
+    return cls(
+      bpm=bars * beats_per_bar * 60 / seconds,
+      sample_rate=sample_rate,
+      beats_per_bar=beats_per_bar,
+    )
 
   @property
   def _period(self) -> Fraction:

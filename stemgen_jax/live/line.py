@@ -1,6 +1,8 @@
 """Play the chunks of one layer at their bar lines, and cover missing ones."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
@@ -25,6 +27,8 @@ class Chunk:
       stream.
     follows: start of the chunk that its first samples continue without a seam.
     kind: instrument and genre, which a chunk that continues it shares.
+    seed: its seed, for the display.
+    take: the `Take` whose loop it is, if it is one.
   """
 
   start: int
@@ -33,6 +37,8 @@ class Chunk:
   first_frame: int = 0
   follows: int | None = None
   kind: tuple[str, str] = ("", "")
+  seed: int = 0
+  take: Any = None
 
   def __len__(self) -> int:
     return len(self.samples) - FADE
@@ -83,6 +89,16 @@ class Line:
   def sounding(self) -> Chunk | None:
     """The chunk that sounds now, or would if it were not muted."""
     return self.voices[-1][1]
+
+  @property
+  def expected(self) -> Mapping[int, Chunk | None]:
+    """Chunks by the samples where they enter; None until they are there."""
+    return dict(self._expected)
+
+  @property
+  def mutes(self) -> Mapping[int, bool]:
+    """Samples where the layer will be muted (True) or unmuted."""
+    return dict(self._mutes)
 
   def expect(self, start: int) -> None:
     """Promise a chunk that starts at a sample."""

@@ -92,7 +92,7 @@ class Loops:
     sampling = max(0.0, take.seconds["generate"])
     other = time.perf_counter() - began - sampling
     return Generated(
-      Chunk(start=request.start, samples=samples), sampling, other
+      Chunk(start=request.start, samples=samples, take=take), sampling, other
     )
 
   def _context(self, request: Request) -> Float32[np.ndarray, "n c"]:

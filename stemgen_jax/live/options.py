@@ -19,6 +19,8 @@ class Options:
     memory: seconds of input that are kept for the generator.
     watch: chunks from one check of the tempo to the next; 0 for none.
     follow: take over a tempo that differs, without being asked.
+    lag: samples from the output to the input that was played to it, such as the
+      latency of a sound card.
   """
 
   chunk_bars: int = 2
@@ -28,6 +30,7 @@ class Options:
   memory: float = 30.0
   watch: int = 4
   follow: bool = False
+  lag: int = 0
 
   def validate(self, beats_per_bar: int) -> None:
     """Raise ValueError, naming the field, if a value is out of range."""

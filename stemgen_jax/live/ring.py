@@ -12,12 +12,14 @@ class Ring:
   Args:
     samples: number of samples that it holds.
     channels: number of channels.
+    start: sample of the stream that is written first; those before 0 are not
+      kept.
   """
 
-  def __init__(self, samples: int, channels: int):
+  def __init__(self, samples: int, channels: int, start: int = 0):
     self._data = np.zeros((samples, channels), np.float32)
-    self.end = 0
-    """Number of samples written so far."""
+    self.end = start
+    """Sample of the stream after the last one written."""
 
   def write(self, block: Float32[np.ndarray, "n c"]) -> None:
     """Append a block, over the oldest samples."""

@@ -144,6 +144,34 @@ class Session:
     )
     return self.song.find(clip.number)[0]
 
+  def add_take(self, take: Take, origin: str) -> Layer:
+    """Add a take that was generated elsewhere as a layer, and accept it.
+
+    Args:
+      take: a take in the format and length of the song.
+      origin: where it was generated, such as "live".
+    """
+    song, sound = self.song, take.audio
+    found = (len(sound.samples), sound.sample_rate, sound.channels)
+    if found != (song.samples, song.sample_rate, song.channels):
+      raise ValueError(
+        f"{take.stem}, seed {take.seed}: {sound.seconds:.2f} s at "
+        f"{sound.sample_rate} Hz; expected the length and format of the song"
+      )
+    parts = song.parts()
+    clip = self._write_take(take, parts, self._state.mix(parts), origin)
+    self._state.update(
+      lambda song: song.with_layer(
+        Layer(
+          name=song.unused_name(take.stem),
+          category=take.stem,
+          clips=(clip,),
+          accepted=clip.number,
+        )
+      )
+    )
+    return self.song.find(clip.number)[0]
+
   def generate(
     self,
     model: StemGen,

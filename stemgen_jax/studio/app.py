@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from stemgen_jax.studio import harp, notices, routes, uploads
+from stemgen_jax.studio import harp, live_routes, notices, routes, uploads
 from stemgen_jax.studio.errors import MissingError, RequestError
+from stemgen_jax.studio.live_stage import LiveStage
 from stemgen_jax.studio.safety import Safety
 from stemgen_jax.studio.studio import Studio
 from stemgen_jax.version import __version__
@@ -59,6 +60,7 @@ def create_app(studio: Studio) -> FastAPI:
       studio.loading.start()
       yield
     app.state.harp.close()
+    app.state.live.close()
     studio.close()
 
   app = FastAPI(
@@ -70,8 +72,8 @@ def create_app(studio: Studio) -> FastAPI:
     lifespan=lifespan,
   )
   app.state.studio, app.state.harp = studio, harp.Harp(studio)
-  app.state.places = uploads.Places()
-  for router in (routes.router, harp.router):
+  app.state.live, app.state.places = LiveStage(studio), uploads.Places()
+  for router in (routes.router, live_routes.router, harp.router):
     app.include_router(router)
   _add_files(app)
   app.add_middleware(Safety, most_bytes=uploads.MOST_BYTES)

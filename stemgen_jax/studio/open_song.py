@@ -72,6 +72,11 @@ class OpenSong:
     """Id of the song, which no other one has."""
     return self.queue.song_id
 
+  @property
+  def tempo(self) -> dict[str, Any] | None:
+    """The detected tempo, as in `as_json`."""
+    return self._facts.of_song()["tempo"]
+
   def close(self) -> None:
     """Stop the jobs, which the next start resumes, and close the session."""
     self.queue.close(_LATE)

@@ -60,6 +60,11 @@ class Safety:
 
   async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request."""
+    socket = scope["type"] == "websocket"
+    # Pages of all sites may open one: browsers do not ask the server first.
+    if socket and (reason := _foreign(Headers(scope=scope))):
+      await JSONResponse({"error": reason}, 403)(scope, receive, send)
+      return
     if scope["type"] != "http":
       await self._app(scope, receive, send)
       return

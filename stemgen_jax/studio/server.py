@@ -18,6 +18,7 @@ from stemgen_jax.studio.loading import Loading
 from stemgen_jax.studio.studio import Studio
 
 _HOST = "127.0.0.1"  # other machines do not reach it
+_MOST_MESSAGE = 1_000_000  # bytes of a message of a websocket
 _GRACE = 2.0  # seconds for requests that are cut off
 
 
@@ -31,13 +32,16 @@ class Server(uvicorn.Server):
       studio: the studio.
       page: address to open in the user's browser, once it answers.
     """
+    self.app = create_app(studio)
     config = uvicorn.Config(
-      create_app(studio),
+      self.app,
       log_level="warning",
       access_log=False,
       timeout_graceful_shutdown=1,
       server_header=False,
       proxy_headers=False,
+      ws_max_size=_MOST_MESSAGE,
+      ws_per_message_deflate=False,  # samples hardly get smaller
     )
     super().__init__(config)
     self._studio, self._page = studio, page

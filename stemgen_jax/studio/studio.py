@@ -62,6 +62,11 @@ class Studio:
     return self._song
 
   @property
+  def opened(self) -> OpenSong | None:
+    """The song, or None."""
+    return self._song
+
+  @property
   def folder(self) -> pathlib.Path:
     """Folder of the song, also before it is started."""
     return self._folder

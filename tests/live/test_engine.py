@@ -161,6 +161,45 @@ def test_layers_hear_each_other_and_share_the_time():
   assert stage.engine.figures.late == 0
 
 
+def test_an_input_that_lags_is_known_where_it_was_played():
+  stage = Stage(("bass", "drums"), options=Options(lag=300), enter={"drums": 6})
+  ramp = np.arange(20_000, dtype=np.float32)
+  stage.play(samples=ramp)
+  request = stage.generator.requests[-1]
+  # A bar and the lag before, but for the block.
+  assert 0 < request.known - (request.start - BAR - 300) <= 50
+  of_drums = next(x for x in stage.generator.requests if x.layer == "drums")
+  known = of_drums.read(3 * BAR - 10, 3 * BAR + 100)[:, 0]
+  # The bass, chunk 1 from bar 3 on, where it sounded; the input later.
+  expected = ramp[3 * BAR + 290 : 3 * BAR + 400] + 1
+  np.testing.assert_array_equal(known, expected)
+  bass = stage.engine.layers["bass"].ring
+  np.testing.assert_array_equal(bass.read(0, 100)[:, 0], ramp[300:400])
+
+
+def test_the_state_has_what_sounds_and_what_comes():
+  stage = Stage()
+  stage.play(9.5)  # in bar 5, within the chunk of bars 5 and 6
+  stage.engine.change(Change("bass", again=True, mute=True))
+  stage.generator.stalls[4] = 9.0
+  stage.play(0.05)
+  [layer] = display.state(stage.engine)["layers"]
+  assert layer["sounds"] == {"bar": 5, "stem": "bass", "seed": 0}
+  assert layer["coming"] == [
+    {"bar": 6, "stem": "bass", "seed": 1, "ready": False}
+  ]
+  assert layer["mutes"] == [{"bar": 6, "muted": True}]
+  stage = Stage()
+  stage.play(3.5)
+  [layer] = display.state(stage.engine)["layers"]
+  assert layer["sounds"] is None
+  assert layer["coming"] == [
+    {"bar": 3, "stem": "bass", "seed": 0, "ready": True}
+  ]
+  stage = Stage(grid=False)
+  assert display.state(stage.engine)["layers"][0]["coming"] == []
+
+
 def test_held_layers_repeat_until_they_are_generated_again():
   script = [(6, Change("bass", again=True)), (8, Change("bass", mute=True))]
   stage = Stage(options=Options(hold=True), script=script)

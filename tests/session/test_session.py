@@ -50,6 +50,21 @@ def test_takes_are_those_of_the_api_for_the_mix(session, sampler):
   same(session.audio(piano.number), above.audio)
 
 
+def test_a_take_from_elsewhere_becomes_a_layer(session, sampler):
+  take = sampler.generate(music(), "bass", seed=4, settings=FAST)
+  layer = session.add_take(take, "live")
+  assert (layer.name, layer.clip.seed, layer.clip.origin) == ("bass", 4, "live")
+  assert session.add_take(take, "live").name == "bass-2"
+  same(session.layer_audio("bass"), take.audio)
+  assert not session.song.is_stale(layer)
+  session.undo()
+  session.undo()
+  same(session.mix()[0], music())
+  other = sampler.generate(music(0.7), "bass", settings=FAST)
+  with pytest.raises(ValueError, match=r"bass, seed 0: .* s at 8000 Hz"):
+    session.add_take(other, "live")
+
+
 def test_session_reopens_as_it_was(session, sampler):
   clip, other = bass(session, sampler, takes=2)
   session.accept(clip.number)

@@ -21,10 +21,11 @@ class Client:
     url: address of the server.
     studio: the studio behind it.
     stop: ends the server, which returns at once.
+    live: its place of live runs.
   """
 
-  def __init__(self, url, studio, stop=lambda: None):
-    self.url, self.studio, self.stop = url, studio, stop
+  def __init__(self, url, studio, stop=lambda: None, live=None):
+    self.url, self.studio, self.stop, self.live = url, studio, stop, live
     self._session = requests.Session()
 
   def call(self, method, path, status=200, **given):
@@ -116,7 +117,8 @@ def serving(folder, model, port=0, warm=lambda model: None):
       ends = time.monotonic() + PATIENCE
       while not server.started and time.monotonic() < ends:
         time.sleep(0.01)
-      yield Client(url_of(listening), studio, stop)
+      live = server.app.state.live
+      yield Client(url_of(listening), studio, stop, live)
     finally:
       stop()
       thread.join(PATIENCE)

@@ -1,0 +1,72 @@
+"""What sounded during a live run, in files without names."""
+
+import pathlib
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float32
+
+from stemgen_jax.audio import LONGEST, Audio
+
+_BUFFER = 1 << 20  # bytes that are written at once
+
+
+class Recording:
+  """Sounds of one length that grow block by block, up to ten minutes."""
+
+  def __init__(
+    self,
+    folder: pathlib.Path,
+    names: Sequence[str],
+    sample_rate: int,
+    channels: int,
+  ):
+    """Open a file for each sound.
+
+    Args:
+      folder: a folder of the disk that is used; it need not exist yet.
+      names: names of the sounds.
+      sample_rate: sample rate in Hz.
+      channels: number of channels.
+    """
+    there = next(x for x in (folder, *folder.parents) if x.is_dir())
+    self._files = {
+      name: tempfile.TemporaryFile(dir=there, buffering=_BUFFER)  # noqa: SIM115
+      for name in names
+    }
+    self._rate, self._channels = sample_rate, channels
+    self._most = round(LONGEST * sample_rate)
+    self._lock = threading.Lock()
+    self.samples = 0
+
+  @property
+  def full(self) -> bool:
+    """Whether nothing more is recorded."""
+    return self.samples == self._most
+
+  def write(self, blocks: Mapping[str, Float32[np.ndarray, "n c"]]) -> None:
+    """Append a block to each sound."""
+    with self._lock:
+      size = 0
+      for name, block in blocks.items():
+        block = block[: self._most - self.samples]
+        self._files[name].write(np.ascontiguousarray(block).tobytes())
+        size = len(block)
+      self.samples += size
+
+  def read(self, name: str, skip: int = 0) -> Audio:
+    """Return a sound, from a sample on."""
+    with self._lock:
+      file = self._files[name]
+      file.seek(0)
+      data = file.read()
+    samples = np.frombuffer(data, np.float32).reshape(-1, self._channels)
+    return Audio(samples[skip:], self._rate)
+
+  def close(self) -> None:
+    """Forget all."""
+    with self._lock:
+      for file in self._files.values():
+        file.close()
