@@ -50,6 +50,11 @@ class Options:
     "",
     "Songs and stems of --split to leave out, as stemgen-jax prepare --skip.",
   )
+  balanced: bool = _flag(
+    False,
+    "Draw targets by the inverse frequencies of their categories, so that all "
+    "have about as many examples.",
+  )
   examples: int | None = _flag(None, "Number of examples, at least 2.")
   seed: int = _flag(
     0,

@@ -5,8 +5,10 @@ of the others as the context (section 4). The list is a function of songs,
 length and seed; a short list is the beginning of a long one.
 """
 
+import collections
 import dataclasses
 import functools
+import itertools
 import zlib
 from collections.abc import Iterator
 
@@ -24,7 +26,7 @@ from stemgen_jax.evaluation import reference_annotations
 from stemgen_jax.evaluation.metrics import harmony
 
 _TRIES = 4  # segments of a song that are searched for a pair
-_MOST_SONGS = 200  # songs that are searched for a stem of a category
+_MOST_SONGS = 200  # songs that are searched for categories
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -85,6 +87,8 @@ class ExampleList:
     seed: seed of segments, targets and contexts.
     name: what errors call the source; by default its own name.
     split: "test" or "valid".
+    balanced: whether targets are drawn by the inverse frequencies of their
+      categories.
 
   Raises:
     ValueError: the split has fewer than two songs, or `seconds` is out
@@ -99,6 +103,7 @@ class ExampleList:
     seed: int,
     name: str = "",
     split: str = "test",
+    balanced: bool = False,
   ):
     if not 2 <= seconds <= 60:
       raise ValueError(f"seconds={seconds:g}: expected 2 to 60")
@@ -109,6 +114,7 @@ class ExampleList:
     self._config = pairs.PairConfig(
       segment_seconds=seconds, pairs=1, empty_share=0.0, seed=seed
     )
+    self._counts = self._count_categories() if balanced else None
     # An example uses three segments: its own, the next one's for the other
     # context, and another song's for the random stem.
     self._segment = functools.lru_cache(maxsize=8)(self._cut)
@@ -191,6 +197,11 @@ class ExampleList:
       [self._config.seed, zlib.crc32(song.id.encode()), turn]
     )
     is_target = np.array([stem.target for stem in song.stems])
+    weights = None
+    if self._counts is not None:
+      # The counted songs may lack categories of others.
+      counts = [self._counts[stem.category] or 1 for stem in song.stems]
+      weights = 1 / np.array(counts)
     start, part, pair = 0.0, stems[:, :length], None
     for attempt in range(_TRIES):
       first = int(rng.integers(stems.shape[1] - length + 1))
@@ -198,7 +209,12 @@ class ExampleList:
       # [stems, seconds]: where each stem sounds.
       active = np.stack([activity.active_seconds(stem, rate) for stem in part])
       found = pairs.choose_pairs(
-        self._config, song.id, _TRIES * turn + attempt, active, is_target
+        self._config,
+        song.id,
+        _TRIES * turn + attempt,
+        active,
+        is_target,
+        weights,
       )
       start = first / rate
       if found:
@@ -206,6 +222,14 @@ class ExampleList:
         break
     # A view would keep the whole song in memory.
     return _Segment(song, start, part.copy(), pair)
+
+  def _count_categories(self) -> collections.Counter[str]:
+    """Return the number of songs with each category, of the first songs."""
+    return collections.Counter(
+      category
+      for song in itertools.islice(self._songs, _MOST_SONGS)
+      for category in {stem.category for stem in song.stems if stem.target}
+    )
 
   def _context(self, segment: _Segment) -> Audio:
     assert segment.pair is not None

@@ -150,6 +150,11 @@ class SongSubject(Subject):
     """Examples of the songs of --split."""
     options = self.options
     if options.data and self.missing_songs:
+      if options.balanced:
+        raise ValueError(
+          f"--balanced needs the songs of --data={options.data}: "
+          f"{self.missing_songs}"
+        )
       return DecodedList(
         options.data,
         self.codec,
@@ -166,6 +171,7 @@ class SongSubject(Subject):
       options.seed,
       self.data,
       options.split,
+      options.balanced,
     )
 
   @property
@@ -185,12 +191,14 @@ class SongSubject(Subject):
       "seconds": self.options.seconds,
       "seed": self.options.seed,
     }
-    # Results of earlier versions have no split.
+    # Results of earlier versions have none of these.
     if self.options.split != "test":
       identity["split"] = self.options.split
     # A code of a thousand may differ from those of the other one.
     if backends.choose(self.options.codec_backend) == "transformers":
       identity["codec_backend"] = "transformers"
+    if self.options.balanced:
+      identity["balanced"] = True
     if self.options.data and self.missing_songs:
       manifest = Manifest.load(self.options.data)
       if self.skipped_songs:

@@ -11,8 +11,10 @@ from stemgen_jax import recipes
 from stemgen_jax.data.preparation import pairs, prepare
 from stemgen_jax.data.sources import restore
 from stemgen_jax.data.sources.folder import Folder
+from stemgen_jax.evaluation import reference_annotations
 from stemgen_jax.evaluation.decoded_list import DecodedList
 from stemgen_jax.evaluation.options import Options
+from stemgen_jax.evaluation.protocol import ExampleList
 from stemgen_jax.evaluation.song_subject import SongSubject
 
 CONFIG = pairs.PairConfig(segment_seconds=4.0, pairs=3, empty_share=0.0)
@@ -75,6 +77,23 @@ def test_validation_songs_are_evaluated(root, tmp_path, with_songs):
   assert isinstance(subject.examples, DecodedList) != with_songs
   assert songs(subject) == {"B", "D"}
   assert subject.identity["split"] == "valid"
+
+
+def test_balanced_targets_are_of_rare_categories(root, monkeypatch):
+  # Takes most of the time, and says nothing about targets.
+  monkeypatch.setattr(reference_annotations, "estimate", lambda *_, **__: None)
+  label(root, A="test", B="test")
+  trees.sound(root / "A" / "flute.wav", rate=800)
+
+  def flutes(balanced):
+    listed = ExampleList(
+      Folder(str(root)), tiny.FrameEnergies(), 2.0, 0, balanced=balanced
+    )
+    of_a = range(0, 80, 4)  # Songs A to D in turn.
+    return sum(listed.example(place).category == "pipe" for place in of_a)
+
+  # 4 stems of song A: the flute's weight is 1, those of the others 1 / 4.
+  assert flutes(balanced=False) < 8 < flutes(balanced=True)
 
 
 @pytest.mark.parametrize(("song", "split"), [("A", "train"), ("B", "valid")])

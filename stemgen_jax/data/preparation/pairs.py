@@ -130,6 +130,7 @@ def choose_pairs(
   segment: int,
   active: Bool[np.ndarray, "stems seconds"],
   targetable: Bool[np.ndarray, " stems"] | None = None,
+  weights: Float[np.ndarray, " stems"] | None = None,
 ) -> list[Pair]:
   """Draw the pairs of one segment from the activity of the song's stems.
 
@@ -144,18 +145,20 @@ def choose_pairs(
     active: seconds in which each stem sounds.
     targetable: stems that may be a target; default: all. Any stem may be in a
       context.
+    weights: relative probabilities of the targets; default: equal.
   """
   able = np.flatnonzero(can_be_target(config, active, targetable))
   audible = np.flatnonzero(active.any(axis=1))
   chosen: dict[tuple[int, tuple[int, ...]], Pair] = {}
   if not len(able):
     return []
+  p = None if weights is None else weights[able] / weights[able].sum()
   song_key = zlib.crc32(song.encode())
   for index in range(config.pairs):
     rng = np.random.default_rng([config.seed, song_key, segment, index])
     empty = rng.random() < config.empty_share
     for _ in range(_TRIES):
-      target = int(rng.choice(able))
+      target = int(rng.choice(able, p=p))
       others = audible[audible != target]
       context = () if empty else draw_subset(config.subset_sizes, others, rng)
       if not empty and not context:

@@ -15,7 +15,15 @@ STUDIES = {
       module="full",
       file="report",
       flags=(
-        *("codec", "codec_backend", "data", "split", "skip", "examples"),
+        *(
+          "codec",
+          "codec_backend",
+          "data",
+          "split",
+          "balanced",
+          "skip",
+          "examples",
+        ),
         *("seconds", "preset", "mirdd", "vggish", "clap", "shown"),
         "variations",
         "workers",
@@ -52,7 +60,15 @@ STUDIES = {
     Study(
       name="decoding",
       flags=(
-        *("codec", "codec_backend", "data", "split", "skip", "examples"),
+        *(
+          "codec",
+          "codec_backend",
+          "data",
+          "split",
+          "balanced",
+          "skip",
+          "examples",
+        ),
         "seconds",
         *("mirdd", "vggish", "clap", "grid", "reference", "seeds"),
       ),
