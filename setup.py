@@ -61,7 +61,13 @@ setuptools.setup(
   long_description_content_type="text/markdown",
   license="Apache-2.0",
   packages=setuptools.find_packages(include=["stemgen_jax", "stemgen_jax.*"]),
-  package_data={"stemgen_jax": ["assets/**/*", "studio/static/**/*"]},
+  package_data={
+    "stemgen_jax": [
+      "assets/**/*",
+      "evaluation/blind/static/*",
+      "studio/static/**/*",
+    ]
+  },
   python_requires=">=3.11",
   # The base install plays along; the extras are by purpose.
   install_requires=[

@@ -21,6 +21,7 @@ os.environ |= {
 # takes a core from the other tests for that (13 times the work, measured).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import chromium  # noqa: E402
 import jax  # noqa: E402  (reads the variables above)
 import jaxtyping  # noqa: E402
 import pytest  # noqa: E402
@@ -95,3 +96,15 @@ def optimized_compilation():
   jax.config.update("jax_disable_most_optimizations", False)
   yield
   jax.config.update("jax_disable_most_optimizations", True)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+  with chromium.running(tmp_path_factory.mktemp("profile")) as browser:
+    yield browser
+
+
+@pytest.fixture(scope="session")
+def first_tab(browser):
+  """One tab for all tests: its process starts once."""
+  return browser.open("about:blank")

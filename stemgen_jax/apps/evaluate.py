@@ -43,6 +43,15 @@ recording is searched among all by onsets and pitch:
   stemgen-jax evaluate --what=retrieval --files='my_loops/*.wav' \\
     --out=out/retrieval
 
+Do people think that it fits? A page on which listeners rate generated, real and
+random stems without knowing which is which, as one file that works offline:
+
+  stemgen-jax evaluate --what=blind --out=out/blind
+
+And the means of the answers that they saved on it, with intervals:
+
+  stemgen-jax evaluate --what=blind --answers=ann.json,bob.json --out=out/blind
+
 Do the figures notice errors? Real stems of the band are transposed, shifted,
 stretched and held on old chords, without a model:
 
@@ -109,6 +118,8 @@ def main(argv: list[str]) -> None:
   for name, example in {"out": "out/report", **study.required}.items():
     required(FLAGS, name, example)
   options = study.resolve(fields.parse(FLAGS, Options))
+  if options.answers:
+    _check_unused("weights", *study.flags)
   path = pathlib.Path(FLAGS.out) / f"{study.file or study.name}.json"
   # Before any work, which may take hours.
   disk.check_writable(path, True, (".json",))
@@ -123,6 +134,16 @@ def main(argv: list[str]) -> None:
       if is_new:
         _remove_recipes(path.parent)
       raise
+
+
+def _check_unused(*names: str) -> None:
+  """Refuse flags of the page where its answers are summarized."""
+  for name in names:
+    if name != "answers" and FLAGS[name].present:
+      raise ValueError(
+        f"--{name} has no effect with --answers, whose page exists: leave it "
+        "out"
+      )
 
 
 def _remove_recipes(folder: pathlib.Path) -> None:
@@ -140,7 +161,9 @@ def _run(study: Study, options: Options, path: pathlib.Path) -> None:
   print(module.table(result))
   # Before the page, which takes further minutes.
   disk.write_json(
-    path, {**result, "weights": options.weights, "seed": options.seed}
+    # Answers are of the weights that their page was made with.
+    path,
+    {**result, "weights": options.weights, "seed": options.seed, **result},
   )
   if hasattr(module, "write"):
     module.write(subject, result)

@@ -86,6 +86,16 @@ class Options:
     "one. Default: one per core.",
   )
   files: str | None = _flag(None, "Pattern of recordings, as 'my_loops/*.wav'.")
+  anchors: str | None = _flag(
+    None,
+    "Further stems of every trial, separated by commas: original, shuffled, "
+    "silence, metronome, drone.",
+  )
+  answers: str | None = _flag(
+    None,
+    "Files of answers that listeners saved on the page in --out, separated by "
+    "commas; they are summarized.",
+  )
   songs: int | None = _flag(None, "Number of the band's songs, at least 2.")
   grid: str | None = _flag(
     None,

@@ -247,14 +247,18 @@ class SongSubject(Subject):
     descriptors.check()
     return descriptors.describe
 
-  def recipe(self) -> dict[str, Any]:
-    """Return everything but settings that results of an example depend on."""
+  def examples_recipe(self) -> dict[str, Any]:
+    """Return everything but settings that generated stems depend on."""
     _ = self.engine  # first: weights and codec are then loaded once
     if self.missing_songs:
       print(f"{self.missing_songs}; {LIMITS}")
     _ = self.skipped_songs  # prints them
     _ = self.examples  # too few test songs are an error before any result
-    recipe = self.identity | {
+    return self.identity
+
+  def recipe(self) -> dict[str, Any]:
+    """Return everything but settings that results of an example depend on."""
+    recipe = self.examples_recipe() | {
       "embeddings": list(self.embeddings),
       "measured": measurement.VERSION,
     }

@@ -6,6 +6,7 @@ import io
 import math
 import urllib.parse
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -129,7 +130,7 @@ def player(sound: Audio, label: str, loudest_db: float) -> str:
   file, pixels = io.BytesIO(), spectrogram.pixels(sound, loudest_db)
   image.imsave(file, pixels, format="jpg", pil_kwargs={"quality": 80})
   picture = _encoded(file.getvalue(), "image/jpeg")
-  return _figure(label, picture, _encoded(_mp3(sound), "audio/mpeg"))
+  return _figure(label, picture, _encoded(mp3(sound), "audio/mpeg"))
 
 
 def linked_player(path: str, label: str) -> str:
@@ -154,16 +155,25 @@ def _figure(
   )
 
 
-def _mp3(sound: Audio) -> bytes:
-  """Encode as mp3, which every browser plays."""
+def mp3(sound: Audio, *, constant: bool = False) -> bytes:
+  """Encode as mp3, which every browser plays.
+
+  Args:
+    sound: one or two channels within -1..1.
+    constant: use a constant bit rate, 160 kbit/s at 32 kHz or more, so that
+      sounds of one length have files of one size.
+  """
   rate = next(
     (rate for rate in _MP3_RATES if rate >= sound.sample_rate), _MP3_RATES[-1]
   )
   # mp3 has few sample rates: the next higher one loses nothing.
   samples = audio.resample(sound.samples, sound.sample_rate, rate)
   file = io.BytesIO()
+  style: dict[str, Any] = {}
+  if constant:
+    style = {"bitrate_mode": "CONSTANT", "compression_level": 0.5}
   with soundfile.SoundFile(
-    file, "w", rate, samples.shape[1], format="MP3"
+    file, "w", rate, samples.shape[1], format="MP3", **style
   ) as writer:
     for first in range(0, len(samples), _MP3_BLOCK):
       writer.write(samples[first : first + _MP3_BLOCK].clip(-1, 1))

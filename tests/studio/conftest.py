@@ -2,7 +2,6 @@
 
 import threading
 
-import chromium
 import numpy as np
 import pytest
 from pcm import PcmCodec
@@ -103,18 +102,6 @@ def started(client):
     lambda folder: session_lib.Session.create(folder, music(), name="mix")
   )
   return client
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory):
-  with chromium.running(tmp_path_factory.mktemp("profile")) as browser:
-    yield browser
-
-
-@pytest.fixture(scope="session")
-def first_tab(browser):
-  """One tab for all tests: its process starts once."""
-  return browser.open("about:blank")
 
 
 @pytest.fixture

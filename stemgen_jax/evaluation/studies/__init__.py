@@ -53,6 +53,14 @@ STUDIES = {
       seconds=(2.0, 600.0),
     ),
     Study(
+      name="blind",
+      flags=(
+        *("codec", "data", "examples", "seconds", "preset"),
+        *("anchors", "answers"),
+      ),
+      defaults={"examples": 12},
+    ),
+    Study(
       name="perturbation",
       flags=("codec", "codec_backend", "data", "seconds", "songs"),
       defaults={"songs": 24},

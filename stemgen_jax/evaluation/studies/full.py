@@ -150,8 +150,8 @@ def generate(subject: SongSubject) -> list[int]:
     began = time.perf_counter()
     example = subject.examples.example(place)
     stems = {
-      "generated": _generate(subject, example, example.context),
-      "shuffled": _generate(
+      "generated": generate_stem(subject, example, example.context),
+      "shuffled": generate_stem(
         subject, example, subject.examples.other_context(place)
       ),
     }
@@ -248,7 +248,7 @@ def stem(subject: SongSubject, example: Example) -> Audio:
   """
   path = stem_path(subject.out, example.number)
   if not path.is_file():
-    sound = _generate(subject, example, example.context)
+    sound = generate_stem(subject, example, example.context)
     # Another process may have written the same stem meanwhile.
     audio.write(path, sound, bits=16, overwrite=True)
   try:
@@ -259,7 +259,9 @@ def stem(subject: SongSubject, example: Example) -> Audio:
     ) from error
 
 
-def _generate(subject: SongSubject, example: Example, context: Audio) -> Audio:
+def generate_stem(
+  subject: SongSubject, example: Example, context: Audio
+) -> Audio:
   """Generate a stem of the example's category to a context."""
   engine = subject.engine
   return engine.generate(

@@ -44,3 +44,20 @@ def test_intervals_are_over_songs():
     low, high = np.array([found["low"], found["high"]], float)
     assert low < of_song.mean() < high
     assert high - low == pytest.approx(expected, rel=0.1)
+
+
+def test_crossed_intervals_are_over_songs_and_raters():
+  rng = np.random.default_rng(0)
+  of_rater, of_song = rng.normal(0, 0.5, (20, 1)), rng.normal(3, 0.8, (1, 30))
+  values, songs = of_rater + of_song, np.arange(30)
+  found = intervals.crossed_mean(values, songs, 0)
+  assert (found["mean"], found["answers"]) == (round(values.mean(), 4), 600)
+  low, high = np.array([found["low"], found["high"]], float)
+  error = math.sqrt(of_rater.var() / 20 + of_song.var() / 30)
+  assert high - low == pytest.approx(2 * 1.96 * error, rel=0.1)
+  # One rater has the interval over songs; no ratings have no mean.
+  draws = intervals.draws(songs, np.random.default_rng(0))
+  alone = intervals.mean(values[0], draws) | {"answers": 30}
+  del alone["examples"]
+  assert intervals.crossed_mean(values[:1], songs, 0) == alone
+  assert intervals.crossed_mean(values[:, :0], songs[:0], 0)["mean"] is None

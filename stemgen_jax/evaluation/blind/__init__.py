@@ -1,0 +1,1 @@
+"""The blind listening test: its trials, its page and its answers."""
