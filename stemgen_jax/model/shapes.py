@@ -55,7 +55,7 @@ def param_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     shapes["embedding/future"] = (half,)
   if config.scale_frames:
     shapes["embedding/scales"] = (SCALE_TOKENS + 1, half)
-    shapes["scale_head"] = (d, SCALE_TOKENS)
+    shapes["scale_head/kernel"] = (d, SCALE_TOKENS)
   for name in config.conditions:
     rows = CONDITION_SIZES[name] + 1
     shapes[f"embedding/conditions/{name}"] = (rows, half)

@@ -6,8 +6,7 @@ modules take 25.9 ms to dispatch at 434 leaves, a dict 1.9 ms (measured).
 """
 
 import functools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -16,15 +15,13 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from stemgen_jax.model.attention import attend
-from stemgen_jax.model.config import SCALE_TOKENS, SCALES, ModelConfig
+from stemgen_jax.model.config import ModelConfig
 from stemgen_jax.model.embedding import ChannelEmbedding
 from stemgen_jax.model.products import mixed, product, resolve_dtype
+from stemgen_jax.model.projection import Projection
+from stemgen_jax.model.scale_head import ScaleHead
 from stemgen_jax.model.shapes import Codes, Context, Params
 from stemgen_jax.model.sharding import alone, in_copy, spec
-
-# The logit of ids that are no tokens of a scale: finite, as guidance adds
-# multiples of it.
-_NEVER = -1e30
 
 # Most layers that a step on copies unrolls: a scan copies what the backward
 # pass needs into and out of stacks; compilation takes as long at 8 (measured).
@@ -62,60 +59,6 @@ def rotate(
   a, b = jnp.split(x.astype(jnp.float32), 2, axis=-1)
   turned = jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
   return turned.astype(x.dtype)
-
-
-# Logical axes of the letters of an einsum: b, t are batch and frames; d is the
-# width, split in kernels only; n, h are heads and their width; s, f are the two
-# branches of the SwiGLU and its hidden width.
-_KERNEL_AXES = {"d": "embed", "n": "heads", "f": "mlp"}
-_ACTIVATION_AXES = {"b": "batch", "n": "heads", "f": "mlp"}
-
-
-class Projection(nnx.Module):
-  """An einsum with a sharded kernel and no bias.
-
-  Args:
-    equation: equation of input, kernel and output, one letter per axis.
-    sizes: size of each letter of the kernel.
-    scale: factor of the initial kernel, which keeps unit scale at 1.
-    dtype: dtype of the product.
-    rngs: random keys with a stream `params`.
-  """
-
-  def __init__(
-    self,
-    equation: str,
-    sizes: Mapping[str, int],
-    *,
-    scale: float = 1.0,
-    dtype: jnp.dtype,
-    rngs: nnx.Rngs,
-  ):
-    letters, out = equation.partition(",")[2].split("->")
-    shape = tuple(sizes[letter] for letter in letters)
-    fan_in = math.prod(sizes[letter] for letter in letters if letter not in out)
-    placed = spec(*map(_KERNEL_AXES.get, letters))
-    kernel = jax.random.normal(rngs.params(), shape, out_sharding=placed)
-    self.kernel = nnx.Param(scale * fan_in**-0.5 * kernel)
-    self.out = tuple(map(_ACTIVATION_AXES.get, out))
-    self.equation, self.dtype = equation, dtype
-
-  def __call__(self, x: Array) -> Array:
-    """Apply the einsum."""
-    if mixed(self.dtype):
-      return self._product(x, self.kernel[...])
-    return jnp.einsum(
-      self.equation,
-      x.astype(self.dtype),
-      self.kernel[...].astype(self.dtype),
-      out_sharding=spec(*self.out),
-    )
-
-  def _product(self, x: Array, kernel: Array) -> Array:
-    inputs = x.reshape(math.prod(x.shape[:2]), -1)  # [b * t, inputs]
-    outputs = kernel.shape[x.ndim - 2 :]
-    y = product(inputs, kernel.reshape(inputs.shape[1], -1))
-    return y.reshape(*x.shape[:2], *outputs)
 
 
 class Block(nnx.Module):
@@ -211,10 +154,7 @@ class Transformer(nnx.Module):
     self.head = nnx.Param(0.1 * d**-0.5 * head)
     # Drawn last, as the parameters of the embedding.
     if config.scale_frames:
-      scale_head = jax.random.normal(
-        rngs.params(), (d, SCALE_TOKENS), out_sharding=spec("embed", None)
-      )
-      self.scale_head = nnx.Param(0.1 * d**-0.5 * scale_head)
+      self.scale_head = ScaleHead(config, rngs=rngs)
 
   def __call__(
     self,
@@ -257,10 +197,7 @@ class Transformer(nnx.Module):
     if not self.config.scale_frames:
       return self._logits(x, level)
     logits = self._logits(x, jnp.maximum(level, 0))
-    is_scales = level == SCALES
-    if level.ndim:
-      is_scales = is_scales[:, None, None]
-    return jnp.where(is_scales, self._scale_logits(x, valid), logits)
+    return self.scale_head(x, logits, level, valid)
 
   def hidden(
     self,
@@ -334,27 +271,6 @@ class Transformer(nnx.Module):
         "btd,bdv->btv", x, heads, out_sharding=placed, **product
       )
     return logits
-
-  def _scale_logits(
-    self, x: Float[Array, "b t d"], valid: Bool[Array, "b t"] | None
-  ) -> Float[Array, "b t v"]:
-    """Predict the scale of each segment from the mean of its valid frames."""
-    b, t, d = x.shape
-    segments = (b, t // self.config.scale_frames, -1)
-    counts = jnp.ones((b, t)) if valid is None else valid.astype(jnp.float32)
-    x = jnp.where(counts[..., None] > 0, x.astype(jnp.float32), 0.0)
-    total = x.reshape(*segments, d).sum(2)  # [b, segments, d]
-    mean = total / jnp.maximum(counts.reshape(segments).sum(2), 1.0)[..., None]
-    logits = jnp.einsum(
-      "bsd,dv->bsv",
-      mean,
-      self.scale_head[...],
-      out_sharding=spec("batch", None, None),
-    )
-    others = ((0, 0), (0, 0), (0, self.config.codes - SCALE_TOKENS))
-    logits = jnp.pad(logits, others, constant_values=_NEVER)
-    frames = jnp.arange(t) // self.config.scale_frames  # [t]
-    return logits.at[:, frames].get(out_sharding=spec("batch", None, None))
 
   def _low_logits(self, x: Array, head: Array, level: Array) -> Array:
     """Multiply in bfloat16, on a CPU."""

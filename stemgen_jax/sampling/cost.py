@@ -20,16 +20,20 @@ def passes(
   Args:
     settings: settings of the take.
     config: configuration of the model.
-    masked: frames to sample at each level; by default the whole window.
+    masked: frames to sample at each level, and at last the segments whose scale
+      is sampled, if there are scales; by default the whole window.
 
   Raises:
     ValueError: see `guidance.branches`.
   """
   total = 0
   conditions = tuple(config.conditions)
-  masked = [config.window] * config.levels if masked is None else masked
-  for level, frames in enumerate(masked):
-    steps = settings.steps_at(level)
+  if masked is None:
+    masked = [config.window] * config.levels
+    if config.scale_frames:
+      masked.append(config.window // config.scale_frames)
+  for level in config.stages:
+    frames, steps = masked[level], settings.steps_at(level)
     each = len(guidance.branches(settings, conditions, level).weights)
     number = np.arange(steps)
     strength = guidance.strength(

@@ -11,6 +11,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from stemgen_jax import model as model_lib
+from stemgen_jax.model.config import SCALES
 from stemgen_jax.sampling import guidance, kernels, programs
 from stemgen_jax.sampling import settings as settings_lib
 from stemgen_jax.sampling.decode_level import (
@@ -49,7 +50,9 @@ def decode_codes(
   """Sample the target's codes, coarse to fine (StemGen, section 2.3).
 
   While a level is decoded, its known frames are given and all finer levels
-  are masked in every frame, as in training.
+  are masked in every frame, as in training. With `config.scale_frames` all
+  codes have the column of scale tokens, which are decoded first, segment by
+  segment.
 
   An item's codes depend on its own arguments alone. The last bits of a
   product may still depend on the number of items in it and change the order
@@ -66,7 +69,8 @@ def decode_codes(
     seeds: one seed per item, 0 to 2**32 - 1.
     settings: see `Settings`.
     known: codes to keep where `known_mask` is True.
-    known_mask: True for codes to keep; all False by default.
+    known_mask: True for codes to keep; all False by default. In the column of
+      scales the first frame of a segment counts.
     valid: False for padding, which is not attended to; all True by default.
     context_frames: number of frames whose context is known, for a model with
       `config.future`; all by default.
@@ -89,7 +93,7 @@ def decode_codes(
     ValueError: an argument is out of range, or see `guidance.branches`.
   """
   b, t = np.shape(context)[:2]
-  spectral, levels = config.context == "spectrum", config.levels
+  spectral, columns = config.context == "spectrum", config.columns
   if (known is None) != (known_mask is None):
     raise ValueError("known and known_mask: one is missing; give both or none")
   if at_once is not None and at_once < 1:
@@ -103,15 +107,21 @@ def decode_codes(
       f"conditions: {', '.join(sorted(missing))} missing; expected ids of "
       f"{', '.join(config.conditions)}"
     )
+  if config.scale_frames and (t % config.scale_frames or kernel.head):
+    raise ValueError(
+      f"{t} frames, kernel.head={kernel.head}: scales are predicted for whole "
+      f"segments of {config.scale_frames} frames, by another head; expected a "
+      "multiple and head=False"
+    )
   level_params = _share_program(
-    [
-      _level_params(settings, tuple(config.conditions), q)
-      for q in range(levels)
-    ]
+    {
+      level: _level_params(settings, tuple(config.conditions), level)
+      for level in config.stages
+    }
   )
   offset = np.broadcast_to(np.asarray(frame_offset, np.int32), b)
   if known is None:
-    known = known_mask = np.zeros((b, t, levels))
+    known = known_mask = np.zeros((b, t, columns))
   # Kept on the host until the rows of a round are known.
   inputs = Inputs(
     context=_array(context, np.float32 if spectral else np.int32),
@@ -132,7 +142,7 @@ def decode_codes(
     settings.schedule,
     settings.truncated,
     guidance.has_unguided_steps(settings)
-    or any(x.guidance_interval[0] > 1 for x in level_params),
+    or any(x.guidance_interval[0] > 1 for x in level_params.values()),
     kernel,
   )
   mesh = jax.sharding.get_mesh()
@@ -140,14 +150,19 @@ def decode_codes(
   if not mesh.empty:
     devices, split = mesh.shape["data"], jax.NamedSharding(mesh, P("data"))
     params = jax.device_put(params, jax.NamedSharding(mesh, P()))
-  run: Callable = functools.partial(
-    decode_level, Model(config, apply), static, None if mesh.empty else mesh
-  )
   # Custom calls of other backends and kernels cannot all be exported.
   plain = apply is _apply and kernel == kernels.REFERENCE and mesh.empty
-  if programs_folder and plain and jax.default_backend() == "cpu":
-    described = repr((config, static))
-    run = functools.partial(programs.call, programs_folder, run, described)
+
+  def program(static: StaticSettings) -> Callable:
+    run: Callable = functools.partial(
+      decode_level, Model(config, apply), static, None if mesh.empty else mesh
+    )
+    if programs_folder and plain and jax.default_backend() == "cpu":
+      described = repr((config, static))
+      run = functools.partial(programs.call, programs_folder, run, described)
+    return run
+
+  run, run_scales = program(static), program(static._replace(scales=True))
   size = devices * min(at_once or b, -(-b // devices))
   codes = []
   for first in range(0, b, size):
@@ -159,11 +174,11 @@ def decode_codes(
     part, target = jax.device_put(
       (
         jax.tree.map(lambda x, rows=rows: x[rows], inputs),
-        np.full((size, t, levels), config.codes, np.int32),
+        np.full((size, t, columns), config.codes, np.int32),
       ),
       split,
     )
-    for level in range(levels):
+    for level in config.stages:
       steps = settings.steps_at(level)
       # One call for all steps, unless each of them is reported.
       each = 1 if progress else steps
@@ -172,7 +187,7 @@ def decode_codes(
           target = target.at[..., level].set(part.known[..., level])
         else:
           span = (0, 0) if compile_only else (step, step + each)
-          target = run(
+          target = (run_scales if level == SCALES else run)(
             params,
             part,
             target,
@@ -191,7 +206,9 @@ def _level_params(
   settings: settings_lib.Settings, conditions: tuple[str, ...], level: int
 ) -> LevelParams:
   def scalar(name: str) -> Any:
-    dtype = np.int32 if name in ("steps", "top_k") else np.float32
+    if name == "steps":
+      return np.int32(settings.steps_at(level))
+    dtype = np.int32 if name == "top_k" else np.float32
     return dtype(settings_lib.at_level(getattr(settings, name), level))
 
   return LevelParams(
@@ -202,13 +219,13 @@ def _level_params(
   )
 
 
-def _share_program(levels: list[LevelParams]) -> list[LevelParams]:
+def _share_program(levels: dict[int, LevelParams]) -> dict[int, LevelParams]:
   """Let levels without guidance run the program of the guided ones.
 
   Their only branch, with all conditions, is what a guided level runs in its
   unguided steps. So one program is compiled and loaded instead of two.
   """
-  guided = [x.branches for x in levels if len(x.branches.weights) > 1]
+  guided = [x.branches for x in levels.values() if len(x.branches.weights) > 1]
 
   def shared(params: LevelParams) -> LevelParams:
     if not guided or len(params.branches.keep) > 1:
@@ -218,7 +235,7 @@ def _share_program(levels: list[LevelParams]) -> list[LevelParams]:
     never = np.full(2, 2.0, np.float32)  # no step is inside this interval
     return params._replace(branches=guided[0], guidance_interval=never)
 
-  return [shared(params) for params in levels]
+  return {level: shared(params) for level, params in levels.items()}
 
 
 def _array(values: Any, dtype: Any) -> Any:

@@ -30,13 +30,17 @@ class Inputs(NamedTuple):
 
 
 class StaticSettings(NamedTuple):
-  """Settings that are compiled into the program."""
+  """Settings that are compiled into the program.
+
+  With `scales` it samples one token of each segment, not a code of each frame.
+  """
 
   rank: str
   schedule: str
   truncated: bool
   unguided_steps: bool
   kernel: kernels.Kernel
+  scales: bool = False
 
 
 class LevelParams(NamedTuple):
@@ -93,7 +97,7 @@ def decode_level(
     inputs: arrays that all levels share.
     target: codes of the coarser levels, and of the steps of this one before;
       masked elsewhere.
-    level: number of the level.
+    level: number of the level, `SCALES` for the scales.
     level_params: settings of the level.
     steps: the first step to take, and the one after the last.
   """
@@ -122,25 +126,36 @@ def _decode_level(
   level_params: LevelParams,
   steps: Int[Array, " 2"],
 ) -> Int[Array, "b t q"]:
-  mask_id = model.config.codes
+  config, mask_id = model.config, model.config.codes
   predict = functools.partial(_predict, model, params, inputs, level)
-  known_mask = inputs.known_mask[..., level] & inputs.valid  # [b, t]
-  tokens = jnp.where(known_mask, inputs.known[..., level], target[..., level])
-  total = jnp.sum(inputs.valid & ~known_mask, axis=-1)  # [b]
-  length = jnp.maximum(jnp.sum(inputs.valid, axis=-1, keepdims=True), 1)
+  # Of scales t is the number of segments; each has the noise of its first
+  # frame.
+  each = config.scale_frames if static.scales else 1
+  ids = config_lib.SCALE_TOKENS if static.scales else config.codes
+  valid, frames = inputs.valid[:, ::each], inputs.frames[:, ::each]
+  known_mask = inputs.known_mask[:, ::each, level] & valid  # [b, t]
+  tokens = jnp.where(
+    known_mask, inputs.known[:, ::each, level], target[:, ::each, level]
+  )
+
+  def with_tokens(tokens: Int[Array, "b t"]) -> Int[Array, "b frames q"]:
+    return target.at[..., level].set(jnp.repeat(tokens, each, axis=1))
+
+  total = jnp.sum(valid & ~known_mask, axis=-1)  # [b]
+  length = jnp.maximum(jnp.sum(valid, axis=-1, keepdims=True), 1)
   place = jnp.arange(tokens.shape[1])[None] / length  # n/N of eq. 1, [b, t]
   keep, weights, plain = level_params.branches
   top = (level_params.top_k, level_params.top_p) if static.truncated else None
 
   def step(number, tokens):
-    masked = inputs.valid & (tokens == mask_id)
+    masked = valid & (tokens == mask_id)
     left = schedule.masked_after(
       number + 1, level_params.steps, total, static.schedule
     )
     count = jnp.sum(masked, axis=-1) - left  # frames to fix, [b]
-    partial_target = target.at[..., level].set(tokens)
+    partial_target = with_tokens(tokens)
     keys = functools.partial(
-      noise.frame_keys, inputs.seeds, inputs.frames, level, number
+      noise.frame_keys, inputs.seeds, frames, level, number
     )
     strength = guidance.strength(
       number,
@@ -148,13 +163,17 @@ def _decode_level(
       level_params.guidance_interval,
       level_params.guidance_ramp,
     )
-    order = _order(static, inputs, level_params, level, number, place, keys)
+    order = _order(
+      static, inputs.seeds, frames, level_params, level, number, place, keys
+    )
 
     def pick(keep, weights):
       # n branches run as one batch of n * b: [n * b, t, v], or [n * b, t, d]
       # where the kernel includes the head.
       predicted = predict(keep, partial_target)
       values, head = predicted if static.kernel.head else (predicted, None)
+      if static.scales:
+        values = values[:, ::each, :ids]  # so that no other id can be drawn
       return kernels.pick(
         static.kernel,
         values,
@@ -164,7 +183,7 @@ def _decode_level(
         order,
         level_params.w_confidence,
         rank=static.rank,
-        codes=mask_id,
+        codes=ids,
         head=head,
         top=top,
       )
@@ -190,12 +209,13 @@ def _decode_level(
     return jax.lax.cond(jnp.any(count > 0), sample, lambda: tokens)
 
   tokens = jax.lax.fori_loop(steps[0], steps[1], step, tokens)
-  return target.at[..., level].set(tokens)
+  return with_tokens(tokens)
 
 
 def _order(
   static: StaticSettings,
-  inputs: Inputs,
+  seeds: UInt32[Array, " b"],
+  frames: Int[Array, "b t"],
   level_params: LevelParams,
   level: Int[Array, ""],
   step: Int[Array, ""],
@@ -204,9 +224,7 @@ def _order(
 ) -> Float[Array, "b t"]:
   """Return the part of the rank that the candidates do not change."""
   if static.rank == "low_discrepancy":
-    return ranking.low_discrepancy_order(
-      inputs.frames, noise.rolls(inputs.seeds, level)
-    )
+    return ranking.low_discrepancy_order(frames, noise.rolls(seeds, level))
   uniform = noise.uniform(keys(noise.ORDER))
   if static.rank == "paper":
     return ranking.paper_order(

@@ -6,6 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from stemgen_jax.model.config import SCALES
+
+SCALE_STEPS = 4
+"""Steps for the scales of a window, which has few segments."""
+
 RANKS = ("paper", "gumbel", "random", "low_discrepancy")
 SCHEDULES = ("cosine", "linear", "square", "root")
 GUIDANCE_FORMS = ("paper", "nested")
@@ -18,10 +23,13 @@ Levels beyond the last entry use the last entry.
 
 
 def at_level(value: Any, level: int) -> Any:
-  """Return the entry of a `PerLevel` for a level (0 is the coarsest)."""
+  """Return the entry of a `PerLevel` for a level (0 is the coarsest).
+
+  Scales take that of level 0.
+  """
   if not isinstance(value, tuple | list):
     return value
-  return value[min(level, len(value) - 1)]
+  return value[min(max(level, 0), len(value) - 1)]
 
 
 def _entries(value: Any) -> tuple | list:
@@ -137,8 +145,8 @@ class Settings:
     return any(_entries(self.top_k)) or min(_entries(self.top_p)) < 1
 
   def steps_at(self, level: int) -> int:
-    """Return the steps of a level (0 is the coarsest)."""
-    return at_level(self.steps, level)
+    """Return the steps of a level (0 is the coarsest), or of `SCALES`."""
+    return SCALE_STEPS if level == SCALES else at_level(self.steps, level)
 
 
 PRESETS = {

@@ -13,14 +13,26 @@ Arguments are positional: context `[w, q]`, known `[b, w, q]`, known_mask
 """
 
 
-def starts(known_mask: Bool[np.ndarray, "t q"], window: int) -> tuple[int, ...]:
+def starts(
+  known_mask: Bool[np.ndarray, "t q"], window: int, step: int = 1
+) -> tuple[int, ...]:
   """Return the first frames of windows that cover all unknown codes.
 
   A short run of unknown frames is in the middle of one window. A longer run
   takes windows half a window apart, so that each of them sees at least half a
   window of the codes that it continues, where there are that many.
+
+  Args:
+    known_mask: True for codes that need no sampling.
+    window: frames of a window, a multiple of `step`.
+    step: frames of a segment; windows begin with one.
   """
   pending = np.logical_or.reduce(~known_mask, axis=1)  # [t]
+  if step > 1:  # in segments
+    pending = np.logical_or.reduceat(pending, range(0, len(pending), step))
+    return tuple(
+      step * start for start in starts(~pending[:, None], window // step)
+    )
   frames = len(pending)
   half, latest = max(1, window // 2), max(0, frames - window)
   found = []
@@ -50,6 +62,7 @@ def decode_long(
   known_mask: Bool[np.ndarray, "t q"],
   *,
   first_frame: int = 0,
+  step: int = 1,
 ) -> Int[np.ndarray, "b t q"]:
   """Decode window after window; codes of earlier windows are known to later.
 
@@ -60,9 +73,10 @@ def decode_long(
     known: codes to keep where `known_mask` is True.
     known_mask: True where `known` is kept, False where codes are sampled.
     first_frame: absolute number of the first frame.
+    step: see `starts`.
   """
   frames = len(context)
-  plan = starts(known_mask, window)
+  plan = starts(known_mask, window, step)
   # All windows have one shape, so that one program is compiled: pad the right
   # by a window of frames that are not valid and need no sampling.
   context = np.pad(context, ((0, window), (0, 0)))

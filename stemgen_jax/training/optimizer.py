@@ -47,7 +47,9 @@ def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
   patterns = ("codebooks", *config.frozen)
 
   def decayed(params: Params) -> Params:
-    return _by_path(params, lambda name: name.endswith(("kernel", "head")))
+    return _by_path(
+      params, lambda name: name.endswith("kernel") or name == "head"
+    )
 
   def frozen(params: Params) -> Params:
     return _by_path(

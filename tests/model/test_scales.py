@@ -81,7 +81,7 @@ def test_scales_add_two_parameters():
   }
   assert shapes == param_shapes(CONFIG)
   without = param_shapes(dataclasses.replace(CONFIG, scale_frames=0))
-  assert shapes.keys() - without == {"embedding/scales", "scale_head"}
+  assert shapes.keys() - without == {"embedding/scales", "scale_head/kernel"}
 
 
 def test_logits_of_scales_are_those_of_a_segment():
