@@ -1,8 +1,9 @@
 """The .codes.npz file of a take: codes of the stem and of its context.
 
 Arrays: `codes` and `context`, uint16 [t, q]; `spectrum`, float16 [t, bands], if
-the model reads that of its context; and `about`, a string of JSON with the
-metadata of the take and the fields of its `EncodedContext`.
+the model reads that of its context; `scales`, float32 [segments], if the model
+predicts them; and `about`, a string of JSON with the metadata of the take and
+the fields of its `EncodedContext`.
 """
 
 import dataclasses
@@ -13,7 +14,7 @@ import pathlib
 from typing import Any, TypeVar
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float32, Int
 
 from stemgen_jax import disk, recipes
 from stemgen_jax.audio.spectrum import BANDS
@@ -64,6 +65,7 @@ def write(
   codes: Int[np.ndarray, "t q"],
   context: EncodedContext,
   about: dict[str, Any],
+  scales: Float32[np.ndarray, " segments"] | None = None,
 ) -> None:
   """Write the file in one step; replace the file at `path`.
 
@@ -72,10 +74,11 @@ def write(
     codes: codes of the stem.
     context: encoded context of the stem.
     about: metadata of the take, with `codec_checksum`.
+    scales: scales of the stem's segments, if the model predicts them.
   """
   fields = dataclasses.asdict(context)
   del fields["codes"], fields["spectrum"]  # arrays of their own
-  arrays = {}
+  arrays = {} if scales is None else {"scales": scales}
   if context.spectrum is not None:
     arrays["spectrum"] = context.spectrum.astype(np.float16)
   about = about | {"format": FORMAT, "encoded_context": fields}
@@ -112,7 +115,7 @@ def read(
       f"{path}: no such file; expected the codes that `stemgen-jax generate` "
       f"writes next to a take{_meant(path)}"
     )
-  names = ("codes", "context", "about", "spectrum")
+  names = ("codes", "context", "about", "spectrum", "scales")
   arrays = disk.read_npz(
     path, _FIX, names, described=names[2:3], optional=names[3:]
   )
@@ -146,6 +149,7 @@ def read(
     fields |= {ours: cost[theirs] for theirs, ours in _OF_COST.items()}
     fields |= {
       "codes": codes,
+      "scales": arrays.get("scales"),
       "context": encoded | {"codes": context, "spectrum": spectrum},
     }
   except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -154,6 +158,10 @@ def read(
   try:
     take: Any = recipes.build(kind, fields | known)
     take.context.validate()
+    if (scales := take.scales) is not None:
+      usable = np.isfinite(scales).all() and (scales >= 0).all()
+      if len(scales) != len(take.context.scales) or not usable:
+        raise ValueError(f"scales of the stem {scales}")
     return take, about
   except ValueError as error:
     raise _corrupt(path, error) from error

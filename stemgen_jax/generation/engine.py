@@ -13,9 +13,14 @@ from stemgen_jax import audio as audio_lib
 from stemgen_jax import categories, model, sampling
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec
-from stemgen_jax.codec import scales as scales_lib
 from stemgen_jax.codec.process import CodecProcess
-from stemgen_jax.generation import compilation, inputs, sampler, stem_audio
+from stemgen_jax.generation import (
+  compilation,
+  inputs,
+  sampler,
+  stem_audio,
+  stem_scales,
+)
 from stemgen_jax.generation import context as context_lib
 from stemgen_jax.generation.context import EncodedContext
 from stemgen_jax.generation.request import (
@@ -47,6 +52,7 @@ class Task:
     settings: settings with a guidance scale for every condition.
     context: encoded context of the new takes.
     known: codes to keep outside the edit mask, int32 [t, q].
+    scales: scales of the segments of `known`, for an edit.
     old_samples: audio to keep outside the edited frames, [n, c]; None if the
       whole stem is decoded again.
     sound: sound of the context; None for edits that keep their context.
@@ -58,6 +64,7 @@ class Task:
   settings: sampling.Settings
   context: EncodedContext
   known: Int[np.ndarray, "t q"]
+  scales: Float32[np.ndarray, " segments"] | None = None
   old_samples: Float32[np.ndarray, "n c"] | None = None
   sound: Audio | None = None
 
@@ -192,7 +199,13 @@ def _encode(
     )
   old.inputs(weights.config.context, take.subject)  # raises if it is missing
   samples = None if isinstance(edit, Vary) else take.audio.samples
-  task = Task(weights, codec, request, settings, old, take.codes, samples)
+  scales = take.scales
+  if scales is None:
+    db = reference_db(weights.metadata)
+    scales = stem_scales.derived(weights.metadata, take.stem, old, db)
+  task = Task(
+    weights, codec, request, settings, old, take.codes, scales, samples
+  )
   if not isinstance(edit, Extend):
     return task
   # After silence the music may have any loudness: measure it again.
@@ -235,8 +248,11 @@ def _check_beginning(
 
 
 def _edit_mask(task: Task, seed: int) -> Bool[np.ndarray, "t q"]:
-  """Return a mask of the codes to sample: of all codes for a new take."""
-  edit, frames, levels = task.request.edit, *task.known.shape
+  """Return a mask of the codes to sample: of all codes for a new take.
+
+  With predicted scales it has their column.
+  """
+  edit, (frames, levels) = task.request.edit, task.known.shape
   edited = np.ones(frames, bool)
   if isinstance(edit, Extend):
     edited = np.arange(frames) >= edit.take.context.whole_frames
@@ -250,7 +266,8 @@ def _edit_mask(task: Task, seed: int) -> Bool[np.ndarray, "t q"]:
     chosen = np.random.default_rng(seed).permutation(runs) < count
     edited = np.repeat(chosen, run)[:frames]  # [t]
   first = edit.from_level if isinstance(edit, Vary) else 0
-  return edited[:, None] & (np.arange(levels) >= first)  # [t, q]
+  mask = edited[:, None] & (np.arange(levels) >= first)  # [t, q]
+  return stem_scales.join_mask(task.weights.config, mask)
 
 
 def _takes(
@@ -263,12 +280,16 @@ def _takes(
   # The only place where edit masks become the known masks of the decoder.
   known_masks = [~_edit_mask(task, batch[0]) for batch in batches]
   masked = [
-    sampler.masked_frames(known_mask, task.codec, config.window, context.loop)
+    sampler.masked_frames(known_mask, task.codec, config, context.loop)
     for known_mask in known_masks
   ]
   # Levels that are kept count as well: the decoder reports them, too.
-  steps = sum(settings.steps_at(level) for level in range(task.codec.levels))
+  steps = sum(settings.steps_at(level) for level in config.stages)
   total = steps * sum(len(x) * len(n) for x, n in zip(batches, masked))
+  given = stem_scales.join(
+    config, context.inputs(config.context), context.scales
+  )
+  known = stem_scales.join(config, task.known, task.scales)
   shown = request.progress
   report = shown if callable(shown) else (lambda done, total: None)
   for batch, known_mask, frames in zip(batches, known_masks, masked):
@@ -284,9 +305,9 @@ def _takes(
     with compilation.timed() as compiling:
       codes = sampler.decode_windows(
         decode,
-        context.inputs(config.context),
-        config.window,
-        np.repeat(task.known[None], len(batch), axis=0),
+        given,
+        config,
+        np.repeat(known[None], len(batch), axis=0),
         known_mask,
         task.codec,
         context.loop,
@@ -297,9 +318,13 @@ def _takes(
     compiled = (compiled + compiling.seconds) / len(batch)
     for seed, item in zip(batch, codes):
       began = time.perf_counter()
-      scales = _stem_scales(metadata, request.stem, context)
+      item, scales = stem_scales.split(config, item)
+      follows = scales
+      if follows is None:
+        db = reference_db(metadata)
+        follows = stem_scales.derived(metadata, request.stem, context, db)
       audio = stem_audio.decode_stem(
-        task.codec, item, context, scales, task.sound
+        task.codec, item, context, follows, task.sound
       )
       # Before the splice: warnings are about the new codes, not the kept ones.
       notes = _notes(metadata, task.codec, context, audio.samples)
@@ -315,6 +340,7 @@ def _takes(
       yield Take(
         audio=audio,
         codes=item,
+        scales=scales,
         context=context,
         seed=seed,
         settings=settings,
@@ -338,20 +364,6 @@ def _takes(
       )
       waited = 0.0
     compiled = 0.0
-
-
-def _stem_scales(
-  metadata: dict[str, Any], stem: str, context: EncodedContext
-) -> Float32[np.ndarray, " segments"] | None:
-  """Return scales of a stem, which the model does not predict, or None."""
-  if not context.framing.segment:
-    return None
-  return scales_lib.of_stem(
-    np.array(context.scales, np.float32),
-    stem,
-    metadata.get("scale_ratio") or {},
-    10 ** (reference_db(metadata) / 20),
-  )
 
 
 def _notes(

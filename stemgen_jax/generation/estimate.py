@@ -53,8 +53,8 @@ def costs(
   """
   codec, config = stemgen.codec, stemgen.config
   frames = context.count_frames(codec, seconds, loop=loop)
-  known_mask = np.zeros((frames, codec.levels), bool)  # all are sampled
-  masked = sampler.masked_frames(known_mask, codec, config.window, loop)
+  known_mask = np.zeros((frames, config.columns), bool)  # all are sampled
+  masked = sampler.masked_frames(known_mask, codec, config, loop)
   for takes in batches:
     each = _seconds_per_pass(stemgen, takes) / takes  # of one take
     for name, numbers in settings.items():
@@ -77,7 +77,7 @@ def _seconds_per_pass(stemgen: StemGen, takes: int) -> float:
     sampling.decode_codes(
       config,
       stemgen.params,
-      np.zeros((takes, config.window, config.levels), np.int32),  # [b, t, q]
+      np.zeros((takes, config.window, config.columns), np.int32),  # [b, t, q]
       {name: np.zeros(takes, np.int32) for name in config.conditions},
       np.full(takes, seed),
       settings,

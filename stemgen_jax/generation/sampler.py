@@ -12,6 +12,7 @@ from stemgen_jax import categories, model, sampling
 from stemgen_jax.codec import Codec
 from stemgen_jax.generation import compilation
 from stemgen_jax.generation.request import GenerationRequest
+from stemgen_jax.model.config import SCALES
 from stemgen_jax.model.products import resolve_dtype
 from stemgen_jax.sampling import loops, windows
 
@@ -57,35 +58,45 @@ def batches(request: GenerationRequest) -> list[list[int]]:
 
 
 def masked_frames(
-  known_mask: Bool[np.ndarray, "t q"], codec: Codec, window: int, loop: bool
+  known_mask: Bool[np.ndarray, "t q"],
+  codec: Codec,
+  config: model.ModelConfig,
+  loop: bool,
 ) -> list[list[int]]:
-  """Return the frames to sample at each level, for each decoded window."""
+  """Return the frames to sample at each level, for each decoded window.
+
+  Of scales, the last of the columns, it is the number of segments.
+  """
   found = []
 
   def record(context, known, known_mask, valid, start):
     del context, start
-    found.append((valid[:, None] & ~known_mask).sum(axis=0).tolist())
+    pending = valid[:, None] & ~known_mask  # [window, columns]
+    counts = pending.sum(axis=0)
+    if config.scale_frames:
+      counts[SCALES] = pending[:: config.scale_frames, SCALES].sum()
+    found.append(counts.tolist())
     return known
 
   codes = np.zeros(known_mask.shape, np.int32)
-  decode_windows(record, codes, window, codes[None], known_mask, codec, loop)
+  decode_windows(record, codes, config, codes[None], known_mask, codec, loop)
   return found
 
 
 def decode_windows(
   decode: windows.Decode,
   context: Shaped[np.ndarray, "t _"],
-  window: int,
+  config: model.ModelConfig,
   known: Int[np.ndarray, "b t q"],
   known_mask: Bool[np.ndarray, "t q"],
   codec: Codec,
   loop: bool,
 ) -> Int[np.ndarray, "b t q"]:
   """Decode a sound or one period of a loop; arguments as in `decode_long`."""
-  inputs = (decode, context, window, known, known_mask)
+  inputs = (decode, context, config.window, known, known_mask)
   if loop:
     return loops.decode_loop(*inputs, round(_SEAM_SECONDS * codec.frame_rate))
-  return windows.decode_long(*inputs)
+  return windows.decode_long(*inputs, step=config.scale_frames or 1)
 
 
 def decoder(
@@ -138,7 +149,7 @@ def compile_programs(
   if not seeds:
     return 0.0
   config = weights.config
-  window = np.zeros((config.window, config.levels), np.int32)
+  window = np.zeros((config.window, config.columns), np.int32)
   context = window
   if config.context == "spectrum":
     context = np.zeros((config.window, model.SPECTRUM_BANDS), np.float32)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float32, Int
 
 from stemgen_jax import audio as audio_lib
 from stemgen_jax import disk
@@ -84,6 +84,7 @@ class Take:
   Attributes:
     audio: the stem, in the format of the context.
     codes: codes of the stem, int32 [t, q].
+    scales: scales of the stem's segments, if the model predicts them.
     context: encoded context of the stem.
     seed: seed of the sampling.
     settings: settings of the sampling.
@@ -122,6 +123,7 @@ class Take:
   weights: str
   codec_checksum: str
   elapsed: float
+  scales: Float32[np.ndarray, " segments"] | None = None
   codec_device: str = ""
   dtype: str = "float32"
   devices: int = 1
@@ -281,7 +283,11 @@ class Take:
         "gain_db": gains[files.stem],
       }
       codes_file.write(
-        files.codes, self.codes, self.context, self.metadata | about
+        files.codes,
+        self.codes,
+        self.context,
+        self.metadata | about,
+        self.scales,
       )
       gains[files.codes] = 0.0
     # The picture shows the mix, even where it is not written.

@@ -30,7 +30,7 @@ def rungs(
     codec: the codec.
     loop: the chunk is one period of a loop.
   """
-  masked = sampler.masked_frames(known_mask, codec, config.window, loop)
+  masked = sampler.masked_frames(known_mask, codec, config, loop)
   found = {}
   for share in _SHARES:
     steps = tuple(

@@ -20,6 +20,8 @@ from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec, check_made_by, decode
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.model import ModelConfig, Params
+from stemgen_jax.model import scales as scales_lib
+from stemgen_jax.model.config import SCALES
 from stemgen_jax.pages import figures, html, spectrogram
 
 EXAMPLES = 3
@@ -71,7 +73,8 @@ class Auditioner:
     run: pathlib.Path,
   ):
     check_made_by(codec, examples.codec, examples.checksum)
-    self._config, self._examples, self._codec = config, examples, codec
+    self._config, self._codec = config, codec
+    self._examples = examples.with_scales(config.scale_frames)
     self._folder = run / "listen"
     self._names = [
       f"{number}-{categories.CATEGORIES[category]}"
@@ -151,7 +154,10 @@ class Auditioner:
     settings: sampling.Settings,
     masked: np.ndarray,
   ) -> np.ndarray:
-    q, names = self._config.levels, self._config.conditions
+    columns, names = self._config.columns, self._config.conditions
+    known_mask = np.repeat(~masked[:, :, None], columns, axis=2)
+    if self._config.scale_frames and not masked.all():
+      known_mask[..., SCALES] = True
     return sampling.decode_codes(
       self._config,
       params,
@@ -160,12 +166,14 @@ class Auditioner:
       np.arange(len(context)),  # Seeds.
       settings,
       known=self._examples.target,
-      known_mask=np.repeat(~masked[:, :, None], q, axis=2),
+      known_mask=known_mask,
     )
 
   def _decode(
     self, codes: np.ndarray, scales: np.ndarray | None
   ) -> list[Audio]:
+    if codes.shape[-1] > self._config.levels:  # those predicted or known
+      codes, scales = scales_lib.split(codes, self._config.scale_frames)
     sounds = []
     for row in range(len(codes)):  # one at a time, to bound the codec's memory
       own = None if scales is None else scales[row : row + 1]

@@ -26,6 +26,9 @@ from stemgen_jax.data.preparation import (
   song_codes,
 )
 from stemgen_jax.generation.take import Take
+from stemgen_jax.model.scales import quantize
+from stemgen_jax.training.config import TrainConfig
+from stemgen_jax.training.resolve import resolve
 
 NAME, RATE = "encodec_48khz", 48_000
 FAST = sampling.Settings(steps=(2, 1, 1, 1))
@@ -118,6 +121,46 @@ def test_examples_begin_with_a_segment_and_have_its_scales(prepared, tmp_path):
       if (codes.target[row, 150 * number :][:100] == target).all()
     ]
     assert any(codes.target_scales[place] == scale[0] for place in places)
+
+
+def test_batches_for_a_model_of_scales_have_their_tokens(prepared):
+  config = TrainConfig(model=dataclasses.replace(CONFIG, window=150))
+  config.model.scale_frames = 150
+  assert resolve(config, Manifest.load(prepared)).model.columns == 5
+  config.model.scale_frames = 75
+  with pytest.raises(ValueError, match="segments of 150 frames"):
+    resolve(config, Manifest.load(prepared))
+  options = {"batch": 8, "window": 150, "seed": 0}
+  batch = next(batches.batches(prepared, "train", **options, scale_frames=150))
+  assert batch["context"].dtype == batch["target"].dtype == np.int32
+  paths = (prepared / "songs").glob("*.npz")
+  songs = [song_codes.SongCodes.load(path) for path in paths]
+  for side in ("context", "target"):
+    assert batch[side].shape == (8, 150, 5)
+    known = {
+      codes[150 * number :][:150].tobytes(): scale
+      for song in songs
+      for all_codes, rms in zip(
+        getattr(song, side), getattr(song, f"{side}_scales")
+      )
+      for codes, number, scale in (
+        (all_codes, number, rms[number]) for number in range(2)
+      )
+    }
+    for row in batch[side]:
+      scale = known[row[:, :4].astype(np.uint16).tobytes()]
+      token = quantize(np.array([scale]))
+      assert (row[:, 4] == token).all()
+  # Examples have both sides, too, so that such a model can be evaluated.
+  examples = batches.eval_examples(prepared, "train", 150, 3)
+  widened = examples.with_scales(150)
+  assert widened.target.shape == widened.context.shape == (3, 150, 5)
+  assert (widened.silence[:, 4] == 63).all()
+  np.testing.assert_array_equal(
+    widened.context[:, 0, 4:], quantize(examples.context_scales)
+  )
+  with pytest.raises(ValueError, match="export them again"):
+    dataclasses.replace(examples, context_scales=None).with_scales(150)
 
 
 def test_a_codec_without_scales_adds_no_fields(tmp_path):

@@ -11,6 +11,7 @@ from stemgen_jax import model
 from stemgen_jax.model import scales
 from stemgen_jax.model.config import SCALE_TOKENS, SCALES
 from stemgen_jax.model.shapes import param_shapes
+from stemgen_jax.model.sharding import make_mesh, place_batch
 
 CONFIG = model.ModelConfig(
   levels=2,
@@ -119,3 +120,39 @@ def test_logits_of_scales_are_those_of_a_segment():
       changed[place][:, 4:8, SCALES] = 11
       other = predict(*changed, level)
       assert np.abs(other - predict(context, target, level))[0].max() > 1e-4
+
+
+def test_a_mesh_gives_the_same_logits_and_gradients():
+  rng = np.random.default_rng(0)
+  params = jax.jit(drawn)()
+  batch = {
+    "context": rng.integers(0, 64, (8, 12, 3)),
+    "target": rng.integers(0, 64, (8, 12, 3)),
+    "category": np.arange(8),
+    "level": np.array([SCALES, 0, 1, SCALES] * 2),
+  }
+  batch = {name: x.astype(np.int32) for name, x in batch.items()}
+
+  def total(params, batch):
+    logits = model.apply(
+      CONFIG,
+      params,
+      batch["context"],
+      batch["target"],
+      {"category": batch["category"]},
+      batch["level"],
+    )
+    return jax.nn.logsumexp(logits, axis=-1).mean()
+
+  alone = jax.jit(jax.value_and_grad(total))(params, batch)
+  with jax.set_mesh(make_mesh(4, 2)):
+    split = jax.jit(jax.value_and_grad(total))(
+      jax.jit(drawn)(), place_batch(batch)
+    )
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6),
+    jax.device_get(split),
+    jax.device_get(alone),
+  )
+  slope = alone[1]["embedding"]["scales"]
+  assert (np.abs(slope[:SCALE_TOKENS]).max(1) > 0).mean() > 0.5

@@ -22,6 +22,7 @@ from stemgen_jax import categories, model, text_tables
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.evaluation.metrics import intervals
 from stemgen_jax.evaluation.subject import Subject
+from stemgen_jax.model.config import SCALES
 
 CONTEXTS = ("true", "shuffled", "silent", "null")
 
@@ -80,7 +81,7 @@ def listening(
   config = weights.config
   # Codes of another codec would give meaningless figures.
   weights.check_codec(examples.codec, examples.checksum)
-  examples = examples.crop(config.window)
+  examples = examples.with_scales(config.scale_frames).crop(config.window)
   n, t, _ = examples.target.shape
   batch = min(batch, n)  # fewer examples take less time
   rng = np.random.default_rng(seed)
@@ -203,6 +204,8 @@ def _bits(
   # Codes that the model sees: MASK, `config.codes`, except for coarser levels
   # and the visible frames of this level. [b, t, q]
   visible = jnp.full_like(target, config.codes)
+  if config.scale_frames:  # known before level 0
+    visible = visible.at[:, :, SCALES].set(target[:, :, SCALES])
   visible = visible.at[:, :, :level].set(target[:, :, :level])
   visible = visible.at[:, :, level].set(
     jnp.where(mask, config.codes, target[:, :, level])
