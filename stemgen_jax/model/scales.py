@@ -7,7 +7,7 @@ frame of it.
 """
 
 import numpy as np
-from jaxtyping import Float, Float32, Int, Int32
+from jaxtyping import Float, Float32, Int, Int32, Integer
 
 from stemgen_jax.model.config import SCALE_TOKENS
 
@@ -34,7 +34,7 @@ def dequantize(tokens: Int[np.ndarray, "*s"]) -> Float32[np.ndarray, "*s"]:
 
 
 def join(
-  codes: Int[np.ndarray, "*b t q"],
+  codes: Integer[np.ndarray, "*b t q"],
   scales: Float[np.ndarray, "*b segments"],
   frames: int,
 ) -> Int32[np.ndarray, "*b t columns"]:
