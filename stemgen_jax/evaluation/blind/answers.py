@@ -232,7 +232,7 @@ def table(result: Mapping[str, Any]) -> str:
   ratings = next(iter(result["ratings"].values()))
   counts = ", ".join(f"{x} {ratings[x]['answers']}" for x in SCALES)
   lines = [
-    f"{result['listeners']} listeners, {result['trials']} trials "
+    f"listeners: {result['listeners']}, trials: {result['trials']} "
     f"({instruments}); ratings from 1 to {_GREATEST}, answers per kind: "
     f"{counts}; intervals (95 %) over trials and listeners",
     text_tables.aligned(rows, ("", *SCALES, "best")),

@@ -59,7 +59,7 @@ def test_answers_are_summarized(out, key):
   assert result["preferred"]["random"]["mean"] == 1
   assert result["preferred"]["real"]["mean"] == 0.5
   text = blind.table(result)
-  assert "2 listeners, 6 trials (6 synth_lead)" in text
+  assert "listeners: 2, trials: 6 (6 synth_lead)" in text
   assert "groove 12, harmony 6, overall 12" in text
   assert "generated preferred to random" in text
   assert "fewer than 5 listeners" in text

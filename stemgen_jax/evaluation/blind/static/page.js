@@ -201,7 +201,10 @@ function mark() {
 function select(index) {
   audible = index;
   player.select(index);
-  if (index) row = nextRow(index - 1, -1);
+  if (index) {
+    row = nextRow(index - 1, -1);
+    $("cards").children[index - 1].scrollIntoView({ block: "nearest" });
+  }
   mark();
 }
 
