@@ -34,7 +34,7 @@ _MISSED = {
   "test": "evaluate --data has nothing to evaluate on",
 }
 # Least number of songs of a split that serves its purpose.
-_LEAST = {"train": 1, "valid": 1, "test": restore.LEAST_TEST_SONGS}
+_LEAST = {"train": 1, "valid": 1, "test": restore.LEAST_SONGS}
 
 
 # Steps and batch of the paper's run.
