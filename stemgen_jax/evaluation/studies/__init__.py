@@ -55,8 +55,8 @@ STUDIES = {
     Study(
       name="blind",
       flags=(
-        *("codec", "data", "examples", "seconds", "preset"),
-        *("anchors", "answers"),
+        *("codec", "codec_backend", "data", "split", "balanced", "skip"),
+        *("examples", "seconds", "preset", "anchors", "answers"),
       ),
       defaults={"examples": 12},
     ),
