@@ -47,9 +47,10 @@ ROOMS = {
   )
 }
 README = ROOT / "README.md"
+REPRODUCE = ROOT / "configs/reproduce.md"
 READMES = {
   path: path.read_text(encoding="utf-8")
-  for path in (README, *ROOMS, ROOT / "assets/README.md")
+  for path in (README, *ROOMS, REPRODUCE, ROOT / "assets/README.md")
 }
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 PAGES = READMES | {CONTRIBUTING: CONTRIBUTING.read_text(encoding="utf-8")}
@@ -89,9 +90,9 @@ SMALLER_EVALUATION = {
   "retrieval": "--seconds=2 --preset=fast",
   "blind": "--examples=2 --seconds=2 --preset=fast",
   "perturbation": "--songs=2 --seconds=2",
-  # The second and third of these find the stems of the first.
-  "decoding": "--examples=2 --seeds=1 --seconds=2 --mirdd=false "
-  "--grid=small_grid.py --out=out/decoding",
+  # All but the first of these find its stems.
+  "decoding": "--examples=2 --seeds=1 --seconds=2 --mirdd=false --steps= "
+  "--only= --vggish= --grid=small_grid.py --out=out/decoding",
 }
 SMALL_GRID = """
 import dataclasses
@@ -109,6 +110,7 @@ SMALLER_FILES = "--codec=demo --segment_seconds=4"
 # tests/test_scripts.py runs demo.sh. `launch/test.sh` runs this very test, and
 # the first step of CI is the installation.
 SCRIPTS = ("./launch/", "sbatch ", "pip ", "python3 ", "git ", "cd ", "curl ")
+SCRIPTS += ("tar ",)
 MODULES = ("python launch/sweep.py ", "python launch/benchmark.py ")
 
 
@@ -149,7 +151,7 @@ def test_every_readme_is_listed():
   }
   # That of the loops has the program that rendered them, and no commands.
   loops = ROOT / "stemgen_jax/assets/loops/README.md"
-  assert found | {README} == {*READMES, loops}
+  assert found | {README, REPRODUCE} == {*READMES, loops}
   assert "stemgen-jax " not in loops.read_text(encoding="utf-8")
 
 
@@ -261,6 +263,8 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
   noise = np.random.default_rng(0).normal(0, 0.1, (5 * 44100, 2))
   soundfile.write("my_mix.wav", noise, 44100)
   trees.slakh(tmp_path / "slakh2100_flac_redux")
+  # An evaluation needs two test songs.
+  trees.slakh_track(tmp_path / "slakh2100_flac_redux/test/Track01877")
   trees.musdb18(tmp_path / "musdb18hq")
   trees.moisesdb(tmp_path / "moisesdb", songs=2)
   trees.folder(tmp_path / "my_songs", songs=2)
@@ -276,8 +280,10 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     if arguments[0] in ("generate", "vary", "regenerate", "extend"):
       # Several commands write the same file.
       arguments.append("--overwrite")
-    for grid_file in (x[7:] for x in arguments if x.startswith("--grid=")):
-      assert len(grid.load(grid_file)) > 1
+    given = dict(x.partition("=")[::2] for x in arguments)
+    if path := given.get("--grid"):
+      names = given.get("--only", ""), given.get("--steps", "")
+      assert len(grid.load(path, *names)) > 1
     adds = any(x.startswith("--add=") for x in arguments)
     if arguments[0] != "evaluate" and (arguments[0] != "layer" or adds):
       arguments += shlex.split(SMALLER[arguments[0]])
@@ -294,6 +300,8 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
       arguments += shlex.split(SMALLER["evaluate"])
       whats = [x[7:] for x in arguments if x.startswith("--what=")]
       arguments += shlex.split(SMALLER_EVALUATION[(whats or ["all"])[0]])
+      if "--data" in given:  # results of other songs have another folder
+        arguments.append(f"--out={given['--out']}")
     if arguments[0] == "train_codec" and "--codec=demo" in arguments:
       arguments.append("--files=loops/drums.flac")
     if any(argument.startswith("--runner=") for argument in arguments):

@@ -63,6 +63,13 @@ settings added to the file later extend the existing results:
 
   stemgen-jax evaluate --what=decoding --grid=configs/decoding.py \\
     --seconds=5 --out=out/decoding
+
+The tables of the paper, with its examples and steps; --only and --steps take
+fewer:
+
+  stemgen-jax evaluate --what=decoding --grid=configs/paper_slakh.py \\
+    --weights=slakh.safetensors --data=data/slakh \\
+    --vggish=vggish-10086976.pth --out=out/paper_slakh
 """
 
 import dataclasses
@@ -75,7 +82,7 @@ from stemgen_jax import disk, locks
 from stemgen_jax.cli.flags import fields, owners
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.evaluation.options import Options
-from stemgen_jax.evaluation.studies import STUDIES
+from stemgen_jax.evaluation.studies import STUDIES, grid
 from stemgen_jax.evaluation.study import Study
 from stemgen_jax.web import hub
 
@@ -117,7 +124,12 @@ def main(argv: list[str]) -> None:
   owners.check(FLAGS, "what", owned)
   for name, example in {"out": "out/report", **study.required}.items():
     required(FLAGS, name, example)
-  options = study.resolve(fields.parse(FLAGS, Options))
+  options = fields.parse(FLAGS, Options)
+  if options.grid:
+    own = grid.options(options.grid)
+    own = {name: x for name, x in own.items() if not FLAGS[name].present}
+    options = dataclasses.replace(options, **own)
+  options = study.resolve(options)
   if options.answers:
     _check_unused("weights", *study.flags)
   path = pathlib.Path(FLAGS.out) / f"{study.file or study.name}.json"

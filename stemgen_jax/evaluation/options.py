@@ -100,7 +100,14 @@ class Options:
   grid: str | None = _flag(
     None,
     "Python file whose get_settings() returns Settings by name, as "
-    "configs/decoding.py.",
+    "configs/decoding.py. Its get_options(), if any, returns values of flags "
+    "that are not given.",
+  )
+  only: str | None = _flag(
+    None, "Names of the settings in --grid to evaluate. Default: all."
+  )
+  steps: str | None = _flag(
+    None, "Steps per level of all settings, as 32,16,8,8. Default: their own."
   )
   reference: str | None = _flag(
     None,

@@ -105,7 +105,6 @@ def test_another_evaluation_in_the_same_folder_is_refused(out, capsys):
     (("--weights=.",), "is a folder"),
     (("--what=listening", "--weights=."), "or the folder of a run"),
     (("--codec_backend=tf",), "--codec_backend=tf: expected one of auto"),
-    (("--skip=known",), "--skip=known: the songs are the band's"),
     (("--seed=-1",), "--seed=-1: expected 0 to 2147483647"),
     (("--what=blind", "--anchors=noise"), "noise is unknown; expected some"),
     (("--what=blind", "--anchors=drone,drone"), "drone is given twice"),
@@ -113,6 +112,7 @@ def test_another_evaluation_in_the_same_folder_is_refused(out, capsys):
     (("--grid=configs/decoding.py",), "--grid is for --what=decoding, not all"),
     (("--what=loops",), "--files is missing"),
     (("--what=decoding",), "--grid is missing"),
+    (("--what=decoding", "--grid=lost.py"), "--grid=lost.py: file not found"),
     (("--files=*",), "--files is for --what=loops or retrieval, not all"),
     (("--what=listening", "--mirdd"), "--mirdd is for --what=all or decoding"),
   ],
@@ -141,6 +141,8 @@ def test_settings_are_compared_and_more_are_added(tmp_path):
     "from stemgen_jax.sampling import Settings\n"
     "def get_settings():\n"
     "  return {f'{n}': Settings(steps=(n, 1, 1, 1)) for n in NUMBERS}\n"
+    "def get_options():\n"
+    "  return {'examples': 2, 'seconds': 9, 'seeds': 1}\n"
   )
   text = grid.read_text()
   for numbers in ((1,), (1, 2)):
@@ -150,14 +152,13 @@ def test_settings_are_compared_and_more_are_added(tmp_path):
         tmp_path / "out",
         "--what=decoding",
         f"--grid={grid}",
-        "--seeds=1",
-        "--examples=2",
         "--seconds=2",
       )
       == 0
     )
     result = json.loads((tmp_path / "out" / "decoding.json").read_text())
     assert [int(name) for name in result["rows"]] == list(numbers)
+    assert result["seeds"] == 1
   assert result["rows"]["2"]["passes"] == 10
   assert (tmp_path / "out" / "decoding.md").read_text().startswith("| setting")
   assert (tmp_path / "out" / "decoding.png").is_file()

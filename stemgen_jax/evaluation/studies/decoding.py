@@ -31,7 +31,9 @@ table = decoding_table.table
 def run(subject: SongSubject) -> dict[str, Any]:
   """Compare the settings of --grid."""
   options = subject.options
-  settings = grid_lib.load(options.grid or "")
+  settings = grid_lib.load(
+    options.grid or "", options.only or "", options.steps or ""
+  )
   reference = options.reference or next(iter(settings))
   if reference not in settings:
     raise ValueError(
@@ -50,7 +52,7 @@ def write(subject: SongSubject, result: Mapping[str, Any]) -> None:
 
 
 def evaluate(
-  subject: SongSubject, grid: Mapping[str, Settings], recipe: Mapping[str, Any]
+  subject: SongSubject, grid: grid_lib.Grid, recipe: Mapping[str, Any]
 ) -> dict[str, list[Measurements]]:
   """Evaluate the examples of a subject under every setting.
 
@@ -93,8 +95,10 @@ def evaluate(
   (out / "anchors").mkdir(exist_ok=True)
 
   def evaluate_one(
-    path: pathlib.Path, place: int, settings: Settings | None
+    path: pathlib.Path, place: int, settings: Settings | grid_lib.Drawn | None
   ) -> None:
+    if isinstance(settings, grid_lib.Drawn):
+      settings = settings.at(place, seed)
     _evaluate_one(subject, place, settings, seeds).save(path)
 
   def fill(

@@ -20,8 +20,8 @@ from stemgen_jax.evaluation.reporting import (
   decoding_table,
   summary,
 )
-from stemgen_jax.evaluation.studies import decoding, grid
-from stemgen_jax.sampling import Settings
+from stemgen_jax.evaluation.studies import STUDIES, decoding, grid
+from stemgen_jax.sampling import PRESETS, Settings, guidance
 
 STYLE = band.Style(
   genres=("techno",), meters=("4/4",), categories=("bass", "synth_pad", "drums")
@@ -43,6 +43,7 @@ class Engine:
     default_factory=lambda: types.SimpleNamespace(conditions=("category",))
   )
   calls: list = dataclasses.field(default_factory=list)
+  settings: list = dataclasses.field(default_factory=list)
 
   def takes(self, context, stem, seeds, *, settings):
     example = next(
@@ -55,6 +56,7 @@ class Engine:
     sound = measurement.round_trip(self.codec, Features(sound))
     for seed in seeds:
       self.calls.append((settings.steps[0], example.number, seed))
+      self.settings.append(settings)
       noise = np.random.default_rng(seed).normal(size=sound.samples.shape)
       yield types.SimpleNamespace(
         audio=Audio(
@@ -130,10 +132,19 @@ def test_the_better_setting_has_the_better_figures(found, monkeypatch):
 def test_results_are_kept_when_settings_are_added(found, engine):
   out, _ = found
   engine.calls.clear()
-  more = GRID | {"third": Settings(steps=(4, 2, 1, 1))}
+  third = Settings(steps=(4, 2, 1, 1), guidance={"context": 1, "category": 1})
+  drawn = grid.Drawn(settings=third, guidance={"context": (1.0, 4.0)})
+  more = GRID | {"third": drawn}
   again = run(engine, out, more)
   assert {steps for steps, _, _ in engine.calls} == {4}
   assert len(engine.calls) == 8  # four examples of two seeds, of one setting
+  # Scales are those of the example, whatever its seed.
+  scales = [one.guidance["context"] for one in engine.settings[-8:]]
+  places = [number for _, number, _ in engine.calls]
+  assert scales == [drawn.at(x, 0).guidance["context"] for x in places]
+  assert len(set(scales)) == 4
+  assert all(1 < x <= 4 for x in scales)
+  assert {one.guidance["category"] for one in engine.settings[-8:]} == {1}
   assert set(again) == {"anchors", "good", "bad", "third"}
   with pytest.raises(ValueError, match="another --out"):
     run(engine, out, {"good": Settings(steps=(2, 1, 1, 1))})
@@ -243,17 +254,62 @@ def test_an_invalid_grid_is_named(tmp_path, text, complaint):
     grid.load(str(path))
 
 
+def test_settings_are_selected_and_get_other_steps():
+  path = "configs/paper_slakh.py"
+  found = grid.load(path, "both drawn, naive", "2,1")
+  assert list(found) == ["both drawn", "naive"]
+  drawn, naive = found.values()
+  assert isinstance(drawn, grid.Drawn)
+  assert isinstance(naive, Settings)
+  assert drawn.settings.steps == naive.steps == (2, 1)
+  with pytest.raises(ValueError, match="--only=best: 'best' is not in configs"):
+    grid.load(path, "best")
+  for steps in ("4,x", "0"):
+    with pytest.raises(ValueError, match=f"--steps={steps}: expected whole"):
+      grid.load(path, steps=steps)
+
+
+def test_a_grid_has_values_of_flags(tmp_path):
+  assert grid.options("configs/decoding.py") == {}
+  path = tmp_path / "grid.py"
+  path.write_text("def get_options(): return {'out': 'x'}")
+  with pytest.raises(ValueError, match=r"returned {'out': 'x'}; expected a"):
+    grid.options(str(path))
+
+
 @pytest.mark.parametrize(
-  ("name", "most"),
-  [("decoding", 48), ("paper_decoding", 192), ("paper_decoding_whole", 720)],
+  ("name", "most"), [("decoding", 48), ("paper_slakh", 720)]
 )
 def test_the_grids_in_configs(name, most):
   from stemgen_jax import model
   from stemgen_jax.sampling import cost
 
   config = model.load_weights("demo").config
-  settings = grid.load(f"configs/{name}.py")
-  assert max(cost.passes(one, config) for one in settings.values()) == most
+  settings = grid.load(f"configs/{name}.py").values()
+  plain = [x.at(0, 0) if isinstance(x, grid.Drawn) else x for x in settings]
+  assert max(cost.passes(one, config) for one in plain) == most
   # All settings are different.
-  fields = [json.dumps(dataclasses.asdict(one)) for one in settings.values()]
+  fields = [json.dumps(dataclasses.asdict(one)) for one in settings]
   assert len(set(fields)) == len(fields)
+
+
+def test_the_protocol_of_the_paper():
+  settings = grid.load("configs/paper_slakh.py")
+  assert settings["both"] == PRESETS["paper"]
+  for one in settings.values():
+    plain = one.settings if isinstance(one, grid.Drawn) else one
+    assert plain.steps == (128, 64, 32, 32)
+    assert plain.rank == "paper"
+  # Both readings of no guidance: eq. 3 at (1, 1), and the joint prediction.
+  none, joint = settings["none"], settings["none joint"]
+  assert isinstance(none, Settings)
+  assert isinstance(joint, Settings)
+  three = guidance.branches(none, ("category",))
+  np.testing.assert_array_equal(three.keep, [[0, 0], [1, 0], [0, 1]])
+  np.testing.assert_array_equal(three.weights, [-1, 1, 1])
+  one = guidance.branches(joint, ("category",))
+  np.testing.assert_array_equal(one.keep, [[1, 1]])
+  options = grid.options("configs/paper_slakh.py")
+  resolved = STUDIES["decoding"].resolve(Options(**options))
+  assert (resolved.examples, resolved.seconds) == (400, 20)
+  assert (resolved.seeds, resolved.mirdd) == (1, True)
