@@ -9,8 +9,8 @@ Wall time: about 5 hours on an A100, 6 for the figures; estimated, not measured.
 Result: not run with weights of configs/slakh.py so far; with the demo weights
   the tables in configs/README.md, "The paper's tables".
 
-400 examples of 20 s at 128/64/32/32 steps, once each, as in the paper. "both"
-has all of its parameters: it is the best row of table 1 and the row with causal
+400 examples of 20 s at 128/64/32/32 steps, once each, as in the paper. "both",
+with all of its parameters, is the best row of table 1 and the row with causal
 bias 0.1 of table 2. "naive" has neither guidance nor causal bias.
 
 The paper leaves two points open, and both readings are rows. "none" is eq. 3 at
