@@ -4,6 +4,9 @@ Without files of your own, the built-in band writes and renders the songs:
 
   stemgen-jax prepare --source=band --songs=300 --out=data/band
 
+The band and MIDI files are rendered in the format of the codec, in stereo for
+encodec_48khz.
+
 From a folder of MIDI files, rendered with a soundfont to a stem per instrument:
 
   stemgen-jax prepare --source=midi --root=my_midi --out=data/midi
@@ -45,7 +48,13 @@ from stemgen_jax import disk
 from stemgen_jax.cli.flags import fields, sources
 from stemgen_jax.cli.flags.bound import bound
 from stemgen_jax.cli.flags.required import required
-from stemgen_jax.codec import backends, check_name, device, weight_files
+from stemgen_jax.codec import (
+  backends,
+  check_name,
+  device,
+  shape_of,
+  weight_files,
+)
 from stemgen_jax.data.manifest import Manifest, recipe_of
 from stemgen_jax.data.preparation import pairs
 
@@ -220,7 +229,8 @@ def _prepare(out: pathlib.Path) -> None:
     raise ValueError(
       "--beam and --song_files are for a cluster: name its --runner"
     )
-  source = sources.make(FLAGS)
+  known = recipe_of(out).get("source_config", {})
+  source = sources.make(FLAGS, shape_of(_CODEC.value), known)
   # Imports scipy and TFDS: --help and mistakes in flags do not wait for them.
   from stemgen_jax.data.preparation import run
 

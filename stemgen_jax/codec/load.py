@@ -4,7 +4,7 @@ import os
 import pathlib
 
 from stemgen_jax import disk, paths
-from stemgen_jax.codec import backends, process, weight_files
+from stemgen_jax.codec import backends, config, process, weight_files
 from stemgen_jax.codec import device as device_lib
 from stemgen_jax.codec.protocol import Codec
 
@@ -55,9 +55,7 @@ def load(
     codec = published.load(name, path, device_lib.choose(device), backend)
     _check_checksum(text, codec.checksum, expected_checksum)
     return codec
-  path = SHIPPED.get(text, pathlib.Path(text))
-  if not path.is_file():
-    raise FileNotFoundError(f"no codec weights at {path}")
+  path = _path_of(text)
   actual = disk.checksum(path)
   # Before PyTorch is imported: a wrong codec is reported at once.
   _check_checksum(text, actual, expected_checksum)
@@ -66,6 +64,30 @@ def load(
   from stemgen_jax.codec import encodec
 
   return encodec.load(path, actual, device_lib.choose(device), backend)
+
+
+def shape_of(name_or_path: str) -> config.NetworkConfig:
+  """Return the shape of a codec's networks, without its weights or PyTorch.
+
+  Args:
+    name_or_path: see `load`.
+
+  Raises:
+    FileNotFoundError, ValueError: see `load`.
+  """
+  check_name(name_or_path)
+  name = name_or_path.partition(":")[0]
+  if name in config.CONFIGS:
+    return config.CONFIGS[name]
+  path = _path_of(name_or_path)
+  return config.read(path, disk.checksum(path))[1]
+
+
+def _path_of(text: str) -> pathlib.Path:
+  path = SHIPPED.get(text, pathlib.Path(text))
+  if not path.is_file():
+    raise FileNotFoundError(f"no codec weights at {path}")
+  return path
 
 
 def check_name(text: str) -> None:

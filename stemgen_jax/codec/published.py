@@ -1,55 +1,18 @@
-"""The codecs that Meta AI published, as configurations of EnCodec's classes.
+"""Load the codecs that Meta AI published."""
 
-Of the two in the EnCodec paper (arXiv 2210.13438) the variants of 6 kbit/s: 8
-levels at 24 kHz, 4 at 48 kHz. The one at 32 kHz is that of MusicGen (arXiv
-2306.05284) and StemGen.
-"""
-
-import dataclasses
 import pathlib
 from typing import TYPE_CHECKING
 
 import torch
 
 from stemgen_jax.codec import backends, key_mapping
-from stemgen_jax.codec.config import NetworkConfig
+from stemgen_jax.codec.config import CONFIGS
 from stemgen_jax.codec.encodec import EncodecCodec
 from stemgen_jax.codec.framing import Framing
 from stemgen_jax.codec.segmented import SegmentedEncodecCodec
 
 if TYPE_CHECKING:
   from stemgen_jax.codec.networks import Network
-
-# Reflection as transformers publishes these networks. audiocraft's default for
-# 32 kHz is zeros, which gives other codes in the first and last few frames.
-_COMMON = NetworkConfig(latent=128, levels=4, pad_mode="reflect", lstm=2)
-CONFIGS = {
-  "encodec_24khz": dataclasses.replace(
-    _COMMON,
-    sample_rate=24_000,
-    ratios=(8, 5, 4, 2),
-    filters=32,
-    levels=8,
-    causal=True,
-    conv_skip=True,
-  ),
-  "encodec_32khz": dataclasses.replace(
-    _COMMON,
-    sample_rate=32_000,
-    ratios=(8, 5, 4, 4),
-    filters=64,
-    codes_per_level=2048,
-  ),
-  "encodec_48khz": dataclasses.replace(
-    _COMMON,
-    sample_rate=48_000,
-    channels=2,
-    ratios=(8, 5, 4, 2),
-    filters=32,
-    norm="time_group_norm",
-    conv_skip=True,
-  ),
-}
 
 
 def load(

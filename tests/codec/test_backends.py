@@ -1,5 +1,6 @@
 """The codec over transformers' networks equals that over encodec's."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -19,7 +20,7 @@ def test_backends_are_the_same_codec(name, tmp_path, monkeypatch):
   text = name
   if name != "demo":
     shape = published.CONFIGS[name]
-    shape = published.dataclasses.replace(shape, filters=2)
+    shape = dataclasses.replace(shape, filters=2)
     monkeypatch.setitem(published.CONFIGS, name, shape)
     state = their_model(name, num_filters=2).state_dict()
     safetensors.torch.save_file(state, tmp_path / "w.safetensors")

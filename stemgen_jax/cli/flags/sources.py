@@ -1,6 +1,8 @@
 """Flags that choose the songs, and the source of songs they stand for."""
 
 import pathlib
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -10,20 +12,24 @@ from stemgen_jax.cli.flags import owners
 from stemgen_jax.cli.flags.bound import bound
 
 if TYPE_CHECKING:
+  from stemgen_jax.codec.config import NetworkConfig
   from stemgen_jax.data.songs import Songs
 
 # Source -> flags that are for this source.
 SOURCES = {
   "band": (
     *("songs", "valid_songs", "test_songs", "seconds", "style", "genres"),
-    *("categories", "programs", "soundfont"),
+    *("categories", "programs", "soundfont", "sample_rate", "channels"),
   ),
   "slakh": ("root", "variant"),
   "musdb18": ("root", "vocals"),
   "moisesdb": ("root", "vocals"),
   "folder": ("root", "vocals"),
-  "midi": ("root", "soundfont"),
+  "midi": ("root", "soundfont", "sample_rate", "channels"),
 }
+# Source that renders -> sample rate in Hz, if the codec is mono.
+DEFAULT_RATES = {"band": 32_000, "midi": 48_000}
+_STEREO = 2  # channels
 STYLES = {
   "all": {},
   # The demo weights are trained on it: few keys and one sound per instrument,
@@ -82,6 +88,18 @@ def define(values: flags.FlagValues) -> None:
   add.integer("valid_songs", 16, "Number of the band's songs to validate on.")
   add.integer("test_songs", 96, "Number of the band's songs to test on.")
   add.time("seconds", 30.0, "Length of a song of the band in seconds.")
+  add.integer(
+    "sample_rate",
+    None,
+    "Sample rate in Hz that the band or MIDI files are rendered at. Default: "
+    "that of a stereo codec; otherwise 32000 for the band, 48000 for MIDI.",
+  )
+  add.integer(
+    "channels",
+    None,
+    "1, or 2 to render the band or MIDI files in stereo, with a place on a "
+    "stage for every part and one room. Default: those of the codec.",
+  )
   add.string(
     "style",
     "all",
@@ -117,8 +135,17 @@ def check(values: flags.FlagValues) -> None:
   owners.check(values, "source", SOURCES)
 
 
-def make(values: flags.FlagValues) -> "Songs":
+def make(
+  values: flags.FlagValues,
+  codec: "NetworkConfig",
+  known: Mapping[str, Any] = MappingProxyType({}),
+) -> "Songs":
   """Return the source that the flags ask for.
+
+  Args:
+    values: parsed flags.
+    codec: shape of the codec, whose format stems are rendered in.
+    known: fields of the source of an existing set, whose format is kept.
 
   Raises:
     ValueError, OSError: a flag is wrong, or --root holds something else.
@@ -127,8 +154,13 @@ def make(values: flags.FlagValues) -> "Songs":
   # After the check: the sources import soundfile and yaml.
   from stemgen_jax.data.sources import band, restore
 
+  rendered = _rendered(values, codec, known)
+  kinds: dict[str, Any] = {"band": band.Band, **restore.SOURCES}
+  if rendered.pop("channels", 1) == _STEREO:
+    kinds |= restore.STEREO
+  kind = kinds[values.source]
   if values.source == "band":
-    return band.Band(
+    return kind(
       seed=values.seed,
       train=values.songs,
       valid=values.valid_songs,
@@ -136,13 +168,38 @@ def make(values: flags.FlagValues) -> "Songs":
       seconds=values.seconds,
       soundfonts=soundfonts(values),
       style=band.Style(**_style(values)),
+      **rendered,
     )
   # A slash at its end must not make another recipe.
   root = str(pathlib.Path(values.root)) if values.root else ""
   choice = {"slakh": values.variant, "midi": soundfonts(values)}
-  return restore.SOURCES[values.source](
-    root, choice.get(values.source, values.vocals)
-  )
+  return kind(root, choice.get(values.source, values.vocals), **rendered)
+
+
+def _rendered(
+  values: flags.FlagValues, codec: "NetworkConfig", known: Mapping[str, Any]
+) -> dict[str, int]:
+  """Return sample rate and channels of stems that are rendered, else {}.
+
+  Raises:
+    ValueError: a flag contradicts the codec.
+  """
+  if values.source not in DEFAULT_RATES:
+    return {}
+  mono = {"sample_rate": DEFAULT_RATES[values.source], "channels": 1}
+  stereo = {"sample_rate": codec.sample_rate, "channels": _STEREO}
+  usual = stereo if codec.channels == _STEREO else mono
+  given: dict[str, Any] = {name: values[name].value for name in usual}
+  given = {name: x for name, x in given.items() if x is not None}
+  for name, value in given.items():
+    if value not in (usual[name], vars(codec)[name]):
+      raise ValueError(
+        f"--{name}={value}: codec {values.codec} has {codec.channels} x "
+        f"{codec.sample_rate} Hz; expected {usual[name]}; leave the flag out"
+      )
+  if known:  # earlier sets of stereo codecs are mono
+    usual = {name: known.get(name, value) for name, value in mono.items()}
+  return usual | given
 
 
 def _style(values: flags.FlagValues) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from stemgen_jax.data import songs
 from stemgen_jax.data.sources import band
 from stemgen_jax.data.sources.band.source import FIRST, MOST
 from stemgen_jax.data.sources.folder import Folder
-from stemgen_jax.data.sources.midi import Midi
+from stemgen_jax.data.sources.midi import Midi, StereoMidi
 from stemgen_jax.data.sources.moisesdb import Moisesdb
 from stemgen_jax.data.sources.musdb18 import Musdb18
 from stemgen_jax.data.sources.slakh import Slakh
@@ -24,6 +24,9 @@ SOURCES = {
   "folder": Folder,
 }
 
+# Those that render in stereo, of which the recipes state the channels.
+STEREO = {"band": band.StereoBand, "midi": StereoMidi}
+
 LEAST_SONGS = 2
 """Songs that an evaluation needs: one gives the other's random stems."""
 
@@ -34,7 +37,8 @@ class MissingSongsError(ValueError):
 
 def key_of(source: songs.Songs) -> str:
   """Return the name of --source that makes a source, or ""."""
-  kinds = {band.Band: "band", **{kind: key for key, kind in SOURCES.items()}}
+  pairs = [("band", band.Band), *SOURCES.items(), *STEREO.items()]
+  kinds: dict[type, str] = {kind: key for key, kind in pairs}
   return kinds.get(type(source), "")
 
 
@@ -50,8 +54,9 @@ def restore(recipe: dict[str, Any]) -> songs.Songs:
     OSError: the folder of the songs is missing.
   """
   fields = recipe.get("source_config") or {}
+  is_stereo = "channels" in fields
   if "style" in fields:
-    return recipes.build(band.Band, fields)
+    return recipes.build(STEREO["band"] if is_stereo else band.Band, fields)
   if "root" not in fields:
     raise ValueError(
       f"the recipe does not name the songs of {recipe.get('source')!r}: give "
@@ -65,7 +70,8 @@ def restore(recipe: dict[str, Any]) -> songs.Songs:
   # Older recipes hold the fields of the source alone.
   kind = "slakh" if "variant" in fields else fields.get("name", "folder")
   key = recipe.get("source_key", kind)
-  return recipes.build(SOURCES.get(key, Folder), fields)
+  kinds = STEREO if is_stereo else SOURCES
+  return recipes.build(kinds.get(key, Folder), fields)
 
 
 def songs_of(

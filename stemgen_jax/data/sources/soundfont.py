@@ -140,10 +140,32 @@ def level(
     sample_rate: sample rate in Hz.
   """
   audio = audio * (_LOUDNESS * ceiling / _active_rms(audio, sample_rate))
-  audio = ceiling * np.tanh(audio / ceiling)
+  return fade_end(ceiling * np.tanh(audio / ceiling), sample_rate)
+
+
+def fade_end(
+  audio: Float[np.ndarray, "samples *channels"], sample_rate: int
+) -> Float[np.ndarray, "samples *channels"]:
+  """Fade the end of a stem that the song cuts off; changes `audio`."""
   fade = min(round(_TAIL * sample_rate), len(audio))
-  audio[len(audio) - fade :] *= np.linspace(1, 0, fade)
+  gains = np.linspace(1, 0, fade).reshape(-1, *[1] * (audio.ndim - 1))
+  audio[len(audio) - fade :] *= gains
   return audio
+
+
+def middle_and_side(
+  stereo: Float32[np.ndarray, "samples 2"], ceiling: float, sample_rate: int
+) -> tuple[Float32[np.ndarray, " samples"], Float32[np.ndarray, " samples"]]:
+  """Return the mean of the channels at its `level`, and the side likewise.
+
+  The side is half of their difference, left - right.
+  """
+  middle = stereo.mean(1)  # [n]
+  side = stereo[:, 0] - middle
+  leveled = level(middle, ceiling, sample_rate)
+  power = max(float(np.mean(middle**2)), 1e-20)
+  side *= np.float32(np.sqrt(np.mean(leveled**2) / power))
+  return leveled.astype(np.float32), side
 
 
 def _ready_synth(path: str, sample_rate: int, program: int, is_drum: bool):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,7 +10,7 @@ from jaxtyping import Float
 
 from stemgen_jax.audio import Audio
 from stemgen_jax.data import songs
-from stemgen_jax.data.sources.band.render import render
+from stemgen_jax.data.sources.band.render import render, render_stereo
 from stemgen_jax.data.sources.band.score import Part, Score
 from stemgen_jax.data.sources.band.style import Style
 from stemgen_jax.data.sources.band.writer import write
@@ -94,9 +95,13 @@ class Band:
     return range(FIRST[split], FIRST[split] + getattr(self, split))
 
   def read(self, part: Part) -> Audio:
-    """Render a part of a score."""
+    """Render a part of a score in mono."""
     samples = render(part, self.seconds, self.sample_rate, self.soundfonts)
     return Audio(samples, self.sample_rate)
+
+  def read_stem(self, number: int, index: int) -> Audio:
+    """Render a stem of a song."""
+    return self.read(_score(self, number).parts[index])
 
   def song(self, number: int) -> songs.Song:
     """Return song `number`; its stems are rendered when they are read."""
@@ -115,7 +120,7 @@ class Band:
           part.category,
           # Refers to the score by number: thousands of listed songs would
           # otherwise hold all of their notes.
-          functools.partial(_render, self, number, index),
+          functools.partial(self.read_stem, number, index),
           role=_ROLES[part.name],
           notes=None
           if part.is_drum
@@ -131,13 +136,35 @@ class Band:
       yield from map(self.song, self.numbers(split))
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StereoBand(Band):
+  """The same songs in stereo, at places that are drawn for every song.
+
+  Its class is apart, as the recipes of mono sets have no field for it.
+
+  Attributes:
+    channels: channels of the stems, always 2.
+  """
+
+  sample_rate: int = 48_000
+  channels: int = 2
+
+  def read_stem(self, number: int, index: int) -> Audio:
+    """Render a stem of a song."""
+    samples = render_stereo(
+      _score(self, number),
+      index,
+      (self.seed, number, zlib.crc32(b"stage")),
+      self.seconds,
+      self.sample_rate,
+      self.soundfonts,
+    )
+    return Audio(samples, self.sample_rate)
+
+
 @functools.lru_cache(maxsize=4)
 def _score(band: Band, number: int) -> Score:
   return write(band.seed, number, band.seconds, band.style)
-
-
-def _render(band: Band, number: int, index: int) -> Audio:
-  return band.read(_score(band, number).parts[index])
 
 
 def _notes(band: Band, number: int, index: int) -> Float[np.ndarray, "notes 3"]:

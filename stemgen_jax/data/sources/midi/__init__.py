@@ -5,6 +5,6 @@ and chords, `performance` renders an instrument, and `source` lists a folder.
 """
 
 from stemgen_jax.data.sources.midi.score import Part, Score, read
-from stemgen_jax.data.sources.midi.source import Midi
+from stemgen_jax.data.sources.midi.source import Midi, StereoMidi
 
-__all__ = ["Midi", "Part", "Score", "read"]
+__all__ = ["Midi", "Part", "Score", "StereoMidi", "read"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Float32
 
-from stemgen_jax.data.sources import soundfont
+from stemgen_jax.data.sources import soundfont, stage
 from stemgen_jax.data.sources.midi.score import DEFAULTS, Part, Score
 
 # Greatest sample value of a stem at 0 dB, whose active RMS is then -28 dB: full
@@ -37,7 +37,13 @@ def choose_soundfont(song_id: str, soundfonts: Sequence[str]) -> str:
 
 
 def render(
-  score: Score, part: Part, song_id: str, path: str, sample_rate: int
+  score: Score,
+  part: Part,
+  song_id: str,
+  path: str,
+  sample_rate: int,
+  *,
+  on_stage: bool = False,
 ) -> Float32[np.ndarray, "samples 2"]:
   """Render a part in stereo, at a drawn level.
 
@@ -50,6 +56,7 @@ def render(
     song_id: id of the song, which seeds all draws.
     path: soundfont.
     sample_rate: sample rate in Hz.
+    on_stage: whether to widen the part and to add the song's room, see `stage`.
 
   Raises:
     ImportError: tinysoundfont is not installed.
@@ -67,20 +74,23 @@ def render(
   )
   decibels = _draw_level(score, part, rng)
   pan = _draw_pan(part, rng)
-  middle = audio.mean(1)  # [n]
-  side = (audio[:, 0] - middle)[:, None] * np.array(
-    [1, -1], np.float32
-  )  # [n, 2]
-  if np.abs(middle).max(initial=0.0) < _FAINTEST:
+  if np.abs(audio.mean(1)).max(initial=0.0) < _FAINTEST:
     return np.zeros_like(audio)  # reported as silent
   ceiling = _CEILING * 10 ** (decibels / 20)
-  leveled = soundfont.level(middle, ceiling, sample_rate)
-  side *= np.float32(np.sqrt(np.mean(leveled**2) / np.mean(middle**2)))
-  audio = (
-    leveled.astype(np.float32)[:, None]
-    * np.array([1 - pan, 1 + pan], np.float32)
-    + side
-  )
+  middle, side = soundfont.middle_and_side(audio, ceiling, sample_rate)
+  if on_stage:
+    seed = (zlib.crc32(song_id.encode()), zlib.crc32(b"stage"))
+    found = stage.places(
+      seed, [x.category for x in score.parts], [x.pan for x in score.parts]
+    )
+    place = found[[x.name for x in score.parts].index(part.name)]
+    response = stage.room(seed, sample_rate)
+    audio = stage.perform(middle, side, place, response, sample_rate)
+    soundfont.fade_end(audio, sample_rate)
+  else:
+    gains = np.array([1 - pan, 1 + pan], np.float32)
+    signs = np.array([1, -1], np.float32)
+    audio = middle[:, None] * gains + side[:, None] * signs  # [n, 2]
   audio /= max(1.0, float(np.abs(audio).max()))
   return audio
 

@@ -92,6 +92,19 @@ class Midi:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class StereoMidi(Midi):
+  """The same songs with the width and the room of a `stage`.
+
+  Its class is apart, as the recipes of earlier sets have no field for it.
+
+  Attributes:
+    channels: channels of the stems, always 2.
+  """
+
+  channels: int = 2
+
+
 def _walk(root: pathlib.Path) -> Iterator[pathlib.Path]:
   """Yield MIDI files, links to folders and unreadable ones, not hidden."""
   for folder, inner, files in os.walk(root):
@@ -120,5 +133,6 @@ def _render(midi: Midi, path: pathlib.Path, song_id: str, index: int) -> Audio:
     song_id,
     performance.choose_soundfont(song_id, midi.soundfonts),
     midi.sample_rate,
+    on_stage=isinstance(midi, StereoMidi),
   )
   return Audio(samples, midi.sample_rate)
