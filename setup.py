@@ -86,6 +86,7 @@ setuptools.setup(
     "scipy>=1.13",
     "soundfile>=0.13",
     "soxr>=0.5",
+    "threadpoolctl>=3",
     "torch>=2.6",  # older: weights_only=True can run code
     "tqdm>=4.66",
   ],

@@ -172,6 +172,7 @@ def encode_context(
   loop: bool = False,
   from_nothing: bool = False,
   kind: str = "codes",
+  with_codes: bool = True,
 ) -> EncodedContext:
   """Encode a context at the loudness of the contexts of the training.
 
@@ -190,6 +191,7 @@ def encode_context(
     from_nothing: see `EncodedContext`.
     kind: "spectrum" for a model that reads the spectrum; codes are needed for
       edits all the same.
+    with_codes: whether the codec encodes it; otherwise all codes are 0.
 
   Raises:
     ValueError: a loop, for a codec that encodes segments.
@@ -221,7 +223,9 @@ def encode_context(
     features = spectrum_lib.features(
       samples, codec.sample_rate, centers, loop=loop
     )
-  if loop:
+  if not with_codes:
+    codes = np.zeros((frames, codec.levels), np.int32)
+  elif loop:
     margin = round(AROUND_SECONDS * codec.frame_rate)
     samples = around(samples, margin * codec.hop)
     codes = codec.encode(samples[None])[0, margin : margin + frames]  # [t, q]

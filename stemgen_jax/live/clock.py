@@ -1,11 +1,14 @@
 """Time and background work: of this machine, or simulated."""
 
+import functools
 import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
+
+import threadpoolctl
 
 from stemgen_jax import signals
 
@@ -185,9 +188,17 @@ class SimulatedWorker:
     return done._replace(at=at + seconds)
 
 
+@functools.cache
+def _libraries() -> threadpoolctl.ThreadpoolController:
+  return threadpoolctl.ThreadpoolController()
+
+
 def _done(job: Job, now: Callable[[], float]) -> Done:
   try:
-    result, error = job(), None
+    # OpenBLAS's threads spin for a while after each product, and take 0.2 s of
+    # processor time a chunk from the codec and JAX (measured).
+    with _libraries().limit(limits=1, user_api="blas"):
+      result, error = job(), None
   except Exception as failure:
     result, error = None, failure
   return Done(result, error, now())

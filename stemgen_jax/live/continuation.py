@@ -25,7 +25,8 @@ from stemgen_jax.sampling import windows
 FUTURES = ("unknown", "repeat")
 
 # Frames that are generated after the end of a chunk, and kept by the next one:
-# the codec's receptive field is at most 8 frames on either side.
+# the codec's receptive field is at most 8 frames on either side. As many frames
+# after the end of the known context, silence has its constant codes.
 _AFTER = 10
 _LEAD_SECONDS = 0.5  # encoded and decoded before the samples that are used
 _LOUDNESS_SECONDS = 10.0
@@ -257,7 +258,10 @@ class Continuation:
     known_to = math.floor(request.known / self._frame)
     ended = config.future and not self._repeat
     start = self._aligned(max(0, begin - self._lead))
-    stop = known_to if ended else last
+    used = stop = known_to if ended else last
+    settled = max(known_to + 1, begin) + _AFTER
+    if not ended and not self._repeat and settled + _AFTER < last:
+      used, stop = settled + 1, settled + _AFTER
     if stop <= begin:
       nothing = np.zeros((last - begin, config.levels), np.int32)
       if config.context == "spectrum":
@@ -270,10 +274,12 @@ class Continuation:
       rms=not loudness,
       gain=gain,
       kind=config.context,
+      with_codes=config.context == "codes",
     ).inputs(config.context)
-    encoded = encoded[begin - start : stop - start]
+    encoded = encoded[begin - start : used - start]
     missing = last - begin - len(encoded)
-    context = np.pad(encoded, ((0, missing), (0, 0)))
+    mode = "constant" if ended else "edge"
+    context = np.pad(encoded, ((0, missing), (0, 0)), mode)
     return context, known_to if ended else last, inverse
 
   def _samples(

@@ -10,7 +10,7 @@ from stemgen_jax.codec import Codec
 from stemgen_jax.generation import sampler
 from stemgen_jax.sampling import cost
 
-_SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)  # of the steps of each level
+_SHARES = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1.0)  # of the steps of each level
 
 
 def rungs(

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-SHARE = 0.8
-"""Share of the remaining time that the 95th percentile may take."""
+SHARE = 0.5
+"""Share of the remaining time that the 95th percentile may take.
+
+The other half is for stalls, and for the programs that play the music.
+"""
 
 _RECENT = 32  # chunks whose times count
 _LATE = 8  # chunks for which fewer passes are taken after a late one
