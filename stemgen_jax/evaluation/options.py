@@ -97,6 +97,7 @@ class Options:
     "commas; they are summarized.",
   )
   songs: int | None = _flag(None, "Number of the band's songs, at least 2.")
+  bars: int = _flag(2, "Bars of a live chunk, at least 1.")
   grid: str | None = _flag(
     None,
     "Python file whose get_settings() returns Settings by name, as "

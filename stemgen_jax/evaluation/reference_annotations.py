@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import ArrayLike, Float
 
 from stemgen_jax.data.sources.band import Chord, Score
 from stemgen_jax.data.sources.band.genres import BOOK
@@ -43,6 +43,16 @@ class ReferenceAnnotations:
   downbeats: Float[np.ndarray, " bars"] = dataclasses.field(
     default_factory=lambda: np.zeros(0)
   )
+
+  def within(self, start: float, stop: float) -> "ReferenceAnnotations":
+    """Return the annotations of a part of the piece, between two seconds."""
+    inside = (self.beats >= start) & (self.beats < stop)
+    return dataclasses.replace(
+      self,
+      beats=self.beats[inside] - start,
+      chords=_spans(self.chords, start, stop - start),
+      downbeats=_bars(self.downbeats, start, stop - start),
+    )
 
 
 def of_score(
@@ -92,7 +102,7 @@ def of_midi(
 
 
 def _bars(
-  downbeats: tuple[float, ...], start: float, seconds: float
+  downbeats: ArrayLike, start: float, seconds: float
 ) -> Float[np.ndarray, " bars"]:
   """Return the downbeats of a segment and the nearest ones around it."""
   times = np.array(downbeats) - start
@@ -102,7 +112,7 @@ def _bars(
 
 
 def _spans(
-  chords: Iterable[Chord], start: float, seconds: float
+  chords: Iterable[Chord | harmony.Span], start: float, seconds: float
 ) -> tuple[harmony.Span, ...]:
   """Return the chords within a segment, from its start."""
   return tuple(

@@ -17,6 +17,7 @@ _LEAST = {
   "examples": 2,
   "songs": 2,
   "seeds": 1,
+  "bars": 1,
   "shown": 0,
   "variations": 0,
   "workers": 0,

@@ -52,6 +52,12 @@ STUDIES = {
       defaults={"examples": 12},
     ),
     Study(
+      name="live",
+      flags=("codec", "data", "split", "examples", "seconds", "preset", "bars"),
+      defaults={"examples": 48},
+      seconds=(6.0, 60.0),
+    ),
+    Study(
       name="perturbation",
       flags=("codec", "codec_backend", "data", "seconds", "songs"),
       defaults={"songs": 24},
