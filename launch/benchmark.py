@@ -6,6 +6,7 @@ codec        processing time per second of audio; below 1 beats real time
 kernels      bytes moved by one sampling step after the last layer
 first_sound  time from the start of a process to its stem
 agreement    share of equal codes between batched and sequential sampling
+live         chunks that are ready in time, drift and memory in real time
 detection    tempi and keys detected in held-out songs of the band
 """
 
@@ -76,6 +77,18 @@ def parser() -> argparse.ArgumentParser:
   part.add_argument("--takes", type=int, default=8)
   part.add_argument("--preset", default="default")
   part.add_argument("--steps", help="steps per level, such as 16,8,4,4")
+  part = parts.add_parser("live", help="play along in real time")
+  part.add_argument("--weights", default="demo")
+  part.add_argument("--preset", default="default", help="the most passes")
+  part.add_argument("--minutes", type=float, default=10.0, help="of steady")
+  part.add_argument("--seconds", type=float, default=40.0, help="of the others")
+  part.add_argument("--scenes", default="steady,stall,pause,slow,fast")
+  part.add_argument("--bars", type=int, default=2, help="of a chunk")
+  part.add_argument("--slack", type=float, default=4.0, help="in beats")
+  part.add_argument("--future", default="unknown")
+  part.add_argument(
+    "--simulate", action="store_true", help="wait by a simulated clock"
+  )
   part = parts.add_parser("detection", help="tempo and key of the band's songs")
   part.add_argument("--songs", type=int, default=64)
   part.add_argument("--seconds", type=float, default=8.0, help="of each song")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import small_weights
 
 pytestmark = pytest.mark.processes
 
@@ -125,6 +126,37 @@ def test_batched_takes_agree_with_single_takes():
   assert first.startswith("2 takes of 400 frames on cpu: ")
   assert len(levels) == 4
   assert all(float(line.split()[2]) > 99 for line in levels)
+
+
+def test_live_scenes_have_no_drift(tmp_path):
+  weights = tmp_path / "small.safetensors"
+  small_weights.save(weights)
+  done = subprocess.run(
+    [
+      *(sys.executable, BENCHMARK, "live", "--simulate", "--preset=fast"),
+      *(f"--weights={weights}", "--minutes=1.2", "--seconds=14"),
+      "--scenes=steady,stall,slow",
+    ],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  rows = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in done.stdout.splitlines()
+    if line.startswith("| s")
+  ]
+  header, steady, stall, slow = (dict(zip(rows[0], row)) for row in rows)
+  assert list(header) == list(header.values())
+  # From 4 s on every 4 s; the last one is requested, but does not enter.
+  assert steady["chunks"] == "17"
+  assert [x["drift"] for x in (steady, stall, slow)] == ["0, 0.0"] * 3
+  assert int(stall["late"]) >= 1
+  behind = [float(x["behind s"]) for x in (steady, stall, slow)]
+  assert behind == [0.0, 0.0, pytest.approx(14 / 0.8 - 14, abs=0.1)]
+  first, last = map(int, steady["MB"].split(", "))
+  assert 0 < first <= last
 
 
 def test_detection_prints_shares_of_correct_tempi_and_keys():

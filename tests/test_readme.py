@@ -89,6 +89,7 @@ SMALLER_EVALUATION = {
   "loops": "--seconds=2 --preset=fast",
   "retrieval": "--seconds=2 --preset=fast",
   "blind": "--examples=2 --seconds=2 --preset=fast",
+  "live": "--examples=2 --seconds=8 --preset=fast",
   "perturbation": "--songs=2 --seconds=2",
   # All but the first of these find its stems.
   "decoding": "--examples=2 --seeds=1 --seconds=2 --mirdd=false --steps= "
@@ -247,6 +248,7 @@ def test_benchmarks_accept_their_flags():
     "detection",
     "first_sound",
     "kernels",
+    "live",
     "model",
   ]
 

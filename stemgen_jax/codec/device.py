@@ -18,6 +18,10 @@ _CHOSEN = (
   "XLA_PYTHON_CLIENT_PREALLOCATE",
   "XLA_PYTHON_CLIENT_ALLOCATOR",
 )
+# PyTorch's threads wait for each other after each operation, by default in a
+# loop of about a millisecond. Where other programs use the processors, 10 s of
+# audio then take many times as long (measured); 2000 rounds are microseconds.
+_SPINS = {"GOMP_SPINCOUNT": "2000"}
 # More processes of one GPU would mostly wait for each other.
 _MOST_WORKERS = 8
 
@@ -28,6 +32,13 @@ def check(name: str) -> None:
     raise ValueError(
       f"--codec_device={name}: expected auto, cpu, cuda, or cuda:N for GPU N"
     )
+
+
+def limit_spinning() -> None:
+  """Let PyTorch's threads sleep while they wait; call before its import."""
+  if "OMP_WAIT_POLICY" not in os.environ:
+    for name, value in _SPINS.items():
+      os.environ.setdefault(name, value)
 
 
 def choose(name: str = AUTO) -> str:

@@ -46,6 +46,7 @@ def load(
   device_lib.check(device)
   backends.check(backend)
   name, _, given = text.partition(":")
+  device_lib.limit_spinning()
   # PyTorch is imported below, by `published` and `encodec`: it takes seconds,
   # and machines that train or sample on codes need not have it.
   if name in weight_files.PUBLISHED:

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from stemgen_jax import signals
-from stemgen_jax.codec import backends
+from stemgen_jax.codec import backends, device
 from stemgen_jax.codec import config as config_lib
 from stemgen_jax.codec.framing import Framing
 from stemgen_jax.codec.protocol import Codes, NetworkFormat, Samples
@@ -132,6 +132,7 @@ def _serve(
   """Load the codec, then answer calls until the other process ends."""
   parent.close()  # Otherwise its end would never be noticed.
   signals.in_worker()
+  device.limit_spinning()
   gc.disable()  # Imports make many objects and no garbage: 10 % (measured).
   # PyTorch's rules for tensors without data are not used by encodec and take a
   # quarter of its import (measured).

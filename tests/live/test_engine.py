@@ -90,7 +90,7 @@ def test_a_chunk_without_time_left_is_left_out_and_the_next_is_on_time():
 
 def test_passes_follow_the_speed():
   stage = Stage(options=Options(watch=0))
-  stage.generator.each = 0.1  # 40 passes would take 4.1 s
+  stage.generator.each = 0.07  # 40 passes would take 2.9 s
   stage.play(60)
   assert stage.engine.figures.late <= 1
   assert set(stage.generator.rungs[-8:]) == {1}
@@ -98,7 +98,7 @@ def test_passes_follow_the_speed():
   stage.play(200)
   assert stage.generator.rungs[-1] == 2
   assert stage.engine.figures.late <= 1
-  stage.generator.each = 0.09
+  stage.generator.each = 0.06
   stage.play(200)
   assert stage.generator.rungs[-1] == 1
   assert stage.engine.figures.hit_rate > 0.95

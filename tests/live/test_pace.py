@@ -9,8 +9,8 @@ def test_passes_follow_the_time_that_is_left():
   pace = Pace([4, 12, 40])
   for _ in range(40):
     pace.record(1, sampling=12 * 0.04, other=0.1)
-  # 0.26, 0.58 and 1.7 s of 0.8 of the time, or else the lowest if it fits.
-  found = [pace.choose(x, 4.0) for x in (4.0, 2.2, 2.0, 0.4, 0.2)]
+  # 0.26, 0.58 and 1.7 s of half of the time, or else the lowest if it fits.
+  found = [pace.choose(x, 4.0) for x in (4.0, 3.5, 3.3, 0.4, 0.2)]
   assert found == [2, 2, 1, 0, None]
   pace.record(1, sampling=5.0, other=0.1)  # one stall is not the rule
   assert pace.choose(4.0, 4.0) == 2

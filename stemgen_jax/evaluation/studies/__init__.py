@@ -53,7 +53,10 @@ STUDIES = {
     ),
     Study(
       name="live",
-      flags=("codec", "data", "split", "examples", "seconds", "preset", "bars"),
+      flags=(
+        *("codec", "codec_backend", "data", "split", "balanced", "skip"),
+        *("examples", "seconds", "preset", "bars"),
+      ),
       defaults={"examples": 48},
       seconds=(6.0, 60.0),
     ),
