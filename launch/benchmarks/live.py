@@ -40,7 +40,7 @@ class Scene(NamedTuple):
   """What disturbs a performance, in seconds of the music.
 
   Attributes:
-    stall: seconds that the generator stalls at its fourth chunk.
+    stall: seconds that the generator stalls at its second chunk.
     pause: seconds that the input stops for, halfway.
     speed: speed of the input; 0 if it is as fast as the engine takes it.
   """
@@ -69,7 +69,7 @@ class _Stalling:
 
   def __call__(self, request: Request, rung: int) -> Generated:
     self.bars[request.bar] = request.start
-    if len(self.bars) == 4 and self._scene.stall:
+    if len(self.bars) == 2 and self._scene.stall:
       if isinstance(self._clock, clock_lib.SimulatedClock):
         self._clock.spend(self._scene.stall)
       else:
