@@ -6,10 +6,10 @@ them inherit the estimates' errors.
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
 
 from stemgen_jax.data.sources.band import Chord, Score
 from stemgen_jax.data.sources.band.genres import BOOK
@@ -102,7 +102,9 @@ def of_midi(
 
 
 def _bars(
-  downbeats: ArrayLike, start: float, seconds: float
+  downbeats: Sequence[float] | Float[np.ndarray, " n"],
+  start: float,
+  seconds: float,
 ) -> Float[np.ndarray, " bars"]:
   """Return the downbeats of a segment and the nearest ones around it."""
   times = np.array(downbeats) - start
