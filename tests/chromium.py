@@ -185,7 +185,8 @@ class Page:
 
   def press(self, key: str, modifiers: int = 0) -> None:
     """Press a key; modifiers are 1 Alt, 2 Ctrl, 4 Meta, 8 Shift."""
-    event = {"key": key, "code": _KEYS.get(key, ""), "modifiers": modifiers}
+    code = f"Digit{key}" if key.isdecimal() else _KEYS.get(key, "")
+    event = {"key": key, "code": code, "modifiers": modifiers}
     down = {**event, "type": "keyDown"}
     if len(key) == 1 and not modifiers:
       down["text"] = key

@@ -53,11 +53,12 @@ def layer_state(layer: Layer, grid: Grid | None) -> dict[str, Any]:
 
   Returns:
     `sounds`, the bar where it entered, instrument and seed, or None; `coming`,
-    the same of chunks that were requested, with whether each is `ready`; and
-    `mutes`, bars with whether the layer will be `muted` there.
+    the same of chunks that were requested, with whether each is `ready`;
+    `next`, the bar of the next request, or None; and `mutes`, bars with whether
+    the layer will be `muted` there.
   """
   if grid is None:
-    return {"sounds": None, "coming": [], "mutes": []}
+    return {"sounds": None, "coming": [], "next": None, "mutes": []}
   requests = {x.start: x for x in layer.pending if not x.cancelled}
   coming = []
   for start, chunk in sorted(layer.line.expected.items()):
@@ -83,7 +84,13 @@ def layer_state(layer: Layer, grid: Grid | None) -> dict[str, Any]:
     {"bar": grid.bar_at(at) + 1, "muted": muted}
     for at, muted in sorted(layer.line.mutes.items())
   ]
-  return {"sounds": sounds, "coming": coming, "mutes": mutes}
+  following = None if layer.next_bar is None else layer.next_bar + 1
+  return {
+    "sounds": sounds,
+    "coming": coming,
+    "next": following,
+    "mutes": mutes,
+  }
 
 
 def line(engine: Engine) -> str:

@@ -189,6 +189,7 @@ def test_the_state_has_what_sounds_and_what_comes():
     {"bar": 6, "stem": "bass", "seed": 1, "ready": False}
   ]
   assert layer["mutes"] == [{"bar": 6, "muted": True}]
+  assert layer["next"] == 8
   stage = Stage()
   stage.play(3.5)
   [layer] = display.state(stage.engine)["layers"]

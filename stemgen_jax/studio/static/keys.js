@@ -72,8 +72,17 @@ function withControl(key, shift) {
   return key === "z" ? actions.undo : null;
 }
 
-/** Listen to the keys of the page. */
-export function listen() {
+/** Keys of the Live tab: Space, and digits for its layers. */
+function onLive(live, event) {
+  const [, digit] = event.code.match(/^(?:Digit|Numpad)([1-8])$/) ?? [];
+  if (event.key === " ") live.toggle();
+  else if (digit) live.key(Number(digit) - 1, event.shiftKey);
+  else return;
+  event.preventDefault();
+}
+
+/** Listen to the keys of the page; `live` has those of its tab. */
+export function listen(live) {
   // A clicked button does not keep the keys: Space plays again.
   addEventListener("click", (event) => {
     if (event.detail) event.target.closest?.("button")?.blur();
@@ -81,7 +90,12 @@ export function listen() {
   addEventListener("keydown", (event) => {
     const { key, ctrlKey, metaKey, shiftKey, altKey, target } = event;
     const name = key.length === 1 ? key.toLowerCase() : key;
-    if (!state.song?.started || altKey || taken(target, name)) return;
+    if (altKey || taken(target, name)) return;
+    if (state.view === "live") {
+      if (!ctrlKey && !metaKey) onLive(live, event);
+      return;
+    }
+    if (!state.song?.started) return;
     if (document.querySelector(".menu")) return;
     let action = ctrlKey || metaKey ? withControl(name, shiftKey) : KEYS[name];
     const layer = currentLayer();

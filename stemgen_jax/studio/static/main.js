@@ -5,6 +5,7 @@ import { follow, get } from "./api.js";
 import { h, iconButton } from "./dom.js";
 import * as keys from "./keys.js";
 import { Lanes } from "./lanes.js";
+import { Live } from "./live.js";
 import { Panel } from "./panel.js";
 import * as player from "./player.js";
 import { Ruler } from "./ruler.js";
@@ -97,13 +98,15 @@ async function open() {
   const ruler = new Ruler(sheet);
   const top = new Top($("header"));
   const start = new Start($("#start"), settings);
-  const parts = [top, start, new Lanes(sheet), ruler, new Panel($("#panel"))];
+  const live = new Live($("#live"));
+  const panel = new Panel($("#panel"));
+  const parts = [top, start, new Lanes(sheet), ruler, panel, live];
   subscribe(() => {
     document.body.classList.toggle("started", Boolean(state.song?.started));
     for (const part of parts) part.update();
     player.follow();
   });
-  keys.listen();
+  keys.listen(live);
   dropFiles(start);
   await refresh();
   follow({

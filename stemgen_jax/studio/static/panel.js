@@ -65,8 +65,8 @@ export class Panel {
   }
 
   update() {
-    const { song, settings } = state;
-    show(this.element, Boolean(song?.started));
+    const { song, settings, view } = state;
+    show(this.element, Boolean(song?.started) && view === "song");
     if (!song?.started) return;
     const drawn = JSON.stringify(settings);
     if (drawn !== this.#drawn) this.#draw(settings);
@@ -267,7 +267,8 @@ function ownSound() {
   return h("div", { class: "own" }, heading, file, choose, record);
 }
 
-function inOrder(instruments) {
+/** Sort instruments as most songs are built. */
+export function inOrder(instruments) {
   const place = ({ category }) => {
     const found = ORDER.indexOf(category);
     return found < 0 ? ORDER.length : found;

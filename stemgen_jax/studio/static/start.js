@@ -105,6 +105,7 @@ export class Start {
   }
 
   update() {
-    show(this.element, state.song !== null && !state.song.started);
+    const { song, view } = state;
+    show(this.element, song !== null && !song.started && view === "song");
   }
 }

@@ -7,6 +7,7 @@ export const state = {
   jobs: [],
   settings: null,
   connected: true,
+  view: location.hash === "#live" ? "live" : "song",
   shown: {}, // layer name -> number of the take to hear, if not the accepted
   current: "", // layer that the keys act on
   selection: null, // {layer, start, end} in seconds

@@ -58,7 +58,9 @@ function chip(layer, clip) {
 // As "varied · seed 3"; the origin is "50 % of take 3 varied".
 function originOf(clip) {
   const edits = { varied: "varied", regenerated: "redone", extended: "longer" };
-  const words = (clip.origin ?? "").match(/varied|regenerated|extended/) ?? [];
+  edits.live = "live";
+  const names = /varied|regenerated|extended|live/;
+  const words = (clip.origin ?? "").match(names) ?? [];
   const edit = edits[words[0]];
   return edit ? `${edit} \u00b7 seed ${clip.seed}` : `seed ${clip.seed}`;
 }

@@ -12,6 +12,7 @@ import {
   setText,
   show,
 } from "./dom.js";
+import { tabs } from "./live.js";
 import { songMenu } from "./menus.js";
 import * as player from "./player.js";
 import { state, update } from "./store.js";
@@ -62,14 +63,23 @@ export class Top {
       ),
       this.menu,
     );
-    element.append(this.name, this.facts, this.transport, this.song);
+    this.tabs = tabs();
+    element.append(
+      this.name,
+      this.tabs.element,
+      this.facts,
+      this.transport,
+      this.song,
+    );
   }
 
   update() {
-    const { song, loop } = state;
+    const { song, loop, view } = state;
     const started = Boolean(song?.started);
-    for (const part of [this.facts, this.transport, this.song]) {
-      show(part, started);
+    this.tabs.update();
+    show(this.facts, started);
+    for (const part of [this.transport, this.song]) {
+      show(part, started && view === "song");
     }
     setText(this.name, started ? song.name : "stemgen-jax studio");
     document.title = started ? `${song.name} \u2013 studio` : "studio";

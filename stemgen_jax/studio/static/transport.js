@@ -203,7 +203,7 @@ export class Transport {
 }
 
 /** Connect a node to the output that rounds off peaks above full scale. */
-function limiter(context) {
+export function limiter(context) {
   const input = context.createGain();
   const shaper = context.createWaveShaper();
   input.gain.value = 1 / REACH;
