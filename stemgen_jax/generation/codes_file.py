@@ -78,7 +78,7 @@ def write(
   """
   fields = dataclasses.asdict(context)
   del fields["codes"], fields["spectrum"]  # arrays of their own
-  arrays = {} if scales is None else {"scales": scales}
+  arrays: Any = {} if scales is None else {"scales": scales}
   if context.spectrum is not None:
     arrays["spectrum"] = context.spectrum.astype(np.float16)
   about = about | {"format": FORMAT, "encoded_context": fields}

@@ -4,6 +4,7 @@ A model with `ModelConfig.scale_frames` predicts them next to the codes; for
 others they are derived from the context.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def derived(
 def join(
   config: ModelConfig,
   codes: np.ndarray,
-  of_segments: Float[np.ndarray, " segments"] | None,
+  of_segments: Sequence[float] | Float[np.ndarray, " segments"] | None,
 ) -> np.ndarray:
   """Return what a model reads: codes and, if it reads them, scale tokens.
 

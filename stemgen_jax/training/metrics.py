@@ -52,7 +52,10 @@ def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for x, n in zip(total[f"{group}_{sums}"], tokens)
       ]
   correct, tokens = total["level_correct"], total["level_tokens"]
-  figures["accuracy"] = float(correct.sum() / tokens.sum())
+  # Of a step that predicts scales alone there is none.
+  figures["accuracy"] = (
+    float(correct.sum() / tokens.sum()) if tokens.sum() else None
+  )
   if (scales := total.get("scale_tokens", np.zeros(1)).item()) > 0:
     figures["scale_loss"] = round(total["scale_loss"].item() / scales, 5)
     correct = total["scale_correct"].item()

@@ -1,6 +1,7 @@
 """Stems of a model that predicts the scales of segments."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import numpy as np
@@ -9,8 +10,11 @@ from random_codec import random_codec
 
 from stemgen_jax import StemGen, audio, model, sampling
 from stemgen_jax.audio import Audio
+from stemgen_jax.data.examples import Examples
 from stemgen_jax.generation.take import Take
 from stemgen_jax.model import scales
+from stemgen_jax.pages import spectrogram
+from stemgen_jax.training import audition
 
 NAME, RATE = "encodec_48khz", 48_000
 FAST = sampling.Settings(steps=(2, 1, 1, 1))
@@ -68,7 +72,7 @@ def test_a_file_of_codes_keeps_the_scales(take, tmp_path):
   loaded = Take.load(tmp_path / "bass.wav")
   np.testing.assert_array_equal(loaded.scales, take.scales)
   path = tmp_path / "bass.codes.npz"
-  arrays = dict(np.load(path))
+  arrays: Any = dict(np.load(path))
   for wrong in ([1.0] * 3, [1.0] * 3 + [-1.0], [1.0] * 3 + [np.nan]):
     np.savez(path, **arrays | {"scales": np.array(wrong, np.float32)})
     with pytest.raises(ValueError, match="scales of the stem"):
@@ -114,3 +118,44 @@ def test_progress_and_passes_include_the_scales(engine):
   assert sum(done for done, _ in seen) == seen[0][1] == 2 + 1 + 1 + 1 + 4
   without = dataclasses.replace(CONFIG, scale_frames=0)
   assert take.passes > sampling.cost.passes(take.settings, without)
+
+
+def test_auditions_use_real_scales_where_parts_are_masked(
+  tmp_path, monkeypatch
+):
+  draw = np.random.default_rng(0)
+  codes = draw.integers(0, 64, (2, 2, 300, 4)).astype(np.int32)
+  rms = scales.dequantize(draw.integers(0, 63, (2, 2, 2)))
+  examples = Examples(
+    context=codes[0],
+    target=codes[1],
+    category=np.zeros(2, np.int32),
+    genre=np.zeros(2, np.int32),
+    song=np.array(["a", "b"]),
+    silence=codes[0, 0],
+    codec=NAME,
+    checksum="c" * 64,
+    context_scales=rms[0],
+    target_scales=rms[1],
+  )
+  codec = random_codec(NAME)
+  decoded = []
+
+  def decode(codes, scales=None):
+    decoded.append(scales)
+    return np.zeros((1, 480, 2), np.float32)
+
+  def sample(config, params, context, *_, known, known_mask):
+    assert context.shape == known.shape == known_mask.shape == (2, 300, 5)
+    return np.where(known_mask, known, 5)
+
+  monkeypatch.setattr(codec, "decode", decode)
+  monkeypatch.setattr(sampling, "decode_codes", sample)
+  monkeypatch.setattr(
+    spectrogram, "pixels", lambda *_: np.zeros((1, 1, 3), np.uint8)
+  )
+  audition.Auditioner(CONFIG, examples, codec, tmp_path).run(1, {})
+  of_kind = np.array(decoded[4:]).reshape(-1, 2, 2)  # after those given
+  masked, own = of_kind[: len(audition.MASKED) - 1], of_kind[-2:]
+  np.testing.assert_array_equal(masked, [rms[1]] * len(masked))
+  assert (own == scales.dequantize(np.array(5))).all()

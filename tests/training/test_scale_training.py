@@ -104,10 +104,10 @@ def test_scales_are_learned_from_the_context():
   )
   config = of_scales(0.9, optimizer=optimizer, context_drop=0.0)
   step = make_train_step(config)
-  found = {}
+  found, last = {}, []
   for follows in (True, False):
     rng = np.random.default_rng(1)
-    state, last = initial(config), []
+    state, last = initial(config), []  # of the last steps
     for _ in range(120):
       batch = a_batch(rng, config.batch, follows=follows)
       state, metrics = step(state, batch, jax.random.key(2))
@@ -124,7 +124,7 @@ def test_scales_are_learned_from_the_context():
     assert len(figures["loss_per_level"]) == LEVELS
     assert min(figures["loss_per_level"]) > 0.97 * uniform
   # The loss is the mean over all masked frames, of which scales have some.
-  sums = jax.device_get(metrics)
+  sums = jax.device_get(last[-1])
   assert sums["ratio_tokens"].sum() == sums["level_tokens"].sum()
   assert sums["scale_tokens"][0] % SEGMENT == 0
   counted = sums["level_tokens"].sum() + sums["scale_tokens"].sum()
