@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from stemgen_jax import audio, disk
+from stemgen_jax import audio, disk, recipes
 from stemgen_jax.audio import Audio
 from stemgen_jax.evaluation import baselines, measurement, sharing
 from stemgen_jax.evaluation.features import Features
@@ -75,7 +75,26 @@ def make(subject: SongSubject, kinds: Sequence[str]) -> list[dict[str, Any]]:
     count=count,
     desc="trials",
   )
-  return list(found.values())
+  return _balanced(list(found.values()), subject.options.seed)
+
+
+def _balanced(trials: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
+  """Order the versions so that every kind is at each position equally often.
+
+  The order also depends on samples before they were encoded: whoever has the
+  page and the seed cannot derive it.
+  """
+  count = len(trials[0]["versions"])
+  secrets = [trial["secret"] for trial in trials]
+  rng = np.random.default_rng(int(recipes.digest([seed, secrets]), 16))
+  ordered = []
+  for first in range(0, len(trials), count):
+    # The rotations of one order, in random order.
+    order, shifts = rng.permutation(count), rng.permutation(count)
+    for trial, shift in zip(trials[first : first + count], shifts):
+      versions = [trial["versions"][x] for x in np.roll(order, shift)]
+      ordered.append({**trial, "versions": versions})
+  return ordered
 
 
 def _jobs(subject: SongSubject, count: int) -> Iterator[sharing.Job]:
@@ -107,10 +126,9 @@ def _make_one(
   sounds = {kind: _encoded(mix) for kind, mix in mixes.items()}
   names: dict[str, str] = {}
   for kind, sound in sounds.items():
-    # Of the sound: whoever knows the seed cannot tell kinds by their names.
-    name = _short_hash(f"{subject.options.seed} {sound}")
+    name = _short_hash(sound.encode())
     while name in names.values():  # the same sound, as of a silent stem
-      name = _short_hash(name)
+      name = _short_hash(name.encode())
     names[kind] = name
   trial = {
     "song": example.song,
@@ -121,8 +139,9 @@ def _make_one(
     "context": _encoded(context),
     "versions": [
       {"name": names[kind], "kind": kind, "sound": sounds[kind]}
-      for kind in sorted(kinds, key=lambda kind: names[kind])
+      for kind in kinds
     ],
+    "secret": _short_hash(mixes["generated"].samples.tobytes()),
   }
   disk.write_json(path, trial)
 
@@ -190,5 +209,5 @@ def _encoded(sound: Audio) -> str:
   return base64.b64encode(figures.mp3(sound, constant=True)).decode()
 
 
-def _short_hash(text: str) -> str:
-  return hashlib.sha256(text.encode()).hexdigest()[:8]
+def _short_hash(data: bytes) -> str:
+  return hashlib.sha256(data).hexdigest()[:8]

@@ -72,7 +72,7 @@ class Engine:
     return types.SimpleNamespace(audio=Audio(samples, RATE))
 
 
-def subject(out, count=2, engine=None) -> Any:
+def subject(out, count=2, engine=None, seed=0) -> Any:
   codec = tiny.FrameEnergies()
   codec.sample_rate = RATE
   return types.SimpleNamespace(
@@ -83,6 +83,6 @@ def subject(out, count=2, engine=None) -> Any:
     data="songs",
     missing_songs="",
     settings=None,
-    options=Options(out=str(out), examples=count, seconds=2.0),
+    options=Options(out=str(out), examples=count, seed=seed),
     examples_recipe=lambda: {"weights": "w"},
   )
