@@ -95,6 +95,7 @@ setuptools.setup(
     "beam": [*_BEAM, *_TRAIN],
     "evaluate": _EVALUATE,
     "hub": _HUB,
+    "link": ["aalink>=0.2"],  # GPL-3.0
     "live": ["sounddevice>=0.5"],
     "notebook": ["ipykernel>=6.29", "jupyterlab>=4"],
     "studio": _STUDIO,

@@ -12,6 +12,7 @@ class Card(SimulatedClock):
   """A clock that calls back as time passes, and the module `sounddevice`."""
 
   PortAudioError = RuntimeError
+  latency = (0.01, 0.03)  # of inputs and outputs
 
   def __init__(self):
     super().__init__()

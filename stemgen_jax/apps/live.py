@@ -21,6 +21,10 @@ With the inputs and outputs of a sound card (pip install -e '.[live]'), until
 Ctrl-C:
 
   stemgen-jax live --device=default --stem=bass --bpm=120 --out=bass.wav
+
+In time with other programs by Ableton Link (pip install -e '.[live,link]'):
+
+  stemgen-jax live --device=default --stem=bass --link --out=bass.wav
 """
 
 from absl import flags
@@ -60,6 +64,7 @@ _add.enum(
   "Context that is not known yet: unknown, or the latest bars again.",
 )
 _add.bool("follow", False, "Take over a tempo that differs from --bpm.")
+_add.bool("link", False, "Follow tempo and bars of Ableton Link.")
 _add.bool("loop", False, "The context is one period of a loop, which repeats.")
 _add.integer("repeats", 8, "With --loop: number of repetitions.")
 _add.integer(

@@ -42,6 +42,7 @@ _EXTRAS = {
   "evaluate": ("librosa", "mir_eval", "onnxruntime"),
   "hub": ("huggingface_hub",),
   "studio": ("fastapi", "fastapi_offline", "uvicorn", "wavesurf"),
+  "link": ("aalink",),
   "live": ("sounddevice",),
   "train": (
     *("array_record", "google", "grain", "ml_collections", "optax", "orbax"),

@@ -16,7 +16,7 @@ from stemgen_jax.cli.flags.required import required
 from stemgen_jax.cli.flags.takes import BITS
 from stemgen_jax.cli.performance import PIPE, Plan
 from stemgen_jax.generation.request import GenerationRequest
-from stemgen_jax.live import beats, commands
+from stemgen_jax.live import beats, commands, link
 from stemgen_jax.live.grid import Grid
 from stemgen_jax.live.options import Change, Options
 from stemgen_jax.live.request import Controls, Generated, Generator
@@ -73,6 +73,8 @@ def _checked(values: flags.FlagValues) -> Plan:
     )
   if values.device is not None:
     performance.sound_cards()  # for its errors
+  if values.link:
+    _check_link(values)
   layers = _layers(values)
   script = commands.read_script(values.script, layers) if values.script else []
   out = _out(values)
@@ -106,6 +108,8 @@ def _checked(values: flags.FlagValues) -> Plan:
     slack_beats=slack if values.slack is None else values.slack,
     hold=values.loop,
     cover=values.cover,
+    # The tempo of Ableton Link is not that of the music.
+    watch=0 if values.link else 4,
     follow=values.follow,
   )
   with takes.flags_in_errors(values):
@@ -117,7 +121,31 @@ def _checked(values: flags.FlagValues) -> Plan:
     script = sorted(
       [*script, *_turns(values, layers, bars)], key=lambda x: x[0]
     )
-  return Plan(sound, rate, channels, layers, grid, options, enter, script, out)
+  session = None
+  if values.link:  # last: it is on the network from here on
+    session = link.open_session(values.bpm or 120.0, values.beats_per_bar)
+  return Plan(
+    sound=sound,
+    sample_rate=rate,
+    channels=channels,
+    layers=layers,
+    grid=grid,
+    options=options,
+    enter=enter,
+    script=script,
+    out=out,
+    session=session,
+  )
+
+
+def _check_link(values: flags.FlagValues) -> None:
+  if values.loop or not (values.realtime or values.context in (None, PIPE)):
+    raise ValueError(
+      "--link: expected with --device, --context=- or --realtime, and without "
+      "--loop, which has its own tempo"
+    )
+  if values["first_beat"].present:
+    raise ValueError("--first_beat: expected without --link, which has bars")
 
 
 def _layers(values: flags.FlagValues) -> dict[str, Controls]:
@@ -166,8 +194,8 @@ def _grid(
       raise ValueError(
         f"{values.context}: {error}; cut it, or give its --bpm"
       ) from None
-  if bpm is None:
-    if sound is not None:
+  if bpm is None or values.link:
+    if sound is not None and not values.link:
       _check_clear(sound, values.context)
     return None
   if not values.first_beat >= 0:
@@ -244,7 +272,8 @@ def _generator(
     rehearsed = generator.rehearse(stem)
   else:
     # Of a tempo that is not known yet, the usual one.
-    grid = plan.grid or Grid(bpm=120, sample_rate=plan.sample_rate)
+    bpm = plan.session.tempo if plan.session else 120
+    grid = plan.grid or Grid(bpm=bpm, sample_rate=plan.sample_rate)
     beats_of_chunk = values.bars * values.beats_per_bar
     seconds = grid.beats(beats_of_chunk) / plan.sample_rate
     generator = Continuation(

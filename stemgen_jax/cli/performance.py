@@ -14,7 +14,7 @@ from absl import flags
 from stemgen_jax import audio
 from stemgen_jax.audio import Audio, recorder
 from stemgen_jax.cli.flags.takes import BITS
-from stemgen_jax.live import clock, commands, display, pcm, stream
+from stemgen_jax.live import clock, commands, display, link, pcm, stream
 from stemgen_jax.live.engine import Engine
 from stemgen_jax.live.grid import Grid
 from stemgen_jax.live.options import Change, Options
@@ -39,6 +39,7 @@ class Plan(NamedTuple):
     enter: first bars of layers.
     script: changes by their bars.
     out: the file to write, if any.
+    session: session of Ableton Link, if any.
   """
 
   sound: Audio | None
@@ -50,6 +51,7 @@ class Plan(NamedTuple):
   enter: dict[str, int]
   script: list[tuple[int, Change]]
   out: pathlib.Path | None
+  session: Any = None
 
 
 class _Level:
@@ -114,7 +116,8 @@ def play(
     write = level.before(sink)
     if values.device is not None:
       card = _sound_card(values, plan, engine, time)
-      why = card.run(write, stop=lambda: False, advance=show)
+      advance = _advance(values, plan, engine, time, show, lambda: card.latency)
+      why = card.run(write, stop=lambda: False, advance=advance)
     else:
       stream.run(
         engine,
@@ -123,7 +126,7 @@ def play(
         time,
         plan.sample_rate,
         monitor=values.monitor,
-        advance=show,
+        advance=_advance(values, plan, engine, time, show),
       )
   if level.peak > 1 and values.bits != "float":
     most = values.gain_db - audio.to_db(level.peak) - 0.1
@@ -132,6 +135,29 @@ def play(
       file=sys.stderr,
     )
   return engine.figures, why
+
+
+def _advance(
+  values: flags.FlagValues,
+  plan: Plan,
+  engine: Engine,
+  time: clock.Clock,
+  show: Callable[[], None],
+  latency: Callable[[], float] = lambda: 0.0,
+) -> Callable[[], None]:
+  """Return `show`, after a look at the session of Ableton Link, if any."""
+  if plan.session is None:
+    return show
+  follower = link.Link(
+    plan.session, time, beats_per_bar=values.beats_per_bar, latency=latency
+  )
+  follower.advance(engine)  # so that its first block has bar lines
+
+  def advance() -> None:
+    follower.advance(engine)
+    show()
+
+  return advance
 
 
 def sound_cards() -> Any:

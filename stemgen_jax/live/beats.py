@@ -23,11 +23,13 @@ class Beats(NamedTuple):
     bpm: beats per minute.
     beat: sample of the stream where one of them is.
     sample_rate: sample rate of the stream in Hz.
+    every: a bar line may be at one of so many beats, counted from `beat`.
   """
 
   bpm: float
   beat: float
   sample_rate: int
+  every: int = 1
 
   @property
   def period(self) -> float:
@@ -44,13 +46,13 @@ class Beats(NamedTuple):
     return abs(bpm / self.bpm - 1) <= _SAME
 
   def nearest(self, sample: int) -> int:
-    """Return the beat that is nearest to a sample of the stream."""
-    beats = round((sample - self.beat) / self.period)
-    return round(self.beat + beats * self.period)
+    """Return the place of a bar line that is nearest to a sample."""
+    period = self.every * self.period
+    return round(self.beat + round((sample - self.beat) / period) * period)
 
   def grid(self, beats_per_bar: int) -> Grid:
-    """Return bars that begin with the first beat of the stream."""
-    first = round(self.beat % self.period)
+    """Return bars from the first place of a bar line in the stream on."""
+    first = round(self.beat % (self.every * self.period))
     return Grid(
       bpm=self.bpm,
       sample_rate=self.sample_rate,

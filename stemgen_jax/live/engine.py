@@ -18,7 +18,8 @@ from stemgen_jax.live import beats
 from stemgen_jax.live.beats import Beats
 from stemgen_jax.live.clock import Clock, Done, Worker
 from stemgen_jax.live.grid import Grid
-from stemgen_jax.live.line import FADE, Chunk, Line
+from stemgen_jax.live.layer import Layer
+from stemgen_jax.live.line import Chunk, Line
 from stemgen_jax.live.options import Change, Options
 from stemgen_jax.live.pace import SHARE, Figures, Pace
 from stemgen_jax.live.request import Controls, Generator, Request
@@ -26,18 +27,6 @@ from stemgen_jax.live.ring import Ring
 
 _MOST_FAILURES = 3  # in a row
 _EVENTS = 1000  # kept for the display
-
-
-class Layer:
-  """State of a layer of an engine."""
-
-  def __init__(self, name: str, controls: Controls, line: Line, ring: Ring):
-    self.name, self.controls = name, controls
-    self.line, self.ring = line, ring
-    self.sound = np.zeros((0, 0), np.float32)  # during the latest block
-    self.next_bar: int | None = None
-    self.pending: list[Request] = []
-    self.belated = -1  # start of a loop that was late
 
 
 class Engine:
@@ -137,6 +126,13 @@ class Engine:
   def resync(self) -> None:
     """Take over the tempo and the beats of the input, as last detected."""
     self._commands.append(self._resync)
+
+  def follow(self, given: Beats, tolerance: float) -> None:
+    """Take over other beats if bar lines are off by more than a tolerance.
+
+    Can be called by any thread. The tolerance is in seconds.
+    """
+    self._commands.append(functools.partial(self._follow, given, tolerance))
 
   def process(
     self, block: Float32[np.ndarray, "n c"]
@@ -279,11 +275,8 @@ class Engine:
     """Let a loop that was late enter at the next bar line, in its phase."""
     assert self.grid is not None
     start = self.grid.bar(self.grid.first_bar_from(self.position))
-    period = chunk.samples[:-FADE]
-    samples = np.roll(period, chunk.start - start, axis=0)
-    samples = np.concatenate([samples, samples[:FADE]])
     layer.line.expect(start)
-    layer.line.deliver(dataclasses.replace(chunk, start=start, samples=samples))
+    layer.line.deliver(chunk.moved(start))
     layer.belated = start
     self._say(start, f"{layer.name} enters")
 
@@ -368,6 +361,27 @@ class Engine:
     if self.options.follow:
       self._resync()
 
+  def _follow(self, given: Beats, tolerance: float) -> None:
+    try:
+      grid = given.grid(self._beats_per_bar)
+    except ValueError as error:  # a tempo out of range
+      self.events.append(str(error))
+      return
+    self._beats = given
+    if self.grid is None:
+      self.grid = grid
+      self._begin()
+      return
+    bar = self.grid.bar(self._free_bar)
+    off = abs(given.nearest(bar) - bar) / self.sample_rate
+    if off > tolerance or given.bpm != self.grid.bpm:
+      self._resync()
+
+  @property
+  def _free_bar(self) -> int:
+    """The first bar that nothing was requested for."""
+    return max(layer.next_bar or 0 for layer in self.layers.values())
+
   def _resync(self) -> None:
     if self.options.hold:
       self.events.append("sync: a loop has its own tempo")
@@ -375,8 +389,7 @@ class Engine:
     if self.grid is None or self._beats is None:
       self.events.append("sync: no clear tempo was detected yet")
       return
-    # The first bar that nothing was requested for.
-    bar = max(layer.next_bar or 0 for layer in self.layers.values())
+    bar = self._free_bar
     old = self.grid.bar(bar)
     to = self._beats.nearest(old)
     self.grid = self.grid.moved(bar, bpm=self._beats.bpm, to=to)

@@ -60,6 +60,12 @@ class Chunk:
     found[seam] = rise * found[seam] + (1 - rise) * before
     return found
 
+  def moved(self, start: int) -> "Chunk":
+    """Return a loop that enters at another sample, in its phase."""
+    samples = np.roll(self.samples[:-FADE], self.start - start, axis=0)
+    samples = np.concatenate([samples, samples[:FADE]])
+    return dataclasses.replace(self, start=start, samples=samples)
+
 
 Voice = tuple[int, Chunk | None]
 """A sample of the stream, and what sounds from there on; None is silence."""

@@ -75,6 +75,11 @@ class SoundCard:
     self._last = 0.0
     self.flags = self.losses = 0
 
+  @property
+  def latency(self) -> float:
+    """Seconds from the processing of a sample to its sound."""
+    return self._stream.latency[1] if self._stream is not None else 0.0
+
   def run(
     self,
     write: Callable[[Samples], object],

@@ -2,9 +2,11 @@
 
 import io
 import re
+import sys
 import types
 
 import fake_card
+import fake_link
 import numpy as np
 import pytest
 import soundfile
@@ -13,7 +15,7 @@ from pcm_model import sampler
 from stemgen_jax import __main__
 from stemgen_jax.cli import performance
 from stemgen_jax.generation import stemgen as stemgen_lib
-from stemgen_jax.live import clock
+from stemgen_jax.live import clock, link
 from stemgen_jax.live.clock import SimulatedWorker
 
 __all__ = ["sampler"]
@@ -180,6 +182,38 @@ def test_an_interrupted_performance_is_written(run, monkeypatch):
   assert len(soundfile.read("played.wav")[0]) > 8.5 * fake_card.RATE
 
 
+def test_tempo_and_bars_of_a_link_session(run, monkeypatch):
+  card = fake_card.Card()
+  card.gone = [(19.0, 99.0)]
+  monkeypatch.setattr(performance, "sound_cards", lambda: card)
+  monkeypatch.setattr(clock, "WallClock", lambda: card)
+  session = fake_link.Session(card, 150.0)
+  asked = []
+
+  def opened(*given):
+    asked.append(given)
+    return session
+
+  monkeypatch.setattr(link, "open_session", opened)
+  error = run(
+    *("--device=default", "--link", "--out=played.wav", "--bpm=100"),
+    f"--sample_rate={fake_card.RATE}",
+    expect=1,
+  )
+  assert error.endswith("the sound card was gone for 10 s\n")
+  assert asked == [(100.0, 4)]
+  stem, rate = soundfile.read("played.wav")
+  assert stem[: 13 * rate].any()
+  assert len(stem) / rate == pytest.approx(19, abs=0.2)  # no count-in
+
+
+def test_link_without_its_package_is_one_line(run, monkeypatch):
+  monkeypatch.setitem(sys.modules, "aalink", None)
+  error = run("--context=-", "--out=x.wav", "--link", expect=1)
+  assert "pip install -e '.[link]'" in error
+  assert len(error.splitlines()) == 1
+
+
 FILE = ("--context=mix.wav", "--out=x.wav", "--bpm=120")
 LOOP = ("--context=loop.wav", "--out=x.wav", "--loop")
 
@@ -209,6 +243,8 @@ LOOP = ("--context=loop.wav", "--out=x.wav", "--loop")
     ([*FILE, "--script=bar.txt"], "bar.txt, line 1: bar '0'"),
     ([*LOOP, "--bpm=100"], "loop.wav: 3.3 beats at 100 bpm; expected whole"),
     ([*LOOP, "--bpm=120", "--repeats=0"], "--repeats=0"),
+    ([*FILE, "--link"], "--link: expected with --device, --context=- or"),
+    ([*LOOP, "--link", "--realtime"], "without --loop, which has its own"),
     (["--context=hum.wav", "--out=x.wav"], "hum.wav: the tempo of its first"),
     (
       ["--context=-", "--out=-", "--channels=0"],
