@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+import os
 import pathlib
 import re
 import runpy
@@ -271,6 +272,9 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
   trees.moisesdb(tmp_path / "moisesdb", songs=2)
   trees.folder(tmp_path / "my_songs", songs=2)
   trees.midi(tmp_path / "my_midi")
+  trees.mma(tmp_path / "program")
+  path = f"{tmp_path / 'program/bin'}{os.pathsep}{os.environ['PATH']}"
+  monkeypatch.setenv("PATH", path)
   for name in ("FluidR3_GM.sf2", "TimGM6mb.sf2"):
     (tmp_path / name).symlink_to(soundfont.default_soundfont())
   ran = words_of("stemgen-jax ")
@@ -293,6 +297,7 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
       arguments.append("--config.listen_every=0")  # one run is enough
     if arguments[0] == "prepare":
       of_files = any(argument.startswith("--root=") for argument in arguments)
+      of_files &= "--source=mma" not in arguments
       arguments += shlex.split(SMALLER_FILES if of_files else SMALLER_BAND)
     answers = [x[10:] for x in arguments if x.startswith("--answers=")]
     if answers:

@@ -200,11 +200,16 @@ def midi_file(path: pathlib.Path, *tracks: mido.MidiTrack, **fields) -> None:
   mido.MidiFile(tracks=list(tracks), **fields).save(path)
 
 
-def midi_song(path: pathlib.Path, seconds: int = 4) -> None:
+def midi_song(
+  path: pathlib.Path,
+  seconds: int = 4,
+  conductor: mido.MidiTrack | None = None,
+) -> None:
   """Write a song of drums, bass and piano at 120 beats per minute."""
   beats = range(2 * seconds)
   midi_file(
     path,
+    *([conductor] if conductor else []),
     midi_track([(9, x, x + 0.1, 38, 100) for x in beats]),
     midi_track(
       [(1, x, x + 0.9, 36 + x % 5, 90) for x in beats],
@@ -221,3 +226,65 @@ def midi(root: pathlib.Path) -> None:
   """Write a folder of MIDI files with a song of each split."""
   for name in ("train/one.mid", "valid/two.midi", "test/three.kar"):
     midi_song(root / name)
+
+
+def mma(folder: pathlib.Path) -> None:
+  """Write a stand-in for the program `mma`, in folder/bin, and its library.
+
+  It adds the text of every song to folder/log, and replays a MIDI file: a song
+  of three instruments in 4/4, or one of two for the style `duo`. It refuses the
+  style `broken`.
+  """
+  marks = ("N.C.", "C", "F", "G", "C")
+  conductor = midi_track(
+    [],
+    mido.MetaMessage("key_signature", key="C"),
+    *(
+      mido.MetaMessage("marker", text=text, time=480 * 2 * max(i - 1, 0))
+      for i, text in enumerate(marks)
+    ),
+  )
+  midi_song(folder / "song.mid", conductor=conductor)
+  midi_file(
+    folder / "duo.mid",
+    midi_track([(9, 0, 1, 38, 90)]),
+    midi_track([(0, 0, 1, 60, 90)]),
+  )
+  for name, text in MMA_LIBRARY.items():
+    path = folder / "lib" / f"{name}.mma"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+  program = folder / "bin" / "mma"
+  program.parent.mkdir()
+  program.write_text(
+    f"""#!/bin/sh
+if [ "$1" = -xPRINT ]; then
+  echo "Warning: a plugin is missing"
+  echo '$_LIBPATH = {folder}/lib'
+  exit
+fi
+[ "$*" = "-w -xNOCREDIT -f song.mid song.mma" ] || exit 2
+cat song.mma >> '{folder}/log'
+if grep -q broken song.mma; then
+  echo "Error: <Line 3> Groove 'broken'"
+  exit 1
+fi
+if grep -q duo song.mma; then cp '{folder}/duo.mid' song.mid; else
+  cp '{folder}/song.mid' song.mid
+fi
+"""
+  )
+  program.chmod(0o755)
+
+
+MMA_LIBRARY = {
+  "stdlib/bossanova": "Time 4\n"
+  "DefGroove BossaNova  Basic beat.\n  defgroove Bossa1\n"
+  "DefGroove BossaNovaIntro\nDefGroove BossaNovaFill\nDefGroove BossaNovaEnd\n",
+  "pflib/rock1": "DefGroove rock1A\nDefGroove rock1B\nDefGroove rock1FA\n"
+  "DefGroove rock1FB\nDefGroove rock1E\n",
+  "stdlib/duo": "Time 4\nDefGroove Duo\n",
+  "stdlib/broken": "Time 4\nDefGroove Broken\n",
+  "stdlib/march68": "Time 6\nDefGroove March68\n",
+  "stdlib/slowwaltz": "Time 3/4\nDefGroove SlowWaltz\n",
+}

@@ -11,6 +11,10 @@ From a folder of MIDI files, rendered with a soundfont to a stem per instrument:
 
   stemgen-jax prepare --source=midi --root=my_midi --out=data/midi
 
+From the accompaniment styles of Debian's `mma`, whose MIDI files are in --root:
+
+  stemgen-jax prepare --source=mma --root=mma_songs --out=data/mma
+
 From multitracks: Slakh2100, MUSDB18-HQ, MoisesDB, or a folder of your own with
 a folder for each song and a file for each stem, named after its instrument:
 

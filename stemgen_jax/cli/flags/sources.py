@@ -26,9 +26,13 @@ SOURCES = {
   "moisesdb": ("root", "vocals"),
   "folder": ("root", "vocals"),
   "midi": ("root", "soundfont", "sample_rate", "channels"),
+  "mma": (
+    *("root", "songs", "valid_songs", "test_songs", "seconds"),
+    *("soundfont", "sample_rate", "channels"),
+  ),
 }
 # Source that renders -> sample rate in Hz, if the codec is mono.
-DEFAULT_RATES = {"band": 32_000, "midi": 48_000}
+DEFAULT_RATES = {"band": 32_000, "midi": 48_000, "mma": 48_000}
 _STEREO = 2  # channels
 STYLES = {
   "all": {},
@@ -55,8 +59,8 @@ def define_band(
   add.multi_string(
     "soundfont",
     [],
-    "A .sf2 or .sf3 file, or several with commas, for the band or for MIDI "
-    "files; may be given several times.",
+    "A .sf2 or .sf3 file, or several with commas, for the band, for MIDI "
+    "files or for mma; may be given several times.",
   )
 
 
@@ -67,8 +71,8 @@ def define(values: flags.FlagValues) -> None:
   add.string(
     "root",
     None,
-    "Folder of the songs: Slakh2100, MUSDB18-HQ, MoisesDB, MIDI files, or a "
-    "folder per song with a file for each stem.",
+    "Folder of the songs: Slakh2100, MUSDB18-HQ, MoisesDB, MIDI files, those "
+    "that mma writes, or a folder per song with a file for each stem.",
   )
   add.string(
     "variant",
@@ -82,12 +86,12 @@ def define(values: flags.FlagValues) -> None:
   define_band(
     values,
     songs=300,
-    songs_help="Number of the band's songs to train on.",
-    seed_help="Seed of the band's songs and of the pairs.",
+    songs_help="Number of songs of the band, or of mma, to train on.",
+    seed_help="Seed of the songs of the band, or of mma, and of the pairs.",
   )
-  add.integer("valid_songs", 16, "Number of the band's songs to validate on.")
-  add.integer("test_songs", 96, "Number of the band's songs to test on.")
-  add.time("seconds", 30.0, "Length of a song of the band in seconds.")
+  add.integer("valid_songs", 16, "Number of such songs to validate on.")
+  add.integer("test_songs", 96, "Number of such songs to test on.")
+  add.time("seconds", 30.0, "Length of such a song in seconds.")
   add.integer(
     "sample_rate",
     None,
@@ -152,26 +156,28 @@ def make(
   """
   check(values)
   # After the check: the sources import soundfile and yaml.
-  from stemgen_jax.data.sources import band, restore
+  from stemgen_jax.data.sources import band, mma, restore
 
   rendered = _rendered(values, codec, known)
   kinds: dict[str, Any] = {"band": band.Band, **restore.SOURCES}
+  # A slash at its end must not make another recipe.
+  root = str(pathlib.Path(values.root)) if values.root else ""
+  written = {
+    "seed": values.seed,
+    "train": values.songs,
+    "valid": values.valid_songs,
+    "test": values.test_songs,
+    "seconds": values.seconds,
+    "soundfonts": soundfonts(values),
+  }
+  if values.source == "mma":
+    return mma.Mma(root, **written, **rendered)
   if rendered.pop("channels", 1) == _STEREO:
     kinds |= restore.STEREO
   kind = kinds[values.source]
   if values.source == "band":
-    return kind(
-      seed=values.seed,
-      train=values.songs,
-      valid=values.valid_songs,
-      test=values.test_songs,
-      seconds=values.seconds,
-      soundfonts=soundfonts(values),
-      style=band.Style(**_style(values)),
-      **rendered,
-    )
-  # A slash at its end must not make another recipe.
-  root = str(pathlib.Path(values.root)) if values.root else ""
+    style = band.Style(**_style(values))
+    return kind(**written, style=style, **rendered)
   choice = {"slakh": values.variant, "midi": soundfonts(values)}
   return kind(root, choice.get(values.source, values.vocals), **rendered)
 

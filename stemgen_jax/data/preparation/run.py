@@ -26,6 +26,7 @@ from stemgen_jax.data.sources import multitracks, restore
 from stemgen_jax.data.sources.band import Band
 from stemgen_jax.data.sources.folder import Folder
 from stemgen_jax.data.sources.midi import Midi
+from stemgen_jax.data.sources.mma import Mma
 
 # Consequence of a split without songs.
 _MISSED = {
@@ -199,7 +200,7 @@ def _segment_seconds(
   # A longer song added later must not change the configuration of a set.
   if recipe := recipe_of(out):
     return recipe["pairs"]["segment_seconds"]
-  if isinstance(source, Band):
+  if isinstance(source, Band | Mma):
     return min(source.seconds, most)
   return multitracks.longest_seconds(found, most)
 
@@ -214,7 +215,7 @@ def _warn_of_splits(source: songs.Songs, counts: Mapping[str, int]) -> None:
           f"only {count} {split} song: evaluate --data needs {_LEAST[split]}"
         )
       how = f"add songs to its {split} split"
-      if isinstance(source, Band):
+      if isinstance(source, Band | Mma):
         flag = {"train": "songs"}.get(split, f"{split}_songs")
         how = f"give more --{flag}"
       elif isinstance(source, Midi):

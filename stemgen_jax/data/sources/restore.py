@@ -11,6 +11,7 @@ from stemgen_jax.data.sources import band
 from stemgen_jax.data.sources.band.source import FIRST, MOST
 from stemgen_jax.data.sources.folder import Folder
 from stemgen_jax.data.sources.midi import Midi, StereoMidi
+from stemgen_jax.data.sources.mma import Mma
 from stemgen_jax.data.sources.moisesdb import Moisesdb
 from stemgen_jax.data.sources.musdb18 import Musdb18
 from stemgen_jax.data.sources.slakh import Slakh
@@ -21,11 +22,12 @@ SOURCES = {
   "musdb18": Musdb18,
   "moisesdb": Moisesdb,
   "midi": Midi,
+  "mma": Mma,
   "folder": Folder,
 }
 
 # Those that render in stereo, of which the recipes state the channels.
-STEREO = {"band": band.StereoBand, "midi": StereoMidi}
+STEREO = {"band": band.StereoBand, "midi": StereoMidi, "mma": Mma}
 
 LEAST_SONGS = 2
 """Songs that an evaluation needs: one gives the other's random stems."""

@@ -139,6 +139,9 @@ def test_tempo_meter_key_and_chords_are_ground_truth(tmp_path):
   # Names of sections, and other texts.
   for texts in ("ABCABC", ("Am", "verse", "C7", "solo", "F", "G")):
     assert chord_symbols.chords(list(enumerate(texts)), 9.0) == ()
+  # Sections of a song have no "no chord".
+  stated = [(0.0, "N.C."), *enumerate("CFGC")]
+  assert [x.label for x in chord_symbols.chords(stated, 9.0)] == list("CFGC")
 
 
 def test_a_click_sounds_on_the_beats(tmp_path):

@@ -66,7 +66,7 @@ def write(
     return np.random.default_rng([seed, number, zlib.crc32(name.encode())])
 
   rng = stream("song")
-  genre, meter_name, progressions = _draw_world(rng, style)
+  genre, meter_name, progressions = draw_world(rng, style)
   if reharmonized:
     progressions = _others(progressions, stream("other chords"))
   groove = genre.grooves[meter_name]
@@ -162,7 +162,7 @@ def write(
   )
 
 
-def _draw_world(
+def draw_world(
   rng: Generator, style: Style
 ) -> tuple[Genre, str, dict[str, str]]:
   """Draw a genre, a meter, and progressions of one mode for A and B."""

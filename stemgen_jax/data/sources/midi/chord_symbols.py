@@ -31,7 +31,8 @@ def chords(
 ) -> tuple[Chord, ...]:
   """Return the chords that markers name; () if they name other things.
 
-  Most markers have to be chord symbols, and one of them more than a letter.
+  Most markers have to be chord symbols, and one of them more than a letter or
+  "no chord".
 
   Args:
     markers: times in seconds and texts.
@@ -45,7 +46,8 @@ def chords(
   known = [chord for _, chord in named if chord]
   if len(known) < max(_FEWEST, 0.8 * len(named)):
     return ()
-  if all(len(chord.label) == 1 for chord in known):
+  none = any(text.strip() in _NO_CHORD[:2] for _, text in markers)
+  if not none and all(len(chord.label) == 1 for chord in known):
     return ()
   stops = [*(time for time, _ in markers[1:]), end]
   found = []

@@ -59,9 +59,10 @@ class Midi:
   def songs(self) -> Iterator[Song]:
     """Yield all songs by path."""
     for path in _walk(pathlib.Path(self.root)):
-      yield self._song(path)
+      yield self.song(path)
 
-  def _song(self, path: pathlib.Path) -> Song:
+  def song(self, path: pathlib.Path) -> Song:
+    """Return the song of a file in `root`."""
     within = path.relative_to(self.root)
     # Names of other encodings are not valid Unicode.
     song_id = within.as_posix().encode(errors="backslashreplace").decode()
