@@ -286,5 +286,6 @@ MMA_LIBRARY = {
   "stdlib/duo": "Time 4\nDefGroove Duo\n",
   "stdlib/broken": "Time 4\nDefGroove Broken\n",
   "stdlib/march68": "Time 6\nDefGroove March68\n",
+  "stdlib/cuban68": "Time 3\n  Timesig 6 8\nDefGroove Cuban68\n",
   "stdlib/slowwaltz": "Time 3/4\nDefGroove SlowWaltz\n",
 }

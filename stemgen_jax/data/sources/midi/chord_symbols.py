@@ -31,8 +31,8 @@ def chords(
 ) -> tuple[Chord, ...]:
   """Return the chords that markers name; () if they name other things.
 
-  Most markers have to be chord symbols, and one of them more than a letter or
-  "no chord".
+  Most markers have to be chord symbols. Without a marker "N.C." there have to
+  be four, and one of them more than a letter.
 
   Args:
     markers: times in seconds and texts.
@@ -44,10 +44,12 @@ def chords(
     if text.strip() and text.strip() not in _NO_CHORD
   ]
   known = [chord for _, chord in named if chord]
-  if len(known) < max(_FEWEST, 0.8 * len(named)):
+  if len(known) < 0.8 * len(named):
     return ()
-  none = any(text.strip() in _NO_CHORD[:2] for _, text in markers)
-  if not none and all(len(chord.label) == 1 for chord in known):
+  stated = any(text.strip() in _NO_CHORD[:2] for _, text in markers)
+  if not stated and (
+    len(known) < _FEWEST or all(len(chord.label) == 1 for chord in known)
+  ):
     return ()
   stops = [*(time for time, _ in markers[1:]), end]
   found = []

@@ -13,7 +13,8 @@ from stemgen_jax.data.sources.band.genres import BOOK
 _INSTALL = "apt-get install mma"
 _GROOVE = re.compile(r"^\s*DefGroove\s+(\S+)", re.IGNORECASE | re.MULTILINE)
 _BEATS = re.compile(r"^\s*Time\s+(\d+)", re.IGNORECASE | re.MULTILINE)
-# Others count eighths or dotted quarters as quarters.
+# Bars of eighths count these, or dotted quarters, as quarters.
+_EIGHTHS = re.compile(r"^\s*TimeSig\s+\d+[\s/]+8", re.IGNORECASE | re.MULTILINE)
 _METERS = {"3": "3/4", "4": "4/4"}
 # Kinds of grooves by their names; "rock1FA" and "rock1E" are those of `pflib`.
 _INTRO = re.compile(r"intro", re.IGNORECASE)
@@ -73,7 +74,7 @@ class Style:
 
 
 def genre_of(name: str) -> str:
-  """Return the genre of a style's name, "other" if it does not tell."""
+  """Return the genre of a style's name, "other" if none matches."""
   file = name.rpartition("/")[2].lower()
   return next((x for text, x in _GENRES if re.search(text, file)), "other")
 
@@ -129,6 +130,6 @@ def _read(name: str, text: str) -> Style | None:
     for x in grooves
     if x not in intros and x not in fills and not _UNUSED.search(x)
   ]
-  if meter is None or not mains:
+  if meter is None or _EIGHTHS.search(text) or not mains:
     return None
   return Style(name, meter, tuple(mains), tuple(intros), tuple(fills))

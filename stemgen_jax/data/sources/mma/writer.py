@@ -165,8 +165,10 @@ def _perform(style: Style, text: str) -> bytes:
       raise ValueError(f"no result after {_TIMEOUT} s") from error
     path = folder / "song.mid"
     if done.returncode or not path.is_file():
-      said = f"{done.stdout} {done.stderr}".split()
-      raise ValueError(" ".join(said)[-200:] or f"exit code {done.returncode}")
+      printed = f"{done.stdout} {done.stderr}".split()
+      raise ValueError(
+        " ".join(printed)[-200:] or f"exit code {done.returncode}"
+      )
     score = read(path)
     meters = {f"{count}/{unit}" for _, (count, unit) in score.meters}
     if meters != {style.meter}:
