@@ -158,7 +158,7 @@ def make(
   # After the check: the sources import soundfile and yaml.
   from stemgen_jax.data.sources import band, mma, restore
 
-  rendered = _rendered(values, codec, known)
+  rendered: dict[str, Any] = _rendered(values, codec, known)
   kinds: dict[str, Any] = {"band": band.Band, **restore.SOURCES}
   # A slash at its end must not make another recipe.
   root = str(pathlib.Path(values.root)) if values.root else ""

@@ -168,7 +168,7 @@ def test_songs_are_written_once_and_always_the_same(
   # More songs are added; other splits stay.
   more = list(source("one", train=7).songs())
   assert [x.id for x in more[:6] + more[7:]] == [x.id for x in songs]
-  # What is written does not need the program.
+  # Files that exist do not need the program.
   monkeypatch.setenv("PATH", "")
   assert [x.id for x in source("one").songs()] == [x.id for x in songs]
   with pytest.raises(FileNotFoundError, match="apt-get install mma"):
