@@ -47,7 +47,7 @@ def run(
   Raises:
     Exception: the last of three errors of the generator in a row.
   """
-  began = clock.now()
+  began = clock.now() - engine.position / sample_rate  # continue there
   for block in source:
     # When its last sample would have been recorded.
     due = began + (engine.position + len(block)) / sample_rate

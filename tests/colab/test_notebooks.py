@@ -12,6 +12,7 @@ import nbclient
 import nbformat
 import numpy as np
 import pytest
+import small_weights
 import soundfile
 
 pytestmark = pytest.mark.processes
@@ -107,10 +108,11 @@ def test_committed_notebooks_have_no_outputs():
 def test_set_up_installs_for_the_running_kernel(
   device, extra, tmp_path, monkeypatch
 ):
-  names = ("play_along", "train_your_own", "ablations")
+  names = ("play_along", "train_your_own", "ablations", "live")
   setups = [cell(read(f"{x}.ipynb"), "Set up").source for x in names]
   # They differ in what training needs in addition.
   assert setups[1] == setups[2]
+  assert setups[0] == setups[3]
   assert set(setups[0].splitlines()) - set(setups[1].splitlines()) == {
     '  packages = ["-e", "stemgen-jax"]'
   }
@@ -182,6 +184,37 @@ def test_play_along(kernel, tmp_path):
     "song.rpp",
     "song.dawproject",
   } <= names
+
+
+def test_live(kernel, tmp_path):
+  notebook = read("live.ipynb")
+  assert "not real time" in notebook.cells[0].source
+  weights = small_weights.save(tmp_path / "small.safetensors")
+  replaced(notebook, "Load the model", WEIGHTS=str(weights))
+  # Four seconds, for which the slowest machine is fast enough.
+  loop = np.random.default_rng(0).normal(0, 0.1, (4 * 32000, 1))
+  soundfile.write(tmp_path / "my loop.wav", loop, 32000, "FLOAT")
+  chosen = {"LOOP": str(tmp_path / "my loop.wav"), "BPM": 121.0}
+  title = "Choose the loop and the layers"
+  replaced(notebook, title, LAYERS="klavier", **chosen)
+  replaced(notebook, "Play", REPEATS=2)
+  title = "Change a layer, and play on"
+  replaced(notebook, title, CHANGE="piano again", REPEATS=2)
+  mute = filled(cell(notebook, title), CHANGE="piano mute", REPEATS=1)
+  notebook.cells.insert(-2, mute)
+  printed, shown = execute(kernel, notebook, tmp_path)
+  assert "2 bars at 120.0 bpm; layers: piano" in printed
+  assert re.search(r"bar [5-7]: piano: seed 1\n", printed)
+  assert "bar 9: piano muted" in printed
+  assert len(re.findall(r" \d late, hit rate .*, float32\n", printed)) == 3
+  assert players(shown) == [1, 1, 1]
+  sound, _ = soundfile.read(tmp_path / "live.wav", always_2d=True)
+  parts = np.split(sound, 5)
+  # The first repetition is the loop alone, the last one after the fade, too.
+  gain = np.abs(parts[0]).max() / np.abs(loop).max()
+  np.testing.assert_allclose(parts[0], gain * loop, atol=1e-3)
+  np.testing.assert_allclose(parts[4][64:], gain * loop[64:], atol=1e-3)
+  assert np.abs(parts[1] - parts[0]).max() > 1e-3
 
 
 @pytest.fixture(scope="module")
