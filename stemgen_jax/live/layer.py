@@ -1,5 +1,7 @@
 """The state of one layer of an engine."""
 
+import numpy as np
+
 from stemgen_jax.live.line import Line
 from stemgen_jax.live.request import Controls, Request
 from stemgen_jax.live.ring import Ring
@@ -13,6 +15,7 @@ class Layer:
     controls: controls of the next chunk.
     line: what sounds.
     ring: its context.
+    sound: its samples during the latest block.
     next_bar: bar of the next chunk to request, if any.
     pending: requests that are not answered.
     belated: start of a loop that was late; -1 without any.
@@ -21,6 +24,7 @@ class Layer:
   def __init__(self, name: str, controls: Controls, line: Line, ring: Ring):
     self.name, self.controls = name, controls
     self.line, self.ring = line, ring
+    self.sound = np.zeros((0, 0), np.float32)
     self.next_bar: int | None = None
     self.pending: list[Request] = []
     self.belated = -1

@@ -1,6 +1,7 @@
 """Follow the tempo and the bars of an Ableton Link session."""
 
 import asyncio
+import importlib
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -81,7 +82,7 @@ def open_session(bpm: float, beats_per_bar: int) -> Any:
   Raises:
     ModuleNotFoundError: aalink is not installed.
   """
-  import aalink  # in the extra `link`
+  aalink = importlib.import_module("aalink")
 
   async def join() -> Any:  # it needs a running loop
     return aalink.Link(bpm)

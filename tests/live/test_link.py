@@ -2,6 +2,8 @@
 
 import re
 import sys
+import types
+from typing import Any
 
 import pytest
 from fake_generator import Stage
@@ -72,7 +74,8 @@ def test_a_session_of_the_network(monkeypatch):
     def __init__(self, bpm):
       self.tempo, self.enabled = bpm, False
 
-  monkeypatch.setitem(sys.modules, "aalink", type(sys)("aalink"))
-  sys.modules["aalink"].Link = Link
+  module: Any = types.ModuleType("aalink")
+  module.Link = Link
+  monkeypatch.setitem(sys.modules, "aalink", module)
   session = link.open_session(110.0, 3)
   assert (session.tempo, session.quantum, session.enabled) == (110, 3.0, True)
