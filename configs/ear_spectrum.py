@@ -1,7 +1,7 @@
 """Train with contexts as spectra: the second of two arms of equal compute.
 
 Command:
-  stemgen-jax prepare --source=band --songs=2400 --valid_songs=96 \\
+  stemgen-jax prepare --source=band --songs=1800 --valid_songs=96 \\
     --test_songs=96 --seconds=24 --contexts=spectrum --pairs=8 --codec=band \\
     --soundfont=FluidR3_GM.sf2,MuseScore_General_Full.sf3,TimGM6mb.sf2 \\
     --out=data/ear

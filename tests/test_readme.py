@@ -275,7 +275,8 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
   trees.mma(tmp_path / "program")
   path = f"{tmp_path / 'program/bin'}{os.pathsep}{os.environ['PATH']}"
   monkeypatch.setenv("PATH", path)
-  for name in ("FluidR3_GM.sf2", "TimGM6mb.sf2"):
+  fonts = ("FluidR3_GM.sf2", "MuseScore_General_Full.sf3", "TimGM6mb.sf2")
+  for name in fonts:
     (tmp_path / name).symlink_to(soundfont.default_soundfont())
   ran = words_of("stemgen-jax ")
   assert len(ran) >= 35
