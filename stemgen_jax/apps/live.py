@@ -74,6 +74,12 @@ _add.integer(
 )
 _add.string("script", None, "File of changes: lines of a bar and a change.")
 _add.bool("realtime", False, "Play a file at the speed of the music.")
+_add.bool(
+  "untimed",
+  False,
+  "Do not count the time of the work: a file gets the same output each time, "
+  "with all passes.",
+)
 _add.string(
   "device", None, "Instead of --context: sound card, default or INPUT,OUTPUT."
 )

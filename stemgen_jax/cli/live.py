@@ -75,6 +75,10 @@ def _checked(values: flags.FlagValues) -> Plan:
     performance.sound_cards()  # for its errors
   if values.link:
     _check_link(values)
+  if values.untimed and (values.realtime or values.context in (None, PIPE)):
+    raise ValueError(
+      "--untimed: expected with --context=FILE, not in real time"
+    )
   layers = _layers(values)
   script = commands.read_script(values.script, layers) if values.script else []
   out = _out(values)

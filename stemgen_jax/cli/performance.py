@@ -19,7 +19,7 @@ from stemgen_jax.live.engine import Engine
 from stemgen_jax.live.grid import Grid
 from stemgen_jax.live.options import Change, Options
 from stemgen_jax.live.pace import Figures
-from stemgen_jax.live.request import Controls, Generated, Generator
+from stemgen_jax.live.request import Controls, Generated, Generator, Request
 from stemgen_jax.live.sound_card import SoundCard, clicks
 
 PIPE = "-"
@@ -52,6 +52,17 @@ class Plan(NamedTuple):
   script: list[tuple[int, Change]]
   out: pathlib.Path | None
   session: Any = None
+
+
+class _Untimed:
+  """A generator whose work takes no time, so that no pass is left out."""
+
+  def __init__(self, generator: Generator):
+    self._generator = generator
+    self.passes, self.dtype = generator.passes, generator.dtype
+
+  def __call__(self, request: Request, rung: int) -> Generated:
+    return self._generator(request, rung).untimed()
 
 
 class _Level:
@@ -91,7 +102,9 @@ def play(
     worker: clock.Worker = clock.ThreadWorker(time)
   else:
     time = clock.SimulatedClock()
-    worker = clock.SimulatedWorker(time, measured=True)
+    worker = clock.SimulatedWorker(time, measured=not values.untimed)
+  if values.untimed:
+    generator, rehearsed = _Untimed(generator), rehearsed.untimed()
   engine = Engine(
     generator,
     plan.layers,

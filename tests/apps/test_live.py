@@ -72,6 +72,26 @@ def test_a_file_gets_a_stem_of_its_samples(run):
   assert "wrote bass.wav" in out
 
 
+def test_untimed_work_takes_all_passes(run, monkeypatch):
+  # As on a machine that needs a minute for a chunk.
+  def slow(time, measured):
+    worker = SimulatedWorker(time, measured=False)
+    if measured:
+      submit = worker.submit
+      worker.submit = lambda job: submit(lambda: time.spend(60) or job())
+    return worker
+
+  monkeypatch.setattr(clock, "SimulatedWorker", slow)
+  arguments = ("--context=mix.wav", "--bpm=120", "--out=a.wav", "--overwrite")
+  late = run(*arguments).splitlines()[-1]
+  assert "hit rate 0.0%" in late
+  last = run(*arguments, "--untimed").splitlines()[-1]
+  assert "p99 0.00 s, 0 late, hit rate 100.0%" in last
+  passes = re.search(r"up to (\d+)", run(*arguments, "--untimed"))
+  assert passes
+  assert f"%, {passes[1]} passes" in last
+
+
 def test_the_tempo_of_a_file_is_detected(run):
   out = run(
     *("--context=mix.wav", "--out=bass.flac", "--monitor", "--bits=16"),
@@ -243,6 +263,7 @@ LOOP = ("--context=loop.wav", "--out=x.wav", "--loop")
     ([*FILE, "--script=bar.txt"], "bar.txt, line 1: bar '0'"),
     ([*LOOP, "--bpm=100"], "loop.wav: 3.3 beats at 100 bpm; expected whole"),
     ([*LOOP, "--bpm=120", "--repeats=0"], "--repeats=0"),
+    ([*FILE, "--untimed", "--realtime"], "--untimed: expected with --context="),
     ([*FILE, "--link"], "--link: expected with --device, --context=- or"),
     ([*LOOP, "--link", "--realtime"], "without --loop, which has its own"),
     (["--context=hum.wav", "--out=x.wav"], "hum.wav: the tempo of its first"),
