@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from stemgen_jax.live.engine import Engine, Layer
+from stemgen_jax.live.engine import Engine
 from stemgen_jax.live.grid import Grid
+from stemgen_jax.live.layer import Layer
 
 
 def state(engine: Engine) -> dict[str, Any]:

@@ -19,6 +19,7 @@ class Layer:
     next_bar: bar of the next chunk to request, if any.
     pending: requests that are not answered.
     belated: start of a loop that was late; -1 without any.
+    sound: its sound during the latest block.
   """
 
   def __init__(self, name: str, controls: Controls, line: Line, ring: Ring):
@@ -28,3 +29,4 @@ class Layer:
     self.next_bar: int | None = None
     self.pending: list[Request] = []
     self.belated = -1
+    self.sound = np.zeros((0, 0), np.float32)

@@ -49,12 +49,14 @@ class Recording:
   def write(self, blocks: Mapping[str, Float32[np.ndarray, "n c"]]) -> None:
     """Append a block to each sound."""
     with self._lock:
-      size = 0
-      for name, block in blocks.items():
-        block = block[: self._most - self.samples]
-        self._files[name].write(np.ascontiguousarray(block).tobytes())
-        size = len(block)
-      self.samples += size
+      size = min(len(next(iter(blocks.values()))), self._most - self.samples)
+      try:
+        for name, block in blocks.items():
+          self._files[name].write(block[:size].tobytes())
+      except OSError:  # the disk is full: the music plays on
+        self._most = self.samples
+      else:
+        self.samples += size
 
   def read(self, name: str, skip: int = 0) -> Audio:
     """Return a sound, from a sample on."""
@@ -62,8 +64,9 @@ class Recording:
       file = self._files[name]
       file.seek(0)
       data = file.read()
-    samples = np.frombuffer(data, np.float32).reshape(-1, self._channels)
-    return Audio(samples[skip:], self._rate)
+    size = 4 * self.samples * self._channels
+    samples = np.frombuffer(data[:size], np.float32)
+    return Audio(samples.reshape(-1, self._channels)[skip:], self._rate)
 
   def close(self) -> None:
     """Forget all."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pcm_model import music
 from serving import until
+from test_studio_page import check_readable
 
 from stemgen_jax.session import Session
 
@@ -85,6 +86,7 @@ def test_layers_play_around_a_loop_and_are_kept(client, page):
   assert found[found.index("Slack") - 1] == "0.75 s"
   assert {"p50", "p95", "p99", "In time", "Late", "Passes", "Gaps"} < set(found)
   assert client.get("/live")["playing"]
+  check_readable(page)
   page.click(".live-start", "Stop")
   page.wait(IDLE)
   page.click(".live-keep button", "Keep the layers")

@@ -1,6 +1,6 @@
 /** What is played live, how, what happened, and keeping it. */
 
-import { h, icon, press, setText, show } from "./dom.js";
+import { clock, h, icon, press, setText, show } from "./dom.js";
 import { field, segments, select } from "./fields.js";
 import { inOrder } from "./panel.js";
 
@@ -37,10 +37,11 @@ export class LivePanel {
     this.keepAll = this.#keepButton("performance", "Keep the performance", {
       title: "All that was played becomes a song of its own, with its input",
     });
+    this.keepTitle = h("h2", {}, "Keep what was played");
     this.kept = h(
       "div",
       { class: "own live-keep" },
-      h("h2", {}, "Keep what was played"),
+      this.keepTitle,
       this.keepLayers,
       this.keepAll,
     );
@@ -137,8 +138,10 @@ export class LivePanel {
   }
 
   /** Add what happened; `entered`: there is something to keep. */
-  log(events, entered) {
+  log({ events, recorded, recording }, entered) {
     this.keepLayers.disabled = this.keepAll.disabled = !entered;
+    const time = `${clock(recorded).slice(0, -3)}${recording ? "" : ", no more"}`;
+    setText(this.keepTitle, `Keep what was played (${time})`);
     for (const text of events) {
       this.lines.prepend(h("li", {}, text.replaceAll("_", " ")));
       while (this.lines.childElementCount > LINES) {

@@ -113,7 +113,7 @@ export class Live {
     this.readouts.update(news, this.underruns);
     this.lanes.news(news);
     this.entered ||= news.layers.some((layer) => layer.sounds);
-    this.panel.log(news.events, this.entered);
+    this.panel.log(news, this.entered);
   }
 
   #heard(now, underruns) {
