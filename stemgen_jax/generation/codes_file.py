@@ -159,8 +159,8 @@ def read(
     take: Any = recipes.build(kind, fields | known)
     take.context.validate()
     if (scales := take.scales) is not None:
-      usable = np.isfinite(scales).all() and (scales >= 0).all()
-      if len(scales) != len(take.context.scales) or not usable:
+      inside = ((scales >= 0) & (scales <= 1)).all()
+      if len(scales) != len(take.context.scales) or not inside:
         raise ValueError(f"scales of the stem {scales}")
     return take, about
   except ValueError as error:

@@ -40,7 +40,8 @@ _GENERATED = {
 _LEAD = (
   "Masked: these shares of the real stem's frames are masked at every level "
   "and predicted by the most likely code in one pass per level, without "
-  "guidance. Generated: no frame of the stem is known."
+  "guidance and with the real levels of segments, if the codec has any. "
+  "Generated: no frame of the stem is known."
 )
 
 
@@ -124,7 +125,7 @@ class Auditioner:
     generated = {}
     for percent in MASKED:
       masked = order < max(1, round(t * percent / 100))  # [n, t]
-      codes = self._sample(params, inputs, one_pass, masked)
+      codes = self._sample(params, inputs, one_pass, masked, scales=True)
       generated[f"hidden-{percent}"] = self._decode(codes, scales)
     all_masked = np.ones((n, t), bool)
     # The preset's guidance, for the conditions that this model has.
@@ -153,11 +154,13 @@ class Auditioner:
     context: np.ndarray,
     settings: sampling.Settings,
     masked: np.ndarray,
+    *,
+    scales: bool = False,
   ) -> np.ndarray:
     columns, names = self._config.columns, self._config.conditions
     known_mask = np.repeat(~masked[:, :, None], columns, axis=2)
-    if self._config.scale_frames and not masked.all():
-      known_mask[..., SCALES] = True
+    if self._config.scale_frames:
+      known_mask[..., SCALES] = scales
     return sampling.decode_codes(
       self._config,
       params,

@@ -30,7 +30,7 @@ GUIDED = dataclasses.replace(
 
 
 def adversarial(config, params, context, target, conditions, level, **_):
-  """Prefers ids that are no tokens by far."""
+  """Prefers ids that are not tokens by far."""
   b, t = target.shape[:2]
   logits = jax.random.normal(params, (b, t, config.codes))
   ids = jnp.arange(config.codes)[None, None]
@@ -40,7 +40,7 @@ def adversarial(config, params, context, target, conditions, level, **_):
 @pytest.mark.parametrize(
   "settings", [PLAIN, GUIDED, dataclasses.replace(GUIDED, rank="paper")]
 )
-def test_ids_that_are_no_tokens_are_never_sampled(settings):
+def test_other_ids_than_tokens_are_never_sampled(settings):
   found = decode(
     adversarial,
     CONFIG,
