@@ -91,9 +91,9 @@ class Player:
 
 
 @contextlib.contextmanager
-def player(client, **headers):
+def player(client):
   address = client.url.replace("http", "ws") + "/live"
-  with connect(address, additional_headers=headers, proxy=None) as line:
+  with connect(address, proxy=None) as line:
     yield Player(client, line)
 
 

@@ -8,6 +8,8 @@ const FIRST = ["drums", "bass", "piano", "synth_lead"];
 const MOST_LAYERS = 8;
 const LINES = 60; // that are kept of what happened
 const AHEAD = 0.25; // s
+const BARS = 1; // of a chunk
+const SLACK = 2; // beats
 const KEYS = [
   ["Space", "start, stop"],
   ["1\u20138", "mute, unmute"],
@@ -110,8 +112,9 @@ export class LivePanel {
       preset: this.#preset,
     };
     if (!this.loops) {
-      message.bars = number(this.bars) ?? 2;
-      message.slack = number(this.slack);
+      // Short, as the windows of small models are.
+      message.bars = number(this.bars) ?? BARS;
+      message.slack = number(this.slack) ?? SLACK;
       message.future = this.future.checked ? "repeat" : "unknown";
     }
     const latency = number(this.latency);
@@ -207,8 +210,15 @@ export class LivePanel {
     this.bpm = input("Beats per minute", this.known, "detect", 20, 400, 0.1);
     this.seed = input("First seed", null, "0", 0, 2 ** 32 - 1, 1);
     this.genre = select("Genre", settings.genres ?? []);
-    this.bars = input("Bars of a chunk", null, "2", 1, 64, 1);
-    this.slack = input("Beats from request to entry", null, "4", 0.5, 64, 0.5);
+    this.bars = input("Bars of a chunk", null, String(BARS), 1, 64, 1);
+    this.slack = input(
+      "Beats from request to entry",
+      null,
+      String(SLACK),
+      0.5,
+      64,
+      0.5,
+    );
     this.ahead = input(
       "Milliseconds",
       null,

@@ -164,7 +164,8 @@ export class Live {
       const song = await post("/live/keep", { what });
       receive(song);
       const where = what === "layers" ? "this song" : `the song ${song.name}`;
-      tell(`Kept in ${where}: ${song.kept.join(", ")}.`);
+      const names = song.kept.map((name) => name.replaceAll("_", " "));
+      tell(`Kept in ${where}: ${names.join(", ")}.`);
       await this.#askKept();
     });
   }
