@@ -6,10 +6,11 @@ import { inOrder } from "./panel.js";
 
 const FIRST = ["drums", "bass", "piano", "synth_lead"];
 const MOST_LAYERS = 8;
+const FEW = 2; // layers that are suggested for what is no loop
 const LINES = 60; // that are kept of what happened
 const AHEAD = 0.25; // s
-const BARS = 1; // of a chunk
-const SLACK = 2; // beats
+const BARS = 2; // of a chunk
+const SLACK = 4; // beats
 const KEYS = [
   ["Space", "start, stop"],
   ["1\u20138", "mute, unmute"],
@@ -17,7 +18,8 @@ const KEYS = [
 ];
 
 export class LivePanel {
-  #stems = null;
+  #stems = [];
+  #touched = false; // the user has chosen among the instruments
   #chosen = "song"; // input, where there is a song
   #input = "song";
   #preset = "fast";
@@ -89,7 +91,6 @@ export class LivePanel {
     this.#drawn = wanted;
     this.song = song;
     this.settings = settings;
-    this.#suggest();
     this.#draw(audible);
   }
 
@@ -98,7 +99,7 @@ export class LivePanel {
     const line = this.#input === "line";
     const number = (input) => (input.value === "" ? null : Number(input.value));
     const bpm = number(this.bpm);
-    const layers = (this.#stems ?? []).map((stem) => ({
+    const layers = this.#stems.map((stem) => ({
       stem,
       seed: number(this.seed) ?? 0,
       genre: this.genre.value,
@@ -112,7 +113,6 @@ export class LivePanel {
       preset: this.#preset,
     };
     if (!this.loops) {
-      // Short, as the windows of small models are.
       message.bars = number(this.bars) ?? BARS;
       message.slack = number(this.slack) ?? SLACK;
       message.future = this.future.checked ? "repeat" : "unknown";
@@ -169,13 +169,14 @@ export class LivePanel {
 
   /** Suggest instruments that the song does not have. */
   #suggest() {
-    if (this.#stems) return;
+    if (this.#touched) return;
     const there = new Set(this.song.layers.map((layer) => layer.category));
     const known = this.settings.instruments.filter((one) => one.known);
     const names = new Set(known.map((one) => one.category));
-    this.#stems = FIRST.filter((name) => names.has(name) && !there.has(name));
-    if (!this.#stems.length)
-      this.#stems = known.slice(0, 1).map((x) => x.category);
+    const free = FIRST.filter((name) => names.has(name) && !there.has(name));
+    this.#stems = free.length ? free : known.slice(0, 1).map((x) => x.category);
+    // Those of a loop enter one by one; others share the time of a chunk.
+    if (!this.loops) this.#stems = this.#stems.slice(0, FEW);
   }
 
   #draw(audible) {
@@ -191,6 +192,7 @@ export class LivePanel {
     this.input.choose(inputs[this.#input]);
     this.input.field.querySelector("button").disabled = !audible;
     this.loops = this.#input === "song" && song.loop;
+    this.#suggest();
     const quality = segments("Quality", settings.presets, (preset) => {
       this.#preset = preset;
       quality.choose(preset);
@@ -228,7 +230,12 @@ export class LivePanel {
       10,
     );
     this.latency = input("Milliseconds", null, "measured", 0, 1000, 1);
-    this.future = h("input", { type: "checkbox" });
+    // The window of a small model is mostly context that is not known yet.
+    this.future = h("input", {
+      type: "checkbox",
+      checked: true,
+      title: "What is not known yet is taken to be the latest bars again",
+    });
     const line = this.#input === "line";
     this.setup.replaceChildren(
       h("div", {}, h("h2", {}, "Layers"), this.#chips()),
@@ -273,6 +280,7 @@ export class LivePanel {
   }
 
   #toggle(category) {
+    this.#touched = true;
     const on = this.#stems.includes(category);
     const others = this.#stems.filter((one) => one !== category);
     if (on && others.length) this.#stems = others;
