@@ -35,6 +35,18 @@ def gpus(monkeypatch):
     os.environ.pop(name, None)
 
 
+def test_threads_spin_briefly_unless_the_user_has_decided(monkeypatch):
+  monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+  monkeypatch.setenv("GOMP_SPINCOUNT", "")
+  monkeypatch.delenv("GOMP_SPINCOUNT")
+  device.limit_spinning()
+  assert os.environ["GOMP_SPINCOUNT"] == "2000"
+  monkeypatch.delenv("GOMP_SPINCOUNT")
+  monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+  device.limit_spinning()
+  assert "GOMP_SPINCOUNT" not in os.environ
+
+
 def test_auto_is_a_gpu_where_there_is_one(gpus):
   gpus()
   assert device.choose() == device.choose("cpu") == "cpu"

@@ -210,6 +210,28 @@ def test_the_future_of_the_context_does_not_matter(calls, options):
   assert ("sees 0.2 s of known context" in notes) == (not options)
 
 
+def test_silence_is_encoded_as_far_as_it_differs(calls):
+  codec, lengths = BlurredCodec(), []
+  encode = codec.encode
+
+  def counted(audio):
+    lengths.append(audio.shape[1] // codec.hop)
+    return encode(audio)
+
+  codec.encode = counted
+  continuation(model(codec))(request(constant(0.4), known=6800), 0)
+  # From half a second before the window to 20 frames after the known ones.
+  assert lengths == [85 + 1 + 20 - 25]
+  found = {
+    call["frame_offset"] + frame: call["context"][0, frame].tolist()
+    for call in calls
+    for frame in range(50)
+  }
+  silence = encode(np.zeros((1, 80, 1), np.float32))[0, 0].tolist()
+  assert all(found[frame] == silence for frame in range(85, 162))
+  assert found[84] != silence
+
+
 def test_a_new_stem_samples_its_past_and_a_known_one_continues(calls):
   sound = tone(9 * CHUNK)
   script = [(6, Change("bass", {"stem": "drums", "guidance": 4.0}))]
