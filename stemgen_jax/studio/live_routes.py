@@ -38,6 +38,25 @@ _Result = TypeVar("_Result")
 JsonObject = dict[str, Any]
 
 
+def _described(schema: Any, parts: JsonObject) -> Any:
+  """Return a JSON schema with its parts in place, as OpenAPI has no `$defs`."""
+  if isinstance(schema, list):
+    return [_described(each, parts) for each in schema]
+  if not isinstance(schema, dict):
+    return schema
+  if "$ref" in schema:
+    return _described(parts[schema["$ref"].rpartition("/")[2]], parts)
+  left_out = ("$defs", "discriminator")
+  return {
+    name: _described(value, parts)
+    for name, value in schema.items()
+    if name not in left_out
+  }
+
+
+_MESSAGES = _MESSAGE.json_schema()
+
+
 def _stage(connection: Request | WebSocket) -> LiveStage:
   return connection.app.state.live
 
@@ -49,7 +68,11 @@ def _stage(connection: Request | WebSocket) -> LiveStage:
     "responses": {
       "101": {
         "description": "a websocket; its JSON messages to the server",
-        "content": {"application/json": {"schema": _MESSAGE.json_schema()}},
+        "content": {
+          "application/json": {
+            "schema": _described(_MESSAGES, _MESSAGES["$defs"])
+          }
+        },
       }
     }
   },

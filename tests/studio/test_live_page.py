@@ -97,6 +97,54 @@ def test_layers_play_around_a_loop_and_are_kept(client, page):
   page.wait("document.querySelector('.lane:nth-child(2) .take.accepted')")
 
 
+# Sample n of the stream is 1 + n, of both channels. The rest comes after a gap.
+WORKLET = """(async () => {
+  const context = new OfflineAudioContext(2, 8000, 8000);
+  await context.audioWorklet.addModule("/static/live-worklet.js");
+  const given = {channels: 2, block: 256, ahead: 512, line: false};
+  const node = new AudioWorkletNode(context, "live-player", {
+    numberOfInputs: 0, outputChannelCount: [2], processorOptions: given});
+  node.connect(context.destination);
+  const told = [];
+  node.port.onmessage = ({data}) => told.push(data);
+  const send = (start, count) => {
+    const samples = new Float32Array(2 * count)
+      .map((_, at) => 1 + start + Math.floor(at / 2));
+    node.port.postMessage({start, samples});
+  };
+  const heard = () => new Promise((done) => setTimeout(done, 100));
+  const at = (quantum, work) => context.suspend(quantum * 128 / 8000)
+    .then(async () => {
+      work();
+      await heard();
+      context.resume();
+    });
+  at(1, () => { send(-100, 300); send(200, 212); });  // 512: it begins
+  at(10, () => { send(412, 700); node.port.postMessage({end: 1112}); });
+  const rendered = await context.startRendering();
+  await heard();
+  const [left, right] = [0, 1].map(
+    (side) => [...rendered.getChannelData(side)]);
+  return {left, right, told};
+})()"""
+
+
+def test_the_page_plays_every_sample_once(page):
+  found = page.evaluate(WORKLET)
+  left = np.array(found["left"])
+  np.testing.assert_array_equal(left, found["right"])
+  stream = np.arange(-100, 1112) + 1.0
+  first, gap, last = left[128:640], left[640:1280], left[1280:1980]
+  np.testing.assert_array_equal(first, stream[:512])
+  assert not gap.any()
+  np.testing.assert_array_equal(last, stream[512:])
+  assert not left[1980:].any()
+  # As many samples are asked for as were played; the gap is told once.
+  requests = [x for x in found["told"] if "input" in x]
+  assert [x["position"] for x in requests] == [156, 412, 668, 924]
+  assert [x["underruns"] for x in found["told"]] == [0, 0, 1, 1, 1]
+
+
 def test_layers_follow_the_microphone_until_the_page_is_left(client, page):
   page.click(".tabs button", "Live")
   choose(page, "Beats per minute", 240)
