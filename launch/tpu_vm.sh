@@ -3,11 +3,10 @@
 #   ./launch/tpu_vm.sh NAME ZONE --type=v5litepod-16 --spot --config=... \
 #     --data=... --out=...
 # Creates the TPU as a queued resource unless it exists, installs this checkout
-# on every worker, runs the same command on all and shows their logs. After a
-# preemption it creates the TPU again and the run resumes. The exit code is the
-# run's. If this script is interrupted, the run continues; the same command
-# follows it. Other flags are those of `stemgen-jax train`; --data and --out are
-# paths that every worker sees.
+# on every worker, runs the same command on all, shows their logs and exits with
+# its code. A preempted TPU is created again, and the run resumes. If this script
+# is interrupted, the run continues; the same command follows it. Other flags are
+# of `stemgen-jax train`, with --data and --out as every worker sees them.
 #   --type=TYPE      what to create; without it the TPU must exist
 #   --version=NAME   its software; default: that of the type
 #   --spot           cheaper, may be preempted
@@ -19,7 +18,7 @@ root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 run=() flags=() spot=() type='' image='' setup=true stop='' code=0 new=READY
 for flag in "$@"; do
   case $flag in
-    --dry-run) run=(printf '%q ') ;;
+    --dry-run) run=(show) ;;
     --type=*) type=${flag#*=} new=MISSING ;;
     --version=*) image=${flag#*=} ;;
     --spot) spot=(--spot) ;;
@@ -36,14 +35,11 @@ name=${flags[0]} zone=${flags[1]} worker=stemgen-jax/launch/tpu_worker.sh
 case ${image:-$type} in v5lite*) image=v2-alpha-tpuv5-lite ;;
   v5p*) image=v2-alpha-tpuv5 ;; v6e*) image=v2-alpha-tpuv6e ;; esac
 
-tpus() {
-  ${run[@]+"${run[@]}"} gcloud compute tpus "$@" --zone="$zone" || return
-  if [ ${#run[@]} -gt 0 ]; then echo; fi
-}
+show() { printf '%q ' "$@" && echo; }
+tpus() { ${run[@]+"${run[@]}"} gcloud compute tpus "$@" --zone="$zone"; }
 on_all() { tpus tpu-vm ssh "$name" --worker=all --command="$1"; }
 look() { # at the state of a kind of resource: its field $2; $3 in a dry run
-  now=$3
-  if [ ${#run[@]} -gt 0 ]; then return; fi
+  if [ ${#run[@]} -gt 0 ]; then now=$3 && return; fi
   now=$(gcloud compute tpus "$1" describe "$name" --zone="$zone" \
     --format="value($2)" 2>&1) && return
   case $now in *NOT_FOUND* | *"not found"*) now=MISSING ;;
@@ -52,16 +48,12 @@ look() { # at the state of a kind of resource: its field $2; $3 in a dry run
 make_ready() {
   while look tpu-vm state $new; do
     case $now in READY) return ;; MISSING | PREEMPTED | TERMINATED) break ;; esac
-    echo "TPU $name is $now: waiting" >&2
-    sleep "${TPU_WAIT:-30}"
+    echo "TPU $name is $now: waiting" >&2 && sleep "${TPU_WAIT:-30}"
   done
-  if [ -z "$type" ]; then
-    echo "TPU $name in $zone is $now: give --type= to create it" >&2; exit 1
-  fi
+  [ -n "$type" ] ||
+    { echo "TPU $name in $zone is $now: give --type= to create it" >&2; exit 1; }
   look queued-resources state.state SUSPENDED
-  if [ "$now" != MISSING ]; then
-    tpus queued-resources delete "$name" --force --quiet
-  fi
+  [ "$now" = MISSING ] || tpus queued-resources delete "$name" --force --quiet
   tpus queued-resources create "$name" --node-id="$name" \
     ${spot[@]+"${spot[@]}"} --accelerator-type="$type" \
     --runtime-version="${image:-tpu-ubuntu2204-base}"
@@ -84,5 +76,5 @@ stemgen-jax train --coordinator=auto $(printf '%q ' "${flags[@]:2}")" &&
   sleep "${TPU_WAIT:-30}" # a preemption is stated a little later
   look tpu-vm state READY
   # 255: the connection broke off, and the run may continue.
-  if [[ $now == READY && $code != 255 ]]; then exit "$code"; fi
+  [[ $now != READY || $code = 255 ]] || exit "$code"
 done
