@@ -8,6 +8,7 @@ first_sound  time from the start of a process to its stem
 agreement    share of equal codes between batched and sequential sampling
 live         chunks that are ready in time, drift and memory in real time
 detection    tempi and keys detected in held-out songs of the band
+scaling      strong and weak scaling of training, planned on simulated devices
 """
 
 import argparse
@@ -95,6 +96,14 @@ def parser() -> argparse.ArgumentParser:
   part.add_argument(
     "--fit", action="store_true", help="fit the weights to training songs"
   )
+  part = parts.add_parser("scaling", help="strong and weak scaling, planned")
+  part.add_argument("--config", default="configs/slakh.py")
+  part.add_argument("--devices", default="1,2,4,8")
+  part.add_argument("--batch", type=int, default=40, help="of strong scaling")
+  part.add_argument(
+    "--per_device", type=int, default=5, help="batch of one, weak scaling"
+  )
+  part.add_argument("--hardware", default="TPU-v5e,TPU-v5p,H100-80GB")
   return whole
 
 

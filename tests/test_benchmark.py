@@ -3,6 +3,7 @@
 import importlib
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -216,3 +217,44 @@ def test_first_sounds_of_two_checkouts_alternate(tmp_path, monkeypatch):
   assert abs(load - 25 / float(ours["min s"])) < 5
   assert ours["x default"] == ""
   assert ours["import"] == ""
+
+
+def test_scaling_is_planned_and_losses_are_equal(tmp_path):
+  config = tmp_path / "toy.py"
+  config.write_text(
+    "from stemgen_jax.model import ModelConfig\n"
+    "from stemgen_jax.training.config import TrainConfig\n"
+    "def get_config():\n"
+    "  shape = dict(depth=2, width=32, heads=2, mlp=32, window=16, codes=32)\n"
+    "  return TrainConfig(model=ModelConfig(**shape))\n"
+  )
+  flags = ["--devices=1,2", "--batch=4", "--per_device=3", "--hardware=v5e"]
+  done = subprocess.run(
+    [sys.executable, BENCHMARK, "scaling", f"--config={config}", *flags],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  rows = [
+    line.strip("| ").split(" | ")
+    for line in done.stdout.splitlines()
+    if line.startswith(("| strong", "| weak"))
+  ]
+  costs, times, losses = rows[:4], rows[4:8], rows[8:]
+  assert [row[:3] for row in costs] == [
+    ["strong", "1", "4"],
+    ["strong", "2", "4"],
+    ["weak", "1", "3"],
+    ["weak", "2", "6"],
+  ]
+  assert [row[5] == "none" for row in costs] == [True, False, True, False]
+  assert all("all-gather" in row[5] for row in costs[1::2])
+  for row in times:
+    least, best = map(int, re.findall(r"\d+", row[2].split(", ")[1]))
+    assert 0 < least <= best <= 100
+    assert (least == 100) == (row[1] == "1")
+  for row in losses:
+    first, *_, last = map(float, row[3].split())
+    assert abs(last - first) > 1e-3  # it has learned
+    assert float(row[4]) < 1e-5

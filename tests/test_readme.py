@@ -251,9 +251,12 @@ def test_benchmarks_accept_their_flags():
     "kernels",
     "live",
     "model",
+    "scaling",
   ]
 
 
+# Of two pairs that are prepared here.
+@pytest.mark.filterwarnings("ignore:these weights were not trained on")
 def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
   monkeypatch.chdir(tmp_path)
   (tmp_path / "configs").symlink_to(ROOT / "configs")
@@ -287,7 +290,8 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     if arguments[0] in ("generate", "vary", "regenerate", "extend"):
       # Several commands write the same file.
       arguments.append("--overwrite")
-    given = dict(x.partition("=")[::2] for x in arguments)
+    parts = (x.partition("=") for x in arguments)
+    given = {name: value for name, _, value in parts}
     if path := given.get("--grid"):
       names = given.get("--only", ""), given.get("--steps", "")
       assert len(grid.load(path, *names)) > 1
@@ -308,8 +312,9 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
       arguments += shlex.split(SMALLER["evaluate"])
       whats = [x[7:] for x in arguments if x.startswith("--what=")]
       arguments += shlex.split(SMALLER_EVALUATION[(whats or ["all"])[0]])
-      if "--data" in given:  # results of other songs have another folder
-        arguments.append(f"--out={given['--out']}")
+      if "--data" in given:
+        # Other songs, with results in another folder, and instruments.
+        arguments += [f"{x}={given[x]}" for x in ("--out", "--weights")]
     if arguments[0] == "train_codec" and "--codec=demo" in arguments:
       arguments.append("--files=loops/drums.flac")
     if any(argument.startswith("--runner=") for argument in arguments):
