@@ -281,6 +281,26 @@ def test_an_input_is_answered_sample_by_sample(client, lag):
   np.testing.assert_allclose(mine, np.concatenate(blocks)[lag:], atol=1e-4)
 
 
+def test_the_tempo_of_an_input_is_detected_and_taken_over(client):
+  rng = np.random.default_rng(0)
+  burst = rng.normal(0, 0.3, 160).astype("<f4")
+  sound = np.zeros(12 * 8000, "<f4")
+  for beat in np.arange(0.2, 11.9, 60 / 110):
+    sound[round(8000 * beat) :][:160] = burst
+  with player(client) as live:
+    begun = live.start(**LINE | {"bpm": None, "bars": 1})
+    assert (begun["next"], begun["state"]["bar"]) == (0, None)
+    for block in np.split(sound, 12):
+      live.pull(8000, block.tobytes())
+    live.send(kind="sync")
+    live.pull(8000, bytes(32_000))
+    live.pull(8000, bytes(32_000))
+  assert any(x.startswith("tempo 110") for x in live.events)
+  assert live.states[-1]["bpm"] == pytest.approx(110, abs=0.5)
+  assert live.states[-1]["bar"] > 4
+  assert "sync: no clear tempo was detected yet" in live.events
+
+
 def test_a_song_plays_to_its_end(started, model):
   with player(started) as live:
     live.start(bars=1, slack=1, bpm=240, count_in=0)

@@ -32,11 +32,21 @@ export class Live {
     this.panel = new LivePanel((what) => this.#keep(what));
     this.panel.onchange = () => this.update();
     const count = h("div", { class: "live-count" }, this.bar, this.beats);
+    const title = "Take over the tempo and the beats of what you play";
+    const sync = () => this.#client?.send({ kind: "sync" });
+    this.sync = h("button", { type: "button", title, onclick: sync }, "Sync");
     element.append(
       h(
         "div",
         { class: "live-main" },
-        h("div", { class: "live-top" }, this.button, count, this.line),
+        h(
+          "div",
+          { class: "live-top" },
+          this.button,
+          count,
+          this.line,
+          this.sync,
+        ),
         this.readouts.element,
         this.lanes.element,
       ),
@@ -103,6 +113,7 @@ export class Live {
     this.#phase = "playing";
     this.lanes.start(begun, state.song, this.panel.choice.message.input);
     this.panel.start(begun);
+    this.follows = this.panel.choice.message.input === "line";
     const beats = Array.from({ length: begun.beats_per_bar }, () => h("i"));
     this.beats.replaceChildren(...beats);
     this.#news({ ...begun.state, events: [] });
@@ -177,6 +188,7 @@ export class Live {
     this.button.replaceChildren(icon(idle ? "play" : "stop"), label);
     this.button.title = `${label} (Space)`;
     this.element.dataset.phase = this.#phase;
+    show(this.sync, this.#phase === "playing" && this.follows);
     if (!idle) return;
     setText(this.line, READY);
     setText(this.bar, "\u2013");
