@@ -5,7 +5,7 @@ import struct
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
@@ -30,6 +30,7 @@ from stemgen_jax.studio.live_stage import LiveStage
 router = APIRouter()
 _HEADER = struct.Struct("<qI")  # first sample and number of samples
 _MOST_SAMPLES = 16_384  # of one block
+_PATIENCE = 30.0  # seconds without a message, such as while a computer sleeps
 _BUSY = 1013  # codes of closed websockets
 _UNUSABLE = 1008
 _BUG = 1011
@@ -134,13 +135,13 @@ async def live(socket: WebSocket) -> None:
 
 
 async def _play(socket: WebSocket, stage: LiveStage) -> None:
-  message = _parsed(await _receive(socket))
+  message = _parsed(await _soon(_receive(socket)))
   if not isinstance(message, LiveStart):
     raise RequestError("the first message: expected start")
   run, first = await _begin(socket, stage, message)
   await socket.send_json(run.started())
   while True:
-    message = await first if first else await _receive(socket)
+    message = await _soon(first or _receive(socket))
     first = None
     if isinstance(message, bytes):
       start, out = _exchanged(run, message)
@@ -189,14 +190,14 @@ async def _begin(
   receiving = asyncio.create_task(_receive(socket))
   try:
     while not making.done():
-      told = asyncio.create_task(stages.get())
+      staged = asyncio.create_task(stages.get())
       done, _ = await asyncio.wait(
-        {making, receiving, told}, return_when=asyncio.FIRST_COMPLETED
+        {making, receiving, staged}, return_when=asyncio.FIRST_COMPLETED
       )
-      if told in done:
-        await socket.send_json({"kind": "stage", "stage": told.result()})
+      if staged in done:
+        await socket.send_json({"kind": "stage", "stage": staged.result()})
       else:
-        told.cancel()
+        staged.cancel()
       if receiving in done and not making.done():
         _check_stop(receiving.result())
         gone.set()
@@ -236,6 +237,17 @@ def _exchanged(run: LiveRun, message: bytes) -> tuple[int, Block]:
     block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
     block = block.reshape(count, channels).clip(-8, 8).astype(np.float32)
   return start, run.exchange(start, count, block)
+
+
+async def _soon(message: Awaitable[str | bytes]) -> str | bytes:
+  """Return a message; RequestError if it does not come."""
+  try:
+    async with asyncio.timeout(_PATIENCE):
+      return await message
+  except TimeoutError:
+    raise RequestError(
+      f"no message for {_PATIENCE:g} s: expected requests for samples"
+    ) from None
 
 
 async def _receive(socket: WebSocket) -> str | bytes:

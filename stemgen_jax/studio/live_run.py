@@ -204,7 +204,7 @@ class LiveRun:
         session.add_audio(sound, name=title, category=layer.controls.stem)
         kept.append(name)
     if not kept:
-      raise ConflictError("no layer has entered yet: play on")
+      raise ConflictError("no layer has entered yet: try again later")
     return kept
 
   def performance(self) -> Callable[[pathlib.Path], Session]:

@@ -53,7 +53,7 @@ class Recording:
       try:
         for name, block in blocks.items():
           self._files[name].write(block[:size].tobytes())
-      except OSError:  # the disk is full: the music plays on
+      except OSError:  # the disk is full: the music continues
         self._most = self.samples
       else:
         self.samples += size

@@ -198,7 +198,7 @@ def test_live(kernel, tmp_path):
   title = "Choose the loop and the layers"
   replaced(notebook, title, LAYERS="klavier", **chosen)
   replaced(notebook, "Play", REPEATS=2)
-  title = "Change a layer, and play on"
+  title = "Change a layer, and continue"
   replaced(notebook, title, CHANGE="piano again", REPEATS=2)
   mute = filled(cell(notebook, title), CHANGE="piano mute", REPEATS=1)
   notebook.cells.insert(-2, mute)

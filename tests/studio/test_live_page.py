@@ -105,8 +105,8 @@ WORKLET = """(async () => {
   const node = new AudioWorkletNode(context, "live-player", {
     numberOfInputs: 0, outputChannelCount: [2], processorOptions: given});
   node.connect(context.destination);
-  const told = [];
-  node.port.onmessage = ({data}) => told.push(data);
+  const reports = [];
+  node.port.onmessage = ({data}) => reports.push(data);
   const send = (start, count) => {
     const samples = new Float32Array(2 * count)
       .map((_, at) => 1 + start + Math.floor(at / 2));
@@ -125,7 +125,7 @@ WORKLET = """(async () => {
   await heard();
   const [left, right] = [0, 1].map(
     (side) => [...rendered.getChannelData(side)]);
-  return {left, right, told};
+  return {left, right, reports};
 })()"""
 
 
@@ -139,10 +139,10 @@ def test_the_page_plays_every_sample_once(page):
   assert not gap.any()
   np.testing.assert_array_equal(last, stream[512:])
   assert not left[1980:].any()
-  # As many samples are asked for as were played; the gap is told once.
-  requests = [x for x in found["told"] if "input" in x]
+  # As many samples are asked for as were played; the gap is reported once.
+  requests = [x for x in found["reports"] if "input" in x]
   assert [x["position"] for x in requests] == [156, 412, 668, 924]
-  assert [x["underruns"] for x in found["told"]] == [0, 0, 1, 1, 1]
+  assert [x["underruns"] for x in found["reports"]] == [0, 0, 1, 1, 1]
 
 
 def test_layers_follow_the_microphone_until_the_page_is_left(client, page):

@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 
 from stemgen_jax.live.line import FADE
 from stemgen_jax.session import Session
+from stemgen_jax.studio import live_routes
 
 HEADER = struct.Struct("<qI")
 BAR = 16_000  # samples of the loop, a bar of 2 s
@@ -367,6 +368,17 @@ def test_messages_that_are_refused_in_a_run(looped):
       live.start()
       live._socket.send(message)
       assert reason in live.receive("refused")["error"]
+
+
+def test_a_client_that_asks_for_nothing_leaves_its_place(looped, monkeypatch):
+  monkeypatch.setattr(live_routes, "_PATIENCE", 0.2)
+  with player(looped) as live:
+    assert "no message for 0.2 s" in live.receive("refused")["error"]
+  until(lambda: not looped.live.playing)
+  with player(looped) as live:
+    live.start()
+    assert "no message for 0.2 s" in live.receive("refused")["error"]
+  until(lambda: not looped.live.playing)
 
 
 def test_the_end_of_the_server_ends_the_run(folder, model):

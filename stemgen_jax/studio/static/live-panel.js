@@ -6,7 +6,7 @@ import { inOrder } from "./panel.js";
 
 const FIRST = ["drums", "bass", "piano", "synth_lead"];
 const MOST_LAYERS = 8;
-const FEW = 2; // layers that are suggested for what is no loop
+const FEW = 2; // layers that are suggested without a loop
 const LINES = 60; // that are kept of what happened
 const AHEAD = 0.25; // s
 const BARS = 2; // of a chunk
