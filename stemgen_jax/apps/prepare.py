@@ -104,6 +104,8 @@ _PAIR_FLAGS = {
   "sound.",
   "level_db": "Raise or lower each stem of a context at random by up to this, "
   "in dB.",
+  "usual_levels": "Bring stems to the usual level of their category first, as "
+  "raw tracks need it that nobody has mixed.",
 }
 _PAIRS = _add.integer(
   "pairs",
@@ -123,6 +125,8 @@ for _name, _text in _PAIR_FLAGS.items():
   _default = getattr(pairs.PairConfig(), _name)
   if isinstance(_default, str):
     _add.enum(_name, _default, pairs.SUBSET_SIZES, _text)
+  elif isinstance(_default, bool):  # before int: a bool is one
+    _add.bool(_name, _default, _text)
   elif isinstance(_default, int):
     _add.integer(_name, _default, _text)
   else:

@@ -45,6 +45,8 @@ class PairConfig:
       both be active, 0..1 (for an empty context: the target alone).
     level_db: largest random change of a context stem's level in dB, 0 to 40;
       0 keeps the balance of the song.
+    usual_levels: whether to bring the stems of a song to the usual balance of a
+      mix first, see `levels`; False keeps their own.
     loudness_db: loudness in dB of full scale that targets and contexts are
       brought to before they are encoded, -60 to 0; generation does the same.
       None keeps that of the song, as earlier versions did.
@@ -63,6 +65,7 @@ class PairConfig:
   threshold_db: float = -60.0
   min_active: float = 0.2
   level_db: float = 0.0
+  usual_levels: bool = False
   loudness_db: float | None = audio.REFERENCE_DB
   contexts: str = "codes"
   seed: int = 0

@@ -208,8 +208,9 @@ def check(
     "codec_checksum": codec.checksum,
     "pairs": recipes.as_json(config),
   }
-  if config.contexts == "codes":  # as in the recipes of earlier versions
-    del recipe["pairs"]["contexts"]
+  for name in ("contexts", "usual_levels"):  # as recipes of earlier versions
+    if getattr(config, name) == getattr(pairs.PairConfig, name):
+      del recipe["pairs"][name]
   disk.check_folder(out)
   if existing := recipe_of(out):
     if "source_key" not in existing:  # of an earlier version

@@ -7,7 +7,13 @@ from jaxtyping import Float
 
 from stemgen_jax.codec import Codec
 from stemgen_jax.data import songs
-from stemgen_jax.data.preparation import pairs, stem_sum, suspicious
+from stemgen_jax.data.preparation import (
+  bleed,
+  levels,
+  pairs,
+  stem_sum,
+  suspicious,
+)
 from stemgen_jax.data.sources import multitracks
 
 # Renderers' tails and codecs' padding make lengths differ by less than this.
@@ -29,7 +35,7 @@ def read_stems(
   Args:
     song: the song.
     codec: the codec.
-    config: how pairs are drawn, for the length of the segments.
+    config: how pairs are drawn, for the length of the segments and the levels.
     keep_suspicious: False silences white noise and copies of stems and removes
       constant offsets; True reports them only; None does neither.
 
@@ -82,10 +88,14 @@ def read_stems(
     problems += copies.values()
     if not keep_suspicious:
       padded[[i for i, x in copies.items() if x.kind == "near duplicate"]] = 0
+    problems += bleed.find(song.stems, padded, codec.sample_rate)
   if keep_suspicious:
     problems = [
       suspicious.kept(x) if x.kind in suspicious.KINDS else x for x in problems
     ]
+  if config.usual_levels:
+    gains = levels.gains(song.stems, padded, codec.sample_rate)
+    padded *= gains[:, None, None]
   return padded, problems
 
 

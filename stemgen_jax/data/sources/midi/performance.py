@@ -13,6 +13,9 @@ from jaxtyping import Float32
 from stemgen_jax.data.sources import soundfont, stage
 from stemgen_jax.data.sources.midi.score import DEFAULTS, Part, Score
 
+USUAL_DB = {"drums": 3.0, "bass": 1.5, "ensemble": -2.0, "synth_pad": -2.0}
+"""Usual level of a category in a mix in dB; others have 0."""
+
 # Greatest sample value of a stem at 0 dB, whose active RMS is then -28 dB: full
 # mixes of openttd-openmsx, of up to 13 stems, have peaks up to 1 (measured).
 _CEILING = 0.15
@@ -20,8 +23,6 @@ _TOUCH = 3.0  # standard deviation of velocities
 _LEVEL = 2.0  # that of a stem's level in dB
 _BALANCE = 0.5  # share of the file's own balance in dB that is kept
 _MOST_LEVEL = 8.0  # dB above and below 0
-# Usual level in a mix, in dB; other categories have 0.
-_USUAL = {"drums": 3.0, "bass": 1.5, "ensemble": -2.0, "synth_pad": -2.0}
 _WIDTH = 0.25  # standard deviation of a pan that the file does not state
 _WIDEST = 0.7  # greatest pan, from the center
 _CENTERED = ("drums", "bass")  # unless the file states another pan
@@ -122,7 +123,7 @@ def _events(
 def _draw_level(score: Score, part: Part, rng: np.random.Generator) -> float:
   """Draw the level of a stem in dB, near its usual and its written one."""
   written = part.level_db - float(np.mean([x.level_db for x in score.parts]))
-  level = _USUAL.get(part.category, 0.0) + _BALANCE * written
+  level = USUAL_DB.get(part.category, 0.0) + _BALANCE * written
   drawn = level + rng.normal(0, _LEVEL)
   return float(np.clip(drawn, -_MOST_LEVEL, _MOST_LEVEL))
 
