@@ -40,7 +40,10 @@ class Training:
 
   def __init__(self, data, out, *flags, devices=1, **environment):
     self.out = pathlib.Path(out)
-    argv = [f"--config.{name}={value}" for name, value in _FIELDS.items()]
+    fields = {f"--config.{name}": value for name, value in _FIELDS.items()}
+    for flag in flags:  # replaces a field: absl would append to a tuple
+      fields.pop(flag.split("=")[0], None)
+    argv = [f"{name}={value}" for name, value in fields.items()]
     default = f"--config={ROOT / 'configs/demo.py'}"
     config = [x for x in flags if x.startswith("--config=")] or [default]
     flags = [x for x in flags if x not in config]

@@ -54,11 +54,13 @@ def find(
   spectra = {i: x for i, x in spectra.items() if x.any()}
   found: dict[tuple[int, int], tuple[float, float]] = {}
   for one, other in itertools.permutations(spectra, 2):
-    envelopes = [np.sqrt(_energy(spectra[x])) for x in (one, other)]
-    alike = np.corrcoef(envelopes)[0, 1] > _DOUBLED
-    if described[one].category != described[other].category and not alike:
+    if described[one].category != described[other].category:
       share, level_db = predicted(spectra[one], spectra[other])
-      if share > _LEAST_SHARE and _LEAST_DB < level_db < _MOST_DB:
+      if (
+        share > _LEAST_SHARE
+        and _LEAST_DB < level_db < _MOST_DB
+        and not _doubled(spectra[one], spectra[other], level_db)
+      ):
         found[one, other] = level_db, 20 * np.log10(share) - level_db
   for (one, other), (level_db, score) in found.items():
     # Of two that predict each other, the one of which more is predicted by
@@ -109,6 +111,18 @@ def predicted(
   level = np.mean([_power(x, whole) for x in filters]) / _energy(target).sum()
   share = explained / float((weight * power).sum())
   return float(share), float(10 * np.log10(max(level, 1e-12)))
+
+
+def _doubled(
+  target: Complex64[np.ndarray, "blocks f"],
+  other: Complex64[np.ndarray, "blocks f"],
+  level_db: float,
+) -> bool:
+  """Return whether the rest of a stem rises and falls as the other one."""
+  power, powers = _energy(target), _energy(other)  # [blocks]
+  leaked = 10 ** (level_db / 10) * power.sum() * powers / powers.sum()
+  rest = np.sqrt(np.maximum(power - leaked, 0))
+  return bool(np.corrcoef(rest, np.sqrt(powers))[0, 1] > _DOUBLED)
 
 
 def _spectra(
