@@ -86,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
   part.add_argument("--scenes", default="steady,stall,pause,slow,fast")
   part.add_argument("--bars", type=int, default=2, help="of a chunk")
   part.add_argument("--slack", type=float, default=4.0, help="in beats")
-  part.add_argument("--future", default="unknown")
+  part.add_argument("--future", default="auto")
   part.add_argument(
     "--simulate", action="store_true", help="wait by a simulated clock"
   )

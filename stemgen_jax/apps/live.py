@@ -59,9 +59,10 @@ _add.enum(
 )
 _add.enum(
   "future",
-  "unknown",
-  ["unknown", "repeat"],
-  "Context that is not known yet: unknown, or the latest bars again.",
+  "auto",
+  ["auto", "unknown", "repeat"],
+  "Context that is not known yet: unknown, or the latest bars again; auto: as "
+  "the weights were trained.",
 )
 _add.bool("follow", False, "Take over a tempo that differs from --bpm.")
 _add.bool("link", False, "Follow tempo and bars of Ableton Link.")

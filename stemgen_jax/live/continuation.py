@@ -22,7 +22,7 @@ from stemgen_jax.live.line import FADE, Chunk, codes_at
 from stemgen_jax.live.request import Controls, Generated, Request, variants
 from stemgen_jax.sampling import windows
 
-FUTURES = ("unknown", "repeat")
+FUTURES = ("auto", "unknown", "repeat")
 
 # Frames that are generated after the end of a chunk, and kept by the next one:
 # the codec's receptive field is at most 8 frames on either side. As many frames
@@ -31,6 +31,10 @@ _AFTER = 10
 _LEAD_SECONDS = 0.5  # encoded and decoded before the samples that are used
 _LOUDNESS_SECONDS = 10.0
 _LITTLE_SECONDS = 1.0  # of known context
+_REPEATED = (
+  "these weights were not trained with mask.live_share: the latest bars stand "
+  "for the context that is not known yet"
+)
 _SEAM = 1e-3  # of full scale: a continuation that differs more is faded in
 
 
@@ -50,7 +54,8 @@ class Continuation:
     role: role of the stem, or "".
     future: what stands for the context that is not known yet: "unknown", for
       which weights trained with `mask.live_share` have a learned row and others
-      get silence, or "repeat", the latest bars again.
+      get silence; "repeat", the latest bars again; or "auto", "repeat" for
+      weights without that row.
 
   Raises:
     ValueError: the codec encodes segments of its own, or `future` is not one of
@@ -66,10 +71,13 @@ class Continuation:
     channels: int,
     seconds: float,
     role: str = "",
-    future: str = "unknown",
+    future: str = "auto",
   ):
     if future not in FUTURES:
-      raise ValueError(f"future {future!r}: expected {' or '.join(FUTURES)}")
+      raise ValueError(f"future {future!r}: expected {', '.join(FUTURES)}")
+    self._automatic = future == "auto"
+    if self._automatic:
+      future = "unknown" if stemgen.config.future else "repeat"
     codec = stemgen.codec
     if isinstance(codec, ScaledCodec):
       raise ValueError(
@@ -114,7 +122,7 @@ class Continuation:
       slack: seconds from a request to its chunk.
     """
     if self._repeat:
-      return []
+      return [_REPEATED] if self._automatic else []
     notes = []
     if not self._weights.config.future:
       notes.append(

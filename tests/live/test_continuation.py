@@ -176,7 +176,9 @@ def constant(after):
 
 
 @pytest.mark.parametrize(
-  "options", [{}, {"future": "repeat"}, {"unknown": True}], ids=str
+  "options",
+  [{"future": "unknown"}, {"future": "repeat"}, {}, {"unknown": True}],
+  ids=str,
 )
 def test_the_future_of_the_context_does_not_matter(calls, options):
   options = dict(options)
@@ -200,14 +202,20 @@ def test_the_future_of_the_context_does_not_matter(calls, options):
     ends = [x["context_frames"][0] + x["frame_offset"] for x in one]
     assert ends[0] == 85
     assert [x["context_frames"][0] for x in one][-1] == 0
-  elif options:
+  elif options != {"future": "unknown"}:  # by default as well
     # 51.2 frames before: the same half wave, or the next one.
     assert (after != silence).any()
   else:
     assert (after == silence).all()
   notes = "\n".join(generator.notes(slack=0.05))
-  assert ("mask.live_share" in notes) == (not future and not options)
-  assert ("sees 0.2 s of known context" in notes) == (not options)
+  if options == {"future": "unknown"}:
+    assert "mask.live_share: they get silence" in notes
+  elif not options and not future:
+    assert "mask.live_share: the latest bars stand for" in notes
+  else:
+    assert "mask.live_share" not in notes
+  unknown = future or options == {"future": "unknown"}
+  assert ("sees 0.2 s of known context" in notes) == unknown
 
 
 def test_silence_is_encoded_as_far_as_it_differs(calls):
@@ -219,7 +227,8 @@ def test_silence_is_encoded_as_far_as_it_differs(calls):
     return encode(audio)
 
   codec.encode = counted
-  continuation(model(codec))(request(constant(0.4), known=6800), 0)
+  generator = continuation(model(codec), future="unknown")
+  generator(request(constant(0.4), known=6800), 0)
   # From half a second before the window to 20 frames after the known ones.
   assert lengths == [85 + 1 + 20 - 25]
   found = {
@@ -262,7 +271,7 @@ def test_passes_fall_with_the_rungs(calls):
 
 
 def test_what_cannot_be_live(calls):
-  with pytest.raises(ValueError, match="'x': expected unknown or repeat"):
+  with pytest.raises(ValueError, match="'x': expected auto, unknown, repeat"):
     continuation(model(), future="x")
   with pytest.raises(ValueError, match="encodes segments of its own"):
     continuation(model(SegmentedCodec()))
