@@ -10,6 +10,7 @@ import { readouts } from "./live-readouts.js";
 import * as player from "./player.js";
 import { attempt, state, tell, update } from "./store.js";
 
+const BEATS = 4; // of a bar, before the server has stated them
 const READY = "Press Start, or Space";
 
 export class Live {
@@ -52,6 +53,7 @@ export class Live {
       ),
       this.panel.element,
     );
+    this.#drawBeats(BEATS);
     this.#draw();
   }
 
@@ -114,8 +116,7 @@ export class Live {
     this.lanes.start(begun, state.song, this.panel.choice.message.input);
     this.panel.start(begun);
     this.follows = this.panel.choice.message.input === "line";
-    const beats = Array.from({ length: begun.beats_per_bar }, () => h("i"));
-    this.beats.replaceChildren(...beats);
+    this.#drawBeats(begun.beats_per_bar);
     this.#news({ ...begun.state, events: [] });
     this.#draw();
   }
@@ -179,6 +180,10 @@ export class Live {
       tell(`Kept in ${where}: ${names.join(", ")}.`);
       await this.#askKept();
     });
+  }
+
+  #drawBeats(length) {
+    this.beats.replaceChildren(...Array.from({ length }, () => h("i")));
   }
 
   #draw() {
