@@ -21,7 +21,7 @@ from stemgen_jax.live.grid import Grid
 from stemgen_jax.live.layer import Layer
 from stemgen_jax.live.line import Chunk, Line
 from stemgen_jax.live.options import Change, Options
-from stemgen_jax.live.pace import SHARE, Figures, Pace
+from stemgen_jax.live.pace import CHANGE_SHARE, Figures, Pace
 from stemgen_jax.live.request import Controls, Generator, Request
 from stemgen_jax.live.ring import Ring
 
@@ -311,8 +311,8 @@ class Engine:
     layer.controls = dataclasses.replace(layer.controls, **new)
     if bar is None:
       # A chunk that is being generated delays this one.
-      lead = self._pace.expected(0) / SHARE * (1 + self._worker.busy)
-      lead = min(round(lead * self.sample_rate), self.slack)
+      lead = self._pace.expected(0) / CHANGE_SHARE * self.sample_rate
+      lead = min(round(lead * (1 + self._worker.busy)), self.slack)
       bar = self.grid.first_bar_from(self.position + lead)
     bar = max(bar, self.grid.first_bar_from(self.position))
     start = self.grid.bar(bar)

@@ -12,6 +12,9 @@ SHARE = 0.5
 The other half is for stalls, and for the programs that play the music.
 """
 
+CHANGE_SHARE = 0.8
+"""The same of a change that somebody waits for, at the fewest passes."""
+
 _RECENT = 32  # chunks whose times count
 _LATE = 8  # chunks for which fewer passes are taken after a late one
 
