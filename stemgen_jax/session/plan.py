@@ -20,7 +20,8 @@ from stemgen_jax.generation.request import Progress
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.sampling import Settings
 from stemgen_jax.session import store
-from stemgen_jax.session.session import OnClip, Session
+from stemgen_jax.session.session import Session
+from stemgen_jax.session.takes import OnClip
 
 _MOST_TAKES = 100
 

@@ -1,6 +1,5 @@
 """A session: a song that is built layer by layer, kept in one folder."""
 
-import dataclasses
 import os
 import pathlib
 from collections.abc import Callable, Sequence
@@ -19,13 +18,11 @@ from stemgen_jax.generation.request import (
 )
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.generation.take import Take
-from stemgen_jax.session import edits, longer, mixing, own_audio, store
-from stemgen_jax.session.ranking import fit, ranked
-from stemgen_jax.session.song import Clip, Layer, Part, Song
-from stemgen_jax.session.state import Job, State
-
-OnClip = Callable[[Clip], object]
-"""Called with each take as soon as it is in the session."""
+from stemgen_jax.session import edits, longer, own_audio, store
+from stemgen_jax.session import takes as takes_lib
+from stemgen_jax.session.song import Clip, Layer, Song
+from stemgen_jax.session.state import State
+from stemgen_jax.session.takes import OnClip
 
 
 class Session:
@@ -151,26 +148,7 @@ class Session:
       take: a take in the format and length of the song.
       origin: where it was generated, such as "live".
     """
-    song, sound = self.song, take.audio
-    found = (len(sound.samples), sound.sample_rate, sound.channels)
-    if found != (song.samples, song.sample_rate, song.channels):
-      raise ValueError(
-        f"{take.stem}, seed {take.seed}: {sound.seconds:.2f} s at "
-        f"{sound.sample_rate} Hz; expected the length and format of the song"
-      )
-    parts = song.parts()
-    clip = self._write_take(take, parts, self._state.mix(parts), origin)
-    self._state.update(
-      lambda song: song.with_layer(
-        Layer(
-          name=song.unused_name(take.stem),
-          category=take.stem,
-          clips=(clip,),
-          accepted=clip.number,
-        )
-      )
-    )
-    return self.song.find(clip.number)[0]
+    return takes_lib.add(self._state, take, origin)
 
   def generate(
     self,
@@ -222,7 +200,9 @@ class Session:
       progress=progress,
     )
     parts = song.parts(without=target.name)
-    return self._generate(model, request, song, target.name, parts, on_clip)
+    return takes_lib.generate(
+      self._state, model, request, song, target.name, parts, on_clip
+    )
 
   def vary(
     self,
@@ -290,7 +270,7 @@ class Session:
     )
     there = self._state.layers_of([part.clip for part in former.context])
     parts = song.parts_of(there - {layer})
-    [clip] = self._generate(model, request, song, layer, parts)
+    [clip] = takes_lib.generate(self._state, model, request, song, layer, parts)
     self._state.update(lambda song: song.accepted(clip.number))
     return clip
 
@@ -366,29 +346,6 @@ class Session:
     """Return the context that a take was generated for."""
     return self._state.mix(self.song.find(clip)[1].context)
 
-  def _generate(
-    self,
-    model: StemGen,
-    request: GenerationRequest,
-    song: Song,
-    layer: str,
-    parts: tuple[Part, ...],
-    on_clip: OnClip | None = None,
-  ) -> list[Clip]:
-    """Generate the takes of a request for a context of parts."""
-    context = self._state.mix(parts)
-    request = dataclasses.replace(request, context=context, loop=song.loop)
-    made = model.run(request.validate())
-    job = Job(layer, song.samples)
-    clips = []
-    with mixing.silence_expected(parts):
-      for take in made:
-        clips.append(self._write_take(take, parts, context))
-        self._state.add(clips[-1], take.stem, job)
-        if on_clip:
-          on_clip(clips[-1])
-    return ranked(clips)
-
   def _edit(
     self,
     model: StemGen,
@@ -399,30 +356,9 @@ class Session:
     settings: sampling.Settings | None,
     progress: Progress,
   ) -> Clip:
-    song = self.song
-    layer, old = song.find(clip)
-    if seed is None:
-      seed = layer.unused_seed
-    edit = edit_of(self.take(clip))
     request = GenerationRequest(
-      edit=edit,
-      seeds=[seed],
+      seeds=None if seed is None else [seed],
       settings=settings,
       progress=progress,
     )
-    with mixing.silence_expected(old.context):
-      [take] = model.run(request.validate())
-    context = self._state.mix(old.context)
-    new = self._write_take(
-      take, old.context, context, edits.described(edit, clip)
-    )
-    self._state.add(new, layer.category, Job(layer.name, song.samples))
-    return new
-
-  def _write_take(
-    self, take: Take, parts: tuple[Part, ...], context: Audio, origin: str = ""
-  ) -> Clip:
-    files, found = self._state.files, fit(take, context)
-    return self._state.write(
-      lambda number: files.write_take(number, take, parts, found, origin)
-    )
+    return takes_lib.edit(self._state, model, clip, edit_of, request)

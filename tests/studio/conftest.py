@@ -9,7 +9,8 @@ from pcm_model import music, params, pcm_config, tiny
 from serving import serving
 
 from stemgen_jax import StemGen, audio, sampling
-from stemgen_jax.session import session as session_lib
+from stemgen_jax.session import Session
+from stemgen_jax.session import takes as takes_lib
 
 __all__ = ["params", "tiny"]
 
@@ -64,7 +65,7 @@ def steps(monkeypatch):
     return np.where(given["known_mask"], given["known"], np.stack(draws))
 
   monkeypatch.setattr(sampling, "decode_codes", decode)
-  monkeypatch.setattr(session_lib, "fit", lambda take, _: float(take.seed % 2))
+  monkeypatch.setattr(takes_lib, "fit", lambda take, _: float(take.seed % 2))
   yield steps
   steps.free()
 
@@ -99,7 +100,7 @@ def mix(tmp_path):
 def started(client):
   """A client whose song has one layer of music, 0.5 s."""
   client.studio.start(
-    lambda folder: session_lib.Session.create(folder, music(), name="mix")
+    lambda folder: Session.create(folder, music(), name="mix")
   )
   return client
 

@@ -22,7 +22,7 @@ from stemgen_jax.cli import dispatch
 from stemgen_jax.generation import codes_file
 from stemgen_jax.sampling import Settings
 from stemgen_jax.session import Session
-from stemgen_jax.session import session as session_lib
+from stemgen_jax.session import takes as takes_lib
 
 README = pathlib.Path(__file__).parents[2] / "stemgen_jax/studio/README.md"
 ADDRESS = "http://127.0.0.1:8300"
@@ -126,7 +126,7 @@ def test_command_python_and_http_give_the_same_takes(
 ):
   monkeypatch.chdir(tmp_path)
   monkeypatch.setattr(StemGen, "load", lambda *_, **__: tiny)
-  monkeypatch.setattr(session_lib, "fit", lambda take, _: float(take.seed))
+  monkeypatch.setattr(takes_lib, "fit", lambda take, _: float(take.seed))
   audio.write("mix.wav", music())
   guidance = {"context": (3.0,), "category": (1.5,)}
   settings = Settings(steps=(3, 2), guidance=guidance)

@@ -8,7 +8,7 @@ from pcm_model import FAST, music, params, sampler
 
 from stemgen_jax import audio, paths
 from stemgen_jax.evaluation.reporting import sessions
-from stemgen_jax.session import session as session_lib
+from stemgen_jax.session import takes as takes_lib
 
 __all__ = ["params", "sampler"]
 
@@ -20,7 +20,7 @@ def loops(tmp_path, monkeypatch):
     soundfile.write(path, music(seed=len(name)).samples, RATE)
   monkeypatch.setattr(paths, "LOOPS", tmp_path)
   # Not the network: random codes fit by chance.
-  monkeypatch.setattr(session_lib, "fit", lambda take, _: float(take.seed % 2))
+  monkeypatch.setattr(takes_lib, "fit", lambda take, _: float(take.seed % 2))
 
 
 @pytest.mark.filterwarnings("ignore:the context has a DC offset")
