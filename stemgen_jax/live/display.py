@@ -22,6 +22,7 @@ def state(engine: Engine) -> dict[str, Any]:
     number = grid.bar_at(engine.position)
     bar, bpm = number + 1, grid.bpm
     beat = 1 + (engine.position - grid.bar(number)) // grid.beats(1)
+    beat = min(beat, grid.beats_per_bar)  # beats(1) is rounded
     slack = engine.slack / engine.sample_rate
   return {
     "bar": bar,

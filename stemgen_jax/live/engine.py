@@ -97,9 +97,8 @@ class Engine:
     self._others = dict.fromkeys(self.layers, late)
     self._enter = dict(enter or {})
     self._beats: Beats | None = None
-    self._reported = 0.0  # the tempo that was last reported
     self._next_listen = round(beats.SHORTEST * sample_rate)
-    self._chunks = 0
+    self._chunks, self._reported = 0, 0.0  # the tempo that was last reported
     if grid is not None:
       self._begin()
 
@@ -248,6 +247,8 @@ class Engine:
     if done.error is not None:
       self.failures = [*self.failures, done.error][-_MOST_FAILURES:]
       self.events.append(f"generation failed: {done.error}")
+      for layer in self.layers.values():  # which one is not known
+        layer.pending = [x for x in layer.pending if x.start >= self.position]
       return
     if isinstance(done.result, beats.Detection):
       self._compare(done.result)
@@ -294,27 +295,28 @@ class Engine:
 
   def _change(self, change: Change, bar: int | None = None) -> None:
     """Apply a change at a bar, or at the first one that can be reached."""
-    layer = self.layers[change.layer]
-    if self.grid is None:
-      layer.controls = dataclasses.replace(layer.controls, **change.controls)
-      return
-    if change.mute is not None:
-      at = self.grid.bar(bar or self.grid.first_bar_from(self.position))
-      layer.line.mute(at, change.mute)
-      word = "muted" if change.mute else "unmuted"
-      self._say(at, f"{layer.name} {word}")
-    if not change.controls and not change.again:
-      return
-    new = dict(change.controls)
+    layer, new = self.layers[change.layer], dict(change.controls)
     if change.again:
       new["seed"] = (layer.controls.seed + 1) % 2**32
     layer.controls = dataclasses.replace(layer.controls, **new)
+    if self.grid is None:  # nothing sounds yet
+      if change.mute is not None:
+        layer.line.mute(self.position, change.mute)
+      return
+    # The bars of a script have passed if the tempo was detected after them.
+    earliest = self.grid.first_bar_from(self.position)
+    if change.mute is not None:
+      at = self.grid.bar(earliest if bar is None else max(bar, earliest))
+      layer.line.mute(at, change.mute)
+      self._say(at, f"{layer.name} {'muted' if change.mute else 'unmuted'}")
+    if not new:
+      return
     if bar is None:
       # A chunk that is being generated delays this one.
       lead = self._pace.expected(0) / CHANGE_SHARE * self.sample_rate
       lead = min(round(lead * (1 + self._worker.busy)), self.slack)
       bar = self.grid.first_bar_from(self.position + lead)
-    bar = max(bar, self.grid.first_bar_from(self.position))
+    bar = max(bar, earliest)
     start = self.grid.bar(bar)
     for request in layer.pending:
       request.cancelled |= request.start >= start
@@ -331,11 +333,9 @@ class Engine:
     """Let the worker detect the tempo of the latest input."""
     end = max(0, self._input.end)
     start = max(0, end - round(beats.LONGEST * self.sample_rate))
-    self._worker.submit(
-      functools.partial(
-        beats.detect, self._input.read, start, end, self.sample_rate
-      )
-    )
+    span = (start, end, self.sample_rate)
+    job = functools.partial(beats.detect, self._input.read, *span)
+    self._worker.submit(job)
 
   def _compare(self, detection: beats.Detection) -> None:
     """Take over the first tempo; compare later ones."""

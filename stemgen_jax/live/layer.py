@@ -15,7 +15,6 @@ class Layer:
     controls: controls of the next chunk.
     line: what sounds.
     ring: its context.
-    sound: its samples during the latest block.
     next_bar: bar of the next chunk to request, if any.
     pending: requests that are not answered.
     belated: start of a loop that was late; -1 without any.
@@ -25,7 +24,6 @@ class Layer:
   def __init__(self, name: str, controls: Controls, line: Line, ring: Ring):
     self.name, self.controls = name, controls
     self.line, self.ring = line, ring
-    self.sound = np.zeros((0, 0), np.float32)
     self.next_bar: int | None = None
     self.pending: list[Request] = []
     self.belated = -1

@@ -73,7 +73,7 @@ class LiveChange(Body):
 
   kind: Literal["change"]
   layer: Name
-  stem: Name | None = None
+  stem: Annotated[Name, Field(min_length=1)] | None = None
   genre: Name | None = None
   seed: Seed = None
   guidance: _Guidance = None

@@ -8,6 +8,7 @@ import pytest
 from fake_generator import Stage
 
 from stemgen_jax.live import display
+from stemgen_jax.live.beats import Beats
 from stemgen_jax.live.line import FADE
 from stemgen_jax.live.options import Change, Options
 
@@ -131,6 +132,22 @@ def test_changes_enter_at_the_next_bar_and_the_display_names_it():
   )
 
 
+def test_changes_before_the_tempo_is_known_and_of_bars_that_have_passed():
+  script = [(1, Change("bass", mute=True)), (9, Change("bass", mute=False))]
+  stage = Stage(("bass", "drums"), grid=False, script=script)
+  engine = stage.engine
+  engine.change(Change("drums", mute=True, again=True))
+  stage.play(1)
+  assert engine.layers["drums"].line.muted
+  assert engine.layers["drums"].controls.seed == 1
+  engine.follow(Beats(120, 0, 1000, every=4), 0.01)
+  stage.play(5)
+  assert engine.layers["bass"].line.muted
+  assert engine.layers["bass"].line.mutes == {}
+  stage.play(14)
+  assert not engine.layers["bass"].line.muted
+
+
 def test_a_new_instrument_does_not_continue_the_old_one():
   stage = Stage()
   stage.play(9.5)
@@ -231,6 +248,7 @@ def test_errors_are_covered_and_raised_if_they_do_not_end():
   out = stage.play(20)
   assert [sounds(out, bar) for bar in (2, 4, 6)] == [1, 1, 3]
   assert "generation failed: chunk 2" in stage.said
+  assert len(stage.engine.layers["bass"].pending) <= 1
   stage.generator.fails = set(range(100))
   with pytest.raises(ValueError, match="chunk"):
     stage.play(20)

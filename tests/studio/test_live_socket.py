@@ -341,6 +341,7 @@ def test_messages_that_are_refused_in_a_run(looped):
     for message, reason in (
       ({"kind": "change", "layer": "x", "mute": True}, "layer 'x'"),
       ({"kind": "change", "layer": "bass", "stem": "kazoo"}, "kazoo"),
+      ({"kind": "change", "layer": "bass", "stem": ""}, "stem"),
       ({"kind": "change", "layer": "bass", "seed": -1}, "seed"),
       ({"kind": "change", "layer": "bass", "genre": "techno"}, "genre"),
       ({"kind": "start"} | START, "the run is on"),
