@@ -114,7 +114,7 @@ async def live(socket: WebSocket) -> None:
   """Play along; see `get_live`."""
   stage = _stage(socket)
   await socket.accept()
-  if not stage.take():
+  if not await run_in_threadpool(stage.take):
     await _refuse(
       socket, "a live run is on in another page: stop it first", _BUSY
     )
@@ -165,6 +165,7 @@ async def _play(socket: WebSocket, stage: LiveStage) -> None:
       await socket.send_json(news)
     if run.ended:
       break
+  stage.end()
   await socket.send_json({"kind": "ended", "state": run.state()})
   await socket.close()
 

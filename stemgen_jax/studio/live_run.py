@@ -62,6 +62,9 @@ class LiveRun:
     self.notes = [note for note in notes if note]
     generator, rehearsed = self._generator(plan, model)
     self.plan, self._dtype = plan, generator.dtype
+    self._recording = Recording(
+      folder, [_INPUT, *plan.layers], plan.sample_rate, plan.channels
+    )
     clock = WallClock()
     self._worker = ThreadWorker(clock)
     self.engine = Engine(
@@ -77,9 +80,6 @@ class LiveRun:
       enter=plan.enter,
     )
     self.engine.warm(0, rehearsed.sampling, rehearsed.other)
-    self._recording = Recording(
-      folder, [_INPUT, *plan.layers], plan.sample_rate, plan.channels
-    )
     self._count_in = np.zeros((0, plan.channels), np.float32)
     if plan.grid is not None:
       self._count_in = clicks(plan.grid, plan.count_in, plan.channels)
@@ -182,6 +182,9 @@ class LiveRun:
 
   def stop(self) -> None:
     """End the work; what was played can still be kept."""
+    for layer in self.engine.layers.values():
+      for request in layer.pending:
+        request.cancelled = True  # the model is for others from here on
     self._worker.close()
 
   def close(self) -> None:
@@ -239,8 +242,10 @@ class LiveRun:
       return None, None
     bar = grid.bar_at(self.next) if self.next >= 0 else None
     began = -len(self._count_in) if bar is None else grid.bar(bar)
-    beat = (self.next - began) // grid.beats(1) % grid.beats_per_bar
-    return bar, 1 + int(beat)
+    beat = 1 + (self.next - began) // grid.beats(1)
+    if bar is not None:  # beats(1) is rounded
+      return bar, min(beat, grid.beats_per_bar)
+    return bar, 1 + (beat - 1) % grid.beats_per_bar
 
   def _process(self, count: int, block: Block | None) -> Block:
     sound, start = self.plan.sound, self.engine.position

@@ -10,6 +10,7 @@ from stemgen_jax.studio.live_plan import Plan
 from stemgen_jax.studio.live_run import LiveRun
 from stemgen_jax.studio.studio import Studio
 
+_LEAVING = 8.0  # seconds at most; a chunk that is generated is waited for
 _WAITING = "waiting for the end of the live run"
 
 
@@ -23,21 +24,32 @@ class LiveStage:
   def __init__(self, studio: Studio):
     """Play the song of a studio, with its model."""
     self._studio = studio
-    self._taken = threading.Lock()
+    self._taken, self._ending = threading.Lock(), False
     self.run: LiveRun | None = None
     self._release: Callable[[], object] = lambda: None
 
   @property
   def playing(self) -> bool:
     """Whether a client plays, or prepares to."""
-    return self._taken.locked()
+    return self._taken.locked() and not self._ending
 
   def take(self) -> bool:
-    """Return whether the place was free; it belongs to the caller now."""
-    return self._taken.acquire(blocking=False)
+    """Return whether the place was free; it belongs to the caller now.
+
+    It may take seconds, if the run before is about to end.
+    """
+    taken = self._taken.acquire(timeout=_LEAVING if self._ending else 0)
+    if taken:
+      self._ending = False
+    return taken
+
+  def end(self) -> None:
+    """Let the next client wait for the place, which is about to be left."""
+    self._ending = True
 
   def leave(self) -> None:
     """End the run, if any, and leave the place to others."""
+    self.end()
     if self.run is not None:
       self.run.stop()
     self._release()

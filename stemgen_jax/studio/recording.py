@@ -1,16 +1,16 @@
 """What sounded during a live run, in files without names."""
 
+import errno
 import pathlib
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
 from stemgen_jax.audio import LONGEST, Audio
-
-_BUFFER = 1 << 20  # bytes that are written at once
 
 
 class Recording:
@@ -32,8 +32,10 @@ class Recording:
       channels: number of channels.
     """
     there = next(x for x in (folder, *folder.parents) if x.is_dir())
-    self._files = {
-      name: tempfile.TemporaryFile(dir=there, buffering=_BUFFER)  # noqa: SIM115
+    # Without buffers, whose rest could neither be read nor closed on a full
+    # disk.
+    self._files: dict[str, Any] = {
+      name: tempfile.TemporaryFile(dir=there, buffering=0)  # noqa: SIM115
       for name in names
     }
     self._rate, self._channels = sample_rate, channels
@@ -52,7 +54,9 @@ class Recording:
       size = min(len(next(iter(blocks.values()))), self._most - self.samples)
       try:
         for name, block in blocks.items():
-          self._files[name].write(block[:size].tobytes())
+          data = block[:size].tobytes()
+          if self._files[name].write(data) < len(data):
+            raise OSError(errno.ENOSPC, "no space left")
       except OSError:  # the disk is full: the music continues
         self._most = self.samples
       else:

@@ -227,6 +227,24 @@ def test_one_plays_at_a_time_and_jobs_wait_for_it(looped, steps):
     live.play(BAR)
 
 
+def test_the_next_run_waits_for_a_chunk_of_the_last(looped, steps):
+  with player(looped) as live:
+    live.start()
+    live.play(2 * BAR)
+    steps.hold()
+    live.send(kind="change", layer="bass", again=True)
+    live._socket.send(HEADER.pack(live.next, 100))
+    live._receive("samples")
+    until(lambda: looped.live.run._worker.busy)
+    live.send(kind="stop")
+    live.receive("ended")
+    assert not looped.get("/live")["playing"]
+    with player(looped) as other:
+      other.send(**START | {"bpm": 120})
+      steps.free()
+      other.receive("started")
+
+
 def handshake(client, **headers):
   """The answer to a request for a websocket, with headers as they are."""
   port = int(client.url.rpartition(":")[2])

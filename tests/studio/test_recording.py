@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 
 import numpy as np
 
@@ -41,3 +42,18 @@ def test_it_ends_where_the_disk_is_full(tmp_path, monkeypatch):
   assert (kept.samples, kept.full) == (600, True)
   np.testing.assert_array_equal(kept.read("a").samples, block(1))
   kept.close()
+
+
+def test_what_is_on_a_full_disk_can_be_read(tmp_path):
+  kept = Recording(tmp_path, ["a", "b"], 10_000, 2)
+  before = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (8000, before[1]))
+  try:
+    kept.write({"a": block(1), "b": block(2)})
+    kept.write({"a": block(3), "b": block(4)})
+    assert (kept.samples, kept.full) == (600, True)
+    np.testing.assert_array_equal(kept.read("a").samples, block(1))
+    np.testing.assert_array_equal(kept.read("b").samples, block(2))
+    kept.close()
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -133,7 +133,8 @@ export class Live {
       this.underruns = underruns;
       this.readouts.update(null, underruns);
     }
-    if (now) this.#show(now);
+    // The end of a song sounds after its last state.
+    if (now && this.#phase === "playing") this.#show(now);
   }
 
   /** Show the bar and beat that sound. */
