@@ -31,6 +31,7 @@ router = APIRouter()
 _HEADER = struct.Struct("<qI")  # first sample and number of samples
 _MOST_SAMPLES = 16_384  # of one block
 _PATIENCE = 30.0  # seconds without a message, such as while a computer sleeps
+_PARTING = 2.0  # seconds for the reason of the end
 _BUSY = 1013  # codes of closed websockets
 _UNUSABLE = 1008
 _BUG = 1011
@@ -145,9 +146,8 @@ async def _play(socket: WebSocket, stage: LiveStage) -> None:
     first = None
     if isinstance(message, bytes):
       start, out = _exchanged(run, message)
-      await socket.send_bytes(
-        _HEADER.pack(start, len(out)) + out.astype("<f4").tobytes()
-      )
+      answer = _HEADER.pack(start, len(out)) + out.astype("<f4").tobytes()
+      await _read(socket.send_bytes(answer))
     else:
       try:
         parsed = _parsed(message)
@@ -160,9 +160,10 @@ async def _play(socket: WebSocket, stage: LiveStage) -> None:
         else:
           run.engine.resync()
       except (RequestError, ValueError) as error:
-        await socket.send_json({"kind": "error", "error": _text_of(error)})
+        refused = {"kind": "error", "error": _text_of(error)}
+        await _read(socket.send_json(refused))
     if news := run.news():
-      await socket.send_json(news)
+      await _read(socket.send_json(news))
     if run.ended:
       break
   stage.end()
@@ -251,6 +252,17 @@ async def _soon(message: Awaitable[str | bytes]) -> str | bytes:
     ) from None
 
 
+async def _read(sending: Awaitable[None]) -> None:
+  """Send a message; RequestError if the client does not read."""
+  try:
+    async with asyncio.timeout(_PATIENCE):
+      await sending
+  except TimeoutError:
+    raise RequestError(
+      f"answers were not read for {_PATIENCE:g} s: expected a client that reads"
+    ) from None
+
+
 async def _receive(socket: WebSocket) -> str | bytes:
   """Return the next message; WebSocketDisconnect at the end."""
   message = await socket.receive()
@@ -268,10 +280,11 @@ def _parsed(message: str | bytes) -> Any:
 
 async def _refuse(socket: WebSocket, reason: str, code: int) -> None:
   try:
-    await socket.send_json({"kind": "refused", "error": reason})
-    await socket.close(code)
-  except (RuntimeError, WebSocketDisconnect):  # the client has left
-    pass
+    async with asyncio.timeout(_PARTING):
+      await socket.send_json({"kind": "refused", "error": reason})
+      await socket.close(code)
+  except (RuntimeError, TimeoutError, WebSocketDisconnect):
+    pass  # the client has left, or does not read
 
 
 def _text_of(error: Exception) -> str:

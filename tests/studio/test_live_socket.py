@@ -400,6 +400,16 @@ def test_a_client_that_asks_for_nothing_leaves_its_place(looped, monkeypatch):
   until(lambda: not looped.live.playing)
 
 
+def test_a_client_that_does_not_read_leaves_its_place(looped, monkeypatch):
+  with player(looped) as live:
+    live.start(count_in=0)
+    monkeypatch.setattr(live_routes, "_PATIENCE", 0.3)
+    for number in range(400):
+      live._socket.send(HEADER.pack(number * 16_384, 16_384))
+    until(lambda: not looped.live.playing)
+    assert looped.live.run.next < 400 * 16_384  # more than buffers hold
+
+
 def test_the_end_of_the_server_ends_the_run(folder, model):
   with serving(folder, model) as client:
     client.studio.start(
