@@ -299,6 +299,9 @@ class Continuation:
     samples = request.read(start, max(start, known))
     if self._repeat and stop > request.known:
       period = request.stop - request.start
+      if request.known < period:  # as many bars as there are
+        bar = period // request.bars
+        period = bar * max(1, request.known // bar)
       again = np.arange(request.known, stop) - request.known
       earlier = request.known - period
       # One period before, so often as needed.

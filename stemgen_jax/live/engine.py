@@ -213,6 +213,7 @@ class Engine:
       stop=self.grid.bar(last),
       known=max(0, self._input.end),
       controls=layer.controls,
+      bars=self.options.chunk_bars,
       read=layer.ring.read,
       at=self._clock.now(),
     )
@@ -255,8 +256,7 @@ class Engine:
       return
     request, chunk, passes = done.result
     layer = self.layers[request.layer]
-    if request in layer.pending:
-      layer.pending.remove(request)
+    layer.pending = [x for x in layer.pending if x is not request]
     if request.cancelled or chunk is None:  # `render` finds it missing
       return
     self.failures = []

@@ -9,12 +9,20 @@ from jaxtyping import Float32
 from stemgen_jax.live.stream import BLOCK
 
 Block = Float32[np.ndarray, "n c"]
+_MOST = 8.0  # 18 dB above full scale
+
+
+def usable(samples: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
+  """Return samples with 0 for those that are not finite, of usual size."""
+  found = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+  return found.clip(-_MOST, _MOST)
 
 
 def read(file: BinaryIO, channels: int, *, floats: bool) -> Iterator[Block]:
   """Yield blocks of interleaved little-endian samples until the file ends.
 
-  An incomplete last sample is ignored. Samples that are not finite are 0.
+  An incomplete last sample is ignored. Samples that are not finite are 0, and
+  none exceeds full scale by more than 18 dB.
 
   Args:
     file: the pipe; reading waits for it.
@@ -28,7 +36,7 @@ def read(file: BinaryIO, channels: int, *, floats: bool) -> Iterator[Block]:
     samples = np.frombuffer(data[:whole], dtype).reshape(-1, channels)
     block = samples.astype(np.float32) / (1.0 if floats else 32768.0)
     if len(block):
-      yield np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
+      yield usable(block)
 
 
 def writer(file: Any, *, floats: bool) -> Callable[[Block], None]:

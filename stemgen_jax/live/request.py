@@ -44,6 +44,7 @@ class Request:
     stop: sample where it ends.
     known: samples of the context that are known; those after it are not.
     controls: see `Controls`.
+    bars: number of bars of the chunk.
     read: function of two samples that returns the context between them,
       [n, c].
     at: when it was requested, by the clock.
@@ -58,6 +59,7 @@ class Request:
   known: int
   controls: Controls
   read: Callable[[int, int], Float32[np.ndarray, "n c"]]
+  bars: int = 1
   at: float = 0.0
   voices: tuple[Voice, ...] = ()
   cancelled: bool = False

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Body, Request, WebSocket
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketDisconnect
 
+from stemgen_jax.live import pcm
 from stemgen_jax.studio import live_plan, notices
 from stemgen_jax.studio.errors import RequestError
 from stemgen_jax.studio.jobs import StoppedError
@@ -236,8 +237,7 @@ def _exchanged(run: LiveRun, message: bytes) -> tuple[int, Block]:
     raise RequestError(f"{size} bytes of samples: expected {expected}")
   if expected:
     block = np.frombuffer(message, "<f4", offset=_HEADER.size)
-    block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
-    block = block.reshape(count, channels).clip(-8, 8).astype(np.float32)
+    block = pcm.usable(block).reshape(count, channels).astype(np.float32)
   return start, run.exchange(start, count, block)
 
 

@@ -97,4 +97,5 @@ class Loading:
       self.stage = "compiling, once per machine" if cold else "preparing"
       with contextlib.suppress(Exception):  # the first user raises it again
         self._warm(model)
-    self.stage = "waiting for another user of the model"
+      # Before another user has the model, and perhaps a stage of its own.
+      self.stage = "waiting for another user of the model"

@@ -218,6 +218,19 @@ def test_the_future_of_the_context_does_not_matter(calls, options):
   assert ("sees 0.2 s of known context" in notes) == unknown
 
 
+def test_as_many_bars_repeat_as_are_known():
+  def ramp(start, stop):
+    assert start >= 0
+    return np.arange(start, stop, dtype=np.float32)[:, None]
+
+  generator = continuation(model(), future="repeat")
+  chunk = dataclasses.replace(request(ramp, known=3000), bars=2)
+  samples = generator._samples(chunk, 0, 100)[:, 0]
+  np.testing.assert_array_equal(samples[:3000], np.arange(3000))
+  again = np.tile(np.arange(3000 - 2048, 3000), 3)[:5000]
+  np.testing.assert_array_equal(samples[3000:], again)
+
+
 def test_silence_is_encoded_as_far_as_it_differs(calls):
   codec, lengths = BlurredCodec(), []
   encode = codec.encode

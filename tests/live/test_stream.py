@@ -1,12 +1,13 @@
 """Inputs that are slow, fast, interrupted, or in another tempo."""
 
+import io
 import re
 
 import numpy as np
 import pytest
 from fake_generator import Stage
 
-from stemgen_jax.live import display
+from stemgen_jax.live import display, pcm
 from stemgen_jax.live.grid import Grid
 from stemgen_jax.live.options import Options
 
@@ -112,3 +113,10 @@ def test_a_grid_that_starts_later():
   stage.engine._begin()
   stage.play(12)
   assert stage.generator.requests[0].start == 4700
+
+
+def test_pcm_of_any_numbers_is_usable():
+  numbers = [1.5, float("nan"), float("inf"), -1e30]
+  file = io.BytesIO(np.array(numbers, "<f4").tobytes() + b"rest"[:3])
+  (block,) = pcm.read(file, 1, floats=True)
+  np.testing.assert_array_equal(block[:, 0], [1.5, 0, 0, -8])

@@ -403,7 +403,9 @@ def test_a_client_that_asks_for_nothing_leaves_its_place(looped, monkeypatch):
 def test_a_client_that_does_not_read_leaves_its_place(looped, monkeypatch):
   with player(looped) as live:
     live.start(count_in=0)
+    live._socket.close_timeout = 0.1  # of this client
     monkeypatch.setattr(live_routes, "_PATIENCE", 0.3)
+    monkeypatch.setattr(live_routes, "_PARTING", 0.1)
     for number in range(400):
       live._socket.send(HEADER.pack(number * 16_384, 16_384))
     until(lambda: not looped.live.playing)

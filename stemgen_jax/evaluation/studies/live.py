@@ -199,6 +199,7 @@ def _live(
       controls=Controls(
         stem=example.category, genre=conditions.get("genre", ""), seed=seed
       ),
+      bars=stop - start,
       read=read,
       voices=line.voices,
     )
