@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import signal
+import sys
+from typing import Any
 
 import pytest
 import random_codec
@@ -22,14 +24,14 @@ pytestmark = [
 
 NAME = "encodec_32khz"
 SMALL = {"filters": 8, "latent": 16}  # of the published levels and codes
-ROWS = ("both", "none joint", "both drawn")
+ROWS = ("both drawn", "none joint")
 
 
 def run(*arguments):
   assert command.main(list(map(str, arguments))) == 0
 
 
-def test_from_slakh_to_its_tables_and_a_stem(tmp_path, monkeypatch):
+def test_from_slakh_to_its_tables_and_a_stem(tmp_path, monkeypatch, capsys):
   config = dataclasses.replace(published.CONFIGS[NAME], **SMALL)
   monkeypatch.setitem(published.CONFIGS, NAME, config)
   network = random_codec.random_network(NAME, **SMALL, codes_per_level=2048)
@@ -46,26 +48,28 @@ def test_from_slakh_to_its_tables_and_a_stem(tmp_path, monkeypatch):
     *("--segment_seconds=4", "--pairs=4", "--workers=0"),
   )
 
-  def train(steps):
-    return Training(
-      data,
-      out,
-      f"--config={ROOT / 'configs/slakh.py'}",
-      f"--config.steps={steps}",
-      "--config.model.window=100",
-      # Of the third and fourth level: a tuple extends the one before.
-      "--config.mask.level_weights=(0.2, 0.1)",
-    )
-
-  first = train(100_000)
+  first = Training(
+    data,
+    out,
+    f"--config={ROOT / 'configs/slakh.py'}",
+    "--config.steps=100000",
+    "--config.model.window=100",
+    "--config.mask.level_weights=(0.4, 0.3, 0.2, 0.1)",
+  )
   saved = out / "checkpoints"
   assert first.wait_for(
     lambda: saved.is_dir() and any(x.name.isdigit() for x in saved.iterdir())
   ), first.end()
   first.process.send_signal(signal.SIGKILL)
   first.end()
-  code, printed, err = train(last := first.steps() + 20).end()
-  assert code == 0, err
+  last = first.steps() + 20
+  began: Any = first.process.args
+  # On one of this process's devices.
+  again = [*began[3:], f"--config.steps={last}", "--config.mesh_data=1"]
+  sys.modules.pop("stemgen_jax.apps.train", None)  # as in a new process
+  monkeypatch.setattr(sys, "argv", ["stemgen-jax", *again])
+  run(*again)
+  printed = capsys.readouterr().out
   assert "resuming from step " in printed
   assert f"trained {last} steps" in printed
 
@@ -82,7 +86,7 @@ def test_from_slakh_to_its_tables_and_a_stem(tmp_path, monkeypatch):
   found = json.loads((results / "decoding.json").read_text())
   assert (found["examples"], found["songs"], found["seeds"]) == (2, 2, 1)
   # Four levels; eq. 3 has three branches, the joint prediction one.
-  assert [found["rows"][x]["passes"] for x in ROWS] == [12, 4, 12]
+  assert [found["rows"][x]["passes"] for x in ROWS] == [12, 4]
   recipe = json.loads((results / "recipe.json").read_text())
   assert recipe["codec_backend"] == "transformers"
 
