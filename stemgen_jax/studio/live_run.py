@@ -281,6 +281,6 @@ class LiveRun:
       seconds=seconds,
       future=plan.future,
     )
-    slack = grid.beats(plan.options.slack_beats) / plan.sample_rate
-    self.notes += generator.notes(slack)
+    slack = grid.beats(plan.options.slack_beats) + plan.options.lag
+    self.notes += generator.notes(slack / plan.sample_rate)
     return generator, generator.rehearse(seconds, stem)

@@ -97,6 +97,24 @@ def test_layers_play_around_a_loop_and_are_kept(client, page):
   page.wait("document.querySelector('.lane:nth-child(2) .take.accepted')")
 
 
+def test_a_run_is_cancelled_while_it_is_prepared(client, page, steps):
+  client.studio.start(
+    lambda folder: Session.create(folder, music(0.75), name="beat", loop=True)
+  )
+  page.click(".tabs button", "Live")
+  choose(page, "Beats per minute", 320)
+  steps.hold()
+  page.click(".live-start", "Start")
+  page.wait("document.querySelector('.live-line').innerText.match(/preparing/)")
+  page.click(".live-start", "Cancel")
+  steps.free()
+  page.wait(IDLE)
+  assert "lost" not in page.evaluate(
+    "document.querySelector('#status').innerText"
+  )
+  until(lambda: not client.live.playing)
+
+
 # Sample n of the stream is 1 + n, of both channels. The rest comes after a gap.
 WORKLET = """(async () => {
   const context = new OfflineAudioContext(2, 8000, 8000);

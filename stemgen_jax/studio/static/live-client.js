@@ -89,13 +89,22 @@ export class LiveClient {
       const socket = new WebSocket(`ws://${location.host}/live`);
       this.#socket = socket;
       socket.binaryType = "arraybuffer";
-      socket.onopen = () => this.send(message);
+      // It may be stopped while the browser asks for the microphone.
+      socket.onopen = () =>
+        this.stopped ? socket.close() : this.send(message);
       socket.onmessage = ({ data }) => {
         if (data instanceof ArrayBuffer) this.#play(data);
         else this.#take(JSON.parse(data), resolve, reject);
       };
       socket.onclose = () => {
-        if (!this.#done) this.#fail(new Fault(LOST), reject);
+        if (this.#done) return;
+        if (!this.stopped) this.#fail(new Fault(LOST), reject);
+        else {
+          this.#done = true; // before it had started
+          this.#close();
+          this.on.ended(null, null);
+          resolve();
+        }
       };
     });
   }
