@@ -34,6 +34,7 @@ if ! running; then
   source launch/environment.sh demo
   pip install -q -e '.[train]' 'jax[tpu]' -c launch/constraints.txt
   rm -f "$state/code"
+  : >"$state/log" # now: `tail` may look before the run begins
   # A session of its own outlives the connection. SIGTERM is for all of it, but
   # its shell stays to note the exit code.
   # shellcheck disable=SC2016
