@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from stemgen_jax import categories
+from stemgen_jax import audio, categories
 from stemgen_jax.audio import Audio
 from stemgen_jax.generation.request import GenerationRequest
 from stemgen_jax.generation.stemgen import StemGen
@@ -215,6 +215,8 @@ class LiveRun:
     lag = self.plan.options.lag
     if self._recording.samples <= lag:
       raise ConflictError("nothing was played yet")
+    seconds = (self._recording.samples - lag) / self.plan.sample_rate
+    audio.check_seconds(seconds, "the performance")
 
     def create(folder: pathlib.Path) -> Session:
       first = self._recording.read(_INPUT, lag)

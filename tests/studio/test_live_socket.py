@@ -170,6 +170,9 @@ def test_what_was_played_is_kept(looped):
     live.start(layers=[{"stem": "bass"}, {"stem": "piano", "seed": 5}])
     live.play(0)
     looped.post("/live/keep", {"what": "layers"}, 409)
+    live.play(100)
+    looped.post("/live/keep", {"what": "performance"}, 400)
+    assert looped.studio.opened is not None
     live.play(4 * BAR)
     bass = live.sound[BAR + FADE : 2 * BAR]
     live.send(kind="stop")
