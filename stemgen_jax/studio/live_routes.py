@@ -126,8 +126,10 @@ async def live(socket: WebSocket) -> None:
   except WebSocketDisconnect:
     pass
   except (RequestError, ValueError, OSError, MemoryError) as error:
+    stage.end()
     await _refuse(socket, _text_of(error), _UNUSABLE)
   except Exception as error:
+    stage.end()
     traceback.print_exc(file=sys.stderr)
     reason = f"this is a bug in stemgen-jax ({type(error).__name__}: {error})"
     await _refuse(socket, f"{reason}; its trace is in the terminal", _BUG)
