@@ -24,6 +24,9 @@ from stemgen_jax.live.request import Controls, Generated, Generator
 if TYPE_CHECKING:
   from stemgen_jax.generation.stemgen import StemGen
 
+_NOT_OF_LOOPS = ("bars", "first_beat", "follow")
+"""Flags that a loop, which is one chunk from bar 1, leaves without effect."""
+_MOST_GAIN_DB = 120.0
 _WITH = {
   "repeats": "loop",
   "change_every": "loop",
@@ -67,6 +70,18 @@ def _checked(values: flags.FlagValues) -> Plan:
   for name, owner in _WITH.items():
     if values[name].present and not values[owner].value:
       raise ValueError(f"--{name}: expected with --{owner}")
+  for name in _NOT_OF_LOOPS:
+    if values.loop and values[name].present:
+      raise ValueError(f"--{name}: expected without --loop, which is one chunk")
+  if values.beats_per_bar < 1:
+    raise ValueError(
+      f"--beats_per_bar={values.beats_per_bar}: expected 1 or more"
+    )
+  if not abs(values.gain_db) <= _MOST_GAIN_DB:  # also NaN
+    raise ValueError(
+      f"--gain_db={values.gain_db:g}: expected "
+      f"{-_MOST_GAIN_DB:g} to {_MOST_GAIN_DB:g}"
+    )
   if (values.context is None) == (values.device is None):
     raise ValueError(
       "give either --context=FILE, or --device=default for a sound card"

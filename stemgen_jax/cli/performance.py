@@ -141,6 +141,7 @@ def play(
         monitor=values.monitor,
         advance=_advance(values, plan, engine, time, show),
       )
+      _warn(engine, values, plan)  # unless Ctrl-C was its end
   if level.peak > 1 and values.bits != "float":
     most = values.gain_db - audio.to_db(level.peak) - 0.1
     print(
@@ -148,6 +149,28 @@ def play(
       file=sys.stderr,
     )
   return engine.figures, why
+
+
+def _warn(engine: Engine, values: flags.FlagValues, plan: Plan) -> None:
+  """Print what the performance was too short for."""
+  if not engine.figures.on_time + engine.figures.late:
+    seconds = engine.position / engine.sample_rate
+    longer = "more --repeats" if values.loop else "longer music"
+    known = "" if values.bpm or values.loop else ", or --bpm"
+    print(
+      f"warning: no chunk entered in {seconds:.1f} s: expected {longer}{known}",
+      file=sys.stderr,
+    )
+  if engine.grid is None:
+    return
+  last = engine.grid.first_bar_from(engine.position) - 1
+  # --change_every ends in time: these are lines of --script.
+  if after := [bar + 1 for bar, _ in plan.script if bar > last]:
+    print(
+      f"warning: {len(after)} changes of --script, from bar {after[0]}, are "
+      f"after the end, bar {last + 1}",
+      file=sys.stderr,
+    )
 
 
 def _advance(

@@ -58,9 +58,14 @@ def read_script(
     ValueError: a line is not as described.
   """
   path = pathlib.Path(path)
+  if path.is_dir():
+    raise IsADirectoryError(f"{path} is a folder: expected a script")
   if not path.is_file():
     raise FileNotFoundError(f"no such file: {path}{disk.similar(path)}")
-  text = path.read_text(encoding="utf-8")
+  try:
+    text = path.read_text(encoding="utf-8")
+  except UnicodeDecodeError:
+    raise ValueError(f"{path}: not text in UTF-8; expected a script") from None
   found = []
   for number, line in enumerate(text.splitlines(), 1):
     line = line.partition("#")[0].strip()

@@ -116,6 +116,21 @@ def test_a_gain_and_a_warning_if_the_output_is_clipped(run, capsys):
   assert 0.95 < np.abs(soundfile.read("a.wav")[0]).max() < 1
 
 
+def test_music_that_is_too_short_is_reported(run, tmp_path, capsys):
+  soundfile.write("short.wav", beat(8), RATE)
+  (tmp_path / "song.txt").write_text("2 bass mute\n4 bass mute\n5 bass mute\n")
+  code = __main__.main(["live", "--context=short.wav", "--out=a.wav"])
+  assert code == 0
+  err = capsys.readouterr().err
+  assert "no chunk entered in 8.0 s: expected longer music, or --bpm" in err
+  known = ("--bpm=120", "--script=song.txt")
+  code = __main__.main(["live", "--context=short.wav", "--out=b.wav", *known])
+  assert code == 0
+  err = capsys.readouterr().err
+  assert "no chunk entered" not in err
+  assert "1 changes of --script, from bar 5, are after the end, bar 4" in err
+
+
 def test_layers_change_around_a_loop(run, tmp_path):
   (tmp_path / "song.txt").write_text(
     "# bar, change\n5 bass mute\n\n6 bass unmute  # again\n"
@@ -254,11 +269,16 @@ LOOP = ("--context=loop.wav", "--out=x.wav", "--loop")
     ([*FILE, "--bpm=1000"], "tempo 1000 bpm: expected 20 to 400"),
     ([*FILE, "--slack=9"], "--slack=9: expected above 0, at most the 8"),
     ([*FILE, "--bars=0"], "--bars=0: expected 1 or more"),
+    ([*FILE, "--beats_per_bar=0"], "--beats_per_bar=0: expected 1 or more"),
+    ([*FILE, "--gain_db=nan"], "--gain_db=nan: expected -120 to 120"),
+    ([*LOOP, "--bars=1"], "--bars: expected without --loop"),
     ([*FILE, "--genre=techno"], "--genre=techno: the weights demo have no"),
     ([*FILE, "--repeats=2"], "--repeats: expected with --loop"),
     ([*FILE, "--device=0"], "give either --context=FILE, or --device"),
     ([*FILE, "--count_in=2"], "--count_in: expected with --device"),
     ([*FILE, "--script=no.txt"], "no such file: no.txt"),
+    ([*FILE, "--script=."], ". is a folder: expected a script"),
+    ([*FILE, "--script=mix.wav"], "mix.wav: not text in UTF-8"),
     ([*FILE, "--script=bad.txt"], "bad.txt, line 2: 'bass loud': unknown"),
     ([*FILE, "--script=bar.txt"], "bar.txt, line 1: bar '0'"),
     ([*LOOP, "--bpm=100"], "loop.wav: 3.3 beats at 100 bpm; expected whole"),
