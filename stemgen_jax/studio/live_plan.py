@@ -15,6 +15,8 @@ from stemgen_jax.studio.live_bodies import LiveLayer, LiveStart
 from stemgen_jax.studio.open_song import OpenSong
 
 _SLACK = 4.0  # beats
+# Seconds; 64 bars at 120 bpm. Three chunks of all layers are kept in memory.
+_LONGEST_CHUNK = 128.0
 
 
 class Plan(NamedTuple):
@@ -82,6 +84,11 @@ def plan(start: LiveStart, song: OpenSong | None) -> Plan:
   slack = float(bars * start.beats_per_bar) if loop else _SLACK
   slack = min(slack, float(bars * start.beats_per_bar))
   chunk = bars * start.beats_per_bar * 60 / (grid.bpm if grid else 120)
+  if not loop and chunk > _LONGEST_CHUNK:
+    raise RequestError(
+      f"bars={bars}: chunks of {chunk:g} s; expected at most "
+      f"{_LONGEST_CHUNK:g} s: fewer bars"
+    )
   options = Options(
     # Chunks may wait for each other for their slack.
     memory=max(30.0, 3 * chunk),

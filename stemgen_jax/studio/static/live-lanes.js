@@ -128,8 +128,10 @@ class LiveLane {
     if (free(this.stem)) this.stem.value = stem;
     if (free(this.seed)) this.seed.value = seed;
     const preset = this.preset ?? MOST_GUIDANCE / 2;
-    this.guidance.value = guidance ?? preset;
-    setText(this.shown, guidance === null ? "preset" : String(guidance));
+    if (!this.guidance.matches(":active")) {
+      this.guidance.value = guidance ?? preset; // not while it is dragged
+      setText(this.shown, guidance === null ? "preset" : String(guidance));
+    }
     this.color = colorOf(stem);
     this.dot.style.background = this.color;
     this.element.style.setProperty("--color", this.color);
