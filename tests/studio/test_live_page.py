@@ -97,7 +97,7 @@ def test_layers_play_around_a_loop_and_are_kept(client, page):
   page.wait("document.querySelector('.lane:nth-child(2) .take.accepted')")
 
 
-def test_a_run_is_cancelled_while_it_is_prepared(client, page, steps):
+def test_a_run_is_cancelled_while_it_is_prepared(browser, client, page, steps):
   client.studio.start(
     lambda folder: Session.create(folder, music(0.75), name="beat", loop=True)
   )
@@ -106,9 +106,15 @@ def test_a_run_is_cancelled_while_it_is_prepared(client, page, steps):
   steps.hold()
   page.click(".live-start", "Start")
   page.wait("document.querySelector('.live-line').innerText.match(/preparing/)")
+  other = browser.open(f"{client.url}/#live")
+  elsewhere = "document.querySelector('.live-panel > .note').checkVisibility()"
+  other.wait(elsewhere)
   page.click(".live-start", "Cancel")
   steps.free()
   page.wait(IDLE)
+  other.wait(f"!{elsewhere}")
+  assert other.errors == []
+  other.close()
   assert "lost" not in page.evaluate(
     "document.querySelector('#status').innerText"
   )

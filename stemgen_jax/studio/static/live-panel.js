@@ -24,6 +24,7 @@ export class LivePanel {
   #input = "song";
   #preset = "fast";
   #drawn = "";
+  #keeping = false;
 
   constructor(onkeep) {
     this.onkeep = onkeep;
@@ -142,7 +143,8 @@ export class LivePanel {
 
   /** Add what happened; `entered`: there is something to keep. */
   log({ events, recorded, recording }, entered) {
-    this.keepLayers.disabled = this.keepAll.disabled = !entered;
+    this.keepLayers.disabled = this.keepAll.disabled =
+      !entered || this.#keeping;
     const time = `${clock(recorded).slice(0, -3)}${recording ? "" : ", no more"}`;
     setText(this.keepTitle, `Keep what was played (${time})`);
     for (const text of events) {
@@ -155,10 +157,16 @@ export class LivePanel {
 
   /** Show what can be kept; `elsewhere`: another page plays. */
   keepable(kept, elsewhere) {
-    this.keepLayers.disabled = this.keepAll.disabled = false;
+    this.keep(this.#keeping);
     show(this.kept, kept.length > 0);
     show(this.keepLayers, kept.includes("layers"));
     show(this.busy, elsewhere);
+  }
+
+  /** Disable the buttons while something is being kept. */
+  keep(keeping) {
+    this.#keeping = keeping;
+    this.keepLayers.disabled = this.keepAll.disabled = keeping;
   }
 
   #keepButton(what, text, given) {

@@ -11,11 +11,13 @@ import * as player from "./player.js";
 import { attempt, state, tell, update } from "./store.js";
 
 const BEATS = 4; // of a bar, before the server has stated them
+const AGAIN = 2000; // milliseconds until the server is asked again
 const READY = "Press Start, or Space";
 
 export class Live {
   #client = null;
   #phase = "idle"; // "idle", "preparing", "playing"
+  #again = 0; // timer while another page plays
   #asked = null; // id of the song that `#kept` is about
 
   constructor(element) {
@@ -163,7 +165,10 @@ export class Live {
   #askKept() {
     return attempt(async () => {
       const { can_keep: kept, playing } = await get("/live");
-      this.panel.keepable(kept, playing && this.#phase === "idle");
+      const elsewhere = playing && this.#phase === "idle";
+      this.panel.keepable(kept, elsewhere);
+      clearTimeout(this.#again);
+      if (elsewhere) this.#again = setTimeout(() => this.#askKept(), AGAIN);
     });
   }
 
@@ -174,7 +179,10 @@ export class Live {
   #keep(what) {
     return attempt(async () => {
       tell("Keeping what was played", "busy");
-      const song = await post("/live/keep", { what });
+      this.panel.keep(true); // a second click would add all layers twice
+      const song = await post("/live/keep", { what }).finally(() =>
+        this.panel.keep(false),
+      );
       receive(song);
       const where = what === "layers" ? "this song" : `the song ${song.name}`;
       const names = song.kept.map((name) => name.replaceAll("_", " "));
