@@ -222,13 +222,19 @@ class LiveRun:
       first = self._recording.read(_INPUT, lag)
       name = "Loop" if self.plan.loop else "Input"
       session = Session.create(folder, first, name=name)
-      for name, layer in self.engine.layers.items():
-        if self._has_sounded(name):
-          sound = self._recording.read(name)
-          sound = Audio(sound.samples[: len(first.samples)], sound.sample_rate)
-          session.add_audio(
-            sound, name=f"{titled(name)}, live", category=layer.controls.stem
-          )
+      try:
+        for name, layer in self.engine.layers.items():
+          if self._has_sounded(name):
+            sound = self._recording.read(name)
+            samples = sound.samples[: len(first.samples)]
+            session.add_audio(
+              Audio(samples, sound.sample_rate),
+              name=f"{titled(name)}, live",
+              category=layer.controls.stem,
+            )
+      except BaseException:
+        session.close()
+        raise
       return session
 
     return create

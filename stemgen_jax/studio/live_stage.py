@@ -110,9 +110,7 @@ class LiveStage:
       )
     if body.what == "layers":
       return run.keep_layers(studio.song.session)
-    create = run.performance()
-    studio.close_song()
-    studio.start(create)
+    studio.replace(run.performance())
     return [layer.name for layer in studio.song.session.song.layers]
 
   def close(self) -> None:

@@ -87,6 +87,17 @@ class Studio:
     self.changed("song")
     self.changed("jobs")
 
+  def replace(self, create: Callable[[pathlib.Path], Session]) -> None:
+    """Start a song in place of the present one, which stays if that fails."""
+    with self._lock:
+      folder = self._folder if self._song is None else self._unused()
+      song = self._opened(create(folder), new=True)
+      old, self._song, self._folder = self._song, song, folder
+      if old is not None:
+        old.close()
+    self.changed("song")
+    self.changed("jobs")
+
   def close_song(self) -> None:
     """Leave the song, which stays in its folder."""
     with self._lock:

@@ -161,7 +161,7 @@ def test_layers_enter_and_change_at_the_stated_bars(looped):
   assert {"dtype", "p50", "p95", "p99", "slack", "passes"} < ended.keys()
 
 
-def test_what_was_played_is_kept(looped):
+def test_what_was_played_is_kept(looped, folder, monkeypatch):
   assert looped.get("/live")["state"] is None
   looped.post("/live/keep", {"what": "layers"}, 409)
   with player(looped) as live:
@@ -190,8 +190,12 @@ def test_what_was_played_is_kept(looped):
   id = looped.post("/jobs", {"kind": "vary", "clip": clip["number"]}, 202)["id"]
   assert looped.wait(id)["state"] == "done"
 
+  with monkeypatch.context() as full:
+    full.setattr(Session, "add_audio", lambda *_, **__: folder.read_bytes())
+    looped.post("/live/keep", {"what": "performance"}, 500)
+  assert looped.get("/song")["name"] == "song"  # it stays open
   song = looped.post("/live/keep", {"what": "performance"})
-  assert (song["name"], song["loop"]) == ("song-2", False)
+  assert (song["name"], song["loop"]) == ("song-3", False)
   assert song["seconds"] == 4 * BAR / 8000
   titles = [layer["title"] for layer in song["layers"]]
   assert titles == ["Loop", "Bass, live", "Piano, live"]
