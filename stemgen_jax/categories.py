@@ -280,6 +280,45 @@ def role_id(role: str, category: str) -> int:
   return ROLES.index(role) if role else len(ROLES)
 
 
+def kind_field(conditions: Collection[str]) -> str:
+  """Return what a stem of weights is named by: "stem", "role" or "genre".
+
+  That is the instrument, "stem", unless the weights lack this condition and
+  have another one.
+
+  Args:
+    conditions: names of the conditions of the weights.
+  """
+  if "category" in conditions:
+    return "stem"
+  return next((x for x in ("role", "genre") if x in conditions), "stem")
+
+
+def kinds(conditions: Collection[str]) -> tuple[str, ...]:
+  """Return the instruments, roles or genres that name stems of weights."""
+  known = {"stem": CATEGORIES, "role": ROLES, "genre": GENRES}
+  return known[kind_field(conditions)]
+
+
+def parse_kind(name: str, conditions: Collection[str]) -> str:
+  """Return the instrument, role or genre that `name` means.
+
+  Args:
+    name: name of a stem.
+    conditions: names of the conditions of the weights, see `kind_field`.
+
+  Raises:
+    ValueError: unknown name.
+  """
+  parsers = {"stem": parse_stem, "role": parse_role, "genre": parse_genre}
+  return parsers[kind_field(conditions)](name)
+
+
+def kind(stem: str, role: str, genre: str) -> str:
+  """Return the name of a stem: instrument, or else role, genre or "stem"."""
+  return stem or role or genre or "stem"
+
+
 def category_id(name: str) -> int:
   """Return the id of the category that `name` means."""
   return CATEGORIES.index(parse_category(name))

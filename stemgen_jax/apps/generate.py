@@ -44,7 +44,12 @@ _add.time("seconds", None, "Without --context: start from nothing, this long.")
 _add.bool(
   "loop", False, "The context is one period of a loop, and so is the stem."
 )
-_add.string("stem", "bass", "The instrument to generate; also --instrument.")
+_add.string(
+  "stem",
+  None,
+  "The instrument to generate; also --instrument. Default: bass. Weights "
+  "without instruments have --role instead.",
+)
 _add.alias("instrument", "stem")
 _add.string(
   "genre",

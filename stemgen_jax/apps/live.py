@@ -88,7 +88,12 @@ _add.integer("count_in", 1, "With --device and --bpm: bars of clicks before.")
 _add.integer("sample_rate", 48000, "Of PCM and of a sound card, in Hz.")
 _add.integer("channels", 2, "Of PCM and of a sound card.")
 _add.string("genre", "", "As stemgen-jax generate --genre.")
-_add.string("role", "", "As stemgen-jax generate --role.")
+_add.list(
+  "role",
+  [],
+  "As stemgen-jax generate --role. Weights without instruments have a layer "
+  "for each role, and no --stem.",
+)
 _add.integer("seed", 0, "Seed of all layers.")
 _add.enum(
   "bits", "24", ["16", "24", "float"], "Of --out; PCM is 16 unless float."

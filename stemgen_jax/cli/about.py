@@ -3,12 +3,16 @@
 import textwrap
 
 from stemgen_jax import categories
-from stemgen_jax.generation.exported import instruments
+from stemgen_jax.generation import exported
 
 
 def instruments_help(weights: str) -> str:
   """Return the lists of instruments for the help of a command."""
-  known = instruments(weights)
+  conditions = exported.conditions(weights) or ()
+  if (field := categories.kind_field(conditions)) != "stem":
+    listed = _wrapped(list(categories.kinds(conditions)))
+    return "\n".join([f"--{field} of --weights={weights}:", *listed])
+  known = exported.instruments(weights)
   others = [x for x in categories.CATEGORIES if x not in known]
   lines = [f"instruments of --weights={weights}:", *_wrapped(known)]
   if others:

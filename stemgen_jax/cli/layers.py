@@ -139,7 +139,10 @@ def _check(values: flags.FlagValues) -> None:
       "or --solo"
     )
   if values.add:
-    categories.parse_stem(values.add)
+    known = exported.conditions(values.weights)
+    # Of weights that are not here yet, either is possible.
+    if known is not None or values.add not in categories.ROLES:
+      categories.parse_kind(values.add, known or ())
   if values.regenerate is not None and not values.regions:
     raise ValueError(
       "--regenerate: expected with --regions, such as --regions=1.5-4"
@@ -240,7 +243,7 @@ def _next(values: flags.FlagValues, song: Song, new: list[Clip]) -> str:
     if song.is_stale(layer):
       return next_steps.command([*words, f"--refresh={layer.name}", *model])
   have = [layer.category for layer in song.layers]
-  left = [x for x in exported.instruments(values.weights) if x not in have]
+  left = [x for x in exported.kinds(values.weights) if x not in have]
   if not left:
     return next_steps.command([*words, f"--export={values.session}_files"])
   return next_steps.command([*words, f"--add={left[0]}", *model])

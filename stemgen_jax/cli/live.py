@@ -1,6 +1,7 @@
 """Run the command that generates stems while the music plays."""
 
 import contextlib
+import dataclasses
 import pathlib
 import sys
 from collections.abc import Iterator
@@ -8,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from stemgen_jax import audio, categories, disk
+from stemgen_jax import audio, categories, disk, paths
 from stemgen_jax.audio import Audio, tempo
 from stemgen_jax.cli import music, performance, takes
 from stemgen_jax.cli.flags import settings
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.cli.flags.takes import BITS
 from stemgen_jax.cli.performance import PIPE, Plan
+from stemgen_jax.generation import exported
 from stemgen_jax.generation.request import GenerationRequest
 from stemgen_jax.live import beats, commands, link
 from stemgen_jax.live.grid import Grid
@@ -44,16 +46,19 @@ def run(values: flags.FlagValues) -> None:
   with contextlib.ExitStack() as stack:
     if values.out == PIPE:  # standard output is for samples
       stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+    if not values["stem"].present and values.weights.startswith(paths.HUB):
+      takes.check_weights(values)  # the default depends on their conditions
     plan = _checked(values)
     how = settings.parse(values)
     takes.check_weights(values)
-    requests = list(_requests(values, plan))
+    requests = list(_requests(plan))
     for request in requests:
-      takes.check_conditions(values, request)
+      takes.for_weights(values, request)
     stemgen = takes.load(values)[0]
     with takes.flags_in_errors(values):
-      for request in requests:  # of runs, which are not exported
-        request.check_conditions(stemgen.config.conditions, values.weights)
+      for request in requests:
+        request.for_weights(stemgen.config.conditions, values.weights)
+    plan = plan._replace(conditions=stemgen.config.conditions)
     _warn(plan, stemgen)
     generator, rehearsed = _generator(values, plan, stemgen, how)
     figures, why = performance.play(values, plan, generator, rehearsed)
@@ -95,7 +100,10 @@ def _checked(values: flags.FlagValues) -> Plan:
       "--untimed: expected with --context=FILE, not in real time"
     )
   layers = _layers(values)
-  script = commands.read_script(values.script, layers) if values.script else []
+  script = []
+  if values.script:
+    known = exported.conditions(values.weights)
+    script = commands.read_script(values.script, layers, known)
   out = _out(values)
   sound, rate, channels = None, values.sample_rate, values.channels
   if values.context in (None, PIPE):
@@ -168,17 +176,34 @@ def _check_link(values: flags.FlagValues) -> None:
 
 
 def _layers(values: flags.FlagValues) -> dict[str, Controls]:
-  names = [name.strip() for name in values.stem if name.strip()]
-  if not names or len(set(names)) < len(names):
+  """Return a layer for each instrument, or role of weights without them."""
+  known = exported.conditions(values.weights) or ()
+  named = values["stem"].present or categories.kind_field(known) == "stem"
+  flag = "stem" if named else "role"
+  given = values.stem if named else values.role
+  names = [name.strip() for name in given if name.strip()]
+  if (named and not names) or len(set(names)) < len(names):
     raise ValueError(
-      f"--stem={','.join(values.stem)}: expected instruments, each once"
+      f"--{flag}={','.join(given)}: expected "
+      f"{'instruments' if named else 'roles'}, each once"
     )
   if not 0 <= values.seed < 2**32:
     raise ValueError(f"--seed={values.seed}: expected 0 to {2**32 - 1}")
   genre = categories.parse_genre(values.genre) if values.genre else ""
+  roles = [categories.parse_role(x) for x in values.role] or [""]
+  plain = Controls(stem="", genre=genre, seed=values.seed)
+  if not named:
+    return {
+      categories.kind("", role, genre): dataclasses.replace(plain, role=role)
+      for role in roles
+    }
+  if len(roles) > 1:
+    raise ValueError(
+      f"--role={','.join(values.role)}: expected one for all instruments"
+    )
   return {
-    name: Controls(
-      stem=categories.parse_stem(name), genre=genre, seed=values.seed
+    name: dataclasses.replace(
+      plain, stem=categories.parse_stem(name), role=roles[0]
     )
     for name in names
   }
@@ -257,21 +282,19 @@ def _turns(
     yield repeat * bars, Change(names[turn % len(names)], again=True)
 
 
-def _requests(
-  values: flags.FlagValues, plan: Plan
-) -> Iterator[GenerationRequest]:
-  """Yield requests with the genres of the flags and of the script."""
-  genres = {
-    x.controls["genre"] for _, x in plan.script if "genre" in x.controls
-  }
-  for genre in {values.genre, *genres}:
-    yield GenerationRequest(genre=genre, role=values.role)
+def _requests(plan: Plan) -> Iterator[GenerationRequest]:
+  """Yield requests with the conditions of the layers and of the script."""
+  changed = [change.controls for _, change in plan.script]
+  for given in (*map(vars, plan.layers.values()), *changed):
+    names = ("stem", "genre", "role")
+    stem, genre, role = (given.get(name, "") for name in names)
+    yield GenerationRequest(stem=stem, genre=genre, role=role)
 
 
 def _warn(plan: Plan, stemgen: "StemGen") -> None:
   trained = stemgen.metadata.get("categories", categories.CATEGORIES)
   stems = {layer.stem for layer in plan.layers.values()}
-  for stem in sorted(stems):
+  for stem in sorted(stems - {""}):
     if untrained := categories.untrained(stem, trained):
       print(f"warning: {untrained}", file=sys.stderr)
 
@@ -283,12 +306,12 @@ def _generator(
   from stemgen_jax.live.continuation import Continuation
   from stemgen_jax.live.loops import Loops
 
-  role = categories.parse_role(values.role) if values.role else ""
-  stem = next(iter(plan.layers.values())).stem
+  plain = next(iter(plan.layers.values()))
+  given = next(_requests(plan)).conditions
   if values.loop:
     assert plan.sound is not None
-    generator = Loops(stemgen, how, plan.sound, role=role)
-    rehearsed = generator.rehearse(stem)
+    generator = Loops(stemgen, how, plan.sound, given=given)
+    rehearsed = generator.rehearse(plain)
   else:
     # Of a tempo that is not known yet, the usual one.
     bpm = plan.session.tempo if plan.session else 120
@@ -301,13 +324,13 @@ def _generator(
       sample_rate=plan.sample_rate,
       channels=plan.channels,
       seconds=seconds,
-      role=role,
+      given=given,
       future=values.future,
     )
     slack = grid.beats(plan.options.slack_beats) / plan.sample_rate
     for note in generator.notes(slack):
       print(f"warning: {note}", file=sys.stderr)
-    rehearsed = generator.rehearse(seconds, stem)
+    rehearsed = generator.rehearse(seconds, plain)
   print(
     f"context offset: -{plan.options.slack_beats:g} beats\n"
     f"rehearsed: {rehearsed.sampling + rehearsed.other:.2f} s for a chunk of "

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 
 from absl import flags
 
+from stemgen_jax import categories
 from stemgen_jax.cli import help as help_lib
 from stemgen_jax.generation import exported
 from stemgen_jax.generation.request import SEEDS, GenerationRequest
@@ -31,14 +32,13 @@ def after_take(
     files: files of the take.
   """
   if files.mix:
-    stem = another(values.weights, [request.stem])
-    words = [
-      "generate",
-      operand(files.mix),
-      f"--stem={stem}",
-      *model_flags(values),
-    ]
-    return f"next, {stem} for the mix: {command(words)}"
+    kind = another(values.weights, [request.kind])
+    field = categories.kind_field(exported.conditions(values.weights) or ())
+    words = ["generate", operand(files.mix), f"--{field}={kind}"]
+    if field == "role" and request.genre:
+      words.append(f"--genre={request.genre}")
+    words += model_flags(values)
+    return f"next, {kind} for the mix: {command(words)}"
   if files.codes:
     given = _given(values, _OF_CODEC)  # the take states its weights
     words = ["vary", operand(files.stem), "--share=30%", *given]
@@ -52,8 +52,8 @@ def after_take(
 
 
 def another(weights: str, have: Collection[str]) -> str:
-  """Return an instrument that weights know and a song has not, or bass."""
-  known = (x for x in exported.instruments(weights) if x not in have)
+  """Return a stem that weights know and a song has not, or bass."""
+  known = (x for x in exported.kinds(weights) if x not in have)
   return next(known, "bass")
 
 

@@ -5,7 +5,7 @@ import importlib
 import pathlib
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +40,7 @@ class Plan(NamedTuple):
     script: changes by their bars.
     out: the file to write, if any.
     session: session of Ableton Link, if any.
+    conditions: names of the conditions of the weights.
   """
 
   sound: Audio | None
@@ -52,6 +53,7 @@ class Plan(NamedTuple):
   script: list[tuple[int, Change]]
   out: pathlib.Path | None
   session: Any = None
+  conditions: Collection[str] = ()
 
 
 class _Untimed:
@@ -290,7 +292,8 @@ def _listen_to_keys(engine: Engine, plan: Plan) -> None:
         if line.strip() == commands.SYNC:
           engine.resync()
         elif line.strip():
-          engine.change(commands.parse(line.strip(), plan.layers))
+          change = commands.parse(line.strip(), plan.layers, plan.conditions)
+          engine.change(change)
       except ValueError as error:
         print(error, file=sys.stderr)
 

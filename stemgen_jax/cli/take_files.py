@@ -108,13 +108,13 @@ def _free_names(
   values: flags.FlagValues, request: GenerationRequest, source: str | None
 ) -> Iterator[str]:
   """Yield values of --out next to a context or take that no file has."""
-  path = pathlib.Path(source or request.stem)
-  name, suffix, first = f"{path.stem}-{request.stem}", ".wav", 1
+  path = pathlib.Path(source or request.kind)
+  name, suffix, first = f"{path.stem}-{request.kind}", ".wav", 1
   if request.edit:  # bass.wav, then bass-2.wav, bass-3.wav
     name, first = re.sub(r"-\d{1,2}$", "", path.stem), 2
     suffix = path.suffix if path.suffix in audio.WRITABLE else ".wav"
   elif not source:
-    name = request.stem
+    name = request.kind
   name = name.encode(errors="ignore")[:_LONGEST].decode(errors="ignore")
   for number in itertools.count(first):
     file = f"{name}-{number}{suffix}" if number > 1 else f"{name}{suffix}"

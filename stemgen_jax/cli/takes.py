@@ -12,12 +12,12 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from stemgen_jax import audio, progress
+from stemgen_jax import audio, categories, progress
 from stemgen_jax import codec as codec_lib
 from stemgen_jax.audio import Audio
 from stemgen_jax.cli import costs, music, next_steps, take_files
@@ -63,10 +63,12 @@ def generate(values: flags.FlagValues) -> None:
       f"at most --takes ({values.takes})" if values.best > 0 else "1 or more"
     )
     raise ValueError(f"--best={values.best}: expected {limit}")
+  if values["stem"].present:
+    categories.parse_stem(values.stem)  # "" is not an instrument
   request = _validated(
     values,
     context=values.context or None,
-    stem=values.stem,
+    stem=values.stem or "",
     genre=values.genre,
     role=values.role,
     seeds=_seeds(values, values.seed),
@@ -75,15 +77,18 @@ def generate(values: flags.FlagValues) -> None:
     exact=values.exact,
     settings=settings.parse(values),
   )
-  plan = functools.partial(
-    take_files.plan, values, request, request.sound, [values.context]
-  )
+
+  def plan(busy: Collection[str] = ()) -> take_files.Plans:
+    read = [values.context]
+    return take_files.plan(values, request, request.sound, read, busy)
+
+  request = for_weights(values, request)
   if not values.dry_run:
     plan()
   # Only that they exist: their contents are checked when they are loaded.
   check_weights(values)
-  check_conditions(values, request)
-  if _letters(values.stem) != _letters(request.stem):
+  request = for_weights(values, request)  # of the Hub, which are here now
+  if values.stem and _letters(values.stem) != _letters(request.stem):
     progress.write(f"{values.stem!r} is category {request.stem}")
   if request.sound is not None and not values.dry_run:
     music.report(
@@ -244,14 +249,18 @@ def check_weights(values: flags.FlagValues, *, download: bool = True) -> None:
       )
 
 
-def check_conditions(
+def for_weights(
   values: flags.FlagValues, request: GenerationRequest
-) -> None:
-  """Check the conditions of exported weights before any model is loaded."""
-  known = exported_lib.read(values.weights).get("conditions")
-  if isinstance(known, list):
-    with flags_in_errors(values):
-      request.check_conditions(known, values.weights)
+) -> GenerationRequest:
+  """Complete a request for --weights, if their conditions can be read.
+
+  No model is loaded, see `GenerationRequest.for_weights`.
+  """
+  known = exported_lib.conditions(values.weights)
+  if known is None:
+    return request
+  with flags_in_errors(values):
+    return request.for_weights(known, values.weights)
 
 
 def _letters(name: str) -> str:
@@ -353,7 +362,7 @@ def _run(
 def _line(rank: int, take: Take, values: flags.FlagValues) -> str:
   """Return the line about a take; with --verbose also what it cost."""
   line = (
-    f"{take.stem}, seed {take.seed}: {take.audio.seconds:.1f} s of music in "
+    f"{take.kind}, seed {take.seed}: {take.audio.seconds:.1f} s of music in "
     f"{take.elapsed:.1f} s"
   )
   if take.compiling > 0.1:

@@ -72,6 +72,8 @@ class Manifest:
       that targets and contexts were encoded at; and by category the mean
       loudness of its stems over that of their contexts in the training songs,
       in dB. {} in older manifests: their records have the songs' loudness.
+    roles: "pairs", "relative_db" and "scale_ratio" of the training pairs by
+      role, for weights without categories; {} in older manifests.
     stems: folder of the records of stems, for spectrum contexts, relative to
       the manifest; "" without them.
     segments: split -> number of those records.
@@ -101,6 +103,7 @@ class Manifest:
   segment_frames: int = 0
   scale_ratio: dict[str, float] = dataclasses.field(default_factory=dict)
   loudness: dict[str, Any] = dataclasses.field(default_factory=dict)
+  roles: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
   stems: str = ""
   segments: dict[str, int] = dataclasses.field(default_factory=dict)
   codec_device: str = ""

@@ -114,22 +114,15 @@ class Mixture:
       listed={},
       song_ids={},
       categories=dict(categories),
-      scale_ratio={
-        category: round(math.exp(log), 4)
-        for category, log in _means(
-          [_logs(part.scale_ratio) for part in parts], self.weights
-        ).items()
-      },
+      scale_ratio=self._ratios([part.scale_ratio for part in parts]),
       loudness=first.loudness
       and first.loudness
       | {
-        "relative_db": {
-          category: round(value, 2)
-          for category, value in _means(
-            [part.loudness["relative_db"] for part in parts], self.weights
-          ).items()
-        }
+        "relative_db": self._levels(
+          [part.loudness["relative_db"] for part in parts]
+        )
       },
+      roles=self._roles([part.roles for part in parts]),
       context_rms_db=None if level is None else round(level, 2),
       config={
         "mixture": [
@@ -139,9 +132,31 @@ class Mixture:
       },
     )
 
+  def _levels(self, parts: Sequence[dict[str, float]]) -> dict[str, float]:
+    means = _means(parts, self.weights)
+    return {name: round(value, 2) for name, value in means.items()}
 
-def _logs(ratios: dict[str, float]) -> dict[str, float]:
-  return {name: math.log(ratio) for name, ratio in ratios.items()}
+  def _ratios(self, parts: Sequence[dict[str, float]]) -> dict[str, float]:
+    logs = [{name: math.log(x) for name, x in one.items()} for one in parts]
+    means = _means(logs, self.weights)
+    return {name: round(math.exp(log), 4) for name, log in means.items()}
+
+  def _roles(
+    self, parts: Sequence[dict[str, dict[str, float]]]
+  ) -> dict[str, dict[str, float]]:
+    if not all(parts):  # of older data sets, which do not state their roles
+      return {}
+    pairs: collections.Counter = collections.Counter()
+    for part in parts:
+      pairs.update(part["pairs"])
+    roles: dict[str, dict[str, float]] = {"pairs": dict(pairs)}
+    for name, mean in (
+      ("relative_db", self._levels),
+      ("scale_ratio", self._ratios),
+    ):
+      if all(name in part for part in parts):
+        roles[name] = mean([part[name] for part in parts])
+    return roles
 
 
 def _means(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stemgen_jax import audio, disk
+from stemgen_jax import audio, categories, disk
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec, ScaledCodec, decode
 from stemgen_jax.evaluation import figures
@@ -133,6 +133,12 @@ def round_trip(codec: Codec, sound: Features) -> Audio:
   scales = codec.scales(sound.samples[None]) if scaled else None
   samples = decode(codec, codes, scales)[0]
   return Audio(audio.fit(samples, len(sound.samples)), sound.sample_rate)
+
+
+def stem_of(engine: StemGen, example: Example) -> str:
+  """Return the instrument of an example; "" for weights without them."""
+  named = categories.kind_field(engine.config.conditions) == "stem"
+  return example.category if named else ""
 
 
 def conditions(engine: StemGen, example: Example) -> dict[str, Any]:

@@ -89,8 +89,8 @@ def generate(
   """
   weights = sampler.with_dtype(weights, request)
   conditions = weights.config.conditions
-  request.check_conditions(conditions, name)
-  if request.edit is None:
+  request = request.for_weights(conditions, name)
+  if request.edit is None and request.stem:
     trained = weights.metadata.get("categories", categories.CATEGORIES)
     if untrained := categories.untrained(request.stem, trained):
       warnings.warn(untrained, GenerationWarning, stacklevel=4)
@@ -129,6 +129,23 @@ def reference_db(metadata: dict[str, Any]) -> float:
   rms_db = metadata.get("context_rms_db")
   older = _REFERENCE_DB if rms_db is None else rms_db
   return metadata.get("loudness", {}).get("reference_db", older)
+
+
+def relative_db(metadata: dict[str, Any], stem: str, role: str) -> float:
+  """Return the usual loudness of a stem over that of its context, in dB.
+
+  Args:
+    metadata: metadata of the weights.
+    stem: instrument category; "" for weights without instruments.
+    role: role of the stem, which decides then, or "".
+  """
+  of_stem = metadata.get("loudness", {}).get("relative_db", {})
+  of_role = metadata.get("roles", {}).get("relative_db", {})
+  if stem:
+    return of_stem.get(stem, 0.0)
+  known = of_role or of_stem
+  usual = sum(known.values()) / len(known) if known else 0.0
+  return of_role.get(role, usual)
 
 
 def with_guidance(
@@ -179,7 +196,7 @@ def _encode(
       sound,
       reference_db(weights.metadata),
       rms=not loudness,
-      relative_db=loudness.get("relative_db", {}).get(request.stem, 0.0),
+      relative_db=relative_db(weights.metadata, request.stem, request.role),
       gain=gain,
       loop=loop,
       from_nothing=request.seconds is not None,
@@ -202,7 +219,7 @@ def _encode(
   scales = take.scales
   if scales is None:
     db = reference_db(weights.metadata)
-    scales = stem_scales.derived(weights.metadata, take.stem, old, db)
+    scales = stem_scales.derived(weights.metadata, take, old, db)
   task = Task(
     weights, codec, request, settings, old, take.codes, scales, samples
   )
@@ -322,7 +339,7 @@ def _takes(
       follows = scales
       if follows is None:
         db = reference_db(metadata)
-        follows = stem_scales.derived(metadata, request.stem, context, db)
+        follows = stem_scales.derived(metadata, request, context, db)
       audio = stem_audio.decode_stem(
         task.codec, item, context, follows, task.sound
       )

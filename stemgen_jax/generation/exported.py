@@ -1,9 +1,11 @@
 """What exported weights state about themselves, read without jax."""
 
+import contextlib
+import pathlib
 from typing import Any
 
 from stemgen_jax import categories, disk
-from stemgen_jax.paths import exported
+from stemgen_jax.paths import exported, is_run
 
 
 def read(weights: str, part: str = "config") -> dict[str, Any]:
@@ -21,6 +23,28 @@ def read(weights: str, part: str = "config") -> dict[str, Any]:
   except (ValueError, KeyError, TypeError):
     return {}
   return found if isinstance(found, dict) else {}
+
+
+def conditions(weights: str) -> list[str] | None:
+  """Return the names of the conditions of weights; None if unknown.
+
+  Args:
+    weights: name or path of exported weights, or the folder of a run.
+  """
+  config = read(weights)
+  if is_run(weights):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+      config = disk.read_json(pathlib.Path(weights, "config.json"), "")["model"]
+  found = config.get("conditions") if isinstance(config, dict) else None
+  return found if isinstance(found, list) else None
+
+
+def kinds(weights: str) -> list[str]:
+  """Return the instruments of weights, or their roles, see `kind_field`."""
+  known = conditions(weights) or ()
+  if categories.kind_field(known) == "stem":
+    return instruments(weights)
+  return list(categories.kinds(known))
 
 
 def instruments(weights: str) -> list[str]:

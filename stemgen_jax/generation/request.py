@@ -24,6 +24,9 @@ terminal and in a notebook, elsewhere a line every 5 s. A function is called
 with the sampling steps just done and with their total number, after each level
 of each window. False and None show nothing."""
 
+DEFAULT_STEM = "bass"
+_EXAMPLES = {"genre": "electronic", "role": "melodic"}
+
 SEEDS = 2**32  # The decoder's keys are made from uint32.
 
 
@@ -69,7 +72,8 @@ class GenerationRequest:
   Attributes:
     context: the music of the stem, 0.2 s to 10 minutes; None to start from
       nothing, and for edits that keep the context of the take.
-    stem: instrument category, or a name that musicians use for it.
+    stem: instrument category, or a name that musicians use for it; "" is bass,
+      or nothing for weights without instruments.
     genre: one of `categories.GENRES`, or "".
     role: one of `categories.ROLES`, or "".
     seeds: one for each take, 0 to 2**32 - 1; None is the seed after that of
@@ -84,7 +88,7 @@ class GenerationRequest:
   """
 
   context: Context | None = None
-  stem: str = "bass"
+  stem: str = ""
   genre: str = ""
   role: str = ""
   seeds: Sequence[int] | None = None
@@ -120,7 +124,7 @@ class GenerationRequest:
     return dataclasses.replace(
       request,
       sound=sound,
-      stem=categories.parse_stem(request.stem),
+      stem=categories.parse_stem(request.stem) if request.stem else "",
       genre=categories.parse_genre(request.genre) if request.genre else "",
       role=categories.parse_role(request.role) if request.role else "",
       seeds=tuple(seeds),
@@ -132,6 +136,11 @@ class GenerationRequest:
     """Values of the conditions that have one, by name."""
     values = {"category": self.stem, "genre": self.genre, "role": self.role}
     return {name: value for name, value in values.items() if value}
+
+  @property
+  def kind(self) -> str:
+    """Instrument of the takes, or else their role or genre."""
+    return categories.kind(self.stem, self.role, self.genre)
 
   @property
   def origin(self) -> str:
@@ -146,20 +155,37 @@ class GenerationRequest:
         return f"extended from {take.context.seconds:.2f} s: {take.history}"
     return ""
 
-  def check_conditions(self, known: Collection[str], weights: str) -> None:
-    """Raise ValueError for a genre or role that would have no effect.
+  def for_weights(
+    self, known: Collection[str], weights: str
+  ) -> "GenerationRequest":
+    """Return the request with the instrument that weights need, if any.
 
     Args:
       known: names of the conditions of the weights.
       weights: name of the weights, for the message.
+
+    Raises:
+      ValueError: a condition would have no effect.
     """
     for name, value in self.conditions.items():
-      # Weights without categories generate one kind of stem, whatever its name.
       if name not in known and name != "category":
         raise ValueError(
           f"`{name}`={value}: the weights {weights} have no condition {name}; "
           f"expected {', '.join((*known, 'context'))} only; leave it out"
         )
+    # Weights without conditions generate one kind of stem, whatever its name.
+    named = categories.kind_field(known) == "stem"
+    if self.stem and not named:
+      subject = self.edit.take.subject if self.edit else "`stem`"
+      shown = [f"--{x}={_EXAMPLES[x]}" for x in known if x in _EXAMPLES]
+      raise ValueError(
+        f"{subject}={self.stem}: the weights {weights} have no instruments, "
+        f"only {', '.join((*known, 'context'))}; expected as in stemgen-jax "
+        f"generate --weights={weights} {' '.join(shown)}"
+      )
+    if self.stem or self.edit or not named:
+      return self
+    return dataclasses.replace(self, stem=DEFAULT_STEM)
 
   def _of_take(self, take: Take) -> "GenerationRequest":
     seeds = [next_seed(take)] if self.seeds is None else self.seeds

@@ -12,12 +12,14 @@ from jaxtyping import Bool, Float, Float32, Int
 
 from stemgen_jax.codec import scales as scales_lib
 from stemgen_jax.generation.context import EncodedContext
+from stemgen_jax.generation.request import GenerationRequest
+from stemgen_jax.generation.take import Take
 from stemgen_jax.model import ModelConfig, scales
 
 
 def derived(
   metadata: dict[str, Any],
-  stem: str,
+  named: GenerationRequest | Take,
   context: EncodedContext,
   reference_db: float,
 ) -> Float32[np.ndarray, " segments"] | None:
@@ -25,16 +27,19 @@ def derived(
 
   Args:
     metadata: metadata of the weights.
-    stem: category of the stem.
+    named: has the instrument of the stem, or its role without one.
     context: encoded context of the stem.
     reference_db: loudness of the contexts of the training, dB of full scale.
   """
   if not context.framing.segment:
     return None
+  ratios = metadata.get("scale_ratio") or {}
+  if not named.stem:
+    ratios = metadata.get("roles", {}).get("scale_ratio") or ratios
   return scales_lib.of_stem(
     np.array(context.scales, np.float32),
-    stem,
-    metadata.get("scale_ratio") or {},
+    named.stem or named.role,
+    ratios,
     10 ** (reference_db / 20),
   )
 

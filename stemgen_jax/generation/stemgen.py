@@ -107,7 +107,7 @@ class StemGen:
   def generate(
     self,
     context: Context | None,
-    stem: str = "bass",
+    stem: str = "",
     *,
     genre: str = "",
     role: str = "",
@@ -127,7 +127,9 @@ class StemGen:
         -1..1, sample rate in Hz), 0.2 s to 10 minutes; or None to start from
         nothing. The model sees a window of some seconds at a time; longer
         music is decoded in windows that overlap by half.
-      stem: instrument category, or a name that musicians use for it.
+      stem: instrument category, or a name that musicians use for it; by
+        default bass, or none for weights without instruments, such as those of
+        `configs/mingus.py`.
       genre: one of `categories.GENRES`, for weights with that condition; "" for
         none in particular.
       role: one of `categories.ROLES`, the function of the stem in the music; as

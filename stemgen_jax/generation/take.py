@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from stemgen_jax import audio as audio_lib
-from stemgen_jax import disk
+from stemgen_jax import categories, disk
 from stemgen_jax.audio import Audio
 from stemgen_jax.generation import codes_file
 from stemgen_jax.generation.context import EncodedContext
@@ -88,7 +88,7 @@ class Take:
     context: encoded context of the stem.
     seed: seed of the sampling.
     settings: settings of the sampling.
-    stem: instrument category.
+    stem: instrument category; "" for weights without instruments.
     genre: requested genre, or "".
     role: requested role, or "".
     weights: name or path of the weights.
@@ -143,7 +143,12 @@ class Take:
   @property
   def name(self) -> str:
     """File name without a suffix, such as "bass-seed3"."""
-    return f"{self.stem}-seed{self.seed}"
+    return f"{self.kind}-seed{self.seed}"
+
+  @property
+  def kind(self) -> str:
+    """Instrument, or else role or genre."""
+    return categories.kind(self.stem, self.role, self.genre)
 
   @property
   def subject(self) -> str:
@@ -172,7 +177,7 @@ class Take:
   def metadata(self) -> dict[str, Any]:
     """All that is needed to repeat the take, fit for JSON."""
     return {
-      "title": f"{self.stem}, seed {self.seed}",
+      "title": f"{self.kind}, seed {self.seed}",
       "stem": self.stem,
       "genre": self.genre,
       "role": self.role,
@@ -212,7 +217,7 @@ class Take:
 
     Args:
       path: a .wav or .flac file, or a folder (created if it has no suffix),
-        where the file is called `STEM-seedS.wav`.
+        where the file is called `STEM-seedS.wav`, or `ROLE-seedS.wav`.
       bits: 16, 24, or "float" (wav only).
       codes: also write `NAME.codes.npz` next to it, from which `load` restores
         the take to be varied, regenerated in parts, or extended.
@@ -297,7 +302,7 @@ class Take:
     if files.picture:
       from stemgen_jax.pages import take_picture  # matplotlib is slow to import
 
-      title = f"{self.stem}, seed {self.seed}"
+      title = f"{self.kind}, seed {self.seed}"
       take_picture.draw(files.picture, context, self.audio, mix, title=title)
       gains[files.picture] = 0.0
     if gains[files.stem] < 0:

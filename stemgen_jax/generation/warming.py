@@ -12,8 +12,9 @@ def warm(stemgen: StemGen) -> None:
 
   Other values of settings, and other contexts, use the same program.
   """
-  request = GenerationRequest(seconds=1.0).validate()
   weights = model.Weights(stemgen.config, stemgen.params, stemgen.metadata)
+  request = GenerationRequest(seconds=1.0).validate()
+  request = request.for_weights(weights.config.conditions, stemgen.name)
   weights = sampler.with_dtype(weights, request)
   settings = engine.with_guidance(
     preset("default"), weights.config.conditions, request.conditions

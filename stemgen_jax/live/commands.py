@@ -11,18 +11,23 @@ SYNC = "sync"
 """The command that takes over the tempo of the input."""
 
 HELP = (
-  "LAYER mute, unmute or again; LAYER stem=piano, genre=techno, seed=3 or "
-  "guidance=3; sync takes over the tempo of the input"
+  "LAYER mute, unmute or again; LAYER stem=piano, genre=techno, role=melodic, "
+  "seed=3 or guidance=3; sync takes over the tempo of the input"
 )
 _MOST_SEED = 2**32 - 1
 
 
-def parse(text: str, layers: Collection[str]) -> Change:
+def parse(
+  text: str,
+  layers: Collection[str],
+  conditions: Collection[str] | None = None,
+) -> Change:
   """Return the change of a line such as "bass mute" or "bass seed=3".
 
   Args:
     text: name of a layer, and one or more words.
     layers: names of the layers.
+    conditions: names of the conditions of the weights; None if unknown.
 
   Raises:
     ValueError: it is not such a line.
@@ -39,6 +44,11 @@ def parse(text: str, layers: Collection[str]) -> Change:
       mute = word == "mute"
     elif word == "again":
       again = True
+    elif equals and conditions is not None and _lacks(conditions, name):
+      raise ValueError(
+        f"{text!r}: the weights have no {name}; expected "
+        f"{', '.join(conditions) or 'no such word'}"
+      )
     elif equals and name in _VALUES:
       controls[name] = _VALUES[name](value)
     else:
@@ -46,8 +56,16 @@ def parse(text: str, layers: Collection[str]) -> Change:
   return Change(words[0], controls, mute, again)
 
 
+def _lacks(conditions: Collection[str], name: str) -> bool:
+  if name == "stem":
+    return categories.kind_field(conditions) != "stem"
+  return name in ("genre", "role") and name not in conditions
+
+
 def read_script(
-  path: disk.Path, layers: Collection[str]
+  path: disk.Path,
+  layers: Collection[str],
+  conditions: Collection[str] | None = None,
 ) -> list[tuple[int, Change]]:
   """Read a script: lines of a bar, from 1, and a change that enters there.
 
@@ -76,7 +94,7 @@ def read_script(
     if not bar.isdecimal() or int(bar) < 1:
       raise ValueError(f"{where}: bar {bar!r}; expected a number from 1")
     try:
-      found.append((int(bar) - 1, parse(rest.strip(), layers)))
+      found.append((int(bar) - 1, parse(rest.strip(), layers, conditions)))
     except ValueError as error:
       raise ValueError(f"{where}: {error}") from None
   return sorted(found, key=lambda x: x[0])
@@ -101,6 +119,7 @@ def _guidance(text: str) -> float:
 _VALUES = {
   "stem": categories.parse_stem,
   "genre": categories.parse_genre,
+  "role": categories.parse_role,
   "seed": _seed,
   "guidance": _guidance,
 }

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import time
+from collections.abc import Collection
 from fractions import Fraction
 
 import numpy as np
@@ -51,7 +52,7 @@ class Continuation:
     sample_rate: sample rate of the stream in Hz.
     channels: channels of the stream.
     seconds: length of a chunk.
-    role: role of the stem, or "".
+    given: names of the conditions that the layers have.
     future: what stands for the context that is not known yet: "unknown", for
       which weights trained with `mask.live_share` have a learned row and others
       get silence; "repeat", the latest bars again; or "auto", "repeat" for
@@ -70,7 +71,7 @@ class Continuation:
     sample_rate: int,
     channels: int,
     seconds: float,
-    role: str = "",
+    given: Collection[str] = ("category",),
     future: str = "auto",
   ):
     if future not in FUTURES:
@@ -84,7 +85,7 @@ class Continuation:
         f"codec {codec.name!r} encodes segments of its own: expected a codec "
         "whose frames have one length; use a model with another codec"
       )
-    self._codec, self._role = codec, role
+    self._codec = codec
     weights = model.Weights(stemgen.config, stemgen.params, stemgen.metadata)
     self._weights = sampler.with_dtype(weights, GenerationRequest())
     self._rate, self._channels, self._repeat = (
@@ -104,7 +105,7 @@ class Continuation:
     self._before_seconds = before / codec.frame_rate
     mask = np.zeros((last - first + before, 1), bool)
     mask[:before] = True
-    scaled = engine_lib.with_guidance(settings, config.conditions)
+    scaled = engine_lib.with_guidance(settings, config.conditions, given)
     rungs = ladder.rungs(
       scaled, config, np.repeat(mask, config.levels, 1), codec, loop=False
     )
@@ -137,7 +138,7 @@ class Continuation:
       )
     return notes
 
-  def rehearse(self, seconds: float, stem: str) -> Generated:
+  def rehearse(self, seconds: float, plain: Controls) -> Generated:
     """Compile all programs, and measure a chunk of the fewest passes."""
     noise = np.random.default_rng(0).normal(0, 0.1, (1, self._channels))
 
@@ -152,11 +153,11 @@ class Continuation:
       start=start,
       stop=start + length,
       known=start - length // 2,
-      controls=Controls(stem=stem),
+      controls=plain,
       read=read,
       voices=((0, None),),
     )
-    for controls in variants(stem, self._weights.config.conditions):
+    for controls in variants(plain, self._weights.config.conditions):
       self(dataclasses.replace(request, controls=controls), 0)
     return self(request, 0)
 
@@ -168,14 +169,11 @@ class Continuation:
     begin, known, known_mask = self._past(request, first, last)
     context, encoded_to, inverse = self._context(request, begin, last)
     settings = self._settings[rung]
-    given = {"category": controls.stem, "genre": controls.genre}
-    settings = engine_lib.with_guidance(
-      self._guided(settings, controls),
-      config.conditions,
-      [name for name in given if given[name]],
-    )
     wanted = GenerationRequest(
-      stem=controls.stem, genre=controls.genre, role=self._role
+      stem=controls.stem, genre=controls.genre, role=controls.role
+    )
+    settings = engine_lib.with_guidance(
+      self._guided(settings, controls), config.conditions, wanted.conditions
     )
 
     def decode(context, known, known_mask, valid, start):
@@ -261,8 +259,9 @@ class Continuation:
         recent, reference, self._rate if loudness else None
       )
       self._gain[request.layer] = gain
-    relative_db = loudness.get("relative_db", {})
-    inverse = 10 ** (relative_db.get(request.controls.stem, 0.0) / 20) / gain
+    controls = request.controls
+    relative_db = engine_lib.relative_db(metadata, controls.stem, controls.role)
+    inverse = 10 ** (relative_db / 20) / gain
     known_to = math.floor(request.known / self._frame)
     ended = config.future and not self._repeat
     start = self._aligned(max(0, begin - self._lead))

@@ -26,7 +26,7 @@ class Chunk:
     first_frame: number of the frame of `codes[0]`; frame 0 begins with the
       stream.
     follows: start of the chunk that its first samples continue without a seam.
-    kind: instrument and genre, which a chunk that continues it shares.
+    kind: instrument or role, and genre, which a chunk that continues it shares.
     seed: its seed, for the display.
     take: the `Take` whose loop it is, if it is one.
   """

@@ -3,6 +3,7 @@
 import dataclasses
 import time
 import warnings
+from collections.abc import Collection
 
 import numpy as np
 from jaxtyping import Float32
@@ -26,7 +27,7 @@ class Loops:
     stemgen: model and codec.
     settings: settings with the most passes.
     loop: one period of the user's loop, which begins with the stream.
-    role: role of the stems, or "".
+    given: names of the conditions that the layers have.
 
   Raises:
     ValueError: the codec encodes segments of its own.
@@ -38,19 +39,19 @@ class Loops:
     settings: sampling.Settings,
     loop: Audio,
     *,
-    role: str = "",
+    given: Collection[str] = ("category",),
   ):
-    self._stemgen, self._loop, self._role = stemgen, loop, role
+    self._stemgen, self._loop = stemgen, loop
     codec, config = stemgen.codec, stemgen.config
     frames = context_lib.count_frames(codec, loop.seconds, loop=True)
     # All codes are sampled, then those around the seam again.
     mask = np.zeros((frames, codec.levels), bool)
-    scaled = engine_lib.with_guidance(settings, config.conditions)
+    scaled = engine_lib.with_guidance(settings, config.conditions, given)
     rungs = ladder.rungs(scaled, config, mask, codec, loop=True)
     self.passes, self._settings = tuple(rungs), tuple(rungs.values())
     self.dtype = resolve_dtype(config.dtype)
 
-  def rehearse(self, stem: str) -> Generated:
+  def rehearse(self, plain: Controls) -> Generated:
     """Compile all programs, and measure a chunk of the fewest passes."""
     request = Request(
       layer="",
@@ -58,12 +59,12 @@ class Loops:
       start=0,
       stop=len(self._loop.samples),
       known=0,
-      controls=Controls(stem=stem),
+      controls=plain,
       read=lambda start, stop: np.zeros(
         (stop - start, self._loop.channels), np.float32
       ),
     )
-    for controls in variants(stem, self._stemgen.config.conditions):
+    for controls in variants(plain, self._stemgen.config.conditions):
       self(dataclasses.replace(request, controls=controls), 0)
     return self(request, 0)
 
@@ -80,7 +81,7 @@ class Loops:
         Audio(self._context(request), self._loop.sample_rate),
         controls.stem,
         genre=controls.genre,
-        role=self._role,
+        role=controls.role,
         seed=controls.seed,
         loop=True,
         settings=settings,

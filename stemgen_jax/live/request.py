@@ -16,21 +16,23 @@ class Controls:
   """Controls of a layer; changes enter on a bar line.
 
   Attributes:
-    stem: instrument category.
+    stem: instrument category; "" for weights without instruments.
     genre: genre, or "".
+    role: role, or "".
     seed: seed of the chunks, 0 to 2**32 - 1.
     guidance: scale of the context; None for that of the settings.
   """
 
   stem: str
   genre: str = ""
+  role: str = ""
   seed: int = 0
   guidance: float | None = None
 
   @property
   def kind(self) -> tuple[str, str]:
-    """Instrument and genre, which a chunk shares with the one before."""
-    return self.stem, self.genre
+    """Instrument or role, and genre, which a chunk shares with the last."""
+    return self.stem or self.role, self.genre
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -65,12 +67,15 @@ class Request:
   cancelled: bool = False
 
 
-def variants(stem: str, conditions: Collection[str]) -> list[Controls]:
+def variants(plain: Controls, conditions: Collection[str]) -> list[Controls]:
   """Return controls with all numbers of guidance branches.
 
   Each number is a program of its own, which must not be compiled later.
+
+  Args:
+    plain: stem and role of a layer.
+    conditions: names of the conditions of the weights.
   """
-  plain = Controls(stem=stem)
   found = [plain]
   if "genre" in conditions:
     found.append(dataclasses.replace(plain, genre=categories.GENRES[0]))

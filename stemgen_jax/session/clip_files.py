@@ -45,7 +45,7 @@ class ClipFiles:
     return Clip(
       number=number,
       file=path.name,
-      name=f"{take.stem}, seed {take.seed}",
+      name=f"{take.kind}, seed {take.seed}",
       file_gain_db=-gains[path],
       seed=take.seed,
       origin=origin or take.origin,

@@ -31,7 +31,8 @@ class Step:
   """One layer to add.
 
   Attributes:
-    add: instrument category, or a name that musicians use for it.
+    add: instrument category, or a name that musicians use for it; a role for
+      weights without instruments.
     takes: number of variations.
     keep: the variation to keep, 1 for the first; None for that which fits best.
     genre, role: further conditions.
@@ -45,7 +46,8 @@ class Step:
 
   def validate(self) -> None:
     """Raise ValueError for an unknown instrument or a number out of range."""
-    categories.parse_stem(self.add)
+    if self.add not in categories.ROLES:
+      categories.parse_stem(self.add)
     if not 1 <= self.takes <= _MOST_TAKES:
       raise ValueError(f"takes {self.takes}: expected 1 to {_MOST_TAKES}")
     if self.keep is not None and not 1 <= self.keep <= self.takes:

@@ -3,6 +3,7 @@
 import os
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from stemgen_jax import categories, disk, sampling
 from stemgen_jax.audio import Audio, lowered
@@ -171,7 +172,8 @@ class Session:
 
     Args:
       model: model and codec.
-      stem: instrument category, or a name that musicians use for it.
+      stem: instrument category, or a name that musicians use for it; for
+        weights without instruments a role, see `categories.kind_field`.
       layer: layer of the takes; by default a new one, named after the stem.
       takes: number of takes.
       seed: seed of the first take; by default one that the layer has not had.
@@ -181,23 +183,27 @@ class Session:
     Returns:
       The takes, those that fit best first.
     """
-    stem = categories.parse_stem(stem)
+    conditions = model.config.conditions
+    kind = categories.parse_kind(stem, conditions)
     song = self.song
-    target = song.layer(layer) if layer else Layer(name="", category=stem)
-    if target.category != stem:
+    target = song.layer(layer) if layer else Layer(name="", category=kind)
+    if target.category != kind:
       raise ValueError(
         f"layer {layer!r} is for {target.category or 'your own audio'}, not "
-        f"{stem}: leave the layer out to add another one"
+        f"{kind}: leave the layer out to add another one"
       )
     if seed is None:
       seed = target.unused_seed
+    given: dict[str, Any] = {
+      "genre": genre,
+      "role": role,
+      categories.kind_field(conditions): kind,
+    }
     request = GenerationRequest(
-      stem=stem,
-      genre=genre,
-      role=role,
       seeds=range(seed, seed + takes),
       settings=settings,
       progress=progress,
+      **given,
     )
     parts = song.parts(without=target.name)
     return takes_lib.generate(

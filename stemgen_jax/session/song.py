@@ -74,7 +74,8 @@ class Layer:
 
   Attributes:
     name: unique in the song, such as "bass" or "bass-2".
-    category: instrument category; "" for audio of no known instrument.
+    category: instrument category, or the role of takes of weights without
+      instruments; "" for audio of no known instrument.
     clips: clips to choose from, oldest first.
     accepted: number of the clip that is part of the song, or None.
     gain_db: gain in dB.

@@ -47,7 +47,7 @@ def generate(
   with mixing.silence_expected(parts):
     for take in made:
       clips.append(_write(state, take, parts, context))
-      state.add(clips[-1], take.stem, job)
+      state.add(clips[-1], take.kind, job)
       if on_clip:
         on_clip(clips[-1])
   return ranked(clips)
@@ -90,7 +90,7 @@ def add(state: State, take: Take, origin: str) -> Layer:
   found = (len(sound.samples), sound.sample_rate, sound.channels)
   if found != (song.samples, song.sample_rate, song.channels):
     raise ValueError(
-      f"{take.stem}, seed {take.seed}: {sound.seconds:.2f} s at "
+      f"{take.kind}, seed {take.seed}: {sound.seconds:.2f} s at "
       f"{sound.sample_rate} Hz; expected the length and format of the song"
     )
   parts = song.parts()
@@ -98,8 +98,8 @@ def add(state: State, take: Take, origin: str) -> Layer:
   state.update(
     lambda song: song.with_layer(
       Layer(
-        name=song.unused_name(take.stem),
-        category=take.stem,
+        name=song.unused_name(take.kind),
+        category=take.kind,
         clips=(clip,),
         accepted=clip.number,
       )

@@ -256,9 +256,12 @@ class Harp:
       event.message = f"{100 * done // total} %"
 
     done = 0
+    conditions = self._loading.conditions
+    kind = categories.parse_kind(values.category, conditions)
+    given: dict[str, Any] = {categories.kind_field(conditions): kind}
     request = GenerationRequest(
       context=self.sound(values.context.path, Audio),
-      stem=categories.parse_category(values.category),
+      **given,
       seeds=[values.seed],
       loop=values.loop,
       settings=preset(values.preset),

@@ -2,9 +2,9 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from stemgen_jax.generation import compilation
+from stemgen_jax.generation import compilation, exported
 from stemgen_jax.generation.stemgen import StemGen
 
 _POLL = 0.1  # seconds between two checks of a job that waits
@@ -46,6 +46,13 @@ class Loading:
   def model(self) -> StemGen | None:
     """The model, once it is loaded."""
     return self._model
+
+  @property
+  def conditions(self) -> Sequence[str]:
+    """Names of the conditions of the model, also before it is loaded."""
+    if self._model is not None:
+      return self._model.config.conditions
+    return exported.conditions(self.name) or ("category",)
 
   @property
   def state(self) -> str:

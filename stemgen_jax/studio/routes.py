@@ -284,8 +284,9 @@ def add_job(
   request: Request, body: Annotated[bodies.Request, Body()]
 ) -> JsonObject:
   """Queue a job: generate, vary, regenerate, refresh or extend."""
-  song = _studio(request).song
-  layer = work.check(body, song.session)
+  studio = _studio(request)
+  song = studio.song
+  layer = work.check(body, song.session, studio.loading.conditions)
   if isinstance(body, bodies.Extend):
     now = song.session.song
     bodies.check_size(body.seconds, now.sample_rate, now.channels)

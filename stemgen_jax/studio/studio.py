@@ -137,22 +137,31 @@ class Studio:
     # Before it is loaded, as its description states.
     weights = self.loading.name
     known = exported.instruments(weights)
-    conditions = exported.read(weights).get("conditions", ["category"])
     if model is not None:
       known = model.metadata.get("categories", categories.CATEGORIES)
-      conditions = model.config.conditions
+    conditions = self.loading.conditions
     sources = ("context", *conditions)
+    field, kinds = (
+      categories.kind_field(conditions),
+      categories.kinds(conditions),
+    )
+    # Where roles take the place of instruments, they are no further choice.
+    further = [name for name in sources if name != field]
     guidance = {
       name: {source: settings.guidance.get(source, 1.0) for source in sources}
       for name, settings in PRESETS.items()
     }
     return {
       "instruments": [
-        {"category": name, "title": titled(name), "known": name in known}
-        for name in categories.CATEGORIES
+        {
+          "category": name,
+          "title": titled(name),
+          "known": field != "stem" or name in known,
+        }
+        for name in kinds
       ],
-      "genres": list(categories.GENRES) if "genre" in sources else [],
-      "roles": list(categories.ROLES) if "role" in sources else [],
+      "genres": list(categories.GENRES) if "genre" in further else [],
+      "roles": list(categories.ROLES) if "role" in further else [],
       "presets": list(PRESETS),
       "guidance": list(sources),
       "preset_guidance": guidance,

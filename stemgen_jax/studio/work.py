@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, cast
 
 from stemgen_jax import categories
@@ -21,8 +21,15 @@ from stemgen_jax.studio.loading import Loading
 _MOST_LEVELS, _MOST_STEPS = 16, 1000
 
 
-def check(request: object, session: Session) -> str:
+def check(
+  request: object, session: Session, conditions: Collection[str]
+) -> str:
   """Return the layer that a job is for, "" for a new one.
+
+  Args:
+    request: body of the request.
+    session: session of its takes.
+    conditions: names of the conditions of the model.
 
   Raises:
     MissingError: the session has no such layer or take.
@@ -30,10 +37,10 @@ def check(request: object, session: Session) -> str:
   """
   match request:
     case bodies.Generate():
-      category = categories.parse_category(request.category)
+      category = categories.parse_kind(request.category, conditions)
       categories.parse_genre(request.genre) if request.genre else ""
       categories.parse_role(request.role) if request.role else ""
-      settings_of(request)
+      settings_of(request, conditions=conditions)
       if request.layer:
         layer = found_layer(session, request.layer)
         if layer.category != category:
@@ -44,7 +51,7 @@ def check(request: object, session: Session) -> str:
       return request.layer
     case bodies.Vary() | bodies.Regenerate():
       layer, clip = found_clip(session, request.clip)
-      settings_of(request)
+      settings_of(request, conditions=conditions)
       if not clip.generated:
         raise ValueError(f"take {clip.number} is your own audio")
       for start, end in getattr(request, "regions", ()):
@@ -86,7 +93,9 @@ def found_clip(session: Session, number: int):
 
 
 def settings_of(
-  request: object, own: Settings | None = None
+  request: object,
+  own: Settings | None = None,
+  conditions: Collection[str] = ("category",),
 ) -> Settings | None:
   """Return the settings of a job; None for those of the edited take.
 
@@ -94,6 +103,7 @@ def settings_of(
     request: body of the request.
     own: settings of the edited take, which those of a request without a preset
       differ from.
+    conditions: names of the conditions of the model.
 
   Raises:
     ValueError: an unknown name, or an invalid value.
@@ -114,7 +124,8 @@ def settings_of(
       if not isinstance(value, dict):
         raise ValueError("guidance: expected scales by source")
       for source in value:
-        given = source in ("context", "category") or getattr(
+        named = categories.kind_field(conditions)
+        given = source in ("context", "category", named) or getattr(
           request, source if source in ("genre", "role") else "", ""
         )
         if not given:
@@ -172,7 +183,7 @@ def run(
     accepted = [layer.clip for layer in session.song.layers if layer.clip]
     runs = max(1, sum(clip.generated for clip in accepted))
   with loading.used(check) as found:
-    # Sessions use only the `run` of a model.
+    # Sessions use only `run` and `config` of a model.
     model = cast(StemGen, _Reporting(found, running, runs))
     _run(running, session, model, changed)
 
@@ -265,7 +276,11 @@ def _edit(
   own = None
   if request.settings and not request.preset:
     own = session.take(request.clip).settings
-  more: Any = {"seed": job.seed, "settings": settings_of(request, own)}
+  conditions = model.config.conditions
+  more: Any = {
+    "seed": job.seed,
+    "settings": settings_of(request, own, conditions),
+  }
   if isinstance(request, bodies.Vary):
     more |= {"share": request.share, "from_level": request.from_level}
     done(session.vary(model, request.clip, **more))
@@ -286,7 +301,8 @@ def _generate(
     seed = song.layer(request.layer).unused_seed if request.layer else 0
   job = _begun(running, session, seed)
   # The takes of a job that was interrupted, which may not have noted the last.
-  category = categories.parse_category(request.category)
+  conditions = model.config.conditions
+  category = categories.parse_kind(request.category, conditions)
   seeds = range(job.seed or 0, (job.seed or 0) + request.takes)
   layers = [
     (layer.name, clips)
@@ -314,7 +330,7 @@ def _generate(
     seed=(job.seed or 0) + len(clips),
     genre=request.genre,
     role=request.role,
-    settings=settings_of(request),
+    settings=settings_of(request, conditions=conditions),
     on_clip=done,
   )
 
@@ -324,6 +340,7 @@ class _Reporting:
 
   def __init__(self, model: StemGen, running: Running, runs: int):
     self._model, self._running, self._runs = model, running, runs
+    self.config = model.config
     self._done = 0  # runs
     self._began: tuple[float, int] | None = None  # first step of the run
 

@@ -159,7 +159,7 @@ def _summary(manifest: Manifest) -> dict[str, Any]:
   names = ("name", "codec", "counts", "categories", "context_rms_db")
   names += ("scale_ratio", "config")
   # Absent for older data sets, so that their runs can be resumed.
-  names += ("loudness",) if manifest.loudness else ()
+  names += tuple(x for x in ("loudness", "roles") if getattr(manifest, x))
   return {name: getattr(manifest, name) for name in names}
 
 

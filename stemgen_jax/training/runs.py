@@ -94,6 +94,7 @@ def _metadata(run: pathlib.Path, step: int, about: About) -> dict[str, Any]:
     "context_rms_db": about.data.get("context_rms_db"),
     "scale_ratio": about.data.get("scale_ratio", {}),
     "loudness": about.data.get("loudness", {}),
+    "roles": about.data.get("roles", {}),
     "data": about.data,
     "validation": last("validation"),
     "course": validations(lines),  # The name in files since version 0.1.

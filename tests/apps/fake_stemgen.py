@@ -1,5 +1,6 @@
 """A stand-in for StemGen without a model."""
 
+import types
 import warnings
 
 import numpy as np
@@ -16,6 +17,7 @@ class FakeStemGen:
   """Return a hum whose pitch is the seed, at a level that tests choose."""
 
   name = "demo"
+  config = types.SimpleNamespace(conditions=("category",))
   level = 0.1
   notes = ()
   knows = ("bass", "drums")

@@ -10,21 +10,17 @@ packs these into ArrayRecord (`packing`). A prepared folder holds
     codebooks.npy, silence.npy, manifest.json     (see `manifest`)
 """
 
-import collections
 import contextlib
 import dataclasses
 import importlib.metadata
-import math
 import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from stemgen_jax import categories, disk, finite, locks, recipes
-from stemgen_jax.codec import Codec, ScaledCodec, scales
+from stemgen_jax import disk, locks, recipes
+from stemgen_jax.codec import Codec, ScaledCodec
 from stemgen_jax.codec import device as device_lib
 from stemgen_jax.data import songs, stem_index
 from stemgen_jax.data.manifest import RECIPE, Manifest, recipe_of
@@ -34,6 +30,7 @@ from stemgen_jax.data.preparation import (
   packing,
   pairs,
   song_codes,
+  statistics,
 )
 from stemgen_jax.data.preparation import problems as problems_lib
 from stemgen_jax.data.preparation import workers as workers_lib
@@ -163,11 +160,8 @@ def prepare(
     counts=counts,
     listed={split: len(ids) for split, ids in listed.splits.items()},
     song_ids=listed.splits,
-    categories=_count_categories(training),
-    context_rms_db=_mean_level(training),
     segment_frames=codec.framing.segment_frames if scaled else 0,
-    scale_ratio=_scale_ratio(training) if scaled else {},
-    loudness=_loudness(training, config),
+    **statistics.of_pairs(training, config.loudness_db, scaled=scaled),
     # Not in the recipe: a run on another device continues the same set.
     codec_device=device,
     config=recipe,
@@ -339,60 +333,3 @@ def _pack(
   )
   packing.pack(builder)
   return str(pathlib.Path(builder.data_dir).relative_to(out))
-
-
-def _count_categories(training: Sequence[song_codes.Summary]) -> dict[str, int]:
-  """Return `Manifest.categories`."""
-  counts: collections.Counter[int] = collections.Counter()
-  for song in training:
-    counts.update(song.category.astype(int).tolist())
-  return {
-    name: counts[i] for i, name in enumerate(categories.CATEGORIES) if counts[i]
-  }
-
-
-def _mean_level(training: Sequence[song_codes.Summary]) -> float | None:
-  """Return `Manifest.context_rms_db`."""
-  levels = [
-    level
-    for song in training
-    for level in song.context_rms_db[song.has_context].tolist()
-  ]
-  return round(float(np.mean(levels)), 2) if levels else None
-
-
-def _loudness(
-  training: Sequence[song_codes.Summary], config: pairs.PairConfig
-) -> dict[str, Any]:
-  """Return `Manifest.loudness`."""
-  if config.loudness_db is None:
-    return {}
-  values = collections.defaultdict(list)
-  for song in training:
-    for category, decibels in zip(song.category.tolist(), song.relative_db):
-      values[category].append(decibels)
-  means = {i: finite.mean(of) for i, of in sorted(values.items())}
-  relative_db = {
-    categories.CATEGORIES[i]: round(mean, 2)
-    for i, mean in means.items()
-    if math.isfinite(mean)
-  }
-  return {"reference_db": config.loudness_db, "relative_db": relative_db}
-
-
-def _scale_ratio(training: Sequence[song_codes.Summary]) -> dict[str, float]:
-  """Return `Manifest.scale_ratio`."""
-  # Category -> log ratios of all segments; their mean is a geometric mean.
-  logs = collections.defaultdict(list)
-  for song in training:
-    assert song.target_scales is not None
-    assert song.context_scales is not None
-    for category, target, context in zip(
-      song.category.tolist(), song.target_scales, song.context_scales
-    ):
-      logs[category].extend(scales.log_ratios(target, context))
-  return {
-    categories.CATEGORIES[category]: round(float(np.exp(np.mean(log))), 4)
-    for category, log in sorted(logs.items())
-    if log
-  }

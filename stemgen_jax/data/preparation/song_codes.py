@@ -23,6 +23,8 @@ class Summary:
 
   Attributes:
     category: category ids of the targets, int32 [pairs].
+    role: role ids of the targets, int32 [pairs]; `len(categories.ROLES)` where
+      it is unknown, as in files written before there were roles.
     context_active: seconds in which the context sounds, bool [pairs, seconds];
       all False for a silent context.
     context_rms_db: levels of the contexts in dB of full scale, float32 [pairs].
@@ -36,6 +38,7 @@ class Summary:
   """
 
   category: np.ndarray
+  role: np.ndarray
   context_active: np.ndarray
   context_rms_db: np.ndarray
   relative_db: np.ndarray
@@ -57,8 +60,8 @@ class Summary:
     Raises:
       ValueError: the file is corrupt.
     """
-    names = ("category", "context_active", "context_rms_db", "relative_db")
-    return cls(**_read(path, (*names, *SCALES)))
+    names = ("category", "role", "context_active", "context_rms_db")
+    return cls(**_read(path, (*names, "relative_db", *SCALES)))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,8 +77,6 @@ class SongCodes(Summary):
     genre: genre ids, int32 [pairs].
     segment: indices of the segments, int32 [pairs].
     index: indices of the pairs in their segments, int32 [pairs].
-    role: role ids of the targets, int32 [pairs]; `len(categories.ROLES)` where
-      it is unknown, as in files written before there were roles.
     start: beginnings of the segments in seconds, float32 [pairs].
     stems: the stems of all segments, for spectrum contexts.
   """
@@ -89,7 +90,6 @@ class SongCodes(Summary):
   segment: np.ndarray
   index: np.ndarray
   start: np.ndarray
-  role: np.ndarray
   stems: song_stems.SongStems | None = None
 
   @property
@@ -119,8 +119,6 @@ class SongCodes(Summary):
     """
     names = {song_stems.PREFIX + name: name for name in song_stems.NAMES}
     fields = _read(path, (*COLUMNS, *SCALES), tuple(names))
-    unknown = np.full(len(fields["index"]), len(ROLES), np.int32)
-    fields.setdefault("role", unknown)
     arrays = {names[key]: fields.pop(key) for key in names if key in fields}
     if missing := set(names.values()) - set(arrays) if arrays else set():
       raise ValueError(f"{path} is corrupt (no {min(missing)!r}): {_FIX}")
@@ -176,6 +174,9 @@ def _read(
   arrays = {name: fields.pop(name) for name in others if name in fields}
   made_of, problems = str(fields.pop("made_of", "")), fields.pop("problems")
   shapes = {name: array.shape[:1] for name, array in fields.items()}
+  if "role" in names:
+    unknown = np.full(len(fields["category"]), len(ROLES), np.int32)
+    fields.setdefault("role", unknown)
   if "relative_db" in names:
     unknown = np.full(len(fields["category"]), np.nan, np.float32)
     fields.setdefault("relative_db", unknown)

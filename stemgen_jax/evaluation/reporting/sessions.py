@@ -67,7 +67,8 @@ def sessions(
   Args:
     engine: model and codec.
     settings: how to sample.
-    variations: takes of each step; 0 generates no sessions.
+    variations: takes of each step; 0 generates no sessions, and so do weights
+      without instruments.
     seed: seed of the first take of each step.
     folder: folder of the sessions, which a stopped evaluation resumes.
 
@@ -75,6 +76,8 @@ def sessions(
     The steps by the title of their plan.
   """
   known = engine.metadata.get("categories")
+  if categories.kind_field(engine.config.conditions) != "stem":
+    variations = 0  # The plans have instruments.
   plans = {
     name: planned
     for name in PLANS

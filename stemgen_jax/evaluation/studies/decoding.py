@@ -146,7 +146,7 @@ def _evaluate_one(
     takes = list(
       engine.takes(
         example.context,
-        example.category,
+        measurement.stem_of(engine, example),
         # Seeds of different examples never coincide.
         [seed + len(seeds) * place for seed in seeds],
         **measurement.conditions(engine, example),

@@ -266,7 +266,7 @@ def generate_stem(
   engine = subject.engine
   return engine.generate(
     context,
-    example.category,
+    measurement.stem_of(engine, example),
     **measurement.conditions(engine, example),
     seed=subject.options.seed + example.number,
     settings=subject.settings,

@@ -130,7 +130,9 @@ export class Panel {
       keysHelp(),
     );
     this.#layers = -1; // suggest among the instruments that are known now
-    this.#set({ category: this.#choice.category || ORDER[0] });
+    const known = this.instruments.map((one) => one.category);
+    const { category } = this.#choice;
+    this.#set({ category: known.includes(category) ? category : known[0] });
   }
 
   #chips() {
@@ -234,6 +236,10 @@ export class Panel {
     if (Object.keys(this.#guidance).length) {
       const scales = this.settings.preset_guidance?.[preset];
       settings.guidance = { ...scales, ...this.#guidance };
+      for (const name of ["genre", "role"]) {
+        const { options, value } = this[name]; // no choice: an instrument
+        if (options.length > 1 && !value) delete settings.guidance[name];
+      }
     }
     if (this.#temperature !== null) settings.temperature = this.#temperature;
     const seed = this.seed.value === "" ? null : Number(this.seed.value);
