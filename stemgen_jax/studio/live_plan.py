@@ -53,10 +53,10 @@ class Plan(NamedTuple):
   future: str
 
   def check_conditions(self, conditions: tuple[str, ...], weights: str) -> None:
-    """Raise ValueError if the weights do not know a genre."""
+    """Raise ValueError if the weights do not know an instrument or genre."""
     for layer in self.layers.values():
-      request = GenerationRequest(genre=layer.genre)
-      request.check_conditions(conditions, weights)
+      request = GenerationRequest(stem=layer.stem, genre=layer.genre)
+      request.for_weights(conditions, weights)
 
 
 def plan(start: LiveStart, song: OpenSong | None) -> Plan:

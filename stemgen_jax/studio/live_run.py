@@ -129,8 +129,9 @@ class LiveRun:
     ):
       if given.get(name):
         given[name] = parse(given[name])
-    request = GenerationRequest(genre=given.get("genre", ""))
-    request.check_conditions(self._conditions, self._weights)
+    stem, genre = given.get("stem") or "", given.get("genre") or ""
+    request = GenerationRequest(stem=stem, genre=genre)
+    request.for_weights(self._conditions, self._weights)
     self.engine.change(Change(change.layer, given, change.mute, change.again))
 
   def started(self) -> dict[str, Any]:
@@ -273,11 +274,11 @@ class LiveRun:
 
   def _generator(self, plan: Plan, model: StemGen) -> Any:
     """Return what generates chunks, compiled, and the times of one."""
-    stem = next(iter(plan.layers.values())).stem
+    plain = next(iter(plan.layers.values()))
     if plan.loop:
       assert plan.sound is not None
       loops = Loops(model, plan.settings, plan.sound)
-      return loops, loops.rehearse(stem)
+      return loops, loops.rehearse(plain)
     grid = plan.grid or Grid(bpm=_USUAL_BPM, sample_rate=plan.sample_rate)
     beats = plan.options.chunk_bars * plan.beats_per_bar
     seconds = grid.beats(beats) / plan.sample_rate
@@ -291,4 +292,4 @@ class LiveRun:
     )
     slack = grid.beats(plan.options.slack_beats) + plan.options.lag
     self.notes += generator.notes(slack / plan.sample_rate)
-    return generator, generator.rehearse(seconds, stem)
+    return generator, generator.rehearse(seconds, plain)
