@@ -13,6 +13,9 @@ name parameters that do not change:
     --start=runs/demo --config.optimizer.learning_rate=1e-4 \\
     --config.optimizer.frozen="('embedding/',)"
 
+So that it does not forget, draw a fifth of every batch from earlier data:
+--replay=data/demo --config.replay=0.2
+
 A first check of a configuration: it must overfit one batch.
 
   stemgen-jax train --config=configs/demo.py --data=data/demo \\
@@ -32,7 +35,7 @@ from stemgen_jax.data.mixture import Mixture
 from stemgen_jax.training import config as config_lib
 from stemgen_jax.training import cpu_devices, trackers
 from stemgen_jax.training.planning import hardware
-from stemgen_jax.training.resolve import check_processes, resolve
+from stemgen_jax.training.resolve import check_processes, check_replay, resolve
 from stemgen_jax.web import hub
 
 FLAGS = flags.FlagValues()  # Not absl's global ones: commands may share names.
@@ -60,6 +63,12 @@ _START = _add.string(
   "Initial weights: exported weights, demo, the folder of a run, or "
   "hf:OWNER/NAME@REVISION on the Hugging Face Hub. The learning "
   "rate is still the configuration's.",
+)
+_REPLAY = _add.string(
+  "replay",
+  None,
+  "Data of the pretraining, as --data; config.replay is its share of every "
+  "batch.",
 )
 _CODEC = _add.string(
   "codec",
@@ -147,6 +156,8 @@ def main(argv: list[str]) -> None:
   mixture = Mixture.parse(data)
   manifest = mixture.manifest()
   config = resolve(config, manifest)
+  replay = Mixture.parse(_REPLAY.value) if _REPLAY.value else None
+  check_replay(config, manifest, replay.manifest() if replay else None)
   devices = cpu_devices.choose(
     config, _CPU_DEVICES.value, processes=bool(_COORDINATOR.value), out=out
   )
@@ -162,6 +173,7 @@ def main(argv: list[str]) -> None:
     mixture,
     manifest,
     out,
+    replay=replay,
     codec=_CODEC.value,
     command=shlex.join(["stemgen-jax", *sys.argv[1:]]),
     restore_step=_RESTORE_STEP.value,

@@ -47,6 +47,18 @@ class Mixture:
       weights.append(float(weight))
     return cls(tuple(folders), tuple(weights))
 
+  def with_replay(self, replay: "Mixture", share: float) -> "Mixture":
+    """Return a mixture of which a share, above 0, below 1, is another one."""
+
+    def scaled(mixture: Mixture, share: float) -> tuple[float, ...]:
+      total = sum(mixture.weights)
+      return tuple(share * weight / total for weight in mixture.weights)
+
+    return Mixture(
+      self.folders + replay.folders,
+      scaled(self, 1 - share) + scaled(replay, share),
+    )
+
   def only(self, split: str) -> "Mixture | None":
     """Return the folders that have pairs in a split; None if none has."""
     kept = [

@@ -155,6 +155,26 @@ def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
   return Weights(config, params, metadata)
 
 
+def with_conditions(weights: Weights, conditions: tuple[str, ...]) -> Weights:
+  """Return weights with further conditions, whose outputs are the same.
+
+  Args:
+    weights: the weights.
+    conditions: names of all conditions, in their order.
+  """
+  config = dataclasses.replace(weights.config, conditions=conditions)
+  shapes = param_shapes(config)
+  embedding = dict(weights.params["embedding"])
+  tables = dict(embedding.get("conditions", {}))
+  for name in conditions:
+    # All rows are equal to the null row, so that no value has an effect; and
+    # zero, as the weights have no such row.
+    if name not in tables:
+      tables[name] = jnp.zeros(shapes[f"embedding/conditions/{name}"])
+  params = weights.params | {"embedding": embedding | {"conditions": tables}}
+  return dataclasses.replace(weights, config=config, params=params)
+
+
 def _flatten(params: Params) -> dict[str, Any]:
   leaves, _ = jax.tree_util.tree_flatten_with_path(params)
   keystr = functools.partial(jax.tree_util.keystr, simple=True, separator="/")

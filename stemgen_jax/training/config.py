@@ -174,7 +174,10 @@ class TrainConfig:
     overfit: train on one batch, without dropped conditions, as a check: the
       loss must approach 0.
     start: exported weights or folder of a run to start from; "" for a random
-      initialization.
+      initialization. Conditions may be added: their rows start at zero, so that
+      the first outputs are those of the weights.
+    replay: share of every batch that is drawn from the data of --replay, which
+      the weights of `start` were trained on, so that they are not forgotten.
   """
 
   model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
@@ -205,6 +208,7 @@ class TrainConfig:
   listen_every: int = 5000  # The name that earlier runs saved.
   overfit: bool = False
   start: str = ""
+  replay: float = 0.0
 
   def validate(self) -> None:
     """Raise ValueError, naming the field, if a value is out of range."""
@@ -229,7 +233,13 @@ class TrainConfig:
     optional = ("mesh_data", "validate_every", "seed", "patience")
     optional += ("listen_every",)
     _check(self, "", optional, lambda x: x >= 0, "at least 0")
-    shares = ("context_drop", "condition_drop", "joint_drop", "ema_decay")
+    shares = (
+      "context_drop",
+      "condition_drop",
+      "joint_drop",
+      "ema_decay",
+      "replay",
+    )
     _check(self, "", shares, lambda x: 0 <= x < 1, "a number in [0, 1)")
     power = ("category_power",)
     _check(self, "", power, lambda x: 0 <= x <= 1, "a number in [0, 1]")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
+import numpy as np
 
 from stemgen_jax import codec as codec_lib
 from stemgen_jax import disk
@@ -31,6 +32,7 @@ def train(
   manifest: Manifest,
   out: str | os.PathLike,
   *,
+  replay: Mixture | None = None,
   codec: str | None = None,
   command: str = "",
   restore_step: int | None = None,
@@ -45,6 +47,8 @@ def train(
     mixture: prepared data.
     manifest: manifest of the mixture.
     out: folder of the run.
+    replay: data of which every batch has `config.replay`, see
+      `resolve.check_replay`.
     codec: codec to decode with; the one that the data name if None.
     command: command line, for the log.
     restore_step: checkpoint to resume from, see `trainer.train`.
@@ -61,6 +65,7 @@ def train(
       mixture,
       manifest,
       out,
+      replay=replay,
       codec=codec,
       command=command,
       restore_step=restore_step,
@@ -76,6 +81,7 @@ def _train(
   manifest: Manifest,
   out: str | os.PathLike,
   *,
+  replay: Mixture | None,
   codec: str | None,
   command: str,
   restore_step: int | None,
@@ -87,7 +93,8 @@ def _train(
   if processes.is_first():
     print(json.dumps(dataclasses.asdict(config), indent=2))
     seen = manifest.examples_seen
-    print(seen(config.steps, config.batch, config.model.context))
+    own = round((1 - config.replay) * config.batch)
+    print(seen(config.steps, own, config.model.context))
   # Each process reads its own rows of every global batch.
   shard: dict[str, Any] = {
     "batch": config.batch,
@@ -97,8 +104,12 @@ def _train(
     "shard_index": jax.process_index(),
     "shard_count": jax.process_count(),
   }
+  drawn = mixture
+  if replay is not None:
+    drawn = mixture.with_replay(replay, config.replay)
+    manifest = drawn.manifest()
   training = batches.batches(
-    mixture,
+    drawn,
     "train",
     seed=config.seed,
     category_power=config.category_power,
@@ -106,27 +117,22 @@ def _train(
     augment=config.augment,
     **shard,
   )
-  validation = []
   validated = mixture.only("valid")
-  if config.validate_every and validated:
-    # The same for all seeds, so that runs compare.
-    endless = batches.batches(validated, "valid", seed=0, **shard)
-    validation = [
-      batches.with_other_context(batch)
-      for batch in itertools.islice(endless, config.validate_batches)
-    ]
-    if not any("other_context" in batch for batch in validation):
-      print(
-        "the listening gain compares parts of one song: no validation batch has"
-        " two",
-        file=sys.stderr,
-      )
+  validation = _validation(config, validated, shard)
+  replayed = replay.only("valid") if replay else None
+  if validation and not any("other_context" in x for x in validation):
+    print(
+      "the listening gain compares parts of one song: no validation batch has "
+      "two",
+      file=sys.stderr,
+    )
   step = trainer.train(
     config,
     manifest,
     training,
     validation,
     out,
+    replayed=_validation(config, replayed, shard),
     summary=_summary(manifest),
     auditioner=_auditioner(config, validated, pathlib.Path(out), codec),
     command=command,
@@ -141,6 +147,20 @@ def _train(
     print(f"stopped at step {step}, saved; the same command resumes")
   else:
     print(f"trained {step} steps; stemgen-jax export --run={out}")
+
+
+def _validation(
+  config: TrainConfig, validated: Mixture | None, shard: dict[str, Any]
+) -> list[dict[str, np.ndarray]]:
+  """Return the validation batches of data sets; [] without any."""
+  if not config.validate_every or validated is None:
+    return []
+  # The same for all seeds, so that runs compare.
+  endless = batches.batches(validated, "valid", seed=0, **shard)
+  return [
+    batches.with_other_context(batch)
+    for batch in itertools.islice(endless, config.validate_batches)
+  ]
 
 
 def with_dtype(config: TrainConfig, out: str | os.PathLike) -> TrainConfig:

@@ -255,9 +255,16 @@ def _sentence(figures: dict[str, Any]) -> str:
       f"scales: loss {figures['scale_loss']:.3f}, accuracy "
       f"{figures['scale_accuracy']:.3f}; "
     )
+  replay = ""
+  if "replay_accuracy" in figures:
+    losses_there = figures["replay_loss_per_level"]
+    replay = (
+      f"; replay: loss per level {' '.join(f'{x:.3f}' for x in losses_there)}, "
+      f"accuracy {figures['replay_accuracy']:.3f}"
+    )
   return (
     f"loss per level {losses}, accuracy {accuracies}; {scales}all masked: true "
     f"context {figures['all_masked_true']:.3f}, shuffled "
     f"{figures['all_masked_shuffled']:.3f}, "
-    f"gain {figures['listening_gain']:.3f} nats"
+    f"gain {figures['listening_gain']:.3f} nats{replay}"
   )

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 
+from stemgen_jax.categories import CATEGORIES
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.training.config import DropConfig, TrainConfig
 
@@ -49,6 +50,49 @@ def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:
       f"--config.model.window={data.frames} or less, or prepare longer songs"
     )
   return config
+
+
+def check_replay(
+  config: TrainConfig, data: Manifest, replay: Manifest | None
+) -> None:
+  """Check a second data set, of which every batch has `config.replay`.
+
+  Args:
+    config: configuration of the run.
+    data: data set to fine-tune on.
+    replay: data of the pretraining, or None.
+
+  Raises:
+    ValueError: share or folder is missing, or the data do not fit together.
+  """
+  if replay is None:
+    if config.replay:
+      raise ValueError(
+        f"config.replay={config.replay:g}: --replay is missing; give the "
+        "folder of the pretraining's data, or --config.replay=0 for none"
+      )
+    return
+  if not config.replay:
+    raise ValueError(
+      "--replay: config.replay is 0; expected the share of a batch, as "
+      "--config.replay=0.2"
+    )
+  if replay.checksum != data.checksum:
+    raise ValueError(
+      f"--replay: codec {replay.codec!r} ({replay.checksum[:12]}); expected "
+      f"that of --data, {data.codec!r} ({data.checksum[:12]}); prepare it again"
+    )
+  if replay.frames < config.model.window:
+    raise ValueError(
+      f"--replay: records of {replay.frames} frames; expected at least "
+      f"model.window={config.model.window}; shorten the window, or prepare "
+      "longer segments (--segment_seconds)"
+    )
+  if unknown := sorted({*replay.categories} - {*CATEGORIES}):
+    raise ValueError(
+      f"--replay: unknown categories {', '.join(unknown)}; expected those of "
+      "this version; prepare it again"
+    )
 
 
 def check_batch(config: TrainConfig, shards: int) -> None:

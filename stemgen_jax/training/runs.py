@@ -7,6 +7,7 @@ from typing import Any
 
 from stemgen_jax import paths
 from stemgen_jax.model import ModelConfig, Weights, load_weights
+from stemgen_jax.model.weights import with_conditions
 from stemgen_jax.training import metrics
 from stemgen_jax.training.checkpoint import About, Checkpoints, state_like
 from stemgen_jax.training.history import validations
@@ -48,13 +49,16 @@ def load_start(path: str | os.PathLike, config: ModelConfig) -> Weights:
 
   Raises:
     FileNotFoundError: weights not found.
-    ValueError: they are corrupt, or of another codec or shape.
+    ValueError: they are corrupt, or of another codec or shape. Conditions that
+      the weights lack are added, see `with_conditions`.
   """
   weights = load_run(path) if paths.is_run(path) else load_weights(path)
   try:
     weights.check_codec(config.codec, config.codec_checksum)
   except ValueError as error:
     raise ValueError(f"--start={path}: {error}") from error
+  if set(weights.config.conditions) < set(config.conditions):
+    weights = with_conditions(weights, config.conditions)
   theirs, ours = (dataclasses.asdict(x) for x in (weights.config, config))
   different = [
     name for name in ours if name not in _FREE and theirs[name] != ours[name]

@@ -57,6 +57,7 @@ def train(
   validation: Iterable[NumpyBatch],
   out: str | os.PathLike,
   *,
+  replayed: Iterable[NumpyBatch] = (),
   summary: dict[str, Any] | None = None,
   auditioner: "Auditioner | None" = None,
   command: str = "",
@@ -78,6 +79,7 @@ def train(
     batches: training batches of this process.
     validation: validation batches of this process; read once and kept.
     out: folder of the run.
+    replayed: validation batches of the data of `config.replay`, likewise.
     summary: description of the data set, stored in the checkpoints.
     auditioner: called by the first process every `config.listen_every` steps.
     command: command line, for the log.
@@ -132,6 +134,7 @@ def train(
       config,
       # With overfit, validation is on the batch that is trained on.
       [next(batches)] if config.overfit else list(validation),
+      list(replayed),
       checkpoints,
       best,
       summary or {},
@@ -167,6 +170,7 @@ class _Run:
 
   config: TrainConfig
   validation: list[NumpyBatch]
+  replayed: list[NumpyBatch]
   checkpoints: Checkpoints
   best: Best
   summary: dict[str, Any]
@@ -296,6 +300,12 @@ def _loop(
         figures = _validate(
           validation_step, state["ema"], run.validation, valid_key
         )
+        if run.replayed:
+          forgotten = _validate(
+            validation_step, state["ema"], run.replayed, valid_key
+          )
+          for name in ("loss_per_level", "accuracy"):
+            figures[f"replay_{name}"] = forgotten[name]
       improved = best.update(step, figures["accuracy"])
       reporter.validation(step, figures)
     if due(config.listen_every):

@@ -195,6 +195,9 @@ def other(tmp_path_factory):
 
 def test_a_mixture_follows_its_weights_and_resumes(prepared, other):
   mixture = lib.Mixture.parse(f"{prepared}:1.5,{other}:0.5")
+  replayed = lib.Mixture((str(prepared),), (2.0,))
+  replayed = replayed.with_replay(lib.Mixture((str(other),), (9.0,)), 0.25)
+  assert replayed == lib.Mixture(mixture.folders, (0.75, 0.25))
   settings: dict[str, Any] = {"batch": 8, "window": WINDOW, "seed": 3}
   iterator = lib.batches(mixture, "train", **settings)
   expected = take(iterator, 2)

@@ -1,6 +1,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from fake_data import FakeBatches, fake_data, tiny_config
@@ -85,3 +86,36 @@ def test_weights_of_another_model_or_codec_are_refused(trained, tmp_path):
   config = resolve(tiny_config(start="nowhere"), fake_data())
   with pytest.raises(FileNotFoundError, match="no weights at nowhere"):
     trainer.train(config, fake_data(), FakeBatches(config), [], tmp_path / "c")
+
+
+def test_added_conditions_leave_the_first_outputs_as_they_were(
+  trained, tmp_path
+):
+  weights, names = runs.load_run(trained), ("category", "genre", "role")
+  config = dataclasses.replace(weights.config, conditions=names)
+  started = runs.load_start(trained, config)
+  batch = jax.tree.map(jnp.asarray, next(FakeBatches(tiny_config())))
+
+  def logits(weights, **ids):
+    conditions = {"category": batch["category"]} | ids
+    codes = (batch["context"], batch["target"], conditions, 0)
+    return model.apply(weights.config, weights.params, *codes)
+
+  expected = logits(weights)
+  for genre, role in ((0, 0), (3, 1), (13, 4)):  # the last ones are null
+    ids = {"genre": jnp.full(8, genre), "role": jnp.full(8, role)}
+    np.testing.assert_array_equal(logits(started, **ids), expected)
+  # They are trained, and so is their null row.
+  wider = dataclasses.replace(tiny_config().model, conditions=names)
+  out = tmp_path / "tuned"
+  run(out, start=str(trained), model=wider, steps=4, condition_drop=0.5)
+  _, about, state = saved(out)
+  assert about.config.model.conditions == names
+  tables = state["params"]["embedding"]["conditions"]
+  assert (tables["genre"][jnp.array([0, 13])] != 0).any(axis=1).all()
+  assert not tables["genre"][1:13].any()  # no example has them
+  # They cannot be left out again.
+  with pytest.raises(
+    ValueError, match=r"config.model.conditions=\('category', "
+  ):
+    runs.load_start(out, weights.config)

@@ -3,12 +3,13 @@
 import dataclasses
 
 import pytest
-from fake_data import tiny_config
+from fake_data import fake_data, tiny_config
 from steps import resolved
 
 from configs import demo, slakh
 from stemgen_jax.model import CONDITION_SIZES
 from stemgen_jax.training.config import DropConfig, from_dict
+from stemgen_jax.training.resolve import check_replay
 
 
 def test_every_condition_has_its_own_share():
@@ -40,6 +41,7 @@ def test_missing_fields_of_an_older_run_get_defaults():
     ("accumulate", 3),
     ("drop.genre", 1.0),
     ("ema_decay", -0.1),
+    ("replay", 1.0),
     ("optimizer.learning_rate", 0.0),
     ("optimizer.final_ratio", 0.0),
     ("optimizer.frozen", ("(",)),
@@ -58,3 +60,20 @@ def test_invalid_configurations_are_refused(path, value):
   setattr(node, name, value)
   with pytest.raises(ValueError, match=path):
     config.validate()
+
+
+@pytest.mark.parametrize(
+  ("share", "changes", "message"),
+  [
+    (0.2, None, r"config.replay=0.2: --replay is missing; .*--config.replay=0"),
+    (0.0, {}, "--replay: config.replay is 0; expected the share of a batch"),
+    (0.2, {"checksum": "b" * 64}, r"--replay: codec 'fake' \(bbbbbbbbbbbb\)"),
+    (0.2, {"frames": 7}, "--replay: records of 7 frames; expected at least"),
+    (0.2, {"categories": {"kazoo": 3}}, "--replay: unknown categories kazoo"),
+  ],
+)
+def test_data_of_the_pretraining_have_to_fit(share, changes, message):
+  replay = None if changes is None else fake_data(**changes)
+  with pytest.raises(ValueError, match=message):
+    check_replay(resolved(replay=share), fake_data(), replay)
+  check_replay(resolved(replay=0.2), fake_data(), fake_data())
