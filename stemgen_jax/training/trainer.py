@@ -227,6 +227,8 @@ def _initial_state(
     )(key, data.codebooks, placed)
   step, about = checkpoints.about()
   check_same_run(about.config, config, step)
+  if "roles" not in about.data:  # of an earlier version
+    summary = {k: x for k, x in summary.items() if k != "roles"}
   if about.data != summary:
     changed = [k for k in summary if about.data.get(k) != summary[k]]
     raise ValueError(

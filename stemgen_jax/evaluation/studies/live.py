@@ -171,13 +171,15 @@ def _live(
   ends = [*range(_FIRST, len(lines) - 1, subject.options.bars), len(lines) - 1]
   chunks = list(itertools.pairwise(ends))
   longest = max(lines[stop] - lines[start] for start, stop in chunks)
+  wanted = Controls(
+    stem=measurement.stem_of(subject.engine, example), seed=seed, **conditions
+  )
   generator = Continuation(
     subject.engine,
     subject.settings,
     sample_rate=rate,
     channels=channels,
     seconds=float(longest) / rate,
-    role=conditions.get("role", ""),
     future="repeat" if repeated else "unknown",
   )
   known = context.samples
@@ -196,9 +198,7 @@ def _live(
       start=int(lines[start]),
       stop=int(lines[stop]),
       known=int(lines[min(start + int(offset), len(lines) - 1)]),
-      controls=Controls(
-        stem=example.category, genre=conditions.get("genre", ""), seed=seed
-      ),
+      controls=wanted,
       bars=stop - start,
       read=read,
       voices=line.voices,
