@@ -160,7 +160,7 @@ def _cut(sound: Audio, first: int, last: int) -> Audio:
 def _live(
   subject: SongSubject,
   example: Example,
-  conditions: Mapping[str, str],
+  conditions: Mapping[str, Any],
   seed: int,
   name: str,
 ) -> Audio:
