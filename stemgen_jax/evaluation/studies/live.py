@@ -125,7 +125,7 @@ def _measured(subject: SongSubject, place: int) -> Measurements:
   }
   stems["offline"] = engine.generate(
     example.context,
-    example.category,
+    measurement.stem_of(engine, example),
     **conditions,
     seed=seed,
     settings=subject.settings,
