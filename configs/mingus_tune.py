@@ -10,7 +10,7 @@ Wall time: not measured; 33 minutes on one A100 80 GB for all 2000 steps, at
   40 % of its peak (estimated by `train --dry_run`).
 Result: not trained so far; configs/README.md has a run of toy width.
 
-The demo page has 2 hours of produced music: 64 000 examples of them are 88
+The demo page has 2 hours of produced music, and 64 000 examples of them are 88
 passes over their crops of 9.9 s. A fifth of every batch is from the data of
 the pretraining (`--replay`), so that they are not forgotten; validation prints
 their loss as well. The learning rate is a fifth of the pretraining's, and the
