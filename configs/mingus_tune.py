@@ -1,7 +1,7 @@
 """Fine-tune the stereo model of `mingus.py` on a small folder of stems.
 
 Command:
-  stemgen-jax prepare --source=folder --root=my_multitracks \\
+  stemgen-jax prepare --source=folder --root=my_songs \\
     --codec=encodec_48khz --out=data/mine
   stemgen-jax train --config=configs/mingus_tune.py --data=data/mine \\
     --start=runs/mingus --replay=data/mingus --out=runs/mingus_tune

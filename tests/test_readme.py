@@ -17,9 +17,11 @@ import pytest
 import small_weights
 import soundfile
 import trees
+from random_codec import random_codec
 
 from stemgen_jax import __main__ as command
 from stemgen_jax.apps import train
+from stemgen_jax.codec import published, weight_files
 from stemgen_jax.codec.training import report
 from stemgen_jax.data.sources import soundfont
 from stemgen_jax.evaluation.studies import grid
@@ -109,6 +111,8 @@ def get_settings():
 SMALLER_BAND = "--songs=2 --valid_songs=1 --test_songs=2 --seconds=4"
 # The published codecs need downloads, and the songs here last some seconds.
 SMALLER_FILES = "--codec=demo --segment_seconds=4"
+# Its untrained stand-in has segments of 150 frames, too.
+STEREO = "--codec=encodec_48khz"
 # tests/test_scripts.py runs demo.sh. `launch/test.sh` runs this very test, and
 # the first step of CI is the installation.
 SCRIPTS = ("./launch/", "sbatch ", "pip ", "python3 ", "git ", "cd ", "curl ")
@@ -264,6 +268,8 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
   (tmp_path / "loops").symlink_to(LOOPS)
   (tmp_path / "small_grid.py").write_text(SMALL_GRID)
   small_weights.save(tmp_path / "small.safetensors")
+  monkeypatch.setattr(weight_files, "find", lambda *_: None)
+  monkeypatch.setattr(published, "load", lambda name, *_: random_codec(name))
   one_clip = functools.partial(report.report, count=1)
   monkeypatch.setattr(report, "report", one_clip)
   noise = np.random.default_rng(0).normal(0, 0.1, (5 * 44100, 2))
@@ -300,10 +306,13 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
       arguments += shlex.split(SMALLER[arguments[0]])
     if arguments[0] == "train" and "--out=runs/demo" not in arguments:
       arguments.append("--config.listen_every=0")  # one run is enough
+      if "mingus" in given["--config"]:
+        arguments.append("--config.model.window=150")
     if arguments[0] == "prepare":
       of_files = any(argument.startswith("--root=") for argument in arguments)
       of_files &= "--source=mma" not in arguments
       arguments += shlex.split(SMALLER_FILES if of_files else SMALLER_BAND)
+      arguments += [x for x in arguments if x == STEREO]  # not --codec=demo
     answers = [x[10:] for x in arguments if x.startswith("--answers=")]
     if answers:
       # Of the page that the command before has made.
