@@ -2,8 +2,8 @@
 
 Command:
   stemgen-jax prepare --source=folder --root=my_songs \\
-    --codec=encodec_48khz --out=data/mine
-  stemgen-jax train --config=configs/mingus_tune.py --data=data/mine \\
+    --codec=encodec_48khz --out=data/mine_48khz
+  stemgen-jax train --config=configs/mingus_tune.py --data=data/mine_48khz \\
     --start=runs/mingus --replay=data/mingus --out=runs/mingus_tune
 Hardware: one GPU with 80 GB (50 GB needed, estimated by `train --dry_run`).
 Wall time: not measured; 33 minutes on one A100 80 GB for all 2000 steps, at
