@@ -60,8 +60,7 @@ def train(config, data, out, steps, *flags):
     *("--config.model.window=300", "--config.validate_every=24"),
     *("--config.optimizer.learning_rate=1e-2", "--config.validate_batches=4"),
     *("--config.optimizer.warmup_steps=4", "--config.ema_decay=0.8"),
-    # Of the third and fourth level: a tuple extends the one before.
-    "--config.mask.level_weights=(0.2, 0.1)",
+    "--config.mask.level_weights=(0.4, 0.3, 0.2, 0.1)",
     *flags,
   )
 
