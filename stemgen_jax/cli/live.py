@@ -311,6 +311,7 @@ def _generator(
   if values.loop:
     assert plan.sound is not None
     generator = Loops(stemgen, how, plan.sound, given=given)
+    _announce(plan.sound.seconds)
     rehearsed = generator.rehearse(plain)
   else:
     # Of a tempo that is not known yet, the usual one.
@@ -330,6 +331,7 @@ def _generator(
     slack = grid.beats(plan.options.slack_beats) / plan.sample_rate
     for note in generator.notes(slack):
       print(f"warning: {note}", file=sys.stderr)
+    _announce(seconds)
     rehearsed = generator.rehearse(seconds, plain)
   print(
     f"context offset: -{plan.options.slack_beats:g} beats\n"
@@ -337,3 +339,8 @@ def _generator(
     f"{generator.passes[0]} passes; up to {generator.passes[-1]}"
   )
   return generator, rehearsed
+
+
+def _announce(seconds: float) -> None:
+  """Print what the next half minute, or more for long chunks, is for."""
+  print(f"rehearsing chunks of {seconds:.1f} s", flush=True)

@@ -70,6 +70,7 @@ def test_a_file_gets_a_stem_of_its_samples(run):
   assert found
   assert found[2] == "100.0"
   assert "wrote bass.wav" in out
+  assert "rehearsing chunks of 4.0 s\n" in out
 
 
 def test_untimed_work_takes_all_passes(run, monkeypatch):
