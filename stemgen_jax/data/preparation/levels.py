@@ -23,21 +23,24 @@ def gains(
   described: Sequence[songs.Stem],
   stems: Float32[np.ndarray, "stems samples channels"],
   sample_rate: int,
+  threshold_db: float,
 ) -> Float32[np.ndarray, " stems"]:
   """Return the gains that bring every category of a song to its usual level.
 
   Stems of one category are equally loud and share its level, but drums keep
-  their own balance: their stems are microphones of one kit. Silence has gain 1.
+  their own balance: their stems are microphones of one kit. Stems that are too
+  quiet to be used, such as the noise of an empty track, have gain 1.
 
   Args:
     described: stems of the song.
     stems: their audio.
     sample_rate: sample rate in Hz.
+    threshold_db: see `pairs.PairConfig`.
   """
   loudness = [audio.loudness_db(stem, sample_rate) for stem in stems]
   groups = collections.defaultdict(list)
   for index, stem in enumerate(described):
-    if loudness[index] > -np.inf:
+    if loudness[index] > threshold_db:
       groups[stem.category, names.is_vocal(stem.name)].append(index)
   found = np.ones(len(stems), np.float32)
   for (category, sung), members in groups.items():

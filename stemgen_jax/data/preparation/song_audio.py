@@ -94,7 +94,9 @@ def read_stems(
       suspicious.kept(x) if x.kind in suspicious.KINDS else x for x in problems
     ]
   if config.usual_levels:
-    gains = levels.gains(song.stems, padded, codec.sample_rate)
+    gains = levels.gains(
+      song.stems, padded, codec.sample_rate, config.threshold_db
+    )
     padded *= gains[:, None, None]
   return padded, problems
 

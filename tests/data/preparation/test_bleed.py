@@ -123,8 +123,8 @@ def test_rendered_and_short_stems_are_not_examined(clean):
 
 def test_usual_levels():
   rng = np.random.default_rng(0)
-  noise = rng.normal(0, 0.1, (6, 2 * RATE, 1)).astype(np.float32)
-  noise *= np.array([1, 0.01, 0.5, 0.05, 2, 0], np.float32)[:, None, None]
+  noise = rng.normal(0, 0.1, (7, 2 * RATE, 1)).astype(np.float32)
+  noise *= np.float32([1, 0.02, 0.5, 0.05, 2, 0, 5e-3])[:, None, None]
   described = [
     recorded("kick", "drums"),
     recorded("room", "drums"),
@@ -132,10 +132,11 @@ def test_usual_levels():
     recorded("gtr R", "guitar"),
     recorded("Lead Vox", "ensemble"),
     recorded("silent", "piano"),
+    recorded("gtr unused", "guitar"),  # its noise is at -66 dB
   ]
-  gains = levels.gains(described, noise, RATE)
+  gains = levels.gains(described, noise, RATE, -60.0)
   assert gains[0] == gains[1]  # one kit
-  assert gains[5] == 1
+  assert (gains[5:] == 1).all()
   changed = noise * gains[:, None, None]
   level = 10 * np.log10(np.square(changed).mean(axis=(1, 2))[:5])
   kit, vocals = level[0], level[4]
