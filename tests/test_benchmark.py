@@ -225,7 +225,8 @@ def test_scaling_is_planned_and_losses_are_equal(tmp_path):
     "from stemgen_jax.model import ModelConfig\n"
     "from stemgen_jax.training.config import TrainConfig\n"
     "def get_config():\n"
-    "  shape = dict(depth=2, width=32, heads=2, mlp=32, window=16, codes=32)\n"
+    "  shape = dict(depth=2, width=32, heads=2, mlp=32, window=16, codes=64)\n"
+    "  shape |= dict(scale_frames=4, frame_rate=150 / 0.99)\n"
     "  return TrainConfig(model=ModelConfig(**shape))\n"
   )
   flags = ["--devices=1,2", "--batch=4", "--per_device=2", "--hardware=v5e"]

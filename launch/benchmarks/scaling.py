@@ -121,8 +121,12 @@ def _times(
 def _losses(cases: _Cases, config: TrainConfig) -> Iterator[list[str]]:
   """Yield the rows of losses, compared with those of one device."""
   toy = copy.deepcopy(config)
+  # Random codes alone: no spectra of contexts, and no scales.
   toy.model = dataclasses.replace(
-    toy.model, **_TOY, dtype="float32", embedding="table"
+    toy.model,
+    **_TOY,
+    **{"dtype": "float32", "embedding": "table"},
+    **{"context": "codes", "scale_frames": 0},
   )
   toy.optimizer.warmup_steps, toy.optimizer.learning_rate = 0, 1e-2
   train = functools.cache(functools.partial(_train, toy))
