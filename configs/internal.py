@@ -18,8 +18,8 @@ roots of their numbers; microphones are shared, so `prepare` reports bleed above
 -20 dB in problems.csv. Vocals are in contexts only, unless `--vocals` is given.
 Names of files give the 18 categories.
 
-With less than about 50 hours start from other weights (`--config.start=`), or
-make the model smaller; early stopping ends a run that only learns its songs.
+With less than about 50 hours start from other weights (`--start=`), or make the
+model smaller; early stopping ends a run that only learns its songs.
 """
 
 from stemgen_jax.training.config import TrainConfig

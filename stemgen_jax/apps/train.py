@@ -191,13 +191,15 @@ def _dry_run(config: config_lib.TrainConfig) -> None:
   elif _DEVICE.value:
     devices = [hardware.find(_DEVICE.value)]
   seen = ""
+  replay = Mixture.parse(_REPLAY.value).manifest() if _REPLAY.value else None
   # Without data the fields of the configuration itself count.
   if FLAGS["data"].value:
     mixture = Mixture.parse(FLAGS["data"].value)
     manifest = mixture.manifest()
     config = resolve(config, manifest)
-    kind = config.model.context
-    seen = manifest.examples_seen(config.steps, config.batch, kind)
+    check_replay(config, manifest, replay)
+    own = round((1 - config.replay) * config.batch)
+    seen = manifest.examples_seen(config.steps, own, config.model.context)
 
   from stemgen_jax.training.optimizer import check_frozen
   from stemgen_jax.training.planning import dry_run, fleets

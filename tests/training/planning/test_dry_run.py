@@ -156,6 +156,8 @@ def test_dry_run_needs_no_data(capsys, monkeypatch):
   assert "fits" in printed
   assert run(monkeypatch, "--device=abacus") == 1
   assert "--device=abacus: expected one of A100-80GB" in capsys.readouterr().err
+  assert run(monkeypatch, "--replay=nowhere") == 1
+  assert "nowhere" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
