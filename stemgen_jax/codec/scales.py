@@ -1,7 +1,8 @@
 """The loudness of a generated stem per segment, for codecs with scales.
 
-EnCodec 48 kHz stores the RMS of each second next to the codes. A model
-predicts codes alone, so a stem's scales are derived from its context.
+EnCodec 48 kHz stores the RMS of each second next to the codes. For a model that
+predicts codes alone, a stem's scales are derived from its context; others
+predict them, see `model.scales`.
 """
 
 from collections.abc import Mapping

@@ -44,10 +44,11 @@ def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:
       "that does not predict scales"
     )
   if config.model.window > data.frames:
+    most = data.frames - data.frames % (frames or 1)  # whole segments
     raise ValueError(
       f"model.window={config.model.window}: longer than the {data.frames} "
       "frames of the data's records; give "
-      f"--config.model.window={data.frames} or less, or prepare longer songs"
+      f"--config.model.window={most} or less, or prepare longer songs"
     )
   return config
 

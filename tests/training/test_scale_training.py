@@ -62,6 +62,13 @@ def initial(config):
   return jax.jit(lambda key: init_state(config, key, None))(KEY)
 
 
+def test_a_window_that_is_too_long_is_refused_with_one_of_whole_segments():
+  model = ModelConfig(width=32, heads=2, window=16, scale_frames=8)
+  data = fake_data(codes=SCALE_TOKENS, segment_frames=8)  # of 12 frames
+  with pytest.raises(ValueError, match=r"give --config.model.window=8 or less"):
+    resolve(tiny_config(model=model), data)
+
+
 def test_masks_of_scales_are_whole_segments_with_all_codes_masked():
   batch = a_batch(np.random.default_rng(0), 600, follows=True)
   target, mask_id = jnp.array(batch["target"]), 99
