@@ -33,7 +33,6 @@ from stemgen_jax.generation.take import GenerationWarning, Take
 from stemgen_jax.sampling import cost
 
 _REFERENCE_DB = -18.0  # of weights that do not state their level
-_TOO_QUIET_DB = 30.0  # below the context, where a stem is hardly audible
 _RUN_SECONDS = 0.5  # sampled again by `Vary`, or kept
 # Measured with the demo codec on 2.5 s of music: the same music saved again is
 # at most 0.06 apart (16 bit, mp3, ogg; 0.18 if 6 dB quieter), other music at
@@ -344,7 +343,9 @@ def _takes(
         task.codec, item, context, follows, task.sound
       )
       # Before the splice: warnings are about the new codes, not the kept ones.
-      notes = _notes(metadata, task.codec, context, audio.samples)
+      notes = stem_audio.notes(
+        task.codec, context, audio.samples, reference_db(metadata)
+      )
       for note in notes:
         warnings.warn(note, GenerationWarning, stacklevel=3)
       if task.old_samples is not None:
@@ -381,26 +382,3 @@ def _takes(
       )
       waited = 0.0
     compiled = 0.0
-
-
-def _notes(
-  metadata: dict[str, Any],
-  codec: Codec,
-  context: EncodedContext,
-  stem: Float32[np.ndarray, "n c"],
-) -> tuple[str, ...]:
-  """Return warnings about a stem for its listener."""
-  notes = []
-  silent = context.level_db < context_lib.SILENCE_DB
-  if silent and not context.from_nothing:
-    notes.append("the context is silent: the stem was generated from nothing")
-  level_db = reference_db(metadata) if silent else context.level_db
-  stem = audio_lib.with_channels(stem, codec.channels)
-  # At the level of the training, as `context.level_db` is.
-  stem_db = audio_lib.rms_db(stem / np.float32(context.inverse_gain))
-  if level_db - stem_db > _TOO_QUIET_DB:
-    than = "music usually is" if silent else "the context"
-    quiet = f"{level_db - stem_db:.0f} dB quieter than {than}"
-    quiet = "silent" if stem_db == -np.inf else quiet
-    notes.append(f"the stem is {quiet}: try another seed or lower guidance")
-  return tuple(notes)

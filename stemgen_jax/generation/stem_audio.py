@@ -9,6 +9,8 @@ from stemgen_jax.codec import Codec, decode
 from stemgen_jax.generation import context as context_lib
 from stemgen_jax.generation.context import EncodedContext
 
+_TOO_QUIET_DB = 30.0  # below the context, where a stem is hardly audible
+
 
 def decode_stem(
   codec: Codec,
@@ -86,3 +88,33 @@ def splice(
       share[places] = np.maximum(share[places], values)
   share = share[:n, None]  # [n, 1]
   return np.where(share > 0, old + share * (new - old), old)
+
+
+def notes(
+  codec: Codec,
+  context: EncodedContext,
+  stem: Float32[np.ndarray, "n c"],
+  reference_db: float,
+) -> tuple[str, ...]:
+  """Return warnings about a stem for its listener.
+
+  Args:
+    codec: codec of the stem.
+    context: encoded context of the stem.
+    stem: samples of the stem.
+    reference_db: loudness of the contexts of the training, dB of full scale.
+  """
+  found = []
+  silent = context.level_db < context_lib.SILENCE_DB
+  if silent and not context.from_nothing:
+    found.append("the context is silent: the stem was generated from nothing")
+  level_db = reference_db if silent else context.level_db
+  stem = audio_lib.with_channels(stem, codec.channels)
+  # At the level of the training, as `context.level_db` is.
+  stem_db = audio_lib.rms_db(stem / np.float32(context.inverse_gain))
+  if level_db - stem_db > _TOO_QUIET_DB:
+    than = "music usually is" if silent else "the context"
+    quiet = f"{level_db - stem_db:.0f} dB quieter than {than}"
+    quiet = "silent" if stem_db == -np.inf else quiet
+    found.append(f"the stem is {quiet}: try another seed or lower guidance")
+  return tuple(found)

@@ -41,7 +41,7 @@ class LiveStart(Body):
     lag: samples of "line" from the output to the input played to it.
     preset: "default", "fast" or "paper".
     future: context that is not known yet: "unknown", or "repeat", the latest
-      bars again.
+      bars again; "auto" chooses by the training of the weights.
   """
 
   kind: Literal["start"]
@@ -58,7 +58,7 @@ class LiveStart(Body):
   channels: Annotated[int, Field(ge=1, le=2)] = 2
   lag: Annotated[int, Field(ge=0, le=192_000)] = 0
   preset: Name = "default"
-  future: Literal["unknown", "repeat"] = "unknown"
+  future: Literal["auto", "unknown", "repeat"] = "auto"
 
 
 class LiveChange(Body):

@@ -116,7 +116,7 @@ export class LivePanel {
     if (!this.loops) {
       message.bars = number(this.bars) ?? BARS;
       message.slack = number(this.slack) ?? SLACK;
-      message.future = this.future.checked ? "repeat" : "unknown";
+      message.future = this.future.checked ? "repeat" : "auto";
     }
     const latency = number(this.latency);
     const sound = {
