@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.random import Generator
 
+from stemgen_jax import disk
 from stemgen_jax.data.sources import band
 from stemgen_jax.data.sources.band import (
   harmony,
@@ -147,8 +148,8 @@ def _perform(style: Style, text: str) -> bytes:
   program = styles.program()
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
-    (folder / "song.mma").write_text(text)
-    (folder / "mmarc").write_text("")  # in place of the user's settings
+    disk.write_text(folder / "song.mma", text)
+    disk.write_text(folder / "mmarc", "")  # in place of the user's settings
     try:
       done = subprocess.run(
         [program, "-w", "-xNOCREDIT", "-f", "song.mid", "song.mma"],
