@@ -149,6 +149,7 @@ def test_from_the_band_to_a_stem_of_a_tuned_model(tmp_path, monkeypatch):
   take, loaded = Take.load(stem), codec_lib.load(f"{NAME}:{path}")
   assert (take.kind, take.audio.channels) == ("melodic", 2)
   assert take.audio.samples.shape == (4 * RATE, 2)
+  assert take.scales is not None
   decoded = codec_lib.decode(loaded, take.codes[None], take.scales[None])[0]
   assert width(audio.read(stem).samples) == pytest.approx(
     width(decoded[: 4 * RATE]), rel=1e-3

@@ -130,8 +130,10 @@ def test_batches_for_a_model_of_scales_have_their_tokens(prepared):
   config.model.scale_frames = 75
   with pytest.raises(ValueError, match="segments of 150 frames"):
     resolve(config, Manifest.load(prepared))
-  options = {"batch": 8, "window": 150, "seed": 0}
-  batch = next(batches.batches(prepared, "train", **options, scale_frames=150))
+  read = batches.batches(
+    prepared, "train", batch=8, window=150, seed=0, scale_frames=150
+  )
+  batch = next(read)
   assert batch["context"].dtype == batch["target"].dtype == np.int32
   paths = (prepared / "songs").glob("*.npz")
   songs = [song_codes.SongCodes.load(path) for path in paths]
@@ -156,6 +158,7 @@ def test_batches_for_a_model_of_scales_have_their_tokens(prepared):
   widened = examples.with_scales(150)
   assert widened.target.shape == widened.context.shape == (3, 150, 5)
   assert (widened.silence[:, 4] == 63).all()
+  assert examples.context_scales is not None
   np.testing.assert_array_equal(
     widened.context[:, 0, 4:], quantize(examples.context_scales)
   )

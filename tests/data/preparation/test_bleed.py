@@ -124,7 +124,8 @@ def test_rendered_and_short_stems_are_not_examined(clean):
 def test_usual_levels():
   rng = np.random.default_rng(0)
   noise = rng.normal(0, 0.1, (7, 2 * RATE, 1)).astype(np.float32)
-  noise *= np.float32([1, 0.02, 0.5, 0.05, 2, 0, 5e-3])[:, None, None]
+  gains = np.array([1, 0.02, 0.5, 0.05, 2, 0, 5e-3], np.float32)
+  noise *= gains[:, None, None]
   described = [
     recorded("kick", "drums"),
     recorded("room", "drums"),
