@@ -106,7 +106,7 @@ def run(arguments: argparse.Namespace) -> None:
     seconds=seconds,
     future=arguments.future,
   )
-  rehearsed = generator.rehearse(seconds, Controls(stem="bass"))
+  rehearsed = generator.rehearse(Controls(stem="bass"))
   rows = []
   for name in names:
     rows.append((name, *_perform(arguments, name, generator, rehearsed, loop)))

@@ -19,7 +19,7 @@ from stemgen_jax.cli.performance import PIPE, Plan
 from stemgen_jax.generation import exported
 from stemgen_jax.generation.request import GenerationRequest
 from stemgen_jax.live import beats, commands, link
-from stemgen_jax.live.grid import Grid
+from stemgen_jax.live.grid import USUAL_BPM, Grid
 from stemgen_jax.live.options import Change, Options
 from stemgen_jax.live.request import Controls, Generated, Generator
 
@@ -128,7 +128,7 @@ def _checked(values: flags.FlagValues) -> Plan:
     bars = grid.first_bar_from(len(sound.samples) - 1)
   slack = float(bars * values.beats_per_bar) if values.loop else 4.0
   # Chunks may wait for each other for their slack.
-  chunk = bars * values.beats_per_bar * 60 / (grid.bpm if grid else 120)
+  chunk = bars * values.beats_per_bar * 60 / (grid.bpm if grid else USUAL_BPM)
   options = Options(
     memory=max(30.0, 3 * chunk),
     chunk_bars=bars,
@@ -150,7 +150,7 @@ def _checked(values: flags.FlagValues) -> Plan:
     )
   session = None
   if values.link:  # last: it is on the network from here on
-    session = link.open_session(values.bpm or 120.0, values.beats_per_bar)
+    session = link.open_session(values.bpm or USUAL_BPM, values.beats_per_bar)
   return Plan(
     sound=sound,
     sample_rate=rate,
@@ -303,44 +303,29 @@ def _generator(
   values: flags.FlagValues, plan: Plan, stemgen: "StemGen", how: Any
 ) -> tuple[Generator, Generated]:
   """Return what generates chunks, compiled, and the times of one."""
-  from stemgen_jax.live.continuation import Continuation
-  from stemgen_jax.live.loops import Loops
+  from stemgen_jax.live import generators
 
   plain = next(iter(plan.layers.values()))
-  given = next(_requests(plan)).conditions
-  if values.loop:
-    assert plan.sound is not None
-    generator = Loops(stemgen, how, plan.sound, given=given)
-    _announce(plan.sound.seconds)
-    rehearsed = generator.rehearse(plain)
-  else:
-    # Of a tempo that is not known yet, the usual one.
-    bpm = plan.session.tempo if plan.session else 120
-    grid = plan.grid or Grid(bpm=bpm, sample_rate=plan.sample_rate)
-    beats_of_chunk = values.bars * values.beats_per_bar
-    seconds = grid.beats(beats_of_chunk) / plan.sample_rate
-    generator = Continuation(
-      stemgen,
-      how,
-      sample_rate=plan.sample_rate,
-      channels=plan.channels,
-      seconds=seconds,
-      given=given,
-      future=values.future,
-    )
-    slack = grid.beats(plan.options.slack_beats) / plan.sample_rate
-    for note in generator.notes(slack):
-      print(f"warning: {note}", file=sys.stderr)
-    _announce(seconds)
-    rehearsed = generator.rehearse(seconds, plain)
+  generator, notes = generators.make(
+    stemgen,
+    how,
+    plan.options,
+    plain=plain,
+    loop=plan.sound if values.loop else None,
+    grid=plan.grid,
+    beats_per_bar=values.beats_per_bar,
+    sample_rate=plan.sample_rate,
+    channels=plan.channels,
+    future=values.future,
+    bpm=plan.session.tempo if plan.session else USUAL_BPM,
+  )
+  for note in notes:
+    print(f"warning: {note}", file=sys.stderr)
+  print(f"rehearsing chunks of {generator.seconds:.1f} s", flush=True)
+  rehearsed = generator.rehearse(plain)
   print(
     f"context offset: -{plan.options.slack_beats:g} beats\n"
     f"rehearsed: {rehearsed.sampling + rehearsed.other:.2f} s for a chunk of "
     f"{generator.passes[0]} passes; up to {generator.passes[-1]}"
   )
   return generator, rehearsed
-
-
-def _announce(seconds: float) -> None:
-  """Print what the next half minute, or more for long chunks, is for."""
-  print(f"rehearsing chunks of {seconds:.1f} s", flush=True)

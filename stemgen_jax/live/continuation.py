@@ -97,6 +97,7 @@ class Continuation:
     # begin with a sample.
     self._frame = Fraction(codec.hop * sample_rate, codec.sample_rate)
     self._lead = round(_LEAD_SECONDS * codec.frame_rate)
+    self.seconds = seconds
     self._gain: dict[str, float] = {}
     self._inverse: dict[str, float] = {}
     config = self._weights.config
@@ -138,14 +139,14 @@ class Continuation:
       )
     return notes
 
-  def rehearse(self, seconds: float, plain: Controls) -> Generated:
+  def rehearse(self, plain: Controls) -> Generated:
     """Compile all programs, and measure a chunk of the fewest passes."""
     noise = np.random.default_rng(0).normal(0, 0.1, (1, self._channels))
 
     def read(start: int, stop: int) -> Float32[np.ndarray, "n c"]:
       return np.repeat(noise.astype(np.float32), stop - start, axis=0)
 
-    length = round(seconds * self._rate)
+    length = round(self.seconds * self._rate)
     start = max(round(self._weights.config.window * self._frame), length)
     request = Request(
       layer="",

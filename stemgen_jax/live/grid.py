@@ -4,6 +4,9 @@ import dataclasses
 import math
 from fractions import Fraction
 
+USUAL_BPM = 120.0
+"""Tempo to plan with while that of the music is not known yet."""
+
 _SLOWEST, _FASTEST = 20.0, 400.0  # beats per minute
 _WHOLE = 0.15  # beats by which a loop may miss whole bars
 

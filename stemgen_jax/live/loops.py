@@ -50,6 +50,7 @@ class Loops:
     rungs = ladder.rungs(scaled, config, mask, codec, loop=True)
     self.passes, self._settings = tuple(rungs), tuple(rungs.values())
     self.dtype = resolve_dtype(config.dtype)
+    self.seconds = loop.seconds
 
   def rehearse(self, plain: Controls) -> Generated:
     """Compile all programs, and measure a chunk of the fewest passes."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from stemgen_jax import categories
 from stemgen_jax.audio import Audio
 from stemgen_jax.generation.request import GenerationRequest
-from stemgen_jax.live.grid import Grid
+from stemgen_jax.live.grid import USUAL_BPM, Grid
 from stemgen_jax.live.options import Options
 from stemgen_jax.live.request import Controls
 from stemgen_jax.sampling import settings as settings_lib
@@ -83,7 +83,7 @@ def plan(start: LiveStart, song: OpenSong | None) -> Plan:
     bars = grid.first_bar_from(len(sound.samples) - 1)
   slack = float(bars * start.beats_per_bar) if loop else _SLACK
   slack = min(slack, float(bars * start.beats_per_bar))
-  chunk = bars * start.beats_per_bar * 60 / (grid.bpm if grid else 120)
+  chunk = bars * start.beats_per_bar * 60 / (grid.bpm if grid else USUAL_BPM)
   if not loop and chunk > _LONGEST_CHUNK:
     raise RequestError(
       f"bars={bars}: chunks of {chunk:g} s; expected at most "

@@ -11,12 +11,9 @@ from stemgen_jax import audio, categories
 from stemgen_jax.audio import Audio
 from stemgen_jax.generation.request import GenerationRequest
 from stemgen_jax.generation.stemgen import StemGen
-from stemgen_jax.live import display
+from stemgen_jax.live import display, generators
 from stemgen_jax.live.clock import ThreadWorker, WallClock
-from stemgen_jax.live.continuation import Continuation
 from stemgen_jax.live.engine import Engine
-from stemgen_jax.live.grid import Grid
-from stemgen_jax.live.loops import Loops
 from stemgen_jax.live.options import Change
 from stemgen_jax.live.sound_card import clicks
 from stemgen_jax.session import Session
@@ -27,7 +24,6 @@ from stemgen_jax.studio.open_song import titled
 from stemgen_jax.studio.recording import Recording
 
 _INPUT = "input"
-_USUAL_BPM = 120.0  # of programs that are compiled before the tempo is known
 
 Block = Float32[np.ndarray, "n c"]
 
@@ -60,7 +56,21 @@ class LiveRun:
     stems = dict.fromkeys(layer.stem for layer in plan.layers.values())
     notes = [categories.untrained(stem, trained) for stem in stems]
     self.notes = [note for note in notes if note]
-    generator, rehearsed = self._generator(plan, model)
+    plain = next(iter(plan.layers.values()))
+    generator, notes = generators.make(
+      model,
+      plan.settings,
+      plan.options,
+      plain=plain,
+      loop=plan.sound if plan.loop else None,
+      grid=plan.grid,
+      beats_per_bar=plan.beats_per_bar,
+      sample_rate=plan.sample_rate,
+      channels=plan.channels,
+      future=plan.future,
+    )
+    self.notes += notes
+    rehearsed = generator.rehearse(plain)
     self.plan, self._dtype = plan, generator.dtype
     self._recording = Recording(
       folder, [_INPUT, *plan.layers], plan.sample_rate, plan.channels
@@ -271,25 +281,3 @@ class LiveRun:
       {_INPUT: block, **{name: layer.sound for name, layer in layers}}
     )
     return out if sound is None else block + out
-
-  def _generator(self, plan: Plan, model: StemGen) -> Any:
-    """Return what generates chunks, compiled, and the times of one."""
-    plain = next(iter(plan.layers.values()))
-    if plan.loop:
-      assert plan.sound is not None
-      loops = Loops(model, plan.settings, plan.sound)
-      return loops, loops.rehearse(plain)
-    grid = plan.grid or Grid(bpm=_USUAL_BPM, sample_rate=plan.sample_rate)
-    beats = plan.options.chunk_bars * plan.beats_per_bar
-    seconds = grid.beats(beats) / plan.sample_rate
-    generator = Continuation(
-      model,
-      plan.settings,
-      sample_rate=plan.sample_rate,
-      channels=plan.channels,
-      seconds=seconds,
-      future=plan.future,
-    )
-    slack = grid.beats(plan.options.slack_beats) + plan.options.lag
-    self.notes += generator.notes(slack / plan.sample_rate)
-    return generator, generator.rehearse(seconds, plain)

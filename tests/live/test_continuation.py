@@ -278,7 +278,7 @@ def test_passes_fall_with_the_rungs(calls):
   for rung in range(len(generator.passes)):
     generator(request(constant(0.2), known=6800), rung)
     assert calls[-1]["settings"].steps == generator._settings[rung].steps
-  timed = generator.rehearse(CHUNK, Controls(stem="bass"))
+  timed = generator.rehearse(Controls(stem="bass"))
   assert timed.sampling > 0
   assert timed.other > 0
 
@@ -297,7 +297,7 @@ def test_a_model_of_spectra_has_all_programs_after_the_rehearsal():
   params["head"] = 30 * params["head"]
   stemgen = dataclasses.replace(stemgen, params=params)
   generator = continuation(stemgen)
-  generator.rehearse(CHUNK, Controls(stem="bass"))
+  generator.rehearse(Controls(stem="bass"))
 
   def codes(known, rung=0, **controls):
     wanted = request(constant(0.2), known=known, **controls)
