@@ -6,11 +6,13 @@ import signal
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 _STOPPING = b"\nstopping, once the current step is saved\n"
+_IMPORTING = "<frozen importlib._bootstrap>"
 _GRACE = 5.0  # seconds in which an exception has to end the command
 _cleanups: list[Callable[[], object]] = []
 _held: list[object] = []  # `blocked` blocks of the main thread
@@ -53,7 +55,8 @@ def ending(*, quiet: bool = True) -> Iterator[Stop]:
 
   At the second, or if the exception does not end the work within 5 seconds,
   because the main thread is in a library's code or the exception was lost in
-  one, the process exits.
+  one, the process exits. So it does during an import: extension modules crash
+  if an exception ends their initialization.
 
   Args:
     quiet: do not print exceptions that Python cannot raise, such as those of
@@ -61,10 +64,10 @@ def ending(*, quiet: bool = True) -> Iterator[Stop]:
   """
   stop, done = Stop(), threading.Event()
 
-  def raise_first(number: int, _: object) -> None:
+  def raise_first(number: int, frame: types.FrameType | None) -> None:
     nonlocal count
     count += 1
-    if count > 1:
+    if count > 1 or _is_importing(frame):
       _exit(number)
     stop.note(number)
     if _held:
@@ -214,6 +217,12 @@ def _unraisable(quiet: bool) -> Iterator[None]:
     yield
   finally:
     sys.unraisablehook = before
+
+
+def _is_importing(frame: types.FrameType | None) -> bool:
+  while frame and frame.f_code.co_filename != _IMPORTING:
+    frame = frame.f_back
+  return frame is not None
 
 
 def _exit(number: int) -> NoReturn:

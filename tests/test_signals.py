@@ -106,3 +106,29 @@ def test_a_process_that_does_not_end_exits_with_one_line(work):
   )
   assert done.returncode == 130
   assert done.stderr.strip() == "stemgen-jax: stopped"
+
+
+@pytest.mark.processes
+def test_an_import_is_not_interrupted_by_an_exception(tmp_path):
+  # It stands for an extension module, which would crash the process.
+  (tmp_path / "fragile.py").write_text(
+    "import os, signal\n"
+    "try: os.kill(os.getpid(), signal.SIGINT)\n"
+    "finally: os.abort()\n"
+  )
+  script = (
+    "from stemgen_jax import signals\n"
+    "with signals.cleanup(lambda: print('cleaned', flush=True)):\n"
+    "  with signals.ending(): import fragile\n"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", script],
+    capture_output=True,
+    text=True,
+    env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"},
+    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    timeout=60,
+    check=False,
+  )
+  assert (done.returncode, done.stdout) == (130, "cleaned\n")
+  assert done.stderr.strip() == "stemgen-jax: stopped"

@@ -115,4 +115,4 @@ def test_a_command_that_is_starting_ends(tmp_path):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
   assert process.returncode == 130
-  assert err in ("", "stemgen-jax: stopped\n")
+  assert err.strip() in ("", "stemgen-jax: stopped")
