@@ -65,7 +65,7 @@ def run(values: flags.FlagValues) -> None:
     # The file is complete now.
     if plan.out is not None:
       print(f"wrote {plan.out}")
-    print(figures.line(generator.dtype))
+    print(figures.line(generator.dtype, timed=not values.untimed))
     if why:
       raise OSError(why)
 
@@ -95,6 +95,12 @@ def _checked(values: flags.FlagValues) -> Plan:
     performance.sound_cards()  # for its errors
   if values.link:
     _check_link(values)
+  if values.context not in (None, PIPE):
+    for name in ("sample_rate", "channels"):
+      if values[name].present:
+        raise ValueError(
+          f"--{name}: expected with --context=- or --device; a file has its own"
+        )
   if values.untimed and (values.realtime or values.context in (None, PIPE)):
     raise ValueError(
       "--untimed: expected with --context=FILE, not in real time"
@@ -126,21 +132,18 @@ def _checked(values: flags.FlagValues) -> Plan:
     assert sound is not None
     assert grid is not None
     bars = grid.first_bar_from(len(sound.samples) - 1)
-  slack = float(bars * values.beats_per_bar) if values.loop else 4.0
-  # Chunks may wait for each other for their slack.
-  chunk = bars * values.beats_per_bar * 60 / (grid.bpm if grid else USUAL_BPM)
-  options = Options(
-    memory=max(30.0, 3 * chunk),
-    chunk_bars=bars,
-    slack_beats=slack if values.slack is None else values.slack,
-    hold=values.loop,
-    cover=values.cover,
-    # The tempo of Ableton Link is not that of the music.
-    watch=0 if values.link else 4,
-    follow=values.follow,
-  )
   with takes.flags_in_errors(values):
-    options.validate(values.beats_per_bar)
+    options = Options.at_tempo(
+      bars,
+      values.slack,
+      grid,
+      values.beats_per_bar,
+      hold=values.loop,
+      cover=values.cover,
+      # The tempo of Ableton Link is not that of the music.
+      watch=0 if values.link else 4,
+      follow=values.follow,
+    )
   enter = {}
   if values.loop:
     # One after the other, each after the loop has sounded once more.

@@ -10,10 +10,11 @@ from stemgen_jax.live.options import Change
 SYNC = "sync"
 """The command that takes over the tempo of the input."""
 
-HELP = (
+_CHANGES = (
   "LAYER mute, unmute or again; LAYER stem=piano, genre=techno, role=melodic, "
-  "seed=3 or guidance=3; sync takes over the tempo of the input"
+  "seed=3 or guidance=3"
 )
+HELP = f"{_CHANGES}; {SYNC} takes over the tempo of the input"
 _MOST_SEED = 2**32 - 1
 
 
@@ -36,7 +37,7 @@ def parse(
   if not words or words[0] not in layers:
     raise ValueError(f"{text!r}: expected one of {', '.join(layers)} first")
   if not words[1:]:
-    raise ValueError(f"{text!r}: expected {HELP}")
+    raise ValueError(f"{text!r}: expected {_CHANGES}")
   mute, again, controls = None, False, {}
   for word in words[1:]:
     name, equals, value = word.partition("=")
@@ -52,7 +53,7 @@ def parse(
     elif equals and name in _VALUES:
       controls[name] = _VALUES[name](value)
     else:
-      raise ValueError(f"{text!r}: unknown {word!r}; expected {HELP}")
+      raise ValueError(f"{text!r}: unknown {word!r}; expected {_CHANGES}")
   return Change(words[0], controls, mute, again)
 
 

@@ -2,7 +2,13 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
+
+from stemgen_jax.live.grid import USUAL_BPM, Grid
+
+_SLACK = 4.0  # beats
+# Seconds; 64 bars at 120 bpm. Three chunks of all layers are kept in memory.
+_LONGEST_CHUNK = 128.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +37,51 @@ class Options:
   watch: int = 4
   follow: bool = False
   lag: int = 0
+
+  @classmethod
+  def at_tempo(
+    cls,
+    bars: int,
+    slack: float | None,
+    grid: Grid | None,
+    beats_per_bar: int,
+    *,
+    hold: bool = False,
+    **others: Any,
+  ) -> Self:
+    """Return valid options for chunks of `bars` bars.
+
+    Args:
+      bars: bars of a chunk.
+      slack: `slack_beats`; None for a chunk that is held, else for 4 beats or
+        a shorter chunk.
+      grid: bar lines; None if the tempo is not known yet.
+      beats_per_bar: beats of a bar.
+      hold: as the field.
+      **others: other fields, but `memory`.
+
+    Raises:
+      ValueError: a value is out of range.
+    """
+    most = float(bars * beats_per_bar)
+    if slack is None:
+      slack = most if hold else min(_SLACK, most)
+    seconds = most * 60 / (grid.bpm if grid else USUAL_BPM)
+    options = cls(
+      chunk_bars=bars,
+      slack_beats=slack,
+      hold=hold,
+      # Chunks may wait for each other for their slack.
+      memory=max(30.0, 3 * seconds),
+      **others,
+    )
+    options.validate(beats_per_bar)
+    if not hold and seconds > _LONGEST_CHUNK:
+      raise ValueError(
+        f"`bars`={bars}: chunks of {seconds:g} s; expected at most "
+        f"{_LONGEST_CHUNK:g} s: fewer bars"
+      )
+    return options
 
   def validate(self, beats_per_bar: int) -> None:
     """Raise ValueError, naming the field, if a value is out of range."""

@@ -107,11 +107,13 @@ class Figures:
     seconds = tuple(self.seconds)  # a copy, as in `Pace.expected`
     return float(np.quantile(seconds, share)) if seconds else 0.0
 
-  def line(self, dtype: str) -> str:
-    """Return the figures as one line."""
-    p50, p95, p99 = (self.quantile(x) for x in (0.5, 0.95, 0.99))
+  def line(self, dtype: str, timed: bool = True) -> str:
+    """Return the figures as one line, without times unless they count."""
     least, most = (f(self.passes, default=0) for f in (min, max))
     passes = f"{least}" if least == most else f"{least} to {most}"
+    if not timed:
+      return f"chunks: {self.on_time}, untimed, {passes} passes, {dtype}"
+    p50, p95, p99 = (self.quantile(x) for x in (0.5, 0.95, 0.99))
     return (
       f"chunks: p50 {p50:.2f} s, p95 {p95:.2f} s, p99 {p99:.2f} s, "
       f"{self.late} late, hit rate {self.hit_rate:.1%}, {passes} passes, "

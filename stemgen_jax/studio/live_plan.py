@@ -5,7 +5,7 @@ from typing import NamedTuple
 from stemgen_jax import categories
 from stemgen_jax.audio import Audio
 from stemgen_jax.generation.request import GenerationRequest
-from stemgen_jax.live.grid import USUAL_BPM, Grid
+from stemgen_jax.live.grid import Grid
 from stemgen_jax.live.options import Options
 from stemgen_jax.live.request import Controls
 from stemgen_jax.sampling import settings as settings_lib
@@ -13,10 +13,6 @@ from stemgen_jax.sampling.settings import Settings
 from stemgen_jax.studio.errors import RequestError
 from stemgen_jax.studio.live_bodies import LiveLayer, LiveStart
 from stemgen_jax.studio.open_song import OpenSong
-
-_SLACK = 4.0  # beats
-# Seconds; 64 bars at 120 bpm. Three chunks of all layers are kept in memory.
-_LONGEST_CHUNK = 128.0
 
 
 class Plan(NamedTuple):
@@ -81,23 +77,14 @@ def plan(start: LiveStart, song: OpenSong | None) -> Plan:
     assert sound is not None
     assert grid is not None
     bars = grid.first_bar_from(len(sound.samples) - 1)
-  slack = float(bars * start.beats_per_bar) if loop else _SLACK
-  slack = min(slack, float(bars * start.beats_per_bar))
-  chunk = bars * start.beats_per_bar * 60 / (grid.bpm if grid else USUAL_BPM)
-  if not loop and chunk > _LONGEST_CHUNK:
-    raise RequestError(
-      f"bars={bars}: chunks of {chunk:g} s; expected at most "
-      f"{_LONGEST_CHUNK:g} s: fewer bars"
-    )
-  options = Options(
-    # Chunks may wait for each other for their slack.
-    memory=max(30.0, 3 * chunk),
-    chunk_bars=bars,
-    slack_beats=slack if start.slack is None else start.slack,
+  options = Options.at_tempo(
+    bars,
+    start.slack,
+    grid,
+    start.beats_per_bar,
     hold=loop,
     lag=start.lag if sound is None else 0,
   )
-  options.validate(start.beats_per_bar)
   enter = {}
   if loop:  # one after the other, each when the loop has sounded once more
     enter = {name: bars * (i + 1) for i, name in enumerate(layers)}

@@ -300,7 +300,7 @@ BAD = [
   ({"bpm": 100}, "expected whole bars of 4"),
   ({"sample_rate": 1}, "sample_rate"),
   ({"more": 1}, "more"),
-  (LINE | {"bars": 64, "bpm": 20}, "bars=64: chunks of 768 s"),
+  (LINE | {"bars": 64, "bpm": 20}, "`bars`=64: chunks of 768 s"),
 ]
 
 

@@ -71,6 +71,10 @@ def _check(
   path: pathlib.Path, answers: Mapping[str, Any], key: Mapping[str, Any]
 ) -> tuple[str, list[dict[str, Any]]]:
   test, listener = answers.get("test"), answers.get("listener")
+  if test is None:
+    raise ValueError(
+      f"{path} is not a file of answers: save the answers again on the page"
+    )
   if test != key["test"]:
     raise ValueError(
       f"{path}: answers to test {test}, expected {key['test']}: give the --out "

@@ -83,7 +83,7 @@ def edited(key, edit):
   ("edit", "message"),
   [
     (lambda x: x.update(test="other"), "answers to test other, expected "),
-    (lambda x: x.pop("test"), "answers to test None"),
+    (lambda x: x.pop("test"), "is not a file of answers: save"),
     (lambda x: x.pop("listener"), "is not a file of answers"),
     (lambda x: x["trials"].pop(), "is not a file of answers"),
     (lambda x: x.update(trials=5), "is not a file of answers"),

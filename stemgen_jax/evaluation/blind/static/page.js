@@ -28,8 +28,10 @@ function showIntro() {
   $("count").textContent = length;
   $("versions").textContent = trial().versions.length;
   // One for three versions of 10 s.
-  const minutes = (length * trial().versions.length * trial().seconds) / 30;
-  $("minutes").textContent = Math.ceil(minutes);
+  const minutes = Math.ceil(
+    (length * trial().versions.length * trial().seconds) / 30,
+  );
+  $("minutes").textContent = minutes > 1 ? `${minutes} minutes` : "a minute";
   $("unsaved").hidden = keeps;
   const begun = state.place || state.trials[0].heard.length;
   const piece = `Continue with piece ${state.place + 1}`;
