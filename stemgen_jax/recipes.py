@@ -145,7 +145,7 @@ def check_same(path: pathlib.Path, old: Any, new: Any) -> None:
     new: recipe of this call, likewise.
   """
   found = [
-    f"{name} {ours!r} there, {theirs!r} now"
+    f"{name} {_shown(ours)} there, {_shown(theirs)} now"
     for name, ours, theirs in _differences(old, new)
   ]
   if found:
@@ -184,6 +184,10 @@ def check_or_create(
       f"is unknown; {fix}"
     )
   disk.write_json(path, recipe)
+
+
+def _shown(value: Any) -> str:
+  return "not set" if value is None else repr(value)
 
 
 def _differences(old: Any, new: Any, name: str = "") -> Iterator[tuple]:
