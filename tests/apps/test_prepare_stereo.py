@@ -85,4 +85,6 @@ def test_a_mono_set_of_a_stereo_codec_continues_in_mono(
   assert prepare(out, stereo_codec) == 0
   assert "nothing to add" in capsys.readouterr().out
   assert prepare(out, stereo_codec, "--channels=2") == 1
-  assert "source_config.channels not set there, 2 now" in capsys.readouterr().err
+  assert (
+    "source_config.channels not set there, 2 now" in capsys.readouterr().err
+  )

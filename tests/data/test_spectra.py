@@ -51,7 +51,9 @@ def test_prepared_again_nothing_changes(folder):
   prepare.prepare(tones.Tones(), Loudness, folder, CONFIG)
   assert (folder / "manifest.json").read_bytes() == before
   codes = dataclasses.replace(CONFIG, contexts="codes")
-  with pytest.raises(ValueError, match="contexts 'spectrum' there, not set now"):
+  with pytest.raises(
+    ValueError, match="contexts 'spectrum' there, not set now"
+  ):
     prepare.prepare(tones.Tones(), Loudness, folder, codes)
 
 

@@ -6,17 +6,24 @@ The records are in ArrayRecord files; TensorFlow is not needed.
 import contextlib
 import dataclasses
 import io
+import os
 import pathlib
 import shutil
 import tempfile
-from typing import cast
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core import shuffle
 
 from stemgen_jax import disk
 from stemgen_jax.audio import spectrum
 from stemgen_jax.data.preparation import encoding, song_codes
+
+_MEMORY = 1 << 30  # bytes of records of a split; more are shuffled in files
+_FILES = 128  # open at once; each is sorted in memory
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -167,7 +174,7 @@ def pack(builder: StemCodes | StemSpectra) -> None:
   """
   _remove_unfinished(builder)
   try:
-    _write(builder)
+    _write(builder, _MEMORY)
   except Exception as error:  # ArrayRecord's writer raises its own types
     _remove_unfinished(builder)
     lines = str(error).strip().splitlines() or [repr(error)]
@@ -178,20 +185,49 @@ def pack(builder: StemCodes | StemSpectra) -> None:
     ) from error
 
 
-def _write(builder: tfds.core.GeneratorBasedBuilder) -> None:
+def _write(builder: tfds.core.GeneratorBasedBuilder, memory: int) -> None:
   tfds.disable_progress_bar()
   # TFDS prints a summary, and would make a folder for downloads in `out`.
   with (
     tempfile.TemporaryDirectory() as downloads,
     contextlib.redirect_stdout(io.StringIO()),
+    _shuffling_without_tensorflow(memory),
   ):
     builder.download_and_prepare(download_dir=downloads)
+
+
+@contextlib.contextmanager
+def _shuffling_without_tensorflow(memory: int) -> Iterator[None]:
+  """Let TFDS shuffle records beyond its memory in files of Python.
+
+  They would be TensorFlow's. The order of the records is that of the hashes of
+  their keys, and does not depend on memory or files.
+  """
+
+  class NeverRaised(Exception):  # Python's files raise OSError
+    pass
+
+  files = SimpleNamespace(GFile=open, exists=os.path.exists, remove=os.remove)
+  changes: dict[str, Any] = {
+    "tf": SimpleNamespace(
+      io=SimpleNamespace(gfile=files),
+      errors=SimpleNamespace(ResourceExhaustedError=NeverRaised),
+    ),
+    "MAX_MEM_BUFFER_SIZE": memory,
+    "BUCKETS_NUMBER": _FILES,
+  }
+  with contextlib.ExitStack() as stack:
+    for name, value in changes.items():
+      stack.callback(setattr, shuffle, name, getattr(shuffle, name))
+      setattr(shuffle, name, value)
+    yield
 
 
 def check_packing() -> None:
   """Pack one number, to fail before hours of encoding instead of after.
 
-  TFDS imports many of its modules only when it writes.
+  TFDS imports many of its modules only when it writes, and others when it
+  shuffles more than its memory holds.
 
   Raises:
     ImportError, OSError: records cannot be written.
@@ -199,7 +235,7 @@ def check_packing() -> None:
   with tempfile.TemporaryDirectory() as folder:
     builder = _Probe(data_dir=folder, file_format="array_record")
     try:
-      _write(builder)
+      _write(builder, memory=0)
     except Exception as error:
       if disk.is_full(error):
         return  # the temporary folder may be on another disk

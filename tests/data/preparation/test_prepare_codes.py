@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 import tiny
+from tensorflow_datasets.core import shuffle
 
 from stemgen_jax import audio
 from stemgen_jax.audio import Audio
 from stemgen_jax.data import songs as songs_lib
 from stemgen_jax.data.manifest import Manifest
-from stemgen_jax.data.preparation import encoding, pairs, song_codes
+from stemgen_jax.data.preparation import encoding, packing, pairs, song_codes
 from stemgen_jax.data.preparation import prepare as prepare_lib
 
 CONFIG = pairs.PairConfig(segment_seconds=4.0, pairs=5, empty_share=0.1)
@@ -198,6 +199,20 @@ def test_a_set_is_finished_on_another_device(prepared, tmp_path):
   assert Manifest.load(out).codec_device == "cuda:0"
   assert (out / "prepare.json").read_bytes() == recipe
   assert digest(out) == digest(prepared)
+
+
+def test_records_beyond_the_memory_are_shuffled_in_files(
+  prepared, tmp_path, monkeypatch
+):
+  add, added = shuffle._Bucket.add, []
+  monkeypatch.setattr(packing, "_MEMORY", 1000)
+  monkeypatch.setattr(
+    shuffle._Bucket, "add", lambda *args: added.append(1) or add(*args)
+  )
+  prepare(tmp_path / "codes")
+  manifest = Manifest.load(prepared)
+  assert len(added) >= sum(x["pairs"] for x in manifest.counts.values())
+  assert digest(tmp_path) == digest(prepared)
 
 
 def test_a_finished_data_set_stays_unchanged(prepared):
