@@ -67,7 +67,11 @@ def ending(*, quiet: bool = True) -> Iterator[Stop]:
   def raise_first(number: int, frame: types.FrameType | None) -> None:
     nonlocal count
     count += 1
-    if count > 1 or _is_importing(frame):
+    if count > 1:
+      _exit(number)
+    if _is_importing(frame):
+      with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
       _exit(number)
     stop.note(number)
     if _held:
@@ -110,11 +114,13 @@ def requests(
         os.write(2, _STOPPING)  # sys.stderr may be in use by this very thread
       then()
 
-  def ask(number: int, _: object) -> None:
+  def ask(number: int, frame: types.FrameType | None) -> None:
     nonlocal interrupts
     notice(number)
     interrupts += number == signal.SIGINT
     if insist and interrupts > 1:
+      if _is_importing(frame):
+        _exit(number)
       raise KeyboardInterrupt
 
   with _handlers(numbers or _NUMBERS, ask, notice):
@@ -227,7 +233,8 @@ def _is_importing(frame: types.FrameType | None) -> bool:
 
 def _exit(number: int) -> NoReturn:
   for function in reversed(_cleanups):
-    function()
+    with contextlib.suppress(Exception):  # the process ends all the same
+      function()
   with contextlib.suppress(OSError):
     os.write(2, b"\nstemgen-jax: stopped\n")
   os._exit(128 + number)

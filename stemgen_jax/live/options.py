@@ -55,7 +55,8 @@ class Options:
       bars: bars of a chunk.
       slack: `slack_beats`; None for a chunk that is held, else for 4 beats or
         a shorter chunk.
-      grid: bar lines; None if the tempo is not known yet.
+      grid: bar lines; if None, the tempo is not known yet, and 120 bpm are
+        assumed.
       beats_per_bar: beats of a bar.
       hold: as the field.
       **others: other fields, but `memory`.

@@ -77,8 +77,10 @@ def variants(plain: Controls, conditions: Collection[str]) -> list[Controls]:
     conditions: names of the conditions of the weights.
   """
   found = [plain]
-  if "genre" in conditions:
-    found.append(dataclasses.replace(plain, genre=categories.GENRES[0]))
+  values = {"genre": categories.GENRES[0], "role": categories.ROLES[0]}
+  for name, value in values.items():
+    if name in conditions and not getattr(plain, name):
+      found.append(dataclasses.replace(found[-1], **{name: value}))
   return [dataclasses.replace(x, guidance=1.0) for x in found] + found[::-1]
 
 

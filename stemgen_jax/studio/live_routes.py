@@ -14,6 +14,7 @@ from fastapi import APIRouter, Body, Request, WebSocket
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketDisconnect
 
+from stemgen_jax import categories
 from stemgen_jax.live import pcm
 from stemgen_jax.studio import live_plan, notices
 from stemgen_jax.studio.errors import RequestError
@@ -179,6 +180,11 @@ async def _begin(
 ) -> tuple[LiveRun, asyncio.Task | None]:
   """Return a run that is ready, and the next message, which is received."""
   studio, loop = socket.app.state.studio, asyncio.get_running_loop()
+  if categories.kind_field(studio.loading.conditions) != "stem":
+    raise RequestError(
+      f"the weights {studio.loading.name} have no instruments: use others, or "
+      "stemgen-jax live --role"
+    )
   plan = await run_in_threadpool(live_plan.plan, start, studio.opened)
   stages: asyncio.Queue[str] = asyncio.Queue()
   gone, shown = threading.Event(), ""

@@ -25,6 +25,7 @@ class LiveStage:
     """Play the song of a studio, with its model."""
     self._studio = studio
     self._taken, self._ending = threading.Lock(), False
+    self._reading = threading.Lock()  # of the latest run's recording
     self.run: LiveRun | None = None
     self._release: Callable[[], object] = lambda: None
 
@@ -101,17 +102,18 @@ class LiveStage:
     Raises:
       ConflictError: there is none, or its song is not open.
     """
-    run, studio = self.run, self._studio
-    if run is None:
-      raise ConflictError("nothing was played live yet")
-    if body.what not in self._can_keep():
-      raise ConflictError(
-        "the song that was played is not open: keep the performance instead"
-      )
-    if body.what == "layers":
-      return run.keep_layers(studio.song.session)
-    studio.replace(run.performance())
-    return [layer.name for layer in studio.song.session.song.layers]
+    studio = self._studio
+    with self._reading:
+      if self.run is None:
+        raise ConflictError("nothing was played live yet")
+      if body.what not in self._can_keep():
+        raise ConflictError(
+          "the song that was played is not open: keep the performance instead"
+        )
+      if body.what == "layers":
+        return self.run.keep_layers(studio.song.session)
+      studio.replace(self.run.performance())
+      return [layer.name for layer in studio.song.session.song.layers]
 
   def close(self) -> None:
     """Forget the latest run."""
@@ -124,6 +126,7 @@ class LiveStage:
     return ["layers"] * same + ["performance"]
 
   def _forget(self) -> None:
-    if self.run is not None:
-      self.run.close()
-    self.run = None
+    with self._reading:
+      if self.run is not None:
+        self.run.close()
+      self.run = None

@@ -83,6 +83,17 @@ def check_replay(
       f"--replay: codec {replay.codec!r} ({replay.checksum[:12]}); expected "
       f"that of --data, {data.codec!r} ({data.checksum[:12]}); prepare it again"
     )
+  ours, theirs = (x.loudness.get("reference_db") for x in (data, replay))
+  if ours != theirs:
+    raise ValueError(
+      f"--replay: encoded at a loudness of {theirs} dB; expected that of "
+      f"--data, {ours} dB; prepare one of them again"
+    )
+  if config.model.context == "spectrum" and not replay.stems:
+    raise ValueError(
+      "--replay: no spectra of stems; expected them for "
+      "model.context='spectrum'; prepare it with --contexts=spectrum"
+    )
   if replay.frames < config.model.window:
     raise ValueError(
       f"--replay: records of {replay.frames} frames; expected at least "

@@ -120,6 +120,7 @@ def train(
   ):
     # Before the state is chosen: the last checkpoint decides where to resume.
     if restore_step is not None:
+      _check_resumes(config, checkpoints.about(restore_step), summary or {})
       checkpoints.go_back(restore_step)
     state = _initial_state(config, data, batches, checkpoints, summary or {})
     if processes.is_first():
@@ -226,6 +227,17 @@ def _initial_state(
       )
     )(key, data.codebooks, placed)
   step, about = checkpoints.about()
+  _check_resumes(config, (step, about), summary)
+  # The next batch is the one that an uninterrupted run would read.
+  batches.set_state(about.position)
+  return checkpoints.load(step, like)
+
+
+def _check_resumes(
+  config: TrainConfig, saved: tuple[int, About], summary: dict[str, Any]
+) -> None:
+  """Raise ValueError unless a checkpoint is of this run and its data."""
+  step, about = saved
   check_same_run(about.config, config, step)
   if "roles" not in about.data:  # of an earlier version
     summary = {k: x for k, x in summary.items() if k != "roles"}
@@ -235,9 +247,6 @@ def _initial_state(
       f"this run was started on other data ({', '.join(changed)} differ); give "
       "another --out for a new run, or the --data it was started with"
     )
-  # The next batch is the one that an uninterrupted run would read.
-  batches.set_state(about.position)
-  return checkpoints.load(step, like)
 
 
 def _loop(

@@ -11,13 +11,14 @@ from pcm_model import FAST, pcm_config
 from stemgen_jax import StemGen, sampling
 from stemgen_jax.codec.framing import Framing
 from stemgen_jax.generation import compilation
+from stemgen_jax.generation.request import GenerationRequest
 from stemgen_jax.live import stream
 from stemgen_jax.live.clock import SimulatedClock, SimulatedWorker
 from stemgen_jax.live.continuation import Continuation
 from stemgen_jax.live.engine import Engine
 from stemgen_jax.live.grid import Grid
 from stemgen_jax.live.options import Change, Options
-from stemgen_jax.live.request import Controls, Request
+from stemgen_jax.live.request import Controls, Request, variants
 from stemgen_jax.model import init_params
 
 FRAME = 80
@@ -311,3 +312,17 @@ def test_a_model_of_spectra_has_all_programs_after_the_rehearsal():
     np.testing.assert_array_equal(once, codes(6800))
     assert (once != codes(6400)).any()
   assert compiling.spans == []
+
+
+def test_a_rehearsal_has_every_number_of_conditions():
+  plain = Controls(stem="bass")
+  for given, numbers in (
+    (("category",), {1}),
+    (("category", "genre"), {1, 2}),
+    (("category", "genre", "role"), {1, 2, 3}),
+  ):
+    found = [
+      GenerationRequest(stem=x.stem, genre=x.genre, role=x.role).conditions
+      for x in variants(plain, given)
+    ]
+    assert {len(x) for x in found} == numbers

@@ -314,6 +314,14 @@ def test_a_run_that_cannot_start_is_refused_in_a_line(looped, given, reason):
   until(lambda: not looped.live.playing)
 
 
+def test_weights_without_instruments_are_refused(looped, monkeypatch):
+  conditions = property(lambda _: ("genre", "role"))
+  monkeypatch.setattr(type(looped.studio.loading), "conditions", conditions)
+  with player(looped) as live:
+    live.send(**START, bpm=120)
+    assert "have no instruments: use others" in live.receive("refused")["error"]
+
+
 def test_messages_that_are_refused_in_a_run(looped):
   with player(looped) as live:
     live.start()

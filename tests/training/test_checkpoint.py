@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import json
 import shutil
@@ -196,9 +197,10 @@ def test_checkpoint_moves_from_one_mesh_to_another(tmp_path):
 
 
 def test_run_resumes_from_the_last_good_step_on_request(tmp_path):
-  def train(**settings):
+  def train(changed=None, **settings):
+    used = changed or config()
     return trainer.train(
-      config(), fake_data(), FakeBatches(config()), [], tmp_path, **settings
+      used, fake_data(), FakeBatches(used), [], tmp_path, **settings
     )
 
   assert train() == 6
@@ -208,5 +210,8 @@ def test_run_resumes_from_the_last_good_step_on_request(tmp_path):
     train()
   with pytest.raises(FileNotFoundError, match=r"step 5 .*there are 3, 6"):
     train(restore_step=5)
+  with pytest.raises(ValueError, match="cannot resume with 5 at step 3"):
+    train(dataclasses.replace(config(), seed=5), restore_step=3)
+  assert (tmp_path / "checkpoints" / "6").is_dir()
   assert train(restore_step=3) == 6
   assert_same(load(tmp_path), expected)

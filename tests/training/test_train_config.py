@@ -68,6 +68,7 @@ def test_invalid_configurations_are_refused(path, value):
     (0.2, None, r"config.replay=0.2: --replay is missing; .*--config.replay=0"),
     (0.0, {}, "--replay: config.replay is 0; expected the share of a batch"),
     (0.2, {"checksum": "b" * 64}, r"--replay: codec 'fake' \(bbbbbbbbbbbb\)"),
+    (0.2, {"loudness": {"reference_db": -9}}, "--replay: encoded at .*-9 dB"),
     (0.2, {"frames": 7}, "--replay: records of 7 frames; expected at least"),
     (0.2, {"categories": {"kazoo": 3}}, "--replay: unknown categories kazoo"),
   ],

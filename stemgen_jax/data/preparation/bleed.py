@@ -39,6 +39,7 @@ def find(
   described: Sequence[songs.Stem],
   stems: Float[np.ndarray, "stems samples channels"],
   sample_rate: int,
+  threshold_db: float,
 ) -> Iterator[songs.Problem]:
   """Report recorded stems with correlated bleed of a stem of another category.
 
@@ -46,12 +47,14 @@ def find(
     described: stems of the song.
     stems: their audio.
     sample_rate: sample rate in Hz.
+    threshold_db: level of the loudest block of a stem that sounds.
   """
   if stems.shape[1] < _LEAST_BLOCKS * _BLOCK / _RATE * sample_rate:
     return
   recorded = [i for i, x in enumerate(described) if suspicious.is_recorded(x)]
   spectra = {i: _spectra(stems[i], sample_rate) for i in recorded}
-  spectra = {i: x for i, x in spectra.items() if x.any()}
+  least = _BLOCK * 10 ** (threshold_db / 10)
+  spectra = {i: x for i, x in spectra.items() if _energy(x).max() > least}
   found: dict[tuple[int, int], tuple[float, float]] = {}
   for one, other in itertools.permutations(spectra, 2):
     if described[one].category != described[other].category:

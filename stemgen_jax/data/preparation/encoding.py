@@ -102,7 +102,7 @@ def _silences(
   never = f"nothing in it is above {config.threshold_db:g} dB"
   if not sounding.any():
     return [songs.Problem("silent song", f"{never}, in any of its stems")]
-  unread = {problem.stem for problem in known}  # reported already
+  unread = {problem.stem for problem in known if problem.left_out}
   found = [
     songs.Problem("silent stem", never, stem.name, left_out=False)
     for stem, sounds in zip(song.stems, sounding)

@@ -23,7 +23,7 @@ from stemgen_jax.audio import spectrum
 from stemgen_jax.data.preparation import encoding, song_codes
 
 _MEMORY = 1 << 30  # bytes of records of a split; more are shuffled in files
-_FILES = 128  # open at once; each is sorted in memory
+_FILES = 64  # open at once; each is sorted in memory
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -176,7 +176,8 @@ def pack(builder: StemCodes | StemSpectra) -> None:
   try:
     _write(builder, _MEMORY)
   except Exception as error:  # ArrayRecord's writer raises its own types
-    _remove_unfinished(builder)
+    with contextlib.suppress(OSError):
+      _remove_unfinished(builder)
     lines = str(error).strip().splitlines() or [repr(error)]
     raise OSError(
       f"cannot write the records in {builder.data_dir}: {lines[-1]}; the songs "

@@ -88,7 +88,9 @@ def read_stems(
     problems += copies.values()
     if not keep_suspicious:
       padded[[i for i, x in copies.items() if x.kind == "near duplicate"]] = 0
-    problems += bleed.find(song.stems, padded, codec.sample_rate)
+    problems += bleed.find(
+      song.stems, padded, codec.sample_rate, config.threshold_db
+    )
   if keep_suspicious:
     problems = [
       suspicious.kept(x) if x.kind in suspicious.KINDS else x for x in problems

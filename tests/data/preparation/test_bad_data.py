@@ -370,7 +370,7 @@ def test_a_full_disk_is_reported_and_leaves_nothing_partial(
 def test_packing_that_fails_is_detected_before_encoding(tmp_path, monkeypatch):
   root, out = studio(tmp_path / "studio", songs=2), tmp_path / "codes"
 
-  def lacking(builder):
+  def lacking(builder, memory):
     raise ImportError("no module of that name")
 
   monkeypatch.setattr(packing, "_write", lacking)
@@ -391,7 +391,7 @@ def test_only_a_full_disk_asks_for_space(tmp_path, monkeypatch):
     (AttributeError("no such thing"), "fix that, then"),
   ):
 
-    def failing(builder, reason=reason):
+    def failing(builder, memory, reason=reason):
       if isinstance(builder, packing.StemCodes):
         raise reason
 
