@@ -13,13 +13,18 @@ scaling      strong and weak scaling of training, planned on simulated devices
 
 import argparse
 import importlib
+import sys
 
 
 def main() -> None:
   """Run one part of the benchmark."""
   arguments = parser().parse_args()
   # Imported here: parts need different libraries, and --help needs none.
-  importlib.import_module(f"benchmarks.{arguments.part}").run(arguments)
+  part = importlib.import_module(f"benchmarks.{arguments.part}")
+  try:
+    part.run(arguments)
+  except (ValueError, OSError) as error:
+    sys.exit(f"benchmark.py {arguments.part}: error: {error}")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -96,14 +101,26 @@ def parser() -> argparse.ArgumentParser:
   part.add_argument(
     "--fit", action="store_true", help="fit the weights to training songs"
   )
-  part = parts.add_parser("scaling", help="strong and weak scaling, planned")
-  part.add_argument("--config", default="configs/slakh.py")
-  part.add_argument("--devices", default="1,2,4,8")
+  part = parts.add_parser(
+    "scaling",
+    help="strong and weak scaling, planned",
+    formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+  )
+  part.add_argument(
+    "--config", default="configs/slakh.py", help="configuration to plan"
+  )
+  part.add_argument(
+    "--devices", default="1,2,4,8", help="numbers of simulated devices"
+  )
   part.add_argument("--batch", type=int, default=40, help="of strong scaling")
   part.add_argument(
     "--per_device", type=int, default=5, help="batch of one, weak scaling"
   )
-  part.add_argument("--hardware", default="TPU-v5e,TPU-v5p,H100-80GB")
+  part.add_argument(
+    "--hardware",
+    default="TPU-v5e,TPU-v5p,H100-80GB",
+    help="devices whose times are predicted, as of train --device",
+  )
   return whole
 
 

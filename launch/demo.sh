@@ -5,6 +5,9 @@
 # stem.wav, mix.wav and picture.png to out/ in the current folder and replaces
 # existing ones. Further flags are passed to `stemgen-jax generate`.
 set -euo pipefail
+case ${1-} in
+  -h | --help) sed -n '2,6s/^# //p' "$0" && exit ;; # before it installs
+esac
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 source "$root/launch/environment.sh" demo
 

@@ -12,7 +12,8 @@
 #   --spot           cheaper, may be preempted
 #   --setup=COMMAND  run on every worker first, such as mounting a bucket
 #   --stop           end the run, which saves a checkpoint, and nothing else
-#   --dry-run        print the commands for a new TPU instead of running them
+#   --dry-run        print the commands for a new TPU, the first of which removes
+#                    one that was preempted, instead of running them
 set -euo pipefail
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 run=() flags=() spot=() type='' image='' setup=true stop='' code=0 new=READY
@@ -24,6 +25,9 @@ for flag in "$@"; do
     --spot) spot=(--spot) ;;
     --setup=*) setup=${flag#*=} ;;
     --stop) stop=yes ;;
+    --config=[!/]*) flags+=("$flag")
+      git -C "$root" cat-file -e "HEAD:${flag#*=}" 2>/dev/null ||
+        { echo "$flag: expected a file of the last commit" >&2; exit 1; } ;;
     *) flags+=("$flag") ;;
   esac
 done

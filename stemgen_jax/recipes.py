@@ -151,8 +151,8 @@ def check_same(path: pathlib.Path, old: Any, new: Any) -> None:
   if found:
     raise ValueError(
       f"{path} was made with other settings "
-      f"({'; '.join(found[:_MOST_DIFFERENCES])}): give another --out, or "
-      "delete it"
+      f"({'; '.join(found[:_MOST_DIFFERENCES])}): give the same, another "
+      "--out, or delete it"
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.processes
 
 ROOT = pathlib.Path(__file__).parents[1]
-TRAIN = ("--config=a.py", "--data=my data", "--out=runs/a")
+TRAIN = ("--config=configs/slakh.py", "--data=my data", "--out=runs/a")
 
 
 @pytest.fixture
@@ -46,6 +46,24 @@ def test_scripts_pass_shellcheck():
   assert done.returncode == 0, done.stdout
 
 
+def test_a_configuration_that_is_not_committed_is_refused():
+  done = tpu_vm(
+    "--type=v5p-256", "--dry-run", "--config=configs/none.py", *TRAIN
+  )
+  assert (done.returncode, done.stdout) == (1, "")
+  assert "configs/none.py: expected a file of the last commit" in done.stderr
+
+
+def test_help_of_the_demo_installs_nothing(tmp_path):
+  script = tmp_path / "launch" / "demo.sh"
+  script.parent.mkdir()
+  shutil.copy(ROOT / "launch/demo.sh", script)
+  done = run(script, "--help")
+  assert done.returncode == 0, done.stderr
+  assert done.stdout.startswith("Generate a stem in one command:")
+  assert "set -euo" not in done.stdout
+
+
 def test_dry_run_of_a_pod_prints_every_command():
   done = tpu_vm(
     "--type=v5p-256", "--spot", "--setup=mount x", "--dry-run", *TRAIN
@@ -64,7 +82,10 @@ def test_dry_run_of_a_pod_prints_every_command():
   assert "--runtime-version=v2-alpha-tpuv5 --zone=zone" in lines[1]
   assert "--worker=all --command=" in lines[3]
   assert "{ mount x && tar xf stemgen-jax.tar; }" in lines[3]
-  assert "train --coordinator=auto --config=a.py --data=my data" in lines[3]
+  assert (
+    "train --coordinator=auto --config=configs/slakh.py --data=my data"
+    in lines[3]
+  )
 
 
 # A TPU whose states and exit codes of `ssh` are lines of files.
@@ -210,7 +231,7 @@ def test_slurm_requeues_a_run_that_was_stopped(tools, tmp_path, monkeypatch):
   assert job.returncode == 0
   assert printed.split("\n")[:2] == ["saved", "scontrol requeue 77"]
   assert (
-    "train --coordinator=auto --config=a.py"
+    "train --coordinator=auto --config=configs/slakh.py"
     in (tmp_path / "started").read_text()
   )
 

@@ -32,8 +32,13 @@ _TOY = {"depth": 2, "width": 64, "heads": 2, "mlp": 64, "window": 32}
 
 def run(arguments: argparse.Namespace) -> None:
   """Print tables of the plans, of predicted times, and of losses."""
-  counts = [int(x) for x in arguments.devices.split(",")]
-  devices = [hardware.find(x) for x in arguments.hardware.split(",")]
+  given = arguments.devices.split(",")
+  if not all(x.isdecimal() and int(x) for x in given):
+    raise ValueError(f"--devices={arguments.devices}: expected numbers, as 1,2")
+  counts = [int(x) for x in given]
+  devices = [
+    hardware.find(x, "hardware") for x in arguments.hardware.split(",")
+  ]
   config = runpy.run_path(arguments.config)["get_config"]()
   dry_run.simulate(config, max(counts))
   cases = {

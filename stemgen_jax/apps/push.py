@@ -53,8 +53,7 @@ def main(argv: list[str]) -> None:
   del argv
   path = paths.exported(required(FLAGS, "weights", "model.safetensors"))
   repository = required(FLAGS, "repository", "my-name/my-model")
-  if hub.parse(f"{paths.HUB}{repository}")[1]:
-    raise ValueError(f"--repository={repository}: expected no revision")
+  hub.check_repository(repository)
   card_path = path.with_suffix(".md")
   for file in (path, path.with_suffix(".json"), card_path):
     if not file.is_file():

@@ -194,6 +194,8 @@ def _parse(
     for override in [name for name in values if name.startswith("config.")]:
       delattr(values, override)  # ml_collections defines them at each parsing
     flags.FLAGS.mark_as_parsed()  # absl's own, which libraries read
+  if hasattr(app, "config_fields"):
+    mistakes.check_configuration(argv)
   try:
     return values(argv)
   except flags.UnrecognizedFlagError as error:

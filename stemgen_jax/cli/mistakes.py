@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import os
+import pathlib
 import re
 import shlex
 import types
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from absl import flags
 
-from stemgen_jax import categories
+from stemgen_jax import categories, disk
 from stemgen_jax.cli import help as help_lib
 
 # What people type -> a command.
@@ -210,6 +211,30 @@ def _flag_of(text: str, argv: Sequence[str], values: flags.FlagValues) -> str:
         values[name].parser.parse(text)
         return f"--{name}={text}"
   return ""
+
+
+def check_configuration(argv: Sequence[str]) -> None:
+  """Check the file of --config, of which ml_collections says less.
+
+  Raises:
+    ValueError, FileNotFoundError: it does not exist or has no configuration.
+  """
+  for given, following in zip(argv, [*argv[1:], ""]):
+    flag, equals, path = given.partition("=")
+    if flag not in ("--config", "-config"):
+      continue
+    path = path if equals else following
+    file = pathlib.Path(path.partition(":")[0])  # the rest is its argument
+    if not file.is_file():
+      raise FileNotFoundError(
+        f"--config={path}: no such file{disk.similar(file)}"
+      )
+    text = file.read_text(encoding="utf-8", errors="replace")
+    if "get_config" not in text:
+      instead = "expected a configuration, such as configs/demo.py"
+      if "get_settings" in text:
+        instead = "its decoding settings are for stemgen-jax evaluate --grid"
+      raise ValueError(f"--config={path} has no get_config(): {instead}")
 
 
 def value(message: str) -> str:

@@ -122,7 +122,10 @@ class Manifest:
     """
     folder = pathlib.Path(data_dir)
     if not folder.is_dir():
-      raise FileNotFoundError(f"no folder {data_dir} with prepared codes")
+      raise FileNotFoundError(
+        f"no folder {data_dir} with prepared codes{disk.similar(folder)}; "
+        "`stemgen-jax prepare --out=` makes one"
+      )
     if not (folder / _FILE).is_file():
       raise FileNotFoundError(
         f"{data_dir} holds no finished data set ({_FILE} is missing): run "

@@ -109,8 +109,9 @@ def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
   for file in (path, about_path):
     if not file.is_file():
       raise FileNotFoundError(
-        f"no weights at {file}: expected 'demo' or the path of a .safetensors "
-        "file with its .json next to it, as `stemgen-jax export` writes them"
+        f"no weights at {name_or_path}: {file} not found; expected 'demo', "
+        "hf:OWNER/NAME, the folder of a run, or a .safetensors file with its "
+        ".json next to it, as `stemgen-jax export` writes them"
       )
   fix = "fetch or export it again"
   about = disk.read_json(about_path, fix)

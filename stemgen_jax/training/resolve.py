@@ -39,9 +39,9 @@ def resolve(config: TrainConfig, data: Manifest) -> TrainConfig:
   frames = config.model.scale_frames
   if frames and frames != data.segment_frames:
     raise ValueError(
-      f"model.scale_frames={frames}: the data set has segments of "
-      f"{data.segment_frames} frames; expected that number, or 0 for a model "
-      "that does not predict scales"
+      f"model.scale_frames={frames}: codec {data.codec!r} of the data set has "
+      f"segments of {data.segment_frames} frames; expected that number, where "
+      "0 predicts no scales, or data of another codec, such as encodec_48khz"
     )
   if config.model.window > data.frames:
     most = data.frames - data.frames % (frames or 1)  # whole segments

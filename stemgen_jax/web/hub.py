@@ -36,6 +36,14 @@ def parse(name: str) -> tuple[str, str]:
   return match[1], match[2] or ""
 
 
+def check_repository(repository: str) -> None:
+  """Raise ValueError unless a --repository to publish to is OWNER/NAME."""
+  if not re.fullmatch(_REPOSITORY, repository):
+    raise ValueError(
+      f"--repository={repository}: expected OWNER/NAME, with no hf: or revision"
+    )
+
+
 def fetch(name: str, *, update: bool = False) -> str:
   """Return the name of weights with its commit; download them if necessary.
 
@@ -209,10 +217,13 @@ def _api(name: str) -> Iterator[Any]:
   # The last one if an upload fails.
   except (errors.HTTPError, ConnectionError, RuntimeError) as error:  # type: ignore
     reason = str(error).partition("\n")[0][:160]
+    told = getattr(error, "response", None) is not None
     raise ConnectionError(
-      f"hf:{name}: {paths.hub_endpoint()} refuses, or cannot be reached "
-      f"({reason}); log in with `hf auth login` to publish; weights that "
-      "were pulled before need no connection"
+      f"hf:{name}: {paths.hub_endpoint()} refuses ({reason}); log in with "
+      "`hf auth login`"
+      if told
+      else f"hf:{name}: {paths.hub_endpoint()} cannot be reached ({reason}); "
+      "weights that were pulled before need no connection"
     ) from error
   finally:
     session.event_hooks = hooks

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from stemgen_jax import __main__
 from stemgen_jax.cli import help as help_lib
 
 BROKEN_PIPE = 141
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -20,6 +22,7 @@ def run(context, capsys):
   """Run a command that is refused; return its one line of error."""
   with open("my mix.wav", "wb") as file:
     file.write(b"music")
+  os.symlink(ROOT / "configs", "configs")
 
   def run(*arguments):
     assert __main__.main(list(arguments)) == 1
@@ -56,6 +59,16 @@ def run(context, capsys):
     (["generate", "mix.wav", "--out=my", "a.wav"], "'--out=my a.wav'?"),
     (["generate", "my", "mix.wav"], "did you mean 'my mix.wav', in quotes?"),
     (["generate", "mix.wav", "mix.wav"], "generate CONTEXT --flag=value"),
+    (
+      ["train", "--config=configs/dem.py"],
+      "--config=configs/dem.py: no such file; did you mean configs/demo.py?",
+    ),
+    (
+      ["train", "--config=configs/decoding.py", "--config.steps=2"],
+      "decoding settings are for stemgen-jax evaluate --grid",
+    ),
+    (["train", "--config", "mix.wav"], "--config=mix.wav has no get_config()"),
+    (["push", "--weights=a", "--repository=me"], "=me: expected OWNER/NAME"),
     (["generate", "--seconds=1:75"], "--seconds=1:75: '1:75' is not a time"),
     (["generate", "mix.wav", "--stem=vocals"], "'vocals': singing is not gen"),
     (["layer", "song", "--add=Lead Vox"], "'Lead Vox': singing is not gen"),

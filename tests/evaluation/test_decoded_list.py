@@ -97,7 +97,7 @@ def test_songs_and_stems_are_left_out(tmp_path, capsys, monkeypatch):
   kept = {song.id: len(song.stems) for song in without.source.songs()}
   assert kept == {"B": 2, "C": 3}
   assert without.skipped_songs == {"A"}
-  assert "1 songs, 1 stems of others" in capsys.readouterr().out
+  assert "songs 1, stems of others 1" in capsys.readouterr().out
   examples = [without.examples.example(place) for place in range(4)]
   assert {one.song for one in examples} == {"B", "C"}
   stems = {x for one in examples[::2] for x in (one.target, *one.stems)}

@@ -194,7 +194,7 @@ def test_without_a_connection(server, monkeypatch, tmp_path, capsys):
   name = f"--weights=hf:{REPOSITORY}"
   flags = ("generate", name, "--seconds=1", f"--out={tmp_path / 'a.wav'}")
   line = failing(capsys, *flags)
-  assert "refuses, or cannot be reached" in line
+  assert "cannot be reached" in line
   assert "weights that were pulled before need no connection" in line
   monkeypatch.setenv("HF_ENDPOINT", "http://example.org")
   assert "HF_ENDPOINT names the Hub" in failing(capsys, "pull", name)

@@ -60,7 +60,7 @@ def define_band(
     "soundfont",
     [],
     "A .sf2 or .sf3 file, or several with commas, for the band, for MIDI "
-    "files or for mma; may be given several times.",
+    "files or for mma.",
   )
 
 

@@ -59,9 +59,9 @@ def show(
     f"{config.min_active * seconds:g} s",
     f"{config.pairs} pairs per segment, contexts as {config.contexts}",
     f"codec {codec.name} ({codec.checksum[:12]}), {machines}",
-    "dry run: nothing was done; audio was read only to compare stems of one "
-    "length in two splits: noise, offsets, clipping, copies and silence are "
-    "found when songs are encoded",
+    "dry run: nothing was done; of files, audio was read only to compare stems "
+    "of one length in two splits: noise, offsets, clipping, copies and silence "
+    "are found when songs are encoded",
   ):
     print(line)
   return listed

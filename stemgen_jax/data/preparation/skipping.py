@@ -8,6 +8,7 @@ that cannot be used.
 import collections
 import dataclasses
 import difflib
+import pathlib
 from collections.abc import Sequence
 
 from stemgen_jax import disk, paths
@@ -71,11 +72,16 @@ def apply(
         song, stems=own, problems=problems, mixture=mixture
       )
     kept.append(song)
-  line = f"left out by --skip={text}: {songs} songs, {stems} stems of others"
+  line = f"left out by --skip={text}: songs {songs}, stems of others {stems}"
   return tuple(kept), line if songs or stems else ""
 
 
 def _rows(file: str) -> list[dict[str, str]]:
+  if not pathlib.Path(file).is_file():
+    raise FileNotFoundError(
+      f"--skip={file}: no such file{disk.similar(pathlib.Path(file))}; "
+      f"expected {KNOWN!r} or a CSV file"
+    )
   columns, rows = disk.read_csv(file, _FIX)
   if "song" not in columns:
     raise ValueError(f"{file} has no column song: {_FIX}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from stemgen_jax import disk
 from stemgen_jax.sampling import Settings
 
 _OPTIONS = ("examples", "seconds", "seeds", "mirdd", "reference")
@@ -119,7 +120,9 @@ def options(path: str) -> dict[str, Any]:
 def _call(path: str, name: str, optional: bool = False) -> Any:
   """Return the result of a function in a file; {} for an optional one."""
   if not pathlib.Path(path).is_file():
-    raise FileNotFoundError(f"--grid={path}: file not found")
+    raise FileNotFoundError(
+      f"--grid={path}: file not found{disk.similar(pathlib.Path(path))}"
+    )
   try:
     function = runpy.run_path(path).get(name)
     found = function() if callable(function) else {}
@@ -127,5 +130,8 @@ def _call(path: str, name: str, optional: bool = False) -> Any:
     kind = type(error).__name__
     raise ValueError(f"--grid={path} fails: {kind}: {error}") from error
   if not callable(function) and not optional:
-    raise ValueError(f"{path}: {name}() not found")
+    raise ValueError(
+      f"--grid={path} has no {name}(): expected decoding settings, such as "
+      "configs/decoding.py"
+    )
   return found

@@ -86,7 +86,7 @@ HARDWARE = {
 _V5E = re.compile(r"(tpu[ -]?)?v5[ -]?lite(pod)?")
 
 
-def find(name: str) -> Hardware:
+def find(name: str, flag: str = "device") -> Hardware:
   """Return the device of a name; print it if it is not the name given.
 
   The name is that of a device without regard to case and signs ("h100-80gb",
@@ -106,7 +106,7 @@ def find(name: str) -> Hardware:
   names = {_plain(known): known for known in HARDWARE}
   near = [names[x] for x in difflib.get_close_matches(plain, names, 1)]
   raise ValueError(
-    f"--device={name}: expected one of {', '.join(HARDWARE)}"
+    f"--{flag}={name}: expected one of {', '.join(HARDWARE)}"
     + "".join(f"; did you mean {x}?" for x in near)
   )
 

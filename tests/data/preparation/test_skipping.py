@@ -36,7 +36,7 @@ def test_songs_and_stems_are_left_out(musdb, tmp_path):
     LEAF: ["drums", "other", "vocals"],
     "AM Contra - Heart Peripheral": ["bass", "drums", "other", "vocals"],
   }
-  assert line.endswith("1 songs, 1 stems of others")
+  assert line.endswith("songs 1, stems of others 1")
   kept, _ = skipping.apply("musdb18", found, f"{table},known")
   assert named(kept)[LEAF] == ["other", "vocals"]
   # Files of the same form as problems.csv.
@@ -83,8 +83,16 @@ def test_prepare_skips(musdb, tmp_path, capsys):
   flags += ["--dry_run", "--skip=known"]
   assert __main__.main(["prepare", *flags]) == 0
   printed = capsys.readouterr().out
-  assert "left out by --skip=known: 0 songs, 1 stems of others" in printed
+  assert "left out by --skip=known: songs 0, stems of others 1" in printed
   assert "known problem" in printed
+
+
+def test_a_file_that_is_missing_is_named(musdb, tmp_path, capsys):
+  (tmp_path / "mine.csv").touch()
+  flags = ["--source=musdb18", f"--root={musdb.root}", "--out=o"]
+  flags.append(f"--skip={tmp_path / 'mines.csv'}")
+  assert __main__.main(["prepare", *flags]) == 1
+  assert "mine.csv?; expected 'known' or a CSV" in capsys.readouterr().err
 
 
 def test_every_known_problem_names_its_thread():
