@@ -19,8 +19,8 @@ class Options:
   )
   weights: str = _flag(
     "demo",
-    "The model: demo, an exported .safetensors file, or the folder of a run, "
-    "at its best step.",
+    "The model: demo, hf:OWNER/NAME, an exported .safetensors file, or the "
+    "folder of a run, at its best step.",
   )
   codec: str | None = _flag(
     None,

@@ -122,8 +122,8 @@ def _train(
   replayed = replay.only("valid") if replay else None
   if validation and not any("other_context" in x for x in validation):
     print(
-      "the listening gain compares parts of one song: no validation batch has "
-      "two",
+      "no validation batch has two songs: the listening gain compares parts of "
+      "one",
       file=sys.stderr,
     )
   step = trainer.train(

@@ -144,7 +144,7 @@ def prepare(
       keep_suspicious=options.keep_suspicious,
     )
   print(_summary(manifest))
-  print(manifest.examples_seen(*_PAPER_RUN))
+  print(f"of the paper's length, {manifest.examples_seen(*_PAPER_RUN)}")
   left_out = problems.read(out)
   print(problems.table(left_out))
   if left_out:
