@@ -18,6 +18,7 @@ class HubServer(http.server.ThreadingHTTPServer):
     uploads: contents of large files by their sha256.
     asked: methods and paths of all requests.
     redirect: address that lookups are redirected to, if any.
+    forbids: refuses to create repositories.
   """
 
   daemon_threads = True
@@ -27,7 +28,7 @@ class HubServer(http.server.ThreadingHTTPServer):
     self.commits: dict[str, dict[str, dict[str, bytes]]] = {}
     self.uploads: dict[str, bytes] = {}
     self.asked: list[str] = []
-    self.redirect = ""
+    self.redirect, self.forbids = "", False
 
   @property
   def url(self) -> str:
@@ -72,6 +73,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
   def do_POST(self):
     path = self._asked()
     body = self.rfile.read(int(self.headers["Content-Length"]))
+    if path == "/api/repos/create" and self.server.forbids:
+      return self._send({}, 403)
     if path == "/api/repos/create":
       got = json.loads(body)
       repository = f"{got['organization']}/{got['name']}"

@@ -217,13 +217,12 @@ def _api(name: str) -> Iterator[Any]:
   # The last one if an upload fails.
   except (errors.HTTPError, ConnectionError, RuntimeError) as error:  # type: ignore
     reason = str(error).partition("\n")[0][:160]
-    told = getattr(error, "response", None) is not None
+    outcome, fix = "refuses", "log in with `hf auth login`"
+    if getattr(error, "response", None) is None:
+      outcome = "cannot be reached"
+      fix = "weights that were pulled before need no connection"
     raise ConnectionError(
-      f"hf:{name}: {paths.hub_endpoint()} refuses ({reason}); log in with "
-      "`hf auth login`"
-      if told
-      else f"hf:{name}: {paths.hub_endpoint()} cannot be reached ({reason}); "
-      "weights that were pulled before need no connection"
+      f"hf:{name}: {paths.hub_endpoint()} {outcome} ({reason}); {fix}"
     ) from error
   finally:
     session.event_hooks = hooks

@@ -189,6 +189,17 @@ def test_errors_are_one_line(server, export, files, tmp_path, capsys):
   assert "states no licence: export it" in push(tmp_path / "a.safetensors")
 
 
+def test_a_refusal(server, export, capsys):
+  server.forbids = True
+  codec = export.with_name("mine.safetensors")
+  line = failing(
+    *(capsys, "push", f"--weights={export}", f"--codec={codec}"),
+    f"--repository={REPOSITORY}",
+  )
+  assert f"{server.url} refuses (" in line
+  assert line.endswith("log in with `hf auth login`")
+
+
 def test_without_a_connection(server, monkeypatch, tmp_path, capsys):
   monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # no server
   name = f"--weights=hf:{REPOSITORY}"
