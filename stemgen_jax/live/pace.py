@@ -112,7 +112,8 @@ class Figures:
     least, most = (f(self.passes, default=0) for f in (min, max))
     passes = f"{least}" if least == most else f"{least} to {most}"
     if not timed:
-      return f"chunks: {self.on_time}, untimed, {passes} passes, {dtype}"
+      counts = f"{self.on_time + self.late}, untimed, {self.late} late"
+      return f"chunks: {counts}, {passes} passes, {dtype}"
     p50, p95, p99 = (self.quantile(x) for x in (0.5, 0.95, 0.99))
     return (
       f"chunks: p50 {p50:.2f} s, p95 {p95:.2f} s, p99 {p99:.2f} s, "

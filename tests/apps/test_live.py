@@ -89,7 +89,7 @@ def test_untimed_work_takes_all_passes(run, monkeypatch):
   last = run(*arguments, "--untimed").splitlines()[-1]
   passes = re.search(r"up to (\d+)", run(*arguments, "--untimed"))
   assert passes
-  assert last == f"chunks: 2, untimed, {passes[1]} passes, float32"
+  assert last == f"chunks: 2, untimed, 0 late, {passes[1]} passes, float32"
 
 
 def test_the_tempo_of_a_file_is_detected(run):

@@ -230,7 +230,7 @@ def test_mixes_are_described_on_request(plain, engine, tmp_path):
 @pytest.mark.parametrize(
   ("text", "complaint"),
   [
-    ("", r"get_settings\(\) not found"),
+    ("", r"has no get_settings\(\): expected decoding settings"),
     ("def get_settings(): return {}", "expected a dict"),
     ("def get_settings(): return {", "fails: SyntaxError"),
     ("def get_settings(): return lost", "NameError: name 'lost'"),
