@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 from stemgen_jax.live.grid import USUAL_BPM, Grid
 
 _SLACK = 4.0  # beats
-# Seconds; 64 bars at 120 bpm. Three chunks of all layers are kept in memory.
+# Seconds; 64 bars at 120 bpm. Two chunks of all layers are kept in memory.
 _LONGEST_CHUNK = 128.0
 
 
@@ -67,13 +67,16 @@ class Options:
     most = float(bars * beats_per_bar)
     if slack is None:
       slack = most if hold else min(_SLACK, most)
-    seconds = most * 60 / (grid.bpm if grid else USUAL_BPM)
+    beat = 60 / (grid.bpm if grid else USUAL_BPM)
+    seconds = most * beat
+    # A held chunk needs the period before it. Each may wait for those of other
+    # layers for its slack.
+    heard = seconds if hold else 2 * seconds
     options = cls(
       chunk_bars=bars,
       slack_beats=slack,
       hold=hold,
-      # Chunks may wait for each other for their slack.
-      memory=max(30.0, 3 * seconds),
+      memory=max(30.0, heard + slack * beat + 1.0),
       **others,
     )
     options.validate(beats_per_bar)
