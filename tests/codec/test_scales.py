@@ -10,6 +10,7 @@ import pytest
 import safetensors.torch
 import tensorflow_datasets as tfds
 from random_codec import random_codec, random_network
+from scaled_model import NAME, RATE, STEREO
 from tones import SECONDS, Tones
 
 from stemgen_jax import StemGen, audio, codec, model, sampling
@@ -30,20 +31,8 @@ from stemgen_jax.model.scales import quantize
 from stemgen_jax.training.config import TrainConfig
 from stemgen_jax.training.resolve import resolve
 
-NAME, RATE = "encodec_48khz", 48_000
 FAST = sampling.Settings(steps=(2, 1, 1, 1))
-CONFIG = model.ModelConfig(
-  levels=4,
-  codes=64,
-  width=16,
-  depth=1,
-  heads=2,
-  mlp=16,
-  window=200,
-  frame_rate=150 / 0.99,
-  codec=NAME,
-  codec_checksum="c" * 64,
-)
+CONFIG = dataclasses.replace(STEREO, window=200)
 METADATA = {"context_rms_db": -20.0, "scale_ratio": {"bass": 0.5, "drums": 2.0}}
 
 

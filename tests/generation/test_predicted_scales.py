@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 from random_codec import random_codec
+from scaled_model import NAME, RATE, STEREO
 
 from stemgen_jax import StemGen, audio, model, sampling
 from stemgen_jax.audio import Audio
@@ -16,21 +17,8 @@ from stemgen_jax.model import scales
 from stemgen_jax.pages import spectrogram
 from stemgen_jax.training import audition
 
-NAME, RATE = "encodec_48khz", 48_000
 FAST = sampling.Settings(steps=(2, 1, 1, 1))
-CONFIG = model.ModelConfig(
-  levels=4,
-  codes=64,
-  width=16,
-  depth=1,
-  heads=2,
-  mlp=16,
-  window=300,
-  frame_rate=150 / 0.99,
-  scale_frames=150,
-  codec=NAME,
-  codec_checksum="c" * 64,
-)
+CONFIG = dataclasses.replace(STEREO, scale_frames=150)
 
 
 def music(seconds):

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scaled_model import TOKENS
 
 from stemgen_jax import model
 from stemgen_jax.model import scales
@@ -13,16 +14,7 @@ from stemgen_jax.model.config import SCALE_TOKENS, SCALES
 from stemgen_jax.model.shapes import param_shapes
 from stemgen_jax.model.sharding import make_mesh, place_batch
 
-CONFIG = model.ModelConfig(
-  levels=2,
-  codes=70,
-  width=16,
-  depth=1,
-  heads=2,
-  mlp=16,
-  window=12,
-  scale_frames=4,
-)
+CONFIG = dataclasses.replace(TOKENS, window=12)
 
 
 def drawn():

@@ -7,22 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from known_models import NO_GUIDANCE, decode
+from scaled_model import TOKENS as CONFIG
 
-from stemgen_jax import model
 from stemgen_jax.model.config import SCALE_TOKENS, SCALES
 from stemgen_jax.sampling import Settings, cost, kernels, windows
 from stemgen_jax.sampling.settings import SCALE_STEPS
 
-CONFIG = model.ModelConfig(
-  levels=2,
-  codes=70,
-  width=16,
-  depth=1,
-  heads=2,
-  mlp=16,
-  window=16,
-  scale_frames=4,
-)
 PLAIN = Settings(steps=(3, 1), guidance=NO_GUIDANCE)
 GUIDED = dataclasses.replace(
   PLAIN, guidance={"context": 4.0, "category": 2.0}, guidance_ramp=(2.0, 0.0)
