@@ -172,6 +172,30 @@ class Manifest:
       "spectrum contexts do" + _too_little(examples / pairs > _MOST_SEEN)
     )
 
+  def check_fits(self, other: "Manifest", own: str, name: str) -> None:
+    """Check that one model can train on this data set and another.
+
+    Args:
+      other: manifest of the other data set.
+      own: what messages call this one.
+      name: what messages call the other.
+
+    Raises:
+      ValueError: the codecs differ, or the loudness that they encoded.
+    """
+    if other.checksum != self.checksum:
+      raise ValueError(
+        f"{name}: codec {other.codec!r} ({other.checksum[:12]}); expected that "
+        f"of {own}, {self.codec!r} ({self.checksum[:12]}), as codes of two "
+        "codecs do not mix; prepare one of them again"
+      )
+    ours, theirs = (x.loudness.get("reference_db") for x in (self, other))
+    if ours != theirs:
+      raise ValueError(
+        f"{name}: encoded at a loudness of {theirs} dB; expected that of "
+        f"{own}, {ours} dB; prepare one of them again"
+      )
+
   def save(self, data_dir: disk.Path) -> None:
     """Write the arrays, then the manifest in one step."""
     folder = pathlib.Path(data_dir)

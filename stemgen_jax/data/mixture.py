@@ -76,25 +76,14 @@ class Mixture:
 
     Raises:
       FileNotFoundError: a folder holds no finished data set.
-      ValueError: the folders were made by different codecs.
+      ValueError: the folders do not fit together, see `Manifest.check_fits`.
     """
     parts = [Manifest.load(folder) for folder in self.folders]
     first = parts[0]
     if len(parts) == 1:
       return first
     for folder, part in zip(self.folders, parts):
-      if part.checksum != first.checksum:
-        raise ValueError(
-          f"{folder} was made by codec {part.codec!r} ({part.checksum[:12]}), "
-          f"{self.folders[0]} by {first.codec!r} ({first.checksum[:12]}): "
-          "codes of two codecs do not mix; prepare one of them again"
-        )
-      ours, theirs = (one.loudness.get("reference_db") for one in (first, part))
-      if ours != theirs:
-        raise ValueError(
-          f"{folder} was encoded at a loudness of {theirs} dB and "
-          f"{self.folders[0]} at {ours} dB: prepare one of them again"
-        )
+      first.check_fits(part, own=self.folders[0], name=folder)
     categories = collections.Counter()
     counts: dict[str, collections.Counter] = {}
     for part in parts:

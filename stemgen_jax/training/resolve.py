@@ -78,17 +78,7 @@ def check_replay(
       "--replay: config.replay is 0; expected the share of a batch, as "
       "--config.replay=0.2"
     )
-  if replay.checksum != data.checksum:
-    raise ValueError(
-      f"--replay: codec {replay.codec!r} ({replay.checksum[:12]}); expected "
-      f"that of --data, {data.codec!r} ({data.checksum[:12]}); prepare it again"
-    )
-  ours, theirs = (x.loudness.get("reference_db") for x in (data, replay))
-  if ours != theirs:
-    raise ValueError(
-      f"--replay: encoded at a loudness of {theirs} dB; expected that of "
-      f"--data, {ours} dB; prepare one of them again"
-    )
+  data.check_fits(replay, own="--data", name="--replay")
   if config.model.context == "spectrum" and not replay.stems:
     raise ValueError(
       "--replay: no spectra of stems; expected them for "
