@@ -25,8 +25,8 @@ for flag in "$@"; do
     --spot) spot=(--spot) ;;
     --setup=*) setup=${flag#*=} ;;
     --stop) stop=yes ;;
-    --config=[!/]*) flags+=("$flag")
-      git -C "$root" cat-file -e "HEAD:${flag#*=}" 2>/dev/null ||
+    --config=[!/]*) flags+=("$flag") config=${flag#*=} # FILE or FILE:ARGUMENT
+      git -C "$root" cat-file -e "HEAD:${config%%:*}" 2>/dev/null ||
         { echo "$flag: expected a file of the last commit" >&2; exit 1; } ;;
     *) flags+=("$flag") ;;
   esac

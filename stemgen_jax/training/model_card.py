@@ -91,6 +91,9 @@ def _validation(figures: Mapping[str, Any], steps: int) -> str:
     (f"level {q}", f"{loss:.3f} nats, accuracy {accuracy:.3f}")
     for q, (loss, accuracy) in enumerate(zip(levels, accuracies))
   ]
+  if "scale_loss" in figures:  # only of codecs with scales
+    loss, accuracy = figures["scale_loss"], figures["scale_accuracy"]
+    per_level.append(("scales", f"{loss:.3f} nats, accuracy {accuracy:.3f}"))
   # With --step=last the validation can be older than the weights.
   when = figures["step"]
   of = "these weights" if when == steps else f"the weights of step {when}"

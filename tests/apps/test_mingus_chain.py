@@ -141,6 +141,7 @@ def test_from_the_band_to_a_stem_of_a_tuned_model(tmp_path, monkeypatch):
 
   tuned, stem = tmp_path / "tuned.safetensors", tmp_path / "lead.wav"
   run("export", f"--run={runs['whole']}", f"--out={tuned}", "--step=last")
+  assert "| scales | " in tuned.with_suffix(".md").read_text()
   run(
     *("generate", f"--context={songs / 'song6/beat.wav'}", "--role=melodic"),
     *("--genre=electronic", "--steps=1", f"--weights={tuned}", codec),
