@@ -52,8 +52,13 @@ And the means of the answers that they saved on it, with intervals:
 
   stemgen-jax evaluate --what=blind --answers=ann.json,bob.json --out=out/blind
 
+How good are live stems, of which only part of the context is known?
+
+  stemgen-jax evaluate --what=live --preset=fast --seconds=12 --examples=32 \\
+    --out=out/live
+
 Do the figures notice errors? Real stems of the band are transposed, shifted,
-stretched and held on old chords, without a model:
+stretched and given the chords of the bar before, without a model:
 
   stemgen-jax evaluate --what=perturbation --songs=24 --out=out/perturbation
 

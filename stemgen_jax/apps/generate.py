@@ -57,7 +57,10 @@ _add.string(
   f"For weights with this condition: {', '.join(categories.GENRES)}.",
 )
 _add.string(
-  "role", "", f"The same, function of the stem: {', '.join(categories.ROLES)}."
+  "role",
+  "",
+  "For weights with this condition, function of the stem: "
+  f"{', '.join(categories.ROLES)}.",
 )
 _add.bool(
   "exact",

@@ -64,7 +64,7 @@ _add.enum(
   "Context that is not known yet: unknown, or the latest bars again; auto: as "
   "the weights were trained.",
 )
-_add.bool("follow", False, "Take over a tempo that differs from --bpm.")
+_add.bool("follow", False, "Adopt a detected tempo that differs from --bpm.")
 _add.bool("link", False, "Follow tempo and bars of Ableton Link.")
 _add.bool("loop", False, "The context is one period of a loop, which repeats.")
 _add.integer("repeats", 8, "With --loop: number of repetitions.")

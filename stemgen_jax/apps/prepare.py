@@ -25,8 +25,9 @@ overrides them for the files and songs that it names, see the README of
 stemgen_jax/data.
 
 Songs and stems that cannot be used are left out and named in problems.csv in
---out; --strict refuses them instead. Stems that are not worth learning, such as
-white noise and copies, are named, too, and no targets but by --keep_suspicious.
+--out; --strict refuses them instead. Suspicious stems, such as white noise and
+copies, are listed too, and are not used as targets unless --keep_suspicious is
+given.
 
 Stop it at any time: the same command resumes, and includes songs that were
 added, repaired or relabelled since. A folder keeps to one codec and one set of
@@ -69,9 +70,9 @@ _add.string("out", None, "Folder of the training set.")
 _CODEC = _add.string(
   "codec",
   "demo",
-  "Codec that turns audio into codes: demo, a .safetensors file, or "
-  "encodec_24khz, encodec_32khz, encodec_48khz, which are looked for and "
-  "downloaded, or read from a file after a colon: "
+  "Codec that turns audio into codes: demo or band, a .safetensors file, or "
+  "encodec_24khz, encodec_32khz, encodec_48khz, which are downloaded unless "
+  "they are in a cache, or read from a file after a colon: "
   "encodec_32khz:model.safetensors.",
 )
 _CODEC_DEVICE = _add.string(
@@ -104,8 +105,8 @@ _PAIR_FLAGS = {
   "sound.",
   "level_db": "Raise or lower each stem of a context at random by up to this, "
   "in dB.",
-  "usual_levels": "Bring stems to the usual level of their category first, as "
-  "raw tracks need it that nobody has mixed.",
+  "usual_levels": "First bring each stem to the usual level of its category "
+  "in a mix; for raw, unmixed tracks.",
 }
 _PAIRS = _add.integer(
   "pairs",

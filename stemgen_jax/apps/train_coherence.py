@@ -1,6 +1,7 @@
 """Train the coherence model: does a stem fit its context?
 
-The default is the package's model, trained on songs of the built-in band:
+The default is a model of the package's shape, trained on songs of the built-in
+band; the README of stemgen_jax/coherence has the command of the shipped one:
 
   stemgen-jax train_coherence --out=runs/coherence \\
     --export=coherence.safetensors

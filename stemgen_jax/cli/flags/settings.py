@@ -17,13 +17,14 @@ from stemgen_jax.sampling.settings import Settings
 _SOURCES = ("context", "category", "genre", "role")
 # "per level": one number, or one for each level.
 _HELP = {
-  "schedule": f"{', '.join(settings_lib.SCHEDULES)}: how fast codes are fixed",
-  "rank": f"{', '.join(settings_lib.RANKS)}: which codes stay",
+  "schedule": f"{', '.join(settings_lib.SCHEDULES)}: masking schedule",
+  "rank": f"{', '.join(settings_lib.RANKS)}: order in which codes are kept",
   "w_confidence": "rank paper: weight of a code's probability",
-  "w_causal": "rank paper: weight of being early",
-  "w_random": "rank paper: weight of chance",
+  "w_causal": "rank paper: causal bias, weight of early frames",
+  "w_random": "rank paper: weight of a uniform random number",
   "rank_temperature": "rank gumbel: noise at first, 0 to 1e6, per level",
-  "guidance_form": f"{', '.join(settings_lib.GUIDANCE_FORMS)}: how scales add",
+  "guidance_form": f"{', '.join(settings_lib.GUIDANCE_FORMS)}: "
+  "combination of guided predictions",
   "guidance.context": "scale of the context, per level",
   "guidance.category": "scale of the instrument, per level",
   "guidance.genre": "scale of --genre, per level",

@@ -121,6 +121,6 @@ def _define(
     "dtype",
     "auto",
     ["auto", "float32", "bfloat16"],
-    "Dtype of the model's products; auto is that of the take for an edit, or "
-    "the faster one here; float32 is portable.",
+    "Dtype of the model's matrix multiplications; auto is that of the take for "
+    "an edit, or the faster one here; float32 is portable.",
   )

@@ -7,7 +7,7 @@ from stemgen_jax.coherence.config import NetworkConfig
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-  """How to train the coherence model; the defaults are the shipped one's.
+  """How to train the coherence model.
 
   Attributes:
     network: shape of the network.
