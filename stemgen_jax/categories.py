@@ -104,6 +104,8 @@ _NAMES = {
 
 # Category names; a category's id is its index.
 CATEGORIES: tuple[str, ...] = tuple(_NAMES)
+UNPITCHED = ("drums", "percussive", "sound_effects")
+"""Categories without a pitch that harmony could be measured by."""
 
 # Genre names; a genre's id is its index. The band has all but "other".
 GENRES: tuple[str, ...] = (

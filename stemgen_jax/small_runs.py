@@ -1,10 +1,10 @@
-"""Runs that train on one machine: their checkpoint, and the loop to the end."""
+"""Runs that train on one machine: checkpoint, log, and the loop to the end."""
 
 import hashlib
 import json
 import pathlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +14,8 @@ from stemgen_jax import disk, progress, recipes, signals
 CHECKPOINT = "checkpoint.safetensors"
 """Name of the checkpoint in the folder of a run."""
 FIX = "restore a copy, or start again in another folder"
+_LOG = "log.jsonl"
+_LOG_EVERY = 10  # steps
 
 
 class Run(Protocol):
@@ -63,6 +65,31 @@ def train(
     print(f"stopped at step {run.step}, saved; the same command resumes it")
     return False
   return True
+
+
+def logged(
+  run: Run, folder: pathlib.Path, advance: Callable[[], dict[str, float]]
+) -> Iterator[dict[str, float]]:
+  """Take the steps of a run; log and yield the figures of each.
+
+  Args:
+    run: new or resumed run.
+    folder: its folder, which gets `log.jsonl`.
+    advance: takes a step and counts it in `run.step`; returns its figures.
+  """
+  path = folder / _LOG
+  # A killed run logged steps after its checkpoint.
+  disk.cut_log(path, lambda line: line["step"] <= run.step)
+  with open(path, "a") as log:
+    while run.step < run.config.steps:
+      started = time.monotonic()
+      figures = advance()
+      figures["seconds"] = time.monotonic() - started
+      if run.step % _LOG_EVERY == 0 or run.step == run.config.steps:
+        rounded = {k: float(f"{value:.4g}") for k, value in figures.items()}
+        log.write(json.dumps({"step": run.step, **rounded}) + "\n")
+        log.flush()
+      yield figures
 
 
 def _train(run: Run, shown: Sequence[str], minutes: float) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float32
 
-_SILENT = 1e-3  # -60 dB: inaudible, and not counted
+AUDIBLE = 1e-3
+"""RMS of the quietest sound that counts, -60 dB."""
 _BREAK = 10 ** (-12 / 20)  # how far a stem follows its context down
 
 
@@ -19,7 +20,7 @@ def log_ratios(
   context: Float32[np.ndarray, "*n segments"],
 ) -> Float32[np.ndarray, " m"]:
   """Return ln(target / context) of the m segments where both are audible."""
-  audible = (target > _SILENT) & (context > _SILENT)
+  audible = (target > AUDIBLE) & (context > AUDIBLE)
   return np.log(target[audible] / context[audible])
 
 
@@ -46,7 +47,7 @@ def of_stem(
   ratio = ratios.get(category)
   if ratio is None:
     ratio = float(np.mean(list(ratios.values()))) if ratios else 1.0
-  audible = context[context > _SILENT]
+  audible = context[context > AUDIBLE]
   if not len(audible):
     return np.full(len(context), ratio * usual, np.float32)
   rms = np.sqrt(np.mean(audible**2))

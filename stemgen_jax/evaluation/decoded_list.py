@@ -18,7 +18,6 @@ from stemgen_jax.codec.protocol import check_made_by
 from stemgen_jax.data.crops import Crop
 from stemgen_jax.data.records import Records
 from stemgen_jax.evaluation import reference_annotations
-from stemgen_jax.evaluation.metrics import harmony
 from stemgen_jax.evaluation.protocol import Example
 
 LIMITS = (
@@ -127,9 +126,9 @@ class DecodedList:
       stems=tuple(name or "other" for name in names),
       context=context,
       real=real,
-      random_stem=self._random_stem(place, category),
-      pitched=category not in harmony.UNPITCHED
-      and any(name not in ("", *harmony.UNPITCHED) for name in names),
+      random_stem=self._random_stem(place),
+      pitched=category not in categories.UNPITCHED
+      and any(name not in ("", *categories.UNPITCHED) for name in names),
       annotations=reference_annotations.estimate(
         audio.mono(context), context.sample_rate, bars=True
       ),
@@ -172,7 +171,7 @@ class DecodedList:
     rate = self._codec.sample_rate
     return Audio(context, rate), Audio(gain * target, rate)
 
-  def _random_stem(self, place: int, category: str) -> Audio | None:
+  def _random_stem(self, place: int) -> Audio | None:
     """Return the next stem of the category in another song."""
     own = self._part(place)[0]
     for other in range(place + 1, place + len(self._order)):

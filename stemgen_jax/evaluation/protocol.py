@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float
 
-from stemgen_jax import audio
+from stemgen_jax import audio, categories
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import Codec
 from stemgen_jax.data import songs
@@ -23,7 +23,6 @@ from stemgen_jax.data.preparation import activity, pairs, song_audio
 from stemgen_jax.data.sources import restore
 from stemgen_jax.data.sources.band.source import FIRST, Band
 from stemgen_jax.evaluation import reference_annotations
-from stemgen_jax.evaluation.metrics import harmony
 
 _TRIES = 4  # segments of a song that are searched for a pair
 _MOST_SONGS = 200  # songs that are searched for categories
@@ -160,8 +159,8 @@ class ExampleList:
       context=context,
       real=self._audio(segment.stems[pair.target]),
       random_stem=self._random_stem(place, category),
-      pitched=category not in harmony.UNPITCHED
-      and any(stem.category not in harmony.UNPITCHED for stem in in_context),
+      pitched=category not in categories.UNPITCHED
+      and any(stem.category not in categories.UNPITCHED for stem in in_context),
       annotations=self._annotate(segment, context),
     )
 

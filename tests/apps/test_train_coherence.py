@@ -81,6 +81,7 @@ def test_stopped_resumed_exported_reported(call, tmp_path, monkeypatch, capsys):
     ("--steps=0", "steps is 0: expected 1 or more"),
     ("--songs=1", "--songs=1: expected 2 or more"),
     ("--batch=4", "--songs=3: expected at least --batch=4"),
+    ("--song_seconds=8", "--song_seconds=8: expected at least 9.6"),
     ("--weights=package", "expected with --report"),
     ("--export=model.pt", "cannot write .pt; expected .safetensors"),
   ],

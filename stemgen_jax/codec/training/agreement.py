@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float
 
 from stemgen_jax.audio.analysis import librosa, mir_eval, onsets, quiet
+from stemgen_jax.codec.scales import AUDIBLE
 
 _TOLERANCE = 0.05  # seconds between two onsets that match
 _HOP = 512
-_AUDIBLE = 1e-3  # RMS of a frame, -60 dB
 
 Mono = Float[np.ndarray, " n"]
 
@@ -47,7 +47,7 @@ def chroma_cosine(output: Mono, target: Mono, sample_rate: int) -> float:
       )
       for sound in (output, target)
     )
-  loud = librosa.feature.rms(y=target, hop_length=_HOP)[0] > _AUDIBLE
+  loud = librosa.feature.rms(y=target, hop_length=_HOP)[0] > AUDIBLE
   if not loud.any():
     return float("nan")
   return float((ours * theirs).sum(0)[loud].mean())

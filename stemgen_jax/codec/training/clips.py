@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from stemgen_jax import audio, disk, finite
+from stemgen_jax.codec.scales import AUDIBLE
 
 _INDEX = "index.json"
 # Shares of the clips; the others are single stems.
@@ -19,7 +20,6 @@ _SILENCE = 0.02
 _SPREAD = 6.0
 _QUIET_SHARE, _QUIET_RANGE = 0.1, (-30.0, -6.0)
 _GAIN_SPREAD = 6.0  # dB, of a stem within a mix
-_AUDIBLE = 1e-3  # RMS below which a clip counts as silent, -60 dB
 _TRIES = 8
 
 Batch = Float[np.ndarray, "size 1 samples"]
@@ -157,7 +157,7 @@ class Clips:
     clip = np.zeros(self._samples, np.float32)
     for _ in range(_TRIES):
       clip = self._mix(rng) if category == "mix" else self._stem(rng, category)
-      if np.sqrt(np.square(clip).mean()) > _AUDIBLE:
+      if np.sqrt(np.square(clip).mean()) > AUDIBLE:
         break
     return clip
 
@@ -185,7 +185,7 @@ class Clips:
     stems = self._songs[song]
     start = self._start(rng, stems)
     clips = stems[rows, start : start + self._samples].astype(np.float32)
-    # Of the whole songs, by their powers: the sum itself would have to be read.
+    # For whole songs, by their powers: the sum itself would have to be read.
     rms = np.sqrt(np.square(gains * self._rms[song][rows]).sum())
     scale = 10 ** (audio.REFERENCE_DB / 20) / rms if rms else 1.0
     return (scale * gains).astype(np.float32) @ clips  # [samples]

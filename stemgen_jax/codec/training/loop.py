@@ -1,10 +1,8 @@
 """Training of a codec on one machine: loop, checkpoint and log."""
 
 import dataclasses
-import json
 import math
 import pathlib
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,8 +18,6 @@ from stemgen_jax.codec.training.clips import Clips
 from stemgen_jax.codec.training.config import TrainingConfig
 from stemgen_jax.codec.training.teacher import Teacher
 
-_LOG = "log.jsonl"
-_LOG_EVERY = 10
 _SMOOTHING = 0.98  # of the waveform error that ends the warm-up
 _USAGE_DECAY = 0.99  # of the code counts that the perplexity is computed from
 _MAX_GRADIENT = 5.0  # norm
@@ -87,23 +83,16 @@ class Training:
     distance of the latents from the teacher's targets; after the warm-up
     `commitment` and per level, over recent steps, `perplexity_0` ...
     """
-    # A killed run logged steps after its checkpoint.
-    disk.cut_log(self._folder / _LOG, lambda line: line["step"] <= self.step)
-    with open(self._folder / _LOG, "a") as log:
-      while self.step < self.config.steps:
-        started = time.monotonic()
-        figures = self._train_step()
-        self.step += 1
-        latest = self.config.warm_up_share * self.config.steps
-        warm = self._error < self.config.warm_up or self.step >= latest
-        if self.warm_up_end is None and warm:
-          self._end_warm_up()
-        figures["seconds"] = time.monotonic() - started
-        if self.step % _LOG_EVERY == 0 or self.step == self.config.steps:
-          rounded = {k: float(f"{value:.4g}") for k, value in figures.items()}
-          log.write(json.dumps({"step": self.step, **rounded}) + "\n")
-          log.flush()
-        yield figures
+    return small_runs.logged(self, self._folder, self._advance)
+
+  def _advance(self) -> dict[str, float]:
+    figures = self._train_step()
+    self.step += 1
+    latest = self.config.warm_up_share * self.config.steps
+    warm = self._error < self.config.warm_up or self.step >= latest
+    if self.warm_up_end is None and warm:
+      self._end_warm_up()
+    return figures
 
   def save(self) -> None:
     """Write the checkpoint: whole or not at all."""
@@ -242,7 +231,7 @@ class Training:
     progress, tensors = small_runs.read(self._folder, "pt")
     # A run may be made longer or shorter.
     ours = recipes.as_json(self.config) | {"steps": progress["config"]["steps"]}
-    # Fields that an earlier version had besides make no difference.
+    # Ignore fields that only earlier versions had.
     theirs = {name: progress["config"].get(name) for name in ours}
     recipes.check_same(path, theirs, ours)
     self.step = progress["step"]

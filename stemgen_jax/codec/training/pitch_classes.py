@@ -1,4 +1,4 @@
-"""Measure what the coarsest codes tell of the notes that a stem plays.
+"""Measure how well the coarsest codes predict the notes of a stem.
 
 pip install -e '.[evaluate]'
 """
@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float, Int
 
 from stemgen_jax import audio, disk, finite
 from stemgen_jax.codec.protocol import Codec
+from stemgen_jax.codec.scales import AUDIBLE
 
-_AUDIBLE = 1e-3  # RMS of a frame, -60 dB
 _STEMS = 24  # of a category and a split; encoding them takes minutes
 
 Frames = tuple[Int[np.ndarray, " t"], Bool[np.ndarray, "t 12"]]
@@ -72,7 +72,7 @@ def _frames(
   for start, end, pitch in notes:
     playing[(middles >= start) & (middles < end), int(pitch) % 12] = True
   power = np.square(samples[: t * codec.hop]).reshape(t, -1).mean(1)
-  audible = power > _AUDIBLE**2
+  audible = power > AUDIBLE**2
   return codes[audible], playing[audible]
 
 

@@ -12,11 +12,11 @@ from jaxtyping import Float, Int
 from stemgen_jax import audio as audio_lib
 from stemgen_jax import finite
 from stemgen_jax.codec.protocol import Codec, Codes
+from stemgen_jax.codec.scales import AUDIBLE
 from stemgen_jax.codec.training import quantizer
 from stemgen_jax.codec.training.clips import Clips
 from stemgen_jax.codec.training.losses import SpectralLoss
 
-_AUDIBLE = 1e-3  # RMS of a frame, -60 dB
 # A held note uses few codes: the perplexity needs this many times more clips.
 _SOUNDS = 5
 Clip = Float[np.ndarray, "b samples 1"]
@@ -137,7 +137,7 @@ def clips_of_files(
   if shorter:
     print(
       f"{shorter} of {len(paths)} files are shorter than "
-      f"{samples / sample_rate:g} s and not judged",
+      f"{samples / sample_rate:g} s and not measured",
       file=sys.stderr,
     )
   result = np.concatenate(clips) if clips else np.zeros((0, samples, 1))
@@ -164,7 +164,7 @@ def _audible_frames(audio: np.ndarray, hop: int) -> np.ndarray:
   b, samples, _ = audio.shape
   t = -(-samples // hop)
   frames = np.pad(audio[..., 0], ((0, 0), (0, t * hop - samples)))
-  return np.square(frames).reshape(b, t, hop).mean(2) > _AUDIBLE**2
+  return np.square(frames).reshape(b, t, hop).mean(2) > AUDIBLE**2
 
 
 def _encode(codec: Codec, audio: Clip) -> Codes:

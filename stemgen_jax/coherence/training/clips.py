@@ -1,7 +1,7 @@
 """Batches of contexts and stems, with the counterexamples that are decidable.
 
-Whether a stem fits can be decided only if both sides show it: no transposition
-of drums is wrong, and nobody can tell whether a pad is a sixteenth late.
+Only counterexamples whose error is audible are made: transposed drums are not
+wrong, and nobody can tell whether a pad is a sixteenth late.
 """
 
 import dataclasses
@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 from numpy.typing import ArrayLike
 
+from stemgen_jax import categories
 from stemgen_jax.audio import spectrum
 from stemgen_jax.coherence import features
 from stemgen_jax.coherence.training.corpus import Song, Stem
 
-UNPITCHED = ("drums", "percussive", "sound_effects")
 SLOW = ("synth_pad", "ensemble", "strings", "synth_effects")
 """Instruments whose notes often begin softly."""
 
@@ -93,7 +93,7 @@ class Clip:
 
 def is_pitched(stem: Stem) -> bool:
   """Return whether a stem has pitch."""
-  return stem.category not in UNPITCHED
+  return stem.category not in categories.UNPITCHED
 
 
 def shiftable(clip: Clip) -> list[bool]:

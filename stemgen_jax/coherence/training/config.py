@@ -4,6 +4,9 @@ import dataclasses
 
 from stemgen_jax.coherence.config import NetworkConfig
 
+REPORT_SECONDS = 9.6
+"""Length of a clip of the report."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingConfig:

@@ -61,13 +61,12 @@ def render(
   path, index = folder / _INDEX, {}
   recipe = f"{source!r}, features {features.VERSION}"
   if path.exists():
-    found = disk.read_json(path, _FIX)
-    if found["recipe"] != recipe:
+    found, index = _read_index(folder)
+    if found != recipe:
       raise ValueError(
-        f"{folder} has songs of {found['recipe']}, not of {recipe}: give "
-        "another --cache, or delete it"
+        f"{folder} has songs of {found}, not of {recipe}: give another "
+        "--cache, or delete it"
       )
-    index = found["songs"]
   for split in splits:
     for number in source.numbers(split):
       if str(number) not in index:
@@ -163,13 +162,23 @@ def load(folder: pathlib.Path, numbers: Sequence[int]) -> list[Song]:
   Raises:
     ValueError: a file is corrupt.
   """
-  index = disk.read_json(folder / _INDEX, _FIX)["songs"]
+  _, index = _read_index(folder)
   return [
     _song(
       number, disk.read_npy(folder / f"{number}.npy", _FIX), index[str(number)]
     )
     for number in numbers
   ]
+
+
+def _read_index(folder: pathlib.Path) -> tuple[str, dict[str, dict]]:
+  index = disk.read_json(folder / _INDEX, _FIX)
+  try:
+    return index["recipe"], index["songs"]
+  except KeyError as error:
+    raise ValueError(
+      f"{folder / _INDEX} is corrupt (no {error}): {_FIX}"
+    ) from error
 
 
 def _song(number: int, spectra: np.ndarray, about: dict[str, Any]) -> Song:

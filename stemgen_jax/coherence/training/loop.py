@@ -1,8 +1,6 @@
 """Training of the coherence model: loop, checkpoint and log."""
 
-import json
 import pathlib
-import time
 from collections.abc import Iterator, Sequence
 
 import jax
@@ -19,8 +17,6 @@ from stemgen_jax.coherence.training import loss as loss_lib
 from stemgen_jax.coherence.training.config import TrainingConfig
 from stemgen_jax.coherence.training.corpus import Song
 
-_LOG = "log.jsonl"
-_LOG_EVERY = 10
 _MOST_GRADIENT = 5.0  # norm
 
 
@@ -74,31 +70,22 @@ class Training:
     Figures: `loss`, `gradient`, and of every kind of counterexample the share
     of those that score below the true stem.
     """
-    # A killed run logged steps after its checkpoint.
-    disk.cut_log(self._folder / _LOG, lambda line: line["step"] <= self.step)
-    with open(self._folder / _LOG, "a") as log:
-      while self.step < self.config.steps:
-        started = time.monotonic()
-        rng = np.random.default_rng((self.config.seed, self.step))
-        batch = clips.batch(
-          self._songs, self.config.songs, self.config.frames, rng
-        )
-        self._params, self._state, found = self._update(
-          self._params, self._state, batch
-        )
-        figures = {name: float(value) for name, value in found.items()}
-        if not np.isfinite(figures["gradient"]):
-          raise ValueError(
-            f"the gradient is {figures['gradient']} at step {self.step}: start "
-            "again in another folder with another seed"
-          )
-        self.step += 1
-        figures["seconds"] = time.monotonic() - started
-        if self.step % _LOG_EVERY == 0 or self.step == self.config.steps:
-          rounded = {k: float(f"{value:.4g}") for k, value in figures.items()}
-          log.write(json.dumps({"step": self.step, **rounded}) + "\n")
-          log.flush()
-        yield figures
+    return small_runs.logged(self, self._folder, self._advance)
+
+  def _advance(self) -> dict[str, float]:
+    rng = np.random.default_rng((self.config.seed, self.step))
+    batch = clips.batch(self._songs, self.config.songs, self.config.frames, rng)
+    self._params, self._state, found = self._update(
+      self._params, self._state, batch
+    )
+    figures = {name: float(value) for name, value in found.items()}
+    if not np.isfinite(figures["gradient"]):
+      raise ValueError(
+        f"the gradient is {figures['gradient']} at step {self.step}: start "
+        "again in another folder with another seed"
+      )
+    self.step += 1
+    return figures
 
   def _step(self, params, state, batch):
     def loss(params):

@@ -10,16 +10,18 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from stemgen_jax import categories
 from stemgen_jax.audio import spectrum
 from stemgen_jax.coherence import features
 from stemgen_jax.coherence.network import Network
 from stemgen_jax.coherence.scoring import compared, embed_features
 from stemgen_jax.coherence.training import clips
 from stemgen_jax.coherence.training.clips import Clip
+from stemgen_jax.coherence.training.config import REPORT_SECONDS
 from stemgen_jax.coherence.training.corpus import Song
 
-FRAMES = 480
-"""Frames of a clip, 9.6 seconds."""
+FRAMES = round(REPORT_SECONDS * features.FRAME_RATE)
+"""Frames of a clip."""
 _DRAWS = 4  # clips per song
 _TRANSPOSED = (-6, -5, -4, -3, -2, -1, 1, 2, 3, 4, 5)
 _STRETCHED = (-5, -3, -2, -1, 1, 2, 3, 5)  # percent
@@ -29,7 +31,10 @@ Won = dict[str, dict[str, tuple[int, int]]]
 
 
 def report(
-  network: Network, songs: Sequence[Song], seed: int = 0, frames: int = FRAMES
+  network: Network,
+  songs: Sequence[Song],
+  seed: int = 0,
+  frames: int = FRAMES,
 ) -> Won:
   """Compare the stems of held-out songs with their counterexamples.
 
@@ -86,7 +91,7 @@ def rows(won: Won) -> list[tuple[str, ...]]:
     pitched = [
       pair
       for category, pair in of.items()
-      if category not in ("all", "bass", *clips.UNPITCHED)
+      if category not in ("all", "bass", *categories.UNPITCHED)
     ]
     groups = (
       of["all"],

@@ -13,7 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from stemgen_jax import audio, coherence, disk, paths, progress, text_tables
+from stemgen_jax import (
+  audio,
+  categories,
+  coherence,
+  disk,
+  paths,
+  progress,
+  text_tables,
+)
 from stemgen_jax.evaluation.features import Features
 from stemgen_jax.evaluation.metrics import (
   harmony,
@@ -120,7 +128,7 @@ def retrieval(
         audio.write(path, take.audio, bits=16, overwrite=True)
         takes.append(Features(take.audio))
         bar.update()
-      pitched = stem not in harmony.UNPITCHED
+      pitched = stem not in categories.UNPITCHED
       found = _matrices(takes, contexts, listed & pitched)
       tables[stem], each[stem] = {}, {}
       for kind, matrix in found.items():

@@ -55,6 +55,14 @@ def clip_of(song, target, *others):
   )
 
 
+def test_an_incomplete_index_is_named(tmp_path):
+  (tmp_path / "index.json").write_text('{"songs": {}}')
+  with pytest.raises(
+    ValueError, match=r"index.json is corrupt \(no 'recipe'\)"
+  ):
+    corpus.load(tmp_path, [1])
+
+
 def test_songs_are_rendered_once_in_their_versions(cache, songs, monkeypatch):
   def never(*_):
     raise AssertionError("rendered again")
