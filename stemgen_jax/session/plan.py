@@ -23,7 +23,7 @@ from stemgen_jax.session import store
 from stemgen_jax.session.session import Session
 from stemgen_jax.session.takes import OnClip
 
-_MOST_TAKES = 100
+MOST_TAKES = 100
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,8 +48,8 @@ class Step:
     """Raise ValueError for an unknown instrument or a number out of range."""
     if self.add not in categories.ROLES:
       categories.parse_stem(self.add)
-    if not 1 <= self.takes <= _MOST_TAKES:
-      raise ValueError(f"takes {self.takes}: expected 1 to {_MOST_TAKES}")
+    if not 1 <= self.takes <= MOST_TAKES:
+      raise ValueError(f"takes {self.takes}: expected 1 to {MOST_TAKES}")
     if self.keep is not None and not 1 <= self.keep <= self.takes:
       raise ValueError(
         f"keep {self.keep}: expected 1 to {self.takes}, the number of takes"

@@ -1,7 +1,7 @@
 """Rank takes by how well they fit their context."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from stemgen_jax import coherence, finite
 from stemgen_jax.audio import Audio
@@ -9,9 +9,13 @@ from stemgen_jax.generation.take import Take
 from stemgen_jax.session.song import Clip
 
 
-def fit(take: Take, context: Audio) -> float | None:
-  """Return the coherence of a take; None if it or its context is silent."""
-  return finite.or_none(coherence.scorer(context)(take.audio), 2)
+def fit_to(context: Audio) -> Callable[[Take], float | None]:
+  """Return a function of takes: how well they fit a context.
+
+  That is their coherence, or None if the take or its context is silent.
+  """
+  score = coherence.scorer(context)
+  return lambda take: finite.or_none(score(take.audio), 2)
 
 
 def ranked(clips: Iterable[Clip]) -> list[Clip]:

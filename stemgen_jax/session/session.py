@@ -31,7 +31,7 @@ class Session:
 
   The layers that are audible are the context of the next take. Every method
   that changes the song writes it to the folder before it returns; a process
-  that is killed loses only the take in work. Methods may be called from
+  that is killed loses only the take being generated. Methods may be called from
   several threads.
   """
 
@@ -192,6 +192,8 @@ class Session:
         f"layer {layer!r} is for {target.category or 'your own audio'}, not "
         f"{kind}: leave the layer out to add another one"
       )
+    if takes < 1:
+      raise ValueError(f"takes {takes}: expected 1 or more")
     if seed is None:
       seed = target.unused_seed
     given: dict[str, Any] = {

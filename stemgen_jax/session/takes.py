@@ -3,12 +3,11 @@
 import dataclasses
 from collections.abc import Callable
 
-from stemgen_jax.audio import Audio
 from stemgen_jax.generation.request import Edit, GenerationRequest
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.generation.take import Take
 from stemgen_jax.session import edits, mixing
-from stemgen_jax.session.ranking import fit, ranked
+from stemgen_jax.session.ranking import fit_to, ranked
 from stemgen_jax.session.song import Clip, Layer, Part, Song
 from stemgen_jax.session.state import Job, State
 
@@ -44,9 +43,10 @@ def generate(
   made = model.run(request.validate())
   job = Job(layer, song.samples)
   clips = []
+  fit = fit_to(context)
   with mixing.silence_expected(parts):
     for take in made:
-      clips.append(_write(state, take, parts, context))
+      clips.append(_write(state, take, parts, fit(take)))
       state.add(clips[-1], take.kind, job)
       if on_clip:
         on_clip(clips[-1])
@@ -77,9 +77,9 @@ def edit(
   request = dataclasses.replace(request, edit=change, seeds=seeds)
   with mixing.silence_expected(old.context):
     [take] = model.run(request.validate())
-  context = state.mix(old.context)
+  fit = fit_to(state.mix(old.context))(take)
   origin = edits.described(change, number)
-  new = _write(state, take, old.context, context, origin)
+  new = _write(state, take, old.context, fit, origin)
   state.add(new, layer.category, Job(layer.name, song.samples))
   return new
 
@@ -94,7 +94,7 @@ def add(state: State, take: Take, origin: str) -> Layer:
       f"{sound.sample_rate} Hz; expected the length and format of the song"
     )
   parts = song.parts()
-  clip = _write(state, take, parts, state.mix(parts), origin)
+  clip = _write(state, take, parts, fit_to(state.mix(parts))(take), origin)
   state.update(
     lambda song: song.with_layer(
       Layer(
@@ -112,10 +112,9 @@ def _write(
   state: State,
   take: Take,
   parts: tuple[Part, ...],
-  context: Audio,
+  fit: float | None,
   origin: str = "",
 ) -> Clip:
-  found = fit(take, context)
   return state.write(
-    lambda number: state.files.write_take(number, take, parts, found, origin)
+    lambda number: state.files.write_take(number, take, parts, fit, origin)
   )

@@ -14,7 +14,11 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from stemgen_jax.studio import harp, live_routes, notices, routes, uploads
-from stemgen_jax.studio.errors import MissingError, RequestError
+from stemgen_jax.studio.errors import (
+  MissingError,
+  RequestError,
+  invalid_field,
+)
 from stemgen_jax.studio.live_stage import LiveStage
 from stemgen_jax.studio.safety import Safety
 from stemgen_jax.studio.studio import Studio
@@ -22,7 +26,7 @@ from stemgen_jax.version import __version__
 
 _STATIC = pathlib.Path(__file__).parent / "static"
 _SCRIPT = "text/javascript"
-# Of the package `wavesurf`: files of wavesurfer.js.
+# From the package `wavesurf`: files of wavesurfer.js.
 _WAVESURFER = (
   "wavesurfer.min.js",
   *(
@@ -30,7 +34,7 @@ _WAVESURFER = (
     for name in ("minimap", "regions", "spectrogram", "timeline")
   ),
 )
-# Of the package `fastapi_offline`: Swagger UI, which shows /openapi.json.
+# From the package `fastapi_offline`: Swagger UI, which shows /openapi.json.
 _DOCS = {"swagger-ui-bundle.js": _SCRIPT, "swagger-ui.css": "text/css"}
 _DOCS_PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8">
@@ -146,9 +150,7 @@ def _request_error(request: Request, error: Exception) -> Response:
 def _validation_error(request: Request, error: Exception) -> Response:
   del request
   assert isinstance(error, RequestValidationError | pydantic.ValidationError)
-  first = error.errors()[0]
-  place = ".".join(map(str, first["loc"])) or "body"
-  return _answer(422, f"{place}: {first['msg']}")
+  return _answer(422, invalid_field(error.errors(), "body"))
 
 
 def _http_error(request: Request, error: Exception) -> Response:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stemgen_jax.audio import LONGEST
 from stemgen_jax.audio.files import MOST_VALUES
-from stemgen_jax.generation.request import SEEDS
+from stemgen_jax.sampling.settings import SEEDS
 from stemgen_jax.session.song import LOUDEST_DB, QUIETEST_DB
 
 _MOST_TAKES, _MOST_REGIONS = 20, 100

@@ -18,19 +18,26 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from stemgen_jax import categories, coherence, finite
+from stemgen_jax import categories
 from stemgen_jax.audio import Audio, tempo
 from stemgen_jax.generation.request import GenerationRequest
 from stemgen_jax.sampling import PRESETS, preset
+from stemgen_jax.session import ranking
 from stemgen_jax.studio import sounds, uploads
-from stemgen_jax.studio.errors import BusyError, MissingError, RequestError
+from stemgen_jax.studio.errors import (
+  BusyError,
+  MissingError,
+  RequestError,
+  text_of,
+)
 from stemgen_jax.studio.jobs import StoppedError
 from stemgen_jax.studio.loading import Loading
 from stemgen_jax.studio.studio import Studio
 
 router = APIRouter(prefix="/gradio_api", tags=["HARP"])
 
-_KEPT = 4  # uploads, results and events; older ones are forgotten
+_MOST_SOUNDS = 8  # uploads and results; older ones are forgotten
+_MOST_EVENTS = 16
 _KEPT_BYTES = 1 << 30  # of sounds
 _KEPT_SECONDS = 600.0
 _MOST_PENDING = 4  # calls that wait or run; each has its track in memory
@@ -66,7 +73,7 @@ class Event:
   """A call, and its result.
 
   Attributes:
-    message: progress for people.
+    message: progress for display.
     result: values for the client, once there are some.
     error: why there will be none.
   """
@@ -125,7 +132,7 @@ class Harp:
       names = list(self._sounds)
     # The newest is kept even if it alone is larger.
     for i, old in enumerate(names[:-1]):
-      if len(names) - i > 2 * _KEPT or sum(sizes[i:]) > _KEPT_BYTES:
+      if len(names) - i > _MOST_SOUNDS or sum(sizes[i:]) > _KEPT_BYTES:
         self._forget(old)
     return name
 
@@ -169,8 +176,10 @@ class Harp:
       ended = [old for old, x in self._events.items() if x.ended]
       pending = len(self._events) - len(ended)
       if request is not None and pending >= _MOST_PENDING:
-        raise BusyError(f"{pending} calls are in work: wait, or cancel them")
-      for old in ended[: max(0, len(self._events) + 1 - 4 * _KEPT)]:
+        raise BusyError(
+          f"{pending} calls are in progress: wait, or cancel them"
+        )
+      for old in ended[: max(0, len(self._events) + 1 - _MOST_EVENTS)]:
         del self._events[old]
       self._events[id] = event
     if request is not None:
@@ -282,7 +291,7 @@ class Harp:
       event.check()
       context = request.sound
       assert context is not None
-      fit = finite.or_none(coherence.scorer(context)(take.audio), 2)
+      fit = ranking.fit_to(context)(take)
       name = self.keep(sounds.wav(take.audio))
       event.result = [
         {
@@ -299,7 +308,7 @@ class Harp:
     except StoppedError:
       event.error = "cancelled"
     except Exception as error:
-      event.error = " ".join(str(error).split()) or type(error).__name__
+      event.error = text_of(error)
 
 
 def _bytes(sound: Audio | bytes) -> int:

@@ -4,9 +4,7 @@ import contextlib
 import dataclasses
 import pathlib
 import secrets
-import sys
 import threading
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +12,7 @@ import pydantic
 
 from stemgen_jax import disk
 from stemgen_jax.studio import bodies, notices
-from stemgen_jax.studio.errors import ConflictError, MissingError
+from stemgen_jax.studio.errors import ConflictError, MissingError, text_of
 
 FILE = "studio.json"
 _FORMAT = 1
@@ -45,7 +43,7 @@ class Job:
     notices: warnings for the listener.
     progress: 0 to 1.
     seconds_left: estimate; None if unknown.
-    stage: the present work, for people.
+    stage: the current work, for display.
   """
 
   id: str
@@ -217,16 +215,8 @@ class Queue:
         fields = {"state": "done", "progress": 1.0}
       except StoppedError:
         fields = {}
-      except (ValueError, OSError, MemoryError) as error:
-        text = " ".join(str(error).split()) or type(error).__name__
-        fields = {"state": "failed", "error": text}
       except Exception as error:
-        traceback.print_exc(file=sys.stderr)
-        fields = {
-          "state": "failed",
-          "error": f"this is a bug in stemgen-jax ({type(error).__name__}: "
-          f"{error}); its trace is in the terminal",
-        }
+        fields = {"state": "failed", "error": text_of(error)}
     return fields | {"notices": tuple(found)}
 
   def _save(self, jobs: dict[str, Job]) -> None:

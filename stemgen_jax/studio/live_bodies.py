@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from stemgen_jax.sampling.settings import SEEDS
 from stemgen_jax.studio.bodies import Body, Name, Seed
 
 _MOST_LAYERS = 8
@@ -22,7 +23,7 @@ class LiveLayer(Body):
 
   stem: Name
   genre: Name = ""
-  seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+  seed: Annotated[int, Field(ge=0, lt=SEEDS)] = 0
   guidance: _Guidance = None
 
 

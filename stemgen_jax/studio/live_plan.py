@@ -76,7 +76,7 @@ def plan(start: LiveStart, song: OpenSong | None) -> Plan:
   if loop:
     assert sound is not None
     assert grid is not None
-    bars = grid.first_bar_from(len(sound.samples) - 1)
+    bars = grid.whole_bars(len(sound.samples))
   options = Options.at_tempo(
     bars,
     start.slack,

@@ -2,9 +2,7 @@
 
 import asyncio
 import struct
-import sys
 import threading
-import traceback
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
 
@@ -17,7 +15,7 @@ from starlette.websockets import WebSocketDisconnect
 from stemgen_jax import categories
 from stemgen_jax.live import pcm
 from stemgen_jax.studio import live_plan, notices
-from stemgen_jax.studio.errors import RequestError
+from stemgen_jax.studio.errors import RequestError, text_of
 from stemgen_jax.studio.jobs import StoppedError
 from stemgen_jax.studio.live_bodies import (
   Keep,
@@ -128,12 +126,10 @@ async def live(socket: WebSocket) -> None:
     pass
   except (RequestError, ValueError, OSError, MemoryError) as error:
     stage.end()
-    await _refuse(socket, _text_of(error), _UNUSABLE)
+    await _refuse(socket, text_of(error), _UNUSABLE)
   except Exception as error:
     stage.end()
-    traceback.print_exc(file=sys.stderr)
-    reason = f"this is a bug in stemgen-jax ({type(error).__name__}: {error})"
-    await _refuse(socket, f"{reason}; its trace is in the terminal", _BUG)
+    await _refuse(socket, text_of(error), _BUG)
   finally:
     stopped = _in_thread(stage.leave)
     await asyncio.shield(stopped)
@@ -164,7 +160,7 @@ async def _play(socket: WebSocket, stage: LiveStage) -> None:
         else:
           run.engine.resync()
       except (RequestError, ValueError) as error:
-        refused = {"kind": "error", "error": _text_of(error)}
+        refused = {"kind": "error", "error": text_of(error)}
         await _read(socket.send_json(refused))
     if news := run.news():
       await _read(socket.send_json(news))
@@ -293,14 +289,6 @@ async def _refuse(socket: WebSocket, reason: str, code: int) -> None:
       await socket.close(code)
   except (RuntimeError, TimeoutError, WebSocketDisconnect):
     pass  # the client has left, or does not read
-
-
-def _text_of(error: Exception) -> str:
-  if isinstance(error, pydantic.ValidationError):
-    first = error.errors()[0]
-    place = ".".join(map(str, first["loc"])) or "message"
-    return f"{place}: {first['msg']}"
-  return " ".join(str(error).split()) or type(error).__name__
 
 
 def _in_thread(work: Callable[[], _Result]) -> "asyncio.Future[_Result]":

@@ -259,12 +259,10 @@ class LiveRun:
     grid = self.engine.grid
     if grid is None:
       return None, None
-    bar = grid.bar_at(self.next) if self.next >= 0 else None
-    began = -len(self._count_in) if bar is None else grid.bar(bar)
-    beat = 1 + (self.next - began) // grid.beats(1)
-    if bar is not None:  # beats(1) is rounded
-      return bar, min(beat, grid.beats_per_bar)
-    return bar, 1 + (beat - 1) % grid.beats_per_bar
+    if self.next >= 0:
+      return grid.bar_at(self.next), grid.beat_in_bar(self.next)
+    beats = (self.next + len(self._count_in)) // grid.beats(1)
+    return None, 1 + beats % grid.beats_per_bar
 
   def _process(self, count: int, block: Block | None) -> Block:
     sound, start = self.plan.sound, self.engine.position

@@ -15,7 +15,7 @@ class Loading:
 
   Attributes:
     name: name of the weights.
-    stage: the work that users of the model wait for, for people.
+    stage: the work that users of the model wait for, for display.
   """
 
   def __init__(

@@ -155,14 +155,14 @@ def remove_leftovers(folder: pathlib.Path) -> None:
 
 
 def title_of(layer: Layer) -> str:
-  """Return the name of a layer for people: that of its file, or "Bass 2"."""
+  """Return the displayed name of a layer: that of its file, or "Bass 2"."""
   if layer.clips and not layer.clips[0].generated:
     return layer.clips[0].name
   return titled(layer.name)
 
 
 def titled(name: str) -> str:
-  """Return a category or name of a layer for people: "Synth lead 2"."""
+  """Return a category or name of a layer for display: "Synth lead 2"."""
   return name.replace("_", " ").replace("-", " ").capitalize()
 
 

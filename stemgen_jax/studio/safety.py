@@ -6,7 +6,6 @@ machine as Host, and pages an Origin that is the same.
 """
 
 import asyncio
-import traceback
 import urllib.parse
 from typing import Any
 
@@ -15,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stemgen_jax.studio.errors import TooLargeError
+from stemgen_jax.studio.errors import TooLargeError, text_of
 
 HOSTS = ("127.0.0.1", "localhost", "::1")
 _MOST_JSON = 1_000_000  # bytes of a body that is not a form
@@ -113,12 +112,8 @@ class Safety:
     except Exception as error:
       if started:
         raise
-      traceback.print_exc()
-      reason = (
-        f"this is a bug in stemgen-jax ({type(error).__name__}); its trace is "
-        "in the terminal"
-      )
-      await JSONResponse({"error": reason}, 500)(scope, receive, send_safe)
+      failed = JSONResponse({"error": text_of(error)}, 500)
+      await failed(scope, receive, send_safe)
 
 
 def _uploads(scope: Scope, headers: Headers) -> bool:
@@ -139,7 +134,7 @@ def _foreign(headers: Headers) -> str:
   origin: Any = headers.get("origin")
   if origin is not None and origin.lower() != f"http://{host.lower()}":
     return f"origin {origin[:100]!r}: expected http://{host}"
-  # Of a page without an Origin: embedded in another one.
+  # From a page without an Origin: embedded in another one.
   site = headers.get("sec-fetch-site", "none")
   navigates = headers.get("sec-fetch-mode") == "navigate"
   if site not in ("same-origin", "none") and not navigates:

@@ -53,7 +53,7 @@ class Server(uvicorn.Server):
       await asyncio.to_thread(webbrowser.open, self._page)
 
   async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-    """End all connections, after a second also requests in work."""
+    """End all connections, after a second also requests in progress."""
     self._studio.events.close()
     log = logging.getLogger("uvicorn.error")
     log.addFilter(_is_news)

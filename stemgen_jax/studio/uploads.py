@@ -45,7 +45,9 @@ class Places:
   async def taken(self) -> AsyncIterator[None]:
     """Take a place; raise BusyError if there is none."""
     if self._taken >= _DECODERS + _MOST_WAITING:
-      raise BusyError(f"{self._taken} files are in work: send it again later")
+      raise BusyError(
+        f"{self._taken} files are being processed: send it again later"
+      )
     self._taken += 1
     try:
       yield
@@ -66,7 +68,7 @@ async def decoded(
     file: name of the field of the file.
 
   Raises:
-    BusyError: too many files are in work; before this one is received.
+    BusyError: too many files are being processed; before this one is received.
     RequestError: the form has other fields, or no file.
     ValueError: the file is not audio that can be decoded.
   """
@@ -135,6 +137,6 @@ def _stem(name: str) -> str:
 
 
 def _shown(name: str) -> str:
-  """Return a name for people: one line, not long, not empty."""
+  """Return a name for display: one line, not long, not empty."""
   plain = "".join(x for x in name if x.isprintable()).strip()
   return plain[:_MOST_NAME] or "audio"

@@ -12,7 +12,7 @@ from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.generation.take import Take
 from stemgen_jax.sampling import settings as settings_lib
 from stemgen_jax.sampling.settings import Settings
-from stemgen_jax.session import Clip, Session
+from stemgen_jax.session import Clip, Session, longer
 from stemgen_jax.studio import bodies
 from stemgen_jax.studio.errors import MissingError
 from stemgen_jax.studio.jobs import Job, Running
@@ -38,8 +38,10 @@ def check(
   match request:
     case bodies.Generate():
       category = categories.parse_kind(request.category, conditions)
-      categories.parse_genre(request.genre) if request.genre else ""
-      categories.parse_role(request.role) if request.role else ""
+      if request.genre:
+        categories.parse_genre(request.genre)
+      if request.role:
+        categories.parse_role(request.role)
       settings_of(request, conditions=conditions)
       if request.layer:
         layer = found_layer(session, request.layer)
@@ -66,13 +68,7 @@ def check(
       session.song.stale_take(request.layer)
       return request.layer
     case bodies.Extend():
-      if session.song.loop:
-        raise ValueError("the song is a loop, which has no end to extend")
-      if request.seconds <= session.song.seconds:
-        raise ValueError(
-          f"seconds={request.seconds:g}: expected more than "
-          f"{session.song.seconds:.2f}, the length of the song"
-        )
+      longer.check(session.song, request.seconds)
   return ""
 
 
@@ -123,13 +119,13 @@ def settings_of(
     if name == "guidance":
       if not isinstance(value, dict):
         raise ValueError("guidance: expected scales by source")
+      guided = _guided(request, conditions)
       for source in value:
-        named = categories.kind_field(conditions)
-        given = source in ("context", "category", named) or getattr(
-          request, source if source in ("genre", "role") else "", ""
-        )
-        if not given:
-          raise ValueError(f"guidance of {source!r}: has no effect here")
+        if source not in guided:
+          raise ValueError(
+            f"guidance of {source!r}: has no effect here; expected "
+            f"{', '.join(guided)}"
+          )
       scales = {key: _plain(scale) for key, scale in value.items()}
       value = {**found.guidance, **scales}
     else:
@@ -141,6 +137,17 @@ def settings_of(
   if max(found.steps) > _MOST_STEPS:
     raise ValueError(f"steps {found.steps}: expected at most {_MOST_STEPS}")
   return found
+
+
+def _guided(request: object, conditions: Collection[str]) -> list[str]:
+  """Return the sources whose guidance has an effect on a job."""
+  named = categories.kind_field(conditions)
+  others = ("genre", "role")
+  # An edit has the conditions of its take, whatever they are.
+  if isinstance(request, bodies.Generate):
+    others = tuple(name for name in others if getattr(request, name))
+  first = "category" if named == "stem" else named
+  return list(dict.fromkeys(("context", first, *others)))
 
 
 def _plain(value: object) -> object:

@@ -55,7 +55,8 @@ def steps(monkeypatch):
       for level in range(config.levels):
         for _ in range(settings.steps_at(level)):
           steps.take()
-          given.get("progress", lambda _: None)(len(seeds))
+          if given.get("progress"):
+            given["progress"](len(seeds))
     draws = [
       np.random.default_rng((seed, given["frame_offset"])).integers(
         100, 150, context.shape[1:]
@@ -65,7 +66,9 @@ def steps(monkeypatch):
     return np.where(given["known_mask"], given["known"], np.stack(draws))
 
   monkeypatch.setattr(sampling, "decode_codes", decode)
-  monkeypatch.setattr(takes_lib, "fit", lambda take, _: float(take.seed % 2))
+  monkeypatch.setattr(
+    takes_lib, "fit_to", lambda context: lambda take: float(take.seed % 2)
+  )
   yield steps
   steps.free()
 

@@ -126,7 +126,9 @@ def test_command_python_and_http_give_the_same_takes(
 ):
   monkeypatch.chdir(tmp_path)
   monkeypatch.setattr(StemGen, "load", lambda *_, **__: tiny)
-  monkeypatch.setattr(takes_lib, "fit", lambda take, _: float(take.seed))
+  monkeypatch.setattr(
+    takes_lib, "fit_to", lambda context: lambda take: float(take.seed)
+  )
   audio.write("mix.wav", music())
   guidance = {"context": (3.0,), "category": (1.5,)}
   settings = Settings(steps=(3, 2), guidance=guidance)

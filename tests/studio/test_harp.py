@@ -11,7 +11,7 @@ import soundfile
 from pcm import RATE
 from serving import PATIENCE
 
-from stemgen_jax import audio
+from stemgen_jax import audio, coherence
 from stemgen_jax.studio import harp
 from stemgen_jax.studio.errors import MissingError
 
@@ -69,7 +69,7 @@ class HarpClient:
 
 @pytest.fixture
 def editor(client, monkeypatch):
-  monkeypatch.setattr(harp.coherence, "scorer", lambda context: lambda x: 0.5)
+  monkeypatch.setattr(coherence, "scorer", lambda context: lambda x: 0.5)
   return HarpClient(client.url)
 
 
@@ -141,7 +141,7 @@ def test_calls_in_work_are_few_and_are_not_forgotten(
   found = client.call(
     "POST", "/gradio_api/call/process", 429, json={"data": values}
   )
-  assert found.json()["error"].startswith("4 calls are in work")
+  assert found.json()["error"].startswith("4 calls are in progress")
   for _ in range(20):
     editor.start("controls")
   assert editor.call("cancel") == ("complete", [])
@@ -188,7 +188,7 @@ def test_values_are_checked(editor, client, mix):
 
 
 def test_old_sounds_are_forgotten(client, monkeypatch):
-  monkeypatch.setattr(harp, "_KEPT", 1)
+  monkeypatch.setattr(harp, "_MOST_SOUNDS", 2)
   calls = harp.Harp(client.studio)
   first, second, third = map(calls.keep, (b"a", b"b", b"c"))
   assert (calls.sound(second, bytes), calls.sound(third, bytes)) == (b"b", b"c")

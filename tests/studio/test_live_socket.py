@@ -295,7 +295,7 @@ BAD = [
   ({"layers": []}, "layers"),
   ({"layers": [{"stem": "kazoo"}]}, "kazoo"),
   ({"layers": [{"stem": "bass", "genre": "techno"}]}, "no condition genre"),
-  ({"preset": "x"}, "unknown settings 'x'"),
+  ({"preset": "x"}, "unknown preset 'x'"),
   ({"slack": 9}, "`slack`=9"),
   ({"bpm": 100}, "expected whole bars of 4"),
   ({"sample_rate": 1}, "sample_rate"),

@@ -231,7 +231,7 @@ def test_a_bug_is_named_and_ends_nothing(client, monkeypatch, capfd):
   error = found.json()["error"]
   assert "frame-ancestors" in found.headers["content-security-policy"]
   assert "KeyError: 'a bug'" in capfd.readouterr().err
-  assert error.startswith("this is a bug in stemgen-jax (KeyError)")
+  assert error.startswith("this is a bug in stemgen-jax (KeyError")
   assert client.get("/settings")["loops"]
 
 

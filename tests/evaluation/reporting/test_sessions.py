@@ -20,7 +20,9 @@ def loops(tmp_path, monkeypatch):
     soundfile.write(path, music(seed=len(name)).samples, RATE)
   monkeypatch.setattr(paths, "LOOPS", tmp_path)
   # Not the network: random codes fit by chance.
-  monkeypatch.setattr(takes_lib, "fit", lambda take, _: float(take.seed % 2))
+  monkeypatch.setattr(
+    takes_lib, "fit_to", lambda context: lambda take: float(take.seed % 2)
+  )
 
 
 @pytest.mark.filterwarnings("ignore:the context has a DC offset")
