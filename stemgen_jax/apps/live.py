@@ -31,6 +31,7 @@ from absl import flags
 
 from stemgen_jax.cli.flags import model, settings
 from stemgen_jax.cli.flags.bound import bound
+from stemgen_jax.live import options
 
 WORDS = ("context",)
 FLAGS = flags.FlagValues()
@@ -55,12 +56,12 @@ _add.float(
   "4, or the length of the --loop.",
 )
 _add.enum(
-  "cover", "loop", ["loop", "silence"], "What sounds if a chunk is late."
+  "cover", "loop", list(options.COVERS), "What sounds if a chunk is late."
 )
 _add.enum(
   "future",
   "auto",
-  ["auto", "unknown", "repeat"],
+  list(options.FUTURES),
   "Context that is not known yet: unknown, or the latest bars again; auto: as "
   "the weights were trained.",
 )

@@ -22,6 +22,7 @@ from stemgen_jax.live import beats, commands, link
 from stemgen_jax.live.grid import USUAL_BPM, Grid
 from stemgen_jax.live.options import Change, Options
 from stemgen_jax.live.request import Controls, Generated, Generator
+from stemgen_jax.sampling.settings import SEEDS
 
 if TYPE_CHECKING:
   from stemgen_jax.generation.stemgen import StemGen
@@ -131,7 +132,7 @@ def _checked(values: flags.FlagValues) -> Plan:
   if values.loop:
     assert sound is not None
     assert grid is not None
-    bars = grid.first_bar_from(len(sound.samples) - 1)
+    bars = grid.whole_bars(len(sound.samples))
   with takes.flags_in_errors(values):
     options = Options.at_tempo(
       bars,
@@ -190,8 +191,8 @@ def _layers(values: flags.FlagValues) -> dict[str, Controls]:
       f"--{flag}={','.join(given)}: expected "
       f"{'instruments' if named else 'roles'}, each once"
     )
-  if not 0 <= values.seed < 2**32:
-    raise ValueError(f"--seed={values.seed}: expected 0 to {2**32 - 1}")
+  if not 0 <= values.seed < SEEDS:
+    raise ValueError(f"--seed={values.seed}: expected 0 to {SEEDS - 1}")
   genre = categories.parse_genre(values.genre) if values.genre else ""
   roles = [categories.parse_role(x) for x in values.role] or [""]
   plain = Controls(stem="", genre=genre, seed=values.seed)

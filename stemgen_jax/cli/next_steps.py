@@ -13,8 +13,9 @@ from absl import flags
 from stemgen_jax import categories
 from stemgen_jax.cli import help as help_lib
 from stemgen_jax.generation import exported
-from stemgen_jax.generation.request import SEEDS, GenerationRequest
+from stemgen_jax.generation.request import GenerationRequest
 from stemgen_jax.generation.take import TakeFiles
+from stemgen_jax.sampling.settings import SEEDS
 
 # Flags of the files and seeds of one call.
 _OF_CALL = ("out", "mix", "picture", "seed", "takes", "best", "overwrite")

@@ -16,18 +16,16 @@ from stemgen_jax.generation import inputs
 from stemgen_jax.generation.inputs import Context
 from stemgen_jax.generation.regions import Region
 from stemgen_jax.generation.take import Take
-from stemgen_jax.sampling.settings import Settings, preset
+from stemgen_jax.sampling.settings import SEEDS, Settings, preset
 
 Progress = Callable[[int, int], object] | bool | None
 """True shows a bar on stderr if the work takes more than 2 s: redrawn on a
 terminal and in a notebook, elsewhere a line every 5 s. A function is called
-with the sampling steps just done and with their total number, after each level
+with the sampling steps just done and with their total number, after each step
 of each window. False and None show nothing."""
 
 DEFAULT_STEM = "bass"
 _EXAMPLES = {"genre": "electronic", "role": "melodic"}
-
-SEEDS = 2**32  # The decoder's keys are made from uint32.
 
 
 class Vary(NamedTuple):
@@ -113,6 +111,10 @@ class GenerationRequest:
     for seed in seeds:
       if not 0 <= seed < SEEDS:
         raise ValueError(f"`seed`={seed}: expected 0 to {SEEDS - 1}")
+    # Categories and genres by the one name that the model has for them.
+    stem = categories.parse_stem(request.stem) if request.stem else ""
+    genre = categories.parse_genre(request.genre) if request.genre else ""
+    role = categories.parse_role(request.role) if request.role else ""
     if isinstance(self.edit, Extend):
       sound = _longer(self.edit.take, self.context, self.seconds)
     elif self.edit is not None:
@@ -120,13 +122,12 @@ class GenerationRequest:
       sound = None
     else:
       sound = _context_or_length(self.context, self.seconds)
-    # Categories and genres by the one name that the model has for them.
     return dataclasses.replace(
       request,
       sound=sound,
-      stem=categories.parse_stem(request.stem) if request.stem else "",
-      genre=categories.parse_genre(request.genre) if request.genre else "",
-      role=categories.parse_role(request.role) if request.role else "",
+      stem=stem,
+      genre=genre,
+      role=role,
       seeds=tuple(seeds),
       settings=request.settings or preset("default"),
     )

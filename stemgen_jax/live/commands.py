@@ -6,16 +6,16 @@ from collections.abc import Collection
 
 from stemgen_jax import categories, disk
 from stemgen_jax.live.options import Change
+from stemgen_jax.sampling.settings import SEEDS
 
 SYNC = "sync"
-"""The command that takes over the tempo of the input."""
+"""The command that adopts the tempo of the input."""
 
 _CHANGES = (
   "LAYER mute, unmute or again; LAYER stem=piano, genre=techno, role=melodic, "
   "seed=3 or guidance=3"
 )
-HELP = f"{_CHANGES}; {SYNC} takes over the tempo of the input"
-_MOST_SEED = 2**32 - 1
+HELP = f"{_CHANGES}; {SYNC} adopts the tempo of the input"
 
 
 def parse(
@@ -102,8 +102,8 @@ def read_script(
 
 
 def _seed(text: str) -> int:
-  if not text.isdecimal() or int(text) > _MOST_SEED:
-    raise ValueError(f"seed={text}: expected 0 to {_MOST_SEED}")
+  if not text.isdecimal() or int(text) >= SEEDS:
+    raise ValueError(f"seed={text}: expected 0 to {SEEDS - 1}")
   return int(text)
 
 

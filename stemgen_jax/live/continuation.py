@@ -20,10 +20,9 @@ from stemgen_jax.generation.request import GenerationRequest
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.live import ladder
 from stemgen_jax.live.line import FADE, Chunk, codes_at
+from stemgen_jax.live.options import FUTURES
 from stemgen_jax.live.request import Controls, Generated, Request, variants
 from stemgen_jax.sampling import windows
-
-FUTURES = ("auto", "unknown", "repeat")
 
 # Frames that are generated after the end of a chunk, and kept by the next one:
 # the codec's receptive field is at most 8 frames on either side. As many frames
@@ -174,7 +173,7 @@ class Continuation:
       stem=controls.stem, genre=controls.genre, role=controls.role
     )
     settings = engine_lib.with_guidance(
-      self._guided(settings, controls), config.conditions, wanted.conditions
+      controls.guided(settings), config.conditions, wanted.conditions
     )
 
     def decode(context, known, known_mask, valid, start):
@@ -347,11 +346,3 @@ class Continuation:
   def _aligned(self, frame: int) -> int:
     """Return the frame, or one shortly before, that begins with a sample."""
     return frame - frame % self._frame.denominator
-
-  def _guided(
-    self, settings: sampling.Settings, controls: Controls
-  ) -> sampling.Settings:
-    if controls.guidance is None:
-      return settings
-    guidance = {**settings.guidance, "context": controls.guidance}
-    return dataclasses.replace(settings, guidance=guidance)

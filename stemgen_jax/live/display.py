@@ -1,4 +1,4 @@
-"""The state of an engine, for people and for pages."""
+"""The state of an engine, for display."""
 
 from typing import Any
 
@@ -21,8 +21,7 @@ def state(engine: Engine) -> dict[str, Any]:
   if grid is not None:
     number = grid.bar_at(engine.position)
     bar, bpm = number + 1, grid.bpm
-    beat = 1 + (engine.position - grid.bar(number)) // grid.beats(1)
-    beat = min(beat, grid.beats_per_bar)  # beats(1) is rounded
+    beat = grid.beat_in_bar(engine.position)
     slack = engine.slack / engine.sample_rate
   return {
     "bar": bar,
@@ -65,7 +64,7 @@ def layer_state(layer: Layer, grid: Grid | None) -> dict[str, Any]:
   coming = []
   for start, chunk in sorted(layer.line.expected.items()):
     controls = requests[start].controls if start in requests else None
-    stem, seed = (controls.stem, controls.seed) if controls else ("", None)
+    stem, seed = (controls.kind[0], controls.seed) if controls else ("", None)
     if chunk is not None:
       stem, seed = chunk.kind[0], chunk.seed
     coming.append(

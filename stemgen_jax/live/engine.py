@@ -24,6 +24,7 @@ from stemgen_jax.live.options import Change, Options
 from stemgen_jax.live.pace import CHANGE_SHARE, Figures, Pace
 from stemgen_jax.live.request import Controls, Generator, Request
 from stemgen_jax.live.ring import Ring
+from stemgen_jax.sampling.settings import SEEDS
 
 _MOST_FAILURES = 3  # in a row
 _EVENTS = 1000  # kept for the display
@@ -297,7 +298,7 @@ class Engine:
     """Apply a change at a bar, or at the first one that can be reached."""
     layer, new = self.layers[change.layer], dict(change.controls)
     if change.again:
-      new["seed"] = (layer.controls.seed + 1) % 2**32
+      new["seed"] = (layer.controls.seed + 1) % SEEDS
     layer.controls = dataclasses.replace(layer.controls, **new)
     if self.grid is None:  # nothing sounds yet
       if change.mute is not None:

@@ -62,10 +62,20 @@ class Grid:
     # A bar line is rounded, so its bar may begin up to half a sample earlier.
     return number + 1 if self.bar(number + 1) <= sample else number
 
+  def beat_in_bar(self, sample: int) -> int:
+    """Return the beat of its bar that a sample is in, counted from 1."""
+    number = 1 + (sample - self.bar(self.bar_at(sample))) // self.beats(1)
+    return min(number, self.beats_per_bar)  # beats(1) is rounded
+
   def first_bar_from(self, sample: int) -> int:
     """Return the first bar that begins at a sample or later."""
     number = self.bar_at(sample)
     return number if self.bar(number) == sample else number + 1
+
+  def whole_bars(self, samples: int) -> int:
+    """Return the bars of a loop of so many samples, which `of_loop` has."""
+    # The last bar line may be rounded to the sample before the end.
+    return self.first_bar_from(samples - 1)
 
   def moved(self, bar: int, *, bpm: float, to: int) -> "Grid":
     """Return a grid on which `bar` begins at sample `to`, in another tempo."""

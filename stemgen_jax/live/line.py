@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
+from stemgen_jax.live.options import COVERS
+
 FADE = 64
 """Samples over which one sound fades into the next."""
 
 _RISE = np.linspace(0, 1, FADE, endpoint=False, dtype=np.float32)[:, None]
 _KEPT = 16  # voices of the past, more than a window of the model needs
-COVERS = ("loop", "silence")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

@@ -72,10 +72,7 @@ class Loops:
   def __call__(self, request: Request, rung: int) -> Generated:
     """See `request.Generator`."""
     began = time.perf_counter()
-    controls, settings = request.controls, self._settings[rung]
-    if controls.guidance is not None:
-      guidance = {**settings.guidance, "context": controls.guidance}
-      settings = dataclasses.replace(settings, guidance=guidance)
+    controls = request.controls
     with warnings.catch_warnings():
       warnings.simplefilter("ignore", GenerationWarning)
       take = self._stemgen.generate(
@@ -85,7 +82,7 @@ class Loops:
         role=controls.role,
         seed=controls.seed,
         loop=True,
-        settings=settings,
+        settings=controls.guided(self._settings[rung]),
         progress=lambda done, total: None,
       )
     # Begins with the phase of its start; its further samples are its first.

@@ -6,7 +6,11 @@ from typing import Any, NamedTuple, Self
 
 from stemgen_jax.live.grid import USUAL_BPM, Grid
 
+COVERS = ("loop", "silence")
+FUTURES = ("auto", "unknown", "repeat")
+
 _SLACK = 4.0  # beats
+_MEMORY = 30.0  # seconds
 # Seconds; 64 bars at 120 bpm. Two chunks of all layers are kept in memory.
 _LONGEST_CHUNK = 128.0
 
@@ -24,16 +28,16 @@ class Options:
     cover: what sounds in place of a late chunk, see `line.Line`.
     memory: seconds of input that are kept for the generator.
     watch: chunks from one check of the tempo to the next; 0 for none.
-    follow: take over a tempo that differs, without being asked.
+    follow: adopt a tempo that differs, without being asked.
     lag: samples from the output to the input that was played to it, such as the
       latency of a sound card.
   """
 
   chunk_bars: int = 2
-  slack_beats: float = 4.0
+  slack_beats: float = _SLACK
   hold: bool = False
   cover: str = "loop"
-  memory: float = 30.0
+  memory: float = _MEMORY
   watch: int = 4
   follow: bool = False
   lag: int = 0
@@ -71,12 +75,12 @@ class Options:
     seconds = most * beat
     # A held chunk needs the period before it. Each may wait for those of other
     # layers for its slack.
-    heard = seconds if hold else 2 * seconds
+    context = seconds if hold else 2 * seconds
     options = cls(
       chunk_bars=bars,
       slack_beats=slack,
       hold=hold,
-      memory=max(30.0, heard + slack * beat + 1.0),
+      memory=max(_MEMORY, context + slack * beat + 1.0),
       **others,
     )
     options.validate(beats_per_bar)

@@ -9,6 +9,7 @@ from jaxtyping import Float32
 
 from stemgen_jax import categories
 from stemgen_jax.live.line import Chunk, Voice
+from stemgen_jax.sampling.settings import Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,13 @@ class Controls:
   def kind(self) -> tuple[str, str]:
     """Instrument or role, and genre, which a chunk shares with the last."""
     return self.stem or self.role, self.genre
+
+  def guided(self, settings: Settings) -> Settings:
+    """Return settings with the guidance of these controls."""
+    if self.guidance is None:
+      return settings
+    guidance = {**settings.guidance, "context": self.guidance}
+    return dataclasses.replace(settings, guidance=guidance)
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)

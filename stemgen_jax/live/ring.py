@@ -32,12 +32,6 @@ class Ring:
     # After the data: a reader must not see the new end before them.
     self.end = end
 
-  def skip(self, samples: int) -> None:
-    """Append silence."""
-    size, channels = self._data.shape
-    self.end += max(0, samples - size)
-    self.write(np.zeros((min(samples, size), channels), np.float32))
-
   def read(self, start: int, stop: int) -> Float32[np.ndarray, "n c"]:
     """Return samples `start` to `stop`; 0 for those that it does not hold."""
     size, channels = self._data.shape

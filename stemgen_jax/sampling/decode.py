@@ -98,10 +98,13 @@ def decode_codes(
     raise ValueError("known and known_mask: one is missing; give both or none")
   if at_once is not None and at_once < 1:
     raise ValueError(f"at_once {at_once}: expected 1 or more")
-  if not all(0 <= seed < 2**32 for seed in np.ravel(seeds)):
-    raise ValueError(f"seeds {seeds}: expected 0 to {2**32 - 1}")
+  if not all(0 <= seed < settings_lib.SEEDS for seed in np.ravel(seeds)):
+    raise ValueError(f"seeds {seeds}: expected 0 to {settings_lib.SEEDS - 1}")
   if context_frames is not None and not config.future:
-    raise ValueError("context_frames: the model knows no unknown context")
+    raise ValueError(
+      "context_frames: these weights were not trained with an unknown context "
+      "(config.future is False); leave it out"
+    )
   if missing := set(config.conditions) - set(conditions):
     raise ValueError(
       f"conditions: {', '.join(sorted(missing))} missing; expected ids of "

@@ -128,7 +128,7 @@ def _decode_level(
 ) -> Int[Array, "b t q"]:
   config, mask_id = model.config, model.config.codes
   predict = functools.partial(_predict, model, params, inputs, level)
-  # Of scales t is the number of segments; each has the noise of its first
+  # For scales, t is the number of segments; each has the noise of its first
   # frame.
   each = config.scale_frames if static.scales else 1
   ids = config_lib.SCALE_TOKENS if static.scales else config.codes

@@ -11,6 +11,9 @@ from stemgen_jax.model.config import SCALES
 SCALE_STEPS = 4
 """Steps for the scales of a window, which has few segments."""
 
+SEEDS = 2**32
+"""Number of seeds: the keys of the decoder are made from uint32."""
+
 RANKS = ("paper", "gumbel", "random", "low_discrepancy")
 SCHEDULES = ("cosine", "linear", "square", "root")
 GUIDANCE_FORMS = ("paper", "nested")
@@ -189,6 +192,6 @@ def preset(name: str) -> Settings:
   """
   if name not in PRESETS:
     raise ValueError(
-      f"unknown settings {name!r}: expected one of {', '.join(PRESETS)}"
+      f"unknown preset {name!r}: expected one of {', '.join(PRESETS)}"
     )
   return PRESETS[name]

@@ -47,7 +47,7 @@ def test_the_model_knows_where_the_context_ends():
 
   config = small_config()
   lengths = np.array([0, 5, 16])
-  with pytest.raises(ValueError, match="knows no unknown context"):
+  with pytest.raises(ValueError, match="not trained with an unknown context"):
     decode(ends, config, Settings(), b=3, context_frames=lengths)
   config.future = True
   codes = decode(ends, config, Settings(), b=3, context_frames=lengths)
