@@ -138,9 +138,13 @@ def _check(values: flags.FlagValues) -> None:
       f"--layer={values.layer}: expected with --add, --gain_db, --pan, --mute "
       "or --solo"
     )
+  if not 1 <= values.takes <= plan_lib.MOST_TAKES:
+    raise ValueError(
+      f"--takes={values.takes}: expected 1 to {plan_lib.MOST_TAKES}"
+    )
   if values.add:
     known = exported.conditions(values.weights)
-    # Of weights that are not here yet, either is possible.
+    # For weights that are not here yet, either is possible.
     if known is not None or values.add not in categories.ROLES:
       categories.parse_kind(values.add, known or ())
   if values.regenerate is not None and not values.regions:

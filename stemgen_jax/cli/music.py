@@ -42,8 +42,7 @@ def bpm_of(sound: Audio, name: str) -> float:
   found = tempo.of(_beginning(sound))
   if found.confidence < tempo.CLEAR:
     raise ValueError(
-      f"--bars: the tempo of {name} is unclear; expected --bpm, such as "
-      "--bpm=120"
+      f"{name}: its tempo is unclear; expected --bpm, such as --bpm=120"
     )
   progress.write(
     f"{name}: tempo {_tempo(found)}, as detected; --bpm sets another"

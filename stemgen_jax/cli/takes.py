@@ -307,7 +307,7 @@ def _start(values: flags.FlagValues) -> codec_lib.Codec | None:
     name,
     expected_checksum=stated.get("codec_checksum"),
     backend=values.codec_backend,
-    apart=True,
+    own_process=True,
   )
 
 

@@ -69,7 +69,7 @@ class EncodedContext:
   spectrum: Float32[np.ndarray, "t bands"] | None = None
 
   def validate(self) -> None:
-    """Raise ValueError, naming the field, for a context that cannot be."""
+    """Raise ValueError, naming the field, if a value is impossible."""
     for name in ("gain", "inverse_gain", "stretch"):
       if not 0 < getattr(self, name) < _MOST_GAIN:
         raise ValueError(f"{name} {getattr(self, name)}")
@@ -89,7 +89,7 @@ class EncodedContext:
       raise ValueError(f"time_reference {self.time_reference}")
     if math.isnan(self.level_db):
       raise ValueError("level_db nan")
-    # Of a resampled context the last frame may be partly or wholly after it.
+    # For a resampled context the last frame may be partly or wholly after it.
     last = float(self._begin(np.array([len(self.codes)]))[0])
     if abs(last - self.samples) > 2 * self.samples_per_frame:
       raise ValueError(f"{len(self.codes)} frames for {self.samples} samples")
@@ -306,11 +306,11 @@ def gain_to_reference(
   level_db = audio_lib.rms_db(samples)
   if level_db < SILENCE_DB:
     return 1.0  # Amplified noise is not music.
-  # Limited by the peak: a sparse context would clip at the usual level.
   if sample_rate is not None:
     loudness_db = audio_lib.loudness_db(samples, sample_rate)
     return audio_lib.gain_to(loudness_db, reference_db)
   factor = audio_lib.gain_to(level_db, reference_db)
+  # Limited by the peak: a sparse context would clip at the usual level.
   return min(factor, 1.0 / float(np.abs(samples).max()))
 
 

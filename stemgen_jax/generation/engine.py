@@ -76,7 +76,7 @@ def generate(
   The context is encoded once. Takes are sampled while they are iterated over.
 
   Args:
-    weights: the model; `categories`, `loudness`, `context_rms_db` and
+    weights: the model; `categories`, `roles`, `loudness`, `context_rms_db` and
       `scale_ratio` of its metadata are used.
     codec: the codec that the model was trained with.
     request: a validated request.
@@ -307,7 +307,8 @@ def _takes(
   )
   known = stem_scales.join(config, task.known, task.scales)
   shown = request.progress
-  report = shown if callable(shown) else (lambda done, total: None)
+  # Without it, a level is one call of the decoder.
+  report = (lambda done: shown(done, total)) if callable(shown) else None
   for batch, known_mask, frames in zip(batches, known_masks, masked):
     passes = sum(cost.passes(settings, config, each) for each in frames)
     decode = sampler.decoder(
@@ -315,7 +316,7 @@ def _takes(
       request,
       settings,
       batch,
-      progress=lambda done: report(done, total),
+      progress=report,
     )
     began = time.perf_counter()
     with compilation.timed() as compiling:
@@ -367,7 +368,7 @@ def _takes(
         role=request.role,
         weights=name,
         codec_checksum=task.codec.checksum,
-        # Of codecs over networks alone.
+        # Only codecs with networks have a device.
         codec_device=getattr(task.codec, "device", ""),
         dtype=config.dtype,
         devices=sampler.count_devices(),

@@ -56,12 +56,12 @@ def costs(
   known_mask = np.zeros((frames, config.columns), bool)  # all are sampled
   masked = sampler.masked_frames(known_mask, codec, config, loop)
   for takes in batches:
-    each = _seconds_per_pass(stemgen, takes) / takes  # of one take
+    seconds_per_pass = _seconds_per_pass(stemgen, takes) / takes  # of one take
     for name, numbers in settings.items():
       numbers = engine.with_guidance(numbers, config.conditions, given)
       passes = sum(cost.passes(numbers, config, each) for each in masked)
       flops = passes * cost.pass_flops(config)
-      yield Cost(name, takes, passes, flops, passes * each)
+      yield Cost(name, takes, passes, flops, passes * seconds_per_pass)
 
 
 def _seconds_per_pass(stemgen: StemGen, takes: int) -> float:
@@ -71,13 +71,14 @@ def _seconds_per_pass(stemgen: StemGen, takes: int) -> float:
     dataclasses.replace(sampling.preset("default"), steps=(1,)),
     config.conditions,
   )
+  contexts = np.repeat(sampler.blank_context(config)[None], takes, axis=0)
 
   def decode(seed: int) -> float:
     began = time.perf_counter()
     sampling.decode_codes(
       config,
       stemgen.params,
-      np.zeros((takes, config.window, config.columns), np.int32),  # [b, t, q]
+      contexts,
       {name: np.zeros(takes, np.int32) for name in config.conditions},
       np.full(takes, seed),
       settings,
@@ -112,6 +113,6 @@ def codec_seconds(stemgen: StemGen, seconds: float) -> float:
 
 
 def device() -> str:
-  """Return the name of the device for people."""
+  """Return the name of the device for display."""
   kind = jax.devices()[0].device_kind
   return f"{jax.default_backend()} ({kind})" if kind != "cpu" else "cpu"

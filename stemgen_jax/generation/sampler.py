@@ -139,6 +139,13 @@ def decoder(
   return decode
 
 
+def blank_context(config: model.ModelConfig) -> Shaped[np.ndarray, "t c"]:
+  """Return a context of zeros of one window, codes or spectra, to time with."""
+  if config.context == "spectrum":
+    return np.zeros((config.window, model.SPECTRUM_BANDS), np.float32)
+  return np.zeros((config.window, config.columns), np.int32)
+
+
 def compile_programs(
   weights: model.Weights,
   request: GenerationRequest,
@@ -150,13 +157,10 @@ def compile_programs(
     return 0.0
   config = weights.config
   window = np.zeros((config.window, config.columns), np.int32)
-  context = window
-  if config.context == "spectrum":
-    context = np.zeros((config.window, model.SPECTRUM_BANDS), np.float32)
   decode = decoder(weights, request, settings, seeds, compile_only=True)
   with compilation.timed() as compiling:
     decode(
-      context,
+      blank_context(config),
       np.repeat(window[None], len(seeds), axis=0),
       np.zeros(window.shape, bool),
       np.ones(len(window), bool),

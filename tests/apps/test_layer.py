@@ -113,6 +113,7 @@ def test_plan_is_replayed(run, fake):
     (["--context=no.wav"], "no such file: no.wav"),
     (["--context=BEAT", "--keep=9"], "no take 9: expected 1"),
     (["--context=BEAT", "--takes=2"], "--takes: expected with --add"),
+    (["--context=BEAT", "--add=bass", "--takes=0"], "--takes=0: expected 1 to"),
     (["--context=BEAT", "--add=kazoo"], "unknown instrument category 'kazoo'"),
     (
       ["--context=BEAT", "--add=bass", "--layer=beat-1"],

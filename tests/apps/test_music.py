@@ -88,4 +88,6 @@ def test_bars_without_a_tempo_use_the_detected_one(fake, capsys):
   audio.write("a.wav", Audio(noise.astype("f4"), 32000), overwrite=True)
   pathlib.Path("b.wav").unlink()
   assert __main__.main([*bars, "--overwrite"]) == 1
-  assert "tempo of a.wav is unclear; expected --bpm" in capsys.readouterr().err
+  assert (
+    "a.wav: its tempo is unclear; expected --bpm" in capsys.readouterr().err
+  )

@@ -93,6 +93,9 @@ def test_condition_that_the_weights_do_not_have_is_an_error(tiny):
     tiny.generate(music(), genre="techno")
   with pytest.raises(ValueError, match="unknown role 'loud'"):
     tiny.generate(music(), role="loud")
+  # Before the context is read, which may take long.
+  with pytest.raises(ValueError, match="category 'kazoo'"):
+    tiny.generate("missing.wav", "kazoo")
 
 
 def test_edited_take_keeps_its_genre_and_role(monkeypatch, tmp_path):

@@ -101,7 +101,7 @@ def parse(values: flags.FlagValues, own: Settings | None = None) -> Settings:
     try:
       settings = dataclasses.replace(settings, **{field: value})
     except ValueError as error:
-      # Of "top_p 2.0: expected ..." the flag replaces the name.
+      # The flag replaces the name in "top_p 2.0: expected ...".
       expected = str(error).partition(": ")[2]
       raise ValueError(f"--{flag}={','.join(given)}: {expected}") from error
   return settings
