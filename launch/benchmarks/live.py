@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
   codec = None
   stated = exported.read(arguments.weights).get("codec")
   if stated in codec_lib.SHIPPED and process.is_useful("auto"):
-    codec = codec_lib.load(stated, apart=True)
+    codec = codec_lib.load(stated, own_process=True)
   # After the codec's process, which cannot be forked with JAX's threads.
   from stemgen_jax import StemGen, sampling
   from stemgen_jax.live.continuation import Continuation

@@ -26,7 +26,7 @@ FLAGS = flags.FlagValues()
 _add = bound(FLAGS)
 _add.string("weights", None, "The .safetensors file of stemgen-jax export.")
 _add.string("repository", None, "OWNER/NAME; it is created if necessary.")
-_CODEC = _add.string(
+_add.string(
   "codec",
   None,
   "The codec that --weights were trained with, a .safetensors file, if it is "

@@ -44,7 +44,7 @@ def read(
 
   Args:
     path: the file; samples are written to its folder meanwhile.
-    name: its name for people.
+    name: its name for display.
     longest: maximum length in seconds.
     memory: limit of the process in bytes, where the system has limits.
     stop: set from another thread, ends the process.

@@ -34,6 +34,13 @@ def check(name: str) -> None:
     )
 
 
+def processors() -> int:
+  """Return the number of processors that this process may use."""
+  if hasattr(os, "sched_getaffinity"):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
+
+
 def limit_spinning() -> None:
   """Let PyTorch's threads sleep while they wait; call before its import."""
   if "OMP_WAIT_POLICY" not in os.environ:

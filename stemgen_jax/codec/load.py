@@ -18,7 +18,7 @@ def load(
   expected_checksum: str | None = None,
   device: str = "cpu",
   backend: str = "auto",
-  apart: bool = False,
+  own_process: bool = False,
 ) -> Codec:
   """Load a codec by name or from a file.
 
@@ -32,8 +32,8 @@ def load(
     device: where it encodes and decodes, see `device.choose`. On a GPU a code
       may differ from that of a CPU where two vectors are almost equally near.
     backend: implementation of the networks, see `backends`.
-    apart: load exported weights in a process of their own, on the CPU, and
-      return at once; see `process`.
+    own_process: load exported weights in a process of their own, on the CPU,
+      and return at once; see `process`.
 
   Raises:
     FileNotFoundError: the weights or their description are missing.
@@ -60,7 +60,7 @@ def load(
   actual = disk.checksum(path)
   # Before PyTorch is imported: a wrong codec is reported at once.
   _check_checksum(text, actual, expected_checksum)
-  if apart:
+  if own_process:
     return process.CodecProcess(path, actual, backend)
   from stemgen_jax.codec import encodec
 

@@ -1,4 +1,4 @@
-"""Random changes of spectrum contexts, so that real sound is not foreign.
+"""Augment spectrum contexts, so that recordings are not out of distribution.
 
 All are products and sums of powers: equalizers, noise, rooms, narrow bands and
 gaps.

@@ -97,7 +97,7 @@ def batches(
   mixture = data
   if not isinstance(mixture, Mixture):
     mixture = Mixture((os.fspath(mixture),), (1.0,))
-  mixture.manifest()  # raises for codes of different codecs
+  mixture.manifest()  # raises if the data sets do not fit together
   parts: list[_Part] = []
   for folder in mixture.folders:
     records = _open(folder, split, window)

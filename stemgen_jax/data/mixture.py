@@ -41,7 +41,8 @@ class Mixture:
         )
       if not 0 < float(weight) < float("inf"):
         raise ValueError(
-          f"{text!r}: weight {weight} of {folder} is not above 0"
+          f"{text!r}: weight {weight} of {folder}; expected a finite number "
+          "above 0"
         )
       folders.append(folder)
       weights.append(float(weight))

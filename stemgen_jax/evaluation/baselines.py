@@ -1,7 +1,7 @@
-"""Anchors that no model is needed for: what simple stems score.
+"""Baseline stems that need no model, as anchors of the scores.
 
-They are compared by `figures` alone; embeddings and descriptors of clicks say
-nothing about a model.
+Only `figures` are computed for them: embeddings and descriptors of clicks do
+not characterize a model.
 """
 
 import numpy as np

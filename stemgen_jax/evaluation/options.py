@@ -79,7 +79,7 @@ class Options:
     "preprocessor_config.json and model.safetensors, as of "
     "laion/larger_clap_music.",
   )
-  # Of single studies.
+  # For single studies.
   workers: int | None = _flag(
     None,
     "Processes that measure stems, of one thread each; 0 measures in this "

@@ -230,7 +230,7 @@ class SongSubject(Subject):
     found: dict[str, embeddings.Embedding] = {
       "codec": embeddings.codec_latents(self.codec),
       "musicnn": musicnn.load(),
-      # After it: the quality of settings is by the last one.
+      # The quality of settings is by the last one: these, VGGish or CLAP.
       "notes": embeddings.keys,
     }
     if self.options.vggish:

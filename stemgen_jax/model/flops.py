@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from stemgen_jax.model.config import SPECTRUM_BANDS, ModelConfig
+from stemgen_jax.model.shapes import AVERAGES
 
 
 class PassFlops(NamedTuple):
@@ -31,8 +32,9 @@ def pass_flops(config: ModelConfig) -> PassFlops:
     table = 2 * config.levels * config.codes * config.latent * (d // 2)
   context = 0
   if config.context == "spectrum":
-    # Two averages of all bands, by products with [t, t].
-    context = 2 * t * SPECTRUM_BANDS * (2 * t + 3 * (d // 2))
+    # Averages of all bands, by products with [t, t]; then the projection.
+    n = len(AVERAGES)
+    context = 2 * t * SPECTRUM_BANDS * (n * t + (1 + n) * (d // 2))
   return PassFlops(
     attention=t * config.depth * 4 * t * d,
     # Four square kernels; gate, value and output of the SwiGLU.

@@ -153,6 +153,6 @@ def all_rows(tree: Any) -> Any:
   return jax.tree.map(lambda x: jax.lax.all_gather(x, COPIES, tiled=True), tree)
 
 
-def add_copies(tree: Any) -> Any:
+def sum_over_copies(tree: Any) -> Any:
   """Return the sums over all copies; elsewhere the arguments."""
   return jax.lax.psum(tree, COPIES) if in_copy() else tree

@@ -241,7 +241,7 @@ class Transformer(nnx.Module):
     blocks = self.blocks
     if mixed(product_dtype(config)):
       # Once for all passes of a decode: the cast does not depend on the loop.
-      blocks = jax.tree.map_with_path(_low, blocks)
+      blocks = jax.tree.map_with_path(_kernel_in_bfloat16, blocks)
     if in_copy() and config.depth <= _UNROLLED:
       for layer in range(config.depth):
         x, _ = body(x, jax.tree.map(lambda leaf, i=layer: leaf[i], blocks))
@@ -252,27 +252,27 @@ class Transformer(nnx.Module):
   def _logits(self, x: Array, level: Array) -> Float[Array, "b t v"]:
     head = self.head[...].astype(x.dtype)
     if mixed(product_dtype(self.config)):
-      return self._low_logits(x, head, level)
+      return self._bfloat16_logits(x, head, level)
     # Logits in float32: in bfloat16 many of them would tie.
-    product = {"preferred_element_type": jnp.float32}
+    in_float32 = {"preferred_element_type": jnp.float32}
     placed = spec("batch", None, None)
     if level.ndim == 0:
       logits = jnp.einsum(
-        "btd,dv->btv", x, head[level], out_sharding=placed, **product
+        "btd,dv->btv", x, head[level], out_sharding=placed, **in_float32
       )
     elif alone() and jax.default_backend() == "cpu":
       # 2-D products, which are faster on the CPU backend; see `attention`.
       logits = jax.lax.map(
-        lambda xl: jnp.matmul(xl[0], head[xl[1]], **product), (x, level)
+        lambda xl: jnp.matmul(xl[0], head[xl[1]], **in_float32), (x, level)
       )
     else:
       heads = head.at[level].get(out_sharding=placed)  # [b, d, v]
       logits = jnp.einsum(
-        "btd,bdv->btv", x, heads, out_sharding=placed, **product
+        "btd,bdv->btv", x, heads, out_sharding=placed, **in_float32
       )
     return logits
 
-  def _low_logits(self, x: Array, head: Array, level: Array) -> Array:
+  def _bfloat16_logits(self, x: Array, head: Array, level: Array) -> Array:
     """Multiply in bfloat16, on a CPU."""
     b, t, d = x.shape
     if level.ndim == 0:
@@ -280,10 +280,10 @@ class Transformer(nnx.Module):
     return jax.lax.map(lambda xl: product(xl[0], head[xl[1]]), (x, level))
 
 
-def _low(path: Any, leaf: Array) -> Array:
+def _kernel_in_bfloat16(path: Any, leaf: Array) -> Array:
   """Cast a kernel to bfloat16."""
-  kernel = jax.tree_util.keystr(path).count("kernel")
-  return leaf.astype(jnp.bfloat16) if kernel else leaf
+  is_kernel = "kernel" in jax.tree_util.keystr(path)
+  return leaf.astype(jnp.bfloat16) if is_kernel else leaf
 
 
 def init_params(config: ModelConfig, key: Array) -> Params:

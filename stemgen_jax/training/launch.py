@@ -60,93 +60,65 @@ def train(
     BlockingIOError: another process is writing `out`.
   """
   with processes.only_writer(out):
-    _train(
-      with_dtype(config, out),
-      mixture,
+    config = with_dtype(config, out)
+    compilation.keep_programs()  # before anything is compiled
+    if processes.is_first():
+      print(json.dumps(dataclasses.asdict(config), indent=2))
+      seen = manifest.examples_seen
+      own = round((1 - config.replay) * config.batch)
+      print(seen(config.steps, own, config.model.context))
+    # Each process reads its own rows of every global batch.
+    shard: dict[str, Any] = {
+      "batch": config.batch,
+      "window": config.model.window,
+      "contexts": config.model.context,
+      "scale_frames": config.model.scale_frames,
+      "shard_index": jax.process_index(),
+      "shard_count": jax.process_count(),
+    }
+    drawn = mixture
+    if replay is not None:
+      drawn = mixture.with_replay(replay, config.replay)
+      manifest = drawn.manifest()
+    training = batches.batches(
+      drawn,
+      "train",
+      seed=config.seed,
+      category_power=config.category_power,
+      gain_db=config.submix_gain_db,
+      augment=config.augment,
+      **shard,
+    )
+    validated = mixture.only("valid")
+    validation = _validation(config, validated, shard)
+    replayed = replay.only("valid") if replay else None
+    if validation and not any("other_context" in x for x in validation):
+      print(
+        "no validation batch has two songs: the listening gain compares parts "
+        "of one",
+        file=sys.stderr,
+      )
+    step = trainer.train(
+      config,
       manifest,
+      training,
+      validation,
       out,
-      replay=replay,
-      codec=codec,
+      replayed=_validation(config, replayed, shard),
+      summary=_summary(manifest),
+      auditioner=_auditioner(config, validated, pathlib.Path(out), codec),
       command=command,
       restore_step=restore_step,
       copies=copies,
       stall_timeout=stall_timeout,
       trackers=trackers,
     )
-
-
-def _train(
-  config: TrainConfig,
-  mixture: Mixture,
-  manifest: Manifest,
-  out: str | os.PathLike,
-  *,
-  replay: Mixture | None,
-  codec: str | None,
-  command: str,
-  restore_step: int | None,
-  copies: int,
-  stall_timeout: float,
-  trackers: Sequence[str],
-) -> None:
-  compilation.keep_programs()  # before anything is compiled
-  if processes.is_first():
-    print(json.dumps(dataclasses.asdict(config), indent=2))
-    seen = manifest.examples_seen
-    own = round((1 - config.replay) * config.batch)
-    print(seen(config.steps, own, config.model.context))
-  # Each process reads its own rows of every global batch.
-  shard: dict[str, Any] = {
-    "batch": config.batch,
-    "window": config.model.window,
-    "contexts": config.model.context,
-    "scale_frames": config.model.scale_frames,
-    "shard_index": jax.process_index(),
-    "shard_count": jax.process_count(),
-  }
-  drawn = mixture
-  if replay is not None:
-    drawn = mixture.with_replay(replay, config.replay)
-    manifest = drawn.manifest()
-  training = batches.batches(
-    drawn,
-    "train",
-    seed=config.seed,
-    category_power=config.category_power,
-    gain_db=config.submix_gain_db,
-    augment=config.augment,
-    **shard,
-  )
-  validated = mixture.only("valid")
-  validation = _validation(config, validated, shard)
-  replayed = replay.only("valid") if replay else None
-  if validation and not any("other_context" in x for x in validation):
-    print(
-      "no validation batch has two songs: the listening gain compares parts of "
-      "one",
-      file=sys.stderr,
-    )
-  step = trainer.train(
-    config,
-    manifest,
-    training,
-    validation,
-    out,
-    replayed=_validation(config, replayed, shard),
-    summary=_summary(manifest),
-    auditioner=_auditioner(config, validated, pathlib.Path(out), codec),
-    command=command,
-    restore_step=restore_step,
-    copies=copies,
-    stall_timeout=stall_timeout,
-    trackers=trackers,
-  )
-  if not processes.is_first():
-    return
-  if not metrics.has_ended(f"{out}/log.jsonl"):
-    print(f"stopped at step {step}, saved; the same command resumes")
-  else:
-    print(f"trained {step} steps; stemgen-jax export --run={out}")
+    if not processes.is_first():
+      return
+    if not metrics.has_ended(f"{out}/log.jsonl"):
+      print(f"stopped at step {step}, saved; the same command resumes")
+    else:
+      print(f"trained {step} steps; stemgen-jax export --run={out}")
 
 
 def _validation(

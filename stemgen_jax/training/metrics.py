@@ -52,7 +52,7 @@ def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for x, n in zip(total[f"{group}_{sums}"], tokens)
       ]
   correct, tokens = total["level_correct"], total["level_tokens"]
-  # Of a step that predicts scales alone there is none.
+  # A step that predicts only scales has none.
   figures["accuracy"] = (
     float(correct.sum() / tokens.sum()) if tokens.sum() else None
   )

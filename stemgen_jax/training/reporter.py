@@ -1,6 +1,6 @@
 """Write the figures of a run to the terminal, the log and trackers.
 
-The event files need tensorboardX alone; TensorBoard shows them:
+Event files for TensorBoard are written if tensorboardX is installed:
 
   pip install -e '.[tensorboard]' -c launch/constraints.txt
   tensorboard --logdir=runs

@@ -40,6 +40,10 @@ def load_run(run: str | os.PathLike, step: str | int = "best") -> Weights:
   return Weights(config, state["ema"], _metadata(run, number, about))
 
 
+# Fields of the model that may differ from those its weights were trained with.
+_MAY_DIFFER = {"window", "attention", "remat", "dtype", "codec"}
+
+
 def load_start(path: str | os.PathLike, config: ModelConfig) -> Weights:
   """Load initial weights for a run of this model.
 
@@ -61,7 +65,9 @@ def load_start(path: str | os.PathLike, config: ModelConfig) -> Weights:
     weights = with_conditions(weights, config.conditions)
   theirs, ours = (dataclasses.asdict(x) for x in (weights.config, config))
   different = [
-    name for name in ours if name not in _FREE and theirs[name] != ours[name]
+    name
+    for name in ours
+    if name not in _MAY_DIFFER and theirs[name] != ours[name]
   ]
   if different:
     flags = " ".join(f"--config.model.{x}={theirs[x]}" for x in different)
@@ -70,10 +76,6 @@ def load_start(path: str | os.PathLike, config: ModelConfig) -> Weights:
       f"model, give {flags}"
     )
   return weights
-
-
-# Fields that may differ from those the weights were trained with.
-_FREE = {"window", "attention", "remat", "dtype", "codec"}
 
 
 def _metadata(run: pathlib.Path, step: int, about: About) -> dict[str, Any]:

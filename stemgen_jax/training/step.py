@@ -12,7 +12,12 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from stemgen_jax.model.config import CONDITION_SIZES, SCALES
-from stemgen_jax.model.sharding import add_copies, on_copies, own_rows, spec
+from stemgen_jax.model.sharding import (
+  on_copies,
+  own_rows,
+  spec,
+  sum_over_copies,
+)
 from stemgen_jax.model.transformer import Params, apply, init_params
 from stemgen_jax.training.config import TrainConfig
 from stemgen_jax.training.masking import (
@@ -287,7 +292,7 @@ def make_train_step(
   ) -> tuple[State, Metrics]:
     # All randomness comes from the run's key and the step: resuming is exact.
     key = jax.random.fold_in(key, state["step"])
-    (loss, sums), grads = add_copies(
+    (loss, sums), grads = sum_over_copies(
       gradient(state["params"], views(config, batch, key))
     )
     updates, opt = optimizer.update(grads, state["opt"], state["params"])
@@ -369,7 +374,7 @@ def make_validation_step(
       )
       loss = cross_entropy(predict(params, own, given, hidden, 0), codes)
       sums[f"listening_{name}"] = (loss * weights[:, None]).sum()
-    sums = add_copies(sums)
+    sums = sum_over_copies(sums)
     sums["listening_tokens"] = t * counted.sum().astype(jnp.float32)
     return sums
 

@@ -242,7 +242,8 @@ def _check_resumes(
   if "roles" not in about.data:  # of an earlier version
     summary = {k: x for k, x in summary.items() if k != "roles"}
   if about.data != summary:
-    changed = [k for k in summary if about.data.get(k) != summary[k]]
+    names = sorted(about.data.keys() | summary.keys())
+    changed = [x for x in names if about.data.get(x) != summary.get(x)]
     raise ValueError(
       f"this run was started on other data ({', '.join(changed)} differ); give "
       "another --out for a new run, or the --data it was started with"

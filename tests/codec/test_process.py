@@ -17,7 +17,7 @@ from stemgen_jax import codec
 from stemgen_jax.codec import process
 
 assert process.is_useful("cpu") and not process.is_useful("cuda")
-apart = codec.load(apart=True)
+apart = codec.load(own_process=True)
 assert isinstance(apart, codec.Codec)
 assert not isinstance(apart, codec.ScaledCodec)
 audio = np.random.default_rng(0).normal(size=(1, 4321, 1)).astype("f4") / 9
@@ -74,4 +74,4 @@ def test_a_postponed_module_is_imported_when_it_is_used(monkeypatch):
 
 def test_other_weights_are_refused_before_the_process_starts():
   with pytest.raises(ValueError, match="made these codes"):
-    codec.load(paths.DEMO_CODEC, expected_checksum="0" * 64, apart=True)
+    codec.load(paths.DEMO_CODEC, expected_checksum="0" * 64, own_process=True)

@@ -267,7 +267,7 @@ def test_codes_of_two_codecs_are_not_mixed(prepared, tmp_path):
     ("a,b", "'a' has no weight"),
     ("a:0.5,b", "'b' has no weight"),
     ("a:0.5,:0.5", "':0.5' has no weight"),
-    ("a:0.5,b:0", "weight 0 of b is not above 0"),
+    ("a:0.5,b:0", "weight 0 of b; expected a finite number"),
     ("a:inf,b:1", "weight inf of a"),
   ],
 )

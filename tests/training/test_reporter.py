@@ -241,6 +241,9 @@ def test_without_tensorboardx_there_is_no_folder(config, tmp_path, monkeypatch):
   [
     ("NVIDIA H100 80GB HBM3", 989e12),
     ("NVIDIA A100-SXM4-80GB", 312e12),
+    ("NVIDIA L4", 121e12),
+    ("NVIDIA L40", 181e12),
+    ("NVIDIA GH200 480GB", 989e12),
     ("TPU v5 lite", 197e12),
     ("TPU v5p", 459e12),
     ("cpu", None),

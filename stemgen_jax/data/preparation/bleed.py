@@ -18,7 +18,7 @@ from stemgen_jax import audio
 from stemgen_jax.data import songs
 from stemgen_jax.data.preparation import suspicious
 
-# Of the stem's power: -20 dB, less the error of an estimate.
+# Share of the power of the stem: -20 dB, less the error of an estimate.
 _LEAST_DB = -22.0
 # A stem that is mostly another one is its effect or its double.
 _MOST_DB = -3.0

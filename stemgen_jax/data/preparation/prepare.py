@@ -13,7 +13,6 @@ packs these into ArrayRecord (`packing`). A prepared folder holds
 import contextlib
 import dataclasses
 import importlib.metadata
-import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -95,7 +94,7 @@ def prepare(
   # Only codecs over networks have a device.
   device = getattr(codec, "device", "")
   if workers is None:
-    workers = device_lib.workers(device or "cpu", os.cpu_count() or 1)
+    workers = device_lib.workers(device or "cpu", device_lib.processors())
   out = pathlib.Path(out)
   recipe = check(source, codec, out, config)
   out.mkdir(parents=True, exist_ok=True)

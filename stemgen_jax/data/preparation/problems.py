@@ -129,5 +129,5 @@ def table(problems: Sequence[tuple[str, Problem]]) -> str:
     counts = text_tables.aligned(rows, ("problem", "songs", "stems"))
     lines += map("  ".join, zip(counts.splitlines(), treatments))
   if harmless:
-    lines.append(f"noted, nothing is lost: {', '.join(harmless)}")
+    lines.append(f"noted, nothing is left out: {', '.join(harmless)}")
   return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Find audio that is in two splits, which would test a model on it."""
+"""Find audio in two splits, which would leak training data into the test."""
 
 import collections
 import hashlib

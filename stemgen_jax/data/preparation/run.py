@@ -144,7 +144,8 @@ def prepare(
       keep_suspicious=options.keep_suspicious,
     )
   print(_summary(manifest))
-  print(f"of the paper's length, {manifest.examples_seen(*_PAPER_RUN)}")
+  seen = manifest.examples_seen(*_PAPER_RUN)
+  print(f"for comparison, with the paper's run: {seen}")
   left_out = problems.read(out)
   print(problems.table(left_out))
   if left_out:

@@ -9,7 +9,7 @@ from stemgen_jax import audio
 from stemgen_jax.data import songs
 from stemgen_jax.data.sources import multitracks
 
-# Of the mixture's power; limiters and encoders change less.
+# Share of the mixture's power; limiters and encoders change less.
 _LARGEST_DB = -20.0
 
 

@@ -1,4 +1,4 @@
-"""Find recorded stems that would teach a model something else than music.
+"""Find recorded stems that are unsuitable for training.
 
 White noise, a constant offset, clipping, copies of another stem, and audio that
 is in two splits. Only files of audio are examined: rendered stems are right by

@@ -69,9 +69,11 @@ def songs_in(folder: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
   parts = [path for path in inner if _is_part(path.name)]
   named = [path for path in inner if names.is_instrument(path.name)]
   named += [path for path in loose if names.find_category(path.stem)]
-  if (alike and not named and parts != inner and not (parts and loose)) or (
-    plain == inner and not loose and not parts and _are_songs(inner)
-  ):
+  # Folders of whole bands are songs, unless a name shows parts of one song;
+  of_bands = alike and not named and parts != inner and not (parts and loose)
+  # so are folders of fewer instruments, if there is nothing else.
+  only_plain = plain == inner and not loose and not parts
+  if of_bands or (only_plain and _are_songs(inner)):
     note = (
       f"{shown} in {folder} are songs; if they are parts of one song, name it "
       f"and their files in {stems_table.FILE}"

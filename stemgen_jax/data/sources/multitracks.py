@@ -184,7 +184,7 @@ def placed(times: Sequence[float | None]) -> tuple[list[float], list[str]]:
   known = [time for time in times if time is not None]
   origin = min(known, default=0.0)
   if max(known, default=0.0) - origin > audio.LONGEST:
-    # Of a session that begins at an hour, next to files without one.
+    # From a session that begins at an hour, next to files without one.
     origin = min(time for time in known if time)
   begins, notes = [], []
   for time in times:

@@ -1,7 +1,8 @@
 """Trials of the blind listening test.
 
 A trial is one context, mixed with each of several stems of one instrument. The
-mixes have the same length and loudness, and their files the same size.
+stems have the loudness of the real one; the mixes have one length, and their
+files one size.
 """
 
 import base64

@@ -43,7 +43,7 @@ def profile(
 def metrical_phase(
   stem: Float[np.ndarray, " slots"], real: Float[np.ndarray, " slots"]
 ) -> float:
-  """Test whether no shift of the bar fits better than none.
+  """Test whether the real stem's profile fits best without a shift.
 
   Args:
     stem: profile of the stem.

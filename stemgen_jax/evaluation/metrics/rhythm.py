@@ -82,11 +82,6 @@ def beats(samples: Mono, sample_rate: int) -> Times:
   return pulse(samples, sample_rate).beats
 
 
-def onsets(samples: Mono, sample_rate: int) -> Times:
-  """Estimate onsets in seconds; none in silence."""
-  return pulse(samples, sample_rate).onsets
-
-
 def _resampled(samples: Mono, sample_rate: int) -> Mono | None:
   """Resample to the rate of the beat tracker; None for silence."""
   with quiet():

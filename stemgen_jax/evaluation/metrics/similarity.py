@@ -55,7 +55,7 @@ def ranks(
   """
   matrix = similarity[np.ix_(counted, counted)]
   deviation = matrix.std(axis=0)
-  # A context that is as similar to all stems, as silence, tells nothing.
+  # A context that is equally similar to all stems, as silence, has no weight.
   same = deviation < 1e-9
   matrix = np.where(same, 0, matrix - matrix.mean(axis=0))
   matrix /= np.where(same, 1, deviation)

@@ -212,7 +212,7 @@ def _mirdd(
     return None
   found = []
   for system in systems:
-    # Of the anchors, random_codes has no descriptors.
+    # The anchor random_codes has no descriptors.
     if all(system in one.descriptors for one in measured):
       mixes = [one.descriptors[system] for one in measured]
       found.append(mirdd.mirdd(real, mixes)["mean"])

@@ -8,7 +8,6 @@ longer one extends a shorter one; several processes share the work.
 import dataclasses
 import functools
 import itertools
-import os
 import pathlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 from stemgen_jax import audio, recipes
 from stemgen_jax.audio import Audio
+from stemgen_jax.codec.device import processors
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.preparation import workers as workers_lib
 from stemgen_jax.evaluation import generated_stems, measurement, sharing
@@ -177,7 +177,7 @@ def measure(subject: SongSubject, places: Sequence[int]) -> list[Measurements]:
   options = {"count": len(jobs), "desc": "measuring"}
   missing = sum(not path.is_file() for path, _ in jobs)
   workers = subject.options.workers
-  workers = min(missing, os.cpu_count() or 1 if workers is None else workers)
+  workers = min(missing, processors() if workers is None else workers)
   if not workers:
     make = functools.partial(measure_one, subject)
     return list(sharing.fill(jobs, make, Measurements.load, **options).values())

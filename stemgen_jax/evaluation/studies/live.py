@@ -66,8 +66,7 @@ def run(subject: SongSubject) -> dict[str, Any]:
   options = subject.options
   notes.check()
   downbeats.check()
-  _ = subject.engine  # first: weights and codec are then loaded once
-  recipe = subject.identity | {
+  recipe = subject.examples_recipe() | {
     "settings": dataclasses.asdict(subject.settings),
     "bars": options.bars,
     "measured": [measurement.VERSION, _VERSION],

@@ -176,9 +176,11 @@ def table(result: Mapping[str, Any]) -> str:
       if result["changes"][figure][name]["mean"] is not None
     ]
     if not measured:
-      lines.append(f"- {figure} was not measured: no stem it applies to.")
+      lines.append(
+        f"- {figure} was not measured: it applies to none of the stems."
+      )
     elif len(unmoved) == len(measured):
-      lines.append(f"- **{figure} falls under nothing.**")
+      lines.append(f"- **{figure} does not fall under any perturbation.**")
     elif unmoved:
       listed = ", ".join(_grouped(unmoved, plain))
       lines.append(f"- {figure} does not fall: {listed}.")

@@ -5,18 +5,21 @@ import difflib
 import re
 
 # Dense bfloat16 FLOP/s of one JAX device, from its maker's data sheet. The
-# first key contained in `device_kind` counts, so longer keys come first.
+# first key that is a word of `device_kind` counts, so longer keys come first.
 _BF16 = {
   "H100 PCIe": 756e12,
   "H100": 989e12,
   "H200": 989e12,
+  "GH200": 989e12,
   "A100": 312e12,
   "L40S": 362e12,
+  "L40": 181e12,
   "L4": 121e12,
   "TPU v4": 275e12,
   "TPU v5 lite": 197e12,
   "TPU v5e": 197e12,
   "TPU v5": 459e12,
+  "TPU v5p": 459e12,
   "TPU v6": 918e12,
 }
 
@@ -30,7 +33,12 @@ def peak_flops(device_kind: str) -> float | None:
     device_kind: JAX's name of the device, such as "NVIDIA H100 80GB HBM3".
   """
   return next(
-    (peak for name, peak in _BF16.items() if name in device_kind), None
+    (
+      peak
+      for name, peak in _BF16.items()
+      if re.search(rf"\b{re.escape(name)}\b", device_kind)  # L4, but not L40
+    ),
+    None,
   )
 
 

@@ -172,7 +172,7 @@ def test_stems_that_differ_are_used_and_reported(tmp_path):
   text = problems.table(problems.read(out))
   assert "Song 0/organ.wav: nothing in it is above -60 dB" in text
   assert text.endswith(
-    "nothing is lost: mixed channels 1, mixed rates 1, short stem 1, "
+    "nothing is left out: mixed channels 1, mixed rates 1, short stem 1, "
     "unequal lengths 1"
   )
   text = (out / problems.FILE).read_text()

@@ -24,11 +24,11 @@ def test_beats_of_clicks_and_none_in_silence():
   found = rhythm.beats(clicks(BEATS), RATE)
   assert rhythm.beat_f1(BEATS, found) > 0.9
   assert len(rhythm.beats(np.zeros(RATE, np.float32), RATE)) == 0
-  assert len(rhythm.onsets(np.zeros(RATE, np.float32), RATE)) == 0
+  assert len(rhythm.pulse(np.zeros(RATE, np.float32), RATE).onsets) == 0
 
 
 def test_onsets_of_clicks_are_in_time():
-  found = rhythm.onsets(clicks(BEATS), RATE)
+  found = rhythm.pulse(clicks(BEATS), RATE).onsets
   assert len(found) == len(BEATS)
   np.testing.assert_allclose(found, BEATS, atol=0.02)
 

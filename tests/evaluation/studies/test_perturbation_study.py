@@ -89,7 +89,7 @@ def test_figures_that_do_not_fall_are_named(tmp_path):
   assert result["unmoved"]["beat_f1"] == names[1:]
   assert result["unmoved"]["key_agreement"] == []
   table = perturbation.table(result)
-  assert "**beat_f1 falls under nothing.**" in table
+  assert "**beat_f1 does not fall under any perturbation.**" in table
   assert "root_on_change was not measured" in table
   assert (
     "- grid_agreement does not fall: late (all), stretched (all), chords a bar "

@@ -140,7 +140,7 @@ class Band:
 class StereoBand(Band):
   """The same songs in stereo, at places that are drawn for every song.
 
-  Its class is apart, as the recipes of mono sets have no field for it.
+  A separate class, because recipes of mono sets have no field `channels`.
 
   Attributes:
     channels: channels of the stems, always 2.

@@ -57,7 +57,10 @@ def read(path: pathlib.Path) -> Messages:
   if (start := content.find(_HEADER, 0, _HEAD_BYTES)) < 0:
     raise ValueError("no MIDI file: expected it to begin with MThd")
   if _ENDLESS.search(content):
-    raise ValueError("corrupt: a number of thousands of bytes")
+    raise ValueError(
+      "corrupt: thousands of bytes above 127 in a row; expected numbers of at "
+      "most 4 bytes"
+    )
   try:
     # Bytes above 127 are taken as 127, as other programs do.
     file = mido.MidiFile(file=io.BytesIO(content[start:]), clip=True)

@@ -137,23 +137,23 @@ class _Channel:
   def control(self, tick: int, number: int, value: int) -> None:
     """Change a controller."""
     match number:
-      case 7:
+      case 7:  # volume
         self.volume = value
         self.controls.append((tick, number, value))
-      case 11:
+      case 11:  # expression
         self.expression = value
         self.controls.append((tick, number, value))
-      case 10:
+      case 10:  # pan
         self.pans.append((tick, value))
-      case 64:
+      case 64:  # sustain pedal
         self.pedal = value >= 64
         if not self.pedal:
           self._let_go(tick, list(self.held))
-      case 98 | 99:  # of a manufacturer
+      case 98 | 99:  # non-registered parameter
         self.parameter = {}
-      case 100 | 101:
+      case 100 | 101:  # registered parameter
         self.parameter[number] = value
-      case 6 if self.parameter == {101: 0, 100: 0}:
+      case 6 if self.parameter == {101: 0, 100: 0}:  # range of pitch bend
         self.bend_range = float(value)
         self.bend(tick, self.wheel)
       case 120 | 123:  # all notes off

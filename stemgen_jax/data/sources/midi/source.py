@@ -97,7 +97,7 @@ class Midi:
 class StereoMidi(Midi):
   """The same songs with the width and the room of a `stage`.
 
-  Its class is apart, as the recipes of earlier sets have no field for it.
+  A separate class, because recipes of mono sets have no field `channels`.
 
   Attributes:
     channels: channels of the stems, always 2.

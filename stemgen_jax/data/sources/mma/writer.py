@@ -144,7 +144,7 @@ def _bar(
 
 
 def _perform(style: Style, text: str) -> bytes:
-  """Return the MIDI file of a text; ValueError if it is not of use."""
+  """Return the MIDI file of a text; ValueError if it is unusable."""
   program = styles.program()
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
