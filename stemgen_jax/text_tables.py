@@ -1,5 +1,6 @@
 """Tables in plain text and in Markdown."""
 
+import math
 from collections.abc import Sequence
 
 
@@ -35,3 +36,10 @@ def markdown(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
   return "\n".join(
     "| " + " | ".join(str(cell) for cell in line) + " |" for line in lines
   )
+
+
+def number(value: float | None, digits: int = 2, absent: str = "-") -> str:
+  """Format a number with decimal places; None and NaN are `absent`."""
+  if value is None or math.isnan(value):
+    return absent
+  return f"{value:.{digits}f}"

@@ -24,7 +24,6 @@ from stemgen_jax.live.options import Change, Options
 from stemgen_jax.live.pace import CHANGE_SHARE, Figures, Pace
 from stemgen_jax.live.request import Controls, Generator, Request
 from stemgen_jax.live.ring import Ring
-from stemgen_jax.sampling.settings import SEEDS
 
 _MOST_FAILURES = 3  # in a row
 _EVENTS = 1000  # kept for the display
@@ -298,7 +297,7 @@ class Engine:
     """Apply a change at a bar, or at the first one that can be reached."""
     layer, new = self.layers[change.layer], dict(change.controls)
     if change.again:
-      new["seed"] = (layer.controls.seed + 1) % SEEDS
+      new["seed"] = layer.controls.next_seed
     layer.controls = dataclasses.replace(layer.controls, **new)
     if self.grid is None:  # nothing sounds yet
       if change.mute is not None:

@@ -9,7 +9,7 @@ from jaxtyping import Float32
 
 from stemgen_jax import categories
 from stemgen_jax.live.line import Chunk, Voice
-from stemgen_jax.sampling.settings import Settings
+from stemgen_jax.sampling.settings import SEEDS, Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,11 @@ class Controls:
   def kind(self) -> tuple[str, str]:
     """Instrument or role, and genre, which a chunk shares with the last."""
     return self.stem or self.role, self.genre
+
+  @property
+  def next_seed(self) -> int:
+    """Seed of another version."""
+    return (self.seed + 1) % SEEDS
 
   def guided(self, settings: Settings) -> Settings:
     """Return settings with the guidance of these controls."""

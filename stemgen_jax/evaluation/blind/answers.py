@@ -221,11 +221,15 @@ def table(result: Mapping[str, Any]) -> str:
   """Return a summary as text."""
 
   def share(found: Mapping[str, Any]) -> str:
-    return _text(found, digits=0, percent=True)
+    return intervals.text_of(found, digits=0, percent=True)
 
   names = KINDS | ANCHORS
   rows = [
-    (kind, *(_text(of[x]) for x in SCALES), share(result["best"][kind]))
+    (
+      kind,
+      *(intervals.text_of(of[x]) for x in SCALES),
+      share(result["best"][kind]),
+    )
     for kind, of in result["ratings"].items()
   ]
   preferred = [
@@ -249,7 +253,3 @@ def table(result: Mapping[str, Any]) -> str:
       "others may differ by more"
     )
   return "\n".join(lines)
-
-
-def _text(found: Mapping[str, Any], **style: Any) -> str:
-  return intervals.text(found["mean"], found["low"], found["high"], **style)

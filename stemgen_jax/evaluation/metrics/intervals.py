@@ -1,6 +1,7 @@
 """95 % bootstrap intervals over songs: examples of a song stay together."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -118,6 +119,11 @@ def around(
     ends = np.quantile(resamples, (0.025, 0.975))
     low, high = (round(float(end), 4) for end in ends)
   return {"mean": round(middle, 4), "low": low, "high": high}
+
+
+def text_of(found: Mapping[str, Any], **style: Any) -> str:
+  """Format a result of `mean`; `style` as of `text`."""
+  return text(found["mean"], found["low"], found["high"], **style)
 
 
 def text(

@@ -1,7 +1,6 @@
 """The decoding study as a table and as a plot."""
 
 import itertools
-import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,9 +27,11 @@ def table(result: Mapping[str, Any]) -> str:
 
   def distances(row: Mapping[str, Any]) -> list[str]:
     of = row["frechet"]
-    cells = [_number(of[result["apa_by"]][x]) for x in summary.APA_ENDS]
-    cells += [_number(of[x]["fad"]) for x in embeddings]
-    return cells + [_number(row["mirdd"])] * described
+    cells = [
+      text_tables.number(of[result["apa_by"]][x]) for x in summary.APA_ENDS
+    ]
+    cells += [text_tables.number(of[x]["fad"]) for x in embeddings]
+    return cells + [text_tables.number(row["mirdd"])] * described
 
   rows = []
   for name, row in sorted(
@@ -38,7 +39,7 @@ def table(result: Mapping[str, Any]) -> str:
   ):
     scores = [_score(row["scores"][x], row["differences"][x]) for x in groups]
     spread = "" if row["spread"] is None else f" ± {row['spread']:.2f}"
-    quality = f"{_number(row['quality'])}{spread}"
+    quality = f"{text_tables.number(row['quality'])}{spread}"
     rows.append([name, row["passes"], *scores, *distances(row), quality])
   for system in ANCHORS:
     score = {"round_trip": "100 %", "random": "0 %"}.get(system, "")
@@ -47,7 +48,7 @@ def table(result: Mapping[str, Any]) -> str:
     rows.append([title, "", *[score] * len(groups), *distances(anchor), ""])
   if described:
     empty = [""] * (len(header) - 3)
-    floor = _number(result["mirdd_floor"])
+    floor = text_tables.number(result["mirdd_floor"])
     rows.append(["*other real mixes*", *empty, floor, ""])
   return text_tables.markdown(rows, header) + (
     f"\n\n{result['examples']} examples of {result['songs']} songs, "
@@ -72,10 +73,6 @@ def _score(
   if low is not None and high is not None:
     mark = " -" if high < 0 else " +" if low > 0 else ""
   return f"{100 * score['score']:.0f} %{mark}"
-
-
-def _number(value: float | None) -> str:
-  return "-" if value is None or math.isnan(value) else f"{value:.2f}"
 
 
 def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stemgen_jax import audio, disk
+from stemgen_jax import audio, disk, text_tables
 from stemgen_jax.audio import Audio
 from stemgen_jax.evaluation.baselines import BASELINES
 from stemgen_jax.evaluation.figures import FIGURES, title
@@ -251,15 +251,14 @@ def _frechet(tables: Mapping[str, Any]) -> str:
   )
 
 
-def _number(value: float | None) -> str:
-  return "" if value is None else f"{value:.3f}"
-
-
 def _mirdd(table: Mapping[str, Mapping[str, float | None]] | None) -> str:
   if not table:
     return ""
   rows = [
-    (label, *(_number(column[name]) for column in table.values()))
+    (
+      label,
+      *(text_tables.number(column[name], 3, "") for column in table.values()),
+    )
     for name, label in {"mean": "mean (MIRDD)", **mirdd.NAMES}.items()
   ]
   bars = [

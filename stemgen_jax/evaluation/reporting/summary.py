@@ -308,7 +308,7 @@ def _apa_intervals(
 def distance_text(found: Mapping[str, Any], name: str) -> str:
   """Format a figure of `DISTANCES`, APA with its interval where it has one."""
   if found.get(f"{name}_low") is None:
-    return _number(found[name])
+    return text_tables.number(found[name], 3)
   return intervals.text(*(found[name + x] for x in ("", "_low", "_high")))
 
 
@@ -351,7 +351,13 @@ def _rounded(value: Any) -> Any:
 def table(result: Mapping[str, Any]) -> str:
   """Return the figures of `summarize` as text."""
   rows = [
-    (x, *(_number(result["figures"][name][x]["mean"]) for name in FIGURES))
+    (
+      x,
+      *(
+        text_tables.number(result["figures"][name][x]["mean"], 3)
+        for name in FIGURES
+      ),
+    )
     for x in _COMPARED_BY_FIGURES
   ]
   lines = [
@@ -381,7 +387,3 @@ def score_text(found: Mapping[str, float | None]) -> str:
   return intervals.text(
     found["score"], found["low"], found["high"], digits=0, percent=True
   )
-
-
-def _number(value: float | None) -> str:
-  return "-" if value is None else f"{value:.3f}"

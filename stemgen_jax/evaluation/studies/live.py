@@ -259,8 +259,7 @@ def table(result: Mapping[str, Any]) -> str:
   rows = []
   for system, title in SYSTEMS.items():
     cells = [
-      intervals.text(*(result["figures"][name][system][x] for x in _ENDS))
-      for name in _COLUMNS
+      intervals.text_of(result["figures"][name][system]) for name in _COLUMNS
     ]
     score = result["scores"]["harmony"].get(system)
     if score:
@@ -274,6 +273,3 @@ def table(result: Mapping[str, Any]) -> str:
     f"{result['examples']} examples of {result['songs']} songs, chunks of "
     f"{result['bars']} bars\n\n{text_tables.markdown(rows, header)}"
   )
-
-
-_ENDS = ("mean", "low", "high")

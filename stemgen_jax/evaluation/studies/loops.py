@@ -7,7 +7,7 @@ that was generated to the next loop, which does not depend on this one.
 """
 
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,43 @@ def run(subject: Subject) -> dict[str, Any]:
     settings=subject.settings,
     seed=options.seed,
   )
+
+
+def generate(
+  engine: StemGen,
+  sounds: Mapping[str, Audio],
+  stems: Sequence[str],
+  out: pathlib.Path,
+  settings: Settings | None,
+  seed: int,
+) -> Iterator[tuple[str, list[Audio]]]:
+  """Generate stems to recordings, and write them as NAME-STEM.wav.
+
+  Args:
+    engine: model and codec.
+    sounds: recordings by name.
+    stems: instruments that are generated to each.
+    out: folder of the files, which replace those of an earlier run.
+    settings: how to sample.
+    seed: recording i is generated to with seed + i.
+
+  Yields:
+    Each instrument, and its stems for all recordings.
+  """
+  with progress.bar(
+    total=len(stems) * len(sounds), desc="generating", unit="stem", seconds=0.5
+  ) as bar:
+    for stem in stems:
+      takes = []
+      for number, (name, sound) in enumerate(sounds.items()):
+        take = engine.generate(
+          sound, stem, seed=seed + number, settings=settings
+        )
+        takes.append(take.audio)
+        path = out / f"{name}-{stem}.wav"
+        audio.write(path, take.audio, bits=16, overwrite=True)
+        bar.update()
+      yield stem, takes
 
 
 def loops(
@@ -88,27 +125,18 @@ def loops(
   out.mkdir(parents=True, exist_ok=True)
   for name, sound in zip(names, sounds):
     audio.write(out / f"{name}.wav", sound, bits=16, overwrite=True)
-  takes: dict[str, list[Audio]] = {stem: [] for stem in stems}
-  with progress.bar(
-    total=len(stems) * len(sounds), desc="generating", unit="stem", seconds=0.5
-  ) as bar:
-    for stem in stems:
-      for number, sound in enumerate(sounds):
-        take = engine.generate(
-          sound, stem, seed=seed + number, settings=settings
-        )
-        takes[stem].append(take.audio)
-        path = out / f"{names[number]}-{stem}.wav"
-        audio.write(path, take.audio, bits=16, overwrite=True)
-        bar.update()
+  generated = generate(
+    engine, dict(zip(names, sounds)), stems, out, settings, seed
+  )
+  takes = dict(generated)
   # Every loop counts as a song of its own.
   draws = intervals.draws(np.arange(len(files)), np.random.default_rng(seed))
   each, means = {}, {}
-  for stem, generated in takes.items():
+  for stem, own in takes.items():
     systems = {
-      "generated": generated,
+      "generated": own,
       # The stem of the next loop, compared with this one.
-      "other": [*generated[1:], generated[0]],
+      "other": [*own[1:], own[0]],
       "loop": sounds,
     }
     found = {
@@ -160,7 +188,7 @@ def table(result: Mapping[str, Any]) -> str:
   rows = [
     (
       f"{stem} {name}",
-      *(intervals.text(x["mean"], x["low"], x["high"]) for x in of.values()),
+      *(intervals.text_of(x) for x in of.values()),
     )
     for stem, figures in result["stems"].items()
     for name, of in figures.items()

@@ -156,10 +156,14 @@ def table(result: Mapping[str, Any]) -> str:
       mean, coded = (figures[figure][x]["mean"] for x in (name, name + CODED))
       mark = "" if name not in changes[figure] else " *"
       mark = mark if mark and falls(changes[figure][name]) else ""
-      cells.append(f"{_number(mean)}{mark} ({_number(coded)})")
+      cells.append(
+        f"{text_tables.number(mean)}{mark} ({text_tables.number(coded)})"
+      )
     rows.append(cells)
   for name in _ANCHORS:
-    means = (_number(figures[figure][name]["mean"]) for figure in FIGURES)
+    means = (
+      text_tables.number(figures[figure][name]["mean"]) for figure in FIGURES
+    )
     rows.append([f"*{name.replace('_', ' ')}*", *means])
   lines = [
     f"{result['examples']} stems of {result['songs']} songs. In parentheses: "
@@ -196,10 +200,6 @@ def _grouped(unmoved: Sequence[str], names: Sequence[str]) -> list[str]:
       found[found.index(every[0])] = f"{kind} (all)"
       found = [name for name in found if name not in every]
   return found
-
-
-def _number(value: float | None) -> str:
-  return "-" if value is None else f"{value:.2f}"
 
 
 def write(subject: SongSubject, result: Mapping[str, Any]) -> None:

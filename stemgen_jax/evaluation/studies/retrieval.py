@@ -19,7 +19,6 @@ from stemgen_jax import (
   coherence,
   disk,
   paths,
-  progress,
   text_tables,
 )
 from stemgen_jax.evaluation.features import Features
@@ -29,7 +28,7 @@ from stemgen_jax.evaluation.metrics import (
   notes,
   similarity,
 )
-from stemgen_jax.evaluation.studies.loops import repeated
+from stemgen_jax.evaluation.studies.loops import generate, repeated
 from stemgen_jax.evaluation.subject import Subject
 from stemgen_jax.generation.stemgen import StemGen
 from stemgen_jax.sampling import Settings
@@ -115,45 +114,37 @@ def retrieval(
   out.mkdir(parents=True, exist_ok=True)
   tables: dict[str, Any] = {}
   each: dict[str, Any] = {}
-  with progress.bar(
-    total=len(stems) * len(sounds), desc="generating", unit="stem", seconds=0.5
-  ) as bar:
-    for stem in stems:
-      takes = []
-      for number, sound in enumerate(sounds):
-        take = engine.generate(
-          sound, stem, seed=seed + number, settings=settings
+  named = {
+    f"{n:03d}-{x.stem}": sound
+    for n, (x, sound) in enumerate(zip(files, sounds))
+  }
+  for stem, takes in generate(engine, named, stems, out, settings, seed):
+    pitched = stem not in categories.UNPITCHED
+    found = _matrices([Features(x) for x in takes], contexts, listed & pitched)
+    tables[stem], each[stem] = {}, {}
+    for kind, matrix in found.items():
+      counted = listed if kind == "chroma" else everything
+      if kind == "chroma" and (not pitched or counted.sum() < _FEWEST):
+        continue
+      systems = {
+        "generated": matrix,
+        # Row i is the stem of the next recording.
+        "random": np.roll(matrix, -1, axis=0),
+        "copy": copied[kind],
+      }
+      ranked = {
+        system: similarity.ranks(one, counted)
+        for system, one in systems.items()
+      }
+      tables[stem][kind] = {
+        system: _figures(ranks, seed) for system, ranks in ranked.items()
+      }
+      each[stem][kind] = {
+        str(files[place]): float(rank)
+        for place, rank in zip(
+          np.flatnonzero(counted).tolist(), ranked["generated"]
         )
-        path = out / f"{number:03d}-{files[number].stem}-{stem}.wav"
-        audio.write(path, take.audio, bits=16, overwrite=True)
-        takes.append(Features(take.audio))
-        bar.update()
-      pitched = stem not in categories.UNPITCHED
-      found = _matrices(takes, contexts, listed & pitched)
-      tables[stem], each[stem] = {}, {}
-      for kind, matrix in found.items():
-        counted = listed if kind == "chroma" else everything
-        if kind == "chroma" and (not pitched or counted.sum() < _FEWEST):
-          continue
-        systems = {
-          "generated": matrix,
-          # Row i is the stem of the next recording.
-          "random": np.roll(matrix, -1, axis=0),
-          "copy": copied[kind],
-        }
-        ranked = {
-          system: similarity.ranks(one, counted)
-          for system, one in systems.items()
-        }
-        tables[stem][kind] = {
-          system: _figures(ranks, seed) for system, ranks in ranked.items()
-        }
-        each[stem][kind] = {
-          str(files[place]): float(rank)
-          for place, rank in zip(
-            np.flatnonzero(counted).tolist(), ranked["generated"]
-          )
-        }
+      }
   return {
     "recordings": len(files),
     "pitched": [str(path) for path, one in zip(files, listed) if one],
@@ -210,10 +201,7 @@ def table(result: Mapping[str, Any]) -> str:
   rows = [
     (
       f"{stem}, {kind} {figure}",
-      *(
-        intervals.text(*(of[x][figure][y] for y in ("mean", "low", "high")))
-        for x in SYSTEMS
-      ),
+      *(intervals.text_of(of[x][figure]) for x in SYSTEMS),
     )
     for stem, kinds in result["stems"].items()
     for kind, of in kinds.items()
