@@ -106,7 +106,7 @@ def subject(tmp_path, monkeypatch):
     options=options,
     out=tmp_path,
     settings=preset("fast"),
-    identity={"weights": "0"},
+    examples_recipe=lambda: {"weights": "0"},
     engine=Engine(),
     examples=Examples(),
   )
