@@ -57,7 +57,7 @@ def hub_endpoint() -> str:
   return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 
-def exported(name: str) -> pathlib.Path:
+def weights_file(name: str) -> pathlib.Path:
   """Return the .safetensors file of "demo" or of a path without its suffix.
 
   The name of a folder may contain a dot, as mine.v2; it is not a suffix. That

@@ -30,7 +30,7 @@ def main(argv: list[str]) -> None:
   name = required(FLAGS, "weights", "hf:OWNER/NAME")
   hub.parse(name)
   name = hub.fetch(name, update=True)
-  path = paths.exported(name)
+  path = paths.weights_file(name)
   about = disk.read_json(path.with_suffix(".json"), "pull it again")
   facts = about.get("metadata", {})
   print(f"{name}\n  is in {path.parent}")

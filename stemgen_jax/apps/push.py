@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
     OSError: a file is missing, or the Hub cannot be reached or refuses.
   """
   del argv
-  path = paths.exported(required(FLAGS, "weights", "model.safetensors"))
+  path = paths.weights_file(required(FLAGS, "weights", "model.safetensors"))
   repository = required(FLAGS, "repository", "my-name/my-model")
   hub.check_repository(repository)
   card_path = path.with_suffix(".md")

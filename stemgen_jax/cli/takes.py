@@ -25,8 +25,7 @@ from stemgen_jax.cli.flags import settings
 from stemgen_jax.cli.flags.required import required
 from stemgen_jax.cli.flags.takes import BITS
 from stemgen_jax.codec import backends, device, process, weight_files
-from stemgen_jax.generation import codes_file, regions
-from stemgen_jax.generation import exported as exported_lib
+from stemgen_jax.generation import codes_file, exported, regions
 from stemgen_jax.generation.regions import Region
 from stemgen_jax.generation.request import (
   Edit,
@@ -37,7 +36,7 @@ from stemgen_jax.generation.request import (
   next_seed,
 )
 from stemgen_jax.generation.take import GenerationWarning, Take, TakeFiles
-from stemgen_jax.paths import exported, is_run
+from stemgen_jax.paths import is_run, weights_file
 from stemgen_jax.web import hub
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ def generate(values: flags.FlagValues) -> None:
   if request.sound is not None and not values.dry_run:
     music.report(
       request.sound,
-      exported_lib.read(values.weights, "metadata"),
+      exported.read(values.weights, "metadata"),
       loop=request.loop,
     )
   if values.dry_run:
@@ -242,7 +241,7 @@ def check_weights(values: flags.FlagValues, *, download: bool = True) -> None:
     path = values[name].value or "demo"
     known = path.partition(":")[0] in names
     run = name == "weights" and is_run(path)
-    file = exported(path) if name == "weights" else pathlib.Path(path)
+    file = weights_file(path) if name == "weights" else pathlib.Path(path)
     if not known and not run and not file.is_file():
       raise FileNotFoundError(
         f"--{name}={path}: no such file; expected demo, or a .safetensors file"
@@ -256,7 +255,7 @@ def for_weights(
 
   No model is loaded, see `GenerationRequest.for_weights`.
   """
-  known = exported_lib.conditions(values.weights)
+  known = exported.conditions(values.weights)
   if known is None:
     return request
   with flags_in_errors(values):
@@ -296,7 +295,7 @@ def load(values: flags.FlagValues) -> "tuple[StemGen, dict[str, float]]":
 
 def _start(values: flags.FlagValues) -> codec_lib.Codec | None:
   """Start to load the codec in its own process, or return None."""
-  stated = exported_lib.read(values.weights)
+  stated = exported.read(values.weights)
   name = values.codec or hub.codec_of(values.weights) or stated.get("codec")
   name = name or "demo"
   if name.partition(":")[0] in weight_files.PUBLISHED or not stated:

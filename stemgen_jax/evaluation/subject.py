@@ -65,7 +65,7 @@ class Subject:
   def checksum(self) -> str:
     """Checksum of the exported weights, or of the best ones of a run."""
     if not paths.is_run(self._name):
-      return disk.checksum(paths.exported(self._name))
+      return disk.checksum(paths.weights_file(self._name))
     digest = hashlib.sha256()
     for path, leaf in jax.tree.leaves_with_path(self.weights.params):
       digest.update(jax.tree_util.keystr(path).encode())
@@ -78,7 +78,7 @@ class Subject:
     if (
       pathlib.Path(weights).is_dir()
       and not paths.is_run(weights)
-      and not paths.exported(weights).is_file()
+      and not paths.weights_file(weights).is_file()
     ):
       raise ValueError(
         f"--weights={weights} is a folder without checkpoints: expected demo, "

@@ -5,7 +5,7 @@ import pathlib
 from typing import Any
 
 from stemgen_jax import categories, disk
-from stemgen_jax.paths import exported, is_run
+from stemgen_jax.paths import is_run, weights_file
 
 
 def read(weights: str, part: str = "config") -> dict[str, Any]:
@@ -17,7 +17,7 @@ def read(weights: str, part: str = "config") -> dict[str, Any]:
     weights: name or path of the weights.
     part: "config" or "metadata".
   """
-  path = exported(weights).with_suffix(".json")
+  path = weights_file(weights).with_suffix(".json")
   try:
     found = disk.read_json(path, "")[part]
   except (ValueError, KeyError, TypeError):

@@ -19,7 +19,7 @@ import safetensors.numpy
 from stemgen_jax import disk, recipes
 from stemgen_jax.model.config import ModelConfig
 from stemgen_jax.model.shapes import Params, param_shapes
-from stemgen_jax.paths import exported
+from stemgen_jax.paths import weights_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +104,7 @@ def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
     FileNotFoundError: one of the two files is missing.
     ValueError: a file is corrupt, or they do not belong together.
   """
-  path = exported(os.fspath(name_or_path))
+  path = weights_file(os.fspath(name_or_path))
   about_path = path.with_suffix(".json")
   for file in (path, about_path):
     if not file.is_file():

@@ -200,7 +200,7 @@ def job_as_json(job: Job) -> dict[str, Any]:
   }
 
 
-def exported(song: OpenSong, folder: pathlib.Path) -> pathlib.Path:
+def write_archive(song: OpenSong, folder: pathlib.Path) -> pathlib.Path:
   """Write a zip file of the song to a folder in that of the session."""
   with tempfile.TemporaryDirectory(
     prefix=_EXPORTS, dir=song.session.folder

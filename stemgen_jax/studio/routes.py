@@ -261,7 +261,7 @@ def export(request: Request) -> JsonObject:
   `left_out` has the titles of layers without an accepted take.
   """
   song = _studio(request).song
-  path = open_song.exported(song, song.session.folder / _EXPORTS)
+  path = open_song.write_archive(song, song.session.folder / _EXPORTS)
   left_out = [titled(name) for name in song.session.song.undecided]
   return {
     "url": f"/export/{urllib.parse.quote(path.name)}",

@@ -68,11 +68,11 @@ def fetch(name: str, *, update: bool = False) -> str:
   if _COMMIT.fullmatch(revision):
     commit = revision
   pinned = f"{paths.HUB}{repository}@{commit}"
-  if commit and paths.exported(pinned).is_file():
+  if commit and paths.weights_file(pinned).is_file():
     return pinned
   commit, sizes = _look_up(repository, commit or revision)
   pinned = f"{paths.HUB}{repository}@{commit}"
-  _download(repository, commit, sizes, paths.exported(pinned).parent)
+  _download(repository, commit, sizes, paths.weights_file(pinned).parent)
   if revision != commit:
     disk.write_json(record, known | {revision: commit})
   return pinned
@@ -80,7 +80,7 @@ def fetch(name: str, *, update: bool = False) -> str:
 
 def codec_of(name: str) -> str | None:
   """Return the path of the codec next to weights on the Hub, if any."""
-  path = paths.exported(name).with_name(CODEC)
+  path = paths.weights_file(name).with_name(CODEC)
   if name.startswith(paths.HUB) and path.is_file():
     return os.fspath(path)
   return None

@@ -115,19 +115,19 @@ def test_published_weights_are_loaded(server, export, capsys):
   updated = hub.fetch(f"hf:{REPOSITORY}", update=True)
   assert updated != name
   assert hub.fetch(f"hf:{REPOSITORY}") == updated
-  assert not paths.exported(updated).with_name("evil.pkl").exists()
+  assert not paths.weights_file(updated).with_name("evil.pkl").exists()
   assert hub.fetch(name) == name
 
 
 def test_a_download_that_broke_off_is_resumed(server, files):
   del files[hub.CODEC], files["codec.json"]
   sha = server.commit(REPOSITORY, files)
-  folder = paths.exported(f"hf:{REPOSITORY}@{sha}").parent
+  folder = paths.weights_file(f"hf:{REPOSITORY}@{sha}").parent
   folder.mkdir(parents=True)
   partial = folder / f"{hub.MODEL}.partial"
   partial.write_bytes(files[hub.MODEL])
   pinned = hub.fetch(f"hf:{REPOSITORY}@main")
-  assert paths.exported(pinned).read_bytes() == files[hub.MODEL]
+  assert paths.weights_file(pinned).read_bytes() == files[hub.MODEL]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_changed_files_are_refused(server, files, file, change, message):
   sha = server.commit(REPOSITORY, files)
   with pytest.raises(ValueError, match=message):
     hub.fetch(f"hf:{REPOSITORY}")
-  folder = paths.exported(f"hf:{REPOSITORY}@{sha}").parent
+  folder = paths.weights_file(f"hf:{REPOSITORY}@{sha}").parent
   assert not (folder / file).exists()
   assert not (folder / hub.MODEL).exists()
 
