@@ -332,9 +332,8 @@ def test_killed_writers_leave_whole_files(tmp_path):
 _ELSEWHERE = {
   "disk.py",
   "locks.py",
+  "small_runs.py",
   "web/download.py",
-  "codec/training/loop.py",
-  "coherence/training/loop.py",
   "codec/weight_files.py",
   "generation/compilation.py",
   "studio/uploads.py",
