@@ -18,7 +18,7 @@ _SOURCES = ("context", "category", "genre", "role")
 # "per level": one number, or one for each level.
 _HELP = {
   "schedule": f"{', '.join(settings_lib.SCHEDULES)}: masking schedule",
-  "rank": f"{', '.join(settings_lib.RANKS)}: order of keeping codes",
+  "rank": f"{', '.join(settings_lib.RANKS)}: ranking of codes",
   "w_confidence": "rank paper: weight of a code's probability",
   "w_causal": "rank paper: causal bias, weight of early frames",
   "w_random": "rank paper: weight of a uniform random number",
