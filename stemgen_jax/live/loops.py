@@ -83,7 +83,7 @@ class Loops:
         seed=controls.seed,
         loop=True,
         settings=controls.guided(self._settings[rung]),
-        progress=lambda done, total: None,
+        progress=False,
       )
     # Begins with the phase of its start; its further samples are its first.
     samples = np.roll(take.audio.samples, -request.start, axis=0)
