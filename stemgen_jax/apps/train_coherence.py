@@ -94,11 +94,12 @@ def main(argv: list[str]) -> None:
     steps=_STEPS.value, songs=_BATCH.value, seed=FLAGS.seed
   )
   config.validate()
-  least = config_lib.REPORT_SECONDS
+  clip = 0.02 * config.frames  # seconds
+  least = config_lib.REPORT_SECONDS if _REPORT.value else clip
   if _SONG_SECONDS.value < least:
     raise ValueError(
       f"--song_seconds={_SONG_SECONDS.value:g}: expected at least {least:g}, "
-      "the length of a clip of --report"
+      "the length of a clip"
     )
   if FLAGS.songs < config.songs:
     raise ValueError(

@@ -356,7 +356,7 @@ class Engine:
     self._reported = found.bpm
     self.events.append(
       f"the music is at {found.bpm:.1f} bpm, not {self.grid.bpm:.1f}: sync "
-      "takes it over"
+      "adopts it"
     )
     if self.options.follow:
       self._resync()

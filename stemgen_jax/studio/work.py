@@ -141,13 +141,17 @@ def settings_of(
 
 def _guided(request: object, conditions: Collection[str]) -> list[str]:
   """Return the sources whose guidance has an effect on a job."""
-  named = categories.kind_field(conditions)
-  others = ("genre", "role")
   # An edit has the conditions of its take, whatever they are.
-  if isinstance(request, bodies.Generate):
-    others = tuple(name for name in others if getattr(request, name))
-  first = "category" if named == "stem" else named
-  return list(dict.fromkeys(("context", first, *others)))
+  edit = not isinstance(request, bodies.Generate)
+  others = [
+    name
+    for name in ("genre", "role")
+    if name in conditions and (edit or getattr(request, name))
+  ]
+  named = categories.kind_field(conditions)
+  # Other conditions without a scale of their own have that of "category".
+  kind = [] if named == "stem" else [named]
+  return list(dict.fromkeys(["context", "category", *kind, *others]))
 
 
 def _plain(value: object) -> object:

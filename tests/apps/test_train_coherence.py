@@ -76,16 +76,16 @@ def test_stopped_resumed_exported_reported(call, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-  ("flag", "message"),
+  ("line", "message"),
   [
     ("--steps=0", "steps is 0: expected 1 or more"),
     ("--songs=1", "--songs=1: expected 2 or more"),
     ("--batch=4", "--songs=3: expected at least --batch=4"),
-    ("--song_seconds=8", "--song_seconds=8: expected at least 9.6"),
+    ("--report --song_seconds=8", "--song_seconds=8: expected at least 9.6"),
     ("--weights=package", "expected with --report"),
     ("--export=model.pt", "cannot write .pt; expected .safetensors"),
   ],
 )
-def test_wrong_flags(call, flag, message):
+def test_wrong_flags(call, line, message):
   with pytest.raises(ValueError, match=message):
-    call(flag)
+    call(*line.split())

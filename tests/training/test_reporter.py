@@ -246,6 +246,8 @@ def test_without_tensorboardx_there_is_no_folder(config, tmp_path, monkeypatch):
     ("NVIDIA GH200 480GB", 989e12),
     ("TPU v5 lite", 197e12),
     ("TPU v5p", 459e12),
+    ("TPU v6 lite", 918e12),
+    ("TPU v6e", 918e12),
     ("cpu", None),
   ],
 )

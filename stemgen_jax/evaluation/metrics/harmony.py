@@ -9,8 +9,6 @@ from jaxtyping import Float
 from stemgen_jax.audio.analysis import mir_eval
 from stemgen_jax.evaluation.metrics import notes
 
-"""Categories without pitch."""
-
 FRAME_RATE = notes.FRAME_RATE
 """Chroma frames per second."""
 

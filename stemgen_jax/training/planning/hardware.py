@@ -21,6 +21,7 @@ _BF16 = {
   "TPU v5": 459e12,
   "TPU v5p": 459e12,
   "TPU v6": 918e12,
+  "TPU v6e": 918e12,
 }
 
 _MOST_DEVICES = 1024  # each is simulated
