@@ -1,4 +1,4 @@
-"""Runs that train on one machine: checkpoint, log, and the loop to the end."""
+"""Runs that train on one machine: songs, checkpoint, log, and the loop."""
 
 import hashlib
 import json
@@ -14,6 +14,8 @@ from stemgen_jax import disk, progress, recipes, signals
 CHECKPOINT = "checkpoint.safetensors"
 """Name of the checkpoint in the folder of a run."""
 FIX = "restore a copy, or start again in another folder"
+FIX_CACHE = "delete the folder"
+_INDEX = "index.json"
 _LOG = "log.jsonl"
 _LOG_EVERY = 10  # steps
 
@@ -65,6 +67,49 @@ def train(
     print(f"stopped at step {run.step}, saved; the same command resumes it")
     return False
   return True
+
+
+def rendered_songs(folder: pathlib.Path, recipe: str) -> dict[str, dict]:
+  """Return what the index of a cache of songs has for a recipe.
+
+  Args:
+    folder: cache; one without an index has no songs so far.
+    recipe: everything that the songs depend on.
+
+  Raises:
+    ValueError: the cache has other songs, or its index is corrupt.
+  """
+  if not (folder / _INDEX).exists():
+    return {}
+  found, songs = _read_index(folder)
+  if found != recipe:
+    raise ValueError(
+      f"{folder} has songs of {found}, not of {recipe}: give another --cache, "
+      "or delete it"
+    )
+  return songs
+
+
+def all_songs(folder: pathlib.Path) -> dict[str, dict]:
+  """Return the songs in the index of a cache; raise ValueError if corrupt."""
+  return _read_index(folder)[1]
+
+
+def write_index(
+  folder: pathlib.Path, recipe: str, songs: dict[str, dict]
+) -> None:
+  """Write the index of a cache of songs, see `rendered_songs`."""
+  disk.write_json(folder / _INDEX, {"recipe": recipe, "songs": songs})
+
+
+def _read_index(folder: pathlib.Path) -> tuple[str, dict[str, dict]]:
+  index = disk.read_json(folder / _INDEX, FIX_CACHE)
+  try:
+    return index["recipe"], index["songs"]
+  except KeyError as error:
+    raise ValueError(
+      f"{folder / _INDEX} is corrupt (no {error}): {FIX_CACHE}"
+    ) from error
 
 
 def logged(

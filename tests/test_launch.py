@@ -52,7 +52,7 @@ def test_a_configuration_that_is_not_committed_is_refused():
   )
   assert (done.returncode, done.stdout) == (1, "")
   assert "configs/none.py: expected a file of the last commit" in done.stderr
-  # The argument of a configuration is no part of the name of its file.
+  # After the colon is an argument, which the name of the file lacks.
   done = tpu_vm(
     "--type=v5p-256", "--dry-run", "--config=configs/demo.py:x", *TRAIN
   )

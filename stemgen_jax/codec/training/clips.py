@@ -8,10 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from jaxtyping import Float, Int
 
-from stemgen_jax import audio, disk, finite
+from stemgen_jax import audio, disk, finite, small_runs
 from stemgen_jax.codec.scales import AUDIBLE
 
-_INDEX = "index.json"
 # Shares of the clips; the others are single stems.
 _MIXES = 0.5
 _SILENCE = 0.02
@@ -53,15 +52,8 @@ def render(
   Raises:
     ValueError: the folder has other songs, or has another sample rate.
   """
-  index_path = folder / _INDEX
-  recipe, index = f"{source!r} at {sample_rate} Hz, with loudness", {}
-  if index_path.exists():
-    rendered, index = _read_index(folder)
-    if rendered != recipe:
-      raise ValueError(
-        f"{folder} has songs of {rendered}, not of {recipe}: give another "
-        "--cache, or delete it"
-      )
+  recipe = f"{source!r} at {sample_rate} Hz, with loudness"
+  index = small_runs.rendered_songs(folder, recipe)
   for song in source.songs():
     if song.split not in splits:
       continue
@@ -80,18 +72,8 @@ def render(
         "categories": [stem.category for stem in song.stems],
         "loudness": [finite.or_none(x, 2) for x in loudness],
       }
-      disk.write_json(index_path, {"recipe": recipe, "songs": index})
+      small_runs.write_index(folder, recipe, index)
     yield song.id
-
-
-def _read_index(folder: pathlib.Path) -> tuple[str, dict[str, dict]]:
-  index = disk.read_json(folder / _INDEX, "delete the folder")
-  try:
-    return index["recipe"], index["songs"]
-  except KeyError as error:
-    raise ValueError(
-      f"{folder / _INDEX} is corrupt (no {error}): delete the folder"
-    ) from error
 
 
 class Clips:
@@ -105,7 +87,7 @@ class Clips:
   """
 
   def __init__(self, folder: pathlib.Path, split: str, samples: int, seed: int):
-    _, index = _read_index(folder)
+    index = small_runs.all_songs(folder)
     songs = {id: song for id, song in index.items() if song["split"] == split}
     if not songs:
       raise ValueError(

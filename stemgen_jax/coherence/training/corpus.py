@@ -14,12 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 from jaxtyping import Bool, Float
 
-from stemgen_jax import disk, finite
+from stemgen_jax import disk, finite, small_runs
 from stemgen_jax.audio import Audio, loudness_db, spectrum
 from stemgen_jax.coherence import features
-
-_INDEX = "index.json"
-_FIX = "delete the folder"
 
 
 class Source(Protocol):
@@ -58,15 +55,8 @@ def render(
   Raises:
     ValueError: the folder has other songs.
   """
-  path, index = folder / _INDEX, {}
   recipe = f"{source!r}, features {features.VERSION}"
-  if path.exists():
-    found, index = _read_index(folder)
-    if found != recipe:
-      raise ValueError(
-        f"{folder} has songs of {found}, not of {recipe}: give another "
-        "--cache, or delete it"
-      )
+  index = small_runs.rendered_songs(folder, recipe)
   for split in splits:
     for number in source.numbers(split):
       if str(number) not in index:
@@ -74,7 +64,7 @@ def render(
         with disk.replacing(folder / f"{number}.npy") as file:
           np.save(file, spectra)
         index[str(number)] = about
-        disk.write_json(path, {"recipe": recipe, "songs": index})
+        small_runs.write_index(folder, recipe, index)
       yield number
 
 
@@ -162,23 +152,12 @@ def load(folder: pathlib.Path, numbers: Sequence[int]) -> list[Song]:
   Raises:
     ValueError: a file is corrupt.
   """
-  _, index = _read_index(folder)
+  index = small_runs.all_songs(folder)
+  fix = small_runs.FIX_CACHE
   return [
-    _song(
-      number, disk.read_npy(folder / f"{number}.npy", _FIX), index[str(number)]
-    )
-    for number in numbers
+    _song(n, disk.read_npy(folder / f"{n}.npy", fix), index[str(n)])
+    for n in numbers
   ]
-
-
-def _read_index(folder: pathlib.Path) -> tuple[str, dict[str, dict]]:
-  index = disk.read_json(folder / _INDEX, _FIX)
-  try:
-    return index["recipe"], index["songs"]
-  except KeyError as error:
-    raise ValueError(
-      f"{folder / _INDEX} is corrupt (no {error}): {_FIX}"
-    ) from error
 
 
 def _song(number: int, spectra: np.ndarray, about: dict[str, Any]) -> Song:
