@@ -20,7 +20,7 @@ PROGRAM = next(
   ),
   "",
 )
-PATIENCE = 30.0  # seconds
+PATIENCE = 60.0  # seconds
 _FLAGS = (
   "--headless=new",
   "--no-sandbox",  # where tests run as root there is none
@@ -113,6 +113,10 @@ class Page:
 
   def go(self, url: str) -> None:
     self.send("Page.navigate", {"url": url})
+    self.wait("document.readyState === 'complete'")
+
+  def reload(self) -> None:
+    self.send("Page.reload")
     self.wait("document.readyState === 'complete'")
 
   def close(self) -> None:
@@ -208,6 +212,15 @@ class Page:
   def download_to(self, folder: pathlib.Path) -> None:
     given = {"behavior": "allow", "downloadPath": str(folder)}
     self.send("Browser.setDownloadBehavior", given)
+
+  def wait_for_download(self, path: pathlib.Path) -> None:
+    """Wait until the empty file that a download begins with is replaced."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+      if path.exists() and path.stat().st_size:
+        return
+      time.sleep(0.05)
+    raise TimeoutError(f"{path} is not downloaded; errors {self.errors}")
 
 
 @contextlib.contextmanager

@@ -47,15 +47,17 @@ class Terminal(io.StringIO):
 def test_a_log_has_a_line_for_an_update(monkeypatch):
   stream = io.StringIO()
   monkeypatch.setattr(sys, "stderr", stream)
-  monkeypatch.setattr(progress, "LOG_SECONDS", 1e-6)
+  monkeypatch.setattr(progress, "LOG_SECONDS", 0.1)
   with progress.Steps() as steps:
     assert steps._bar is not None
     steps._bar.start_t -= 1.5  # as of a compiler
+    steps._bar.last_print_t -= 1.5
     steps(3, 12)
+    steps._bar.last_print_t -= 1.2  # as of the second step
     steps(3, 12)
   first, second = stream.getvalue().splitlines()
   assert first == "25%, 00:01 elapsed, ? left"
-  assert second == "50%, 00:01 elapsed, 00:00 left"
+  assert second == "50%, 00:01 elapsed, 00:02 left"
 
 
 def test_short_work_shows_nothing(monkeypatch):

@@ -92,9 +92,7 @@ def test_a_song_of_three_layers_from_a_loop_to_its_export(
   page.click("header button", "Export")
   page.wait("document.querySelector('#status').textContent.match(/Exported/)")
   archive = tmp_path / "song.zip"
-  for _ in range(100):  # the browser renames it when it is complete
-    if not archive.exists():
-      page.wait("new Promise(r=>setTimeout(r,100,1))")
+  page.wait_for_download(archive)
   with zipfile.ZipFile(archive) as files:
     assert {"mix.wav", "song.dawproject", "song.rpp"} < set(files.namelist())
     waves = [name for name in files.namelist() if name.endswith(".wav")]
