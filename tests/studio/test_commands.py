@@ -40,7 +40,7 @@ def test_curl_commands_of_the_readme_run(model, tmp_path):
   with serving(tmp_path / "my_song", model) as client:
     for line in lines:
       assert ADDRESS in line
-      line = line.replace(ADDRESS, client.url).replace("60", "1")
+      line = line.replace("60", "1").replace(ADDRESS, client.url)
       done = subprocess.run(
         [*shlex.split(line), "--fail-with-body", "--silent", "--show-error"],
         cwd=tmp_path,
