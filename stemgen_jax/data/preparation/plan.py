@@ -70,7 +70,10 @@ def show(
 def _lines(found: Sequence[songs.Song]) -> Iterator[str]:
   """Yield a line for each of the first songs."""
   for song in found[:_LISTED]:
-    stems = ", ".join(f"{stem.name} {stem.category}" for stem in song.stems)
+    stems = ", ".join(
+      f"{stem.name} {stem.category}" + " (context only)" * (not stem.target)
+      for stem in song.stems
+    )
     yield f"{song.id} ({song.split}): {stems or 'no stems'}"
   if len(found) > _LISTED:
     yield f"and {len(found) - _LISTED} more"
