@@ -80,6 +80,8 @@ class MaskConfig:
     level_weights: probabilities of the levels, up to scale; empty for uniform.
     span_share: share of examples with one masked run anywhere.
     prefix_share: share of examples with one masked run at the end.
+    hidden_share: share of examples in which every frame of the active level is
+      masked, as when decoding begins.
     live_share: share of examples whose context ends at a random frame, with
       the learned row of an unknown future after it.
     scale_share: share of examples in which scales are predicted, and no codes,
@@ -92,18 +94,22 @@ class MaskConfig:
   level_weights: tuple[float, ...] = ()
   span_share: float = 0.0
   prefix_share: float = 0.0
+  hidden_share: float = 0.0
   live_share: float = 0.0
   scale_share: float = 0.1
   complementary: bool = False
 
   def validate(self, levels: int) -> None:
     """Raise ValueError, naming the field, if a value is out of range."""
-    shares = ("span_share", "prefix_share", "live_share", "scale_share")
+    exclusive = ("span_share", "prefix_share", "hidden_share")
+    shares = (*exclusive, "live_share", "scale_share")
     _check(self, "mask.", shares, lambda x: 0 <= x <= 1, "a number in [0, 1]")
-    if self.span_share + self.prefix_share > 1:
+    total = sum(getattr(self, name) for name in exclusive)
+    # The sum of rounded shares may be slightly above 1.
+    if total > 1 + 1e-9:
       raise ValueError(
-        "mask.span_share + mask.prefix_share is "
-        f"{self.span_share + self.prefix_share}: expected at most 1"
+        "mask.span_share + mask.prefix_share + mask.hidden_share is "
+        f"{total:g}: expected at most 1"
       )
     weights = self.level_weights
     if weights and (len(weights) != levels or min(weights) <= 0):

@@ -25,6 +25,7 @@ def training_mask(
   level_weights: tuple[float, ...] | None = None,
   span_share: float = 0.0,
   prefix_share: float = 0.0,
+  hidden_share: float = 0.0,
   scale_frames: int = 0,
   scale_share: float = 0.0,
 ) -> tuple[Int[Array, "b t q"], Bool[Array, "b t"], Int[Array, " b"]]:
@@ -34,7 +35,8 @@ def training_mask(
   At the active level each frame is masked with probability p, but at least
   one; coarser levels are clean, finer levels fully masked. In a share of the
   examples the masked frames are one run of round(p t) frames instead: the
-  tasks of `regenerate` (span) and `extend` (prefix).
+  tasks of `regenerate` (span) and `extend` (prefix). In another share p = 1,
+  as when decoding begins: nothing but context and conditions is known.
 
   In a share of the examples the scales are the active level. They are coarser
   than all others, and whole segments are masked as frames are elsewhere.
@@ -47,6 +49,7 @@ def training_mask(
     level_weights: probabilities of the levels, up to scale; uniform if None.
     span_share: share of the examples whose masked frames are a run anywhere.
     prefix_share: share of the examples whose masked frames are the last ones.
+    hidden_share: share of the examples whose frames are all masked.
     scale_frames: `ModelConfig.scale_frames`.
     scale_share: share of the examples whose active level is `SCALES`.
 
@@ -67,13 +70,14 @@ def training_mask(
     edges = jnp.cumsum(weights / weights.sum())[:-1]  # [q - 1]
     draw = jax.random.uniform(keys[0], (b,), out_sharding=rows)
     levels = (draw[:, None] >= edges[None]).sum(-1)  # [b]
-  masked = _masked(keys, b, t, span_share, prefix_share)
+  shares = span_share, prefix_share, hidden_share
+  masked = _masked(keys, b, t, *shares)
   if scale_frames:
     keys = jax.random.split(jax.random.fold_in(key, _OF_SCALES), 4)
     if level is None:
       draw = jax.random.uniform(keys[0], (b,), out_sharding=rows)
       levels = jnp.where(draw < scale_share, SCALES, levels)
-    segments = _masked(keys, b, t // scale_frames, span_share, prefix_share)
+    segments = _masked(keys, b, t // scale_frames, *shares)
     frames = jnp.arange(t) // scale_frames
     segments = segments.at[:, frames].get(out_sharding=spec("batch", None))
     masked = jnp.where((levels == SCALES)[:, None], segments, masked)
@@ -82,22 +86,29 @@ def training_mask(
 
 
 def _masked(
-  keys: Array, b: int, t: int, span_share: float, prefix_share: float
+  keys: Array,
+  b: int,
+  t: int,
+  span_share: float,
+  prefix_share: float,
+  hidden_share: float,
 ) -> Bool[Array, "b t"]:
   """Mask some of t frames or segments; see `training_mask`."""
   rows, cells = spec("batch"), spec("batch", None)
+  kind, place = jax.random.uniform(
+    keys[3], (2, b), out_sharding=spec(None, "batch")
+  )
+  span, prefix = kind < span_share, kind >= 1 - prefix_share
+  hidden = (kind >= span_share) & (kind < span_share + hidden_share)
   ratio = jnp.cos(
     jax.random.uniform(keys[1], (b,), out_sharding=rows) * (math.pi / 2)
   )
+  ratio = jnp.where(hidden, 1.0, ratio)
   noise = jax.random.uniform(keys[2], (b, t), out_sharding=cells)
   # The frame of lowest noise is always masked.
   scattered = noise < jnp.maximum(ratio, noise.min(-1) + 1e-7)[:, None]
 
   length = jnp.maximum(jnp.round(ratio * t), 1)  # [b]
-  kind, place = jax.random.uniform(
-    keys[3], (2, b), out_sharding=spec(None, "batch")
-  )
-  span, prefix = kind < span_share, kind >= 1 - prefix_share
   # A span starts at any of the t - length + 1 frames, a masked end at the last.
   place = jnp.where(prefix, 1.0, place)
   start = jnp.floor(place * (t - length + jnp.where(prefix, 0, 1)))

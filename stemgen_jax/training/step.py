@@ -162,6 +162,7 @@ def views(config: TrainConfig, batch: Batch, key: Array) -> dict[str, Any]:
     level_weights=config.mask.level_weights,
     span_share=config.mask.span_share,
     prefix_share=config.mask.prefix_share,
+    hidden_share=config.mask.hidden_share,
     scale_frames=model.scale_frames,
     scale_share=config.mask.scale_share,
   )

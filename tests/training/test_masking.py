@@ -20,7 +20,8 @@ def draw(b=512, t=40, q=4, seed=0, **options):
 
 
 @pytest.mark.parametrize(
-  "options", [{}, {"span_share": 1.0}, {"prefix_share": 1.0}]
+  "options",
+  [{}, {"span_share": 1.0}, {"prefix_share": 1.0}, {"hidden_share": 1.0}],
 )
 def test_coarser_levels_are_clean_and_finer_ones_masked(options):
   codes, target, masked, level = draw(**options)
@@ -79,6 +80,17 @@ def test_prefix_is_known_and_the_rest_masked():
   assert (changes(masked) == 1).all()
   assert masked[:, -1].all()
   assert not masked[:, 0].all()
+
+
+def test_hidden_share_masks_every_frame_and_leaves_the_others():
+  _, _, before, _ = draw(b=4096, span_share=0.2, prefix_share=0.1)
+  _, _, after, _ = draw(
+    b=4096, span_share=0.2, prefix_share=0.1, hidden_share=0.3
+  )
+  changed = (before != after).any(1)
+  assert after[changed].all()
+  hidden = after.all(1).mean() - before.all(1).mean()
+  assert hidden == pytest.approx(0.3 * (1 - before.all(1).mean()), abs=0.03)
 
 
 def test_shares_are_of_the_examples():

@@ -161,6 +161,7 @@ def test_the_loss_counts_masked_tokens_of_the_active_level_alone():
     config.model.codes,
     span_share=config.mask.span_share,
     prefix_share=config.mask.prefix_share,
+    hidden_share=config.mask.hidden_share,
   )
   expected = [int(masked[level == q].sum()) for q in range(2)]
   assert metrics["level_tokens"].tolist() == expected

@@ -46,6 +46,7 @@ def test_missing_fields_of_an_older_run_get_defaults():
     ("optimizer.final_ratio", 0.0),
     ("optimizer.frozen", ("(",)),
     ("mask.span_share", 1.5),
+    ("mask.hidden_share", 0.9),
     ("mask.level_weights", (1.0,)),
     ("model.depth", 0),
   ],
