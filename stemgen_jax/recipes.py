@@ -64,6 +64,34 @@ def check_seal(
   return content
 
 
+def read_sealed(path: pathlib.Path, fix: str) -> dict[str, Any]:
+  """Read a description that `sealed` made; arguments as in `check_seal`.
+
+  Raises:
+    ValueError: it is corrupt.
+  """
+  return check_seal(path, disk.read_json(path, fix), fix)
+
+
+def write_sealed(
+  path: pathlib.Path, data: bytes, description: Mapping[str, Any]
+) -> str:
+  """Write weights and, next to them, their sealed description.
+
+  Args:
+    path: file of the weights; the suffix of its description is .json.
+    data: its content.
+    description: values that JSON can represent; `checksum` is added.
+
+  Returns:
+    The checksum of the content.
+  """
+  checksum = hashlib.sha256(data).hexdigest()
+  about = sealed({**description, "checksum": checksum})
+  disk.write_described(path, data, about)
+  return checksum
+
+
 def digest(value: Any) -> str:
   """Return the sha256 of a value of JSON in hexadecimal digits."""
   text = json.dumps(value, sort_keys=True)

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import pathlib
 
-from stemgen_jax import disk, recipes
+from stemgen_jax import recipes
 
 _RANGES = {
   "sample_rate": (1, 768_000),
@@ -139,8 +139,7 @@ def read(path: pathlib.Path, checksum: str) -> tuple[str, NetworkConfig]:
     )
   try:
     fix = "export it again"
-    description = disk.read_json(description_path, fix)
-    description = recipes.check_seal(description_path, description, fix)
+    description = recipes.read_sealed(description_path, fix)
     name, expected = description["name"], description["checksum"]
     config = recipes.build(NetworkConfig, description["config"])
     config.validate()

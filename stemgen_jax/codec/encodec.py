@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import pathlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -151,15 +150,9 @@ def save(
   """Write PATH.safetensors and PATH.json; return the weights' checksum."""
   tensors = {k: v.contiguous() for k, v in network.state_dict().items()}
   data = safetensors.torch.save(tensors)
-  checksum = hashlib.sha256(data).hexdigest()
-  description = {
-    "name": name,
-    "checksum": checksum,
-    "config": dataclasses.asdict(network.config),
-    "metadata": metadata,
-  }
-  disk.write_described(path, data, recipes.sealed(description))
-  return checksum
+  config = dataclasses.asdict(network.config)
+  description = {"name": name, "config": config, "metadata": metadata}
+  return recipes.write_sealed(path, data, description)
 
 
 def load(

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 import os
 import pathlib
 from typing import Any
@@ -33,15 +32,12 @@ def save(
     for name, value in _named(nnx.state(network)).items()
   }
   data = safetensors.numpy.save(tensors)
-  about = recipes.sealed(
-    {
-      "config": dataclasses.asdict(config),
-      "features": features.VERSION,
-      "sha256": hashlib.sha256(data).hexdigest(),
-      "metadata": metadata,
-    }
-  )
-  disk.write_described(path, data, about)
+  about = {
+    "config": dataclasses.asdict(config),
+    "features": features.VERSION,
+    "metadata": metadata,
+  }
+  recipes.write_sealed(path, data, about)
 
 
 @functools.lru_cache(maxsize=2)
@@ -60,14 +56,13 @@ def load(path: str | os.PathLike[str] = paths.COHERENCE) -> Network:
         f"no coherence model at {file}: expected a .safetensors file with its "
         ".json next to it, as `stemgen-jax train_coherence` writes them"
       )
-  about = disk.read_json(about_path, _FIX)
-  about = recipes.check_seal(about_path, about, _FIX)
+  about = recipes.read_sealed(about_path, _FIX)
   if about.get("features") != features.VERSION:
     raise ValueError(
       f"{about_path}: features of version {about.get('features')}; expected "
       f"{features.VERSION}: train it again with this version of stemgen-jax"
     )
-  if disk.checksum(path) != about.get("sha256"):
+  if disk.checksum(path) != about.get("checksum"):
     raise ValueError(f"{path} does not belong to {about_path.name}: {_FIX}")
   try:
     config = recipes.build(NetworkConfig, about.get("config"))

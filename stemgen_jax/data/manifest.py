@@ -131,8 +131,7 @@ class Manifest:
         f"{data_dir} holds no finished data set ({_FILE} is missing): run "
         "`stemgen-jax prepare` with this --out to resume it"
       )
-    fields = disk.read_json(folder / _FILE, _FIX)
-    fields = recipes.check_seal(folder / _FILE, fields, _FIX)
+    fields = recipes.read_sealed(folder / _FILE, _FIX)
     if "checksums" in fields:  # missing in older manifests
       places = [fields.get("records"), fields.get("stems", "")]
       _check_sums(folder, fields.pop("checksums"), _summed(folder, places))

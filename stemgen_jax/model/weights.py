@@ -6,7 +6,6 @@ file of another export.
 
 import dataclasses
 import functools
-import hashlib
 import os
 import pathlib
 from typing import Any
@@ -82,14 +81,8 @@ def save_weights(
     for name, x in _flatten(jax.device_get(params)).items()
   }
   data = safetensors.numpy.save(tensors)
-  about = recipes.sealed(
-    {
-      "config": dataclasses.asdict(config),
-      "metadata": metadata,
-      "checksum": hashlib.sha256(data).hexdigest(),
-    }
-  )
-  disk.write_described(path, data, about)
+  about = {"config": dataclasses.asdict(config), "metadata": metadata}
+  recipes.write_sealed(path, data, about)
 
 
 def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
@@ -114,8 +107,7 @@ def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
         ".json next to it, as `stemgen-jax export` writes them"
       )
   fix = "fetch or export it again"
-  about = disk.read_json(about_path, fix)
-  about = recipes.check_seal(about_path, about, fix)
+  about = recipes.read_sealed(about_path, fix)
   stated = about.get("checksum")  # missing in exports of earlier versions
   if stated is not None and (actual := disk.checksum(path)) != stated:
     raise ValueError(

@@ -176,8 +176,7 @@ def _stated_checksums(about_path: pathlib.Path) -> dict[str, str]:
   """Return the checksums in the description of a model, which is verified."""
   fix = "push it again"
   try:
-    about = disk.read_json(about_path, fix)
-    about = recipes.check_seal(about_path, about, fix)
+    about = recipes.read_sealed(about_path, fix)
     codec = about.get("config", {}).get("codec_checksum")
     stated = {MODEL: about.get("checksum"), CODEC: codec}
     for value in stated.values():

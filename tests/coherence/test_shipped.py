@@ -14,7 +14,7 @@ from stemgen_jax.data.sources import band
 def test_weights_are_small_and_state_their_settings():
   assert paths.COHERENCE.stat().st_size <= 2e6
   about = json.loads(paths.COHERENCE.with_suffix(".json").read_text())
-  assert about["sha256"] == disk.checksum(paths.COHERENCE)
+  assert about["checksum"] == disk.checksum(paths.COHERENCE)
   assert about["metadata"]["training"]["seed"] == 11
 
 

@@ -30,7 +30,7 @@ def read_key(path: pathlib.Path) -> dict[str, Any]:
       "that the page was made with"
     )
   fix = "make the page again, with another --out"
-  key = recipes.check_seal(path, disk.read_json(path, fix), fix)
+  key = recipes.read_sealed(path, fix)
   if not {"test", "trials", "kinds"} <= key.keys():
     raise ValueError(f"{path} is not the key of a listening test: {fix}")
   return key
