@@ -41,7 +41,7 @@ class Steps:
 
   def take(self):
     if not self._free.is_set():
-      assert self._more.acquire(timeout=20)
+      assert self._more.acquire(timeout=60)
     self.taken += 1
 
 

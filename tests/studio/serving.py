@@ -11,7 +11,7 @@ from stemgen_jax.studio import Studio
 from stemgen_jax.studio.loading import Loading
 from stemgen_jax.studio.server import Server, listen, url_of
 
-PATIENCE = 30.0  # seconds
+PATIENCE = 60.0  # seconds
 
 
 class Client:

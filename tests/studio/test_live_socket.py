@@ -44,7 +44,7 @@ class Player:
 
   def _receive(self, kind) -> Any:
     while True:
-      message = self._socket.recv(timeout=20)
+      message = self._socket.recv(timeout=60)
       if isinstance(message, bytes):
         assert kind == "samples"
         return message
