@@ -157,10 +157,9 @@ def _download(
   except OSError as error:
     reason = str(error).partition("\n")[0]
     raise FileNotFoundError(
-      f"no weights of {name}, and no download ({reason[:160]})\n"
-      f"put {weights.file} ({weights.megabytes} MB, from {weights.url}) into"
-      f" {folder}, or give its path, as {name}:PATH\n"
-      f"its licence: {weights.licence}"
+      f"no weights of {name}, and no download ({reason[:160]}): put "
+      f"{weights.file} ({weights.megabytes} MB, from {weights.url}) into "
+      f"{folder}, or give its path, as {name}:PATH"
     ) from error
   _write_record(path, disk.checksum(path), revision)
   return path
