@@ -159,7 +159,8 @@ def _download(
     raise FileNotFoundError(
       f"no weights of {name}, and no download ({reason[:160]}): put "
       f"{weights.file} ({weights.megabytes} MB, from {weights.url}) into "
-      f"{folder}, or give its path, as {name}:PATH"
+      f"{folder}, or give its path, as {name}:PATH; its licence: "
+      f"{weights.licence}"
     ) from error
   _write_record(path, disk.checksum(path), revision)
   return path

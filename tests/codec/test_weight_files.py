@@ -303,6 +303,7 @@ def test_the_error_has_instructions(cache, monkeypatch):
     "facebook/encodec_32khz/resolve/main/model.safetensors",
     str(cache / "encodec_32khz"),
     "encodec_32khz:PATH",
+    "CC BY-NC 4.0",
   ):
     assert part in message
 
