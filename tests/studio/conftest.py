@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pcm import PcmCodec
 from pcm_model import music, params, pcm_config, tiny
-from serving import serving
+from serving import PATIENCE, serving
 
 from stemgen_jax import StemGen, audio, sampling
 from stemgen_jax.session import Session
@@ -41,7 +41,7 @@ class Steps:
 
   def take(self):
     if not self._free.is_set():
-      assert self._more.acquire(timeout=60)
+      assert self._more.acquire(timeout=PATIENCE)
     self.taken += 1
 
 

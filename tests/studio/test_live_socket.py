@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pcm_model import music
-from serving import until
+from serving import PATIENCE, until
 from test_safety import FOREIGN
 from websockets.sync.client import connect
 
@@ -44,7 +44,7 @@ class Player:
 
   def _receive(self, kind) -> Any:
     while True:
-      message = self._socket.recv(timeout=60)
+      message = self._socket.recv(timeout=PATIENCE)
       if isinstance(message, bytes):
         assert kind == "samples"
         return message
