@@ -15,6 +15,7 @@ import numpy as np
 
 from stemgen_jax import disk
 from stemgen_jax.audio.spectrum import log_magnitudes
+from stemgen_jax.data.beats import Beats
 from stemgen_jax.data.crops import Crop
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.data.manifest import Manifest
@@ -46,6 +47,7 @@ def batches(
   gain_db: float = 0.0,
   augment: bool = False,
   scale_frames: int = 0,
+  beats: bool = False,
   threads: int = 2,
   prefetch: int = 4,
 ) -> grain.DatasetIterator:
@@ -71,22 +73,24 @@ def batches(
     augment: see `submix.Submix`.
     scale_frames: `ModelConfig.scale_frames`: crops begin with a segment, and
       `context` and `target` have the column of scale tokens.
+    beats: add the place in the bar of every frame, see `Beats.places`.
     threads: number of threads that read ahead.
     prefetch: number of batches that are read ahead.
 
   Returns:
     An iterator of dicts: `context` and `target` int32 [b, window, q] (with
     spectrum contexts, `context` float32 [b, window, bands]),
-    `category`, `genre`, `role` and `song` (a hash of its id) int32 [b],
-    with b = batch / shard_count; shard i has rows i * b to (i + 1) * b of the
+    `category`, `genre`, `role` and `song` (a hash of its id) int32 [b], with
+    `beats` also `place` int32 [b, window], with b = batch / shard_count; shard
+    i has rows i * b to (i + 1) * b of the
     global batch. Its `get_state()` counts global batches: a run resumes
     exactly, on any number of processes.
 
   Raises:
     FileNotFoundError: no finished data set in a folder.
     ValueError: unknown or empty split, a window longer than the records, a
-      batch that the shards cannot share, data sets of different codecs or
-      without spectra.
+      batch that the shards cannot share, data sets of different codecs,
+      without spectra or without beats.
   """
   if batch < 1 or batch % shard_count:
     raise ValueError(
@@ -101,7 +105,13 @@ def batches(
   parts: list[_Part] = []
   for folder in mixture.folders:
     records = _open(folder, split, window)
-    crop = Crop(window, records.manifest.frame_rate, min_active, scale_frames)
+    crop = Crop(
+      window,
+      records.manifest.frame_rate,
+      min_active,
+      scale_frames,
+      Beats.load(folder) if beats else None,
+    )
     if contexts == "codes":
       parts.append(_Pairs(records, crop))
     else:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from stemgen_jax.categories import ROLES
+from stemgen_jax.data.beats import Beats
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +27,14 @@ class Crop:
       together.
     segment_frames: frames per segment of the codec; if not 0, crops begin with
       a segment, so that they can be decoded, and include the scales.
+    beats: beats of the songs; None for examples without `place`.
   """
 
   window: int
   frame_rate: float
   min_active: float
   segment_frames: int = 0
+  beats: Beats | None = None
 
   def __call__(self, record: dict[str, Any], u: float) -> dict[str, Any]:
     """Crop a record.
@@ -56,7 +59,21 @@ class Crop:
       segments = slice(start // step, -(-stop // step))
       for name in ("context_scales", "target_scales"):
         example[name] = record[name][segments]
-    return example
+    return example | self.places(record, start)
+
+  def places(self, record: dict[str, Any], first: int) -> dict[str, Any]:
+    """Return `place`, int32 [window], of a crop; {} without beats.
+
+    Args:
+      record: a record of pairs or of stems.
+      first: first frame of the crop.
+    """
+    if self.beats is None:
+      return {}
+    frames = first + np.arange(self.window)
+    # The middle of a frame.
+    seconds = record["start"] + (frames + 0.5) / self.frame_rate
+    return {"place": self.beats.places(record["song_id"].decode(), seconds)}
 
   def first_frame(self, record: dict[str, Any], u: float) -> int:
     """Return the first frame of the crop of a record, see `__call__`."""

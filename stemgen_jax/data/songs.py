@@ -72,7 +72,8 @@ class Song:
     stems: usable stems; a song without any is left out.
     problems: problems found while the song was listed.
     seconds: length, if it is known without reading audio.
-    score: returns the score, if the source has one: a `midi.Score`.
+    score: returns the score, if the source has one: a `midi.Score` or a
+      `band.Score`.
     mixture: file of the published mixture, if the stems should sum to it.
   """
 

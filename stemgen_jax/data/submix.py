@@ -77,6 +77,7 @@ class Submix:
       "genre": record["genre"],
       "role": record["role"][target],
       "song": zlib.crc32(record["song_id"]) >> 1,
+      **self.crop.places(record, first),
     }
 
   def _choose(

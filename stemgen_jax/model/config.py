@@ -14,6 +14,12 @@ CONDITION_SIZES: dict[str, int] = {
 SPECTRUM_BANDS = 108
 """Bands of `audio.spectrum`, which this room does not import."""
 
+BEAT_PARTS = 8
+"""Equal parts of a beat, each of them a place in the bar."""
+
+BAR_BEATS = 8
+"""Beats of a bar that have places; those of longer bars have none."""
+
 SCALE_TOKENS = 64
 """Tokens of a segment's scale, see `model.scales`."""
 
@@ -61,6 +67,9 @@ class ModelConfig:
       scales of segments of a `codec.ScaledCodec` (150 of `encodec_48khz`); with
       0, scales are derived from the context.
     conditions: names of the conditions, keys of `CONDITION_SIZES`.
+    beats: whether a second head predicts the place in the bar of each frame,
+      which training adds to the loss (`beat_weight`): small models of music in
+      many tempi then find the beat. Generation does not use it.
     qk_norm: RMSNorm on the queries and keys of each head.
     rope_base: base of the rotary embedding's wavelengths, in frames.
     norm_epsilon: epsilon of the RMSNorms.
@@ -88,6 +97,7 @@ class ModelConfig:
   future: bool = False
   scale_frames: int = 0
   conditions: tuple[str, ...] = ("category",)
+  beats: bool = False
   qk_norm: bool = False
   rope_base: float = 10000.0
   norm_epsilon: float = 1e-6

@@ -5,6 +5,8 @@ from typing import Any
 from jaxtyping import Array, Float, Int
 
 from stemgen_jax.model.config import (
+  BAR_BEATS,
+  BEAT_PARTS,
   CONDITION_SIZES,
   SCALE_TOKENS,
   SPECTRUM_BANDS,
@@ -56,6 +58,8 @@ def param_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
   if config.scale_frames:
     shapes["embedding/scales"] = (SCALE_TOKENS + 1, half)
     shapes["scale_head/kernel"] = (d, SCALE_TOKENS)
+  if config.beats:
+    shapes["beat_head"] = (d, BAR_BEATS * BEAT_PARTS)
   for name in config.conditions:
     rows = CONDITION_SIZES[name] + 1
     shapes[f"embedding/conditions/{name}"] = (rows, half)

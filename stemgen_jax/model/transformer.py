@@ -15,7 +15,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from stemgen_jax.model.attention import attend
-from stemgen_jax.model.config import ModelConfig
+from stemgen_jax.model.config import BAR_BEATS, BEAT_PARTS, ModelConfig
 from stemgen_jax.model.embedding import ChannelEmbedding
 from stemgen_jax.model.products import mixed, product, resolve_dtype
 from stemgen_jax.model.projection import Projection
@@ -155,6 +155,13 @@ class Transformer(nnx.Module):
     # Drawn last, as the parameters of the embedding.
     if config.scale_frames:
       self.scale_head = ScaleHead(config, rngs=rngs)
+    if config.beats:
+      beat_head = jax.random.normal(
+        rngs.params(),
+        (d, BAR_BEATS * BEAT_PARTS),
+        out_sharding=spec("embed", None),
+      )
+      self.beat_head = nnx.Param(0.1 * d**-0.5 * beat_head)
 
   def __call__(
     self,
@@ -193,11 +200,7 @@ class Transformer(nnx.Module):
       context_frames=context_frames,
       valid=valid,
     )
-    level = jnp.asarray(level)
-    if not self.config.scale_frames:
-      return self._logits(x, level)
-    logits = self._logits(x, jnp.maximum(level, 0))
-    return self.scale_head(x, logits, level, valid)
+    return self.logits(x, level, valid)
 
   def hidden(
     self,
@@ -248,6 +251,28 @@ class Transformer(nnx.Module):
     else:
       x, _ = jax.lax.scan(body, x, blocks)
     return self.norm(x).astype(activation_dtype(self.config))
+
+  def logits(
+    self,
+    x: Float[Array, "b t d"],
+    level: Int[Array, " b"] | Int[Array, ""] | int,
+    valid: Bool[Array, "b t"] | None = None,
+  ) -> Float[Array, "b t v"]:
+    """Compute the logits of `__call__` from those of `hidden`."""
+    level = jnp.asarray(level)
+    if not self.config.scale_frames:
+      return self._logits(x, level)
+    logits = self._logits(x, jnp.maximum(level, 0))
+    return self.scale_head(x, logits, level, valid)
+
+  def places(self, x: Float[Array, "b t d"]) -> Float[Array, "b t places"]:
+    """Compute the logits of each frame's place in the bar, with `beats`."""
+    return jnp.einsum(
+      "btd,dp->btp",
+      x.astype(jnp.float32),
+      self.beat_head[...],
+      out_sharding=spec("batch", None, None),
+    )
 
   def _logits(self, x: Array, level: Array) -> Float[Array, "b t v"]:
     head = self.head[...].astype(x.dtype)
@@ -319,6 +344,29 @@ def apply(
     context_frames=context_frames,
     valid=valid,
   )
+
+
+def apply_with_places(
+  config: ModelConfig,
+  params: Params,
+  context: Context,
+  target: Codes,
+  conditions: dict[str, Int[Array, " b"]],
+  level: Int[Array, " b"] | Int[Array, ""] | int,
+  *,
+  drop_context: Bool[Array, " b"] | None = None,
+  context_frames: Int[Array, " b"] | None = None,
+) -> tuple[Float[Array, "b t v"], Float[Array, "b t places"]]:
+  """Return the logits of `apply`, and those of the places in the bar."""
+  model = _model(config, params)
+  hidden = model.hidden(
+    context,
+    target,
+    conditions,
+    drop_context=drop_context,
+    context_frames=context_frames,
+  )
+  return model.logits(hidden, level), model.places(hidden)
 
 
 def apply_hidden(

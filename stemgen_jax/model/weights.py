@@ -168,6 +168,15 @@ def with_conditions(weights: Weights, conditions: tuple[str, ...]) -> Weights:
   return dataclasses.replace(weights, config=config, params=params)
 
 
+def with_beats(weights: Weights, beats: bool) -> Weights:
+  """Return weights with or without `ModelConfig.beats`; a new head is zero."""
+  config = dataclasses.replace(weights.config, beats=beats)
+  params = {x: y for x, y in weights.params.items() if x != "beat_head"}
+  if beats:
+    params["beat_head"] = jnp.zeros(param_shapes(config)["beat_head"])
+  return dataclasses.replace(weights, config=config, params=params)
+
+
 def _flatten(params: Params) -> dict[str, Any]:
   leaves, _ = jax.tree_util.tree_flatten_with_path(params)
   keystr = functools.partial(jax.tree_util.keystr, simple=True, separator="/")

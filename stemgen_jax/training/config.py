@@ -166,6 +166,8 @@ class TrainConfig:
     submix_gain_db: largest random change of a stem in a spectrum context, dB.
     augment: change spectrum contexts at random, as equalizers, noise, rooms and
       gaps do; see `data.augment`.
+    beat_weight: weight of the loss of places in the bar, with `model.beats`, in
+      nats per frame. Frames of songs without beats do not count.
     ema_decay: decay of the averaged parameters, which are the ones exported.
     mesh_data: devices along the mesh's data axis; 0 for all.
     mesh_model: devices along its model axis.
@@ -203,6 +205,7 @@ class TrainConfig:
   category_power: float = 1.0
   submix_gain_db: float = 6.0
   augment: bool = True
+  beat_weight: float = 0.3
   ema_decay: float = 0.9999
   mesh_data: int = 0
   mesh_model: int = 1
@@ -250,6 +253,7 @@ class TrainConfig:
     _check(self, "", shares, lambda x: 0 <= x < 1, "a number in [0, 1)")
     power = ("category_power",)
     _check(self, "", power, lambda x: 0 <= x <= 1, "a number in [0, 1]")
+    _check(self, "", ("beat_weight",), lambda x: x > 0, "more than 0")
     gain = ("submix_gain_db",)
     _check(self, "", gain, lambda x: 0 <= x <= 40, "0 to 40 dB")
     for name in ("heads", "mlp"):

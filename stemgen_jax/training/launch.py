@@ -73,6 +73,7 @@ def train(
       "window": config.model.window,
       "contexts": config.model.context,
       "scale_frames": config.model.scale_frames,
+      "beats": config.model.beats,
       "shard_index": jax.process_index(),
       "shard_count": jax.process_count(),
     }

@@ -14,6 +14,8 @@ from stemgen_jax.disk import read_log as read_log
 
 # Groups of the sums of `step.score`: active levels, and bins of mask ratios.
 _GROUPS = ("level", "ratio")
+# Beginnings of the names of other sums.
+_SUMS = ("scale", "listening", "place")
 
 
 def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -26,7 +28,9 @@ def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
     Means of the scalars; `loss_per_level` (nats per masked token) and
     `accuracy_per_level`, None where no token was masked; the same `_per_ratio`
     for `masking.RATIO_BINS`; `accuracy` over all masked tokens; `scale_loss`
-    and `scale_accuracy` of scale tokens, which these leave out. Of validation
+    and `scale_accuracy` of scale tokens, which these leave out; `beat_loss`,
+    nats per frame, and `beat_accuracy` and `bar_accuracy`, shares of the frames
+    whose part of the beat and whose place in the bar are right. Of validation
     also `all_masked_true` and `all_masked_shuffled`, nats per frame at level 0
     with all frames masked, under the true and a shuffled context, and their
     difference `listening_gain`.
@@ -41,7 +45,7 @@ def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
   figures: dict[str, Any] = {
     name: float(x / len(fetched))
     for name, x in total.items()
-    if name.partition("_")[0] not in (*_GROUPS, "scale", "listening")
+    if name.partition("_")[0] not in (*_GROUPS, *_SUMS)
   }
   for group in _GROUPS:
     # [q] or [5]; a bin may be empty, as small mask ratios are rare.
@@ -60,6 +64,12 @@ def summarize(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
     figures["scale_loss"] = round(total["scale_loss"].item() / scales, 5)
     correct = total["scale_correct"].item()
     figures["scale_accuracy"] = round(correct / scales, 5)
+  if (frames := float(total.get("place_frames", 0))) > 0:
+    figures |= {
+      "beat_loss": round(float(total["place_loss"]) / frames, 5),
+      "beat_accuracy": round(float(total["place_parts"]) / frames, 5),
+      "bar_accuracy": round(float(total["place_correct"]) / frames, 5),
+    }
   if "listening_tokens" in total:
     frames = total["listening_tokens"]
     true = float(total["listening_true"] / frames)

@@ -255,6 +255,12 @@ def _sentence(figures: dict[str, Any]) -> str:
       f"scales: loss {figures['scale_loss']:.3f}, accuracy "
       f"{figures['scale_accuracy']:.3f}; "
     )
+  beats = ""
+  if "beat_accuracy" in figures:
+    beats = (
+      f"; accuracy of beats {figures['beat_accuracy']:.3f}, of bars "
+      f"{figures['bar_accuracy']:.3f}"
+    )
   replay = ""
   if "replay_accuracy" in figures:
     losses_there = figures["replay_loss_per_level"]
@@ -266,5 +272,5 @@ def _sentence(figures: dict[str, Any]) -> str:
     f"loss per level {losses}, accuracy {accuracies}; {scales}all masked: true "
     f"context {figures['all_masked_true']:.3f}, shuffled "
     f"{figures['all_masked_shuffled']:.3f}, "
-    f"gain {figures['listening_gain']:.3f} nats{replay}"
+    f"gain {figures['listening_gain']:.3f} nats{beats}{replay}"
   )

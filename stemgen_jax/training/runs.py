@@ -7,7 +7,7 @@ from typing import Any
 
 from stemgen_jax import paths
 from stemgen_jax.model import ModelConfig, Weights, load_weights
-from stemgen_jax.model.weights import with_conditions
+from stemgen_jax.model.weights import with_beats, with_conditions
 from stemgen_jax.training import metrics
 from stemgen_jax.training.checkpoint import About, Checkpoints, state_like
 from stemgen_jax.training.history import validations
@@ -53,8 +53,8 @@ def load_start(path: str | os.PathLike, config: ModelConfig) -> Weights:
 
   Raises:
     FileNotFoundError: weights not found.
-    ValueError: they are corrupt, or of another codec or shape. Conditions that
-      the weights lack are added, see `with_conditions`.
+    ValueError: they are corrupt, or of another codec or shape. Conditions and
+      a head of beats that the weights lack are added, see `with_conditions`.
   """
   weights = load_run(path) if paths.is_run(path) else load_weights(path)
   try:
@@ -63,6 +63,8 @@ def load_start(path: str | os.PathLike, config: ModelConfig) -> Weights:
     raise ValueError(f"--start={path}: {error}") from error
   if set(weights.config.conditions) < set(config.conditions):
     weights = with_conditions(weights, config.conditions)
+  if weights.config.beats != config.beats:
+    weights = with_beats(weights, config.beats)
   theirs, ours = (dataclasses.asdict(x) for x in (weights.config, config))
   different = [
     name

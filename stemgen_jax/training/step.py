@@ -11,14 +11,19 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from stemgen_jax.model.config import CONDITION_SIZES, SCALES
+from stemgen_jax.model.config import BEAT_PARTS, CONDITION_SIZES, SCALES
 from stemgen_jax.model.sharding import (
   on_copies,
   own_rows,
   spec,
   sum_over_copies,
 )
-from stemgen_jax.model.transformer import Params, apply, init_params
+from stemgen_jax.model.transformer import (
+  Params,
+  apply,
+  apply_with_places,
+  init_params,
+)
 from stemgen_jax.training.config import TrainConfig
 from stemgen_jax.training.masking import (
   RATIO_BINS,
@@ -129,6 +134,36 @@ def score(
   return sums
 
 
+def score_places(
+  logits: Float[Array, "b t places"], place: Int[Array, "b t"]
+) -> Metrics:
+  """Sum loss and hits over the frames whose place in the bar is known.
+
+  Args:
+    logits: scores of the places.
+    place: places of the frames, negative where they are unknown.
+
+  Returns:
+    `place_loss` in nats; `place_correct`, frames whose place is right, and
+    `place_parts`, those whose part of the beat is, whatever the beat;
+    `place_frames`, the number of frames that count.
+  """
+  known = place >= 0
+  beats = logits.shape[-1] // BEAT_PARTS
+  share = jax.nn.softmax(logits).reshape(*place.shape, beats, BEAT_PARTS)
+  part = share.sum(2).argmax(-1)  # [b, t]
+  each = {
+    "loss": cross_entropy(logits, place),
+    "correct": logits.argmax(-1) == place,
+    "parts": part == place % BEAT_PARTS,
+    "frames": jnp.ones_like(place),
+  }
+  return {
+    f"place_{name}": jnp.where(known, x, 0).sum().astype(jnp.float32)
+    for name, x in each.items()
+  }
+
+
 def _drop(key: Array, batch: int, share: float) -> Bool[Array, " b"]:
   return jax.random.bernoulli(key, share, (batch,), out_sharding=spec("batch"))
 
@@ -181,6 +216,8 @@ def views(config: TrainConfig, batch: Batch, key: Array) -> dict[str, Any]:
     },
     "drop_context": _drop(k_context, b, config.context_drop),
   }
+  if model.beats:
+    view["place"] = batch["place"]
   # From keys of their own: without them all other draws are as before.
   if config.joint_drop:
     both = _drop(jax.random.fold_in(key, _JOINT), b, config.joint_drop)
@@ -223,23 +260,26 @@ def make_gradient(
 ) -> Callable[[Params, dict[str, Any]], tuple[tuple[Array, Metrics], Params]]:
   """Return `(params, views) -> ((loss, sums), gradients)`.
 
-  The loss is the mean over the masked tokens of all passes, in nats; passes
-  run one after another.
+  The loss is the mean over the masked tokens of all passes, in nats, and with
+  `model.beats` that of the places in the bar by its weight; passes run one
+  after another.
   """
 
   def loss_of(
-    params: Params, view: dict[str, Any], tokens: Array
+    params: Params, view: dict[str, Any], tokens: Array, frames: Array
   ) -> tuple[Array, Metrics]:
-    logits = apply(
-      config.model,
-      params,
-      view["context"],
-      view["masked_target"],
-      view["conditions"],
-      view["level"],
-      drop_context=view["drop_context"],
-      context_frames=view.get("context_frames"),
-    )
+    inputs = (view["context"], view["masked_target"], view["conditions"])
+    known = {
+      "drop_context": view["drop_context"],
+      "context_frames": view.get("context_frames"),
+    }
+    level, model = view["level"], config.model
+    places: Metrics = {}
+    if model.beats:
+      logits, bar = apply_with_places(model, params, *inputs, level, **known)
+      places = score_places(bar, view["place"])
+    else:
+      logits = apply(model, params, *inputs, level, **known)
     sums = score(
       logits,
       view["target"],
@@ -252,23 +292,30 @@ def make_gradient(
       # A scale counts as often as it has frames.
       loss = loss + sums["scale_loss"].sum()
     # By the tokens of all passes: gradients add up to that of the whole batch.
-    return loss / tokens, sums
+    loss = loss / tokens
+    if places:
+      loss = loss + config.beat_weight * places["place_loss"] / frames
+    return loss, sums | places
 
   one = jax.value_and_grad(loss_of, has_aux=True)
 
   def gradient(params: Params, passes: dict[str, Any]) -> Any:
     tokens = passes["masked"].sum().astype(jnp.float32)
+    frames = jnp.ones(())
+    if config.model.beats:  # A batch may have none.
+      frames = jnp.maximum((passes["place"] >= 0).sum(), 1).astype(jnp.float32)
     passes = own_rows(passes, axis=1)
     first = jax.tree.map(lambda x: x[0], passes)
     # Without a scan, which would hold a second copy of the gradients.
     if len(passes["masked"]) == 1:
-      return one(params, first, tokens)
+      return one(params, first, tokens, frames)
     zeros = jax.tree.map(
-      jnp.zeros_like, jax.eval_shape(one, params, first, tokens)
+      jnp.zeros_like, jax.eval_shape(one, params, first, tokens, frames)
     )
 
     def add(total: Any, view: dict[str, Any]) -> tuple[Any, None]:
-      return jax.tree.map(jnp.add, total, one(params, view, tokens)), None
+      more = one(params, view, tokens, frames)
+      return jax.tree.map(jnp.add, total, more), None
 
     return jax.lax.scan(add, zeros, passes)[0]
 
@@ -332,6 +379,7 @@ def make_validation_step(
   `listening_true` and `listening_shuffled` are nats under the example's own
   context and under another's (see `batches.with_other_context`; without it that
   of the example half a batch away), summed over `listening_tokens` frames.
+  With `model.beats`, places in the bar are predicted under the true context.
   """
   model = config.model
 
@@ -375,6 +423,11 @@ def make_validation_step(
       )
       loss = cross_entropy(predict(params, own, given, hidden, 0), codes)
       sums[f"listening_{name}"] = (loss * weights[:, None]).sum()
+    if model.beats:
+      own, given, hidden = own_rows((batch, context, all_masked))
+      conditions = {name: own[name] for name in model.conditions}
+      _, places = apply_with_places(model, params, given, hidden, conditions, 0)
+      sums |= score_places(places, own["place"])
     sums = sum_over_copies(sums)
     sums["listening_tokens"] = t * counted.sum().astype(jnp.float32)
     return sums

@@ -7,6 +7,7 @@ packs these into ArrayRecord (`packing`). A prepared folder holds
     songs/ID.npz         the pairs of a song, kept so that a restart is cheap
     stem_codes/NAME/1.0.0/*.array_record     the records
     problems.csv         songs and stems that were left out, and why
+    beats.npz            beats of the songs, where the source knows them
     codebooks.npy, silence.npy, manifest.json     (see `manifest`)
 """
 
@@ -21,7 +22,7 @@ from typing import Any
 from stemgen_jax import disk, locks, recipes
 from stemgen_jax.codec import Codec, ScaledCodec
 from stemgen_jax.codec import device as device_lib
-from stemgen_jax.data import songs, stem_index
+from stemgen_jax.data import beats, songs, stem_index
 from stemgen_jax.data.manifest import RECIPE, Manifest, recipe_of
 from stemgen_jax.data.preparation import (
   encoding,
@@ -107,6 +108,8 @@ def prepare(
   with contextlib.suppress(FileNotFoundError):
     finished = Manifest.load(out)
     if _is_current(finished, listed, summaries, task):
+      if not (out / beats.FILE).is_file():  # of an earlier version
+        beats.Beats.of_songs(listed.songs).save(out)
       known = _reported(out, listed, summaries)
       if strict:
         problems_lib.refuse_left_out(known)
@@ -140,6 +143,7 @@ def prepare(
   if config.contexts == "spectrum":
     stems = _pack(out, packing.StemSpectra, name, codec, splits)
     segments = stem_index.write(out, stems, splits)
+  beats.Beats.of_songs(listed.songs).save(out)
   training = [summaries[song_id] for song_id in listed.splits["train"]]
   scaled = isinstance(codec, ScaledCodec)
   manifest = Manifest(

@@ -187,6 +187,8 @@ def batch_like(config: TrainConfig, mesh: Any) -> dict[str, Any]:
   codes = (config.batch, model.window, model.columns)
   shapes = {"context": codes, "target": codes}
   shapes |= {name: codes[:1] for name in model.conditions}
+  if model.beats:
+    shapes["place"] = codes[:2]
   like = {
     name: jax.ShapeDtypeStruct(shape, jnp.int32, sharding=rows)
     for name, shape in shapes.items()

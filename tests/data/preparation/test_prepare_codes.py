@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from tensorflow_datasets.core import shuffle
 from stemgen_jax import audio
 from stemgen_jax.audio import Audio
 from stemgen_jax.data import songs as songs_lib
+from stemgen_jax.data.beats import Beats
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.preparation import encoding, packing, pairs, song_codes
 from stemgen_jax.data.preparation import prepare as prepare_lib
@@ -219,6 +221,26 @@ def test_a_finished_data_set_stays_unchanged(prepared):
   at = (prepared / "manifest.json").stat().st_mtime_ns
   prepare(prepared)
   assert (prepared / "manifest.json").stat().st_mtime_ns == at
+
+
+def test_beats_of_scores_are_kept_and_added_to_sets_without_them(tmp_path):
+  class Scored(tiny.Sines):
+    def songs(self):
+      score = types.SimpleNamespace(
+        beats=(0.0, 0.5, 1.0, 1.5), downbeats=(0.0,)
+      )
+      for song in super().songs():
+        yield dataclasses.replace(song, score=lambda: score)
+
+  out = tmp_path / "codes"
+  prepare(out, Scored())
+  ids = [x for ids in Manifest.load(out).song_ids.values() for x in ids]
+  kept = (out / "beats.npz").read_bytes()
+  assert len(Beats.load(out)) == len(ids)
+  assert Beats.load(out).places(ids[0], np.array([0.6])) == [9]
+  (out / "beats.npz").unlink()
+  prepare(out, Scored())
+  assert (out / "beats.npz").read_bytes() == kept
 
 
 _SLOW = """

@@ -128,6 +128,7 @@ class Band:
         )
         for index, part in enumerate(score.parts)
       ),
+      score=functools.partial(self.score, number),
     )
 
   def songs(self) -> Iterator[songs.Song]:
