@@ -72,6 +72,7 @@ SMALLER = {
   "layer": "--steps=1",
   "live": "--steps=1 --overwrite",
   "prepare": "--pairs=2 --workers=0",
+  "transfer": "--weights=small.safetensors --pairs=2",
   "train": f"--config.steps=4 --config.batch=2 {_SMALL_MODEL} "
   "--config.validate_batches=1 --config.mesh_data=1",
   "export": "",

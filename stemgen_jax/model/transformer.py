@@ -19,6 +19,7 @@ from stemgen_jax.model.config import BAR_BEATS, BEAT_PARTS, ModelConfig
 from stemgen_jax.model.embedding import ChannelEmbedding
 from stemgen_jax.model.products import mixed, product, resolve_dtype
 from stemgen_jax.model.projection import Projection
+from stemgen_jax.model.rotation import Rotation, rotate, rotation
 from stemgen_jax.model.scale_head import ScaleHead
 from stemgen_jax.model.shapes import Codes, Context, Params
 from stemgen_jax.model.sharding import alone, in_copy, spec
@@ -37,28 +38,6 @@ def activation_dtype(config: ModelConfig) -> jnp.dtype:
   """Return the dtype of activations between products."""
   dtype = product_dtype(config)
   return jnp.dtype(jnp.float32) if mixed(dtype) else dtype
-
-
-Rotation = Float[Array, "2 1 t 1 half"]
-
-
-def rotation(frames: int, size: int, base: float) -> Rotation:
-  """Return cosine and sine of the angles of each frame, for heads of `size`."""
-  wavelengths = base ** -(jnp.arange(0, size, 2, dtype=jnp.float32) / size)
-  time = jnp.arange(frames, dtype=jnp.float32)
-  angle = time[None, :, None, None] * wavelengths[None, None, None]
-  return jnp.stack([jnp.cos(angle), jnp.sin(angle)])
-
-
-def rotate(
-  x: Float[Array, "b t n h"], turn: Rotation
-) -> Float[Array, "b t n h"]:
-  """Apply rotary position embedding (arXiv 2104.09864), halves as in LLaMA."""
-  cos, sin = turn
-  # In float32: bfloat16 has 8 bits for angles of up to a thousand frames.
-  a, b = jnp.split(x.astype(jnp.float32), 2, axis=-1)
-  turned = jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
-  return turned.astype(x.dtype)
 
 
 class Block(nnx.Module):
@@ -367,6 +346,13 @@ def apply_with_places(
     context_frames=context_frames,
   )
   return model.logits(hidden, level), model.places(hidden)
+
+
+def code_rows(
+  config: ModelConfig, params: Params
+) -> Float[Array, "q rows half"]:
+  """Return the embedding of every code of every level; MASK is the last."""
+  return _model(config, params).embedding.rows()
 
 
 def apply_hidden(

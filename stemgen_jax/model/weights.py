@@ -177,6 +177,15 @@ def with_beats(weights: Weights, beats: bool) -> Weights:
   return dataclasses.replace(weights, config=config, params=params)
 
 
+def with_future(weights: Weights) -> Weights:
+  """Return weights to which an unknown future is no context, at first."""
+  embedding = dict(weights.params["embedding"])
+  embedding["future"] = embedding["null_context"]
+  config = dataclasses.replace(weights.config, future=True)
+  params = weights.params | {"embedding": embedding}
+  return dataclasses.replace(weights, config=config, params=params)
+
+
 def _flatten(params: Params) -> dict[str, Any]:
   leaves, _ = jax.tree_util.tree_flatten_with_path(params)
   keystr = functools.partial(jax.tree_util.keystr, simple=True, separator="/")

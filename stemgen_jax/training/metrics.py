@@ -12,7 +12,7 @@ import numpy as np
 from stemgen_jax.disk import cut_log
 from stemgen_jax.disk import read_log as read_log
 
-# Groups of the sums of `step.score`: active levels, and bins of mask ratios.
+# Groups of the sums of `scores.score`: active levels, and bins of mask ratios.
 _GROUPS = ("level", "ratio")
 # Beginnings of the names of other sums.
 _SUMS = ("scale", "listening", "place")

@@ -7,7 +7,11 @@ from typing import Any
 
 from stemgen_jax import paths
 from stemgen_jax.model import ModelConfig, Weights, load_weights
-from stemgen_jax.model.weights import with_beats, with_conditions
+from stemgen_jax.model.weights import (
+  with_beats,
+  with_conditions,
+  with_future,
+)
 from stemgen_jax.training import metrics
 from stemgen_jax.training.checkpoint import About, Checkpoints, state_like
 from stemgen_jax.training.history import validations
@@ -40,6 +44,11 @@ def load_run(run: str | os.PathLike, step: str | int = "best") -> Weights:
   return Weights(config, state["ema"], _metadata(run, number, about))
 
 
+def load_any(path: str | os.PathLike) -> Weights:
+  """Load the weights of a run, of a file, or "demo"."""
+  return load_run(path) if paths.is_run(path) else load_weights(path)
+
+
 # Fields of the model that may differ from those its weights were trained with.
 _MAY_DIFFER = {"window", "attention", "remat", "dtype", "codec"}
 
@@ -53,10 +62,11 @@ def load_start(path: str | os.PathLike, config: ModelConfig) -> Weights:
 
   Raises:
     FileNotFoundError: weights not found.
-    ValueError: they are corrupt, or of another codec or shape. Conditions and
-      a head of beats that the weights lack are added, see `with_conditions`.
+    ValueError: they are corrupt, or of another codec or shape. What the weights
+      lack of conditions, head of beats and unknown future is added, see
+      `with_conditions`, `with_beats` and `with_future`.
   """
-  weights = load_run(path) if paths.is_run(path) else load_weights(path)
+  weights = load_any(path)
   try:
     weights.check_codec(config.codec, config.codec_checksum)
   except ValueError as error:
@@ -65,6 +75,8 @@ def load_start(path: str | os.PathLike, config: ModelConfig) -> Weights:
     weights = with_conditions(weights, config.conditions)
   if weights.config.beats != config.beats:
     weights = with_beats(weights, config.beats)
+  if config.future and not weights.config.future:
+    weights = with_future(weights)
   theirs, ours = (dataclasses.asdict(x) for x in (weights.config, config))
   different = [
     name

@@ -9,9 +9,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
-from stemgen_jax.model.config import BEAT_PARTS, CONDITION_SIZES, SCALES
+from stemgen_jax.model.config import CONDITION_SIZES, SCALES
 from stemgen_jax.model.sharding import (
   on_copies,
   own_rows,
@@ -25,21 +25,20 @@ from stemgen_jax.model.transformer import (
   init_params,
 )
 from stemgen_jax.training.config import TrainConfig
-from stemgen_jax.training.masking import (
-  RATIO_BINS,
-  column_levels,
-  mask_codes,
-  ratio_bin,
-  training_mask,
-)
+from stemgen_jax.training.masking import mask_codes, training_mask
 from stemgen_jax.training.optimizer import learning_rate, make_optimizer
+from stemgen_jax.training.scores import (
+  Metrics,
+  cross_entropy,
+  score,
+  score_places,
+)
 
 # Numbers of keys, far from those of `jax.random.split`.
 _JOINT, _LIVE = 0x5EED01, 0x5EED02
 
 State = dict[str, Any]
 Batch = dict[str, Array]
-Metrics = dict[str, Array]
 
 
 def init_state(
@@ -70,98 +69,6 @@ def init_state(
 
   # Placed as a step returns it; otherwise the second step recompiles.
   return on_copies(init)(key, codebooks)
-
-
-def cross_entropy(
-  logits: Float[Array, "b t v"], codes: Int[Array, "b t"]
-) -> Float[Array, "b t"]:
-  """Return nats per token."""
-  # A one-hot product: a gather is slower on CPU.
-  hit = (
-    jnp.arange(logits.shape[-1])[None, None] == codes[..., None]
-  )  # [b, t, v]
-  chosen = jnp.where(hit, logits, 0.0).sum(-1)  # [b, t]
-  return jax.nn.logsumexp(logits, axis=-1) - chosen
-
-
-def score(
-  logits: Float[Array, "b t v"],
-  target: Int[Array, "b t q"],
-  masked: Bool[Array, "b t"],
-  level: Int[Array, " b"],
-  scale_frames: int = 0,
-) -> Metrics:
-  """Sum loss and hits over the masked tokens of the active levels.
-
-  Args:
-    logits: scores of the codes of each example's active level.
-    target: codes to predict.
-    masked: frames masked at the active level.
-    level: active level of each example.
-    scale_frames: `ModelConfig.scale_frames`.
-
-  Returns:
-    `loss` in nats, `correct` and `tokens`, each per active level as
-    `level_...` [q] and per bin of mask ratios as `ratio_...` [5]; those of the
-    scales, which these leave out, as `scale_...` [1].
-  """
-  active = (
-    column_levels(target.shape[-1], scale_frames)[None] == level[:, None]
-  )  # [b, columns]
-  groups = {
-    "level": active,
-    "ratio": jnp.arange(len(RATIO_BINS))[None] == ratio_bin(masked)[:, None],
-  }
-  if scale_frames:
-    groups = {
-      "level": active[:, :SCALES],
-      "ratio": groups["ratio"] & (level != SCALES)[:, None],
-      "scale": active[:, SCALES:],
-    }
-  # The active level's codes, again without a gather.
-  codes = jnp.where(active[:, None, :], target, 0).sum(-1)  # [b, t]
-  per_frame = {
-    "loss": cross_entropy(logits, codes),
-    "correct": (logits.argmax(-1) == codes).astype(jnp.float32),
-    "tokens": jnp.ones_like(masked, jnp.float32),
-  }
-  sums = {}
-  for name, x in per_frame.items():
-    each = jnp.where(masked, x, 0.0).sum(-1)[:, None]  # [b, 1]
-    for group, member in groups.items():
-      # [b, group] to [group]
-      sums[f"{group}_{name}"] = jnp.where(member, each, 0.0).sum(0)
-  return sums
-
-
-def score_places(
-  logits: Float[Array, "b t places"], place: Int[Array, "b t"]
-) -> Metrics:
-  """Sum loss and hits over the frames whose place in the bar is known.
-
-  Args:
-    logits: scores of the places.
-    place: places of the frames, negative where they are unknown.
-
-  Returns:
-    `place_loss` in nats; `place_correct`, frames whose place is right, and
-    `place_parts`, those whose part of the beat is, whatever the beat;
-    `place_frames`, the number of frames that count.
-  """
-  known = place >= 0
-  beats = logits.shape[-1] // BEAT_PARTS
-  share = jax.nn.softmax(logits).reshape(*place.shape, beats, BEAT_PARTS)
-  part = share.sum(2).argmax(-1)  # [b, t]
-  each = {
-    "loss": cross_entropy(logits, place),
-    "correct": logits.argmax(-1) == place,
-    "parts": part == place % BEAT_PARTS,
-    "frames": jnp.ones_like(place),
-  }
-  return {
-    f"place_{name}": jnp.where(known, x, 0).sum().astype(jnp.float32)
-    for name, x in each.items()
-  }
 
 
 def _drop(key: Array, batch: int, share: float) -> Bool[Array, " b"]:

@@ -8,7 +8,7 @@ import torch_transformer
 from flax.traverse_util import flatten_dict
 
 from stemgen_jax import model
-from stemgen_jax.training import step
+from stemgen_jax.training import scores
 
 
 @pytest.mark.parametrize("embedding", ["table", "codebook"])
@@ -55,7 +55,7 @@ def test_logits_and_gradients_agree_with_pytorch(embedding):
     def loss_of(params):
       logits = model.apply(config, params, *inputs, drop_context=drop_context)
       arrays = (jax.numpy.asarray(x) for x in scored)
-      sums = step.score(logits, *arrays, scale_frames=0)
+      sums = scores.score(logits, *arrays, scale_frames=0)
       return sums["level_loss"].sum() / masked.sum(), logits
 
     return jax.value_and_grad(loss_of, has_aux=True)(params)

@@ -17,11 +17,11 @@ from stemgen_jax.training import runs
 from stemgen_jax.training.metrics import summarize
 from stemgen_jax.training.prefetch import place as placed
 from stemgen_jax.training.resolve import resolve
+from stemgen_jax.training.scores import score_places
 from stemgen_jax.training.step import (
   make_gradient,
   make_train_step,
   make_validation_step,
-  score_places,
   views,
 )
 
@@ -105,12 +105,15 @@ def test_beats_are_learned_and_reported():
   config = of_beats(beat_weight=1.0)
   step, check = make_train_step(config), make_validation_step(config)
   state, batches = fresh(config), Batches(config)
-  before = None
-  for number in range(120):
-    if not number % 119:
-      figures = summarize([check(state["params"], placed(next(batches)), KEY)])
-      before = before or figures
+
+  def figures_of(params):
+    return summarize([check(params, placed(next(batches)), KEY)])
+
+  before = figures_of(state["params"])
+  metrics = {}
+  for _ in range(120):
     state, metrics = step(state, placed(next(batches)), KEY)
+  figures = figures_of(state["params"])
   assert before["beat_accuracy"] < 0.4
   assert before["bar_accuracy"] < 0.3
   assert figures["bar_accuracy"] > 0.9

@@ -12,7 +12,8 @@ from stemgen_jax.model.sharding import make_mesh, place_batch
 from stemgen_jax.training.config import DropConfig, MaskConfig
 from stemgen_jax.training.masking import RATIO_BINS, training_mask
 from stemgen_jax.training.metrics import summarize
-from stemgen_jax.training.step import cross_entropy, make_gradient, score, views
+from stemgen_jax.training.scores import cross_entropy, score
+from stemgen_jax.training.step import make_gradient, views
 
 
 def test_cross_entropy_is_minus_the_log_probability():

@@ -185,7 +185,7 @@ def batch_like(config: TrainConfig, mesh: Any) -> dict[str, Any]:
   model = config.model
   rows = jax.NamedSharding(mesh, jax.P(sharding.RULES["batch"]))
   codes = (config.batch, model.window, model.columns)
-  shapes = {"context": codes, "target": codes}
+  shapes: dict[str, tuple[int, ...]] = {"context": codes, "target": codes}
   shapes |= {name: codes[:1] for name in model.conditions}
   if model.beats:
     shapes["place"] = codes[:2]
