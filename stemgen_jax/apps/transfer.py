@@ -1,8 +1,9 @@
 """Transfer weights to the codec of a data set, as a start for training.
 
-  stemgen-jax transfer --weights=demo --data=data/ear --out=start.safetensors
-  stemgen-jax train --config=configs/ear.py --data=data/ear \\
-    --start=start.safetensors --out=runs/ear
+  stemgen-jax transfer --weights=demo --data=data/full_band \\
+    --out=transferred.safetensors
+  stemgen-jax train --config=configs/full_band.py --data=data/full_band \\
+    --start=transferred.safetensors --out=runs/full_band
 
 A model reads and predicts the codes of one codec. This keeps its blocks, and
 fits the embeddings and heads of another codec's codes to those that it has, on
@@ -47,12 +48,12 @@ def main(argv: list[str]) -> None:
   """
   del argv
   source = required(FLAGS, "weights", "demo")
-  data = required(FLAGS, "data", "data/ear")
-  out = pathlib.Path(required(FLAGS, "out", "start.safetensors"))
+  data = required(FLAGS, "data", "data/full_band")
+  out = pathlib.Path(required(FLAGS, "out", "transferred.safetensors"))
   if _PAIRS.value < 1:
     raise ValueError(f"--pairs={_PAIRS.value}: expected at least 1")
   manifest = Manifest.load(data)
-  disk.check_writable(out, _OVERWRITE.value, (".safetensors",))
+  _check_writable(out)
 
   # After all checks of the flags: jax and torch take seconds to load.
   from stemgen_jax import model
@@ -84,7 +85,7 @@ def main(argv: list[str]) -> None:
   matched = transfer.matched_codes(records, ours, theirs, _PAIRS.value)
   transferred, explained = transfer.transfer(weights, manifest, *matched)
   with locks.only_writer(out):
-    disk.check_writable(out, _OVERWRITE.value, (".safetensors",))
+    _check_writable(out)  # another command may have ended since
     model.save_weights(
       out, transferred.config, transferred.params, transferred.metadata
     )
@@ -92,3 +93,8 @@ def main(argv: list[str]) -> None:
     f"wrote {out}: {100 * explained:.0f} % of the variance of the embeddings "
     f"explained; start a run with stemgen-jax train --start={out}"
   )
+
+
+def _check_writable(out: pathlib.Path) -> None:
+  for path in (out, out.with_suffix(".json")):
+    disk.check_writable(path, _OVERWRITE.value, (path.suffix,))

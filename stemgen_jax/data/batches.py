@@ -82,9 +82,8 @@ def batches(
     spectrum contexts, `context` float32 [b, window, bands]),
     `category`, `genre`, `role` and `song` (a hash of its id) int32 [b], with
     `beats` also `place` int32 [b, window], with b = batch / shard_count; shard
-    i has rows i * b to (i + 1) * b of the
-    global batch. Its `get_state()` counts global batches: a run resumes
-    exactly, on any number of processes.
+    i has rows i * b to (i + 1) * b of the global batch. Its `get_state()`
+    counts global batches: a run resumes exactly, on any number of processes.
 
   Raises:
     FileNotFoundError: no finished data set in a folder.

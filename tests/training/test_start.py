@@ -86,6 +86,7 @@ def test_weights_of_another_model_or_codec_are_refused(trained, tmp_path):
   config = resolve(tiny_config(start="nowhere"), fake_data())
   with pytest.raises(FileNotFoundError, match="no weights at nowhere"):
     trainer.train(config, fake_data(), FakeBatches(config), [], tmp_path / "c")
+  assert not list(tmp_path.iterdir())  # no folder of a run
 
 
 def test_added_conditions_leave_the_first_outputs_as_they_were(
