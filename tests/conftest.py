@@ -46,10 +46,12 @@ jaxtyping.install_import_hook(
   [
     f"stemgen_jax.{module}"
     for module in (
+      "data.beats",
       "generation.stem_audio",
       "model.attention",
       "model.embedding",
       "model.projection",
+      "model.rotation",
       "model.scale_head",
       "model.scales",
       "model.transformer",
@@ -72,7 +74,9 @@ jaxtyping.install_import_hook(
       "training.planning.dry_run",
       "training.planning.flops",
       "training.prefetch",
+      "training.scores",
       "training.step",
+      "training.transfer",
     )
   ],
   "typechecking.check",

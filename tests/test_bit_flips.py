@@ -24,6 +24,7 @@ from stemgen_jax.coherence import weights as coherence_weights
 from stemgen_jax.coherence.training import loop as coherence_loop
 from stemgen_jax.coherence.training.config import TrainingConfig
 from stemgen_jax.data import records
+from stemgen_jax.data.beats import Beats
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.data.preparation import pairs, prepare, song_codes
 from stemgen_jax.generation import codes_file
@@ -134,7 +135,7 @@ def read_take(folder):
 
 def prepare_set(folder):
   config = pairs.PairConfig(segment_seconds=4.0, pairs=2)
-  prepare.prepare(tiny.Sines(2, 0, 0), tiny.FrameEnergies, folder, config)
+  prepare.prepare(tiny.Scored(2, 0, 0), tiny.FrameEnergies, folder, config)
 
 
 def read_set(folder):
@@ -146,6 +147,10 @@ def read_set(folder):
 def read_songs(folder):
   files = sorted((folder / "songs").glob("*.npz"))
   return [vars(song_codes.SongCodes.load(file)) for file in files]
+
+
+def read_beats(folder):
+  return vars(Beats.load(folder))
 
 
 @functools.cache
@@ -201,6 +206,7 @@ KINDS = {
   "weights": (export, read_export, "*"),
   "codec": (export_codec, read_codec, "*"),
   "take": (save_take, read_take, "*.npz"),
+  "beats": (prepare_set, read_beats, "beats.npz"),
   "songs": (prepare_set, read_songs, "songs/*"),
   "records": (prepare_set, read_set, "stem_codes/**/*array_record*"),
   "manifest": (prepare_set, read_set, "*.[jn][sp][oy]*"),

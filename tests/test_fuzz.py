@@ -27,6 +27,7 @@ import trees
 
 from stemgen_jax import audio, disk
 from stemgen_jax.data import records
+from stemgen_jax.data.beats import Beats
 from stemgen_jax.data.manifest import Manifest
 from stemgen_jax.data.preparation import pairs, prepare, problems, song_codes
 from stemgen_jax.data.sources import moisesdb, slakh, stems_table
@@ -247,7 +248,7 @@ def test_readers_of_mutated_files(kind, tmp_path, request):
 def prepared(tmp_path_factory):
   out = tmp_path_factory.mktemp("prepared") / "codes"
   config = pairs.PairConfig(segment_seconds=4.0, pairs=2)
-  prepare.prepare(tiny.Sines(1, 0, 0), tiny.FrameEnergies, out, config)
+  prepare.prepare(tiny.Scored(1, 0, 0), tiny.FrameEnergies, out, config)
   # Mutations reach the readers behind the checksums.
   path = out / "manifest.json"
   fields = json.loads(path.read_text())
@@ -260,6 +261,7 @@ PATTERNS = (
   "**/*array_record*",
   "**/dataset_info.json",
   "**/features.json",
+  "beats.npz",
   "manifest.json",
   "songs/*",
 )
@@ -277,6 +279,7 @@ def attack_data_set(out: pathlib.Path, count: int) -> None:
       else:
         Manifest.load(out)
         list(records.Records(out, "train"))
+        Beats.load(out)
 
     content, rng = path.read_bytes(), np.random.default_rng(7)
     inputs = (mutated(content, rng) for _ in range(count))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import types
 from collections.abc import Iterator
 
 import numpy as np
@@ -53,6 +54,17 @@ class Sines:
           for i in range(self.stems)
         ),
       )
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored(Sines):
+  """The same songs with beats, at 120 beats per minute in 4/4."""
+
+  def songs(self) -> Iterator[songs.Song]:
+    beats = tuple(np.arange(0.0, self.seconds, 0.5))
+    score = types.SimpleNamespace(beats=beats, downbeats=beats[::4])
+    for song in super().songs():
+      yield dataclasses.replace(song, score=lambda: score)
 
 
 class FrameEnergies:

@@ -81,11 +81,11 @@ def main(argv: list[str]) -> None:
   )
   for codec in (ours, theirs):
     transfer.check_codec(codec)
-  records = Records(data, "train")
-  matched = transfer.matched_codes(records, ours, theirs, _PAIRS.value)
-  transferred, explained = transfer.transfer(weights, manifest, *matched)
   with locks.only_writer(out):
     _check_writable(out)  # another command may have ended since
+    records = Records(data, "train")
+    matched = transfer.matched_codes(records, ours, theirs, _PAIRS.value)
+    transferred, explained = transfer.transfer(weights, manifest, *matched)
     model.save_weights(
       out, transferred.config, transferred.params, transferred.metadata
     )
@@ -96,5 +96,6 @@ def main(argv: list[str]) -> None:
 
 
 def _check_writable(out: pathlib.Path) -> None:
-  for path in (out, out.with_suffix(".json")):
-    disk.check_writable(path, _OVERWRITE.value, (path.suffix,))
+  for suffix in (".safetensors", ".json"):
+    path = out if suffix == ".safetensors" else out.with_suffix(suffix)
+    disk.check_writable(path, _OVERWRITE.value, (suffix,))

@@ -65,10 +65,22 @@ class Beats:
         f"{again}, or give --config.model.beats=false"
       )
     arrays = disk.read_npz(path, f"delete it, and {again}", _ARRAYS)
-    ends = np.cumsum(arrays["count"])[:-1]
-    ids = [str(song) for song in arrays["song"]]
-    parts = (np.split(arrays[name], ends) for name in ("beat", "number"))
-    return cls(*(dict(zip(ids, part)) for part in parts))
+    corrupt = ValueError(f"{path} is corrupt: delete it, and {again}")
+    ids, count, beat, number = (arrays[name] for name in _ARRAYS)
+    if (
+      [x.dtype.kind for x in arrays.values()] != ["U", "i", "f", "i"]
+      or any(x.ndim != 1 for x in arrays.values())
+      or len(ids) != len(count)
+      or (count < 0).any()
+      or not count.sum() == len(beat) == len(number)
+      or not np.isfinite(beat).all()
+    ):
+      raise corrupt
+    ends = np.cumsum(count)[:-1]
+    beats, numbers = (np.split(x, ends) for x in (beat, number))
+    if any((np.diff(times) <= 0).any() for times in beats):
+      raise corrupt
+    return cls(dict(zip(ids.tolist(), beats)), dict(zip(ids.tolist(), numbers)))
 
   def save(self, data_dir: disk.Path) -> None:
     """Write the file of a prepared folder in one step."""

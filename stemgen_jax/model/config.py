@@ -18,7 +18,7 @@ BEAT_PARTS = 8
 """Equal parts of a beat, each of them a place in the bar."""
 
 BAR_BEATS = 8
-"""Beats of a bar that have places; those of longer bars have none."""
+"""Beats of a bar that have places; further ones have none."""
 
 SCALE_TOKENS = 64
 """Tokens of a segment's scale, see `model.scales`."""

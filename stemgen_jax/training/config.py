@@ -166,8 +166,9 @@ class TrainConfig:
     submix_gain_db: largest random change of a stem in a spectrum context, dB.
     augment: change spectrum contexts at random, as equalizers, noise, rooms and
       gaps do; see `data.augment`.
-    beat_weight: weight of the loss of places in the bar, with `model.beats`, in
-      nats per frame. Frames of songs without beats do not count.
+    beat_weight: weight of the loss of places in the bar, with `model.beats`,
+      in nats per frame; the logged loss includes it. Frames of songs without
+      beats do not count.
     ema_decay: decay of the averaged parameters, which are the ones exported.
     mesh_data: devices along the mesh's data axis; 0 for all.
     mesh_model: devices along its model axis.
@@ -183,8 +184,9 @@ class TrainConfig:
     overfit: train on one batch, without dropped conditions, as a check: the
       loss must approach 0.
     start: exported weights or folder of a run to start from; "" for a random
-      initialization. Conditions may be added: their rows start at zero, so that
-      the first outputs are those of the weights.
+      initialization. Conditions, `model.beats` and the unknown future of
+      `mask.live_share` may be added: the first outputs for whole contexts are
+      those of the weights.
     replay: share of every batch that is drawn from the data of --replay, which
       the weights of `start` were trained on, so that they are not forgotten.
   """

@@ -56,15 +56,16 @@ _MAY_DIFFER = {"window", "attention", "remat", "dtype", "codec"}
 def load_start(path: str | os.PathLike, config: ModelConfig) -> Weights:
   """Load initial weights for a run of this model.
 
+  What they lack of conditions, head of beats and unknown future is added, see
+  `with_conditions`, `with_beats` and `with_future`.
+
   Args:
     path: "demo", exported weights, or the folder of a run.
     config: shape of the model to train.
 
   Raises:
     FileNotFoundError: weights not found.
-    ValueError: they are corrupt, or of another codec or shape. What the weights
-      lack of conditions, head of beats and unknown future is added, see
-      `with_conditions`, `with_beats` and `with_future`.
+    ValueError: they are corrupt, or of another codec or shape.
   """
   weights = load_any(path)
   try:

@@ -236,7 +236,7 @@ def make_train_step(
 
   The state is donated. `key` is the key of the run. Metrics are the loss in
   nats, the norm of the gradients before clipping, the learning rate, and the
-  sums of `score`.
+  sums of `score` and `score_places`.
   """
   optimizer = make_optimizer(config.optimizer)
   rate = learning_rate(config.optimizer)

@@ -20,9 +20,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from stemgen_jax import disk, paths, progress, signals
+from stemgen_jax import disk, progress, signals
 from stemgen_jax.data.manifest import Manifest
-from stemgen_jax.model import Params, Weights, sharding
+from stemgen_jax.model import Params, sharding
 from stemgen_jax.model.attention import check_form
 from stemgen_jax.training import processes, runs, watchdog
 from stemgen_jax.training.checkpoint import About, Checkpoints, abstract
@@ -107,15 +107,12 @@ def train(
   check_form(config.model.attention)
   frozen = check_frozen(config)
   out = pathlib.Path(out)
-  # Before the folder is made: weights that cannot be used leave none.
-  begin = None
-  if config.start and not paths.is_run(out):
-    begin = runs.load_start(config.start, config.model)
   out.mkdir(parents=True, exist_ok=True)
   if config.overfit:
     batches = OneBatch(batches)
   with (
     contextlib.nullcontext() if mesh is None else jax.set_mesh(mesh),
+    _no_empty_folder(out),
     _saved_steps_in_errors(out),
     processes.stop_signals() as stop,
     watchdog.Watchdog(out, stop, stall_timeout) as watch,
@@ -126,9 +123,7 @@ def train(
     if restore_step is not None:
       _check_resumes(config, checkpoints.about(restore_step), summary or {})
       checkpoints.go_back(restore_step)
-    state = _initial_state(
-      config, data, batches, checkpoints, summary or {}, begin
-    )
+    state = _initial_state(config, data, batches, checkpoints, summary or {})
     if processes.is_first():
       disk.write_json(out / "config.json", dataclasses.asdict(config))
       for line in frozen:
@@ -186,6 +181,18 @@ class _Run:
 
 
 @contextlib.contextmanager
+def _no_empty_folder(out: pathlib.Path) -> Iterator[None]:
+  """Remove the folder of a run that fails before it has written anything."""
+  try:
+    yield
+  except Exception:
+    with contextlib.suppress(OSError):  # not empty
+      (out / "checkpoints").rmdir()
+      out.rmdir()
+    raise
+
+
+@contextlib.contextmanager
 def _saved_steps_in_errors(out: pathlib.Path) -> Iterator[None]:
   """Name the last checkpoint in the error of a full disk."""
   try:
@@ -215,7 +222,6 @@ def _initial_state(
   batches: Batches,
   checkpoints: Checkpoints,
   summary: dict[str, Any],
-  begin: Weights | None,
 ) -> State:
   """Return a new state, or the last saved one with `batches` repositioned."""
   init = functools.partial(init_state, config)
@@ -224,11 +230,9 @@ def _initial_state(
     return jax.jit(init)(key, data.codebooks)
   like = abstract(init, key, data.codebooks)
   if checkpoints.latest is None:
-    begin = begin or runs.load_start(config.start, config.model)
+    params = runs.load_start(config.start, config.model).params
     placed = jax.tree.map(
-      lambda x, leaf: jax.device_put(x, leaf.sharding),
-      begin.params,
-      like["params"],
+      lambda x, leaf: jax.device_put(x, leaf.sharding), params, like["params"]
     )
     return jax.jit(
       lambda key, books, params: (

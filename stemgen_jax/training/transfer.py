@@ -26,6 +26,7 @@ _PRIOR = 3.0
 _ROUNDS = 3
 
 Codes = Int[np.ndarray, "n q"]
+Others = Int[np.ndarray, "n p"]
 
 
 def check_codec(codec: Codec) -> None:
@@ -43,7 +44,7 @@ def matched_codes(
   other: Codec,
   count: int,
   seed: int = 0,
-) -> tuple[Codes, Codes]:
+) -> tuple[Codes, Others]:
   """Return codes of the same frames in two codecs.
 
   Records are decoded by their own codec, and encoded by the other one.
@@ -77,7 +78,7 @@ def matched_codes(
 
 
 def transfer(
-  weights: Weights, data: Manifest, ours: Codes, theirs: Codes
+  weights: Weights, data: Manifest, ours: Codes, theirs: Others
 ) -> tuple[Weights, float]:
   """Return weights that read and predict the codes of a data set.
 
@@ -103,9 +104,7 @@ def transfer(
     codes=data.codes,
     latent=data.codebooks.shape[-1],
   )
-  levels = range(config.levels)
-  # A level that the weights lack begins as their last one.
-  like = [min(level, weights.config.levels - 1) for level in levels]
+  levels, last = range(config.levels), weights.config.levels - 1
   new = jax.tree.map(np.array, init_params(config, jax.random.key(0)))
   embedding = new["embedding"]
   if config.embedding == "codebook":
@@ -119,23 +118,37 @@ def transfer(
   embedding["table"] = rows - projected
 
   old = jax.tree.map(np.asarray, weights.params)
-  heads = old["head"]  # [p, d, v]
+  heads, mask = old["head"], old["embedding"]["mask"]  # [p, d, v], [p, 1, e]
   head = np.stack(
     [
+      # A level that the weights lack begins as their last one.
       _means(ours[:, level], theirs[:, p], heads[p].T, config.codes).T
-      for level, p in zip(levels, like)
+      for level, p in ((level, min(level, last)) for level in levels)
     ]
   )
   kept = {x: y for x, y in old["embedding"].items() if x in embedding}
   of_codes = ("table", "codebooks", "projection")
   embedding |= {x: y for x, y in kept.items() if x not in of_codes}
-  embedding["mask"] = old["embedding"]["mask"][like]
+  # The sum over all levels, where decoding begins, stays as it was.
+  embedding["mask"] = np.zeros((config.levels, *mask.shape[1:]), np.float32)
+  for level, row in enumerate(mask):
+    embedding["mask"][min(level, config.levels - 1)] += row
   params = old | {"embedding": embedding, "head": head}
   params = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), params)
   explained = _explained(rows, ours, known, theirs)
-  metadata = weights.metadata | {
+  licences = ("license", "data_license")
+  metadata = {
+    **{x: y for x, y in weights.metadata.items() if x in licences},
+    "steps": 0,
     "codec": data.codec,
     "codec_checksum": data.checksum,
+    "categories": weights.metadata.get("categories", []),
+    "context_rms_db": data.context_rms_db,
+    "scale_ratio": data.scale_ratio,
+    "loudness": data.loudness,
+    "roles": data.roles,
+    "transferred_from": weights.config.codec,
+    "explained": round(explained, 4),
   }
   return Weights(config, params, metadata), explained
 
@@ -160,7 +173,7 @@ def _means(
 
 
 def _fit_rows(
-  ours: Codes, theirs: Codes, known: Float[np.ndarray, "p w e"], size: int
+  ours: Codes, theirs: Others, known: Float[np.ndarray, "p w e"], size: int
 ) -> Float[np.ndarray, "q v e"]:
   """Fit rows of our codes, so that sums over levels are those of theirs."""
   q, p = ours.shape[1], theirs.shape[1]
@@ -194,12 +207,12 @@ def _explained(
   rows: Float[np.ndarray, "q v e"],
   ours: Codes,
   known: Float[np.ndarray, "p w e"],
-  theirs: Codes,
+  theirs: Others,
 ) -> float:
   """Return the share of the variance of summed embeddings that a fit has."""
   step = max(1, len(ours) // 10_000)  # frames are enough
 
-  def sums(rows: np.ndarray, codes: Codes) -> np.ndarray:
+  def sums(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
     by_level = [x[c] for x, c in zip(rows, codes[::step].T)]
     return np.sum(by_level, axis=0)  # [n / step, e]
 

@@ -306,6 +306,7 @@ def test_importing_the_package_loads_neither_jax_nor_torch(studio):
     "train",
     "train_codec",
     "train_coherence",
+    "transfer",
     "vary",
   ],
 )

@@ -144,6 +144,7 @@ def test_errors_of_the_system_are_no_bugs(error, expected, monkeypatch, capsys):
     ("train_codec", "out"),
     ("train_codec", "export"),
     ("export", "out"),
+    ("transfer", "out"),
     ("evaluate", "out"),
     ("generate", "out"),
     ("generate", "mix"),

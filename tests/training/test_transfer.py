@@ -11,7 +11,14 @@ import tiny
 from fake_data import LATENT, Q, V, fake_data, tiny_config
 
 from stemgen_jax import __main__
-from stemgen_jax.model import Weights, apply, init_params, save_weights
+from stemgen_jax.data.manifest import Manifest
+from stemgen_jax.model import (
+  Weights,
+  apply,
+  init_params,
+  load_weights,
+  save_weights,
+)
 from stemgen_jax.training import runs, transfer
 from stemgen_jax.training.resolve import resolve
 
@@ -61,7 +68,8 @@ def test_renamed_codes_keep_their_meaning(weights):
   assert explained > 0.999
   assert (result.config.codec, result.config.codec_checksum) == ("other", "xyz")
   assert result.metadata["codec_checksum"] == "xyz"
-  assert result.metadata["steps"] == 3
+  assert result.metadata["transferred_from"] == "fake"
+  assert result.metadata["steps"] == 0
 
   context = rng.integers(0, V, (2, 8, Q))
   target = rng.integers(0, V, (2, 8, Q))
@@ -89,6 +97,12 @@ def test_codecs_may_have_other_levels_and_codes(weights, levels, codes):
   data = other_data(levels, codes)
   result, explained = transfer.transfer(weights, data, ours, theirs)
   assert 0.1 < explained < 0.9
+  # The sum over all levels, where decoding begins.
+  np.testing.assert_allclose(
+    result.params["embedding"]["mask"].sum(0),
+    weights.params["embedding"]["mask"].sum(0),
+    atol=1e-6,
+  )
   context = rng.integers(0, codes, (2, 8, levels))
   out = logits(result, (context, np.full_like(context, codes)), levels - 1)
   assert out.shape == (2, 8, codes)
@@ -150,12 +164,33 @@ def test_an_unknown_future_can_be_added_to_weights(weights, tmp_path):
   np.testing.assert_array_equal(unknown, dropped)
 
 
-def test_the_codec_of_the_weights_is_refused(tmp_path, capsys):
-  arguments = ["--weights=demo", f"--data={tmp_path}"]
-  out = tmp_path / "start.safetensors"
-  assert __main__.main(["transfer", *arguments, f"--out={out}"]) == 1
-  assert "holds no finished data set" in capsys.readouterr().err
-  assert (
-    __main__.main(["transfer", *arguments, f"--out={out}", "--pairs=0"]) == 1
+def refusal(capsys, *arguments):
+  """The line of error of `stemgen-jax transfer`."""
+  assert __main__.main(["transfer", *arguments]) == 1
+  return capsys.readouterr().err
+
+
+def test_refusals_come_before_any_work(weights, tmp_path, monkeypatch, capsys):
+  given = ["--weights=demo", f"--data={tmp_path}"]
+  out = f"--out={tmp_path / 'new.safetensors'}"
+  assert "holds no finished data set" in refusal(capsys, *given, out)
+  assert "expected at least 1" in refusal(capsys, *given, out, "--pairs=0")
+
+  demo = load_weights("demo").config
+  data = fake_data(codec="demo", checksum=demo.codec_checksum)
+  monkeypatch.setattr(Manifest, "load", staticmethod(lambda _: data))
+  expected = "its codec 'demo' is that of --weights=demo; expected another one"
+  assert expected in refusal(capsys, *given, out)
+  wrong = f"--out={tmp_path / 'new.npz'}"
+  assert "cannot write .npz; expected .safetensors" in refusal(
+    capsys, *given, wrong
   )
-  assert "--pairs=0: expected at least 1" in capsys.readouterr().err
+  config = dataclasses.replace(weights.config, context="spectrum")
+  params = init_params(config, jax.random.key(0))
+  save_weights(tmp_path / "of_spectra.safetensors", config, params, {})
+  given[0] = f"--weights={tmp_path / 'of_spectra.safetensors'}"
+  assert "expected weights that read codes alone" in refusal(
+    capsys, *given, out
+  )
+  existing = f"--out={tmp_path / 'of_spectra.safetensors'}"
+  assert "exists: choose another name" in refusal(capsys, *given, existing)

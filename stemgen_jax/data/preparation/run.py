@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from stemgen_jax import codec as codec_lib
 from stemgen_jax import locks, text_tables
-from stemgen_jax.data import batches, songs
+from stemgen_jax.data import batches, beats, songs
 from stemgen_jax.data.manifest import Manifest, recipe_of
 from stemgen_jax.data.preparation import (
   inspect_page,
@@ -130,7 +130,7 @@ def prepare(
     )
     _warn_of_splits(source, {x: len(ids) for x, ids in listed.splits.items()})
     return
-  before = Manifest.written(out)
+  before, had_beats = Manifest.written(out), (out / beats.FILE).is_file()
   with locks.only_writer(out, folder=True):
     manifest = prepare_lib.prepare(
       source,
@@ -153,7 +153,8 @@ def prepare(
   counts = {split: count["songs"] for split, count in manifest.counts.items()}
   _warn_of_splits(source, counts)
   is_new = Manifest.written(out) != before
-  print(f"wrote {out}" if is_new else f"{out} is finished: nothing to add")
+  added = "nothing to add" if had_beats else f"added only {beats.FILE}"
+  print(f"wrote {out}" if is_new else f"{out} is finished: {added}")
 
 
 def inspect(out: pathlib.Path, codec: str, codec_device: str) -> None:

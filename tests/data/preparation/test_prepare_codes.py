@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-import types
 from typing import Any
 
 import numpy as np
@@ -224,22 +223,14 @@ def test_a_finished_data_set_stays_unchanged(prepared):
 
 
 def test_beats_of_scores_are_kept_and_added_to_sets_without_them(tmp_path):
-  class Scored(tiny.Sines):
-    def songs(self):
-      score = types.SimpleNamespace(
-        beats=(0.0, 0.5, 1.0, 1.5), downbeats=(0.0,)
-      )
-      for song in super().songs():
-        yield dataclasses.replace(song, score=lambda: score)
-
   out = tmp_path / "codes"
-  prepare(out, Scored())
+  prepare(out, tiny.Scored())
   ids = [x for ids in Manifest.load(out).song_ids.values() for x in ids]
   kept = (out / "beats.npz").read_bytes()
   assert len(Beats.load(out)) == len(ids)
-  assert Beats.load(out).places(ids[0], np.array([0.6])) == [9]
+  assert Beats.load(out).places(ids[0], np.array([2.6])) == [9]
   (out / "beats.npz").unlink()
-  prepare(out, Scored())
+  prepare(out, tiny.Scored())
   assert (out / "beats.npz").read_bytes() == kept
 
 
