@@ -152,8 +152,9 @@ def test_changed_files_are_refused(server, files, file, change, message):
 
 def failing(capsys, *argv):
   assert __main__.main([*argv]) == 1
-  (line,) = capsys.readouterr().err.splitlines()
-  return line
+  lines = capsys.readouterr().err.splitlines()
+  assert len(lines) == 1, lines
+  return lines[0]
 
 
 def test_errors_are_one_line(server, export, files, tmp_path, capsys):
