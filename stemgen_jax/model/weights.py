@@ -178,7 +178,7 @@ def with_beats(weights: Weights, beats: bool) -> Weights:
 
 
 def with_future(weights: Weights) -> Weights:
-  """Return weights to which an unknown future is no context, at first."""
+  """Return weights with a row of an unknown future, the null context's."""
   embedding = dict(weights.params["embedding"])
   embedding["future"] = embedding["null_context"]
   config = dataclasses.replace(weights.config, future=True)

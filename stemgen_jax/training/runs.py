@@ -56,7 +56,7 @@ _MAY_DIFFER = {"window", "attention", "remat", "dtype", "codec"}
 def load_start(path: str | os.PathLike, config: ModelConfig) -> Weights:
   """Load initial weights for a run of this model.
 
-  What they lack of conditions, head of beats and unknown future is added, see
+  Missing conditions, head of beats and unknown future are added, see
   `with_conditions`, `with_beats` and `with_future`.
 
   Args:

@@ -5,6 +5,7 @@ from the codes that both codecs give the same audio.
 """
 
 import dataclasses
+import itertools
 from typing import Any
 
 import jax
@@ -188,16 +189,16 @@ def _fit_rows(
     )
     for level in range(q)
   ]
+  counts = [np.bincount(x, minlength=size)[:, None] for x in ours.T]
+  pairs = {
+    (level, x): _together(ours[:, level], size, ours[:, x], size)
+    for level, x in itertools.permutations(range(q), 2)
+  }
   rows = np.zeros((q, size, known.shape[2]), np.float32)
   for _ in range(_ROUNDS):
     for level in range(q):
-      count = np.bincount(ours[:, level], minlength=size)[:, None]
-      others = sum(
-        _together(ours[:, level], size, ours[:, x], size) @ rows[x]
-        for x in range(q)
-        if x != level
-      )
-      rows[level] = (wanted[level] - others) / (count + _PRIOR)
+      others = sum(pairs[level, x] @ rows[x] for x in range(q) if x != level)
+      rows[level] = (wanted[level] - others) / (counts[level] + _PRIOR)
   for level, mean in enumerate(means):
     rows[min(level, q - 1)] += mean
   return rows
