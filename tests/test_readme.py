@@ -109,7 +109,7 @@ def get_settings():
   fast = preset("fast")
   return {"fast": fast, "few": dataclasses.replace(fast, steps=(2, 1, 1, 1))}
 """
-SMALLER_BAND = "--songs=2 --valid_songs=1 --test_songs=2 --seconds=4"
+SMALLER_BAND = "--songs=2 --valid_songs=2 --test_songs=2 --seconds=4"
 # The published codecs need downloads, and the songs here last some seconds.
 SMALLER_FILES = "--codec=demo --segment_seconds=4"
 # Its untrained stand-in has segments of 150 frames, too.
