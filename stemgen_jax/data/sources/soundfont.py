@@ -6,6 +6,7 @@ Licences: tinysoundfont is MIT; TimGM6mb.sf2, the soundfont that pretty_midi
 (MIT) ships and the default here, is GPL-2. Neither is part of this package.
 """
 
+import contextlib
 import enum
 import functools
 import importlib.util
@@ -22,6 +23,12 @@ from stemgen_jax import categories
 INSTALL = (
   "pip install --no-deps -r launch/requirements-nodeps.txt && "
   "pip install -e '.[band]' -c launch/constraints.txt"
+)
+# Where the packages of Debian and of Fedora install soundfonts.
+_FOLDERS = (
+  "/usr/share/sounds/sf2",
+  "/usr/share/sounds/sf3",
+  "/usr/share/soundfonts",
 )
 _TAIL = 0.02  # seconds over which a cut-off song is faded
 _LOUDNESS = 0.28  # active RMS over a part's ceiling: a crest of 11 dB
@@ -65,15 +72,38 @@ def default_soundfont() -> str:
   return str(pathlib.Path(spec.submodule_search_locations[0]) / "TimGM6mb.sf2")
 
 
+def find(path: str) -> str:
+  """Return the path of a soundfont, which may be that of another machine.
+
+  Where there is no file, one of its name is looked up in the folder of
+  pretty_midi and in those where Linux distributions install soundfonts.
+
+  Raises:
+    FileNotFoundError: no such file anywhere.
+  """
+  if pathlib.Path(path).is_file():
+    return path
+  folders = [pathlib.Path(x) for x in _FOLDERS]
+  with contextlib.suppress(ImportError):
+    folders.insert(0, pathlib.Path(default_soundfont()).parent)
+  name = pathlib.Path(path).name
+  for folder in folders:
+    if (folder / name).is_file():
+      return str(folder / name)
+  raise FileNotFoundError(
+    f"no soundfont at {path}, and no {name} in "
+    f"{', '.join(str(x) for x in folders)}"
+  )
+
+
 def check(path: str) -> None:
-  """Check that a file exists and begins as a soundfont does.
+  """Check that a file is found and begins as a soundfont does.
 
   Raises:
     FileNotFoundError: no such file.
     ValueError: the file is something else.
   """
-  if not pathlib.Path(path).is_file():
-    raise FileNotFoundError(f"no soundfont at {path}")
+  path = find(path)
   with open(path, "rb") as file:
     head = file.read(12)
   if head[:4] != b"RIFF" or head[8:] != b"sfbk":
@@ -91,7 +121,7 @@ def synthesize(
   """Render one instrument in stereo; the same events give the same samples.
 
   Args:
-    path: .sf2 or .sf3 file.
+    path: .sf2 or .sf3 file, see `find`.
     program: General MIDI program from 0; for drums that of the kit, in whose
       place the standard kit is used if the soundfont has no such kit.
     is_drum: whether it is a drum kit.
@@ -201,8 +231,7 @@ def _load(path: str, sample_rate: int, thread: int):
     raise ImportError(
       f"rendering the band needs tinysoundfont; run: {INSTALL}"
     ) from error
-  if not pathlib.Path(path).is_file():
-    raise FileNotFoundError(f"no soundfont at {path}")
+  path = find(path)
   synth = tinysoundfont.Synth(samplerate=sample_rate)
   try:
     return synth, synth.sfload(path)
