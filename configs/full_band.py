@@ -12,7 +12,8 @@ Command:
 Hardware: two CPU cores.
 Wall time: 40 minutes for the data, and for training 8 hours (8000 steps at 3.5
   s), estimated from the first 1000 steps.
-Result: not finished so far; configs/README.md has the first 800 steps.
+Result: not finished so far; the weights `band` of the package are from its
+  first third, of which configs/README.md has the figures.
 
 4 layers x 256 as the demo weights, whose blocks it begins with, crops of 10 s.
 The place in the bar is a second target. A quarter of the examples has all

@@ -6,10 +6,11 @@ import pathlib
 
 HUB = "hf:"
 ASSETS = pathlib.Path(__file__).parent / "assets"
-DEMO_MODEL = ASSETS / "demo" / "model.safetensors"
-DEMO_CODEC = ASSETS / "demo" / "codec.safetensors"
-BAND_CODEC = ASSETS / "band" / "codec.safetensors"
-DEMO_HELDOUT = ASSETS / "demo" / "heldout.npz"
+SHIPPED = ("demo", "band")
+"""Names of the weights, each with a codec and held-out codes of its own."""
+MODELS = {name: ASSETS / name / "model.safetensors" for name in SHIPPED}
+CODECS = {name: ASSETS / name / "codec.safetensors" for name in SHIPPED}
+HELDOUT = {name: ASSETS / name / "heldout.npz" for name in SHIPPED}
 COHERENCE = ASSETS / "coherence" / "coherence.safetensors"
 LOOPS = ASSETS / "loops"
 PLANS = ASSETS / "plans"
@@ -58,13 +59,13 @@ def hub_endpoint() -> str:
 
 
 def weights_file(name: str) -> pathlib.Path:
-  """Return the .safetensors file of "demo" or of a path without its suffix.
+  """Return the .safetensors file of a name or of a path without its suffix.
 
   The name of a folder may contain a dot, as mine.v2; it is not a suffix. That
   of hf:OWNER/NAME@COMMIT is in the cache folder, see `web.hub.fetch`.
   """
-  if name == "demo":
-    return DEMO_MODEL
+  if name in MODELS:
+    return MODELS[name]
   if name.startswith(HUB):
     repository, _, commit = name.removeprefix(HUB).partition("@")
     return cache_folder() / "hub" / repository / commit / "model.safetensors"

@@ -195,7 +195,7 @@ def save_small_run(folder):
 
 
 def save_examples(folder):
-  shutil.copy(paths.DEMO_HELDOUT, folder)
+  shutil.copy(paths.HELDOUT["demo"], folder)
 
 
 def read_examples(folder):

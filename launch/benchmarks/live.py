@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stemgen_jax import audio, text_tables
+from stemgen_jax import audio, paths, text_tables
 from stemgen_jax import codec as codec_lib
 from stemgen_jax.audio import Audio
 from stemgen_jax.codec import process
@@ -26,7 +26,6 @@ from stemgen_jax.live.engine import Engine
 from stemgen_jax.live.grid import Grid
 from stemgen_jax.live.options import Options
 from stemgen_jax.live.request import Controls, Generated, Generator, Request
-from stemgen_jax.paths import LOOPS
 
 _BPM = 120.0  # of the loop
 _BAR = 4 * 60 / _BPM  # seconds
@@ -90,13 +89,13 @@ def run(arguments: argparse.Namespace) -> None:
     )
   codec = None
   stated = exported.read(arguments.weights).get("codec")
-  if stated in codec_lib.SHIPPED and process.is_useful("auto"):
+  if stated in paths.CODECS and process.is_useful("auto"):
     codec = codec_lib.load(stated, own_process=True)
   # After the codec's process, which cannot be forked with JAX's threads.
   from stemgen_jax import StemGen, sampling
   from stemgen_jax.live.continuation import Continuation
 
-  loop = audio.read(LOOPS / "drums.flac")
+  loop = audio.read(paths.LOOPS / "drums.flac")
   seconds = arguments.bars * _BAR
   generator = Continuation(
     StemGen.load(arguments.weights, codec=codec),

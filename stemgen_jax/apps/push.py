@@ -84,8 +84,9 @@ def main(argv: list[str]) -> None:
 
 def _codec_files(config: "ModelConfig") -> dict[str, str]:
   """Return the files of a codec of the model's own."""
-  own = config.codec_checksum != disk.checksum(paths.DEMO_CODEC)
-  if not own or config.codec in weight_files.PUBLISHED:
+  shipped = {disk.checksum(path) for path in paths.CODECS.values()}
+  known = config.codec_checksum in shipped
+  if known or config.codec in weight_files.PUBLISHED:
     return {}
   path = pathlib.Path(required(FLAGS, "codec", "codec.safetensors"))
   about = path.with_suffix(".json")

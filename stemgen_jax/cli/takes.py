@@ -36,7 +36,7 @@ from stemgen_jax.generation.request import (
   next_seed,
 )
 from stemgen_jax.generation.take import GenerationWarning, Take, TakeFiles
-from stemgen_jax.paths import is_run, weights_file
+from stemgen_jax.paths import SHIPPED, is_run, weights_file
 from stemgen_jax.web import hub
 
 if TYPE_CHECKING:
@@ -236,15 +236,16 @@ def check_weights(values: flags.FlagValues, *, download: bool = True) -> None:
   backends.check(values.codec_backend)
   if download and values.weights:
     values.weights = hub.fetch(values.weights)
-  codecs = (*codec_lib.SHIPPED, *weight_files.PUBLISHED)
-  for name, names in (("weights", ("demo",)), ("codec", codecs)):
+  codecs = (*SHIPPED, *weight_files.PUBLISHED)
+  for name, names in (("weights", SHIPPED), ("codec", codecs)):
     path = values[name].value or "demo"
     known = path.partition(":")[0] in names
     run = name == "weights" and is_run(path)
     file = weights_file(path) if name == "weights" else pathlib.Path(path)
     if not known and not run and not file.is_file():
       raise FileNotFoundError(
-        f"--{name}={path}: no such file; expected demo, or a .safetensors file"
+        f"--{name}={path}: no such file; expected {', '.join(SHIPPED)}, or a "
+        ".safetensors file"
       )
 
 

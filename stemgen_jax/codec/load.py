@@ -8,9 +8,6 @@ from stemgen_jax.codec import backends, config, process, weight_files
 from stemgen_jax.codec import device as device_lib
 from stemgen_jax.codec.protocol import Codec
 
-SHIPPED = {"demo": paths.DEMO_CODEC, "band": paths.BAND_CODEC}
-"""Codecs of the package by their names."""
-
 
 def load(
   name_or_path: str | os.PathLike[str] = "demo",
@@ -85,7 +82,7 @@ def shape_of(name_or_path: str) -> config.NetworkConfig:
 
 
 def _path_of(text: str) -> pathlib.Path:
-  path = SHIPPED.get(text, pathlib.Path(text))
+  path = paths.CODECS.get(text, pathlib.Path(text))
   if not path.is_file():
     raise FileNotFoundError(f"no codec weights at {path}")
   return path
@@ -93,7 +90,7 @@ def _path_of(text: str) -> pathlib.Path:
 
 def check_name(text: str) -> None:
   """Raise ValueError unless `text` can name a codec."""
-  names = [*SHIPPED, *weight_files.PUBLISHED]
+  names = [*paths.SHIPPED, *weight_files.PUBLISHED]
   known = text in names or text.partition(":")[0] in weight_files.PUBLISHED
   if known and text.endswith(":"):
     raise ValueError(f"codec {text!r}: the file after the colon is missing")

@@ -19,8 +19,8 @@ class Options:
   )
   weights: str = _flag(
     "demo",
-    "The model: demo, hf:OWNER/NAME, an exported .safetensors file, or the "
-    "folder of a run, at its best step.",
+    "The model: demo, band, hf:OWNER/NAME, an exported .safetensors file, or "
+    "the folder of a run, at its best step.",
   )
   codec: str | None = _flag(
     None,
@@ -37,8 +37,8 @@ class Options:
     "A prepared folder, of which --split is used; for listening and "
     "sound also an .npz of `stemgen-jax prepare --export_heldout`. Default: "
     "test songs of the source that the weights were trained on, for the demo "
-    "the band; for listening and sound the examples shipped with the demo "
-    "weights.",
+    "the band; for listening and sound the examples shipped with the weights "
+    "of the same codec.",
   )
   split: str = _flag(
     "test",

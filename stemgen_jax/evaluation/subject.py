@@ -82,11 +82,11 @@ class Subject:
     ):
       raise ValueError(
         f"--weights={weights} is a folder without checkpoints: expected demo, "
-        "exported weights (.safetensors) or the folder of a run"
+        "band, exported weights (.safetensors) or the folder of a run"
       )
 
   def coded_examples(self, config: model.ModelConfig, count: int) -> Examples:
-    """Return the first examples of --data or of the package, as codes.
+    """Return the first examples of --data, or of the package, as codes.
 
     Args:
       config: configuration of the model, whose window is the length of
@@ -114,4 +114,5 @@ class Subject:
         f"{data or 'the package'} are of test songs; give a prepared folder as "
         "--data"
       )
-    return Examples.load(data or paths.DEMO_HELDOUT).select(slice(count))
+    shipped = paths.HELDOUT.get(config.codec, paths.HELDOUT["demo"])
+    return Examples.load(data or shipped).select(slice(count))

@@ -64,10 +64,10 @@ class StemGen:
     `compilation.keep_programs`.
 
     Args:
-      weights: "demo"; the path of exported weights, with or without their
-        suffix .safetensors; "hf:OWNER/NAME@REVISION" on the Hugging Face Hub,
-        see `web.hub.fetch`; or the folder of a run, whose best checkpoint is
-        loaded.
+      weights: "demo" or "band"; the path of exported weights, with or without
+        their suffix .safetensors; "hf:OWNER/NAME@REVISION" on the Hugging Face
+        Hub, see `web.hub.fetch`; or the folder of a run, whose best checkpoint
+        is loaded.
       codec: the codec, or its name or path; by default the one that the model
         names.
       codec_device: "cpu", "cuda" or "cuda:N"; "auto" is a GPU if PyTorch finds
@@ -340,7 +340,7 @@ def _closing(
 
 
 def load_weights(name: str) -> model.Weights:
-  """Load "demo", exported weights, or the best checkpoint of a run."""
+  """Load shipped or exported weights, or the best checkpoint of a run."""
   if paths.is_run(name):
     # Exported weights, the usual case, need no Orbax.
     from stemgen_jax.training import runs

@@ -89,9 +89,9 @@ def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
   """Load exported weights as float32.
 
   Args:
-    name_or_path: "demo", the weights shipped with the package, or the path
-      of a .safetensors file with its .json next to it, with or without the
-      suffix.
+    name_or_path: "demo" or "band", which are shipped with the package, or
+      the path of a .safetensors file with its .json next to it, with or
+      without the suffix.
 
   Raises:
     FileNotFoundError: one of the two files is missing.
@@ -103,8 +103,8 @@ def load_weights(name_or_path: str | os.PathLike = "demo") -> Weights:
     if not file.is_file():
       raise FileNotFoundError(
         f"no weights at {name_or_path}: {file} not found; expected 'demo', "
-        "hf:OWNER/NAME, the folder of a run, or a .safetensors file with its "
-        ".json next to it, as `stemgen-jax export` writes them"
+        "'band', hf:OWNER/NAME, the folder of a run, or a .safetensors file "
+        "with its .json next to it, as `stemgen-jax export` writes them"
       )
   fix = "fetch or export it again"
   about = recipes.read_sealed(about_path, fix)

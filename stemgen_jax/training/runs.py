@@ -45,7 +45,7 @@ def load_run(run: str | os.PathLike, step: str | int = "best") -> Weights:
 
 
 def load_any(path: str | os.PathLike) -> Weights:
-  """Load the weights of a run, of a file, or "demo"."""
+  """Load the weights of a run, of a file, or of the package."""
   return load_run(path) if paths.is_run(path) else load_weights(path)
 
 
@@ -60,7 +60,7 @@ def load_start(path: str | os.PathLike, config: ModelConfig) -> Weights:
   `with_conditions`, `with_beats` and `with_future`.
 
   Args:
-    path: "demo", exported weights, or the folder of a run.
+    path: "demo", "band", exported weights, or the folder of a run.
     config: shape of the model to train.
 
   Raises:

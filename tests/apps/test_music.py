@@ -14,7 +14,8 @@ from stemgen_jax.audio import Audio, key, tempo
 from stemgen_jax.cli import music
 from stemgen_jax.generation import stemgen
 
-DEMO = json.loads(paths.DEMO_MODEL.with_suffix(".json").read_text())["metadata"]
+ABOUT = paths.MODELS["demo"].with_suffix(".json")
+DEMO = json.loads(ABOUT.read_text())["metadata"]
 NO_BEATS = np.zeros(0)
 
 

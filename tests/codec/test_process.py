@@ -74,4 +74,6 @@ def test_a_postponed_module_is_imported_when_it_is_used(monkeypatch):
 
 def test_other_weights_are_refused_before_the_process_starts():
   with pytest.raises(ValueError, match="made these codes"):
-    codec.load(paths.DEMO_CODEC, expected_checksum="0" * 64, own_process=True)
+    codec.load(
+      paths.CODECS["demo"], expected_checksum="0" * 64, own_process=True
+    )

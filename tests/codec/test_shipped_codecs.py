@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from stemgen_jax import codec
+from stemgen_jax import codec, paths
 from stemgen_jax.codec.training import report
 
 RATE = 32_000
 
 
-@pytest.fixture(scope="module", params=codec.SHIPPED)
+@pytest.fixture(scope="module", params=paths.SHIPPED)
 def shipped(request):
   return codec.load(request.param)
 
@@ -29,7 +29,7 @@ def plucked(seconds: float = 4.0) -> np.ndarray:
 
 
 def test_shape(shipped):
-  assert shipped.name in codec.SHIPPED
+  assert shipped.name in paths.SHIPPED
   assert (shipped.sample_rate, shipped.channels) == (RATE, 1)
   assert (shipped.frame_rate, shipped.levels, shipped.codes_per_level) == (
     50,

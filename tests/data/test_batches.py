@@ -12,7 +12,7 @@ from stemgen_jax import categories
 from stemgen_jax.data import batches as lib
 from stemgen_jax.data.examples import Examples
 from stemgen_jax.data.preparation import packing, pairs, prepare, song_codes
-from stemgen_jax.paths import DEMO_HELDOUT
+from stemgen_jax.paths import HELDOUT
 
 WINDOW = 20  # of 40 frames, 10 a second
 
@@ -347,7 +347,7 @@ def test_a_corrupt_file_of_examples_is_named(tmp_path):
   with pytest.raises(FileNotFoundError, match="no file"):
     Examples.load(tmp_path / "none.npz")
   (tmp_path / "bad.npz").write_text("text")
-  whole = bytearray(DEMO_HELDOUT.read_bytes())
+  whole = bytearray(HELDOUT["demo"].read_bytes())
   whole[len(whole) // 2] ^= 255
   (tmp_path / "changed.npz").write_bytes(whole)
   (tmp_path / "short.npz").write_bytes(whole[:1000])

@@ -176,7 +176,7 @@ def test_errors_are_one_line(server, export, files, tmp_path, capsys):
     return failing(capsys, "push", *flags)
 
   assert "--codec is missing" in push(export)
-  assert "not the codec of" in push(export, f"--codec={paths.DEMO_CODEC}")
+  assert "not the codec of" in push(export, f"--codec={paths.CODECS['demo']}")
   for suffix in (".safetensors", ".md"):
     shutil.copy(export.with_suffix(suffix), tmp_path / f"a{suffix}")
   loaded = model.load_weights(export)
