@@ -92,7 +92,7 @@ def find(path: str) -> str:
       return str(folder / name)
   raise FileNotFoundError(
     f"no soundfont at {path}, and no {name} in "
-    f"{', '.join(str(x) for x in folders)}"
+    f"{', '.join(str(x) for x in folders)}: install it, or give its path"
   )
 
 
