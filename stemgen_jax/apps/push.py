@@ -16,7 +16,7 @@ from absl import flags
 from stemgen_jax import disk, paths
 from stemgen_jax.cli.flags.bound import bound
 from stemgen_jax.cli.flags.required import required
-from stemgen_jax.codec import weight_files
+from stemgen_jax.codec import shipped_name, weight_files
 from stemgen_jax.web import hub
 
 if TYPE_CHECKING:
@@ -84,9 +84,8 @@ def main(argv: list[str]) -> None:
 
 def _codec_files(config: "ModelConfig") -> dict[str, str]:
   """Return the files of a codec of the model's own."""
-  shipped = {disk.checksum(path) for path in paths.CODECS.values()}
-  known = config.codec_checksum in shipped
-  if known or config.codec in weight_files.PUBLISHED:
+  known = config.codec in weight_files.PUBLISHED
+  if known or shipped_name(config.codec_checksum):
     return {}
   path = pathlib.Path(required(FLAGS, "codec", "codec.safetensors"))
   about = path.with_suffix(".json")

@@ -4,7 +4,7 @@ PyTorch is imported when a codec is loaded or trained, not with this package.
 """
 
 from stemgen_jax.codec import backends, device
-from stemgen_jax.codec.load import check_name, load, shape_of
+from stemgen_jax.codec.load import check_name, load, shape_of, shipped_name
 from stemgen_jax.codec.protocol import (
   Codec,
   ScaledCodec,
@@ -13,4 +13,4 @@ from stemgen_jax.codec.protocol import (
 )
 
 __all__ = ["Codec", "ScaledCodec", "check_made_by", "check_name"]
-__all__ += ["backends", "decode", "device", "load", "shape_of"]
+__all__ += ["backends", "decode", "device", "load", "shape_of", "shipped_name"]

@@ -64,6 +64,14 @@ def load(
   return encodec.load(path, actual, device_lib.choose(device), backend)
 
 
+def shipped_name(checksum: str) -> str:
+  """Return the name of the package's codec with this checksum, or ""."""
+  for name, path in paths.CODECS.items():
+    if disk.checksum(path) == checksum:
+      return name
+  return ""
+
+
 def shape_of(name_or_path: str) -> config.NetworkConfig:
   """Return the shape of a codec's networks, without its weights or PyTorch.
 

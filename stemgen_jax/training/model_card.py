@@ -4,8 +4,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stemgen_jax import disk, paths, text_tables
-from stemgen_jax.codec import weight_files
+from stemgen_jax import text_tables
+from stemgen_jax.codec import shipped_name, weight_files
 from stemgen_jax.model import ModelConfig
 from stemgen_jax.training import history
 
@@ -120,7 +120,5 @@ def _data_licence(data: Mapping[str, Any]) -> str:
 def _codec_licence(config: ModelConfig) -> str:
   if config.codec in weight_files.PUBLISHED:
     return weight_files.PUBLISHED[config.codec].licence
-  for name, path in paths.CODECS.items():
-    if config.codec_checksum == disk.checksum(path):
-      return f"Apache-2.0, the {name} codec of stemgen-jax"
-  return _UNKNOWN
+  name = shipped_name(config.codec_checksum)
+  return f"Apache-2.0, the {name} codec of stemgen-jax" if name else _UNKNOWN
